@@ -1,0 +1,51 @@
+"""A workbench for biomechanics from video: joint angles and metrics as xarray Datasets.
+
+The public names are imported when they are first used, so that
+``import mobility`` costs next to nothing and has no side effects.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mobility.assessment.overhead_squat import overhead_squat as overhead_squat
+    from mobility.capture.pose import estimate_pose as estimate_pose
+    from mobility.kinematics.angles import joint_angles as joint_angles
+    from mobility.kinematics.clean import clean_pose as clean_pose
+    from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+    from mobility.workbench.store import Session as Session
+    from mobility.workbench.store import Store as Store
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "estimate_pose": "mobility.capture.pose",
+    "clean_pose": "mobility.kinematics.clean",
+    "joint_angles": "mobility.kinematics.angles",
+    "find_repetitions": "mobility.kinematics.repetitions",
+    "overhead_squat": "mobility.assessment.overhead_squat",
+    "Store": "mobility.workbench.store",
+    "Session": "mobility.workbench.store",
+}
+
+__all__ = [
+    "Session",
+    "Store",
+    "clean_pose",
+    "estimate_pose",
+    "find_repetitions",
+    "joint_angles",
+    "overhead_squat",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'mobility' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

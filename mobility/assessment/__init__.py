@@ -1,0 +1,1 @@
+"""From angles to the measures and words of an assessment."""

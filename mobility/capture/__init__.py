@@ -1,0 +1,1 @@
+"""Video in, pose out: decoding, the pose model, the landmarks."""

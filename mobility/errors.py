@@ -1,0 +1,74 @@
+"""The errors that users meet: one family, one line each.
+
+Every class carries the HTTP status that it stands for, so that the command
+line, the notebooks and the HTTP interface say the same thing about the same
+fault. Anything that is raised and is not a :class:`MobilityError` is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class MobilityError(Exception):
+    """Root of the family; never raised itself."""
+
+    status = 500
+
+
+class BadInputError(MobilityError, ValueError):
+    """Something given to us cannot be used (HTTP 400).
+
+    Parameters
+    ----------
+    message
+        One line: what is wrong, where, and what to do.
+    fields
+        For input with named fields, the faults of each field.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.fields = {name: list(faults) for name, faults in (fields or {}).items()}
+
+
+class VideoError(BadInputError):
+    """A video cannot be decoded, or shows nothing that can be analysed."""
+
+
+class ModelError(MobilityError):
+    """The pose model is absent, damaged, or cannot be fetched."""
+
+    status = 500
+
+
+class NotAuthenticatedError(MobilityError):
+    """Nobody knows who is asking (HTTP 401)."""
+
+    status = 401
+
+
+class NotPermittedError(MobilityError):
+    """The one who asks may not do this (HTTP 403)."""
+
+    status = 403
+
+
+class NotFoundError(MobilityError, LookupError):
+    """There is no such session, participant, configuration or file (HTTP 404)."""
+
+    status = 404
+
+
+class TooLargeError(MobilityError):
+    """The input exceeds a stated limit (HTTP 413)."""
+
+    status = 413
+
+
+class StorageError(MobilityError, OSError):
+    """The store cannot be written: read-only, full, or in use."""
+
+    status = 500

@@ -1,0 +1,1 @@
+"""From landmarks to joint angles and repetitions: plain functions on Datasets."""

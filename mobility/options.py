@@ -1,0 +1,105 @@
+"""Options are keyword-only and checked at the edge; a misspelt one is an error.
+
+:func:`checked` wraps a function so that its keyword-only arguments are
+validated by pydantic against their annotations before it runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from mobility.errors import BadInputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def likely(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+class Strict(BaseModel):
+    """Base of all option models: immutable, unknown names forbidden."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
+    """Build `model` from `values`, turning every fault into one error.
+
+    Parameters
+    ----------
+    model
+        The pydantic model that states what is allowed.
+    values
+        What was given.
+    what
+        What the values belong to, for the message ("options of clean_pose").
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``; unknown names come with the
+        likely spelling.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        fields: dict[str, list[str]] = {}
+        for fault in error.errors():
+            name = ".".join(str(part) for part in fault["loc"]) or what
+            if fault["type"] == "extra_forbidden":
+                text = f"unknown{likely(name, model.model_fields)}"
+            else:
+                text = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
+                if fault["type"] != "missing":
+                    text += f" (got {fault['input']!r})"
+            fields.setdefault(name, []).append(text)
+        listed = "; ".join(f"{name}: {', '.join(faults)}" for name, faults in fields.items())
+        raise BadInputError(f"{what}: {listed}", fields) from None
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Validate the keyword-only arguments of `function` before it runs.
+
+    The annotations, with ``Annotated[..., Field(...)]`` where a range is
+    meant, are the only statement of what is allowed. The model is built at the
+    first call, so that decorating costs nothing at import.
+    """
+    signature = inspect.signature(function)
+    keyword_only = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    positional = [name for name in signature.parameters if name not in keyword_only]
+
+    @functools.cache
+    def model() -> type[BaseModel]:
+        hints = typing.get_type_hints(function, include_extras=True)
+        fields: dict[str, Any] = {
+            name: (hints[name], ... if p.default is inspect.Parameter.empty else p.default)
+            for name, p in keyword_only.items()
+        }
+        return create_model(f"{function.__name__}_options", __base__=Strict, **fields)
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        options = {name: value for name, value in kwargs.items() if name not in positional}
+        data = {name: value for name, value in kwargs.items() if name in positional}
+        valid = validate(model(), options, what=f"options of {function.__name__}")
+        return function(*args, **data, **{name: getattr(valid, name) for name in keyword_only})  # type: ignore[arg-type]
+
+    return wrapper

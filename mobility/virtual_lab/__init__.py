@@ -1,0 +1,1 @@
+"""A parametric body with known joint centres, rendered to video (extra ``virtual-lab``)."""

@@ -1,0 +1,1 @@
+"""Sessions, documents, figures, reports: what holds and shows the results."""
