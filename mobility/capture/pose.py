@@ -1,0 +1,412 @@
+"""From a video to the pose Dataset: 33 keypoints, world metres and image pixels."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from mobility import errors, tables
+from mobility.capture import survey
+from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array
+from mobility.capture.models import pose_model
+from mobility.capture.pose_worker import Job
+from mobility.capture.video import presentation_times, probe
+from mobility.errors import MobilityError, VideoError
+from mobility.options import checked
+from mobility.progress import progress_bar
+from mobility.provenance import sha256, with_history
+
+log = logging.getLogger(__name__)
+
+CHUNK_S = 8.0
+"""Length of a chunk. Fixed, so that the result does not depend on the number of workers."""
+
+WARM_UP_S = 0.5
+"""Time before a chunk from which its landmarker tracks, so that it has settled at the chunk's start."""
+
+SHORTEST_CHUNK_S = 2.0
+"""A remainder shorter than this belongs to the chunk before it."""
+
+LEAST_FOUND = 0.05
+"""Fraction of frames with a person below which the video shows nobody."""
+
+Chunk = tuple[int, float | None, float | None]
+
+
+@dataclass
+class _Pass:
+    """What one run over the video gave."""
+
+    times: Array
+    poses: Array
+    retried: int
+    looks: list[survey.Look]
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+@checked
+def estimate_pose(
+    video: str | os.PathLike[str],
+    *,
+    workers: Annotated[int | None, Field(ge=1, le=256)] = None,
+    subject: tuple[float, float] | None = None,
+    model: str | os.PathLike[str] | None = None,
+) -> xr.Dataset:
+    """Find the subject's pose in every frame of a video.
+
+    MediaPipe's Pose Landmarker tracks one person in chunks of 8 s, each from
+    0.5 s before its start. When it finds nobody in a frame, crops and other
+    scales are searched before the frame counts as empty. A sparse survey
+    (every 2 s) looks for other people; where there are any, the video is
+    searched again on the subject's crop only.
+
+    Parameters
+    ----------
+    video
+        A video file that FFmpeg can decode.
+    workers
+        Number of processes that share the work; by default one for each
+        processor. The result does not depend on it.
+    subject
+        A point in the picture, pixels from the left and from the top, on the
+        person to follow when that person is first seen. By default the person
+        who is largest and most central over the whole trial.
+    model
+        An official Pose Landmarker ``.task`` bundle; by default the pinned one.
+
+    Returns
+    -------
+    Dataset
+        ``position(time, space, keypoint, individual)`` in metres (x to the
+        image's right, y up, z towards the camera, origin at the mid-hip of
+        each frame), ``image_position(time, pixel, keypoint, individual)`` and
+        ``image_depth`` in pixels, ``confidence`` (MediaPipe's visibility) and
+        ``presence`` from 0 to 1. Frames without the subject are NaN. Warnings
+        (other people, person absent, parts out of the picture, camera motion,
+        damaged file) are in the history.
+
+    Raises
+    ------
+    VideoError
+        The file cannot be decoded, has a single frame, or shows nobody.
+    BadInputError
+        Nobody is at `subject`, or an option is wrong.
+    ModelError
+        The pose model cannot be had.
+
+    References
+    ----------
+    Bazarevsky et al. 2020, arXiv:2006.10204; Xu et al. 2020, CVPR 6184-6193.
+    """
+    path = Path(video)
+    info = probe(path)
+    expected = presentation_times(path)
+    if len(expected) < 2:
+        raise VideoError(f"{path.name}: has a single frame; a movement needs a video of several frames")
+    bundle = pose_model(model)
+    chunks = plan_chunks(expected)
+    count = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+
+    done = _run(path, bundle, chunks, count, len(expected), None, "pose")
+    tracks = survey.link(done.looks)
+    found = ~np.isnan(done.poses[:, 0, 0])
+    if not tracks and found.mean() >= LEAST_FOUND:
+        tracks = [_track_of(done)]
+    if not tracks or found.mean() < LEAST_FOUND:
+        raise VideoError(
+            f"{path.name}: nobody was found in it; film one person, whole body in the picture, in good light"
+        )
+    chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, subject)
+    seen = survey.summary(done.looks, tracks, chosen)
+    crowded = bool(seen["other_people"])
+    if crowded:
+        track = tracks[chosen]
+        followed = _run(path, bundle, chunks, count, len(expected), track, "pose on the subject's crop")
+        done = _Pass(followed.times, followed.poses, followed.retried, done.looks, followed.faults)
+
+    pose = _dataset(done)
+    pose = pose.assign_attrs(
+        source_software="MediaPipe",
+        ds_type="poses",
+        time_unit="seconds",
+        source_file=path.name,
+        image_width=info.width,
+        image_height=info.height,
+        video_sha256=sha256(path),
+        model_sha256=sha256(bundle),
+        method="mediapipe_world",
+        survey=json.dumps(seen, sort_keys=True),
+    )
+    if info.frame_rate:
+        pose = pose.assign_attrs(fps=float(info.frame_rate))
+    warnings = _warnings(pose, seen, done)
+    return with_history(
+        pose,
+        "estimate_pose",
+        {
+            "subject": list(subject) if subject is not None else "largest",
+            "chunk_s": CHUNK_S,
+            "warm_up_s": WARM_UP_S,
+            "on_crop": crowded,
+        },
+        video_sha256=pose.attrs["video_sha256"],
+        model_sha256=pose.attrs["model_sha256"],
+        frames=len(done.times),
+        frames_with_person=int((~np.isnan(done.poses[:, 0, 0])).sum()),
+        frames_found_at_second_look=done.retried,
+        warnings=warnings,
+    )
+
+
+def plan_chunks(times: Array) -> list[Chunk]:
+    """Split a video at multiples of 8 s; open at both ends.
+
+    Parameters
+    ----------
+    times : (n,) array
+        Presentation times, seconds.
+
+    Returns
+    -------
+    list of (number, start, stop)
+        None stands for the beginning and the end of the video.
+    """
+    count = max(1, int(np.ceil((times[-1] - SHORTEST_CHUNK_S) / CHUNK_S)))
+    edges: list[float | None] = [None, *(CHUNK_S * i for i in range(1, count)), None]
+    return [(i, edges[i], edges[i + 1]) for i in range(count)]
+
+
+def _shares(chunks: list[Chunk], workers: int) -> list[list[Chunk]]:
+    """Contiguous runs of chunks, so that each worker decodes its part only once."""
+    parts = np.array_split(np.arange(len(chunks)), min(workers, len(chunks)))
+    return [[chunks[i] for i in part] for part in parts]
+
+
+def _run(
+    path: Path,
+    bundle: Path,
+    chunks: list[Chunk],
+    workers: int,
+    frames: int,
+    track: survey.Track | None,
+    description: str,
+) -> _Pass:
+    """Let the workers do all chunks, and put their parts together."""
+    messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]] = queue.Queue()
+    processes = []
+    jobs = [
+        Job(
+            video=str(path),
+            model=str(bundle),
+            chunks=share,
+            warm_up_s=WARM_UP_S,
+            track=(track.times, track.boxes) if track else None,
+        )
+        for share in _shares(chunks, workers)
+    ]
+    parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
+    faults: dict[str, str] = {}
+    try:
+        for index, job in enumerate(jobs):
+            processes.append(_start(job))
+            threading.Thread(target=_listen, args=(index, processes[-1], messages), daemon=True).start()
+        running = len(processes)
+        with progress_bar(description, total=frames) as bar:
+            while running:
+                index, message, data = messages.get()
+                if message is None:
+                    running -= 1
+                    _check_exit(processes[index], path)
+                elif "error" in message:
+                    raise getattr(errors, message["error"], MobilityError)(message["message"])
+                elif "frames" in message:
+                    bar.update(message["frames"])
+                elif "fault" in message:
+                    faults.setdefault(message["fault"]["code"], message["fault"]["message"])
+                else:
+                    poses = np.frombuffer(data, np.float64).reshape(-1, KEYPOINTS, COLUMNS)
+                    looks = [survey.Look(**look) for look in message["looks"]]
+                    parts[message["chunk"]] = (message["times"], poses, message["retried"], looks)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+    ordered = [parts[n] for n in sorted(parts)]
+    times = np.concatenate([np.asarray(part[0], dtype=np.float64) for part in ordered])
+    if not len(times):
+        raise VideoError(f"{path.name}: no frame of it can be decoded; record or export it again")
+    return _Pass(
+        times=times,
+        poses=np.concatenate([part[1] for part in ordered]),
+        retried=sum(part[2] for part in ordered),
+        looks=[look for part in ordered for look in part[3]],
+        faults=dict(sorted(faults.items())),
+    )
+
+
+def _start(job: Job) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "mobility.capture.pose_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    process.stdin.write(job.model_dump_json().encode())
+    process.stdin.close()
+    return process
+
+
+def _listen(
+    index: int,
+    process: subprocess.Popen[bytes],
+    messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]],
+) -> None:
+    """Read the messages of one worker until it ends; None marks the end."""
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            message = json.loads(line)
+            messages.put((index, message, process.stdout.read(message.pop("bytes"))))
+    except ValueError:
+        log.debug("worker %d: output ended in the middle of a message", index)
+    messages.put((index, None, b""))
+
+
+def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
+    code = process.wait()
+    if code != 0:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+        raise VideoError(
+            f"{path.name}: a pose process {how}; run it again with fewer workers, or export the video anew"
+        )
+
+
+def _track_of(done: _Pass) -> survey.Track:
+    """A track from the dense pass, for a person whom the sparse survey missed."""
+    track = survey.Track()
+    for time, pose in zip(done.times, done.poses, strict=True):
+        if not np.isnan(pose[0, 0]):
+            low, high = pose[:, :2].min(axis=0), pose[:, :2].max(axis=0)
+            track.times.append(float(time))
+            track.boxes.append((*low.tolist(), *high.tolist()))
+            track.visibility.append(float(pose[[11, 12, 23, 24], 6].mean()))
+    return track
+
+
+def _dataset(done: _Pass) -> xr.Dataset:
+    marks = done.poses[..., np.newaxis]  # (time, keypoint, column, individual)
+    by_axis = np.moveaxis(marks, 2, 1)  # (time, column, keypoint, individual)
+    names = tables.load("landmarks")["landmarks"]["names"]
+    # MediaPipe's world axes are x right, y down, z away from the camera.
+    position = by_axis[:, 3:6] * np.array([1.0, -1.0, -1.0])[:, np.newaxis, np.newaxis]
+    dims = ("time", "keypoint", "individual")
+    return xr.Dataset(
+        {
+            "position": (
+                ("time", "space", "keypoint", "individual"),
+                position,
+                {"units": "m", "long_name": "keypoint position, origin at the mid-hip"},
+            ),
+            "confidence": (dims, marks[:, :, 6], {"units": "1", "long_name": "visibility of the keypoint"}),
+            "presence": (dims, marks[:, :, 7], {"units": "1", "long_name": "presence of the keypoint in the picture"}),
+            "image_position": (
+                ("time", "pixel", "keypoint", "individual"),
+                by_axis[:, 0:2],
+                {"units": "pixel", "long_name": "keypoint position in the picture, v downwards"},
+            ),
+            "image_depth": (
+                dims,
+                marks[:, :, 2],
+                {"units": "pixel", "long_name": "depth relative to the hips, smaller is nearer"},
+            ),
+        },
+        coords={
+            "time": ("time", done.times, {"units": "s", "long_name": "presentation time"}),
+            "space": ["x", "y", "z"],
+            "keypoint": names,
+            "individual": ["subject"],
+            "pixel": ["u", "v"],
+        },
+    ).copy(deep=True)
+
+
+PARTS = {
+    "head": ("nose", "left_ear", "right_ear"),
+    "hands": ("left_wrist", "right_wrist"),
+    "feet": ("left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index"),
+}
+"""Parts of the body whose absence from the picture is reported."""
+
+MOVING_CAMERA = 0.004
+"""Median background shift between two looks, as a fraction of the width, that counts as motion."""
+
+
+def fraction_outside(pose: xr.Dataset) -> dict[str, float]:
+    """Fraction of the frames with a person in which a part of the body is out of the picture.
+
+    Parameters
+    ----------
+    pose
+        A pose Dataset with ``image_width`` and ``image_height``.
+
+    Returns
+    -------
+    dict
+        For each of head, hands and feet a number from 0 to 1.
+    """
+    marks = pose["image_position"].isel(individual=0)
+    u, v = marks.sel(pixel="u"), marks.sel(pixel="v")
+    out = (u < 0) | (u >= pose.attrs["image_width"]) | (v < 0) | (v >= pose.attrs["image_height"])
+    someone = ~np.isnan(u).all("keypoint")
+    total = int(someone.sum())
+    return {
+        part: float(out.sel(keypoint=list(names)).any("keypoint").where(someone, False).sum()) / total
+        if total
+        else 1.0
+        for part, names in PARTS.items()
+    }
+
+
+def _warnings(pose: xr.Dataset, seen: dict[str, Any], done: _Pass) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+
+    def warn(code: str, message: str) -> None:
+        found.append({"code": code, "message": message})
+
+    for code, message in done.faults.items():
+        warn(code, message)
+    with_person = float((~np.isnan(done.poses[:, 0, 0])).mean())
+    if with_person < 0.95:
+        warn("person_absent", f"The subject was found in only {with_person:.0%} of the frames; the rest is left empty.")
+    for part, fraction in fraction_outside(pose).items():
+        if fraction > 0.05:
+            verb = "is" if part == "head" else "are"
+            warn(
+                f"{part}_out_of_picture",
+                f"The {part} {verb} out of the picture in {fraction:.0%} of the frames; what depends on them is a guess "
+                "of the pose model there.",
+            )
+    others = seen["other_people"]
+    if others:
+        number = "Another person was" if len(others) == 1 else f"{len(others)} other people were"
+        warn("other_people", f"{number} in the picture; the subject was followed on a crop. Check the video that it is the right person.")
+    shift = seen["camera_shift_median"]
+    if shift is not None and shift > MOVING_CAMERA:
+        warn("moving_camera", f"The camera moved (the background shifts by {shift:.1%} of the width between looks); put it on a stand.")
+    return found

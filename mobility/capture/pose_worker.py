@@ -1,0 +1,249 @@
+"""One worker process of :func:`mobility.capture.pose.estimate_pose`.
+
+It reads its job as JSON from standard input and answers on standard output
+with one JSON line per message, the arrays of a chunk following theirs as raw
+bytes. MediaPipe runs in processes of its own so that any number of them can
+share the work, its native messages stay out of the user's terminal and its
+memory is given back. Run as ``python -m mobility.capture.pose_worker``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydantic import BaseModel
+
+from mobility.capture import survey
+from mobility.capture.landmarker import (
+    COLUMNS,
+    KEYPOINTS,
+    Array,
+    Box,
+    Image,
+    Landmarker,
+    Region,
+    around,
+    believable,
+    bounding_box,
+    overlap,
+)
+from mobility.capture.video import read_frames
+from mobility.errors import MobilityError
+
+SURVEY_PEOPLE = 4
+"""How many people a look searches for."""
+
+
+class Job(BaseModel):
+    """What a worker is to do: a run of chunks of one video."""
+
+    video: str
+    model: str
+    chunks: list[tuple[int, float | None, float | None]]
+    """Number, start and stop in seconds of each chunk; None at the ends of the video."""
+    warm_up_s: float
+    track: tuple[list[float], list[tuple[float, float, float, float]]] | None = None
+    """Times and boxes of the subject, where others are in the picture."""
+
+
+@dataclass
+class _Chunk:
+    """The state of one chunk: its own landmarker, nothing shared with other chunks."""
+
+    number: int
+    start: float
+    stop: float
+    landmarker: Landmarker
+    region: Region | None
+    last_box: Box | None = None
+    last_time: float = -np.inf
+    times: list[float] = field(default_factory=list)
+    poses: list[Array] = field(default_factory=list)
+    retried: int = 0
+    looks: list[survey.Look] = field(default_factory=list)
+    motion: survey.BackgroundMotion = field(default_factory=survey.BackgroundMotion)
+    last_look: int = -1
+
+
+Send = Callable[[dict[str, Any], bytes], None]
+
+
+def run(job: Job, send: Send) -> None:
+    """Do the job, sending progress, chunks and what the decoder reported."""
+    track = survey.Track(*job.track) if job.track else None
+    waiting = [(n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks]
+    active: list[_Chunk] = []
+    with (
+        Landmarker(job.model, "image") as single,
+        Landmarker(job.model, "image", SURVEY_PEOPLE) as many,
+    ):
+        start, stop = waiting[0][1] - job.warm_up_s, waiting[-1][2]
+        frames = read_frames(
+            job.video,
+            start=None if np.isinf(start) else start,
+            stop=None if np.isinf(stop) else stop,
+            on_fault=lambda fault: send({"fault": fault}, b""),
+        )
+        try:
+            for frame in frames:
+                while waiting and frame.time >= waiting[0][1] - job.warm_up_s:
+                    active.append(_open(job, waiting.pop(0), frame.image, track))
+                for chunk in [c for c in active if frame.time >= c.stop]:
+                    active.remove(chunk)
+                    _finish(chunk, send)
+                for chunk in active:
+                    pose, retried = _find(chunk, single, frame.image, frame.time, track)
+                    if frame.time >= chunk.start:
+                        chunk.times.append(frame.time)
+                        chunk.poses.append(pose)
+                        chunk.retried += retried
+                        if track is None:
+                            _look(chunk, many, frame.image, frame.time)
+                send({"frames": 1}, b"")
+        finally:
+            for chunk in active:
+                chunk.landmarker.close()
+        for chunk in active:
+            _send(chunk, send)
+
+
+def _open(
+    job: Job, limits: tuple[int, float, float], image: Image, track: survey.Track | None
+) -> _Chunk:
+    number, start, stop = limits
+    region = None
+    if track is not None:
+        first, last = max(start, track.times[0]), min(stop, track.times[-1])
+        boxes = np.asarray(track.boxes_between(first - job.warm_up_s, max(first, last)))
+        union = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+        region = around(union, image.shape[1], image.shape[0], margin=0.2)
+    return _Chunk(number, start, stop, Landmarker(job.model, "video"), region)
+
+
+def _finish(chunk: _Chunk, send: Send) -> None:
+    chunk.landmarker.close()
+    _send(chunk, send)
+
+
+def _send(chunk: _Chunk, send: Send) -> None:
+    poses = np.asarray(chunk.poses, dtype=np.float64).reshape(-1, KEYPOINTS, COLUMNS)
+    header = {
+        "chunk": chunk.number,
+        "times": chunk.times,
+        "retried": chunk.retried,
+        "looks": [look.model_dump() for look in chunk.looks],
+    }
+    send(header, poses.tobytes())
+
+
+def _find(
+    chunk: _Chunk, single: Landmarker, image: Image, time: float, track: survey.Track | None
+) -> tuple[Array, bool]:
+    """Pose of the subject in one frame, NaN where nobody is; and whether a second look found it."""
+    if track is not None and not track.times[0] - survey.INTERVAL_S <= time <= track.times[-1] + survey.INTERVAL_S:
+        return np.full((KEYPOINTS, COLUMNS), np.nan), False
+    found = chunk.landmarker(image, chunk.region, time=time)
+    retried = False
+    if not (found and _is_subject(found[0], chunk, time, track)):
+        retried = True
+        for region in _second_looks(chunk, image, time, track):
+            found = [
+                pose
+                for pose in single(image, region)
+                if believable(pose) and _is_subject(pose, chunk, time, track)
+            ]
+            if found:
+                break
+        else:
+            return np.full((KEYPOINTS, COLUMNS), np.nan), False
+    chunk.last_box, chunk.last_time = bounding_box(found[0]), time
+    return found[0], retried
+
+
+def _is_subject(pose: Array, chunk: _Chunk, time: float, track: survey.Track | None) -> bool:
+    """Whether a find lies where the subject was a moment ago, or where the survey saw it."""
+    if track is None:
+        return True
+    box = bounding_box(pose)
+    if chunk.last_box is not None and time - chunk.last_time < 0.5:
+        return overlap(box, chunk.last_box) > 0.3
+    return overlap(box, track.box_at(time)) > 0.3
+
+
+def _second_looks(
+    chunk: _Chunk, image: Image, time: float, track: survey.Track | None
+) -> list[Region]:
+    """Other scales and crops to try before a frame counts as empty."""
+    height, width = image.shape[:2]
+    near = chunk.last_box if chunk.last_box is not None and time - chunk.last_time < 2.0 else None
+    if track is not None:
+        box = near if near is not None and time - chunk.last_time < 0.5 else track.box_at(time)
+        return [around(box, width, height, margin=margin) for margin in (0.15, 0.35)]
+    regions = [around(near, width, height, margin=margin) for margin in (0.25,)] if near else []
+    # A person who fills the picture is found when the picture is made smaller,
+    # one who is far away when a part of it is looked at.
+    regions.append(Region(-width // 2, -height // 2, width + width // 2, height + height // 2))
+    if width >= height:
+        regions += [Region(left, 0, left + width // 2, height) for left in (0, width // 4, width // 2)]
+    else:
+        regions += [Region(0, top, width, top + height // 2) for top in (0, height // 4, height // 2)]
+    return regions
+
+
+def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
+    number = survey.look_number(time)
+    if number == chunk.last_look:
+        return
+    chunk.last_look = number
+    import cv2
+
+    height, width = image.shape[:2]
+    people = survey.distinct(
+        [
+            survey.Person(box=bounding_box(pose), visibility=float(pose[[11, 12, 23, 24], 6].mean()))
+            for pose in many(image)
+        ]
+    )
+    scale = survey.MOTION_WIDTH / width
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (survey.MOTION_WIDTH, max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    boxes = [(b[0] * scale, b[1] * scale, b[2] * scale, b[3] * scale) for b in (p.box for p in people)]
+    chunk.looks.append(
+        survey.Look(
+            time=time,
+            people=people,
+            shift=chunk.motion.shift(small, boxes),
+            brightness=float(grey.mean() / 255),
+            sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
+        )
+    )
+
+
+def main() -> int:
+    """Entry point of the worker process."""
+    # Native libraries write to descriptors 1 and 2; ours must stay clean.
+    out: BinaryIO = os.fdopen(os.dup(1), "wb")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+
+    def send(message: dict[str, Any], data: bytes) -> None:
+        line = json.dumps({**message, "bytes": len(data)})
+        out.write(line.encode() + b"\n" + data)
+        out.flush()
+
+    try:
+        run(Job.model_validate_json(sys.stdin.read()), send)
+    except MobilityError as error:
+        send({"error": type(error).__name__, "message": str(error)}, b"")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

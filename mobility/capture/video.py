@@ -1,0 +1,637 @@
+"""Video files: what is in them, their frames at the true times, and writing H.264.
+
+Times come from the presentation timestamps of the container, never from a frame
+number and a nominal rate: phones record at an uneven rate, and edit lists hide
+frames that are in the stream but not in the film.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
+from av.video.reformatter import Colorspace, VideoReformatter
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError, VideoError
+from mobility.options import checked
+
+log = logging.getLogger(__name__)
+
+CONTAINERS = (
+    "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "ogg",
+    "mxf", "gif", "h264", "hevc", "m4v", "ivf", "mjpeg", "dv", "nut", "rm",
+)  # fmt: skip
+"""FFmpeg's demuxers that we open. Playlists are left out on purpose: they name other
+files and hosts, and an uploaded file must not make us read those."""
+
+CLOCK = 90_000
+"""Ticks per second of the videos that we write."""
+
+SEEK_BACK = (0.0, 2.0, 10.0)
+"""How much earlier than asked to seek, in seconds, before reading from the beginning."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file contains.
+
+    Attributes
+    ----------
+    path
+        The file.
+    width, height
+        Size in pixels as displayed: after rotation, with square pixels.
+    rotation
+        Counter-clockwise turn from the stored to the displayed picture, in degrees
+        (0, 90, 180 or 270).
+    frame_rate
+        Nominal frames per second, or None where the file does not say.
+    duration_s
+        Duration in seconds.
+    codec, pixel_format
+        FFmpeg's names.
+    has_audio
+        Whether there is sound.
+    """
+
+    path: Path
+    width: int
+    height: int
+    rotation: int
+    frame_rate: float | None
+    duration_s: float
+    codec: str
+    pixel_format: str
+    has_audio: bool
+
+
+@dataclass(slots=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes
+    ----------
+    time
+        Presentation time in seconds from the start of the video.
+    image
+        ``(height, width, 3)`` uint8 RGB, C-contiguous, upright, square pixels.
+    """
+
+    time: float
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Orientation:
+    """A turn by a multiple of 90 degrees, perhaps mirrored: transpose, then flip."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @property
+    def degrees(self) -> int:
+        """Counter-clockwise turn, in degrees."""
+        if self.transpose:
+            return 90 if self.flip_y else 270
+        return 180 if self.flip_y else 0
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the picture as it is displayed."""
+        if not (self.transpose or self.flip_x or self.flip_y):
+            return np.ascontiguousarray(image)
+        import cv2
+
+        image = np.ascontiguousarray(image)
+        if self.transpose:
+            image = cv2.transpose(image)
+        if self.flip_x or self.flip_y:
+            image = cv2.flip(image, -1 if self.flip_x and self.flip_y else int(self.flip_x))
+        return np.ascontiguousarray(image)
+
+
+def _orientation(frame: Any) -> _Orientation:
+    """Orientation that the display matrix of a decoded frame asks for.
+
+    The matrix sends a stored point (p, q) to (a p + c q, b p + d q).
+    """
+    side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX.name)
+    if side_data is None:
+        return _Orientation()
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(side_data), "<i4")[:5])
+    if abs(b) > abs(a):
+        return _Orientation(True, flip_x=c < 0, flip_y=b < 0)
+    return _Orientation(False, flip_x=a < 0, flip_y=d < 0)
+
+
+def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
+    """Open a video file and return its container and its video stream."""
+    file = Path(path)
+    if not file.exists():
+        raise NotFoundError(f"{file}: there is no such file; check the path")
+    if not file.is_file():
+        raise BadInputError(f"{file}: this is a folder, not a video file; give one of its files")
+    try:
+        if file.stat().st_size == 0:
+            raise VideoError(f"{file}: the file is empty; copy it again from the camera")
+        # An absolute path, so that a name with a colon is not taken for a protocol.
+        container = av.open(
+            str(file.resolve()),
+            metadata_errors="ignore",
+            options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
+        )
+    except PermissionError:
+        raise NotFoundError(f"{file}: the file may not be read; change its permissions") from None
+    except av.FFmpegError as error:
+        raise VideoError(
+            f"{file}: this is no video that can be read ({error.strerror}), or it is incomplete;"
+            " copy it again from the camera, or convert it to MP4"
+        ) from None
+    try:
+        stream = container.streams.best("video")
+        if stream is None or stream.disposition & Disposition.attached_pic:
+            held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            raise VideoError(
+                f"{file}: there is no video in this file (it holds {held}); give a video file"
+            )
+        if stream.codec_context is None:
+            raise VideoError(
+                f"{file}: its video codec is not supported; convert it to MP4 with H.264"
+            )
+        if not (stream.codec_context.width and stream.codec_context.height):
+            raise VideoError(
+                f"{file}: its pictures have no size, so the file is damaged or incomplete;"
+                " copy it again from the camera"
+            )
+    except VideoError:
+        container.close()
+        raise
+    return container, stream
+
+
+def _stored_size(stream: Any) -> tuple[int, int]:
+    """Size with square pixels, before rotation: the width gives way, as in players."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    aspect = stream.sample_aspect_ratio
+    if aspect:
+        width = max(1, round(width * aspect))
+    return width, height
+
+
+def _start(container: Any, stream: Any) -> Fraction:
+    """Time of the container's clock at which the video starts, in seconds."""
+    if container.start_time is None:
+        return Fraction(0)
+    start = Fraction(container.start_time, av.time_base)
+    if stream.start_time is not None:
+        own = Fraction(stream.start_time) * stream.time_base
+        if abs(own - start) <= Fraction(1, av.time_base):
+            return own  # the container's value is the same, rounded to a microsecond
+    return start
+
+
+class _Faults:
+    """Counts what is wrong with a file while it is read, and reports it at the end."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.count = {"video_damaged": 0, "video_timestamps": 0}
+        self.first: dict[str, float] = {}
+        self.truncated: str | None = None
+
+    def add(self, code: str, time: float) -> None:
+        self.count[code] += 1
+        self.first.setdefault(code, time)
+
+    def report(self, on_fault: Callable[[dict[str, str]], None] | None) -> None:
+        texts = {
+            "video_damaged": "{} packets or frames could not be decoded and are left out,"
+            " the first near {:.2f} s; copy the file again from the camera",
+            "video_timestamps": "{} frames are left out because their time is not later than"
+            " that of the frame before, the first at {:.2f} s",
+        }
+        found = [
+            (code, texts[code].format(count, self.first[code]))
+            for code, count in self.count.items()
+            if count
+        ]
+        if self.truncated:
+            found.append(("video_truncated", self.truncated))
+        for code, text in found:
+            message = f"{self.path.name}: {text}"
+            log.warning(message)
+            if on_fault is not None:
+                on_fault({"code": code, "message": message})
+
+
+def _decoded(
+    container: Any, stream: Any, seek_to: float | None, faults: _Faults
+) -> Iterator[tuple[float, Any]]:
+    """Yield (time, decoded frame), in order, with strictly increasing times.
+
+    After a seek only frames from the keyframe on are yielded: earlier ones refer
+    to pictures that were not decoded.
+    """
+    origin = _start(container, stream)
+    base = stream.time_base
+    from_pts: int | None = None
+    searching = False
+    if seek_to is not None:
+        container.seek(math.floor((Fraction(seek_to) + origin) / base), stream=stream)
+        searching = True
+    last = -math.inf
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError as error:
+            log.debug("%s: reading stopped: %s", faults.path, error)
+            faults.add("video_damaged", max(last, 0.0))
+            return
+        if searching:
+            if packet.size and not (packet.is_keyframe and packet.pts is not None):
+                continue
+            searching = False
+            from_pts = packet.pts
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            log.debug("%s: packet at %s: %s", faults.path, packet.pts, error)
+            faults.add("video_damaged", max(last, 0.0))
+            continue
+        for frame in frames:
+            if frame.pts is None:
+                faults.add("video_timestamps", max(last, 0.0))
+                continue
+            if from_pts is not None and frame.pts < from_pts:
+                continue
+            time = float(frame.pts * frame.time_base - origin)
+            if frame.is_corrupt:
+                faults.add("video_damaged", time)
+                continue
+            if time <= last:
+                faults.add("video_timestamps", time)
+                continue
+            last = time
+            yield time, frame
+
+
+def _from(
+    path: str | os.PathLike[str], start: float | None, threads: int, faults: _Faults
+) -> Iterator[tuple[Any, Any, Iterator[tuple[float, Any]]]]:
+    """Yield (container, stream, frames), with the frames from `start` or before on.
+
+    Tries ever earlier keyframes until the first frame is not later than `start`,
+    at last the beginning of the file.
+    """
+    targets = [] if start is None else [start - back for back in SEEK_BACK if start > back]
+    for target in [*targets, None]:
+        container, stream = _open(path)
+        with container:
+            stream.codec_context.thread_count = threads
+            stream.codec_context.thread_type = "NONE" if threads == 1 else "AUTO"
+            tried = _Faults(path) if target is not None else faults
+            frames = _decoded(container, stream, target, tried)
+            if target is not None:
+                try:
+                    first = next(frames, None)
+                except av.FFmpegError:
+                    first = None
+                if first is None or start is None or first[0] > start:
+                    continue
+                faults.count, faults.first = tried.count, tried.first
+                frames = _chain(first, frames)
+            yield container, stream, frames
+            return
+
+
+def _chain(first: tuple[float, Any], rest: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
+    yield first
+    yield from rest
+
+
+def _duration(container: Any, stream: Any) -> float | None:
+    """Duration that the file declares for its video, in seconds."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return container.duration / av.time_base
+    return None
+
+
+def probe(path: str | os.PathLike[str]) -> VideoInfo:
+    """Look at a video file, and decode its first frame.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    VideoInfo
+        Displayed size, rotation, rate, duration, codec, and whether there is sound.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It is a folder.
+    VideoError
+        It is empty, no video, incomplete, or nothing in it can be decoded.
+    """
+    faults = _Faults(path)
+    for container, stream, frames in _from(path, None, 1, faults):
+        first = next(frames, None)
+        if first is None:
+            raise VideoError(
+                f"{Path(path)}: not one frame of this video can be decoded;"
+                " copy it again from the camera, or convert it to MP4 with H.264"
+            )
+        orientation = _orientation(first[1])
+        width, height = _stored_size(stream)
+        if orientation.transpose:
+            width, height = height, width
+        rate = stream.average_rate or stream.guessed_rate
+        duration = _duration(container, stream)
+        if duration is None:
+            *_, (duration, _) = [first, *frames]
+        return VideoInfo(
+            path=Path(path),
+            width=width,
+            height=height,
+            rotation=orientation.degrees,
+            frame_rate=float(rate) if rate else None,
+            duration_s=duration,
+            codec=stream.codec_context.name,
+            pixel_format=first[1].format.name,
+            has_audio=bool(container.streams.audio),
+        )
+    raise AssertionError("unreachable: _from yields or raises")
+
+
+def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
+    """Times at which a player shows the frames of a video, without decoding it.
+
+    Frames that an edit list hides are not counted. A damaged file may have more
+    times than frames that can be decoded.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    numpy.ndarray
+        Seconds from the start of the video, strictly increasing.
+
+    Raises
+    ------
+    NotFoundError, BadInputError, VideoError
+        As :func:`probe`.
+    """
+    container, stream = _open(path)
+    with container:
+        origin = _start(container, stream)
+        stamps: list[int | None] = []
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.FFmpegError):
+                break
+            if packet.size and not packet.is_discard:
+                stamps.append(packet.pts)
+        times = [float(pts * stream.time_base - origin) for pts in stamps if pts is not None]
+    if len(times) == len(stamps):
+        return np.unique(np.array(times, dtype=np.float64))
+    # AVI and raw streams state no presentation times: only the decoder knows the order.
+    faults = _Faults(path)
+    for _, _, frames in _from(path, None, 1, faults):
+        times = [time for time, _ in frames]
+    return np.array(times, dtype=np.float64)
+
+
+@checked
+def read_frames(
+    path: str | os.PathLike[str],
+    *,
+    start: float | None = None,
+    stop: float | None = None,
+    threads: Annotated[int, Field(ge=1)] = 1,
+    on_fault: Callable[[dict[str, str]], None] | None = None,
+) -> Iterator[Frame]:
+    """Read the frames with ``start <= time < stop``, one after the other.
+
+    The images and times are the same as those of a full read: reading starts at a
+    keyframe before `start`, or at the beginning where the file has none. What
+    cannot be decoded is left out, and reported once reading ends.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start, stop
+        Seconds from the start of the video; default from the beginning to the end.
+    threads
+        Decoding threads. One decodes many times faster than a pose is found.
+    on_fault
+        Called when reading ends, once for each kind of fault, with
+        ``{"code": ..., "message": ...}`` as a history keeps its warnings:
+        ``video_damaged``, ``video_timestamps`` or ``video_truncated``.
+
+    Yields
+    ------
+    Frame
+        Time in seconds, strictly increasing, and the upright RGB image.
+
+    Raises
+    ------
+    NotFoundError, BadInputError, VideoError
+        As :func:`probe`, at the first frame.
+    """
+    return _read_frames(path, start, stop, threads, on_fault)
+
+
+def _read_frames(
+    path: str | os.PathLike[str],
+    start: float | None,
+    stop: float | None,
+    threads: int,
+    on_fault: Callable[[dict[str, str]], None] | None,
+) -> Iterator[Frame]:
+    faults = _Faults(path)
+    reformatter = VideoReformatter()
+    for container, stream, frames in _from(path, start, threads, faults):
+        width, height = _stored_size(stream)
+        last = 0.0
+        ended = True
+        for time, frame in frames:
+            last = time
+            if stop is not None and time >= stop:
+                ended = False
+                break
+            if start is not None and time < start:
+                continue
+            try:
+                rgb = reformatter.reformat(frame, width, height, format="rgb24")
+                image = rgb.to_ndarray()
+            except (av.FFmpegError, ValueError) as error:
+                log.debug("%s: frame at %.3f s: %s", path, time, error)
+                faults.add("video_damaged", time)
+                continue
+            if rgb is frame:  # stored as RGB: the decoder may still refer to this memory
+                image = image.copy()
+            yield Frame(time, _orientation(frame).apply(image))
+        declared = _duration(container, stream) if ended else None
+        missing = 0.0 if declared is None else declared - last
+        rate = stream.average_rate or stream.guessed_rate
+        # The sound often ends a little after the picture, so small differences mean nothing.
+        if missing > max(0.5, 2.5 / float(rate) if rate else 0.0):
+            faults.truncated = (
+                f"the file ends at {last:.2f} s although it declares {declared:.2f} s;"
+                " copy it again from the camera"
+            )
+    faults.report(on_fault)
+
+
+@checked
+def write_video(
+    path: str | os.PathLike[str],
+    frames: Iterable[tuple[float, NDArray[np.uint8]]],
+    *,
+    crf: Annotated[int, Field(ge=0, le=51)] = 23,
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast",
+    threads: Annotated[int, Field(ge=1)] = 1,
+) -> int:
+    """Write an MP4 file that plays in a browser, with the given times kept.
+
+    H.264, yuv420p (BT.709, limited range), the index before the pictures. H.264
+    needs even sizes: an odd width or height grows by one pixel, the last column or
+    row repeated. The same frames and options give the same bytes. The file appears
+    in its place only when it is complete.
+
+    Parameters
+    ----------
+    path
+        The file to write; replaced if it exists.
+    frames
+        Time in seconds (not negative, increasing by at least 1/90000 s) and
+        ``(height, width, 3)`` uint8 RGB image, all of one size.
+    crf
+        Constant rate factor of x264: lower is better and larger.
+    preset
+        Speed of x264.
+    threads
+        Encoding threads; another number gives other bytes.
+
+    Returns
+    -------
+    int
+        Number of frames written.
+
+    Raises
+    ------
+    BadInputError
+        There is no frame, a size differs, or a time is not later than the one before.
+    StorageError
+        The folder is absent, cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise StorageError(f"{target.parent}: there is no such folder; create it first")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        count = _encode(temporary, frames, crf, preset, threads)
+        temporary.replace(target)
+    except MobilityError:
+        raise
+    except OSError as error:
+        what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        raise StorageError(
+            f"{target}: cannot be written ({what}); free space or choose another folder"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _encode(
+    path: Path,
+    frames: Iterable[tuple[float, NDArray[np.uint8]]],
+    crf: int,
+    preset: str,
+    threads: int,
+) -> int:
+    size: tuple[int, ...] | None = None
+    last = -1
+    count = 0
+    reformatter = VideoReformatter()
+    with av.open(str(path.resolve()), "w", format="mp4", options={"movflags": "faststart"}) as out:
+        stream = None
+        for time, image in frames:
+            if size is None or stream is None:
+                if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+                    raise BadInputError(
+                        f"write_video: an image has shape {image.shape}; give (height, width, 3)"
+                    )
+                size = image.shape
+                stream = _output_stream(out, size, crf, preset, threads)
+            if image.shape != size or image.dtype != np.uint8:
+                raise BadInputError(
+                    f"write_video: the image at {time:.3f} s is {image.dtype} {image.shape},"
+                    f" the first was uint8 {size}; give all in one size"
+                )
+            pts = round(time * CLOCK) if math.isfinite(time) else -1
+            if pts <= last:
+                raise BadInputError(
+                    f"write_video: the time {time} s of frame {count} is negative or not later"
+                    " than the one before; give increasing times"
+                )
+            if size[0] % 2 or size[1] % 2:
+                image = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
+            picture = reformatter.reformat(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range="MPEG",
+            )
+            picture.pts = pts
+            picture.time_base = Fraction(1, CLOCK)
+            out.mux(stream.encode(picture))
+            last = pts
+            count += 1
+        if stream is None:
+            raise BadInputError("write_video: there is no frame to write; give at least one")
+        out.mux(stream.encode(None))
+    return count
+
+
+def _output_stream(out: Any, size: tuple[int, ...], crf: int, preset: str, threads: int) -> Any:
+    stream = out.add_stream("libx264", options={"crf": str(crf), "preset": preset})
+    context = stream.codec_context
+    context.width, context.height = size[1] + size[1] % 2, size[0] + size[0] % 2
+    context.pix_fmt = "yuv420p"
+    context.time_base = stream.time_base = Fraction(1, CLOCK)
+    context.thread_count = threads
+    context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+    context.color_range = 1  # limited
+    return stream

@@ -1,0 +1,270 @@
+r"""Joint and segment angles of a pose.
+
+The frame follows the recommendations of the International Society of Biomechanics, reduced to what
+landmarks can give: :math:`e_Y` is up, :math:`e_Z` the horizontal part of the line from the left to
+the right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points forward.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.provenance import with_history
+
+Array = NDArray[np.float64]
+
+DEFAULT_METHOD = "mediapipe_world"
+"""How the positions of a pose were obtained, where its attrs have no ``method``."""
+
+_MIN_LENGTH = 1e-9
+"""Metres; a shorter vector has no direction."""
+
+_LYING = np.cos(np.radians(60.0))
+"""Horizontal part of the unit hip line; below it (60 degrees) the subject's right is undefined."""
+
+_HYPEREXTENSION = 30.0
+"""Degrees; no knee bends backwards by more, so a larger angle is flexion (see `knee_flexion`)."""
+
+_CUT = -90.0
+"""Degrees; signed angles are given in (-90, 270], so that their jump lies where no joint goes."""
+
+
+def direction(v: Array) -> Array:
+    """Scale vectors (last axis) to unit length; NaN where the length is zero."""
+    length = np.sqrt((v * v).sum(axis=-1, keepdims=True))
+    unit: Array = v / np.where(length > _MIN_LENGTH, length, np.nan)
+    return unit
+
+
+def angle_between(u: Array, v: Array) -> Array:
+    r"""Unsigned angle between vectors, degrees: :math:`\mathrm{atan2}(|u \times v|, u \cdot v)`.
+
+    Accurate near 0 and 180 degrees, where an arc cosine is not. NaN if either has no length.
+    """
+    u, v = direction(u), direction(v)
+    cross = np.cross(u, v)
+    sine, cosine = np.sqrt((cross * cross).sum(axis=-1)), (u * v).sum(axis=-1)
+    angle: Array = np.degrees(np.arctan2(sine, cosine))
+    return angle
+
+
+def body_frame(left_hip: Array, right_hip: Array) -> Array:
+    """Forward, up and right unit vectors of the subject.
+
+    Parameters
+    ----------
+    left_hip, right_hip
+        Positions (..., 3) in metres, y up.
+
+    Returns
+    -------
+    Array
+        Shape (..., 3, 3): rows eX (forward), eY (up), eZ (right). NaN where the hip line is more
+        than 60 degrees from the horizontal (the subject lies on the side) or has no length.
+    """
+    across = direction(right_hip - left_hip)
+    flat = across * np.array([1.0, 0.0, 1.0])
+    level = np.hypot(flat[..., 0], flat[..., 2])
+    right = direction(np.where((level >= _LYING)[..., None], flat, np.nan))
+    up = np.broadcast_to(np.array([0.0, 1.0, 0.0]), right.shape)
+    up = np.where(np.isnan(right), np.nan, up)
+    return np.stack([np.cross(up, right), up, right], axis=-2)
+
+
+def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
+    """Signed angle from `u` to `v` about eZ, degrees in (-90, 270].
+
+    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees,
+    because arms that hang at the sides lie at 180 and would jump by 360 with every small movement,
+    and nothing measured here is near -90.
+    """
+    ux, uy = _forward_and_up(u, frame)
+    vx, vy = _forward_and_up(v, frame)
+    flat = np.minimum(np.hypot(ux, uy), np.hypot(vx, vy))
+    angle = np.degrees(np.arctan2(ux * vy - uy * vx, ux * vx + uy * vy))
+    return np.where(flat > _MIN_LENGTH, _unwrapped(angle), np.nan)
+
+
+def knee_flexion(thigh: Array, shank: Array, frame: Array) -> Array:
+    """Angle between thigh and shank, negative when the knee is hyperextended, degrees.
+
+    The size is the angle in space; the sign is that of the bend in the sagittal plane. Where the
+    leg is turned far out of that plane its sagittal part is small and the sign would be decided by
+    noise. No knee bends backwards by more than 30 degrees, so beyond that the sign is always
+    positive; also where the frame is undefined (lying).
+    """
+    size = angle_between(thigh, shank)
+    tx, ty = _forward_and_up(thigh, frame)
+    sx, sy = _forward_and_up(shank, frame)
+    backwards = tx * sy - ty * sx > 0  # shank in front of the line of the thigh
+    return np.where(backwards & (size <= _HYPEREXTENSION), -size, size)
+
+
+def _forward_and_up(v: Array, frame: Array) -> tuple[Array, Array]:
+    return (v * frame[..., 0, :]).sum(axis=-1), (v * frame[..., 1, :]).sum(axis=-1)
+
+
+def _unwrapped(angle: Array) -> Array:
+    return np.where(angle <= _CUT, angle + 360.0, angle)
+
+
+def angles_from_points(points: Array) -> dict[str, Array]:
+    """All angles of an array of positions; the kernel of :func:`joint_angles`.
+
+    Parameters
+    ----------
+    points
+        Shape (time, 33, 3), metres, y up, landmarks in MediaPipe's order.
+
+    Returns
+    -------
+    dict
+        Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
+    """
+
+    def pair(name: str) -> Array:
+        return points[:, [INDEX[f"{side}_{name}"] for side in SIDES]]
+
+    shoulder, elbow, wrist = pair("shoulder"), pair("elbow"), pair("wrist")
+    hip, knee, ankle = pair("hip"), pair("knee"), pair("ankle")
+    foot = pair("foot_index") - pair("heel")
+    frame = body_frame(hip[:, 0], hip[:, 1])
+    frames = frame[:, None]
+    thigh, shank = knee - hip, ankle - knee
+    mid_hip, mid_shoulder = hip.mean(axis=1), shoulder.mean(axis=1)
+    spine = mid_shoulder - mid_hip
+    down = -spine[:, None]
+    outwards = np.array([-1.0, 1.0])
+    defined = np.where(np.isnan(frame[:, 1, 1]), np.nan, 1.0)
+
+    def lean(v: Array, axes: Array) -> Array:
+        forward, up = _forward_and_up(direction(v), axes)
+        return _unwrapped(np.degrees(np.arctan2(forward, up)))
+
+    def elevation(v: Array) -> Array:
+        unit = direction(v)
+        return np.degrees(np.arctan2(unit[..., 1], np.hypot(unit[..., 0], unit[..., 2])))
+
+    across = (direction(thigh) * frames[..., 2, :]).sum(axis=-1)
+    arms = wrist.mean(axis=1) - mid_shoulder
+    return {
+        "knee_flexion": knee_flexion(thigh, shank, frames),
+        "hip_flexion": sagittal_angle(down, thigh, frames),
+        "ankle_dorsiflexion": 90.0 - angle_between(foot, -shank),
+        "hip_abduction": np.degrees(np.arcsin(np.clip(outwards * across, -1.0, 1.0))),
+        "shoulder_flexion": angle_between(down, elbow - shoulder),
+        "elbow_flexion": angle_between(elbow - shoulder, wrist - elbow),
+        "tibia_inclination": lean(-shank, frames),
+        "thigh_elevation": elevation(-thigh) * defined[:, None],
+        "trunk_lean": lean(spine, frame),
+        "pelvis_obliquity": elevation(hip[:, 1] - hip[:, 0]) * defined,
+        "arm_fall": _unwrapped(-sagittal_angle(spine, arms, frame)),
+    }
+
+
+def joint_angles(pose: xr.Dataset) -> xr.Dataset:
+    r"""Joint and segment angles of a pose, with the expected error of each.
+
+    With shoulder S, hip H, knee K, ankle A, heel, toe T, elbow E, wrist W, and a bar for the mean
+    of left and right:
+
+    - knee flexion: angle between :math:`K-H` and :math:`A-K`, negative in hyperextension;
+    - hip flexion: signed sagittal angle from :math:`\bar H-\bar S` to :math:`K-H`;
+    - ankle dorsiflexion: 90 degrees minus the angle between :math:`T-heel` and :math:`K-A`;
+    - hip abduction: :math:`\arcsin(\pm \hat t \cdot e_Z)` with the unit thigh :math:`\hat t`;
+    - shoulder flexion: angle between :math:`\bar H-\bar S` and :math:`E-S`;
+    - elbow flexion: angle between :math:`E-S` and :math:`W-E`;
+    - tibia inclination, trunk lean: :math:`\mathrm{atan2}(v \cdot e_X, v \cdot e_Y)` of
+      :math:`K-A` and of :math:`\bar S-\bar H`;
+    - thigh elevation, pelvis obliquity: angle of :math:`H-K`, and of the line from the left to the
+      right hip, above the horizontal;
+    - arm fall: minus the signed sagittal angle from :math:`\bar S-\bar H` to :math:`\bar W-\bar S`.
+
+    Signed sagittal angles are given in (-90, 270]. Without abduction, knee flexion =
+    90 + tibia inclination - thigh elevation, hip flexion = 90 + trunk lean - thigh elevation, and
+    on a flat foot dorsiflexion = tibia inclination.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset; ``position`` (time, space, keypoint, individual) in metres, y up (the camera
+        is taken to be level). The attribute ``method`` says how the positions were obtained;
+        without it they are raw MediaPipe world landmarks.
+
+    Returns
+    -------
+    xarray.Dataset
+        In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion,
+        hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
+        (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
+        of one value as a standard deviation. An angle is NaN where a landmark that it needs is
+        NaN or two of them coincide; where the hip line is more than 60 degrees from the horizontal
+        (lying on the side) only knee, ankle, elbow and shoulder remain.
+
+    Raises
+    ------
+    BadInputError
+        If `pose` is not a pose Dataset of one person.
+
+    References
+    ----------
+    Wu et al. 2002, J Biomech 35:543; Wu et al. 2005, J Biomech 38:981; Grood & Suntay 1983,
+    J Biomech Eng 105:136.
+    """
+    require_pose(pose, what="joint_angles")
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    points = (
+        position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
+        .transpose("time", "keypoint", "space")
+        .to_numpy()
+        .astype(np.float64)
+    )
+
+    method = str(pose.attrs.get("method", DEFAULT_METHOD))
+    errors = tables.load("measurement_error").get(method)
+    found: dict[str, Any] = {"method": method}
+    if errors is None:
+        message = f"No errors are known for angles of method '{method}'; _sd is missing."
+        found["warnings"] = [{"code": "unknown_error", "message": message}]
+
+    variables: dict[str, xr.DataArray] = {}
+    for name, values in angles_from_points(points).items():
+        definition = tables.load("angles")[name]
+        dims = ("time", "side") if definition["sided"] else ("time",)
+        variables[name] = xr.DataArray(
+            values,
+            dims=dims,
+            attrs={
+                "units": "degree",
+                "long_name": definition["long_name"],
+                "segments": definition["segments"],
+                "plane": definition["plane"],
+                "zero": definition["zero"],
+                "positive": definition["positive"],
+                "reference": definition["source"],
+            },
+        )
+        error = np.nan if errors is None else float(errors["angles"][name]["sd"])
+        variables[f"{name}_sd"] = xr.DataArray(
+            np.where(np.isnan(values), np.nan, error),
+            dims=dims,
+            attrs={
+                "units": "degree",
+                "long_name": f"standard deviation of the error of {definition['long_name']}",
+                "reference": "unknown"
+                if errors is None
+                else f"{errors['source']} {errors['angles'][name]['source']}",
+            },
+        )
+    result = xr.Dataset(
+        variables, coords={"time": pose["time"].variable, "side": list(SIDES)}
+    ).assign_attrs({key: value for key, value in pose.attrs.items() if key != "ds_type"})
+    return with_history(result.assign_attrs(ds_type="angles"), "joint_angles", {}, **found)

@@ -1,0 +1,80 @@
+"""The body model: landmarks, sides, segments and bones, read from ``tables/landmarks.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import xarray as xr
+
+from mobility import tables
+from mobility.errors import BadInputError
+
+_TABLE = tables.load("landmarks")
+
+SIDES: tuple[str, str] = ("left", "right")
+"""The subject's own left and right, in the order of every ``side`` coordinate."""
+
+KEYPOINTS: tuple[str, ...] = tuple(_TABLE["landmarks"]["names"])
+"""The 33 landmarks in MediaPipe's order."""
+
+INDEX: Mapping[str, int] = {name: i for i, name in enumerate(KEYPOINTS)}
+"""Position of each landmark in :data:`KEYPOINTS`."""
+
+SEGMENTS: Mapping[str, tuple[str, str]] = {
+    f"{side}_{name}": (f"{side}_{ends[0]}", f"{side}_{ends[1]}")
+    for name, ends in _TABLE["segments"]["sided"].items()
+    for side in SIDES
+}
+"""Proximal and distal landmark of each segment, by its sided name (``left_thigh``)."""
+
+BONES: tuple[tuple[str, str], ...] = tuple(
+    (f"{side}_{a}", f"{side}_{b}") for a, b in _TABLE["bones"]["sided"] for side in SIDES
+) + tuple((f"left_{name}", f"right_{name}") for name in _TABLE["bones"]["across"])
+"""Pairs of landmarks to be joined by a line in figures and overlays."""
+
+
+def other_side(name: str) -> str:
+    """Name of the same landmark, segment or variable on the other side of the body.
+
+    Names without a side (``nose``) are their own counterpart.
+    """
+    if "left" in name:
+        return name.replace("left", "right")
+    return name.replace("right", "left")
+
+
+def require_pose(dataset: xr.Dataset, *, what: str) -> None:
+    """Raise unless `dataset` is a pose of one person with the 33 landmarks.
+
+    Parameters
+    ----------
+    dataset
+        What was given.
+    what
+        Name of the function that it was given to, for the message.
+
+    Raises
+    ------
+    BadInputError
+        If ``position`` or one of its dimensions is missing, a landmark is missing, there is more
+        than one individual, or the times do not increase.
+    """
+    if not isinstance(dataset, xr.Dataset) or "position" not in dataset:
+        raise BadInputError(
+            f"{what}: not a pose Dataset, it has no 'position'; make one with estimate_pose"
+        )
+    position = dataset["position"]
+    lacking = {"time", "space", "keypoint"} - set(position.dims)
+    if lacking:
+        raise BadInputError(f"{what}: 'position' has no dimension {sorted(lacking)}")
+    if position.sizes.get("individual", 1) != 1:
+        raise BadInputError(
+            f"{what}: the pose has {position.sizes['individual']} individuals; select one with "
+            "pose.isel(individual=[0])"
+        )
+    absent = [name for name in KEYPOINTS if name not in position["keypoint"].to_numpy()]
+    if absent:
+        raise BadInputError(f"{what}: 'position' lacks the landmarks {', '.join(absent)}")
+    time = dataset["time"].to_numpy()
+    if not (time[1:] > time[:-1]).all():
+        raise BadInputError(f"{what}: the times of the pose do not increase strictly")

@@ -1,0 +1,254 @@
+"""The JSON documents, field by field; what does not fit them is never written or served.
+
+Numbers are rounded where a document is built (:mod:`mobility.workbench.documents`):
+angles to 0.01 degree, ratios and visibilities to 0.001, pixels to 0.01,
+milliseconds to 0.001. A value that was refused or is missing is ``null``; NaN
+and infinity are not JSON and are refused. A field that is optional is left out
+of a document when there is nothing to say.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
+Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
+Side = Literal["left", "right"]
+State = Literal["created", "analyzing", "analyzed", "failed"]
+
+EXERCISES: tuple[str, ...] = get_args(Exercise)
+JOINTS: tuple[str, ...] = get_args(Joint)
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Number = Finite | None
+"""A finite number, or null where the value was refused or is missing."""
+Numbers = list[Number]
+
+GroupName = Literal["hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"]
+SummaryGroupName = Literal[
+    "hip_flexion", "hip_adduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
+]
+DayMonthYear = Annotated[str, StringConstraints(pattern=r"^\d{2}/\d{2}/\d{4}$")]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2]):[0-5]\d (AM|PM)$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Document(BaseModel):
+    """Base of all documents: unknown fields are forbidden."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def json_values(self) -> dict[str, Any]:
+        """JSON values of the fields that were given; optional ones left out stay out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class CreatedAt(Document):
+    """When a session was created, in the time zone of its creation."""
+
+    date: DayMonthYear
+    time: TimeOfDay
+
+
+class SessionDocument(Document):
+    """Details of a session."""
+
+    segments: Annotated[int, Field(ge=0, description="accepted repetitions")]
+    video_url: str
+    analyzed_video_url: str | None = None
+    activity: str
+    title: str
+    user_name: str
+    created_at: CreatedAt
+    exercise: Exercise
+    angles: Annotated[dict[str, Numbers], Field(description="degrees, over all_timestamps")]
+    all_timestamps: Annotated[list[Finite], Field(description="milliseconds")]
+
+
+class Creation(Document):
+    """Answer to the creation of a session."""
+
+    session_id: str
+    title: str
+
+
+class ExportDocument(Document):
+    """Landmarks and angles of a session."""
+
+    activity: str
+    angles: dict[str, Numbers]
+    all_timestamps: list[Finite]
+    keypoints: Annotated[
+        dict[str, Numbers],
+        Field(description="x, y in pixels, z in pixels of depth, v visibility 0 to 1"),
+    ]
+
+
+class KneeMovementPhases(Document):
+    """Where the pictures of the knees in the phases of the squat are; null where none can be made."""
+
+    left: str | None
+    right: str | None
+    front: str | None
+
+
+class ReportGroup(Document):
+    """Metrics of one group and the curves that belong to them."""
+
+    metrics: dict[str, Number]
+    graph_data: dict[str, Numbers]
+
+
+class ReportComments(Document):
+    """Text on each group."""
+
+    hip_flexion: str | None = None
+    hip_abduction: str | None = None
+    knee_flexion: str | None = None
+    knee_movement: str | None = None
+    ankle_dorsiflexion: str | None = None
+    final_summary: str | None = None
+
+
+UserInfo = dict[str, str | Number]
+"""Free map: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
+
+
+class ReportDocument(Document):
+    """Overhead Squat report."""
+
+    grouped_data: dict[GroupName, ReportGroup]
+    graph_timestamps: Annotated[list[Finite], Field(description="milliseconds")]
+    knee_movement_phases: KneeMovementPhases
+    user_info: UserInfo | None = None
+    exercise: Exercise
+    report_comments: ReportComments | None = None
+    output_quality: dict[str, Number] | None = None
+    date: DayMonthYear
+
+
+class SummaryDocument(Document):
+    """Overhead Squat summary."""
+
+    grouped_data: dict[SummaryGroupName, dict[str, Number]]
+    knee_movement_phases: KneeMovementPhases
+    user_info: UserInfo | None = None
+    exercise: Exercise
+    output_quality: dict[str, Number] | None = None
+    summary: ReportComments | None = None
+    date: DayMonthYear
+
+
+class DisplayConfig(Document):
+    """Display settings of a Joint Angle Mobility session."""
+
+    shown_angles: list[str]
+    comments: dict[str, str]
+
+
+class ErrorBody(Document):
+    """Answer to a fault."""
+
+    error: str
+
+
+class FieldErrors(Document):
+    """Answer to faults of named fields."""
+
+    errors: dict[str, list[str]]
+
+
+class Participant(Document):
+    """What is known of a participant; nothing but the id is required."""
+
+    user_id: str
+    display_name: str | None = None
+    sex: Literal["female", "male"] | None = None
+    birth_year: Annotated[int, Field(ge=1900, le=2100)] | None = None
+    age: Annotated[float, Field(ge=0, le=120, description="years")] | None = None
+    height_m: Annotated[float, Field(ge=0.4, le=2.6)] | None = None
+    weight_kg: Annotated[float, Field(ge=2, le=400)] | None = None
+    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_age(self) -> Participant:
+        if self.birth_year is not None and self.age is not None:
+            raise ValueError("give birth_year or age, not both")
+        return self
+
+
+class VideoFile(Document):
+    """A video of a session: its file, and where it came from."""
+
+    file: str
+    original_name: str
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0, description="bytes")]
+
+
+class Stage(Document):
+    """A finished stage of the analysis."""
+
+    key: Sha256
+    file: str
+    seconds: Annotated[float, Field(ge=0)]
+    finished: datetime.datetime
+
+
+class Provenance(Document):
+    """With what the results were made."""
+
+    video_sha256: Sha256
+    model_sha256: Sha256 | None = None
+    versions: dict[str, str]
+    options: dict[str, Any]
+    options_sha256: Sha256
+
+
+class Warned(Document):
+    """Something that a reader of the results should know: a code and one line."""
+
+    code: str
+    message: str
+
+
+class SessionRecord(Document):
+    """``session.json``: what a session is and how far its analysis has come."""
+
+    schema_version: Literal["1"]
+    session_id: str
+    user_id: str
+    exercise: Exercise
+    session_name: str | None = None
+    joints: list[Joint]
+    created_at: Annotated[datetime.datetime, Field(description="with offset")]
+    video: VideoFile
+    state: State = "created"
+    reason: Annotated[str, Field(description="why the analysis failed")] = ""
+    stages: dict[str, Stage] = Field(default_factory=dict)
+    provenance: Provenance | None = None
+    warnings: list[Warned] = Field(default_factory=list)
+
+
+class Edit(Document):
+    """One correction by hand."""
+
+    kind: Literal["repetitions", "subject", "camera_side"]
+    who: str
+    when: datetime.datetime
+    before: Any
+    after: Annotated[Any, Field(description="null: back to what the analysis finds")]
+
+
+class Edits(Document):
+    """``edits.json``: every correction by hand, oldest first."""
+
+    schema_version: Literal["1"] = "1"
+    edits: list[Edit] = Field(default_factory=list)
+
+    def current(self, kind: str) -> Any:
+        """What holds now for `kind`; None where nothing was corrected."""
+        return next((edit.after for edit in reversed(self.edits) if edit.kind == kind), None)

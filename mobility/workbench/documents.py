@@ -1,0 +1,337 @@
+"""From Datasets and the session record to the JSON documents: pure functions.
+
+Rounding and null for NaN happen here and nowhere else; see
+:mod:`mobility.workbench.contract`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from mobility.workbench.contract import (
+    CreatedAt,
+    ExportDocument,
+    KneeMovementPhases,
+    Participant,
+    ReportDocument,
+    ReportGroup,
+    SessionDocument,
+    SessionRecord,
+    Side,
+    SummaryDocument,
+    UserInfo,
+)
+
+ACTIVITY = "Mobility Assessment"
+
+ANGLE_OF_JOINT: Mapping[str, str] = {
+    "ankle": "ankle_dorsiflexion",
+    "knee": "knee_flexion",
+    "hip": "hip_flexion",
+    "shoulder": "shoulder_flexion",
+    "elbow": "elbow_flexion",
+}
+"""The flexion angle that a document means by a joint."""
+
+DOCUMENT_NAME: Mapping[str, str] = {
+    "hip_flexion": "hip_flexion",
+    "hip_abduction": "hip_abduction",
+    "knee_flexion": "knee_flexion",
+    "ankle_dorsiflexion": "ankle_flexion",
+}
+"""Groups with one angle per side, and the angle's name inside their metric keys."""
+
+GRAPH_NAME: Mapping[str, str] = {
+    "hip_flexion": "hip_flexion",
+    "hip_abduction": "hip_abduction",
+    "knee_flexion": "kne_flexion",
+    "ankle_dorsiflexion": "ank_flexion",
+}
+"""The same inside their graph keys, after the letter of the side."""
+
+SUMMARY_GROUP: Mapping[str, str] = {"hip_abduction": "hip_adduction"}
+"""Groups that the summary document spells in its own way."""
+
+LANDMARK_NAME: Mapping[str, str] = {
+    "shoulder": "sho",
+    "elbow": "elb",
+    "wrist": "wri",
+    "hip": "hip",
+    "knee": "kne",
+    "ankle": "ank",
+    "heel": "hee",
+    "foot_index": "toe",
+    "ear": "ear",
+    "eye": "eye",
+    "eye_inner": "ein",
+    "eye_outer": "eou",
+    "pinky": "pin",
+    "index": "ind",
+    "thumb": "thu",
+    "mouth": "mou",
+}
+"""Three letters of each sided landmark in the export document."""
+
+SIDES: tuple[Side, Side] = ("left", "right")
+
+
+def rounded(value: Any, digits: int) -> float | None:
+    """Round one number for a document; None for NaN and infinity."""
+    number = round(float(value), digits)
+    # Adding zero turns -0.0 into 0.0.
+    return number + 0.0 if np.isfinite(number) else None
+
+
+def series(values: npt.ArrayLike, digits: int) -> list[float | None]:
+    """Round a series for a document; None for NaN and infinity."""
+    return [rounded(value, digits) for value in np.asarray(values, dtype=float).ravel()]
+
+
+def milliseconds(time: xr.DataArray) -> list[float]:
+    """Timestamps in milliseconds, rounded to 0.001, of seconds."""
+    return [round(1000.0 * float(second), 3) for second in time.values]
+
+
+def day(moment: datetime.datetime) -> str:
+    """Date as DD/MM/YYYY, in the offset of `moment`."""
+    return f"{moment:%d/%m/%Y}"
+
+
+def created_at(moment: datetime.datetime) -> CreatedAt:
+    """Date as DD/MM/YYYY and time as HH:MM AM/PM, in the offset of `moment`."""
+    # Not %p: it is empty or translated in some locales.
+    hour = moment.hour % 12 or 12
+    half = "AM" if moment.hour < 12 else "PM"
+    return CreatedAt(date=day(moment), time=f"{hour:02d}:{moment.minute:02d} {half}")
+
+
+def user_name(record: SessionRecord, participant: Participant | None) -> str:
+    """Display name of the participant, else the user id."""
+    return (participant.display_name if participant else None) or record.user_id
+
+
+def title(record: SessionRecord, participant: Participant | None) -> str:
+    """Session name, else exercise, participant and date."""
+    if record.session_name:
+        return record.session_name
+    return f"{record.exercise}, {user_name(record, participant)}, {day(record.created_at)}"
+
+
+def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
+    """What is known of the participant: height_m in metres, weight in kilograms."""
+    known: UserInfo = {"user_id": record.user_id}
+    if participant:
+        stored = participant.model_dump(exclude_none=True)
+        known.update({"weight" if key == "weight_kg" else key: stored[key] for key in stored})
+    return known
+
+
+def camera_side(pose: xr.Dataset) -> Side:
+    """Side of the body that the camera sees best over the whole recording.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset; its ``confidence`` is the visibility, 0 to 1.
+
+    Returns
+    -------
+    "left" or "right"
+        The anatomical side whose landmarks have the higher mean visibility;
+        "left" where they are equal or nothing was seen.
+    """
+    seen = {}
+    for side in SIDES:
+        names = [str(name) for name in pose.keypoint.values if str(name).startswith(f"{side}_")]
+        visibility = pose["confidence"].sel(keypoint=names).values
+        seen[side] = float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
+    return "right" if seen["right"] > seen["left"] else "left"
+
+
+def angle_series(
+    angles: xr.Dataset, *, joints: Iterable[str], side: Side
+) -> dict[str, list[float | None]]:
+    """Series of the selected joints, in degrees rounded to 0.01.
+
+    Parameters
+    ----------
+    angles
+        Angles Dataset, variables over (time, side).
+    joints
+        Of "ankle", "knee", "hip", "shoulder", "elbow".
+    side
+        The side that stands for the joint under ``<joint>_angle``.
+    """
+    found = {}
+    for joint in joints:
+        angle = angles[ANGLE_OF_JOINT[joint]]
+        for key, which in ((f"left_{joint}", "left"), (f"right_{joint}", "right"), (joint, side)):
+            found[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
+    return found
+
+
+def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
+    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
+    person = pose.isel(individual=0)
+    names = {"head": "nose"}
+    for side in SIDES:
+        for landmark, letters in LANDMARK_NAME.items():
+            keypoint = f"mouth_{side}" if landmark == "mouth" else f"{side}_{landmark}"
+            names[side[0] + letters] = keypoint
+    found = {}
+    for name, keypoint in names.items():
+        point = person.sel(keypoint=keypoint)
+        found[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
+        found[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
+        found[f"{name}z"] = series(point["image_depth"].values, 2)
+        found[f"{name}v"] = series(point["confidence"].values, 3)
+    return found
+
+
+def session_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    video_url: str,
+    analyzed_video_url: str | None = None,
+    angles: xr.Dataset | None = None,
+    repetitions: xr.Dataset | None = None,
+    side: Side = "left",
+) -> dict[str, Any]:
+    """Details of a session; before the analysis without angles and timestamps.
+
+    Parameters
+    ----------
+    record, participant
+        What the store holds.
+    video_url, analyzed_video_url
+        Where the videos are.
+    angles, repetitions
+        Results, where there are any.
+    side
+        See :func:`camera_side`.
+    """
+    document = SessionDocument(
+        segments=0 if repetitions is None else int(repetitions["accepted"].sum()),
+        video_url=video_url,
+        activity=ACTIVITY,
+        title=title(record, participant),
+        user_name=user_name(record, participant),
+        created_at=created_at(record.created_at),
+        exercise=record.exercise,
+        angles={} if angles is None else angle_series(angles, joints=record.joints, side=side),
+        all_timestamps=[] if angles is None else milliseconds(angles["time"]),
+    )
+    if analyzed_video_url is not None:
+        document.analyzed_video_url = analyzed_video_url
+    return document.json_values()
+
+
+def export_document(
+    record: SessionRecord, *, pose: xr.Dataset, angles: xr.Dataset, side: Side
+) -> dict[str, Any]:
+    """Landmarks as they were detected, and angles, over the same timestamps."""
+    return ExportDocument(
+        activity=ACTIVITY,
+        angles=angle_series(angles, joints=record.joints, side=side),
+        all_timestamps=milliseconds(angles["time"]),
+        keypoints=keypoint_series(pose),
+    ).json_values()
+
+
+def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
+    """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
+
+    Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001).
+    """
+
+    def of_side(name: str, side: str, digits: int) -> float | None:
+        return rounded(metrics[name].sel(side=side), digits)
+
+    def asymmetry(name: str, digits: int) -> float | None:
+        return rounded(abs(metrics[f"{name}_asymmetry"]), digits)
+
+    groups: dict[str, dict[str, float | None]] = {}
+    for group, name in DOCUMENT_NAME.items():
+        groups[group] = {f"{side}_{name}": of_side(group, side, 2) for side in SIDES}
+        groups[group][f"{name}_asymmetry"] = asymmetry(group, 2)
+    groups["knee_movement"] = {
+        "knee_ankle_separation_ratio": rounded(metrics["knee_ankle_separation_ratio"], 3),
+        **{f"{side}_knee_deviation": of_side("knee_deviation", side, 3) for side in SIDES},
+        "knee_deviation_asymmetry": asymmetry("knee_deviation", 3),
+    }
+    order = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
+    return {group: groups[group] for group in order}
+
+
+def group_graphs(angles: xr.Dataset, movement: xr.Dataset) -> dict[str, dict[str, list[float | None]]]:
+    """Curves of each group over the timestamps of `angles`."""
+
+    def curves(values: xr.DataArray, name: str, digits: int) -> dict[str, list[float | None]]:
+        return {side[0] + name: series(values.sel(side=side).values, digits) for side in SIDES}
+
+    graphs = {group: curves(angles[group], name, 2) for group, name in GRAPH_NAME.items()}
+    graphs["knee_movement"] = curves(movement["knee_deviation"], "kne_deviation", 3)
+    return graphs
+
+
+def report_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    angles: xr.Dataset,
+    metrics: xr.Dataset,
+    movement: xr.Dataset,
+    images: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Overhead Squat report.
+
+    Parameters
+    ----------
+    record, participant
+        What the store holds.
+    angles, metrics
+        Results of the analysis.
+    movement
+        ``knee_movement(pose, repetitions)``, over the same times as `angles`.
+    images
+        Place of the picture of each view: "left", "right", "front".
+    """
+    graphs = group_graphs(angles, movement)
+    return ReportDocument(
+        grouped_data={
+            group: ReportGroup(metrics=values, graph_data=graphs[group])  # type: ignore[misc]
+            for group, values in group_metrics(metrics).items()
+        },
+        graph_timestamps=milliseconds(angles["time"]),
+        knee_movement_phases=KneeMovementPhases(**images),
+        user_info=user_info(record, participant),
+        exercise=record.exercise,
+        date=day(record.created_at),
+    ).json_values()
+
+
+def summary_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    metrics: xr.Dataset,
+    images: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Overhead Squat summary: the metrics of the report without its curves."""
+    return SummaryDocument(
+        grouped_data={
+            SUMMARY_GROUP.get(group, group): values  # type: ignore[misc]
+            for group, values in group_metrics(metrics).items()
+        },
+        knee_movement_phases=KneeMovementPhases(**images),
+        user_info=user_info(record, participant),
+        exercise=record.exercise,
+        date=day(record.created_at),
+    ).json_values()

@@ -1,0 +1,271 @@
+"""Files that are whole or absent: atomic writes, locks, and the names that are allowed.
+
+Everything is written beside its place under a hidden name, flushed to the
+disk, and renamed into place. A process that dies leaves at most a hidden
+leftover, which :func:`sweep` removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import xarray as xr
+from filelock import FileLock, Timeout
+
+from mobility.errors import BadInputError, NotFoundError, StorageError
+
+log = logging.getLogger(__name__)
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+NAME_LENGTH = 200
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space and try again",
+    errno.EDQUOT: "the disk quota is used up; free some space and try again",
+    errno.EFBIG: "the file would exceed the largest size allowed here; raise the limit",
+    errno.EROFS: "the place is read-only; choose another one with --store or --reports",
+    errno.EACCES: "writing there is not permitted; choose another place with --store or --reports",
+    errno.EPERM: "writing there is not permitted; choose another place with --store or --reports",
+}
+
+
+def check_id(value: str, *, what: str) -> str:
+    """Return `value` if it can name a folder or file of the store.
+
+    Parameters
+    ----------
+    value
+        1 to 64 characters: letters, digits, ``_``, ``.`` and ``-``, the first
+        a letter or digit, without two dots in a row.
+    what
+        What it identifies, for the message ("session id").
+
+    Raises
+    ------
+    BadInputError
+        With the reason; a path that leads out of the store is never formed.
+    """
+    if not isinstance(value, str) or not value:
+        raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
+    if not ID_PATTERN.fullmatch(value) or ".." in value:
+        raise BadInputError(
+            f"{what} {value!r}: use 1 to 64 letters, digits, '_', '.' or '-', beginning with a "
+            "letter or digit, without '..'"
+        )
+    return value
+
+
+def check_name(value: str, *, what: str) -> str:
+    """Return `value` without surrounding white space if it can be shown as a name.
+
+    Raises
+    ------
+    BadInputError
+        If it is empty, longer than 200 characters, or holds a control
+        character or a path separator; the message says which.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
+    name = value.strip()
+    if len(name) > NAME_LENGTH:
+        raise BadInputError(f"{what}: at most {NAME_LENGTH} characters (got {len(name)})")
+    for character in name:
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise BadInputError(
+                f"{what} {name!r}: holds the control character U+{ord(character):04X}; remove it"
+            )
+        if character in "/\\":
+            raise BadInputError(f"{what} {name!r}: holds the path separator '{character}'; remove it")
+    return name
+
+
+def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
+    """Say in one line where writing failed, why, and what to do."""
+    reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; check the place"
+    return StorageError(f"cannot write {os.fspath(place)}: {reason}")
+
+
+@contextmanager
+def writing(place: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the operating system's refusal to write `place` into a StorageError."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise storage_fault(error, place) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` last through a power failure, where that can be asked for."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a hidden path beside `path`; what is written there becomes `path`, or vanishes.
+
+    The hidden path keeps the suffix of `path`, because encoders go by it.
+
+    Raises
+    ------
+    StorageError
+        The place is full or cannot be written.
+    """
+    target = Path(path)
+    hidden = target.with_name(f".{target.stem}.{token_hex(6)}.tmp{target.suffix}")
+    try:
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield hidden
+            with hidden.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(hidden, target)  # noqa: PTH105 - the one name that tests make fail
+            sync_folder(target.parent)
+    finally:
+        with suppress(OSError):
+            hidden.unlink()
+
+
+def sweep(folder: Path, *names: str) -> None:
+    """Remove what a dead process left of writing files called `names` in `folder`."""
+    for name in names:
+        target = Path(name)
+        for leftover in folder.glob(f".{target.stem}.*.tmp{target.suffix}"):
+            with suppress(OSError):
+                leftover.unlink()
+                log.info("removed %s, left by an interrupted run", leftover)
+
+
+def write_json(path: str | os.PathLike[str], document: Any) -> None:
+    """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    with atomic(path) as hidden:
+        hidden.write_text(text, encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON document.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"{os.fspath(path)}: no such file") from None
+    except ValueError as error:
+        raise BadInputError(f"{os.fspath(path)}: is not a JSON document ({error})") from None
+
+
+def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
+    """Write `dataset` as NetCDF-4, compressed, atomically; equal data give equal bytes.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written.
+    """
+    plain = dataset.drop_encoding()
+    encoding = {
+        name: {"zlib": True, "complevel": 1}
+        for name, variable in plain.variables.items()
+        if variable.dtype.kind in "biuf" and variable.size > 1
+    }
+    with atomic(path) as hidden:
+        try:
+            plain.to_netcdf(hidden, engine="h5netcdf", encoding=encoding)
+        except (RuntimeError, KeyError) as error:
+            # HDF5 reports a full disk in its own words, not always as an OSError.
+            if shutil.disk_usage(hidden.parent).free < plain.nbytes:
+                raise OSError(errno.ENOSPC, "no space left") from error
+            raise
+
+
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a Dataset of :func:`write_dataset` into memory and close its file.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It is not NetCDF-4.
+    """
+    if not Path(path).is_file():
+        raise NotFoundError(f"{os.fspath(path)}: no such file")
+    try:
+        # Our times are seconds as numbers, which must not become timedeltas.
+        with xr.open_dataset(
+            path, engine="h5netcdf", decode_times=False, decode_timedelta=False
+        ) as file:
+            dataset = file.load().drop_encoding()
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInputError(f"{os.fspath(path)}: cannot be read as NetCDF-4 ({error})") from None
+    texts = {
+        name: variable.astype(str)
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind in "OT"
+    }
+    return dataset.assign({name: v for name, v in texts.items() if name not in dataset.coords}).assign_coords(
+        {name: v for name, v in texts.items() if name in dataset.coords}
+    )
+
+
+@contextmanager
+def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path`; the system frees it when the process dies.
+
+    Parameters
+    ----------
+    path
+        The lock file; its folder is made if absent.
+    what
+        What is locked, for the message.
+    wait_s
+        Seconds to wait for another holder.
+
+    Raises
+    ------
+    StorageError
+        Another process holds it, or the place cannot be written.
+    """
+    held = FileLock(path)
+    with writing(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire(timeout=wait_s)
+        except Timeout:
+            raise StorageError(
+                f"{what} is in use by another process; wait until it ends, or stop it"
+            ) from None
+    try:
+        yield
+    finally:
+        held.release()

@@ -1,0 +1,340 @@
+"""A squat whose joint angles are known at every frame, in closed form.
+
+The body is built downwards and upwards from the mid-hip by the commanded angles, each leg in a
+vertical plane turned outwards about the vertical by `turn_out`. The truth is worked out from the
+commanded angles, never from the points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+KEYPOINTS = [
+    "nose",
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_pinky",
+    "right_pinky",
+    "left_index",
+    "right_index",
+    "left_thumb",
+    "right_thumb",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "left_heel",
+    "right_heel",
+    "left_foot_index",
+    "right_foot_index",
+]
+SIDES = ("left", "right")
+THIGH, SHANK, TRUNK, UPPER_ARM, FOREARM = 0.42, 0.42, 0.50, 0.30, 0.30 * 0.926
+HIP_HALF_WIDTH, SHOULDER_HALF_WIDTH = 0.09, 0.18
+ANKLE_HEIGHT, HEEL_BACK, TOE_FORWARD = 0.07, 0.05, 0.18
+PIXELS_PER_METRE = 400.0
+
+Pair = float | tuple[float, float]
+"""One value for both sides, or (left, right)."""
+
+
+class Trial(NamedTuple):
+    """A pose Dataset and its truth.
+
+    `truth` has the angle variables of `joint_angles` over (time, side) or (time,), and over
+    `rep`: start, bottom_start, bottom, bottom_end, end (seconds); over time: `crouch`, 0 standing
+    to 1 bottom, and `hip_height` relative to standing.
+    """
+
+    pose: xr.Dataset
+    truth: xr.Dataset
+
+
+def minimum_jerk(x: np.ndarray) -> np.ndarray:
+    """Smooth step from 0 to 1 with zero speed and acceleration at both ends."""
+    x = np.clip(x, 0, 1)
+    return x**3 * (10 - 15 * x + 6 * x**2)
+
+
+def _pair(value: Pair) -> np.ndarray:
+    return np.broadcast_to(np.asarray(value, float), 2)
+
+
+def squat_pose(
+    *,
+    fps: float = 30.0,
+    reps: int = 3,
+    rest: float = 1.0,
+    descent: float = 1.0,
+    hold: float = 0.4,
+    ascent: float = 1.0,
+    tibia: Pair = 25.0,
+    thigh: Pair = 15.0,
+    trunk: float = 35.0,
+    turn_out: Pair = 0.0,
+    toe_out: Pair | None = None,
+    arm_forward: float = 20.0,
+    elbow: float = 10.0,
+    heading: float = 0.0,
+    noise: float = 0.0,
+    jitter: float = 0.0,
+    crop: tuple[float, float] | None = None,
+    absent: Sequence[tuple[float, float]] = (),
+    missing: Mapping[str, tuple[float, float]] | None = None,
+    swapped: Sequence[tuple[float, float]] = (),
+    seed: int = 0,
+) -> Trial:
+    """Make a trial of `reps` squats that starts and ends with `rest` seconds of standing.
+
+    Parameters
+    ----------
+    fps
+        Frames per second.
+    reps, rest, descent, hold, ascent
+        Number of repetitions; seconds of standing before, between and after; of each phase.
+    tibia, thigh, trunk
+        At the bottom, degrees: inclination of the shank in its plane, elevation of the thigh
+        (0 = horizontal), forward lean of the trunk. At standing 0, 90 and 0. All move by the
+        same minimum-jerk course.
+    turn_out, toe_out
+        Degrees by which the plane of each leg, and each foot, is turned outwards about the
+        vertical; the feet follow the legs unless told.
+    arm_forward, elbow
+        Degrees of the upper arm forward of the trunk line, and of elbow flexion; constant.
+    heading
+        Degrees by which the subject is turned about the vertical; 0 faces the camera.
+    noise
+        Standard deviation of white noise on each coordinate, metres.
+    jitter
+        Largest error of each timestamp, as a fraction of the frame interval.
+    crop
+        Keep only these seconds of the trial (to start crouched, or end in mid-repetition).
+    absent
+        Spans of seconds without a person: everything NaN.
+    missing
+        Spans of seconds in which single keypoints are NaN, with confidence 0.
+    swapped
+        Spans of seconds in which left and right are exchanged in every variable.
+    seed
+        Of the noise and the jitter.
+    """
+    rng = np.random.default_rng(seed)
+    cycle = descent + hold + ascent + rest
+    duration = rest + reps * cycle
+    time = np.arange(round(duration * fps) + 1) / fps
+    if jitter:
+        time = time + rng.uniform(-jitter, jitter, time.size) / fps
+        time -= time[0]
+    if crop is not None:
+        time = time[(time >= crop[0]) & (time <= crop[1])]
+
+    starts = rest + cycle * np.arange(reps)
+    crouch = np.zeros_like(time)
+    for start in starts:
+        crouch += minimum_jerk((time - start) / descent)
+        crouch -= minimum_jerk((time - start - descent - hold) / ascent)
+
+    azimuth = np.radians(_pair(turn_out))
+    foot_azimuth = azimuth if toe_out is None else np.radians(_pair(toe_out))
+    ti = np.radians(crouch[:, None] * _pair(tibia))
+    phi = np.radians(90 - crouch[:, None] * (90 - _pair(thigh)))
+    tl = np.radians(crouch * trunk)
+    arm, bend = np.radians(arm_forward), np.radians(elbow)
+
+    truth = xr.Dataset(
+        {
+            "knee_flexion": (("time", "side"), 90 + np.degrees(ti - phi)),
+            "hip_flexion": (
+                ("time", "side"),
+                np.degrees(tl[:, None] + np.arctan2(np.cos(phi) * np.cos(azimuth), np.sin(phi))),
+            ),
+            "ankle_dorsiflexion": (
+                ("time", "side"),
+                np.degrees(np.arcsin(np.sin(ti) * np.cos(azimuth - foot_azimuth))),
+            ),
+            "hip_abduction": (
+                ("time", "side"),
+                np.degrees(np.arcsin(np.cos(phi) * np.sin(azimuth))),
+            ),
+            "shoulder_flexion": (("time", "side"), np.full((time.size, 2), 180 - arm_forward)),
+            "elbow_flexion": (("time", "side"), np.full((time.size, 2), float(elbow))),
+            "tibia_inclination": (
+                ("time", "side"),
+                np.degrees(np.arctan(np.tan(ti) * np.cos(azimuth))),
+            ),
+            "thigh_elevation": (("time", "side"), np.degrees(phi)),
+            "trunk_lean": (("time",), np.degrees(tl)),
+            "pelvis_obliquity": (("time",), np.zeros_like(tl)),
+            "arm_fall": (
+                ("time",),
+                np.full_like(
+                    tl,
+                    arm_forward
+                    + np.degrees(
+                        np.arctan2(FOREARM * np.sin(bend), UPPER_ARM + FOREARM * np.cos(bend))
+                    ),
+                ),
+            ),
+            "crouch": (("time",), crouch),
+            "start": (("rep",), starts),
+            "bottom_start": (("rep",), starts + descent),
+            "bottom": (("rep",), starts + descent + hold / 2),
+            "bottom_end": (("rep",), starts + descent + hold),
+            "end": (("rep",), starts + descent + hold + ascent),
+        },
+        coords={"time": time, "side": list(SIDES), "rep": np.arange(1, reps + 1)},
+    )
+
+    # Subject's axes: anterior, up, right.
+    def vector(anterior: object, up: object, right: object) -> np.ndarray:
+        return np.stack(
+            np.broadcast_arrays(*(np.asarray(a, float) for a in (anterior, up, right))), axis=-1
+        ) * np.ones((time.size, 1))
+
+    points: dict[str, np.ndarray] = {}
+    mid_shoulder = TRUNK * vector(np.sin(tl), np.cos(tl), 0)
+    for j, (side, sign) in enumerate(zip(SIDES, (-1, 1), strict=True)):
+        out, foot_out = azimuth[j], foot_azimuth[j]
+        hip = vector(0, 0, sign * HIP_HALF_WIDTH)
+        knee = hip + THIGH * vector(
+            np.cos(phi[:, j]) * np.cos(out),
+            -np.sin(phi[:, j]),
+            sign * np.cos(phi[:, j]) * np.sin(out),
+        )
+        ankle = knee - SHANK * vector(
+            np.sin(ti[:, j]) * np.cos(out),
+            np.cos(ti[:, j]),
+            sign * np.sin(ti[:, j]) * np.sin(out),
+        )
+        ahead = vector(np.cos(foot_out), 0, sign * np.sin(foot_out))
+        sole = ankle - vector(0, ANKLE_HEIGHT, 0)
+        shoulder = mid_shoulder + vector(0, 0, sign * SHOULDER_HALF_WIDTH)
+        elbow_point = shoulder + UPPER_ARM * vector(np.sin(tl + arm), np.cos(tl + arm), 0)
+        along = vector(np.sin(tl + arm + bend), np.cos(tl + arm + bend), 0)
+        wrist = elbow_point + FOREARM * along
+        points |= {
+            f"{side}_hip": hip,
+            f"{side}_knee": knee,
+            f"{side}_ankle": ankle,
+            f"{side}_heel": sole - HEEL_BACK * ahead,
+            f"{side}_foot_index": sole + TOE_FORWARD * ahead,
+            f"{side}_shoulder": shoulder,
+            f"{side}_elbow": elbow_point,
+            f"{side}_wrist": wrist,
+            f"{side}_index": wrist + 0.08 * along,
+            f"{side}_pinky": wrist + 0.07 * along + vector(0, 0, sign * 0.03),
+            f"{side}_thumb": wrist + 0.05 * along - vector(0, 0, sign * 0.03),
+        }
+        head = mid_shoulder + 0.2 * vector(np.sin(tl), np.cos(tl), 0)
+        points |= {
+            "nose": head + vector(0.10, 0, 0),
+            f"{side}_eye_inner": head + vector(0.08, 0.03, sign * 0.02),
+            f"{side}_eye": head + vector(0.08, 0.03, sign * 0.03),
+            f"{side}_eye_outer": head + vector(0.08, 0.03, sign * 0.04),
+            f"{side}_ear": head + vector(0, 0.01, sign * 0.07),
+            f"mouth_{side}": head + vector(0.09, -0.03, sign * 0.02),
+        }
+    body = np.stack([points[name] for name in KEYPOINTS], axis=-1)  # time, (ant, up, right), kp
+
+    # Facing the camera: anterior is +z, the subject's right is -x.
+    turn = np.radians(heading)
+    x = -body[:, 2] * np.cos(turn) + body[:, 0] * np.sin(turn)
+    z = body[:, 0] * np.cos(turn) + body[:, 2] * np.sin(turn)
+    position = np.stack([x, body[:, 1], z], axis=1)
+
+    ankles = [KEYPOINTS.index("left_ankle"), KEYPOINTS.index("right_ankle")]
+    rise = -position[:, 1][:, ankles].mean(axis=1)
+    truth["hip_height"] = (("time",), rise / (THIGH + SHANK))
+    u = 360 + PIXELS_PER_METRE * position[:, 0]
+    v = 1100 - PIXELS_PER_METRE * (position[:, 1] + rise[:, None])
+    image = np.stack([u, v], axis=1)
+    depth = -PIXELS_PER_METRE * position[:, 2]
+    confidence = np.full((time.size, len(KEYPOINTS)), 0.95)
+    presence = np.full((time.size, len(KEYPOINTS)), 0.99)
+    if noise:
+        position = position + rng.normal(0, noise, position.shape)
+        image = image + rng.normal(0, noise * PIXELS_PER_METRE, image.shape)
+        depth = depth + rng.normal(0, noise * PIXELS_PER_METRE, depth.shape)
+
+    arrays = [position, image, depth, confidence, presence]
+    mirror = [KEYPOINTS.index(_other_side(name)) for name in KEYPOINTS]
+    for first, last in swapped:
+        rows = (time >= first) & (time <= last)
+        for array in arrays:
+            array[rows] = array[rows][..., mirror]
+    for name, (first, last) in (missing or {}).items():
+        rows, k = (time >= first) & (time <= last), KEYPOINTS.index(name)
+        for array in arrays[:3]:
+            array[rows, ..., k] = np.nan
+        confidence[rows, k] = 0
+    for first, last in absent:
+        rows = (time >= first) & (time <= last)
+        for array in arrays:
+            array[rows] = np.nan
+
+    pose = xr.Dataset(
+        {
+            "position": (
+                ("time", "space", "keypoint", "individual"),
+                position[..., None],
+                {"units": "m"},
+            ),
+            "confidence": (("time", "keypoint", "individual"), confidence[..., None]),
+            "presence": (("time", "keypoint", "individual"), presence[..., None]),
+            "image_position": (
+                ("time", "pixel", "keypoint", "individual"),
+                image[..., None],
+                {"units": "pixel"},
+            ),
+            "image_depth": (
+                ("time", "keypoint", "individual"),
+                depth[..., None],
+                {"units": "pixel"},
+            ),
+        },
+        coords={
+            "time": time,
+            "space": ["x", "y", "z"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+            "pixel": ["u", "v"],
+        },
+        attrs={
+            "source_software": "analytic",
+            "ds_type": "poses",
+            "fps": float(fps),
+            "time_unit": "seconds",
+            "source_file": "analytic.mp4",
+            "image_width": 720,
+            "image_height": 1280,
+            "schema_version": "1",
+            "history": "[]",
+        },
+    )
+    return Trial(pose, truth)
+
+
+def _other_side(name: str) -> str:
+    if "left" in name:
+        return name.replace("left", "right")
+    return name.replace("right", "left")
