@@ -72,3 +72,9 @@ class StorageError(MobilityError, OSError):
     """The store cannot be written: read-only, full, or in use."""
 
     status = 500
+
+
+class ReportError(MobilityError):
+    """A report could not be rendered; the message says in which step and why."""
+
+    status = 500

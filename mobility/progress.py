@@ -25,7 +25,11 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
         from tqdm import tqdm
     # disable=None: silent where standard error is not a terminal.
     return tqdm(
-        total=total, desc=description, unit=unit, disable=False if in_notebook else None, leave=False
+        total=total,
+        desc=description,
+        unit=unit,
+        disable=False if in_notebook else None,
+        leave=False,
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -32,27 +30,53 @@ def shared_data() -> Path:
     return folder
 
 
-def _load_analytic() -> ModuleType:
-    """Load tests/analytic.py by its path: with import-mode=importlib it is in no package."""
-    if "analytic" not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            "analytic", Path(__file__).with_name("analytic.py")
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["analytic"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["analytic"]
-
-
 @pytest.fixture(scope="session")
 def analytic() -> ModuleType:
     """The module tests/analytic.py: a squat with known angles."""
-    return _load_analytic()
+    import analytic
+
+    return analytic
 
 
 @pytest.fixture(scope="session")
 def squat_pose(analytic: ModuleType) -> Callable[..., Any]:
     """Factory of synthetic trials: ``pose, truth = squat_pose(fps=30, reps=3, ...)``."""
     return analytic.squat_pose
+
+
+@pytest.fixture(scope="session")
+def clips() -> ModuleType:
+    """The module tests/clips.py: small videos whose frames show their own number."""
+    import clips
+
+    return clips
+
+
+@pytest.fixture(scope="session")
+def pose_model() -> Path:
+    """The pinned pose model, as `make setup` left it in the cache."""
+    from mobility.capture import models
+
+    return models.pose_model()
+
+
+@pytest.fixture(scope="session")
+def opencap_video(shared_data: Path) -> Path:
+    """A real phone video: five squats, 807 frames behind an edit list."""
+    return shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
+
+
+@pytest.fixture(scope="session")
+def opencap_pose(opencap_video: Path, pose_model: Path) -> Any:
+    """The pose of `opencap_video`, estimated once in a test run; do not change it."""
+    import mobility
+
+    return mobility.estimate_pose(opencap_video, workers=2)
+
+
+@pytest.fixture(scope="session")
+def tfjs_pose(shared_data: Path, pose_model: Path) -> Any:
+    """The pose of three real squats at five frames a second; do not change it."""
+    import mobility
+
+    return mobility.estimate_pose(shared_data / "videos" / "tfjs_pose_squats.mp4", workers=1)

@@ -12,15 +12,27 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.errors import BadInputError
+from mobility.kinematics.angles import body_frame
+from mobility.kinematics.skeleton import SIDES, require_pose
 
 Array = NDArray[np.float64]
 
 PHASES = ("standing", "mid_descent", "bottom", "mid_ascent")
 """Phases at which the knee movement is reported."""
 
-SIDES = ("left", "right")
 _OUTWARD = xr.DataArray([-1.0, 1.0], dims="side", coords={"side": list(SIDES)})
-_CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "fps")
+_REPETITION = (
+    "start",
+    "bottom_start",
+    "bottom",
+    "bottom_end",
+    "end",
+    "depth",
+    "accepted",
+    "hip_height",
+    "standing",
+)
+_CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
 
 
 def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
@@ -81,7 +93,8 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     Ortiz et al. (2016), Open Access J Sports Med 7:65.
     """
     table = tables.load("overhead_squat")
-    _require(pose, "pose", ["position"])
+    require_pose(pose, what="overhead_squat")
+    _require(repetitions, "repetitions", list(_REPETITION))
     _require(angles, "angles", [v for name in table["angles"] for v in (name, f"{name}_sd")])
     _same_frames(pose, repetitions, "repetitions")
     _same_frames(pose, angles, "angles")
@@ -173,13 +186,13 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
 
 
 def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
-    """Knee-ankle separation ratio and knee deviation at every frame.
+    r"""Knee-ankle separation ratio and knee deviation at every frame.
 
     With eZ the horizontal direction from the left to the right hip, eX that to the front,
     K, A and T the knee, ankle and toe, W the median distance of the ankles along eZ over
     the standing frames, and s = +1 on the right, -1 on the left:
 
-    - ``knee_ankle_separation_ratio`` = \\|(K_R - K_L)·eZ\\| / \\|(A_R - A_L)·eZ\\|;
+    - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
     - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to
       toe along eZ at the knee's place along eX. Positive: the knee is medial of that line.
 
@@ -215,7 +228,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     Bell, Padua, Clark (2008), Arch Phys Med Rehabil 89:1323.
     """
     table = tables.load("overhead_squat")
-    _require(pose, "pose", ["position"])
+    require_pose(pose, what="knee_movement")
+    _require(repetitions, "repetitions", list(_REPETITION))
     _same_frames(pose, repetitions, "repetitions")
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
     error = {name: entry["value"] for name, entry in table["landmark_position"].items()}
@@ -231,25 +245,23 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     variance_z = plane_variance * (1 - share**2) + depth_variance * share**2
     variance_x = plane_variance * share**2 + depth_variance * (1 - share**2)
 
-    width = np.abs(_right_left(ankle_z))
+    width = abs(_right_left(ankle_z))
     width = width.where(width >= limits["smallest_ankle_width_m"])
-    ratio = np.abs(_right_left(knee_z)) / width
-    ratio_sd = np.sqrt(2 * variance_z * (1 + ratio**2)) / width
+    ratio = abs(_right_left(knee_z)) / width
+    ratio_sd = (2 * variance_z * (1 + ratio**2)) ** 0.5 / width
 
-    standing_width = _nanmedian(np.abs(_right_left(ankle_z)).where(repetitions["standing"]), "time")
+    standing_width = _nanmedian(abs(_right_left(ankle_z)).where(repetitions["standing"]), "time")
     standing_width = standing_width.where(standing_width >= limits["smallest_ankle_width_m"])
     forward, outward = toe_x - ankle_x, toe_z - ankle_z
-    usable = forward > np.hypot(forward, outward) * np.cos(
+    usable = forward > (forward**2 + outward**2) ** 0.5 * np.cos(
         np.radians(limits["largest_toe_out_deg"])
     )
     forward = forward.where(usable)
     slope, reach = outward / forward, (knee_x - ankle_x) / forward
-    deviation = _OUTWARD * (ankle_z + reach * outward - knee_z) / standing_width
+    deviation = _OUTWARD * (ankle_z - knee_z) / standing_width
     leverage = 1 + (1 - reach) ** 2 + reach**2
-    deviation_sd = (
-        np.sqrt((variance_z + slope**2 * variance_x) * leverage + 2 * deviation**2 * variance_z)
-        / standing_width
-    )
+    offset_variance = (variance_z + slope**2 * variance_x) * leverage
+    deviation_sd = (offset_variance + 2 * deviation**2 * variance_z) ** 0.5 / standing_width
 
     found: list[dict[str, str]] = []
     note = ""
@@ -310,12 +322,7 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
         Mid-descent and mid-ascent: the hips within a tenth of the descent around its
         middle, or the nearest frame. Bottom: from ``bottom_start`` to ``bottom_end``.
     """
-    _require(
-        repetitions,
-        "repetitions",
-        ["start", "bottom_start", "bottom", "bottom_end", "end", "depth", "accepted"]
-        + ["hip_height", "standing"],
-    )
+    _require(repetitions, "repetitions", list(_REPETITION))
     limits = tables.load("overhead_squat")["limits"]
     time, height = repetitions["time"].values, repetitions["hip_height"].values
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
@@ -366,17 +373,9 @@ def body_axes(pose: xr.Dataset) -> xr.DataArray:
     ----------
     Wu et al. (2002), J Biomech 35:543.
     """
-    limit = tables.load("overhead_squat")["limits"]["largest_hip_line_tilt_deg"]["value"]
-    hips = _right_left(_sided(pose, "hip")).transpose("time", "space").values
-    horizontal = np.hypot(hips[:, 0], hips[:, 2])
-    with np.errstate(invalid="ignore"):
-        level = (horizontal > 0) & (np.abs(hips[:, 1]) <= horizontal * np.tan(np.radians(limit)))
-    length = np.where(level, horizontal, np.nan)
-    right = np.stack([hips[:, 0] / length, 0 * length, hips[:, 2] / length], axis=1)
-    up = np.where(np.isnan(right), np.nan, np.array([0.0, 1.0, 0.0]))
-    front = np.stack([right[:, 2], 0 * length, -right[:, 0]], axis=1)
+    hips = _sided(pose, "hip").transpose("side", "time", "space").to_numpy()
     return xr.DataArray(
-        np.stack([front, up, right], axis=1),
+        body_frame(hips[0], hips[1]),
         dims=("time", "axis", "space"),
         coords={"time": pose["time"].values, "axis": ["X", "Y", "Z"], "space": ["x", "y", "z"]},
     )
@@ -402,11 +401,8 @@ def _sided(pose: xr.Dataset, joint: str) -> xr.DataArray:
     """Positions of a paired landmark, over (time, space, side)."""
     position = pose["position"]
     if "individual" in position.dims:
-        if position.sizes["individual"] != 1:
-            raise BadInputError(
-                f"pose: {position.sizes['individual']} individuals; select one of them first"
-            )
         position = position.isel(individual=0, drop=True)
+    position = position.sel(space=["x", "y", "z"])
     pair = position.sel(keypoint=[f"{side}_{joint}" for side in SIDES])
     return pair.rename(keypoint="side").assign_coords(side=list(SIDES))
 
@@ -425,7 +421,7 @@ def _frontal_plane_angle(share: xr.DataArray, repetitions: xr.Dataset) -> float:
     watched = share.where(inside) if bool((inside & share.notnull()).any()) else share
     if not bool(watched.notnull().any()):
         return float("nan")
-    return float(np.degrees(np.arcsin(np.clip(np.abs(watched).median(), 0, 1))))
+    return float(np.degrees(np.arcsin(min(float(abs(watched).median()), 1.0))))
 
 
 def _within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
@@ -434,13 +430,15 @@ def _within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
 
 
 def _between(time: xr.DataArray, first: xr.DataArray, last: xr.DataArray) -> xr.DataArray:
-    return (time >= first - 1e-9) & (time <= last + 1e-9)
+    inside: xr.DataArray = (time >= first - 1e-9) & (time <= last + 1e-9)
+    return inside
 
 
 def _nanmedian(values: xr.DataArray, dim: str) -> xr.DataArray:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return values.median(dim, skipna=True)
+        median: xr.DataArray = values.median(dim, skipna=True)
+    return median
 
 
 def _median_within(
@@ -458,14 +456,15 @@ def _median_within(
 def _supported(value: xr.DataArray, frames: xr.DataArray) -> xr.DataArray:
     seen, asked = (frames & value.notnull()).sum("time"), frames.sum("time")
     largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
-    return (seen > 0) & (seen >= (1 - largest) * asked)
+    supported: xr.DataArray = (seen > 0) & (seen >= (1 - largest) * asked)
+    return supported
 
 
 def _peak_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray, kind: str
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Extreme value of each window and the sd of the frame where it is."""
-    rank = {"maximum": value, "minimum": -value, "magnitude": np.abs(value)}[kind]
+    rank = {"maximum": value, "minimum": -value, "magnitude": abs(value)}[kind]
     where = rank.where(frames).fillna(-np.inf).argmax("time")
     supported = _supported(value, frames)
     return value.isel(time=where, drop=True).where(supported), sd.isel(time=where, drop=True).where(
@@ -484,7 +483,7 @@ def _extreme_of_phases(
 
 
 def _right_minus_left(value: xr.DataArray, sd: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    return _right_left(value), np.sqrt((sd**2).sum("side", skipna=False))
+    return _right_left(value), (sd**2).sum("side", skipna=False) ** 0.5
 
 
 def _sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_], *, least: int) -> xr.DataArray:
@@ -501,9 +500,9 @@ def _over_repetitions(
     """Median of the accepted repetitions; its sd from model bias and sampling."""
     chosen = value.isel(rep=accepted)
     count = chosen.notnull().sum("rep")
-    sampling = _sample_sd(value, accepted, least=2).fillna(0) / np.sqrt(np.maximum(count, 1))
+    sampling = _sample_sd(value, accepted, least=2).fillna(0) / count.clip(min=1) ** 0.5
     bias = _nanmedian(sd.isel(rep=accepted).where(chosen.notnull()), "rep")
-    return _nanmedian(chosen, "rep"), np.hypot(bias, sampling)
+    return _nanmedian(chosen, "rep"), (bias**2 + sampling**2) ** 0.5
 
 
 def _add(

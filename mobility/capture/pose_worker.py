@@ -39,6 +39,9 @@ from mobility.errors import MobilityError
 SURVEY_PEOPLE = 4
 """How many people a look searches for."""
 
+SEARCH_INTERVAL_S = 0.2
+"""Least time between two searches of the whole picture by parts, while nobody is found."""
+
 
 class Job(BaseModel):
     """What a worker is to do: a run of chunks of one video."""
@@ -65,6 +68,7 @@ class _Chunk:
     last_time: float = -np.inf
     times: list[float] = field(default_factory=list)
     poses: list[Array] = field(default_factory=list)
+    last_search: float = -np.inf
     retried: int = 0
     looks: list[survey.Look] = field(default_factory=list)
     motion: survey.BackgroundMotion = field(default_factory=survey.BackgroundMotion)
@@ -77,7 +81,9 @@ Send = Callable[[dict[str, Any], bytes], None]
 def run(job: Job, send: Send) -> None:
     """Do the job, sending progress, chunks and what the decoder reported."""
     track = survey.Track(*job.track) if job.track else None
-    waiting = [(n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks]
+    waiting = [
+        (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
+    ]
     active: list[_Chunk] = []
     with (
         Landmarker(job.model, "image") as single,
@@ -146,7 +152,10 @@ def _find(
     chunk: _Chunk, single: Landmarker, image: Image, time: float, track: survey.Track | None
 ) -> tuple[Array, bool]:
     """Pose of the subject in one frame, NaN where nobody is; and whether a second look found it."""
-    if track is not None and not track.times[0] - survey.INTERVAL_S <= time <= track.times[-1] + survey.INTERVAL_S:
+    if (
+        track is not None
+        and not track.times[0] - survey.INTERVAL_S <= time <= track.times[-1] + survey.INTERVAL_S
+    ):
         return np.full((KEYPOINTS, COLUMNS), np.nan), False
     found = chunk.landmarker(image, chunk.region, time=time)
     retried = False
@@ -185,14 +194,18 @@ def _second_looks(
     if track is not None:
         box = near if near is not None and time - chunk.last_time < 0.5 else track.box_at(time)
         return [around(box, width, height, margin=margin) for margin in (0.15, 0.35)]
-    regions = [around(near, width, height, margin=margin) for margin in (0.25,)] if near else []
     # A person who fills the picture is found when the picture is made smaller,
     # one who is far away when a part of it is looked at.
+    regions = [around(near, width, height, margin=0.25)] if near else []
     regions.append(Region(-width // 2, -height // 2, width + width // 2, height + height // 2))
-    if width >= height:
-        regions += [Region(left, 0, left + width // 2, height) for left in (0, width // 4, width // 2)]
-    else:
-        regions += [Region(0, top, width, top + height // 2) for top in (0, height // 4, height // 2)]
+    if time - chunk.last_search >= SEARCH_INTERVAL_S:
+        chunk.last_search = time
+        regions += [
+            Region(left, top, left + width // part, top + height // part)
+            for part in (2, 3)
+            for top in range(0, height - height // part + 1, max(1, height // (2 * part)))
+            for left in range(0, width - width // part + 1, max(1, width // (2 * part)))
+        ]
     return regions
 
 
@@ -206,14 +219,20 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
     height, width = image.shape[:2]
     people = survey.distinct(
         [
-            survey.Person(box=bounding_box(pose), visibility=float(pose[[11, 12, 23, 24], 6].mean()))
+            survey.Person(
+                box=bounding_box(pose), visibility=float(pose[[11, 12, 23, 24], 6].mean())
+            )
             for pose in many(image)
         ]
     )
     scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (survey.MOTION_WIDTH, max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
-    boxes = [(b[0] * scale, b[1] * scale, b[2] * scale, b[3] * scale) for b in (p.box for p in people)]
+    small = cv2.resize(
+        grey, (survey.MOTION_WIDTH, max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
+    boxes = [
+        (b[0] * scale, b[1] * scale, b[2] * scale, b[3] * scale) for b in (p.box for p in people)
+    ]
     chunk.looks.append(
         survey.Look(
             time=time,

@@ -1,8 +1,9 @@
 """The sparse look at a video: who is in it, whether the camera moves, light and blur.
 
-Every two seconds (twice a second at the beginning) a frame is searched for several people, and its background
-is compared with that of the look before. The result decides whom the dense
-pass follows, and becomes part of the capture quality.
+Every two seconds (twice a second at the beginning) a frame is searched for
+several people, and its background is compared with that of the look before. The
+result decides whom the dense pass follows, and becomes part of the capture
+quality.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Look(BaseModel):
 
     time: float
     people: list[Person]
-    shift: Annotated[float | None, Field(description="background shift since the look before, fraction of width")]
+    shift: Annotated[
+        float | None, Field(description="background shift since the look before, fraction of width")
+    ]
     brightness: float
     sharpness: float
 
@@ -59,17 +62,21 @@ class Track:
     def box_at(self, time: float) -> Box:
         """Box at any time, linear between looks and constant beyond them."""
         boxes = np.asarray(self.boxes)
-        left, top, right, bottom = (float(np.interp(time, self.times, boxes[:, i])) for i in range(4))
+        left, top, right, bottom = (
+            float(np.interp(time, self.times, boxes[:, i])) for i in range(4)
+        )
         return (left, top, right, bottom)
 
     def boxes_between(self, start: float, stop: float) -> list[Box]:
         """Boxes of all looks between two times, with those at both ends."""
-        inside = [box for time, box in zip(self.times, self.boxes, strict=True) if start < time < stop]
+        inside = [
+            box for time, box in zip(self.times, self.boxes, strict=True) if start < time < stop
+        ]
         return [self.box_at(start), *inside, self.box_at(stop)]
 
 
 def look_number(time: float) -> int:
-    """Number of the look to which a frame belongs; the first frame of each is looked at."""
+    """Return the number of the look of a frame; the first frame of each number is looked at."""
     if time < INTERVAL_S:
         return int(max(time, 0.0) / DENSE_S)
     return int(INTERVAL_S / DENSE_S) + int((time - INTERVAL_S) / INTERVAL_S)
@@ -192,7 +199,9 @@ def choose_subject(
                 break
     if best is None:
         seen = ", ".join("{:.0f},{:.0f}".format(*_centre(track.boxes[0])) for track in tracks)
-        raise BadInputError(f"subject {x:.0f},{y:.0f}: nobody is there; people were first seen at {seen}")
+        raise BadInputError(
+            f"subject {x:.0f},{y:.0f}: nobody is there; people were first seen at {seen}"
+        )
     return best[2]
 
 
@@ -243,7 +252,10 @@ class BackgroundMotion:
         mask = np.full(small.shape, 255, np.uint8)
         for left, top, right, bottom in boxes:
             dx, dy = 0.15 * (right - left), 0.1 * (bottom - top)
-            mask[max(0, int(top - dy)) : max(0, int(bottom + dy)), max(0, int(left - dx)) : max(0, int(right + dx))] = 0
+            mask[
+                max(0, int(top - dy)) : max(0, int(bottom + dy)),
+                max(0, int(left - dx)) : max(0, int(right + dx)),
+            ] = 0
         last, last_mask = self._last, self._mask
         self._last, self._mask = small, mask
         if last is None or last_mask is None:
@@ -251,11 +263,15 @@ class BackgroundMotion:
         points = cv2.goodFeaturesToTrack(last, 200, 0.01, 5, mask=last_mask)
         if points is None or len(points) < 12:
             return None
-        moved, status, _ = cv2.calcOpticalFlowPyrLK(last, small, points, None, winSize=(21, 21), maxLevel=3)
+        moved, status, _ = cv2.calcOpticalFlowPyrLK(
+            last, small, points, None, winSize=(21, 21), maxLevel=3
+        )
         found = status.ravel() == 1
         step = (moved - points).reshape(-1, 2)[found]
         ends = moved.reshape(-1, 2)[found].astype(int)
-        inside = (ends >= 0).all(axis=1) & (ends[:, 0] < small.shape[1]) & (ends[:, 1] < small.shape[0])
+        inside = (
+            (ends >= 0).all(axis=1) & (ends[:, 0] < small.shape[1]) & (ends[:, 1] < small.shape[0])
+        )
         # Points that end on a person were covered, not moved.
         inside[inside] = mask[ends[inside, 1], ends[inside, 0]] > 0
         if inside.sum() < 8:
@@ -264,7 +280,7 @@ class BackgroundMotion:
 
 
 def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, Any]:
-    """What a survey found, for the pose's attributes and the capture quality."""
+    """Sum up a survey for the pose's attributes and the capture quality."""
     shifts = [look.shift for look in looks if look.shift is not None]
     return {
         "looks": len(looks),

@@ -27,7 +27,9 @@ Number = Finite | None
 """A finite number, or null where the value was refused or is missing."""
 Numbers = list[Number]
 
-GroupName = Literal["hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"]
+GroupName = Literal[
+    "hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
+]
 SummaryGroupName = Literal[
     "hip_flexion", "hip_adduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
 ]
@@ -88,7 +90,7 @@ class ExportDocument(Document):
 
 
 class KneeMovementPhases(Document):
-    """Where the pictures of the knees in the phases of the squat are; null where none can be made."""
+    """Places of the pictures of the knees in the phases of the squat; null where there is none."""
 
     left: str | None
     right: str | None
@@ -250,5 +252,5 @@ class Edits(Document):
     edits: list[Edit] = Field(default_factory=list)
 
     def current(self, kind: str) -> Any:
-        """What holds now for `kind`; None where nothing was corrected."""
+        """Return what holds now for `kind`; None where nothing was corrected."""
         return next((edit.after for edit in reversed(self.edits) if edit.kind == kind), None)

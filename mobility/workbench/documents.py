@@ -124,7 +124,7 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
-    """What is known of the participant: height_m in metres, weight in kilograms."""
+    """Say what is known of the participant: height_m in metres, weight in kilograms."""
     known: UserInfo = {"user_id": record.user_id}
     if participant:
         stored = participant.model_dump(exclude_none=True)
@@ -270,7 +270,9 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     return {group: groups[group] for group in order}
 
 
-def group_graphs(angles: xr.Dataset, movement: xr.Dataset) -> dict[str, dict[str, list[float | None]]]:
+def group_graphs(
+    angles: xr.Dataset, movement: xr.Dataset
+) -> dict[str, dict[str, list[float | None]]]:
     """Curves of each group over the timestamps of `angles`."""
 
     def curves(values: xr.DataArray, name: str, digits: int) -> dict[str, list[float | None]]:
@@ -306,7 +308,7 @@ def report_document(
     graphs = group_graphs(angles, movement)
     return ReportDocument(
         grouped_data={
-            group: ReportGroup(metrics=values, graph_data=graphs[group])  # type: ignore[misc]
+            group: ReportGroup(metrics=values, graph_data=graphs[group])
             for group, values in group_metrics(metrics).items()
         },
         graph_timestamps=milliseconds(angles["time"]),
@@ -327,7 +329,7 @@ def summary_document(
     """Overhead Squat summary: the metrics of the report without its curves."""
     return SummaryDocument(
         grouped_data={
-            SUMMARY_GROUP.get(group, group): values  # type: ignore[misc]
+            SUMMARY_GROUP.get(group, group): values
             for group, values in group_metrics(metrics).items()
         },
         knee_movement_phases=KneeMovementPhases(**images),

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -86,7 +85,9 @@ def check_name(value: str, *, what: str) -> str:
                 f"{what} {name!r}: holds the control character U+{ord(character):04X}; remove it"
             )
         if character in "/\\":
-            raise BadInputError(f"{what} {name!r}: holds the path separator '{character}'; remove it")
+            raise BadInputError(
+                f"{what} {name!r}: holds the path separator '{character}'; remove it"
+            )
     return name
 
 
@@ -198,14 +199,10 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
         for name, variable in plain.variables.items()
         if variable.dtype.kind in "biuf" and variable.size > 1
     }
+    # In memory first: HDF5 cannot be relied on to close a file that it could not write.
+    content = plain.to_netcdf(None, engine="h5netcdf", encoding=encoding)
     with atomic(path) as hidden:
-        try:
-            plain.to_netcdf(hidden, engine="h5netcdf", encoding=encoding)
-        except (RuntimeError, KeyError) as error:
-            # HDF5 reports a full disk in its own words, not always as an OSError.
-            if shutil.disk_usage(hidden.parent).free < plain.nbytes:
-                raise OSError(errno.ENOSPC, "no space left") from error
-            raise
+        hidden.write_bytes(content)
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -233,9 +230,9 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
         for name, variable in dataset.variables.items()
         if variable.dtype.kind in "OT"
     }
-    return dataset.assign({name: v for name, v in texts.items() if name not in dataset.coords}).assign_coords(
-        {name: v for name, v in texts.items() if name in dataset.coords}
-    )
+    return dataset.assign(
+        {name: v for name, v in texts.items() if name not in dataset.coords}
+    ).assign_coords({name: v for name, v in texts.items() if name in dataset.coords})
 
 
 @contextmanager

@@ -7,18 +7,24 @@ from a person (names, file names, reasons) is escaped.
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from mobility import tables
+from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.provenance import history, warnings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from mobility.workbench.contract import Participant, SessionRecord, Warned
 
 Z95 = 1.96
 """Half-width of a 95 % interval in standard deviations, errors being normal."""
@@ -31,6 +37,9 @@ GROUPS = {
     "ankle_dorsiflexion": "Ankle dorsiflexion",
 }
 """The groups of the report in their order, with their headings."""
+
+ANGLES = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
+"""The angles among the groups."""
 
 PHASES = {
     "standing": "standing",
@@ -84,7 +93,7 @@ def table(
     head
         Headings of the columns, as HTML.
     rows
-        Cells of each row, as HTML.
+        Cells of each row, as HTML; one that begins with ``<td`` is taken as it is.
     caption
         What the table shows, as text.
     numeric
@@ -93,7 +102,7 @@ def table(
     columns = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
     body = "".join(
         f"<tr><th scope='row'>{row[0]}</th>"
-        + "".join(f"<td>{cell}</td>" for cell in row[1:])
+        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
@@ -119,29 +128,50 @@ def paragraphs(*texts: str) -> str:
     return "".join(f"<p>{escape(text)}</p>" for text in texts)
 
 
-def person(participant: Mapping[str, Any], *, year: int) -> str:
+def person(participant: Participant | None, record: SessionRecord) -> str:
     """Say who was filmed: name, sex, age, height and mass, as far as they are known.
 
-    Parameters
-    ----------
-    participant
-        Fields as in the participant document: ``display_name``, ``sex``,
-        ``birth_year`` or ``age``, ``height_m``, ``weight_kg``.
-    year
-        Year of the recording, from which an age follows where a birth year is known.
+    An age that follows from a birth year is uncertain by one year and said so.
     """
-    age = participant.get("age")
-    if age is None and participant.get("birth_year") is not None:
-        age = year - int(participant["birth_year"])
-        age = f"{age - 1}–{age}"
+    if participant is None:
+        return f"{record.user_id} (nothing else is known)"
+    age = None if participant.age is None else f"{participant.age:.0f} years"
+    if participant.birth_year is not None:
+        oldest = record.created_at.year - participant.birth_year
+        age = f"{oldest - 1} or {oldest} years"
     parts = [
-        participant.get("display_name") or participant.get("user_id") or "not named",
-        participant.get("sex"),
-        None if age is None else f"{age} years",
-        None if participant.get("height_m") is None else f"{participant['height_m']:.2f} m",
-        None if participant.get("weight_kg") is None else f"{participant['weight_kg']:.0f} kg",
+        participant.display_name or participant.user_id,
+        participant.sex,
+        age,
+        None if participant.height_m is None else f"{participant.height_m:.2f} m",
+        None if participant.weight_kg is None else f"{participant.weight_kg:.0f} kg",
     ]
-    return ", ".join(str(part) for part in parts if part)
+    return ", ".join(part for part in parts if part)
+
+
+def who_and_what(
+    record: SessionRecord,
+    participant: Participant | None,
+    pose: xr.Dataset,
+    repetitions: xr.Dataset,
+) -> str:
+    """Say whose report this is, of which day, video and exercise, and how much was measured."""
+    time = pose["time"].values
+    attrs = pose.attrs
+    size = f"{attrs['image_width']} × {attrs['image_height']}" if "image_width" in attrs else None
+    rate = f"{float(attrs['fps']):.4g} frames/s" if "fps" in attrs else None
+    length = f"{time[-1] - time[0]:.1f} s" if time.size else None
+    video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
+    return facts(
+        {
+            "Participant": person(participant, record),
+            "Date": f"{record.created_at:%Y-%m-%d}",
+            "Title": record.session_name,
+            "Video": video,
+            "Exercise": record.exercise,
+            "Repetitions": count_repetitions(repetitions),
+        }
+    )
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:
@@ -160,20 +190,19 @@ def count_repetitions(repetitions: xr.Dataset) -> str:
     return f"{text} (left out: {'; '.join(rejected)})" if rejected else text
 
 
-def distrust(warnings: Sequence[Mapping[str, str]], *datasets: xr.Dataset) -> str:
+def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     """List what limits the trust in this report: warnings of the session and its Datasets.
 
     Parameters
     ----------
     warnings
-        Warnings of the session, each with ``code`` and ``message``.
+        Warnings of the session record.
     *datasets
         Datasets whose history may hold more; each warning is shown once.
     """
-    messages: list[str] = []
-    for warning in [*warnings, *warnings_of(*datasets)]:
-        if warning["message"] not in messages:
-            messages.append(warning["message"])
+    messages = [warning.message for warning in warnings]
+    messages += [warning["message"] for warning in warnings_of(*datasets)]
+    messages = list(dict.fromkeys(messages))
     standing = (
         "All angles come from one camera. Depth is inferred by a neural network, not measured: "
         "single values can be wrong by ten degrees or more, and movement out of the image plane "
@@ -184,28 +213,54 @@ def distrust(warnings: Sequence[Mapping[str, str]], *datasets: xr.Dataset) -> st
     return f"<aside class='distrust' aria-label='What to distrust'><p>{standing}</p>{found}</aside>"
 
 
-def reason_missing(
-    metrics: xr.Dataset, name: str, repetitions: xr.Dataset, side: str | None = None
-) -> str:
+def capture_quality(quality: Mapping[str, Any]) -> str:
+    """Say how well the video can be measured.
+
+    Parameters
+    ----------
+    quality
+        The document of :func:`mobility.capture.quality.capture_quality`.
+    """
+    frames = quality.get("frames", {})
+    total, seen = frames.get("total", 0), frames.get("with_person", 0)
+    view = quality.get("view", {})
+    name, azimuth = view.get("name"), view.get("azimuth_deg")
+    moving = quality.get("camera", {}).get("moving")
+    others = quality.get("other_people")
+
+    def shares(document: Mapping[str, float | None]) -> str | None:
+        known = [f"{part} {100 * v:.0f} %" for part, v in document.items() if v is not None]
+        return ", ".join(known) or None
+
+    outside = {part: v for part, v in quality.get("out_of_picture", {}).items() if v}
+    return facts(
+        {
+            "View": f"{name} ({abs(azimuth):.0f}° from the front)" if azimuth is not None else name,
+            "Frames with the person": f"{seen} of {total}" if total else None,
+            "Visibility": shares(quality.get("visibility", {})),
+            "Out of the picture": (shares(outside) or "nothing") if total else None,
+            "Camera": None if moving is None else ("moving" if moving else "at rest"),
+            "Other people": None if others is None else (str(others) if others else "none"),
+        }
+    )
+
+
+def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:
     """Say why a metric has no value: its own stated reason, else what the data show.
 
     Parameters
     ----------
     metrics
-        The metrics; a variable may state its reason in the attribute ``reason``.
+        The metrics; a variable may state its reason in the attribute ``note``.
     name
         Variable of `metrics`.
     repetitions
         The repetitions, which say whether there was anything to measure.
-    side
-        ``"left"`` or ``"right"`` for a sided variable.
     """
-    attrs = metrics[name].attrs if name in metrics else {}
-    stated = (attrs.get(f"reason_{side}") if side else None) or attrs.get("reason")
-    if stated:
-        return str(stated)
     if name not in metrics:
         return "not part of this analysis"
+    if note := metrics[name].attrs.get("note"):
+        return str(note).removeprefix("refused: ")
     if repetitions.sizes.get("rep", 0) == 0:
         return "no repetition was found"
     if not bool(repetitions["accepted"].any()):
@@ -226,7 +281,7 @@ def cell(
     """Write one metric with its 95 % interval, or why it could not be measured."""
     value, sd = _value(metrics, name, side), _value(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
-        why = escape(reason_missing(metrics, name, repetitions, side))
+        why = escape(reason_missing(metrics, name, repetitions))
         return f"<span class='missing'>not measurable ({why})</span>"
     return quantity(value, _units(metrics, name), sd=sd, signed=signed)
 
@@ -255,19 +310,22 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     rows = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
+        difference = f"{name}_asymmetry"
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
             rows.append(
                 [
-                    "Knee movement: knee–ankle separation ratio",
-                    f"<span class='both'>{ratio}</span>",
-                    "both knees",
-                    "–",
+                    "Knee–ankle separation ratio",
+                    f"<td colspan='2' class='both'>{ratio}</td>",
+                    "",
                     "",
                 ]
             )
-            heading = "Knee movement: knee deviation"
-        difference = f"{name}_asymmetry"
+            heading = "Knee deviation"
+        if why := nothing_measured(metrics, name, repetitions):
+            shown = f"<span class='missing'>not measurable ({escape(why)})</span>"
+            rows.append([escape(heading), f"<td colspan='4' class='both'>{shown}</td>"])
+            continue
         rows.append(
             [
                 escape(heading),
@@ -285,6 +343,13 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     )
 
 
+def nothing_measured(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:
+    """Give the reason why neither side of a metric has a value; empty where one has."""
+    if any(math.isfinite(_value(metrics, name, side)) for side in ("left", "right")):
+        return ""
+    return reason_missing(metrics, name, repetitions)
+
+
 def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> str:
     """Say in plain sentences what was measured for one group, and how sure it is."""
     name = "knee_deviation" if group == "knee_movement" else group
@@ -300,10 +365,12 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
         else:
             why = escape(reason_missing(metrics, "knee_ankle_separation_ratio", repetitions))
             sentences.append(f"The knee–ankle separation ratio is not measurable: {why}.")
+    if why := nothing_measured(metrics, name, repetitions):
+        what = "The knee deviation is" if group == "knee_movement" else "This angle is"
+        sentences.append(f"{what} not measurable: {escape(why)}.")
+        return f"<p class='missing'>{' '.join(sentences)}</p>"
     where = "Largest deviation" if group == "knee_movement" else "At the bottom"
-    sides = [
-        f"{side} {cell(metrics, name, repetitions, side=side)}" for side in ("left", "right")
-    ]
+    sides = [f"{side} {cell(metrics, name, repetitions, side=side)}" for side in ("left", "right")]
     spread = [
         quantity(_value(metrics, f"{name}_variability", side), _units(metrics, name))
         for side in ("left", "right")
@@ -321,7 +388,7 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
         "error unknown": "its error is not known, so it must not be interpreted",
         "": "",
     }[verdict(metrics, difference)]
-    sentences.append(f"Right − left: {shown}{', ' + meaning if meaning else ''}.")
+    sentences.append(f"Right − left: {shown}{', ' + meaning if meaning else ''}.")
     return "<p>" + " ".join(sentences) + "</p>"
 
 
@@ -355,8 +422,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """Make the table of repetitions: when, how deep, how long, and the angles at the bottom."""
     if repetitions.sizes.get("rep", 0) == 0:
         return "<p class='missing'>No repetition was found in this video.</p>"
-    angles = ["hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"]
-    short = {"hip_flexion": "Hip", "hip_abduction": "Abduction", "knee_flexion": "Knee"}
+    short = {"hip_flexion": "Hip", "hip_abduction": "Hip abd.", "knee_flexion": "Knee"}
     durations = ["descent_duration", "bottom_duration", "ascent_duration"]
     rows = []
     for number in repetitions["rep"].values:
@@ -370,50 +436,73 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                 for name in durations
             ),
         ]
-        for name in angles:
-            row.append(
-                " / ".join(
-                    quantity(
-                        _value(metrics, f"{name}_bottom", side, rep=number), "degree"
-                    ).removesuffix("°")
-                    for side in ("left", "right")
-                )
+        row += [
+            " / ".join(
+                quantity(
+                    _value(metrics, f"{name}_bottom", side, rep=number), "degree"
+                ).removesuffix("°")
+                for side in ("left", "right")
             )
-        row.append("accepted" if bool(here["accepted"]) else escape(str(here["reason"].item())))
+            for name in ANGLES
+        ]
+        used = "accepted" if bool(here["accepted"]) else escape(str(here["reason"].item()))
+        row.append(f"<td class='text'>{used}</td>")
         rows.append(row)
     return table(
         [
             "No.",
-            "Start–end, s",
+            "From–to, s",
             "Depth, %",
-            "Down / bottom / up, s",
-            *(f"{short.get(name, 'Ankle')} L / R, °" for name in angles),
+            "Down / low / up, s",
+            *(f"{short.get(name, 'Ankle')}, °" for name in ANGLES),
             "Use",
         ],
         rows,
-        caption="Every repetition found; angles at the bottom, left / right",
+        caption="Every repetition found; angles at the bottom, left / right, in degrees",
         numeric=True,
     )
 
 
-def definition_table(angles: xr.Dataset, names: Sequence[str] | None = None) -> str:
+def definition_table(angles: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     """Make the table of angle definitions from the attributes of the angles themselves."""
-    chosen = names or [str(name) for name in angles if not str(name).endswith("_sd")]
-    rows = [
-        [
-            escape(str(angles[name].attrs.get("long_name", name))),
-            *(
-                escape(_as_text(angles[name].attrs.get(key)))
-                for key in ("segments", "plane", "zero", "positive", "reference")
-            ),
-        ]
-        for name in chosen
-        if name in angles
-    ]
+    rows = []
+    for name in names:
+        attrs = {key: str(value) for key, value in angles[name].attrs.items()}
+        rows.append(
+            [
+                escape(_capital(attrs.get("long_name", name))),
+                escape(attrs.get("segments", "–")),
+                escape(attrs.get("plane", "–")),
+                f"0°: {escape(attrs.get('zero', '–'))}<br>+: {escape(attrs.get('positive', '–'))}",
+                escape(attrs.get("reference", "–")),
+            ]
+        )
     return table(
-        ["Angle", "Segments", "Plane", "Zero", "Positive", "Reference"],
+        ["Angle", "Segments", "Plane", "Zero and positive direction", "Reference"],
         rows,
         caption="Definition of each angle",
+    )
+
+
+def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
+    """Make the table of the expected errors of poses made like this one, and how each is known."""
+    method = str(pose.attrs.get("method", DEFAULT_METHOD))
+    known = tables.load("measurement_error").get(method)
+    if known is None:
+        return paragraphs(f"No errors are known for poses made by {method}.")
+    rows = [
+        [
+            escape(_capital(name.replace("_", " "))),
+            quantity(known["angles"][name]["sd"], "degree"),
+            escape(" ".join(str(known["angles"][name]["source"]).split())),
+        ]
+        for name in names
+        if name in known["angles"]
+    ]
+    return paragraphs(" ".join(str(known["source"]).split())) + table(
+        ["Angle", "SD", "How it is known"],
+        rows,
+        caption="Expected error of a single value, as a standard deviation",
     )
 
 
@@ -426,15 +515,27 @@ def step_table(dataset: xr.Dataset) -> str:
     return table(["Step", "Options"], rows, caption="What was done, in order")
 
 
-def versions(*datasets: xr.Dataset) -> str:
-    """Name the software versions that made the Datasets, each once."""
-    found: dict[str, list[str]] = {}
-    for dataset in datasets:
-        for entry in history(dataset):
-            for name, version in entry.get("versions", {}).items():
-                if version not in found.setdefault(name, []):
-                    found[name].append(version)
-    return ", ".join(f"{name} {' and '.join(seen)}" for name, seen in found.items())
+def provenance(
+    record: SessionRecord, pose: xr.Dataset, metrics: xr.Dataset, *, made_on: datetime.date
+) -> str:
+    """Say from which video, model, software and options the numbers come, and when."""
+    made = record.provenance
+    attrs = pose.attrs
+    model = (made and made.model_sha256) or attrs.get("model_sha256")
+    versions = made.versions if made else _versions(metrics)
+    options = {} if made is None else made.options
+    return facts(
+        {
+            "Session": record.session_id,
+            "Video": f"{record.video.original_name}, SHA-256 {record.video.sha256}",
+            "Pose model": f"SHA-256 {model}" if model else None,
+            "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
+            "Options": ", ".join(f"{name} = {_short(value)}" for name, value in options.items())
+            or None,
+            "Report made on": made_on.isoformat(),
+            "Layout of the data": f"version {attrs.get('schema_version', record.schema_version)}",
+        }
+    )
 
 
 def show(figure: Figure, *, alt: str, caption: str = "", width: int = 860) -> None:
@@ -458,10 +559,14 @@ def show(figure: Figure, *, alt: str, caption: str = "", width: int = 860) -> No
     display(
         {"image/png": png, "text/plain": f"{alt}\n{caption}".strip()},
         raw=True,
-        metadata={
-            "image/png": {"width": width, "height": height, "alt": alt, "caption": caption}
-        },
+        metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
     )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG; its folder is made if absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(figure_png(figure))
 
 
 def figure_png(figure: Figure, *, dots: int = 1720) -> bytes:
@@ -501,12 +606,12 @@ def _units(metrics: xr.Dataset, name: str) -> str:
     return str(metrics[name].attrs.get("units", "1")) if name in metrics else "1"
 
 
-def _as_text(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return value
-    return ", ".join(str(part) for part in np.atleast_1d(value))
+def _versions(dataset: xr.Dataset) -> dict[str, str]:
+    return {name: v for entry in history(dataset) for name, v in entry["versions"].items()}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,59 @@
+# Everything that a fresh machine needs is installed by the first command; second runs skip it.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+LAB    := $(VENV)/.ready-virtual-lab
+SYSTEM := $(VENV)/.ready-system
+
+.PHONY: setup demo test test-all lint lab demo-data benchmarks clean
+
+setup: $(READY)
+
+$(SYSTEM): scripts/system-packages.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mobility needs Python 3.11 or newer; name one with make PYTHON=..." >&2; exit 1; }
+	sh scripts/system-packages.sh runtime
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(READY): pyproject.toml $(SYSTEM)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(BIN)/mobility models
+	touch $@
+
+$(LAB): $(READY)
+	sh scripts/system-packages.sh slow
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab]"
+	touch $@
+
+demo: $(READY)
+	$(BIN)/mobility demo
+
+# The fast tier: under 10 minutes on two cores.
+test: $(READY) lint
+	$(BIN)/python -m pytest -m "not slow"
+
+# Everything: rendering, browsers, faults, notebooks, benchmarks.
+test-all: $(LAB) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks/workbench.ipynb
+
+# Render the demo video with its truth, and make the demo session from it.
+demo-data: $(LAB)
+	$(BIN)/python -m mobility.virtual_lab.demo
+
+benchmarks: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

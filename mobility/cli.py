@@ -1,0 +1,455 @@
+"""The command line: ``mobility --help``.
+
+Only typer is imported at the top; a command imports what it needs, so that
+help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mobility.workbench.store import Session, Store
+
+app = typer.Typer(
+    name="mobility",
+    help="Joint angles and squat metrics from video, with their uncertainty.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+sessions_app = typer.Typer(
+    help="List, show, export or delete sessions.", no_args_is_help=True, rich_markup_mode=None
+)
+participants_app = typer.Typer(
+    help="Set, show or list participants.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(sessions_app, name="sessions")
+app.add_typer(participants_app, name="participants")
+
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="MOBILITY_STORE", help="Folder of the sessions.")
+]
+ReportsOption = Annotated[
+    Path, typer.Option("--reports", envvar="MOBILITY_REPORTS", help="Folder of the reports.")
+]
+LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log in this file.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+]
+DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
+IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes that share the work; default: all processors."),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="A Pose Landmarker .task bundle (or MOBILITY_POSE_MODEL); default: the pinned one.",
+    ),
+]
+DEFAULT_STORE = Path("data/sessions")
+DEFAULT_REPORTS = Path("reports")
+
+
+def _log_to(file: Path | None) -> None:
+    if file is not None:
+        from mobility.errors import StorageError
+
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            logging.basicConfig(
+                filename=file,
+                level=logging.INFO,
+                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+                force=True,
+            )
+        except OSError as error:
+            raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
+
+
+def _store(store: Path, reports: Path) -> Store:
+    from mobility.workbench.store import Store
+
+    return Store(store, reports=reports)
+
+
+def _session(store: Path, reports: Path, session_id: str | None, *, demo: bool) -> Session:
+    from mobility.errors import BadInputError
+
+    if demo == (session_id is not None):
+        raise BadInputError("give the ID of a session, or --demo (not both)")
+    opened = _store(store, reports)
+    return opened.demo("Overhead Squat") if demo else opened.session(str(session_id))
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _warn(session: Session) -> None:
+    for warning in session.record.warnings:
+        typer.echo(f"warning: {warning.message}", err=True)
+
+
+def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
+    """Analyse, report, and say where the results are."""
+    session.analyze(**options)
+    _warn(session)
+    made = session.render_report() if report else None
+    if as_json:
+        answer = {
+            "session_id": session.id,
+            "title": session.title,
+            "report": {name: path.resolve().as_uri() for name, path in made.items()}
+            if made
+            else None,
+        }
+        _print_json(answer)
+        return
+    typer.echo(f"session {session.id}: {session.title}")
+    typer.echo(f"data    {session.folder}")
+    if made:
+        typer.echo(f"report  {made['html']}")
+
+
+@app.command()
+def demo(
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+    log_file: LogOption = None,
+) -> None:
+    """Analyse the demo video and render its report."""
+    _log_to(log_file)
+    from mobility.workbench.store import demo_video
+
+    opened = _store(store, reports)
+    session = opened.create(
+        demo_video("Overhead Squat"),
+        user_id="demo",
+        exercise_name="Overhead Squat",
+        session_name="Demo: Overhead Squat",
+    )
+    _run_or_remove(session, report=True, as_json=as_json, workers=workers)
+
+
+@app.command()
+def analyze(
+    video: Annotated[Path, typer.Argument(help="The video file.")],
+    *,
+    exercise: Annotated[
+        str, typer.Option("--exercise", help="Name of the exercise.")
+    ] = "Overhead Squat",
+    user_id: Annotated[str, typer.Option("--user-id", help="Id of the participant.")] = "anonymous",
+    name: Annotated[str | None, typer.Option("--name", help="Title of the session.")] = None,
+    joints: Annotated[
+        str, typer.Option("--joints", help="Comma-separated joints, or all.")
+    ] = "all",
+    workers: WorkersOption = None,
+    subject: Annotated[
+        str, typer.Option("--subject", help="'largest', or x,y: a point on the person, in pixels.")
+    ] = "largest",
+    model: ModelOption = None,
+    blur_face: Annotated[
+        bool, typer.Option("--blur-face", help="Blur the face in the annotated video.")
+    ] = False,
+    annotate: Annotated[
+        bool, typer.Option("--annotate/--no-annotate", help="Write the annotated video.")
+    ] = True,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")] = True,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    log_file: LogOption = None,
+) -> None:
+    """Analyse a video: pose, angles, repetitions, metrics, report."""
+    _log_to(log_file)
+    point = _point(subject)
+    session = _store(store, reports).create(
+        video, user_id=user_id, exercise_name=exercise, session_name=name, body_joint_angles=joints
+    )
+    _run_or_remove(
+        session,
+        report=report,
+        as_json=as_json,
+        workers=workers,
+        subject=point,
+        model=model,
+        annotate=annotate,
+        blur_face=blur_face,
+    )
+
+
+def _run_or_remove(session: Session, **options: Any) -> None:
+    """Analyse a session made just now; bad input leaves nothing behind."""
+    from mobility.errors import BadInputError, ModelError, StorageError
+
+    try:
+        _run(session, **options)
+    except (BadInputError, ModelError, StorageError):
+        session.delete()
+        raise
+
+
+def _point(subject: str) -> tuple[float, float] | None:
+    from mobility.errors import BadInputError
+
+    if subject == "largest":
+        return None
+    try:
+        x, y = (float(part) for part in subject.split(","))
+    except ValueError:
+        raise BadInputError(
+            f"--subject {subject}: give 'largest', or two numbers x,y in pixels"
+        ) from None
+    return x, y
+
+
+@sessions_app.command("list")
+def sessions_list(
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """List the sessions, newest last."""
+    found = _store(store, reports).sessions()
+    if as_json:
+        _print_json(
+            [
+                {
+                    "session_id": s.id,
+                    "title": s.title,
+                    "exercise": s.record.exercise,
+                    "state": s.record.state,
+                }
+                for s in found
+            ]
+        )
+        return
+    for session in found:
+        typer.echo(f"{session.id}  {session.record.state:<10}  {session.title}")
+
+
+@sessions_app.command("show")
+def sessions_show(
+    session_id: IdArgument = None,
+    *,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the session document (always JSON)."""
+    _print_json(_session(store, reports, session_id, demo=demo).details())
+
+
+@sessions_app.command("export")
+def sessions_export(
+    session_id: IdArgument = None,
+    *,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the export document: angles and keypoints (always JSON)."""
+    _print_json(_session(store, reports, session_id, demo=demo).export())
+
+
+@sessions_app.command("delete")
+def sessions_delete(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Delete a session: video, data, edits and reports."""
+    _store(store, reports).delete(session_id)
+    typer.echo(f"deleted {session_id}", err=True)
+
+
+@app.command()
+def report(
+    session_id: IdArgument = None,
+    *,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the report document, rendering the report where it is absent or old."""
+    _print_json(_session(store, reports, session_id, demo=demo).report())
+
+
+@app.command()
+def summary(
+    session_id: IdArgument = None,
+    *,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the summary document."""
+    _print_json(_session(store, reports, session_id, demo=demo).summary())
+
+
+def _read_json(file: Path) -> Any:
+    from mobility.errors import BadInputError, NotFoundError
+
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"{file}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{file}: not a readable JSON file ({error})") from None
+
+
+@app.command()
+def repetitions(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    *,
+    set_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--set",
+            help='JSON list of {"start", "bottom", "end"} in seconds; null removes the edit.',
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the repetitions, or correct them by hand (kept as an edit)."""
+    session = _session(store, reports, session_id, demo=False)
+    if set_file is not None:
+        session.set_repetitions(_read_json(set_file))
+        session.analyze()
+    table = session.repetitions_table()
+    if as_json:
+        _print_json(table)
+        return
+    for row in table:
+        state = "accepted" if row["accepted"] else f"rejected: {row['reason']}"
+        typer.echo(
+            f"{row['rep']:>3}  start {row['start']:8.3f} s  bottom {row['bottom']:8.3f} s  "
+            f"end {row['end']:8.3f} s  depth {row['depth']:5.1f} %  {state}"
+        )
+
+
+@app.command()
+def edit(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    *,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            "--subject", help="x,y of a point on the right person; 'largest' removes the edit."
+        ),
+    ] = None,
+    camera_side: Annotated[
+        str | None, typer.Option("--camera-side", help="left or right; 'auto' removes the edit.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    workers: WorkersOption = None,
+) -> None:
+    """Correct the subject or the camera side by hand, and analyse again what depends on it."""
+    session = _session(store, reports, session_id, demo=False)
+    if subject is not None:
+        session.set_subject(_point(subject))
+    if camera_side is not None:
+        session.set_camera_side(None if camera_side == "auto" else camera_side)
+    session.analyze(workers=workers)
+    _warn(session)
+
+
+@participants_app.command("set")
+def participants_set(
+    user_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")],
+    *,
+    file: Annotated[
+        Path, typer.Option("--file", help="JSON object with the participant's fields.")
+    ],
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Set display_name, sex, birth_year or age, height_m, weight_kg, email."""
+    from mobility.errors import BadInputError
+
+    fields = _read_json(file)
+    if not isinstance(fields, dict):
+        raise BadInputError(f"{file}: not a JSON object")
+    opened = _store(store, reports)
+    opened.set_participant(user_id, **fields)
+    _print_json(opened.participant(user_id))
+
+
+@participants_app.command("show")
+def participants_show(
+    user_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")],
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Print a participant."""
+    _print_json(_store(store, reports).participant(user_id))
+
+
+@participants_app.command("list")
+def participants_list(
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """List the participants."""
+    found = _store(store, reports).participants()
+    if as_json:
+        _print_json(found)
+        return
+    for user_id in found:
+        typer.echo(user_id)
+
+
+@app.command()
+def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Say where the pose model is, and its SHA-256; fetch it where it is absent."""
+    from mobility.capture.models import pose_model
+    from mobility.provenance import sha256
+
+    path = pose_model(model)
+    if as_json:
+        _print_json({"path": str(path), "sha256": sha256(path)})
+        return
+    typer.echo(f"{path}\nsha256 {sha256(path)}")
+
+
+def main() -> None:
+    """Run the command line: errors are one line on standard error, status 2."""
+    from mobility.errors import MobilityError
+
+    try:
+        app(standalone_mode=True)
+    except MobilityError as error:
+        typer.echo(f"mobility: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,592 @@
+"""From raw landmarks to smooth ones: gate, swap repair, outliers, short gaps, low-pass filter."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import (
+    INDEX,
+    KEYPOINTS,
+    SEGMENTS,
+    other_side,
+    require_pose,
+)
+from mobility.options import checked
+from mobility.provenance import with_history
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_COORDINATES = ("position", "image_position", "image_depth")
+_SERIES = ("position", "image_position", "image_depth", "confidence", "presence")
+_MIRROR = np.array([INDEX[other_side(name)] for name in KEYPOINTS])
+_SWAP_GROUPS = {
+    "legs": ("knee", "ankle", "heel", "foot_index"),
+    "hips": ("hip",),
+    "shoulders": ("shoulder",),
+    "arms": ("elbow", "wrist", "pinky", "index", "thumb"),
+}
+
+_LIMB_WINDOW = 1.0
+"""Seconds; a limb is compared with its median length in this time around each frame."""
+
+_HAMPEL_FRAMES, _HAMPEL_MADS = 7, 3.0
+_HAMPEL_MAX_SPAN = 0.5
+"""Seconds; where seven frames last longer, a squat itself would look like a spike."""
+
+_SPIKE_FLOOR = 0.02
+"""Trunk lengths (about 1 cm): less than this is never a spike, however still the body is."""
+
+_SWAP_RATIO, _SWAP_FRAMES = 0.5, 2
+_SWAP_FLOOR = 0.1
+"""Trunk lengths (about 5 cm) by which a point must be off before a swap is considered."""
+
+_SWAP_MIN_HZ = 10.0
+"""Frame rate below which constant velocity does not predict the next frame."""
+
+_LOW_PASS_FRACTION = 0.4
+"""Largest usable cutoff as a fraction of the frame rate."""
+
+_LOW_PASS_MIN_HZ = 3.0
+"""A filter lower than this would flatten the squat; without room for it, none is used."""
+
+_EVEN = 0.02
+"""Timestamps within this fraction of a frame of a regular grid count as regular."""
+
+
+@checked
+def clean_pose(
+    pose: xr.Dataset,
+    *,
+    visibility_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    repair_swaps: bool = True,
+    limb_length_tolerance: Annotated[float, Field(gt=0)] = 0.15,
+    max_gap_s: Annotated[float, Field(ge=0)] = 0.2,
+    cutoff_hz: Annotated[float, Field(gt=0)] | None = 6.0,
+) -> xr.Dataset:
+    r"""Remove what is not believable in a pose, fill short gaps and filter it.
+
+    In this order:
+
+    1. Points with a visibility below `visibility_threshold` become NaN.
+    2. Exchanges of left and right are undone, for hips, legs, shoulders and arms each on its own:
+       where at least two successive frames, exchanged, lie less than half as far from the position
+       predicted by constant velocity as they do unexchanged. The labels of the greater part of the
+       trial are taken to be right. All variables are exchanged alike. Not below 10 frames/s.
+    3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
+       one second around the frame becomes NaN in ``position``. The median is local because the
+       depth of a raw pose is biased in a way that follows the posture: in a measured squat the
+       thigh was more than 15 % short of its median over the trial in three quarters of the
+       crouched frames, and a gate against that would remove the very part that is studied. Slow
+       bias is left to the body fit; only sudden errors are removed.
+    4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
+       off the median of 7 frames become NaN. Not below 12 frames/s.
+    5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer ones stay NaN, and
+       nothing is extrapolated.
+    6. Each gap-free part is filtered by itself: Butterworth of second order, forwards and
+       backwards, with the cutoff corrected for the two passes,
+       :math:`w_n = \frac{2}{\pi}\arctan(\tan(\pi f_c/f_s)/C)`, :math:`C=(\sqrt2-1)^{1/4}`, so that
+       the gain at `cutoff_hz` is :math:`1/\sqrt2`. Uneven times are brought to a regular grid by
+       PCHIP and back, so that the output has the times of the frames.
+
+    Swaps come before the outliers because Hampel would hollow out a swap of two or three frames
+    that can be repaired.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset as made by ``estimate_pose``; metres, pixels, seconds. It is not changed.
+    visibility_threshold
+        Least visibility (``confidence``) of a point, 0 to 1.
+    repair_swaps
+        Whether to undo exchanges of left and right.
+    limb_length_tolerance
+        Largest deviation of a limb's length, as a fraction.
+    max_gap_s
+        Longest gap to be filled, seconds.
+    cutoff_hz
+        Cutoff frequency in Hz; None does not filter. It is lowered to 0.4 of the frame rate where
+        that is less; where that would be below 3 Hz the pose is not filtered. Both are recorded as
+        warnings.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same variables and times. The history entry lists each step with its counts.
+
+    Raises
+    ------
+    BadInputError
+        If `pose` is not a pose Dataset of one person, or an option is out of range.
+
+    References
+    ----------
+    Winter 2009, Biomechanics and Motor Control of Human Movement, 4th ed., section 2.2.4 (two-pass
+    correction); Pearson 2005, EURASIP J Adv Signal Process (Hampel identifier).
+    """
+    require_pose(pose, what="clean_pose")
+    time = pose["time"].to_numpy().astype(np.float64)
+    arrays = _arrays(pose)
+    rate = _frame_rate(time)
+    steps: list[dict[str, Any]] = []
+    found: dict[str, Any] = {"steps": steps}
+
+    unseen = np.zeros((time.size, len(KEYPOINTS)), bool)
+    if "confidence" in arrays:
+        unseen = arrays["confidence"] < visibility_threshold
+    had = ~np.isnan(arrays["position"]).any(axis=1)
+    for name in _COORDINATES:
+        if name in arrays:
+            _blank(arrays[name], unseen)
+    steps.append({"step": "visibility_gate", "removed_points": int((unseen & had).sum())})
+
+    if repair_swaps:
+        if rate < _SWAP_MIN_HZ:
+            steps.append(
+                {"step": "swap_repair", "skipped": f"fewer than {_SWAP_MIN_HZ:g} frames/s"}
+            )
+        else:
+            steps.append({"step": "swap_repair", "swapped_frames": _repair_swaps(arrays, time)})
+
+    steps.append(
+        {
+            "step": "limb_length_gate",
+            "removed_points": _limb_length_gate(arrays["position"], rate, limb_length_tolerance),
+        }
+    )
+
+    if time.size < _HAMPEL_FRAMES or rate * _HAMPEL_MAX_SPAN < _HAMPEL_FRAMES - 1:
+        steps.append({"step": "hampel", "skipped": "too few frames, or too few in a second"})
+    else:
+        removed = {name: _hampel(arrays, name) for name in _COORDINATES if name in arrays}
+        steps.append({"step": "hampel", "removed_points": removed})
+
+    filled = {
+        name: _fill_gaps(arrays[name], time, max_gap_s) for name in _COORDINATES if name in arrays
+    }
+    steps.append({"step": "gaps", "filled_values": filled})
+
+    used, warnings = _usable_cutoff(cutoff_hz, rate)
+    if warnings:
+        found["warnings"] = warnings
+    if used is None:
+        steps.append({"step": "low_pass", "skipped": "no cutoff can be used"})
+    else:
+        for name in _COORDINATES:
+            if name in arrays:
+                arrays[name] = _low_pass_parts(arrays[name], time, used, max_gap_s)
+        steps.append({"step": "low_pass", "cutoff_hz": used, "frame_rate_hz": rate})
+
+    log.debug("clean_pose: %s", steps)
+    cleaned = pose.copy()
+    for name, values in arrays.items():
+        dims = pose[name].dims
+        ordered = _canonical_dims(pose, name)
+        restored = xr.DataArray(
+            values.reshape([pose.sizes[d] for d in ordered]),
+            dims=ordered,
+            coords={d: pose[d] for d in ordered if d in pose.coords},
+            attrs=pose[name].attrs,
+        )
+        cleaned[name] = restored.transpose(*dims)
+    return with_history(
+        cleaned,
+        "clean_pose",
+        {
+            "visibility_threshold": visibility_threshold,
+            "repair_swaps": repair_swaps,
+            "limb_length_tolerance": limb_length_tolerance,
+            "max_gap_s": max_gap_s,
+            "cutoff_hz": cutoff_hz,
+        },
+        **found,
+    )
+
+
+def _canonical_dims(pose: xr.Dataset, name: str) -> list[str]:
+    order = ("time", "individual", "space", "pixel", "keypoint")
+    return [d for d in order if d in pose[name].dims]
+
+
+def _arrays(pose: xr.Dataset) -> dict[str, Array]:
+    """Copy the variables as (time, [coordinate,] keypoint) in MediaPipe's order."""
+    if pose["keypoint"].to_numpy().tolist() != list(KEYPOINTS):
+        raise BadInputError("clean_pose: 'keypoint' is not in MediaPipe's order; reindex the pose")
+    arrays = {}
+    for name in _SERIES:
+        if name in pose:
+            values = pose[name].transpose(*_canonical_dims(pose, name)).to_numpy()
+            if "individual" in pose[name].dims:
+                values = values[:, 0]
+            arrays[name] = values.astype(np.float64).copy()
+    return arrays
+
+
+def _frame_rate(time: Array) -> float:
+    return float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
+
+
+def _blank(values: Array, mask: Mask) -> None:
+    """Set points to NaN in place; `mask` is (time, keypoint)."""
+    values[np.broadcast_to(mask if values.ndim == 2 else mask[:, None], values.shape)] = np.nan
+
+
+def _trunk_length(points: Array) -> float:
+    """Median distance from mid-shoulder to mid-hip of (time, coordinate, 33); NaN if never seen."""
+    shoulders = points[..., [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=-1)
+    hips = points[..., [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=-1)
+    length = np.linalg.norm(shoulders - hips, axis=1)
+    length = length[~np.isnan(length)]
+    return float(np.median(length)) if length.size else np.nan
+
+
+def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, int]:
+    """Undo exchanges of left and right in all arrays, in place; frames exchanged, per group."""
+    scale = _trunk_length(arrays["position"])
+    counts = {}
+    for group, names in _SWAP_GROUPS.items():
+        left = np.array([INDEX[f"left_{name}"] for name in names])
+        right = np.array([INDEX[f"right_{name}"] for name in names])
+        points = arrays["position"][..., np.concatenate([left, right])].transpose(0, 2, 1)
+        rows = _swapped_frames(points, time, _SWAP_FLOOR * scale)
+        counts[group] = int(rows.sum())
+        if rows.any():
+            both = np.concatenate([left, right])
+            for values in arrays.values():
+                part = values[rows]
+                part[..., both] = part[..., _MIRROR[both]]
+                values[rows] = part
+    return counts
+
+
+def _swapped_frames(points: Array, time: Array, floor: float) -> Mask:
+    """Frames in which the first half of the points holds the second half, and vice versa.
+
+    Parameters
+    ----------
+    points
+        Shape (time, points, coordinate): left ones, then right ones.
+    time
+        Seconds.
+    floor
+        Mean distance below which an error of prediction is no reason to look for a swap.
+    """
+    n = points.shape[1] // 2
+    mirrored = np.concatenate([points[:, n:], points[:, :n]], axis=1)
+    dt = np.diff(time, prepend=np.nan)
+
+    def cost(candidate: Array, predicted: Array) -> Array:
+        distance = np.sqrt(((candidate - predicted) ** 2).sum(axis=-1))
+        mean: Array = distance.mean(axis=-1)  # NaN where a point is missing: no decision
+        return mean
+
+    # Where nothing is exchanged the raw prediction finds the frame at which an exchange begins.
+    ahead = np.full_like(points, np.nan)
+    if len(points) > 2:
+        step = (dt[2:] / dt[1:-1])[:, None, None]
+        ahead[2:] = points[1:-1] + (points[1:-1] - points[:-2]) * step
+    direct, exchanged = cost(points, ahead), cost(mirrored, ahead)
+    begins = (direct > floor) & (exchanged < _SWAP_RATIO * direct)
+
+    swapped = np.zeros(len(points), bool)
+    repaired = points.copy()
+    done = 0
+    for begin in np.flatnonzero(begins).tolist():
+        if begin < done:
+            continue
+        t = begin
+        while t < len(points):
+            last = repaired[t - 1]
+            predicted = last + (last - repaired[t - 2]) * (dt[t] / dt[t - 1])
+            if not cost(mirrored[t], predicted) < _SWAP_RATIO * cost(points[t], predicted):
+                break
+            repaired[t] = mirrored[t]
+            t += 1
+        if t - begin >= _SWAP_FRAMES:  # a single frame is left to the outlier steps
+            swapped[begin:t] = True
+        done = max(t, begin + 1)
+    seen = ~np.isnan(points).any(axis=(1, 2))
+    if (swapped & seen).sum() > 0.5 * seen.sum():
+        swapped = seen & ~swapped
+    return swapped
+
+
+def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:
+    """Blank the far end of limbs of sudden length, in place; number of points."""
+    from scipy.ndimage import median_filter
+
+    if rate == 0:
+        return 0
+    frames = 2 * round(_LIMB_WINDOW * rate / 2) + 1
+    gated = np.zeros((len(position), len(KEYPOINTS)), bool)
+    for proximal, distal in SEGMENTS.values():
+        length = np.linalg.norm(
+            position[..., INDEX[distal]] - position[..., INDEX[proximal]], axis=1
+        )
+        seen = ~np.isnan(length)
+        if seen.sum() < 3:
+            continue
+        # Only the frames that show the limb, in their order: gaps do not dilute the median.
+        known = length[seen]
+        usual = median_filter(known, size=min(frames, 2 * (known.size // 2) + 1), mode="nearest")
+        gated[np.flatnonzero(seen)[np.abs(known - usual) > tolerance * usual], INDEX[distal]] = True
+    _blank(position, gated)
+    return int(gated.sum())
+
+
+def _hampel(arrays: dict[str, Array], name: str) -> int:
+    """Blank spikes of one variable in place; number of points."""
+    values = arrays[name]
+    frame = arrays["position"] if name == "position" else arrays.get("image_position")
+    scale = np.nan if frame is None else _trunk_length(frame)
+    floor = 0.0 if np.isnan(scale) else _SPIKE_FLOOR * scale
+    series = values.reshape(len(values), -1)
+    some = np.flatnonzero(~np.isnan(series).all(axis=0))
+    if not some.size:
+        return 0
+    half = _HAMPEL_FRAMES // 2
+    padded = np.pad(series[:, some], ((half, half), (0, 0)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _HAMPEL_FRAMES, axis=0)
+    middle = _nan_median(windows)
+    spread = 1.4826 * _nan_median(np.abs(windows - middle[..., None]))
+    spike = np.zeros(series.shape, bool)
+    spike[:, some] = np.abs(series[:, some] - middle) > np.maximum(_HAMPEL_MADS * spread, floor)
+    points: Mask = np.any(spike.reshape(len(values), -1, len(KEYPOINTS)), axis=1)
+    _blank(values, points)
+    return int(points.sum())
+
+
+def _nan_median(windows: Array) -> Array:
+    """Median along the last axis without NaN; NaN where all are (no warning, and fast)."""
+    ordered = np.sort(windows, axis=-1)  # NaN last
+    count = (~np.isnan(ordered)).sum(axis=-1)
+    upper = np.maximum(count // 2, 0)
+    lower = np.maximum((count - 1) // 2, 0)
+    take = np.take_along_axis
+    high = take(ordered, np.minimum(upper, windows.shape[-1] - 1)[..., None], axis=-1)[..., 0]
+    low = take(ordered, lower[..., None], axis=-1)[..., 0]
+    median: Array = np.where(count > 0, 0.5 * (low + high), np.nan)
+    return median
+
+
+def _by_pattern(series: Array) -> list[tuple[Mask, NDArray[np.intp]]]:
+    """Group the columns of (time, series) by where they are known."""
+    known = ~np.isnan(series)
+    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    return [(patterns[:, i], np.flatnonzero(which.ravel() == i)) for i in range(patterns.shape[1])]
+
+
+def _fill_gaps(values: Array, time: Array, max_gap: float) -> int:
+    """Fill short gaps by PCHIP in place; number of values filled."""
+    from scipy.interpolate import PchipInterpolator
+
+    if time.size < 3:
+        return 0
+    series = values.reshape(len(values), -1)
+    frame = float(np.median(np.diff(time)))
+    count = 0
+    for known, columns in _by_pattern(series):
+        rows = np.flatnonzero(known)
+        if rows.size < 2:
+            continue
+        before = rows[np.searchsorted(rows, np.arange(time.size), side="right").clip(1) - 1]
+        after = rows[np.searchsorted(rows, np.arange(time.size)).clip(max=rows.size - 1)]
+        inside = ~known & (np.arange(time.size) > rows[0]) & (np.arange(time.size) < rows[-1])
+        # A gap lasts as long as the frames that are missing, so one missing frame is one frame.
+        short = inside & (time[after] - time[before] - frame <= max_gap + 1e-6)
+        if short.any():
+            curve = PchipInterpolator(time[rows], series[np.ix_(rows, columns)], axis=0)
+            series[np.ix_(short, columns)] = curve(time[short])
+            count += int(short.sum()) * columns.size
+    values[...] = series.reshape(values.shape)
+    return count
+
+
+def _usable_cutoff(cutoff: float | None, rate: float) -> tuple[float | None, list[dict[str, str]]]:
+    """Cutoff that the frame rate allows, or None, and the warnings."""
+    if cutoff is None or rate == 0:
+        return None, []
+    limit = _LOW_PASS_FRACTION * rate
+    if cutoff <= limit + 1e-9:
+        return cutoff, []
+    if limit >= _LOW_PASS_MIN_HZ:
+        message = f"At {rate:.3g} frames/s the cutoff is {limit:.3g} Hz, not {cutoff:g}."
+        return limit, [{"code": "cutoff_lowered", "message": message}]
+    message = f"At {rate:.3g} frames/s the pose cannot be filtered; noise stays."
+    return None, [{"code": "not_filtered", "message": message}]
+
+
+def _low_pass_parts(values: Array, time: Array, cutoff: float, max_gap: float) -> Array:
+    """Filter each gap-free part of each series by itself."""
+    if time.size < 2:
+        return values
+    frame = float(np.median(np.diff(time)))
+    holes = np.diff(time) - frame > max_gap + 1e-6  # frames that the video does not have
+    series = values.reshape(len(values), -1).copy()
+    for known, columns in _by_pattern(series):
+        joined = known[1:] & known[:-1] & ~holes
+        edges = np.flatnonzero(~joined) + 1
+        for rows in np.split(np.arange(time.size), edges):
+            if known[rows[0]] and rows.size > 3:
+                block = np.ix_(rows, columns)
+                series[block] = _low_pass_uneven(series[block], time[rows], cutoff, frame)
+    return series.reshape(values.shape)
+
+
+def _low_pass_uneven(series: Array, time: Array, cutoff: float, frame: float) -> Array:
+    from scipy.interpolate import PchipInterpolator
+
+    regular = time[0] + (time[-1] - time[0]) * np.arange(time.size) / (time.size - 1)
+    own = (time[-1] - time[0]) / (time.size - 1)
+    if np.abs(time - regular).max() <= _EVEN * own and abs(own / frame - 1) < _EVEN:
+        return low_pass(series, cutoff_hz=cutoff, rate_hz=1 / own)
+    count = max(round((time[-1] - time[0]) / frame) + 1, 4)
+    grid = np.linspace(time[0], time[-1], count)
+    step = (time[-1] - time[0]) / (count - 1)
+    smooth = low_pass(
+        PchipInterpolator(time, series, axis=0)(grid), cutoff_hz=cutoff, rate_hz=1 / step
+    )
+    back: Array = PchipInterpolator(grid, smooth, axis=0)(np.clip(time, grid[0], grid[-1]))
+    return back
+
+
+@checked
+def low_pass(
+    series: NDArray[np.float64],
+    *,
+    cutoff_hz: Annotated[float, Field(gt=0)],
+    rate_hz: Annotated[float, Field(gt=0)],
+) -> NDArray[np.float64]:
+    r"""Low-pass regular series without lag: Butterworth of order 2, forwards and backwards.
+
+    Parameters
+    ----------
+    series
+        Shape (time, ...), without NaN, at least 2 samples.
+    cutoff_hz
+        Frequency at which the amplitude of both passes together falls to :math:`1/\sqrt2`.
+    rate_hz
+        Samples per second, more than twice the cutoff.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape; the ends are padded by odd reflection.
+
+    Raises
+    ------
+    BadInputError
+        If the cutoff is not below half of the rate.
+    """
+    from scipy.signal import butter, filtfilt
+
+    if cutoff_hz >= rate_hz / 2:
+        raise BadInputError(
+            f"low_pass: a cutoff of {cutoff_hz:g} Hz needs more than {2 * cutoff_hz:g} samples/s, "
+            f"not {rate_hz:.3g}"
+        )
+    correction = (np.sqrt(2) - 1) ** 0.25
+    wn = np.arctan(np.tan(np.pi * cutoff_hz / rate_hz) / correction) * 2 / np.pi
+    b, a = butter(2, wn)
+    padding = min(len(series) - 1, max(9, round(1.5 * rate_hz / cutoff_hz)))
+    smooth: Array = filtfilt(b, a, series, axis=0, padtype="odd", padlen=padding)
+    return smooth
+
+
+@checked
+def residual_cutoff(
+    pose: xr.Dataset,
+    *,
+    lowest_hz: Annotated[float, Field(gt=0)] = 0.5,
+    linear_from: Annotated[float, Field(gt=0, lt=1)] = 0.6,
+) -> xr.Dataset:
+    """Cutoff frequency of each landmark by Winter's residual analysis.
+
+    The residual R(fc) is the root mean square of what a low-pass filter of cutoff fc removes. At
+    high fc only noise is removed and R is a straight line, whose intercept at fc = 0 estimates the
+    noise; the cutoff is the frequency at which R equals it.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset before filtering; the longest gap-free part of each landmark is used.
+    lowest_hz
+        Lowest cutoff tried, Hz; the highest is 0.4 of the frame rate.
+    linear_from
+        The line is fitted from this fraction of the highest cutoff on.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``cutoff`` in Hz and ``noise`` in metres over (space, keypoint); NaN where the landmark has
+        no gap-free second, or the residuals show no straight part.
+
+    References
+    ----------
+    Winter 2009, Biomechanics and Motor Control of Human Movement, 4th ed., section 2.2.4.
+    """
+    require_pose(pose, what="residual_cutoff")
+    time = pose["time"].to_numpy()
+    values = _arrays(pose)["position"]
+    rate = _frame_rate(time)
+    highest = _LOW_PASS_FRACTION * rate
+    cutoff = np.full(values.shape[1:], np.nan)
+    noise = np.full(values.shape[1:], np.nan)
+    tried = np.linspace(lowest_hz, max(highest, lowest_hz), 40)
+    if highest > 2 * lowest_hz:
+        for k in range(values.shape[2]):
+            known: Mask = np.all(~np.isnan(values[:, :, k]), axis=1)
+            rows = _longest_part(known)
+            if rows.size < max(rate, 10):
+                continue
+            part = values[rows, :, k]
+            residual = np.stack(
+                [
+                    np.sqrt(((part - low_pass(part, cutoff_hz=f, rate_hz=rate)) ** 2).mean(axis=0))
+                    for f in tried
+                ]
+            )
+            straight = tried >= linear_from * highest
+            slope, intercept = np.polyfit(tried[straight], residual[straight], 1)
+            for j in range(part.shape[1]):
+                if slope[j] < 0 < intercept[j] and residual[0, j] > intercept[j]:
+                    noise[j, k] = intercept[j]
+                    # R falls with fc; interp wants rising abscissae.
+                    cutoff[j, k] = np.interp(-intercept[j], -residual[:, j], tried)
+    result = xr.Dataset(
+        {
+            "cutoff": (
+                ("space", "keypoint"),
+                cutoff,
+                {"units": "Hz", "long_name": "cutoff frequency by residual analysis"},
+            ),
+            "noise": (
+                ("space", "keypoint"),
+                noise,
+                {"units": "m", "long_name": "noise by residual analysis"},
+            ),
+        },
+        coords={"space": pose["space"].variable, "keypoint": pose["keypoint"].variable},
+    )
+    return with_history(
+        result,
+        "residual_cutoff",
+        {"lowest_hz": lowest_hz, "linear_from": linear_from},
+        source=pose,
+    )
+
+
+def _longest_part(known: Mask) -> NDArray[np.intp]:
+    parts = np.split(np.arange(known.size), np.flatnonzero(np.diff(known)) + 1)
+    return max(
+        (rows for rows in parts if rows.size and known[rows[0]]), key=len, default=parts[0][:0]
+    )

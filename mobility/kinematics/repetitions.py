@@ -1,0 +1,559 @@
+"""Repetitions of a squat and their phases, from the height of the hips above the ankles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError
+from mobility.kinematics.clean import low_pass
+from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.options import checked
+from mobility.provenance import with_history
+
+Array = NDArray[np.float64]
+
+_GRID_HZ = 60.0
+"""Least rate of the grid on which phases are looked for, so that edges fall between frames."""
+
+_LOW_PASS_HZ = 3.0
+_RANGE_SHARE = 0.3
+"""A bottom stands out by at least this share of the range of the heights (P95 - P5)."""
+
+_EDGE_SPEED = 0.05
+"""Share of a phase's peak speed at which it begins and ends."""
+
+_BOTTOM_BAND = 0.03
+"""Share of the depth above the lowest point that still is the bottom."""
+
+_STANDING_HEIGHT = 0.97
+_STILL = 0.05
+"""Speeds, in standing heights per second, below which nobody is called moving."""
+
+_NEAR_TOP = 0.1
+"""A phase may begin or end only within this share of the depth from its highest point."""
+
+_RETURN = 1 / 3
+"""Share of the depth by which a repetition may begin or end below standing."""
+
+_CUT_RISE = 1 / 3
+"""Share of the depth that must be seen of a phase that the recording cuts off."""
+
+_UPRIGHT = 0.85
+"""Least ratio of the standing height to thigh plus shank for the subject to have stood."""
+
+_SHORTEST = 0.6
+"""Seconds; a shorter dip is an error of tracking."""
+
+_MISSING_SHARE, _MISSING_GAP = 0.2, 0.5
+"""Share of frames, and seconds on end, that may be missing within a repetition."""
+
+_ONE_LEG = 0.5
+"""Share of the depth by which the two sides may differ at the bottom."""
+
+_EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
+
+
+@dataclass(frozen=True)
+class _Height:
+    """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid."""
+
+    time: Array
+    seen: NDArray[np.bool_]
+    grid: Array
+    height: Array
+    speed: Array
+    difference: Array
+    signal: str
+    upright: bool
+
+    def at(self, time: Array | float) -> Array:
+        return np.asarray(np.interp(time, self.grid, self.height))
+
+
+def _leg_heights(pose: xr.Dataset, variable: str) -> Array:
+    """Vertical distance from hip to ankle per frame and side (time, 2), up positive."""
+    values = pose[variable]
+    if "individual" in values.dims:
+        values = values.isel(individual=0, drop=True)
+    vertical = (
+        values.sel(space="y", drop=True)
+        if variable == "position"
+        else -values.sel(pixel="v", drop=True)
+    )
+    hips = vertical.sel(keypoint=[f"{side}_hip" for side in SIDES]).transpose("time", "keypoint")
+    ankles = vertical.sel(keypoint=[f"{side}_ankle" for side in SIDES])
+    rise: Array = hips.to_numpy() - ankles.transpose("time", "keypoint").to_numpy()
+    return rise
+
+
+def _standing_height(rise: Array) -> float:
+    """Median of the tallest frames: those within 3 % of the 95th percentile, or above it."""
+    known = rise[~np.isnan(rise)]
+    if not known.size:
+        return np.nan
+    tall = known[known >= _STANDING_HEIGHT * np.percentile(known, 95)]
+    return float(np.median(tall)) if tall.size else np.nan
+
+
+def _leg_length(pose: xr.Dataset) -> float:
+    """Median length of thigh plus shank, metres."""
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    lengths = []
+    for side in SIDES:
+        hip, knee, ankle = (
+            position.sel(keypoint=f"{side}_{name}").transpose("time", "space").to_numpy()
+            for name in ("hip", "knee", "ankle")
+        )
+        lengths.append(np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1))
+    known = np.concatenate(lengths)
+    known = known[~np.isnan(known)]
+    return float(np.median(known)) if known.size else np.nan
+
+
+def _hip_height(pose: xr.Dataset) -> _Height | None:
+    """Height signal of a pose; None where there is too little to see.
+
+    Both sides are scaled by their own standing height before their mean is taken, so that the
+    signal does not jump where one side is hidden. World heights are used, because they do not
+    change when the subject comes nearer; image heights where they show clearly more frames.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    time = pose["time"].to_numpy().astype(np.float64)
+    candidates = {"position": _leg_heights(pose, "position")}
+    if "image_position" in pose:
+        candidates["image_position"] = _leg_heights(pose, "image_position")
+    shown = {name: np.mean(~np.isnan(rise).all(axis=1)) for name, rise in candidates.items()}
+    signal = "position"
+    if shown.get("image_position", 0.0) > shown["position"] + 0.1:
+        signal = "image_position"
+    rise = candidates[signal]
+
+    standing = np.array([_standing_height(rise[:, side]) for side in range(2)])
+    usable = standing > 0
+    if not usable.any():
+        return None
+    relative = rise[:, usable] / standing[usable]
+    count = (~np.isnan(relative)).sum(axis=1)
+    seen = count > 0
+    if seen.sum() < 4:
+        return None
+    mean = np.nansum(relative, axis=1)[seen] / count[seen]
+    mean = mean / _standing_height(mean)
+    upright = True
+    if signal == "position":
+        upright = not (standing[usable].mean() < _UPRIGHT * _leg_length(pose))
+
+    known = time[seen]
+    rate = max(_GRID_HZ, float(1 / np.median(np.diff(time))))
+    count_grid = max(int(np.ceil((known[-1] - known[0]) * rate)) + 1, 8)
+    grid = np.linspace(known[0], known[-1], count_grid)
+    step = float(grid[1] - grid[0])
+    height = PchipInterpolator(known, mean)(grid)
+    height = low_pass(height, cutoff_hz=min(_LOW_PASS_HZ, 0.4 / step), rate_hz=1 / step)
+    both = count == 2
+    difference = np.zeros_like(grid)
+    if both.sum() > 1:
+        difference = np.interp(grid, time[both], np.abs(relative[both, 0] - relative[both, 1]))
+    return _Height(
+        time=time,
+        seen=seen,
+        grid=grid,
+        height=height,
+        speed=np.gradient(height, step),
+        difference=difference,
+        signal=signal,
+        upright=upright,
+    )
+
+
+def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, int]:
+    """First and last grid index of the contiguous bottom around `bottom`."""
+    limit = h.height[bottom] + _BOTTOM_BAND * (1 - h.height[bottom])
+    above = np.flatnonzero(h.height[first : last + 1] > limit) + first
+    before, after = above[above < bottom], above[above > bottom]
+    return (
+        int(before[-1]) + 1 if before.size else first,
+        int(after[0]) - 1 if after.size else last,
+    )
+
+
+def _middle_of_bottom(h: _Height, band: tuple[int, int]) -> int:
+    """Middle of the lowest part of the bottom: where a pause is flat, its minimum is arbitrary."""
+    height = h.height[band[0] : band[1] + 1]
+    low = np.flatnonzero(height <= height.min() + 0.1 * (height.max() - height.min()))
+    return band[0] + int(low[0] + low[-1]) // 2
+
+
+def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
+    """Where the phase between `bottom` and `top` (either side) begins or ends at the top.
+
+    Returns
+    -------
+    index, complete
+        The crossing of 5 % of the phase's peak speed next to the top; false where the recording
+        begins or ends before it.
+    """
+    sign = 1 if top >= bottom else -1
+    path = np.arange(bottom, top + sign, sign)
+    speed = sign * h.speed[path]  # rising away from the bottom is positive on both sides
+    height = h.height[path]
+    fastest = int(np.argmax(speed))
+    high = height >= height.max() - _NEAR_TOP * (height.max() - h.height[bottom])
+    slow = (speed <= _EDGE_SPEED * speed[fastest]) & high
+    crossing = np.flatnonzero(slow[fastest:])
+    if crossing.size:
+        return int(path[fastest + crossing[0]]), True
+    cut = top in (0, len(h.grid) - 1) and height[-1] < _STANDING_HEIGHT
+    return int(path[-1]), not cut
+
+
+def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:
+    """Why a repetition cannot be used, or ''."""
+    start, end = h.grid[edges[0]], h.grid[edges[1]]
+    lowest = h.height[bottom]
+    depth = 1 - lowest
+    frames = (h.time >= start) & (h.time <= end)
+    times = h.time[frames & h.seen]
+    frame = float(np.median(np.diff(h.time)))
+    gaps = np.diff(times, prepend=start, append=end)
+    if not h.upright:
+        return "the subject never stands upright"
+    if not frames.any() or np.mean(~h.seen[frames]) > _MISSING_SHARE:
+        return "hips or ankles are not seen in too many frames"
+    if gaps.max() - frame > _MISSING_GAP:
+        return f"hips or ankles are not seen for more than {_MISSING_GAP:g} s"
+    for edge, whole, where, incomplete in (
+        (edges[0], complete[0], "start", "does not begin from standing"),
+        (edges[1], complete[1], "end", "does not return to standing"),
+    ):
+        if not whole and h.height[edge] < lowest + _CUT_RISE * depth:
+            return f"cut off by the {where} of the recording"
+        if whole and h.height[edge] < 1 - _RETURN * depth:
+            return incomplete
+    if end - start < _SHORTEST:
+        return f"shorter than {_SHORTEST:g} s"
+    if h.difference[bottom] > _ONE_LEG * depth:
+        return "only one leg bends"
+    return ""
+
+
+@checked
+def find_repetitions(
+    pose: xr.Dataset,
+    *,
+    min_depth: Annotated[float, Field(gt=0, lt=1)] = 0.10,
+    min_interval_s: Annotated[float, Field(gt=0)] = 0.8,
+) -> xr.Dataset:
+    r"""Find the repetitions of a squat and their phases.
+
+    The signal is the height of the hips above the ankles relative to standing,
+    :math:`h = (\bar H - \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz; standing is the
+    median of the tallest frames. A bottom is a minimum of h that stands out by at least
+    max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s` from the next. A repetition
+    starts at the last, and ends at the first, crossing of 5 % of the peak speed of its descent and
+    ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum.
+
+    Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
+    off by the ends of the recording, not from and back to standing (within a third of the depth),
+    too many frames missing, only one leg bending, shorter than 0.6 s.
+
+    A repetition that the recording cuts off after a third of its ascent, or before the last third
+    of its descent, is accepted, because its bottom, where everything is measured, is whole; it has
+    ``complete`` false, its start or end is that of the recording and no duration, and there is a
+    warning ``repetition_cut_off``.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset, cleaned or fitted; metres, y up. Any frame rate.
+    min_depth
+        Least depth as a fraction of the standing height.
+    min_interval_s
+        Least time between two bottoms, seconds.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
+        depth in percent, :math:`100(1-h_{min})`; accepted; reason; complete. Over ``time``:
+        hip_height (1 = standing) and standing (h above 0.97 and at rest). Where no repetition is
+        accepted the history has a warning ``no_repetition``.
+
+    Raises
+    ------
+    BadInputError
+        If `pose` is not a pose Dataset of one person, or an option is out of range.
+    """
+    from scipy.signal import find_peaks
+
+    require_pose(pose, what="find_repetitions")
+    h = _hip_height(pose)
+    rows: list[dict[str, Any]] = []
+    if h is not None:
+        low, high = np.percentile(h.height, [5, 95])
+        # A standing sample at either end lets a repetition show that the recording cuts off.
+        padded = np.concatenate([[1.0], h.height, [1.0]])
+        step = h.grid[1] - h.grid[0]
+        peaks, _ = find_peaks(
+            -padded,
+            prominence=max(min_depth, _RANGE_SHARE * (high - low)),
+            distance=max(1, round(min_interval_s / step)),
+        )
+        bottoms = (peaks - 1).tolist()
+        for i, bottom in enumerate(bottoms):
+            first = bottoms[i - 1] if i else 0
+            last = bottoms[i + 1] if i + 1 < len(bottoms) else len(h.grid) - 1
+            top_before = first + int(np.argmax(h.height[first : bottom + 1]))
+            top_after = bottom + int(np.argmax(h.height[bottom : last + 1]))
+            start, whole_start = _edge(h, bottom, top_before)
+            end, whole_end = _edge(h, bottom, top_after)
+            edges = _bottom_band(h, bottom, start, end)
+            lowest = _middle_of_bottom(h, edges)
+            reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
+            indices = (start, edges[0], lowest, edges[1], end)
+            rows.append(
+                {name: h.grid[index] for name, index in zip(_EVENTS, indices, strict=True)}
+                | {
+                    "depth": 100 * (1 - h.height[bottom]),
+                    "reason": reason,
+                    "complete": whole_start and whole_end,
+                }
+            )
+    found: dict[str, Any] = {
+        "found": len(rows),
+        "accepted": sum(not row["reason"] for row in rows),
+        "signal": None if h is None else h.signal,
+    }
+    cut = [str(i) for i, r in enumerate(rows, 1) if not r["reason"] and not r["complete"]]
+    if not found["accepted"]:
+        found["warnings"] = [{"code": "no_repetition", "message": _why_none(h, rows)}]
+    elif cut:
+        message = f"The recording cuts off repetition {', '.join(cut)}; the bottom is complete."
+        found["warnings"] = [{"code": "repetition_cut_off", "message": message}]
+    return with_history(
+        _dataset(pose, h, rows),
+        "find_repetitions",
+        {"min_depth": min_depth, "min_interval_s": min_interval_s},
+        **found,
+    )
+
+
+def _why_none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> str:
+    if h is None:
+        return "No repetition: hips and ankles are seen in fewer than 4 frames."
+    if not rows:
+        return "No repetition: the hips are never lowered enough."
+    reasons = "; ".join(dict.fromkeys(row["reason"] for row in rows))
+    return f"No complete repetition: {reasons}."
+
+
+def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:
+    time = pose["time"].to_numpy()
+    height = np.full(time.size, np.nan)
+    standing = np.zeros(time.size, bool)
+    if h is not None:
+        height[h.seen] = h.at(time[h.seen])
+        speed = np.abs(np.interp(time, h.grid, h.speed))
+        slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
+        standing = h.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
+    names = {
+        "start": "start of the descent",
+        "bottom_start": "start of the bottom",
+        "bottom": "lowest point",
+        "bottom_end": "end of the bottom",
+        "end": "end of the ascent",
+    }
+    variables: dict[str, Any] = {
+        name: (
+            ("rep",),
+            np.array([row[name] for row in rows], np.float64),
+            {"units": "s", "long_name": long_name},
+        )
+        for name, long_name in names.items()
+    }
+    variables |= {
+        "depth": (
+            ("rep",),
+            np.array([row["depth"] for row in rows], np.float64),
+            {"units": "percent", "long_name": "lowering of the hips, of the standing height"},
+        ),
+        "accepted": (
+            ("rep",),
+            np.array([not row["reason"] for row in rows], bool),
+            {"long_name": "whether the repetition is used"},
+        ),
+        "reason": (
+            ("rep",),
+            np.array([row["reason"] for row in rows], dtype=object),
+            {"long_name": "why the repetition is not used"},
+        ),
+        "complete": (
+            ("rep",),
+            np.array([row["complete"] for row in rows], bool),
+            {"long_name": "whether the recording shows it from start to end"},
+        ),
+        "hip_height": (
+            ("time",),
+            height,
+            {"units": "1", "long_name": "height of the hips above the ankles, 1 = standing"},
+        ),
+        "standing": (("time",), standing, {"long_name": "whether the subject stands still"}),
+    }
+    attrs = {key: value for key, value in pose.attrs.items() if key != "ds_type"}
+    return xr.Dataset(
+        variables,
+        coords={"time": pose["time"].variable, "rep": np.arange(1, len(rows) + 1)},
+        attrs=attrs | {"ds_type": "repetitions"},
+    )
+
+
+def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) -> xr.Dataset:
+    """Make a repetitions Dataset from times that a person gave.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset to which the times belong.
+    intervals
+        For each repetition ``start``, ``bottom`` and ``end`` in seconds, in order, without overlap.
+        An empty list says that there is none.
+
+    Returns
+    -------
+    xarray.Dataset
+        As from :func:`find_repetitions`; all accepted, the times as given, the extent of the bottom
+        worked out around the given one.
+
+    Raises
+    ------
+    BadInputError
+        If a time is missing, out of order, or outside the recording.
+    """
+    require_pose(pose, what="set_repetitions")
+    time = pose["time"].to_numpy()
+    h = _hip_height(pose)
+    rows: list[dict[str, Any]] = []
+    previous = -np.inf
+    for number, interval in enumerate(intervals, start=1):
+        what = f"set_repetitions: repetition {number}"
+        unknown = sorted(set(interval) ^ {"start", "bottom", "end"})
+        if unknown:
+            raise BadInputError(
+                f"{what}: needs exactly start, bottom and end, in seconds (check {unknown})"
+            )
+        try:
+            start, bottom, end = (float(interval[name]) for name in ("start", "bottom", "end"))
+        except (TypeError, ValueError):
+            raise BadInputError(f"{what}: times must be numbers, in seconds") from None
+        if not start < bottom < end:
+            raise BadInputError(f"{what}: start < bottom < end does not hold")
+        if start < previous:
+            raise BadInputError(f"{what}: starts before the one before it ends")
+        if start < time[0] - 1e-6 or end > time[-1] + 1e-6:
+            raise BadInputError(
+                f"{what}: outside the recording, which lasts from {time[0]:.3f} to {time[-1]:.3f} s"
+            )
+        previous = end
+        first, last, depth = bottom, bottom, np.nan
+        if h is not None:
+            near = [int(np.argmin(np.abs(h.grid - t))) for t in (start, bottom, end)]
+            band = _bottom_band(h, near[1], near[0], near[2])
+            first = min(max(float(h.grid[band[0]]), start), bottom)
+            last = max(min(float(h.grid[band[1]]), end), bottom)
+            depth = 100 * (1 - float(h.height[band[0] : band[1] + 1].min()))
+        rows.append(
+            dict(zip(_EVENTS, (start, first, bottom, last, end), strict=True))
+            | {"depth": depth, "reason": "", "complete": True}
+        )
+    given = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
+    found: dict[str, Any] = {"accepted": len(rows), "signal": None if h is None else h.signal}
+    if not rows:
+        message = "No repetition: a person said that there is none."
+        found["warnings"] = [{"code": "no_repetition", "message": message}]
+    return with_history(_dataset(pose, h, rows), "set_repetitions", {"intervals": given}, **found)
+
+
+@checked
+def normalise_repetitions(
+    dataset: xr.Dataset, repetitions: xr.Dataset, *, points: Annotated[int, Field(ge=2)] = 101
+) -> xr.Dataset:
+    """Bring every accepted repetition to 0..100 percent of its duration.
+
+    Parameters
+    ----------
+    dataset
+        Any Dataset with a ``time`` dimension in seconds (angles, pose, ...).
+    repetitions
+        As from :func:`find_repetitions`.
+    points
+        Number of points, both ends included.
+
+    Returns
+    -------
+    xarray.Dataset
+        The numeric variables of `dataset` that depend on time, over (rep, percent, ...), linearly
+        interpolated; NaN next to frames that are NaN, and all of a repetition that the recording
+        cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
+
+    Raises
+    ------
+    BadInputError
+        If `dataset` has no time or `repetitions` no start and end.
+    """
+    if "time" not in dataset.coords:
+        raise BadInputError("normalise_repetitions: the dataset has no coordinate 'time'")
+    lacking = [name for name in ("start", "end", "accepted") if name not in repetitions]
+    if lacking:
+        raise BadInputError(f"normalise_repetitions: the repetitions have no {', '.join(lacking)}")
+    used = repetitions.isel(rep=np.flatnonzero(repetitions["accepted"].to_numpy()))
+    percent = np.linspace(0, 100, points)
+    share = percent / 100
+    start, end = used["start"].to_numpy()[:, None], used["end"].to_numpy()[:, None]
+    moments = start + (end - start) * share
+    time = dataset["time"].to_numpy()
+    right = np.searchsorted(time, moments, side="right").clip(1, max(time.size - 1, 1))
+    left = right - 1
+    right = right.clip(max=time.size - 1)
+    span = time[right] - time[left]
+    weight = np.where(span > 0, (moments - time[left]) / np.where(span > 0, span, 1), 0.0)
+    cut = ~used["complete"].to_numpy()[:, None] if "complete" in used else np.False_
+    outside = cut | (moments < time[0] - 1e-9) | (moments > time[-1] + 1e-9)
+
+    variables = {}
+    for name, variable in dataset.data_vars.items():
+        if "time" not in variable.dims or variable.dtype.kind not in "fiu":
+            continue
+        rest = [d for d in variable.dims if d != "time"]
+        values = variable.transpose("time", *rest).to_numpy().astype(np.float64)
+        w = weight.reshape(weight.shape + (1,) * len(rest))
+        # A weight of zero must not spread the NaN of the other neighbour.
+        mixed = np.where(w == 0, values[left], np.where(w == 1, values[right], np.nan))
+        between = (w > 0) & (w < 1)
+        mixed = np.where(between, (1 - w) * values[left] + w * values[right], mixed)
+        mixed[outside] = np.nan
+        variables[name] = (("rep", "percent", *rest), mixed, variable.attrs)
+    coords = {
+        name: coordinate.variable
+        for name, coordinate in dataset.coords.items()
+        if "time" not in coordinate.dims
+    }
+    result = xr.Dataset(
+        variables,
+        coords={
+            **coords,
+            "rep": used["rep"].variable,
+            "percent": ("percent", percent, {"units": "percent", "long_name": "of the repetition"}),
+        },
+        attrs=dataset.attrs,
+    )
+    return with_history(result, "normalise_repetitions", {"points": points})

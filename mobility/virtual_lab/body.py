@@ -1,0 +1,300 @@
+"""A parametric human body with known joint centres (Anny, from the MakeHuman data).
+
+Anny gives the body at rest: mesh, bones and skinning weights. It is posed here by the
+orientation of its segments, so that joint centres and mesh come from the same transforms. World
+frame: x to the subject's left, y up, z the way the subject faces at the start, in metres, with
+the floor at y = 0.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError
+from mobility.options import checked
+
+Array = NDArray[np.float64]
+
+JOINT_BONES: Mapping[str, str] = {
+    "shoulder": "upperarm01",
+    "elbow": "lowerarm01",
+    "wrist": "wrist",
+    "hip": "upperleg01",
+    "knee": "lowerleg01",
+    "ankle": "foot",
+}
+"""The bone whose head is the centre of each joint; `.L` and `.R` are the subject's sides."""
+
+SUFFIX: Mapping[str, str] = {"left": ".L", "right": ".R"}
+"""Ending of Anny's bone names by side."""
+
+_TO_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""Anny's person has z up and faces -y."""
+
+_YEARS = (0.0, 1.0, 10.0, 25.0, 90.0)
+_AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
+"""MakeHuman's ages (newborn, baby, child, young, old) and Anny's parameter for each."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body at rest.
+
+    Attributes
+    ----------
+    vertices
+        Mesh (vertex, 3), metres, mid-hip at x = z = 0, the soles at y = 0.
+    faces
+        Vertex numbers (face, 3).
+    bones
+        Names, parents before children.
+    parents
+        Number of each bone's parent; -1 for the root.
+    heads
+        Head of each bone (bone, 3), metres.
+    weight_bones, weights
+        Skinning: bone numbers and weights, both (vertex, k); weights of a vertex sum to 1.
+    heel, toe
+        Rearmost point of the sole and tip of the second toe, by side, at the same height.
+    mass_kg
+        Mass, from the volume of the mesh.
+    """
+
+    vertices: Array
+    faces: NDArray[np.int64]
+    bones: tuple[str, ...]
+    parents: tuple[int, ...]
+    heads: Array
+    weight_bones: NDArray[np.int64]
+    weights: Array
+    heel: Mapping[str, Array]
+    toe: Mapping[str, Array]
+    mass_kg: float
+
+    def bone(self, name: str) -> int:
+        """Return the number of a bone."""
+        return self.bones.index(name)
+
+    def joint(self, joint: str, side: str) -> Array:
+        """Return the centre of a joint at rest."""
+        return self.heads[self.bone(JOINT_BONES[joint] + SUFFIX[side])]
+
+    @property
+    def mid_hip(self) -> Array:
+        """The point halfway between the hip joint centres at rest."""
+        centre: Array = (self.joint("hip", "left") + self.joint("hip", "right")) / 2
+        return centre
+
+
+@checked
+def parametric_body(
+    *,
+    sex: Literal["female", "male"] = "female",
+    age: Annotated[float, Field(ge=16, le=90)] = 30.0,
+    height_m: Annotated[float, Field(ge=1.4, le=2.1)] = 1.70,
+    weight_kg: Annotated[float, Field(ge=35, le=160)] = 65.0,
+) -> Body:
+    """Build the body of a person.
+
+    Parameters
+    ----------
+    sex
+        The shape, between MakeHuman's two.
+    age
+        Years.
+    height_m
+        Stature, metres.
+    weight_kg
+        Mass, kilograms: the volume of the mesh at 980 kg/m^3.
+
+    Returns
+    -------
+    Body
+        The body at rest.
+
+    Raises
+    ------
+    BadInputError
+        If no body of this stature has this mass; the message has the range.
+
+    References
+    ----------
+    Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
+    """
+    return _body(sex, age, height_m, weight_kg)
+
+
+@functools.lru_cache(maxsize=8)
+def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
+    import torch
+
+    model, anthropometry = _anny()
+    shape = {
+        "gender": 1.0 if sex == "female" else 0.0,
+        "age": float(np.interp(age, _YEARS, _AGE_ANCHORS)),
+        "muscle": 0.6,
+        "proportions": 0.6,
+    }
+
+    def rest(height: float, weight: float) -> Any:
+        with torch.no_grad():
+            return model(phenotype_kwargs={**shape, "height": height, "weight": weight})
+
+    def stature_and_mass(height: float, weight: float) -> tuple[float, float]:
+        found = anthropometry(rest(height, weight)["rest_vertices"])
+        return float(found["height"][0]), float(found["mass"][0])
+
+    height = _bisect(lambda h: stature_and_mass(h, 0.5)[0], height_m)
+    lightest, heaviest = (stature_and_mass(height, w)[1] for w in (0.0, 1.0))
+    if not lightest <= weight_kg <= heaviest:
+        raise BadInputError(
+            f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of {height_m:g} m;"
+            f" give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
+        )
+    weight = _bisect(lambda w: stature_and_mass(height, w)[1], weight_kg)
+    output = rest(height, weight)
+    vertices = output["rest_vertices"][0].numpy() @ _TO_WORLD.T
+    heads = output["rest_bone_heads"][0].numpy() @ _TO_WORLD.T
+    scale = height_m / np.ptp(vertices[:, 1])
+    vertices, heads = vertices * scale, heads * scale
+    bones = tuple(str(name) for name in model.bone_labels)
+    hips = heads[[bones.index("upperleg01.L"), bones.index("upperleg01.R")]].mean(axis=0)
+    origin = np.array([hips[0], vertices[:, 1].min(), hips[2]])
+    vertices, heads = vertices - origin, heads - origin
+    weights = model.vertex_bone_weights.numpy().astype(np.float64)
+    weight_bones = model.vertex_bone_indices.numpy().astype(np.int64)
+    main = weight_bones[np.arange(len(weights)), weights.argmax(axis=1)]
+    feet = {side: _heel_and_toe(vertices, main, bones, SUFFIX[side]) for side in SUFFIX}
+    return Body(
+        vertices=vertices,
+        faces=model.get_triangular_faces().numpy().astype(np.int64),
+        bones=bones,
+        parents=tuple(int(p) for p in model.bone_parents),
+        heads=heads,
+        weight_bones=weight_bones,
+        weights=weights / weights.sum(axis=1, keepdims=True),
+        heel={side: heel for side, (heel, _) in feet.items()},
+        toe={side: toe for side, (_, toe) in feet.items()},
+        mass_kg=stature_and_mass(height, weight)[1] * float(scale) ** 3,
+    )
+
+
+@functools.cache
+def _anny() -> tuple[Any, Any]:
+    try:
+        import anny
+    except ImportError:
+        raise BadInputError(
+            "the virtual lab needs its extra: pip install 'mobility[virtual-lab]'"
+        ) from None
+    model = anny.Anny()
+    return model, anny.Anthropometry(model)
+
+
+def _bisect(function: Any, target: float) -> float:
+    """Solve increasing function(x) = target on [0, 1]; the nearer end where there is no solution."""
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < target else (low, middle)
+    return (low + high) / 2
+
+
+def _heel_and_toe(
+    vertices: Array, main: NDArray[np.int64], bones: tuple[str, ...], suffix: str
+) -> tuple[Array, Array]:
+    second_toe = [i for i, name in enumerate(bones) if name.startswith("toe2") and suffix in name]
+    toes = vertices[np.isin(main, second_toe)]
+    toe = toes[toes[:, 2].argmax()]
+    foot = vertices[main == bones.index("foot" + suffix)]
+    # The sole at the height of the toe tip, so that the line from heel to toe of a flat foot is
+    # level and dorsiflexion is zero when the shank stands at right angles to the floor.
+    sole = foot[np.abs(foot[:, 1] - toe[1]) < 0.012]
+    heel = sole[sole[:, 2].argmin()].copy()
+    heel[1] = toe[1]
+    return heel, toe
+
+
+def transforms(body: Body, rotations: Mapping[str, Array], mid_hip: Array) -> tuple[Array, Array]:
+    """Pose the bones.
+
+    Parameters
+    ----------
+    body
+        The body at rest.
+    rotations
+        Orientation of bones relative to rest, in the world frame, (time, 3, 3) each, with at
+        least that of `root`. A bone that is not named turns with its parent.
+    mid_hip
+        Where the mid-hip is, (time, 3), metres.
+
+    Returns
+    -------
+    orientation, position : Array
+        Orientation (time, bone, 3, 3) and head (time, bone, 3) of every bone.
+    """
+    steps = len(mid_hip)
+    orientation = np.empty((steps, len(body.bones), 3, 3))
+    position = np.empty((steps, len(body.bones), 3))
+    for i, (name, parent) in enumerate(zip(body.bones, body.parents, strict=True)):
+        orientation[:, i] = rotations[name] if name in rotations else orientation[:, parent]
+        if parent < 0:
+            position[:, i] = mid_hip + orientation[:, i] @ (body.heads[i] - body.mid_hip)
+        else:
+            offset = body.heads[i] - body.heads[parent]
+            position[:, i] = position[:, parent] + orientation[:, parent] @ offset
+    return orientation, position
+
+
+def keypoints(body: Body, orientation: Array, position: Array) -> dict[str, Array]:
+    """Joint centres, heels and toes of a posed body, (time, 3) each, metres.
+
+    Named as MediaPipe's landmarks: `left_shoulder`, ..., `right_foot_index`.
+    """
+
+    def carried(bone: str, point: Array) -> Array:
+        i = body.bone(bone)
+        moved: Array = position[:, i] + orientation[:, i] @ (point - body.heads[i])
+        return moved
+
+    points = {
+        f"{side}_{joint}": position[:, body.bone(bone + suffix)]
+        for joint, bone in JOINT_BONES.items()
+        for side, suffix in SUFFIX.items()
+    }
+    for side, suffix in SUFFIX.items():
+        points[f"{side}_heel"] = carried("foot" + suffix, body.heel[side])
+    for side, suffix in SUFFIX.items():
+        points[f"{side}_foot_index"] = carried("toe2-1" + suffix, body.toe[side])
+    return points
+
+
+def skinned(body: Body, orientation: Array, position: Array, vertices: Array) -> Array:
+    """Mesh of one posed frame by linear blend skinning.
+
+    Parameters
+    ----------
+    body
+        The body at rest.
+    orientation, position
+        Of the bones in this frame, (bone, 3, 3) and (bone, 3).
+    vertices
+        The mesh at rest, as dressed, (vertex, 3).
+
+    Returns
+    -------
+    Array
+        (vertex, 3), metres.
+    """
+    shift = position - np.einsum("bij,bj->bi", orientation, body.heads)
+    affine = np.concatenate([orientation, shift[:, :, None]], axis=2)
+    blended = np.einsum("vk,vkij->vij", body.weights, affine[body.weight_bones])
+    mesh: Array = np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
+    return mesh

@@ -1,0 +1,294 @@
+"""A rendered case with its truth: CASE.yaml -> video.mp4 and truth.nc."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+import yaml
+from pydantic import Field
+
+from mobility.capture.video import write_video
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.options import Strict, validate
+from mobility.provenance import with_history
+from mobility.virtual_lab.body import Body, parametric_body
+from mobility.virtual_lab.render import Camera, Look, frames
+from mobility.virtual_lab.squat import Squat, Trial, duration_s, perform
+
+log = logging.getLogger(__name__)
+
+TRUTH_KEYPOINTS: tuple[str, ...] = tuple(
+    f"{side}_{name}"
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for side in ("left", "right")
+)
+"""The landmarks whose true place is known."""
+
+
+class Subject(Strict):
+    """Who: see :func:`mobility.virtual_lab.body.parametric_body`."""
+
+    sex: Literal["female", "male"] = "female"
+    age: Annotated[float, Field(ge=16, le=90)] = 30.0
+    height_m: Annotated[float, Field(ge=1.4, le=2.1)] = 1.70
+    weight_kg: Annotated[float, Field(ge=35, le=160)] = 65.0
+
+
+class Film(Strict):
+    """Size and rate of the video, pixels and frames per second, and its quality."""
+
+    width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 544
+    height: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 736
+    frame_rate: Annotated[float, Field(ge=5, le=240)] = 30.0
+    crf: Annotated[int, Field(ge=0, le=51)] = 23
+
+
+class Case(Strict):
+    """One case of the virtual lab; the sections of a CASE.yaml.
+
+    Attributes
+    ----------
+    name
+        Of the case.
+    body, motion, camera, look, video
+        Who does what, seen from where, how it looks, and the film.
+    """
+
+    name: str = "case"
+    body: Subject = Subject()
+    motion: Squat = Squat()
+    camera: Camera = Camera()
+    look: Look = Look()
+    video: Film = Film()
+
+
+_SECTIONS: Mapping[str, type[Strict]] = {
+    "body": Subject,
+    "motion": Squat,
+    "camera": Camera,
+    "look": Look,
+    "video": Film,
+}
+
+
+def read_case(path: str | os.PathLike[str]) -> Case:
+    """Read a CASE.yaml.
+
+    Parameters
+    ----------
+    path
+        A YAML file with the sections of :class:`Case`; what is left out has its default.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        There is no such file, it is not YAML, or a name or a value in it is wrong.
+    """
+    source = Path(path)
+    try:
+        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"{source}: there is no such case; give the path of a YAML file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
+    return case_from(values, what=source.name)
+
+
+def case_from(values: Any, *, what: str = "case") -> Case:
+    """Build a case from plain values, section by section.
+
+    Parameters
+    ----------
+    values
+        A mapping with the sections of :class:`Case`.
+    what
+        Where they come from, for messages.
+
+    Raises
+    ------
+    BadInputError
+        With all faults of the section that is wrong, and the likely spelling of unknown names.
+    """
+    if not isinstance(values, Mapping):
+        raise BadInputError(f"{what}: a case is a mapping with {', '.join(Case.model_fields)}")
+    built: dict[str, Any] = {str(key): value for key, value in values.items()}
+    for name, model in _SECTIONS.items():
+        if name not in built:
+            continue
+        section = built[name]
+        if not isinstance(section, Mapping):
+            known = ", ".join(model.model_fields)
+            raise BadInputError(f"{what}: {name} is a mapping with any of {known}")
+        texts = {str(key): value for key, value in section.items()}
+        built[name] = validate(model, texts, what=f"{what}, {name}")
+    return validate(Case, built, what=what)
+
+
+def render_case(
+    case: str | os.PathLike[str] | Case, out: str | os.PathLike[str]
+) -> tuple[Path, Path]:
+    """Render a case to a video, with its truth beside it.
+
+    Parameters
+    ----------
+    case
+        A :class:`Case` or the path of a CASE.yaml.
+    out
+        A folder, made if absent, for `video.mp4` and `truth.nc`; or the name of an `.mp4` file,
+        whose truth is `<name>.truth.nc` beside it.
+
+    Returns
+    -------
+    video, truth : pathlib.Path
+        The two files. The same case gives the same pictures and the same numbers.
+
+    Raises
+    ------
+    BadInputError, NotFoundError
+        The case is wrong, or the extra `virtual-lab` is not installed.
+    StorageError
+        The files cannot be written.
+    """
+    known = case if isinstance(case, Case) else read_case(case)
+    target = Path(out)
+    if target.suffix.lower() == ".mp4":
+        folder, video, truth = target.parent, target, target.with_suffix(".truth.nc")
+    else:
+        folder, video, truth = target, target / "video.mp4", target / "truth.nc"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be made ({error.strerror})") from None
+    body, trial = perform_case(known)
+    film = known.video
+    pictures = frames(
+        body, trial, camera=known.camera, look=known.look, width=film.width, height=film.height
+    )
+    write_video(video, pictures, crf=film.crf, preset="medium")
+    _write(true_positions(known, body, trial), truth)
+    log.info("rendered %s (%d frames)", video, len(trial.time))
+    return video, truth
+
+
+def perform_case(case: Case) -> tuple[Body, Trial]:
+    """Build the body of a case and let it perform its motion, without rendering."""
+    body = parametric_body(**case.body.model_dump())
+    count = round(duration_s(case.motion) * case.video.frame_rate)
+    return body, perform(body, case.motion, np.arange(count) / case.video.frame_rate)
+
+
+def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
+    """Truth of a trial.
+
+    Parameters
+    ----------
+    case, body, trial
+        As performed.
+
+    Returns
+    -------
+    xarray.Dataset
+        `position(time, space, keypoint)`, metres, float32: x to the subject's left, y up against
+        gravity, z forwards at the start, the floor at y = 0. `start`, `bottom`, `end` (seconds)
+        and `depth` (percent of the standing height of the mid-hip above the ankles) over `rep`.
+    """
+    position = np.stack([trial.points[name] for name in TRUTH_KEYPOINTS], axis=2)
+    seconds = {"units": "second"}
+    result = xr.Dataset(
+        {
+            "position": (
+                ("time", "space", "keypoint"),
+                position.astype(np.float32),
+                {
+                    "units": "m",
+                    "long_name": "true position of joint centres, heels and toes",
+                    "reference": "Anny body model, bone heads; x subject's left, y up, z forwards",
+                },
+            ),
+            "start": ("rep", trial.start, {**seconds, "long_name": "start of the descent"}),
+            "bottom": ("rep", trial.bottom, {**seconds, "long_name": "middle of the bottom phase"}),
+            "end": ("rep", trial.end, {**seconds, "long_name": "end of the ascent"}),
+            "depth": (
+                "rep",
+                trial.depth,
+                {"units": "percent", "long_name": "descent of the mid-hip, of its standing height"},
+            ),
+        },
+        coords={
+            "time": ("time", trial.time, {"units": "second"}),
+            "space": ["x", "y", "z"],
+            "keypoint": list(TRUTH_KEYPOINTS),
+            "rep": np.arange(1, len(trial.start) + 1),
+        },
+        attrs={
+            "ds_type": "truth",
+            "time_unit": "seconds",
+            "repetitions": len(trial.start),
+            "mass_kg": round(body.mass_kg, 3),
+            "case": yaml.safe_dump(case.model_dump(mode="json"), sort_keys=True),
+        },
+    )
+    return with_history(result, "render_case", {"name": case.name})
+
+
+def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a `truth.nc` into memory.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    """
+    if not Path(path).is_file():
+        raise NotFoundError(f"{path}: there is no such truth; render the case first")
+    return xr.load_dataset(path, engine="h5netcdf")
+
+
+def truth_pose(truth: xr.Dataset) -> xr.Dataset:
+    """Truth in the layout of a pose, for :func:`mobility.kinematics.angles.joint_angles`.
+
+    Parameters
+    ----------
+    truth
+        As from :func:`true_positions`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `position(time, space, keypoint, individual)`, float64 metres, and `confidence`: 1 where
+        the truth is known; landmarks that it does not have are NaN with confidence 0.
+    """
+    position = (
+        truth["position"]
+        .astype(np.float64)
+        .reindex(keypoint=list(KEYPOINTS))
+        .expand_dims(individual=["subject"])
+        .transpose("time", "space", "keypoint", "individual")
+    )
+    known = position.notnull().all("space").astype(np.float64)
+    result = xr.Dataset({"position": position, "confidence": known})
+    result = result.assign_attrs(
+        source_software="mobility.virtual_lab", ds_type="poses", time_unit="seconds", method="truth"
+    )
+    return with_history(result, "truth_pose", {}, source=truth)
+
+
+def _write(dataset: xr.Dataset, path: Path) -> None:
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp")
+    try:
+        packed = {"position": {"zlib": True, "complevel": 9, "shuffle": True}}
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)

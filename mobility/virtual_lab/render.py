@@ -1,0 +1,346 @@
+"""Pictures of a posed body in a room."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError
+from mobility.options import Strict
+from mobility.progress import progress_bar
+from mobility.virtual_lab.body import Body, skinned
+from mobility.virtual_lab.squat import Trial
+
+Array = NDArray[np.float64]
+Colour = tuple[
+    Annotated[int, Field(ge=0, le=255)],
+    Annotated[int, Field(ge=0, le=255)],
+    Annotated[int, Field(ge=0, le=255)],
+]
+
+
+class Camera(Strict):
+    """Where the level camera stands.
+
+    Attributes
+    ----------
+    azimuth
+        Degrees around the subject: 0 in front, 90 on the subject's left, -90 on the right, 180
+        behind.
+    height_m
+        Above the floor; the camera is level and sees this height in the middle of the picture.
+    distance_m
+        Horizontally from the middle of the feet.
+    field_of_view
+        Vertical, degrees.
+    """
+
+    azimuth: Annotated[float, Field(ge=-180, le=360)] = 40.0
+    height_m: Annotated[float, Field(ge=0.1, le=3)] = 1.08
+    distance_m: Annotated[float, Field(ge=1, le=8)] = 3.3
+    field_of_view: Annotated[float, Field(ge=15, le=100)] = 44.0
+
+
+class Look(Strict):
+    """Colours, red, green and blue from 0 to 255, and the light.
+
+    Attributes
+    ----------
+    skin, hair, shirt, shorts, shoes, wall, floor
+        Colours.
+    light
+        Brightness; 1 is a well-lit room.
+    """
+
+    skin: Colour = (214, 165, 136)
+    hair: Colour = (58, 40, 30)
+    shirt: Colour = (38, 84, 140)
+    shorts: Colour = (44, 46, 54)
+    shoes: Colour = (226, 228, 232)
+    wall: Colour = (206, 203, 194)
+    floor: Colour = (150, 118, 88)
+    light: Annotated[float, Field(ge=0.2, le=2)] = 1.0
+
+
+def frames(
+    body: Body, trial: Trial, *, camera: Camera, look: Look, width: int, height: int
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Render every instant of a trial.
+
+    Parameters
+    ----------
+    body, trial
+        Who, and what was performed.
+    camera, look
+        Where from, and how it looks.
+    width, height
+        Size of the pictures, pixels.
+
+    Yields
+    ------
+    time, image
+        Seconds, and (height, width, 3) uint8 RGB.
+    """
+    dressed, colours = _dressed(body, look)
+    plotter = _room(camera, look, width, height)
+    try:
+        import pyvista
+
+        mesh = pyvista.PolyData.from_regular_faces(dressed, body.faces)
+        mesh.cell_data["colour"] = colours
+        actor = plotter.add_mesh(
+            mesh,
+            scalars="colour",
+            rgb=True,
+            smooth_shading=False,
+            ambient=0.28,
+            diffuse=0.72,
+            specular=0.04,
+            show_scalar_bar=False,
+        )
+        actor.prop.interpolation = "Phong"
+        with progress_bar("rendering", total=len(trial.time)) as bar:
+            for i, time in enumerate(trial.time):
+                mesh.points = skinned(body, trial.orientation[i], trial.position[i], dressed)
+                mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)
+                mesh.point_data.active_normals_name = "Normals"
+                plotter.render()
+                image = plotter.screenshot(return_img=True)
+                yield float(time), np.ascontiguousarray(image[..., :3], dtype=np.uint8)
+                bar.update()
+    finally:
+        plotter.close()
+
+
+def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Vertex normals, the mean of the faces around weighted by their area."""
+    a, b, c = (points[faces[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    total = np.stack(
+        [
+            sum(np.bincount(faces[:, k], normal[:, j], minlength=len(points)) for k in range(3))
+            for j in range(3)
+        ],
+        axis=1,
+    )
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return (total / np.where(length > 0, length, 1.0)).astype(np.float32)
+
+
+def _main_bone(body: Body) -> NDArray[np.str_]:
+    """Name, without side, of the bone that moves each vertex most."""
+    names = np.array([name.rsplit(".", 1)[0] for name in body.bones])
+    most = body.weights.argmax(axis=1)
+    main: NDArray[np.str_] = names[body.weight_bones[np.arange(len(most)), most]]
+    return main
+
+
+def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
+    found = np.zeros(bone.shape, dtype=bool)
+    for prefix in prefixes:
+        found |= np.char.startswith(bone, prefix)
+    return found
+
+
+def _garments(body: Body, bone: NDArray[np.str_]) -> dict[str, Callable[[Array], Array]]:
+    """For each garment a function of the points: metres inside its edge, NaN where it cannot be."""
+    arm = _starts(bone, "upperarm", "lowerarm", "wrist", "finger", "metacarpal")
+    leg = _starts(bone, "upperleg", "lowerleg", "foot", "toe")
+    head = bone == "head"
+    trunk = ~arm & ~leg & ~head & (bone != "eye")
+    hip, knee, ankle = (body.joint(name, "left")[1] for name in ("hip", "knee", "ankle"))
+    waist = hip + 0.07
+    neck = body.heads[body.bone("neck01")]
+    at_rest = body.vertices
+    eye = at_rest[bone == "eye"][:, 1].mean()
+    crown = at_rest[:, 1].max()
+    face, nape = at_rest[head][:, 2].max(), at_rest[head][:, 2].min()
+
+    def sleeve(points: Array) -> Array:
+        sides = []
+        for side in ("left", "right"):
+            shoulder, elbow = body.joint("shoulder", side), body.joint("elbow", side)
+            length = float(np.linalg.norm(elbow - shoulder))
+            along = (points - shoulder) @ ((elbow - shoulder) / length)
+            mine = arm & (np.sign(at_rest[:, 0]) == np.sign(shoulder[0]))
+            sides.append(np.where(mine, 0.5 * length - along, -np.inf))
+        return np.where(arm, np.maximum(*sides), np.nan)
+
+    def shirt(points: Array) -> Array:
+        collar = neck[1] + 0.012 - points[:, 1] - 0.45 * (points[:, 2] - neck[2])
+        return np.where(trunk, np.minimum(collar, points[:, 1] - waist), np.nan)
+
+    def shorts(points: Array) -> Array:
+        inside = np.minimum(points[:, 1] - knee - 0.09, waist - points[:, 1])
+        return np.where(leg | trunk, inside, np.nan)
+
+    def shoes(points: Array) -> Array:
+        return np.where(leg, ankle + 0.005 - points[:, 1], np.nan)
+
+    def hair(points: Array) -> Array:
+        behind = face - 0.45 * (face - nape) - points[:, 2]
+        top = points[:, 1] - (eye + 0.40 * (crown - eye) - 0.5 * behind)
+        back = np.minimum(behind - 0.045, points[:, 1] - (eye - 0.05))
+        crown_part = np.minimum(top, points[:, 1] - eye - 0.02)
+        return np.where(head, np.maximum(crown_part, back), np.nan)
+
+    return {"shirt": shirt, "sleeve": sleeve, "shorts": shorts, "shoes": shoes, "hair": hair}
+
+
+def _snapped(points: Array, edges: NDArray[np.int64], inside: Callable[[Array], Array]) -> Array:
+    """Move the nearer end of each edge that a seam crosses onto the seam, so that it is straight."""
+    value = inside(points)
+    a, b = edges[:, 0], edges[:, 1]
+    cut = value[a] * value[b] < 0  # false for NaN
+    a, b = a[cut], b[cut]
+    near = np.abs(value[a]) < np.abs(value[b])
+    a, b = np.where(near, a, b), np.where(near, b, a)
+    share = value[a] / (value[a] - value[b])
+    moved = points.copy()
+    moved[a] = points[a] + share[:, None] * (points[b] - points[a])
+    return moved
+
+
+def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
+    """Mesh at rest with clothes and hair of some thickness, and a colour for each face."""
+    bone = _main_bone(body)
+    garments = _garments(body, bone)
+    edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
+    edges = np.unique(np.sort(edges, axis=1), axis=0)
+    points = body.vertices
+    for inside in garments.values():
+        points = _snapped(points, edges, inside)
+    worn = {name: inside(points) for name, inside in garments.items()}
+
+    shoes = worn["shoes"] > 0
+    points = np.where(shoes[:, None], _relaxed(points, edges, shoes), points)
+    normals = _normals(points, body.faces).astype(np.float64)
+    metres = {"shirt": 0.008, "sleeve": 0.008, "shorts": 0.012, "shoes": 0.011, "hair": 0.010}
+    thickness = np.zeros(len(points))
+    for name, value in worn.items():
+        thickness = np.maximum(thickness, np.where(value >= -1e-9, metres[name], 0.0))
+    points = points + thickness[:, None] * normals
+    points[:, 1] = np.maximum(points[:, 1], 0.0)
+
+    paint = np.tile(np.array(look.skin, dtype=np.float64), (len(points), 1))
+    paint[bone == "eye"] = (240, 238, 234)
+    for sign in (1.0, -1.0):
+        ball = (bone == "eye") & (sign * points[:, 0] > 0)
+        front = points[ball][points[ball][:, 2].argmax()]
+        iris = ball & (np.linalg.norm(points - front, axis=1) < 0.006)
+        paint[iris] = (52, 36, 28)
+        brow = (bone == "head") & (np.abs(points[:, 1] - front[1] - 0.024) < 0.005)
+        brow &= (np.abs(points[:, 0] - front[0]) < 0.022) & (points[:, 2] > front[2] - 0.02)
+        paint[brow] = look.hair
+    corner = paint[body.faces]
+    # The colour that two of the three corners share, so that edges stay sharp.
+    same = (corner[:, 1] == corner[:, 2]).all(axis=1)
+    colours = np.where(same[:, None], corner[:, 1], corner[:, 0])
+    shown = {**{name: getattr(look, name) for name in worn if name != "sleeve"}, "sleeve": look.shirt}
+    for name, value in worn.items():
+        at = value[body.faces]
+        covered = ~np.isnan(at).all(axis=1) & (np.nanmean(np.nan_to_num(at), axis=1) > 0)
+        colours[covered] = shown[name]
+    return points, colours.astype(np.uint8)
+
+
+def _relaxed(points: Array, edges: NDArray[np.int64], where: NDArray[np.bool_]) -> Array:
+    """Mean of the neighbours, many times over: toes become the front of a shoe."""
+    both = where[edges].all(axis=1)
+    a, b = edges[both].T
+    count = np.bincount(a, minlength=len(points)) + np.bincount(b, minlength=len(points))
+    fixed = ~where | (count == 0)
+    seam = np.zeros(len(points), dtype=bool)
+    seam[edges[~both].ravel()] = True
+    fixed |= seam
+    smooth = points
+    for _ in range(40):
+        total = np.stack(
+            [
+                np.bincount(a, smooth[b, j], minlength=len(points))
+                + np.bincount(b, smooth[a, j], minlength=len(points))
+                for j in range(3)
+            ],
+            axis=1,
+        )
+        mean = total / np.maximum(count, 1)[:, None]
+        smooth = np.where(fixed[:, None], points, mean)
+    return smooth
+
+
+def _room(camera: Camera, look: Look, width: int, height: int) -> Any:
+    # VTK tries an X server first and complains when there is none.
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    try:
+        import pyvista
+    except ImportError:
+        raise BadInputError(
+            "the virtual lab needs its extra: pip install 'mobility[virtual-lab]'"
+        ) from None
+
+    plotter = pyvista.Plotter(off_screen=True, window_size=(width, height), lighting="none")
+    plotter.enable_anti_aliasing("msaa", multi_samples=4)
+    plotter.set_background([c / 255 for c in look.wall])
+    turn = np.radians(camera.azimuth)
+    towards = np.array([np.sin(turn), 0.0, np.cos(turn)])
+    aside = np.array([np.cos(turn), 0.0, -np.sin(turn)])
+    up = np.array([0.0, 1.0, 0.0])
+
+    def place(along: float, across: float, y: float) -> Array:
+        return -along * towards + across * aside + y * up
+
+    def box(lower: tuple[float, float, float], upper: tuple[float, float, float]) -> Any:
+        block = pyvista.Box((lower[1], upper[1], lower[2], upper[2], -upper[0], -lower[0]))
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.stack([aside, up, towards], axis=1)
+        return block.transform(matrix, inplace=False)
+
+    def add(mesh: Any, colour: tuple[int, ...], ambient: float = 0.45) -> None:
+        plotter.add_mesh(mesh, color=[c / 255 for c in colour], ambient=ambient, diffuse=0.6)
+
+    def darker(colour: tuple[int, ...], by: float) -> tuple[int, ...]:
+        return tuple(int(c * by) for c in colour)
+
+    wall = 1.6
+    add(box((wall, -6, 0), (wall + 0.1, 6, 3.2)), look.wall)
+    add(box((wall - 0.02, -6, 0), (wall, 6, 0.10)), (236, 234, 228))
+    add(box((-6, -6, -0.05), (wall, 6, -0.002)), look.floor)
+    for i in range(-30, 31):
+        x = 0.19 * i
+        add(box((-6, x - 0.003, -0.002), (wall, x + 0.003, -0.001)), darker(look.floor, 0.8))
+    # Furniture that tells the height of the camera, away from the person.
+    add(box((wall - 0.04, 0.75, 0.0), (wall, 1.6, 2.05)), (170, 142, 112))
+    add(box((wall - 0.03, -1.5, 1.25), (wall, -0.75, 1.85)), (92, 116, 124))
+    for radius, shade in ((0.46, 0.93), (0.38, 0.87), (0.30, 0.80)):
+        disc = pyvista.Disc(
+            center=(0, 0.0006 + 0.0004 * (0.5 - radius), 0.04), inner=0, outer=radius,
+            normal=(0, 1, 0), c_res=48,
+        )  # fmt: skip
+        add(disc, darker(look.floor, shade))
+
+    def light(position: Array, brightness: float) -> None:
+        plotter.add_light(
+            pyvista.Light(
+                position=position,
+                focal_point=(0, 1, 0),
+                color="white",
+                light_type="scene light",
+                intensity=brightness * look.light,
+            )
+        )
+
+    light(place(-2.5, -2.2, 3.2), 0.75)
+    light(place(-2.5, 2.5, 2.4), 0.4)
+    light(place(1.0, 0.5, 3.5), 0.25)
+    eye = place(-camera.distance_m, 0.0, camera.height_m)
+    plotter.camera.position = eye
+    plotter.camera.focal_point = (0.0, camera.height_m, 0.0)
+    plotter.camera.up = up
+    plotter.camera.view_angle = camera.field_of_view
+    plotter.camera.clipping_range = (0.2, 30.0)
+    return plotter

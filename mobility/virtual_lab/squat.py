@@ -1,0 +1,461 @@
+"""An overhead squat of the parametric body, with what is asked of it and nothing else.
+
+The feet are planted and the legs follow by two-link inverse kinematics; the trunk leans so that
+the centre of mass comes over the middle of the feet as the squat deepens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError
+from mobility.options import Strict
+from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
+
+Array = NDArray[np.float64]
+
+Degrees = Annotated[float, Field(ge=-90, le=90)]
+Seconds = Annotated[float, Field(ge=0, le=30)]
+
+STANDING_KNEE_FLEXION = 6.0
+"""Degrees; nobody stands with locked knees throughout, and a straight leg has no bending plane."""
+
+STANDING_LEAN = 2.0
+"""Degrees of pelvis and trunk forwards when standing."""
+
+SIDE_SIGN = {"left": 1.0, "right": -1.0}
+"""Sign of the lateral axis x on each side."""
+
+SEGMENT_MASSES = (
+    ("mid_hip", "mid_shoulder", 0.432, 0.55),
+    ("head", "head", 0.068, 0.0),
+    ("shoulder", "elbow", 0.0263, 0.577),
+    ("elbow", "wrist", 0.0150, 0.457),
+    ("wrist", "wrist", 0.0059, 0.0),
+    ("hip", "knee", 0.1447, 0.385),
+    ("knee", "ankle", 0.0457, 0.443),
+    ("heel", "foot_index", 0.0133, 0.42),
+)
+"""From, to, fraction of body mass (of one side), centre from the first end as a fraction of the
+length; mean of women and men, de Leva 1996, J Biomech 29:1223, the trunk with hip and shoulder
+centres as ends rounded."""
+
+
+class Sided(Strict):
+    """Degrees on each side of the subject."""
+
+    left: Degrees
+    right: Degrees
+
+
+class Squat(Strict):
+    """What is asked of the subject.
+
+    Attributes
+    ----------
+    repetitions
+        How many.
+    depth
+        How far the mid-hip descends, percent of its standing height above the ankles; one number,
+        or one for each repetition. Thighs are level near 55.
+    descent_s, bottom_s, ascent_s, pause_s
+        Duration of the phases of a repetition and of the pause between two, seconds.
+    lead_s
+        Standing at the start and at the end, seconds.
+    stance_width
+        Distance of the ankles as a multiple of that of the shoulder joint centres.
+    toe_out
+        Turn of the feet outwards, degrees.
+    tibia_inclination
+        Mean of the two shanks at the greatest depth, degrees from the vertical.
+    knees_in
+        How far the knees point inwards of the feet at the greatest depth, degrees about the
+        vertical; one number or left and right, as everything below that can be sided.
+    heel_rise
+        Pitch of the foot about the ball at the greatest depth, degrees.
+    shift_m
+        Sideways shift of the pelvis to the subject's left at the greatest depth, metres.
+    pelvis_drop
+        Drop of the left side of the pelvis at the greatest depth, degrees.
+    arm_spread
+        Angle of each arm out of the line of the trunk, sideways, degrees.
+    arm_fall
+        How far the arms fall forward of the line of the trunk at the greatest depth, degrees.
+    elbow_bend
+        Throughout, degrees.
+    """
+
+    repetitions: Annotated[int, Field(ge=1, le=30)] = 3
+    depth: Annotated[float, Field(gt=5, le=75)] | list[Annotated[float, Field(gt=5, le=75)]] = 55.0
+    descent_s: Annotated[float, Field(ge=0.3, le=30)] = 1.5
+    bottom_s: Seconds = 0.3
+    ascent_s: Annotated[float, Field(ge=0.3, le=30)] = 1.3
+    pause_s: Seconds = 0.8
+    lead_s: Seconds = 1.2
+    stance_width: Annotated[float, Field(ge=0.3, le=2.5)] = 1.0
+    toe_out: Degrees | Sided = 12.0
+    tibia_inclination: Annotated[float, Field(ge=0, le=60)] = 32.0
+    knees_in: Degrees | Sided = 0.0
+    heel_rise: Annotated[float, Field(ge=0, le=45)] | Sided = 0.0
+    shift_m: Annotated[float, Field(ge=-0.3, le=0.3)] = 0.0
+    pelvis_drop: Annotated[float, Field(ge=-20, le=20)] = 0.0
+    arm_spread: Annotated[float, Field(ge=-10, le=80)] = 14.0
+    arm_fall: Annotated[float, Field(ge=-20, le=120)] = 10.0
+    elbow_bend: Annotated[float, Field(ge=0, le=140)] | Sided = 4.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A performed squat.
+
+    Attributes
+    ----------
+    time
+        Seconds.
+    orientation, position
+        Of every bone, (time, bone, 3, 3) and (time, bone, 3).
+    points
+        Joint centres, heels and toes, (time, 3) each, metres.
+    start, bottom, end
+        Seconds, one for each repetition; `bottom` is the middle of the lowest phase.
+    depth
+        Percent, one for each repetition.
+    """
+
+    time: Array
+    orientation: Array
+    position: Array
+    points: dict[str, Array]
+    start: Array
+    bottom: Array
+    end: Array
+    depth: Array
+
+
+def perform(body: Body, squat: Squat, time: Array) -> Trial:
+    """Let the body perform a squat.
+
+    Parameters
+    ----------
+    body
+        Who.
+    squat
+        What.
+    time
+        When it is looked at, (time,) seconds from the start of the trial.
+
+    Returns
+    -------
+    Trial
+        Bones and joint centres at these times, and the repetitions as commanded.
+
+    Raises
+    ------
+    BadInputError
+        If the number of depths is not that of the repetitions, or this body cannot do it.
+    """
+    depths = np.atleast_1d(np.asarray(squat.depth, dtype=float))
+    if depths.size == 1:
+        depths = np.repeat(depths, squat.repetitions)
+    if depths.size != squat.repetitions:
+        raise BadInputError(
+            f"squat: {depths.size} depths for {squat.repetitions} repetitions; give one or as many"
+        )
+    start, bottom, end, depth = _schedule(squat, depths, time)
+    progress = depth / depths.max()
+
+    soles = {side: _foot(body, squat, side, progress) for side in SUFFIX}
+    ankles = {side: ankle for side, (_, _, ankle) in soles.items()}
+    roll = -np.radians(squat.pelvis_drop) * progress
+    pelvis_roll = _about("z", roll)
+    width = body.joint("hip", "left") - body.mid_hip
+    floor_ankle = np.mean([body.joint("ankle", side)[1] for side in SUFFIX])
+    reach = _standing_reach(body)
+    sideways = np.mean([abs(ankles[side][0, 0]) - width[0] for side in SUFFIX])
+    standing = np.sqrt(max(reach**2 - sideways**2, 0.0))
+    mid_hip = np.zeros((len(time), 3))
+    mid_hip[:, 0] = squat.shift_m * progress
+    mid_hip[:, 1] = floor_ankle + standing * (1.0 - depth / 100.0)
+
+    def legs(fore_aft: Array) -> tuple[dict[str, Array], dict[str, Array], Array, Array]:
+        centre = mid_hip.copy()
+        centre[:, 2] = fore_aft
+        hips = {side: centre + SIDE_SIGN[side] * (pelvis_roll @ width) for side in SUFFIX}
+        knees, inclination, short = {}, [], []
+        for side in SUFFIX:
+            outwards = np.radians(
+                _sided(squat.toe_out, side) - _sided(squat.knees_in, side) * progress
+            )
+            pole = np.stack(
+                [SIDE_SIGN[side] * np.sin(outwards), 0 * outwards, np.cos(outwards)], axis=1
+            )
+            thigh = _length(body, "hip", "knee", side)
+            shank = _length(body, "knee", "ankle", side)
+            knees[side], missing = _two_links(hips[side], ankles[side], pole, thigh, shank)
+            tibia = knees[side] - ankles[side]
+            inclination.append(np.degrees(np.arctan2(tibia[:, 2], tibia[:, 1])))
+            short.append(missing)
+        return hips, knees, np.mean(inclination, axis=0), np.max(short, axis=0)
+
+    first = STANDING_KNEE_FLEXION / 2
+    wanted = first + (squat.tibia_inclination - first) * progress
+    fore_aft = _solve(lambda z: legs(z)[2] - wanted, np.full(len(time), -0.6), 0.3)
+    mid_hip[:, 2] = fore_aft
+    hips, knees, inclination, short = legs(fore_aft)
+    if short.max() > 1e-6 or np.abs(inclination - wanted).max() > 0.01:
+        raise BadInputError(
+            "squat: the legs of this body do not reach; lessen depth, stance_width, shift_m,"
+            " pelvis_drop or tibia_inclination"
+        )
+
+    rotations: dict[str, Array] = {}
+    for side, suffix in SUFFIX.items():
+        foot, toes, _ = soles[side]
+        rotations["foot" + suffix] = foot
+        for toe in range(1, 6):
+            rotations[f"toe{toe}-1{suffix}"] = toes
+        rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
+        hinge_rest = np.cross(rest["ankle"] - rest["hip"], _rest_forward(body, side))
+        hinge = np.cross(ankles[side] - hips[side], knees[side] - hips[side])
+        hinge_rest, hinge = _unit(hinge_rest), _unit(hinge)
+        rotations["upperleg01" + suffix] = _frame(knees[side] - hips[side], hinge) @ _frame(
+            rest["knee"] - rest["hip"], hinge_rest
+        ).swapaxes(-1, -2)
+        rotations["lowerleg01" + suffix] = _frame(ankles[side] - knees[side], hinge) @ _frame(
+            rest["ankle"] - rest["knee"], hinge_rest
+        ).swapaxes(-1, -2)
+
+    middle = np.mean(
+        [points[:, 2] for side in SUFFIX for points in _heel_toe(body, soles[side], side)], axis=0
+    )
+
+    def centre_of_mass(lean: Array) -> Array:
+        _upper_body(body, squat, rotations, roll, lean, progress)
+        orientation, position = transforms(body, rotations, mid_hip)
+        head = position[:, body.bone("head")]
+        return _centre_of_mass(keypoints(body, orientation, position), head)[:, 2]
+
+    upright = np.full(len(time), np.radians(STANDING_LEAN))
+    target = middle * progress + centre_of_mass(upright) * (1.0 - progress)
+    lean = _solve(
+        lambda angle: centre_of_mass(angle) - target,
+        np.full(len(time), np.radians(-30.0)),
+        np.radians(95.0),
+        steps=40,
+    )
+    _upper_body(body, squat, rotations, roll, lean, progress)
+    orientation, position = transforms(body, rotations, mid_hip)
+    return Trial(
+        time=time,
+        orientation=orientation,
+        position=position,
+        points=keypoints(body, orientation, position),
+        start=start,
+        bottom=bottom,
+        end=end,
+        depth=depths,
+    )
+
+
+def duration_s(squat: Squat) -> float:
+    """Duration of the trial, seconds."""
+    each = squat.descent_s + squat.bottom_s + squat.ascent_s
+    return 2 * squat.lead_s + squat.repetitions * each + (squat.repetitions - 1) * squat.pause_s
+
+
+def _schedule(squat: Squat, depths: Array, time: Array) -> tuple[Array, Array, Array, Array]:
+    """Start, bottom and end of each repetition, and the depth at every time."""
+    each = squat.descent_s + squat.bottom_s + squat.ascent_s
+    start = squat.lead_s + np.arange(squat.repetitions) * (each + squat.pause_s)
+    depth = np.zeros(len(time))
+    for begin, deepest in zip(start, depths, strict=True):
+        down = _minimum_jerk((time - begin) / squat.descent_s)
+        up = _minimum_jerk((time - begin - squat.descent_s - squat.bottom_s) / squat.ascent_s)
+        depth += deepest * (down - up)
+    return start, start + squat.descent_s + squat.bottom_s / 2, start + each, depth
+
+
+def _minimum_jerk(x: Array) -> Array:
+    """Smooth step from 0 to 1: the minimum-jerk trajectory (Flash & Hogan 1985)."""
+    x = np.clip(x, 0.0, 1.0)
+    return x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
+
+
+def _sided(value: float | Sided, side: str) -> float:
+    return float(getattr(value, side)) if isinstance(value, Sided) else float(value)
+
+
+def _unit(v: Array) -> Array:
+    unit: Array = v / np.linalg.norm(v, axis=-1, keepdims=True)
+    return unit
+
+
+def _about(axis: str, angle: Array) -> Array:
+    """Rotation matrices (..., 3, 3) about an axis of the world, by radians."""
+    i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    matrix = np.zeros((*np.shape(angle), 3, 3))
+    matrix[...] = np.eye(3)
+    matrix[..., i, i] = matrix[..., j, j] = np.cos(angle)
+    matrix[..., j, i] = np.sin(angle)
+    matrix[..., i, j] = -np.sin(angle)
+    return matrix
+
+
+def _frame(axis: Array, second: Array) -> Array:
+    """Rotation matrices whose first column is `axis` and whose second lies towards `second`."""
+    a = _unit(axis)
+    b = _unit(second - (second * a).sum(axis=-1, keepdims=True) * a)
+    return np.stack([a, b, np.cross(a, b)], axis=-1)
+
+
+def _length(body: Body, one: str, other: str, side: str) -> float:
+    return float(np.linalg.norm(body.joint(one, side) - body.joint(other, side)))
+
+
+def _standing_reach(body: Body) -> float:
+    """Distance from hip to ankle with the knees almost straight, mean of both legs."""
+    bend = np.radians(STANDING_KNEE_FLEXION)
+    found = []
+    for side in SUFFIX:
+        thigh, shank = _length(body, "hip", "knee", side), _length(body, "knee", "ankle", side)
+        found.append(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(bend)))
+    return float(np.mean(found))
+
+
+def _rest_forward(body: Body, side: str) -> Array:
+    """Direction from heel to toe at rest; the knee hinges at right angles to it."""
+    return _unit(body.toe[side] - body.heel[side])
+
+
+def _foot(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Array, Array, Array]:
+    """Orientation of foot and toes, and the ankle, (time, ...), of a planted foot."""
+    forward = _rest_forward(body, side)
+    now = np.arctan2(forward[0], forward[2])
+    turn = SIDE_SIGN[side] * np.radians(_sided(squat.toe_out, side)) - now
+    toes = np.broadcast_to(_about("y", np.asarray(turn)), (len(progress), 3, 3))
+    foot = toes @ _about("x", np.radians(_sided(squat.heel_rise, side)) * progress)
+    ankle, ball = body.joint("ankle", side), body.heads[body.bone("toe2-1" + SUFFIX[side])]
+    shoulders = _across(body, "shoulder")
+    planted = np.array([SIDE_SIGN[side] * squat.stance_width * shoulders / 2, ankle[1], 0.0])
+    ball_planted = planted + toes[0] @ (ball - ankle)
+    return foot, toes, ball_planted + foot @ (ankle - ball)
+
+
+def _heel_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tuple[Array, Array]:
+    foot, _, ankle = sole
+    rest = body.joint("ankle", side)
+    return ankle + foot @ (body.heel[side] - rest), ankle + foot @ (body.toe[side] - rest)
+
+
+def _across(body: Body, joint: str) -> float:
+    return float(np.linalg.norm(body.joint(joint, "left") - body.joint(joint, "right")))
+
+
+def _two_links(
+    hip: Array, ankle: Array, pole: Array, thigh: float, shank: float
+) -> tuple[Array, Array]:
+    """Knee of a leg that bends towards `pole`, and by how much the leg is too short (metres)."""
+    line = ankle - hip
+    far = np.linalg.norm(line, axis=1)
+    span = np.clip(far, abs(thigh - shank), thigh + shank)
+    along = (thigh**2 - shank**2 + span**2) / (2 * span)
+    aside = np.sqrt(np.maximum(thigh**2 - along**2, 0.0))
+    down = line / far[:, None]
+    bend = _unit(pole - (pole * down).sum(axis=1, keepdims=True) * down)
+    return hip + along[:, None] * down + aside[:, None] * bend, np.abs(far - span)
+
+
+def _solve(function: Callable[[Array], Array], low: Array, high: float, *, steps: int = 48) -> Array:
+    """Zero of an increasing function of each element between `low` and `high`, by bisection."""
+    upper = np.full_like(low, high)
+    for _ in range(steps):
+        middle = (low + upper) / 2
+        below = function(middle) < 0
+        low, upper = np.where(below, middle, low), np.where(below, upper, middle)
+    found: Array = (low + upper) / 2
+    return found
+
+
+def _upper_body(
+    body: Body,
+    squat: Squat,
+    rotations: dict[str, Array],
+    roll: Array,
+    lean: Array,
+    progress: Array,
+) -> None:
+    """Put the orientations of pelvis, trunk, head and arms into `rotations`."""
+    share = {"root": (1.0, 1.0), "spine05": (0.98, 0.8), "spine04": (0.95, 0.6)}
+    share |= {"spine03": (0.92, 0.4), "spine02": (0.9, 0.2), "spine01": (0.88, 0.1)}
+    share |= {"neck01": (0.7, 0.0), "neck02": (0.5, 0.0), "head": (0.3, 0.0)}
+    for name, (leaning, rolling) in share.items():
+        rotations[name] = _about("z", rolling * roll) @ _about("x", leaning * lean)
+    thorax = rotations["spine01"]
+    forward = thorax[..., 2]
+    for side, suffix in SUFFIX.items():
+        sign = SIDE_SIGN[side]
+        # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
+        for bone, raised in (("clavicle", 16.0), ("shoulder01", 38.0)):
+            turn = _about("z", np.asarray(sign * np.radians(raised)))
+            rotations[bone + suffix] = thorax @ turn
+        spread, fall = np.radians(squat.arm_spread), np.radians(squat.arm_fall) * progress
+        inside = np.stack(
+            [
+                np.full(len(progress), sign * np.sin(spread)),
+                np.cos(spread) * np.cos(fall),
+                np.cos(spread) * np.sin(fall),
+            ],
+            axis=1,
+        )
+        upper = np.einsum("tij,tj->ti", thorax, inside)
+        # The crease of the externally rotated arm faces the head: the elbow bends inwards.
+        bend = np.radians(_sided(squat.elbow_bend, side))
+        inwards = _unit(np.cross(sign * forward, upper))
+        lower = np.cos(bend) * upper + np.sin(bend) * inwards
+        rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
+        ahead = np.array([0.0, 0.0, 1.0])
+        for bones, direction, at_rest in (
+            ((("upperarm01", 25.0), ("upperarm02", 40.0)), upper, rest["elbow"] - rest["shoulder"]),
+            (
+                (("lowerarm01", 50.0), ("lowerarm02", 65.0), ("wrist", 80.0)),
+                lower,
+                rest["wrist"] - rest["elbow"],
+            ),
+        ):
+            swing = _frame(direction, forward) @ _frame(at_rest, ahead).T
+            for bone, twist in bones:
+                turned = _around(direction, -sign * np.radians(twist))
+                rotations[bone + suffix] = turned @ swing
+
+
+def _around(axis: Array, angle: float) -> Array:
+    """Rotation matrices about unit axes (time, 3), by radians (Rodrigues)."""
+    x, y, z = np.moveaxis(_unit(axis), -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
+    rotation: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return rotation
+
+
+def _centre_of_mass(points: dict[str, Array], head: Array) -> Array:
+    middles = {
+        "head": head,
+        "mid_hip": (points["left_hip"] + points["right_hip"]) / 2,
+        "mid_shoulder": (points["left_shoulder"] + points["right_shoulder"]) / 2,
+    }
+    total, mass = np.zeros_like(head), 0.0
+    for one, other, fraction, where in SEGMENT_MASSES:
+        if one in middles:
+            ends = [(middles[one], middles[other])]
+        else:
+            ends = [(points[f"{side}_{one}"], points[f"{side}_{other}"]) for side in SUFFIX]
+        for a, b in ends:
+            total += fraction * (a + where * (b - a))
+            mass += fraction
+    return total / mass

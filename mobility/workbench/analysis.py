@@ -1,0 +1,386 @@
+"""The analysis of a session: stages in the order in which data flows, each done once.
+
+A stage has a key, the SHA-256 of all that its result depends on: the keys of
+the stages that it needs, the options and corrections that concern it, the
+video, the model, and the code. A stage whose key is the stored one, and whose
+file is there, is not repeated. So an analysis that was interrupted resumes, and
+a changed option redoes only what depends on it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import xarray as xr
+from pydantic import Field
+
+import mobility
+from mobility import tables
+from mobility.errors import StorageError
+from mobility.options import checked
+from mobility.provenance import package_versions, sha256, warnings_of
+from mobility.workbench.contract import Edits, Provenance, SessionRecord, Stage, Warned
+from mobility.workbench.files import (
+    atomic,
+    lock,
+    read_dataset,
+    sweep,
+    write_dataset,
+    write_json,
+)
+from mobility.workbench.store import Session
+
+log = logging.getLogger(__name__)
+
+_PACKAGE = Path(mobility.__file__).parent
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is fixed about a stage."""
+
+    name: str
+    file: str
+    needs: tuple[str, ...]
+    code: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+
+
+_KINEMATICS = ("kinematics/*.py", "tables/*.yaml")
+
+# [!q]: all of capture but quality.py, on which no pose depends.
+STEPS = (
+    _Step("pose", "pose.nc", (), ("capture/[!q]*.py", "tables/pose_model.yaml"), ("subject",)),
+    _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS),
+    _Step("angles", "angles.nc", ("fitted",), _KINEMATICS),
+    _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
+    _Step(
+        "metrics",
+        "metrics.nc",
+        ("fitted", "angles", "repetitions"),
+        (*_KINEMATICS, "assessment/overhead_squat.py"),
+    ),
+    _Step("capture_quality", "capture_quality.json", ("pose",), ("capture/quality.py",)),
+    _Step(
+        "annotated",
+        "analyzed.mp4",
+        ("pose", "angles", "repetitions"),
+        ("workbench/overlay.py",),
+        ("blur_face",),
+    ),
+)
+"""The stages in their order."""
+
+
+@dataclass
+class _Run:
+    """What the stages of one run share: read from files only where it is asked for."""
+
+    session: Session
+    record: SessionRecord
+    edits: Edits
+    workers: int | None
+    subject: tuple[float, float] | None
+    model: str | None
+    blur_face: bool
+    results: dict[str, xr.Dataset] = field(default_factory=dict)
+
+    def __getitem__(self, stage: str) -> xr.Dataset:
+        if stage not in self.results:
+            self.results[stage] = read_dataset(self.session.folder / _step(stage).file)
+        return self.results[stage]
+
+    @property
+    def video(self) -> Path:
+        return self.session.folder / self.record.video.file
+
+
+@checked
+def analyze(
+    session: Session,
+    *,
+    workers: Annotated[int, Field(ge=1)] | None = None,
+    subject: tuple[float, float] | None = None,
+    annotate: bool = True,
+    blur_face: bool = False,
+    model: str | os.PathLike[str] | None = None,
+) -> SessionRecord:
+    """Run what is not done yet of the analysis of a session.
+
+    Parameters
+    ----------
+    session
+        A session of a store.
+    workers
+        Processes for the pose estimation; it changes no result.
+    subject
+        A point in the picture on the person to measure, in pixels; by default
+        the largest person. A correction by hand goes before it.
+    annotate
+        Whether the annotated video is made; without it, an out-of-date one is
+        removed.
+    blur_face
+        Whether the face is blurred in the annotated video.
+    model
+        A pose model bundle; by default the pinned one.
+
+    Returns
+    -------
+    SessionRecord
+        The record as it is stored.
+
+    Raises
+    ------
+    VideoError
+        Nobody was found in the video; the session is then "failed".
+    NotPermittedError
+        The session is a demo.
+    StorageError
+        The session is being analyzed by another process, or the store cannot
+        be written.
+    """
+    store = session.store
+    store._require_writable()
+    options = {
+        "subject": None if subject is None else list(subject),
+        "annotate": annotate,
+        "blur_face": blur_face,
+        "model": None if model is None else os.fspath(model),
+    }
+    with lock(store._lock(session.id), what=f"session {session.id}", wait_s=2):
+        sweep(session.folder, "session.json", *(step.file for step in STEPS))
+        while True:
+            edits = session.edits()
+            record = _analyze(session, edits, options, workers)
+            # A correction made meanwhile found the session in use: it is ours to heed.
+            if session.edits() == edits:
+                return record
+
+
+def _analyze(
+    session: Session, edits: Edits, options: Mapping[str, Any], workers: int | None
+) -> SessionRecord:
+    corrected = edits.current("subject")
+    subject = options["subject"] if corrected is None else corrected
+    record = session.record
+    effective = {**options, "subject": subject}
+    model_sha256 = _model_sha256(options["model"])
+    keys = _keys(record, edits, effective, model_sha256)
+    wanted = [step for step in STEPS if options["annotate"] or step.name != "annotated"]
+    provenance = Provenance(
+        video_sha256=record.video.sha256,
+        model_sha256=model_sha256,
+        versions=dict(package_versions()),
+        options=dict(options),
+        options_sha256=_digest(options),
+    )
+
+    def is_done(step: _Step) -> bool:
+        done = record.stages.get(step.name)
+        return (
+            done is not None
+            and done.key == keys[step.name]
+            and (session.folder / step.file).is_file()
+        )
+
+    outdated = [
+        step
+        for step in STEPS
+        if step not in wanted and step.name in record.stages and not is_done(step)
+    ]
+    if (
+        record.state == "analyzed"
+        and not outdated
+        and all(is_done(step) for step in wanted)
+        and record.provenance is not None
+        and record.provenance.options_sha256 == provenance.options_sha256
+    ):
+        return record
+
+    run = _Run(
+        session=session,
+        record=record,
+        edits=edits,
+        workers=workers,
+        subject=None if subject is None else (subject[0], subject[1]),
+        model=options["model"],
+        blur_face=options["blur_face"],
+    )
+    record.reason = ""
+    record.provenance = provenance
+    try:
+        for step in wanted:
+            if is_done(step):
+                continue
+            # Forgotten before it is redone: a file that dies half-way to a new
+            # key must not pass for the old one.
+            _forget(record, step.name)
+            record.state = "analyzing"
+            _save(session, record)
+            log.info("session %s: %s", session.id, step.name)
+            started = time.perf_counter()
+            _perform(step, run)
+            record.stages[step.name] = Stage(
+                key=keys[step.name],
+                file=step.file,
+                seconds=round(time.perf_counter() - started, 3),
+                finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+            )
+            _save(session, record)
+        for step in outdated:
+            _forget(record, step.name)
+        datasets = [run[step.name] for step in STEPS if step.file.endswith(".nc")]
+        record.warnings = [Warned.model_validate(found) for found in warnings_of(*datasets)]
+        record.state = "analyzed"
+        _save(session, record)
+        for step in outdated:
+            (session.folder / step.file).unlink(missing_ok=True)
+    except Exception as error:
+        if not isinstance(error, StorageError):
+            record.state = "failed"
+            record.reason = f"{error}" or type(error).__name__
+            with suppress(StorageError):
+                _save(session, record)
+        raise
+    return record
+
+
+def _perform(step: _Step, run: _Run) -> None:
+    """Run one stage and put its result in its place."""
+    target = run.session.folder / step.file
+    if step.name == "annotated":
+        from mobility.workbench.overlay import annotate_video
+
+        with atomic(target) as hidden:
+            # The face is to be blurred wherever it was detected, so the pose
+            # as it was detected, not the cleaned one.
+            annotate_video(
+                run.video,
+                run["pose"],
+                run["angles"],
+                run["repetitions"],
+                hidden,
+                blur_face=run.blur_face,
+            )
+    elif step.name == "capture_quality":
+        from mobility.capture.quality import capture_quality
+        from mobility.capture.video import probe
+
+        write_json(target, capture_quality(run["pose"], probe(run.video)))
+    else:
+        result = _MAKE[step.name](run)
+        write_dataset(target, result)
+        run.results[step.name] = result
+
+
+def _pose(run: _Run) -> xr.Dataset:
+    from mobility.capture.pose import estimate_pose
+
+    return estimate_pose(run.video, workers=run.workers, subject=run.subject, model=run.model)
+
+
+def _fitted(run: _Run) -> xr.Dataset:
+    from mobility.kinematics.clean import clean_pose
+
+    return clean_pose(run["pose"])
+
+
+def _angles(run: _Run) -> xr.Dataset:
+    from mobility.kinematics.angles import joint_angles
+
+    return joint_angles(run["fitted"])
+
+
+def _repetitions(run: _Run) -> xr.Dataset:
+    from mobility.kinematics.repetitions import find_repetitions, set_repetitions
+
+    intervals = run.edits.current("repetitions")
+    if intervals is None:
+        return find_repetitions(run["fitted"])
+    return set_repetitions(run["fitted"], [(start, end) for start, end in intervals])
+
+
+def _metrics(run: _Run) -> xr.Dataset:
+    from mobility.assessment.overhead_squat import overhead_squat
+
+    return overhead_squat(run["fitted"], run["angles"], run["repetitions"])
+
+
+_MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
+    "pose": _pose,
+    "fitted": _fitted,
+    "angles": _angles,
+    "repetitions": _repetitions,
+    "metrics": _metrics,
+}
+
+
+def _step(name: str) -> _Step:
+    return next(step for step in STEPS if step.name == name)
+
+
+def _keys(
+    record: SessionRecord, edits: Edits, options: Mapping[str, Any], model_sha256: str
+) -> dict[str, str]:
+    """Key of each stage under the present inputs."""
+    keys: dict[str, str] = {}
+    for step in STEPS:
+        keys[step.name] = _digest(
+            {
+                "stage": step.name,
+                "needs": [keys[name] for name in step.needs],
+                "video": [] if step.needs else [record.video.sha256, model_sha256],
+                "options": {name: options[name] for name in step.options},
+                "edits": {name: edits.current(name) for name in step.edits},
+                "code": _code_sha256(step.code),
+                "versions": dict(package_versions()),
+            }
+        )
+    return keys
+
+
+def _forget(record: SessionRecord, name: str) -> None:
+    """Drop the stage and all that depends on it from the record."""
+    record.stages.pop(name, None)
+    for step in STEPS:
+        if name in step.needs:
+            _forget(record, step.name)
+
+
+def _save(session: Session, record: SessionRecord) -> None:
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
+
+
+def _model_sha256(model: str | None) -> str:
+    """Identity of the pose model; the pinned one need not be at hand to know it."""
+    from mobility.capture.models import ENVIRONMENT_VARIABLE, pose_model
+
+    if model is not None or os.environ.get(ENVIRONMENT_VARIABLE):
+        return sha256(pose_model(model))
+    return str(tables.load("pose_model")["bundle"]["sha256"])
+
+
+@functools.cache
+def _code_sha256(patterns: tuple[str, ...]) -> str:
+    """Hash of the source files that make a stage, so that changed code redoes it."""
+    digest = hashlib.sha256()
+    for file in sorted({file for pattern in patterns for file in _PACKAGE.glob(pattern)}):
+        digest.update(file.relative_to(_PACKAGE).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -1,0 +1,622 @@
+"""Figures of the reports: curves of angles, repetitions, and the body in the phases of a squat.
+
+Every function returns a matplotlib Figure that belongs to no window and no global state;
+:func:`png` turns it into bytes that are the same every time.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.assessment.overhead_squat import PHASES, body_axes, knee_movement, phase_frames
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import BONES, SIDES, require_pose
+from mobility.options import likely
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+View = Literal["left", "right", "front"]
+
+COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
+"""Blue and vermilion of Okabe and Ito (2008), told apart by every kind of colour vision."""
+
+LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
+"""Line styles, so that the sides are told apart in grey too."""
+
+_MARKERS = {"left": "o", "right": "s"}
+_WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
+_SMALL, _NORMAL = 9, 10
+_GREY, _LIGHT = "#555555", "#E6E6E6"
+_Z95 = 1.96
+_GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
+_PHASE_TITLES = {
+    "standing": "Standing",
+    "mid_descent": "Mid-descent",
+    "bottom": "Bottom",
+    "mid_ascent": "Mid-ascent",
+}
+_SEEN_DIRECTLY = np.cos(np.radians(45.0))
+
+
+def png(figure: Figure, *, dpi: int = 150) -> bytes:
+    """Draw a figure as PNG; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure
+        Any figure of this module.
+    dpi
+        Pixels per inch; the figures are 9 inches wide.
+
+    Returns
+    -------
+    bytes
+        The PNG file.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence[str]) -> Figure:
+    """Draw angles over time, one panel for each, with their 95 % band and the repetitions.
+
+    Parameters
+    ----------
+    angles
+        Angles Dataset, degrees.
+    repetitions
+        Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms marked.
+    names
+        Variables of `angles` to draw. Values that are NaN are gaps.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    BadInputError
+        When a name is not in `angles`.
+    """
+    _known(angles, names)
+    figure, axes = _panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
+    for axis, name in zip(axes, names, strict=True):
+        time = angles["time"].values
+        for side, value, sd in _sides_of(angles, name):
+            axis.fill_between(
+                time,
+                value - _Z95 * sd,
+                value + _Z95 * sd,
+                color=COLOURS[side],
+                alpha=0.13,
+                linewidth=0,
+                zorder=2,
+            )
+            axis.plot(
+                time, value, color=COLOURS[side], linestyle=LINES[side], linewidth=1.5, zorder=3
+            )
+        _show_repetitions(axis, repetitions)
+        axis.set_ylabel("Degrees", fontsize=_NORMAL)
+        _panel_title(axis, _label(angles[name]))
+    axes[-1].set_xlabel("Time (s)", fontsize=_NORMAL)
+    if len(time):
+        axes[-1].set_xlim(time[0], time[-1])
+    sided = any("side" in angles[name].dims for name in names)
+    _legend(figure, repetitions, sided=sided, band="95 % interval of the error")
+    return figure
+
+
+def repetition_curves(
+    angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence[str]
+) -> Figure:
+    """Draw the accepted repetitions on a common scale, 0 to 100 % of the repetition.
+
+    Parameters
+    ----------
+    angles
+        Angles Dataset, degrees.
+    repetitions
+        Repetitions Dataset.
+    names
+        Variables of `angles` to draw: each repetition thin, their mean thick, and a band of one
+        standard deviation across repetitions where there are at least three.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    BadInputError
+        When a name is not in `angles`.
+    """
+    _known(angles, names)
+    columns = 2 if len(names) > 1 else 1
+    rows = -(-len(names) // columns)
+    figure, axes = _panels(rows, columns, height=0.9 + 2.5 * rows, sharex=True)
+    curves = normalise_repetitions(angles[list(names)], repetitions)
+    count = curves.sizes["rep"]
+    percent = curves["percent"].values
+    for axis, name in zip(axes, names, strict=False):
+        for side in SIDES if "side" in curves[name].dims else ("",):
+            one = curves[name].sel(side=side) if side else curves[name]
+            values = one.transpose("rep", "percent").values
+            style: dict[str, Any] = {"color": COLOURS[side], "linestyle": LINES[side]}
+            for repetition in values:
+                axis.plot(percent, repetition, linewidth=0.6, alpha=0.45, **style)
+            if not count:
+                continue
+            mean = values.mean(axis=0)
+            axis.plot(percent, mean, linewidth=2.0, **style)
+            if count > 2:
+                spread = values.std(axis=0, ddof=1)
+                axis.fill_between(
+                    percent, mean - spread, mean + spread, color=COLOURS[side], alpha=0.15, lw=0
+                )
+        if not count:
+            _say_empty(axis, "no accepted repetition")
+        axis.set_ylabel("Degrees", fontsize=_NORMAL)
+        _panel_title(axis, _label(angles[name]))
+        axis.set_xlim(0, 100)
+        axis.set_xlabel("Repetition (%)", fontsize=_NORMAL)
+        axis.tick_params(labelbottom=True)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    sided = any("side" in angles[name].dims for name in names)
+    band = f"mean ± SD of {count} repetitions" if count > 2 else ""
+    _legend(figure, None, sided=sided, band=band)
+    return figure
+
+
+def hip_height_curve(repetitions: xr.Dataset) -> Figure:
+    """Draw the height of the hips above the ankles, in which the repetitions are found.
+
+    Parameters
+    ----------
+    repetitions
+        Repetitions Dataset; ``hip_height`` is 1 in standing.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
+    figure, (axis,) = _panels(1, 1, height=3.0)
+    time, height = repetitions["time"].values, repetitions["hip_height"].values
+    axis.plot(time, height, color=COLOURS[""], linewidth=1.5, zorder=3)
+    for bottom, accepted in zip(
+        repetitions["bottom"].values, repetitions["accepted"].values, strict=True
+    ):
+        known = np.isfinite(height)
+        if known.any():
+            level = np.interp(bottom, time[known], height[known])
+            axis.plot(bottom, level, "v", color=COLOURS[""] if accepted else _GREY, zorder=4)
+    _show_repetitions(axis, repetitions)
+    axis.axhline(1.0, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
+    axis.set_xlabel("Time (s)", fontsize=_NORMAL)
+    axis.set_ylabel("Hip height (1 = standing)", fontsize=_NORMAL)
+    if len(time):
+        axis.set_xlim(time[0], time[-1])
+    _legend(figure, repetitions, sided=False, band="")
+    return figure
+
+
+def side_comparison(metrics: xr.Dataset) -> Figure:
+    """Draw left against right at the bottom of the squat, with 95 % intervals.
+
+    Parameters
+    ----------
+    metrics
+        Metrics of :func:`mobility.overhead_squat`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Angles in degrees and, beside them, the knee deviation in percent of the ankle width;
+        on the right of each the difference right minus left with its interval.
+    """
+    figure, axes = _panels(1, 2, height=3.4, widths=(3, 1.7))
+    for axis, names, scale, unit in (
+        (axes[0], _GROUPS, 1.0, "Degrees at the bottom"),
+        (axes[1], ("knee_deviation",), 100.0, "Percent of the ankle width"),
+    ):
+        labels = []
+        for row, name in enumerate(names):
+            for side, offset in (("left", -0.14), ("right", 0.14)):
+                value = scale * float(metrics[name].sel(side=side))
+                sd = scale * float(metrics[f"{name}_sd"].sel(side=side))
+                axis.errorbar(
+                    value,
+                    row + offset,
+                    xerr=None if np.isnan(sd) else _Z95 * sd,
+                    fmt=_MARKERS[side],
+                    color=COLOURS[side],
+                    markersize=6,
+                    elinewidth=1.4,
+                    capsize=3,
+                )
+            difference = scale * float(metrics[f"{name}_asymmetry"])
+            sd = scale * float(metrics[f"{name}_asymmetry_sd"])
+            label = metrics[name].attrs["long_name"].split(",")[0]
+            sign = "°" if scale == 1 else " %"
+            if np.isnan(difference):
+                labels.append(f"{_capital(label)}\nnot available")
+            else:
+                error = "" if np.isnan(sd) else f" ± {_Z95 * sd:.0f}"
+                labels.append(f"{_capital(label)}\nR − L {_signed(difference)}{error}{sign}")
+        axis.set_yticks(range(len(names)), labels, fontsize=_SMALL)
+        middle = (len(names) - 1) / 2  # the same spacing in both panels
+        axis.set_ylim(middle + len(_GROUPS) / 2, middle - len(_GROUPS) / 2)
+        axis.set_xlabel(unit, fontsize=_NORMAL)
+        axis.axvline(0, color=_GREY, linewidth=0.8, linestyle=":", zorder=0)
+        axis.grid(axis="x", color=_LIGHT, linewidth=0.8)
+        axis.tick_params(axis="y", length=0)
+    if np.isnan(metrics["knee_deviation"].values).all():
+        _say_empty(axes[1], "not visible\nfrom this camera")
+        axes[1].set_xticks([])
+    _legend(figure, None, sided=True, band="", markers=True)
+    return figure
+
+
+def knee_movement_image(pose: xr.Dataset, repetitions: xr.Dataset, *, view: View) -> Figure:
+    """Draw the body in the phases of the squat, from one side or from the front.
+
+    The positions are the medians of the frames of each phase over the accepted repetitions, in
+    the axes of the body (ISB: X forward, Y up, Z to the right), with the ankles in the middle.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset, metres, y up.
+    repetitions
+        Repetitions Dataset of the same frames.
+    view
+        Where the viewer stands, as the subject says it: ``"left"``, ``"right"`` or ``"front"``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel for each phase. Below: from the front the knee-ankle separation ratio and the
+        knee deviations; from a side the angles of that side. A note says when the camera did not
+        look that way, so that the picture rests on estimated depth.
+
+    Raises
+    ------
+    BadInputError
+        When `pose` is not a pose or `view` is unknown.
+    """
+    require_pose(pose, what="knee_movement_image")
+    if view not in ("left", "right", "front"):
+        raise BadInputError(f"knee_movement_image: view '{view}' is not left, right or front")
+    accepted = phase_frames(repetitions).isel(rep=repetitions["accepted"].values.astype(bool))
+    frames = accepted.any("rep").transpose("phase", "time").to_numpy()
+    horizontal, up = _projected(pose, view)
+    captions = _captions(pose, repetitions, frames, view)
+
+    bodies = [
+        {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
+        for rows in frames
+    ]
+    figure, axes = _panels(1, len(PHASES), height=4.1, sharex=True, sharey=True)
+    _place_bodies(figure, axes, bodies)
+    for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
+        _bare(axis)
+        axis.set_title(_PHASE_TITLES[phase], fontsize=_NORMAL, color="black", pad=6)
+        axis.axhline(0, color=_GREY, linewidth=1.0, zorder=0)
+        if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
+            _draw_body(axis, body, view)
+        else:
+            _say_empty(axis, "not seen")
+        axis.set_xlabel(caption, fontsize=_SMALL, color="black", labelpad=4)
+    note = _depth_note(pose, frames, view)
+    where = "the front" if view == "front" else f"the subject's {view}"
+    _legend(figure, None, sided=True, band="", lines_only=True, title=f"Seen from {where}{note}")
+    return figure
+
+
+def _known(angles: xr.Dataset, names: Sequence[str]) -> None:
+    if not names:
+        raise BadInputError("figure: no angle is named; give at least one in 'names'")
+    for name in names:
+        if name not in angles:
+            raise BadInputError(
+                f"figure: no angle '{name}'{likely(name, [str(v) for v in angles.data_vars])}"
+            )
+
+
+def _panels(
+    rows: int,
+    columns: int,
+    *,
+    height: float,
+    sharex: bool = False,
+    sharey: bool = False,
+    widths: Sequence[float] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(
+        rows, columns, sharex=sharex, sharey=sharey, squeeze=False, width_ratios=widths
+    )
+    axes = list(grid.ravel())
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["left", "bottom"]].set_color(_GREY)
+        axis.tick_params(labelsize=_SMALL, color=_GREY, labelcolor="black")
+    return figure, axes
+
+
+def _bare(axis: Axes) -> None:
+    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def _panel_title(axis: Axes, text: str) -> None:
+    axis.set_title(text, fontsize=_NORMAL, loc="left", color="black", pad=4)
+
+
+def _say_empty(axis: Axes, text: str) -> None:
+    axis.text(
+        0.5,
+        0.5,
+        text,
+        transform=axis.transAxes,
+        ha="center",
+        va="center",
+        fontsize=_SMALL,
+        color=_GREY,
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _label(variable: xr.DataArray) -> str:
+    return _capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " "))
+
+
+def _signed(value: float, digits: int = 0) -> str:
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+
+
+def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
+    sd = angles.get(f"{name}_sd", xr.full_like(angles[name], np.nan))
+    if "side" not in angles[name].dims:
+        return [("", angles[name].values, sd.values)]
+    return [(side, angles[name].sel(side=side).values, sd.sel(side=side).values) for side in SIDES]
+
+
+def _show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
+    """Shade accepted repetitions, hatch rejected ones, mark bottoms."""
+    for rep in range(repetitions.sizes["rep"]):
+        start, bottom, end = (float(repetitions[n][rep]) for n in ("start", "bottom", "end"))
+        if bool(repetitions["accepted"][rep]):
+            axis.axvspan(start, end, facecolor="#F2F2F2", edgecolor="none", zorder=0)
+        else:
+            axis.axvspan(
+                start, end, facecolor="none", edgecolor="#BDBDBD", hatch="///", lw=0, zorder=0
+            )
+        axis.axvline(bottom, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
+
+
+def _legend(
+    figure: Figure,
+    repetitions: xr.Dataset | None,
+    *,
+    sided: bool,
+    band: str,
+    markers: bool = False,
+    lines_only: bool = False,
+    title: str = "",
+) -> None:
+    """One legend above all panels; only what the figure shows."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = []
+    if sided:
+        for side in SIDES:
+            line = "" if markers else ("-" if lines_only else LINES[side])
+            marker = _MARKERS[side] if markers or lines_only else ""
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    color=COLOURS[side],
+                    linestyle=line,
+                    marker=marker,
+                    lw=1.8,
+                    label=_capital(side),
+                )
+            )
+    if band:
+        handles.append(Patch(facecolor="#BBBBBB", alpha=0.6, label=band))
+    if repetitions is not None:
+        accepted = repetitions["accepted"].values.astype(bool)
+        if accepted.any():
+            handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label="repetition"))
+        if (~accepted).any():
+            handles.append(
+                Patch(facecolor="none", edgecolor="#BDBDBD", hatch="///", label="rejected")
+            )
+        if accepted.size:
+            handles.append(Line2D([], [], color=_GREY, ls=":", lw=1, label="bottom"))
+    if handles or title:
+        figure.legend(
+            handles=handles,
+            loc="upper left" if title else "outside upper left",
+            ncols=max(len(handles), 1),
+            frameon=False,
+            fontsize=_SMALL,
+            title=title or None,
+            title_fontsize=_NORMAL,
+            alignment="left",
+            borderaxespad=0.3,
+        )
+
+
+def _median(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    # As for the metrics: half of the frames must have been seen.
+    return float(np.median(known)) if known.size and 2 * known.size >= values.size else float("nan")
+
+
+def _projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Horizontal and vertical coordinates of each landmark as the viewer sees them.
+
+    The floor is at the lower of the heels and toes, the middle between the ankles.
+    """
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    position = position.sel(space=["x", "y", "z"]).transpose("time", "keypoint", "space")
+    body = np.einsum("tks,tas->tka", position.values, body_axes(pose).values)
+    names = [str(name) for name in position["keypoint"].values]
+    index = {name: i for i, name in enumerate(names)}
+    middle = body[:, [index["left_ankle"], index["right_ankle"]]].mean(axis=1, keepdims=True)
+    soles = [index[f"{side}_{part}"] for side in SIDES for part in ("heel", "foot_index")]
+    floor = body[:, soles, 1].min(axis=1)
+    # A viewer at the left looks along +Z, so forward (+X) is on the viewer's left.
+    along, sign = {"left": (0, -1.0), "right": (0, 1.0), "front": (2, -1.0)}[view]
+    return (
+        {name: sign * (body[:, i, along] - middle[:, 0, along]) for name, i in index.items()},
+        {name: body[:, i, 1] - floor for name, i in index.items()},
+    )
+
+
+def _draw_body(axis: Axes, body: dict[str, tuple[float, float]], view: View) -> None:
+    """Draw the skeleton, the side that is nearer to the viewer on top."""
+    near = "right" if view == "right" else "left"
+    for a, b in BONES:
+        sides = {name.split("_")[0] for name in (a, b)}
+        side = sides.pop() if len(sides) == 1 else ""
+        style = _bone_style(side, near, view)
+        axis.plot(*zip(body[a], body[b], strict=True), solid_capstyle="round", **style)
+    for side in SIDES:
+        style = _bone_style(side, near, view)
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
+            axis.plot(
+                *body[f"{side}_{joint}"],
+                marker=_MARKERS[side],
+                markersize=4.5,
+                markerfacecolor="white",
+                markeredgecolor=style["color"],
+                markeredgewidth=1.2,
+                alpha=style["alpha"],
+                zorder=style["zorder"] + 0.5,
+            )
+    ears = np.array([body["left_ear"], body["right_ear"]])
+    shoulders = np.array([body["left_shoulder"], body["right_shoulder"]])
+    if np.isfinite(ears).all() and np.isfinite(shoulders).all():
+        from matplotlib.patches import Circle
+
+        head, neck = ears.mean(axis=0), shoulders.mean(axis=0)
+        axis.plot(*zip(head, neck, strict=True), color=_GREY, lw=1.5, zorder=2)
+        axis.add_patch(
+            Circle(tuple(head), 0.1, facecolor="white", edgecolor=_GREY, linewidth=1.5, zorder=4)
+        )
+    if view == "front":
+        for joint in ("knee", "ankle"):
+            ends = [body[f"{side}_{joint}"] for side in SIDES]
+            axis.plot(*zip(*ends, strict=True), color=_GREY, lw=1.0, ls=":", zorder=1)
+
+
+def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
+    if not side:
+        return {"color": _GREY, "lw": 1.5, "alpha": 1.0, "zorder": 3}
+    far = view != "front" and side != near
+    return {
+        "color": COLOURS[side],
+        "lw": 1.6 if far else 2.6,
+        "alpha": 0.55 if far else 1.0,
+        "zorder": 2 if far else 5,
+    }
+
+
+def _place_bodies(
+    figure: Figure, axes: Sequence[Axes], bodies: Sequence[dict[str, tuple[float, float]]]
+) -> None:
+    """Give all panels one scale, equal in both directions, and the figure the height it needs."""
+    points = np.array([xy for body in bodies for xy in body.values()])
+    points = points[np.isfinite(points).all(axis=1)]
+    half = float(np.abs(points[:, 0]).max()) + 0.08 if points.size else 0.5
+    top = float(points[:, 1].max()) + 0.12 if points.size else 1.8
+    above, below, margin, tallest = 0.85, 0.55, 0.08, 3.0  # inches
+    width = (_WIDTH - 5 * margin) / len(axes)
+    half = max(half, width * (top + 0.05) / (2 * tallest))
+    height = width * (top + 0.05) / (2 * half)
+    total = above + height + below
+    figure.set_layout_engine("none")
+    figure.set_size_inches(_WIDTH, total)
+    for column, axis in enumerate(axes):
+        left = margin + column * (width + margin)
+        axis.set_position((left / _WIDTH, below / total, width / _WIDTH, height / total))
+        axis.set_xlim(-half, half)
+        axis.set_ylim(-0.05, top)
+
+
+def _captions(
+    pose: xr.Dataset, repetitions: xr.Dataset, frames: NDArray[np.bool_], view: View
+) -> list[str]:
+    """Write what stands below each phase."""
+    if view == "front":
+        movement = knee_movement(pose, repetitions)
+        ratio = movement["knee_ankle_separation_ratio"].values
+        deviation = movement["knee_deviation"].transpose("time", "side").values
+        return [
+            f"Knee-ankle ratio {_number(_median(ratio[rows]), 2)}\n"
+            f"Knee inwards R {_percent(_median(deviation[rows, 1]))}, "
+            f"L {_percent(_median(deviation[rows, 0]))}"
+            for rows in frames
+        ]
+    angles = joint_angles(pose)
+    sided = {
+        "Knee": angles["knee_flexion"].sel(side=view).values,
+        "Hip": angles["hip_flexion"].sel(side=view).values,
+        "Ankle": angles["ankle_dorsiflexion"].sel(side=view).values,
+        "Trunk": angles["trunk_lean"].values,
+    }
+    texts = []
+    for rows in frames:
+        words = [f"{name} {_number(_median(values[rows]))}°" for name, values in sided.items()]
+        texts.append(f"{words[0]}, {words[1].lower()}\n{words[2]}, {words[3].lower()}")
+    return texts
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return "–" if np.isnan(value) else _signed(value, digits).lstrip("+")
+
+
+def _percent(value: float) -> str:
+    return "–" if np.isnan(value) else f"{_signed(100 * value)} %"
+
+
+def _depth_note(pose: xr.Dataset, frames: NDArray[np.bool_], view: View) -> str:
+    """Say so when the camera did not look the way that the picture does."""
+    axis = "X" if view == "front" else "Z"
+    towards = np.abs(body_axes(pose).sel(axis=axis, space="z").values)
+    watched = towards[frames.any(axis=0)] if frames.any() else towards
+    watched = watched[np.isfinite(watched)]
+    if watched.size and float(np.median(watched)) >= _SEEN_DIRECTLY:
+        return ""
+    return " (not the camera's view: reconstructed from estimated depth, less certain)"

@@ -1,0 +1,414 @@
+"""Reports: a notebook run in a fresh kernel, kept as notebook, HTML page and JSON document."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from mobility import errors
+from mobility.errors import MobilityError, NotFoundError, ReportError
+from mobility.options import Strict, validate
+from mobility.workbench.files import lock, sync_folder, write_json, writing
+
+if TYPE_CHECKING:
+    from mobility.workbench.store import Session
+
+logger = logging.getLogger(__name__)
+
+NAME = "overhead-squat"
+IMAGES = "images"
+
+KERNEL_LOG = "kernel.log"
+
+CELL_TIMEOUT_S = 600
+"""Longest time that one cell of a report may take."""
+
+_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def render_report(
+    session: Session, *, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Render the Overhead Squat report of an analysed session.
+
+    The notebook ``overhead_squat.ipynb`` is run in a fresh kernel of this very
+    interpreter. The report replaces an earlier one as a whole, or not at all.
+
+    Parameters
+    ----------
+    session
+        An analysed session.
+    parameters
+        Parameters of the notebook besides those that name the session.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths of the finished files in
+        ``<reports>/<session_id>/``, beside ``images/{left,right,front}.png``.
+
+    Raises
+    ------
+    BadInputError
+        For a parameter that the notebook does not have, before anything runs.
+    ReportError
+        If a cell fails, with that cell's error.
+    """
+
+    def write_document(folder: Path) -> None:
+        write_json(folder / f"{NAME}.json", _document(session, folder / IMAGES))
+
+    folder = session.report_folder
+    which: dict[str, Any] = {"demo": True}
+    if not session.store.read_only:
+        store = _relative(session.store.path, folder)
+        which = {"store": store, "session_id": session.id}
+    return render_notebook(
+        find_notebook("overhead_squat"),
+        folder,
+        name=NAME,
+        title=session.title,
+        parameters={**which, "images": IMAGES, **(parameters or {})},
+        finish=write_document,
+    )
+
+
+def render_notebook(
+    notebook: Path,
+    folder: Path,
+    *,
+    name: str,
+    title: str,
+    parameters: Mapping[str, Any],
+    finish: Callable[[Path], None] | None = None,
+) -> dict[str, Path]:
+    """Run a notebook and keep what it shows in a folder that appears whole.
+
+    Parameters
+    ----------
+    notebook
+        A notebook with a cell tagged ``parameters``.
+    folder
+        Where the report goes; an earlier report there is replaced. The kernel
+        runs in a folder beside it, so that relative paths hold in both.
+    name
+        Name of the files without their endings.
+    title
+        Title of the HTML page.
+    parameters
+        Values for the parameters of the notebook.
+    finish
+        Called with the unfinished folder, to add files of its own.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`. The JSON
+        document is there if `finish` writes it.
+
+    Raises
+    ------
+    BadInputError
+        For parameters that do not fit, before a kernel is started.
+    ReportError
+        If a cell fails.
+    StorageError
+        If the folder cannot be written.
+    """
+    values = check_parameters(notebook, parameters)
+    folder = Path(folder).absolute()
+    with _replacing(folder) as unfinished:
+        node = _run(notebook, unfinished, values)
+        with writing(folder):
+            import nbformat
+
+            nbformat.write(node, unfinished / f"{name}.ipynb")
+            (unfinished / f"{name}.html").write_text(to_html(node, title=title), encoding="utf-8")
+        if finish is not None:
+            finish(unfinished)
+    endings = {"html": "html", "notebook": "ipynb", "json": "json"}
+    return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
+
+
+def find_notebook(name: str) -> Path:
+    """Find a report notebook: in the checkout, else where the installation put it.
+
+    Raises
+    ------
+    NotFoundError
+        If it is in neither place.
+    """
+    checkout = Path(__file__).resolve().parents[2] / "notebooks"
+    installed = Path(sysconfig.get_path("data")) / "share" / "mobility" / "notebooks"
+    for place in (checkout, installed):
+        if (place / f"{name}.ipynb").is_file():
+            return place / f"{name}.ipynb"
+    raise NotFoundError(f"there is no notebook {name}.ipynb in {checkout} or {installed}")
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values against the ``parameters`` cell of a notebook; nothing is run.
+
+    The names, types and defaults are those that the cell states
+    (``session_id: str = ""``).
+
+    Returns
+    -------
+    dict
+        The given values, of the stated types.
+
+    Raises
+    ------
+    BadInputError
+        For unknown names, with the likely spelling, and for wrong types.
+    """
+    fields: dict[str, Any] = {}
+    for name, stated in _stated_parameters(str(notebook)).items():
+        fields[name] = (_TYPES.get(stated, Any), None)
+    model: type[BaseModel] = create_model("NotebookParameters", __base__=_Parameters, **fields)
+    valid = validate(model, parameters, what=f"parameters of {Path(notebook).name}")
+    return {name: getattr(valid, name) for name in parameters}
+
+
+class _Parameters(Strict):
+    """Base of the parameters of a notebook: exact types, for they become Python source."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def to_html(node: Any, *, title: str) -> str:
+    """Convert a notebook that was run to one self-contained HTML page without code.
+
+    Parameters
+    ----------
+    node
+        The notebook, as `nbformat` reads it.
+    title
+        Title of the page.
+
+    Returns
+    -------
+    str
+        HTML that asks no network for anything: style and images are inside.
+    """
+    with _quick_import():
+        from nbconvert import HTMLExporter
+    exporter = HTMLExporter(
+        template_name="basic",
+        extra_template_paths=[str(Path(__file__).parent)],
+        template_file="report.html.j2",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    html: str
+    html, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": title}})
+    return html
+
+
+def _stated_parameters(notebook: str) -> dict[str, str]:
+    with _quick_import():
+        import papermill
+
+    logging.getLogger("papermill").setLevel(logging.WARNING)
+    return {
+        name: str(stated["inferred_type_name"])
+        for name, stated in papermill.inspect_notebook(notebook).items()
+    }
+
+
+def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
+    """Run a notebook in a fresh kernel of this interpreter, working in `folder`."""
+    with _quick_import():
+        import nbformat
+        import papermill
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+    with tempfile.TemporaryDirectory(
+        prefix="mobility-kernel-", ignore_cleanup_errors=True
+    ) as scratch:
+        try:
+            node = papermill.execute_notebook(
+                nbformat.read(notebook, as_version=4),
+                None,
+                dict(parameters),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                execution_timeout=CELL_TIMEOUT_S,
+                kernel_manager_class=_kernel_manager(scratch),
+                resources={"metadata": {"path": str(folder)}},
+            )
+        except PapermillExecutionError as error:
+            raise _cell_error(notebook, error.ename, error.evalue) from None
+        except CellTimeoutError:
+            raise ReportError(
+                f"{notebook.name}: a cell took longer than {CELL_TIMEOUT_S} s"
+            ) from None
+        except (DeadKernelError, CellExecutionError, RuntimeError) as error:
+            log = Path(scratch) / KERNEL_LOG
+            said = log.read_text(errors="replace").strip() if log.is_file() else ""
+            last = f" ({said.splitlines()[-1]})" if said else ""
+            raise ReportError(
+                f"{notebook.name}: the kernel did not run it: {_one_line(error)}{last}"
+            ) from None
+    _forget_the_run(node)
+    return node
+
+
+def _cell_error(notebook: Path, name: str, message: str) -> MobilityError:
+    """Turn the error of a cell into ours: the same class where it was one of ours."""
+    known = getattr(errors, name, None)
+    if isinstance(known, type) and issubclass(known, MobilityError):
+        found: MobilityError = known(_one_line(message))
+        return found
+    return ReportError(f"{notebook.name}: a cell failed with {name}: {_one_line(message)}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _forget_the_run(node: Any) -> None:
+    """Drop what papermill notes about the run: times, and paths of this machine."""
+    noted = node.metadata.pop("papermill", {})
+    node.metadata["papermill"] = {"parameters": noted.get("parameters", {})}
+    for index, cell in enumerate(node.cells):
+        for key in ("papermill", "execution", "ExecuteTime"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = f"injected-parameters-{index}"
+
+
+@functools.cache
+def _manager_classes() -> tuple[type, type]:
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class ThisInterpreter(KernelSpecManager):
+        """Knows one kernel, this interpreter, whatever kernels are installed."""
+
+        scratch = ""
+
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            return KernelSpec(
+                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                display_name="Python 3 (ipykernel)",
+                language="python",
+                # Start-up files and settings of the user must not change a report.
+                env={"IPYTHONDIR": self.scratch, "PYTHONSAFEPATH": "1"},
+            )
+
+    return ThisInterpreter, AsyncKernelManager
+
+
+def _kernel_manager(scratch: str) -> type:
+    spec_manager, base = _manager_classes()
+
+    class Manager(base):  # type: ignore[misc, valid-type]
+        """Starts the kernel of `spec_manager`; all that belongs to it is in the scratch folder."""
+
+        def __init__(self, **kwargs: Any) -> None:
+            kernels = spec_manager()
+            kernels.scratch = scratch
+            super().__init__(kernel_spec_manager=kernels, **kwargs)
+            self.connection_file = str(Path(scratch) / "kernel.json")
+            if sys.platform != "win32":
+                # Sockets in the file system: no port that others could listen to or take.
+                self.transport = "ipc"
+
+        async def start_kernel(self, **kwargs: Any) -> None:
+            with (Path(scratch) / KERNEL_LOG).open("wb") as log:
+                await super().start_kernel(**kwargs, stdout=log, stderr=log)
+
+    return Manager
+
+
+@contextlib.contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import notebook libraries without `rfc3987_syntax`, which takes 1.5 s to build a grammar.
+
+    `jsonschema` looks for it once, for the formats ``iri`` and ``iri-reference``,
+    which no notebook has. Where `jsonschema` is already there, nothing changes.
+    """
+    if "jsonschema" in sys.modules or "rfc3987_syntax" in sys.modules:
+        yield
+        return
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["rfc3987_syntax"]
+
+
+@contextlib.contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside `folder` that takes its place if all goes well.
+
+    A folder cannot be exchanged for another in one step everywhere: between two
+    renames the report can be absent, but never half there. The earlier report
+    is then still beside it, and is put back by the next run.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    earlier = folder.with_name(f".{folder.name}.earlier")
+    guard = folder.with_name(f".{folder.name}.rendering.lock")
+    with lock(guard, what=f"the report in {folder}", wait_s=600):
+        with writing(folder):
+            if earlier.exists() and not folder.exists():
+                earlier.rename(folder)
+            for stale in (earlier, unfinished):
+                if stale.exists():
+                    shutil.rmtree(stale)
+            unfinished.mkdir()
+        try:
+            yield unfinished
+            with writing(folder):
+                if folder.exists():
+                    folder.rename(earlier)
+                unfinished.rename(folder)
+        except BaseException:
+            if earlier.exists() and not folder.exists():
+                earlier.rename(folder)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        shutil.rmtree(earlier, ignore_errors=True)
+        sync_folder(folder.parent)
+
+
+def _document(session: Session, images: Path) -> dict[str, Any]:
+    """Report document with the places of the images relative to the report."""
+    from mobility.assessment.overhead_squat import knee_movement
+    from mobility.workbench.documents import report_document
+
+    return report_document(
+        session.record,
+        session.participant,
+        angles=session.angles(),
+        metrics=session.metrics(),
+        movement=knee_movement(session.fitted(), session.repetitions()),
+        images={
+            view: f"{IMAGES}/{view}.png" if (images / f"{view}.png").is_file() else None
+            for view in ("left", "right", "front")
+        },
+    )
+
+
+def _relative(path: Path, start: Path) -> str:
+    """`path` as seen from `start`, so that a report can be moved with its store."""
+    try:
+        return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
+    except ValueError:  # on another drive
+        return str(path.absolute())

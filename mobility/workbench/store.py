@@ -1,0 +1,788 @@
+"""Sessions and participants in a folder.
+
+A session is a folder with a record (``session.json``), a video, and what the
+analysis made of it. Nothing is written until there is something to keep: a
+store that is only read may be read-only or absent.
+"""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import hashlib
+import itertools
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, cast
+
+import xarray as xr
+
+import mobility
+from mobility.errors import (
+    BadInputError,
+    MobilityError,
+    NotFoundError,
+    NotPermittedError,
+    StorageError,
+)
+from mobility.options import checked, likely, validate
+from mobility.provenance import SCHEMA_VERSION
+from mobility.workbench import documents
+from mobility.workbench.contract import (
+    EXERCISES,
+    JOINTS,
+    Edit,
+    Edits,
+    Joint,
+    Participant,
+    ReportDocument,
+    SessionRecord,
+    Side,
+    VideoFile,
+)
+from mobility.workbench.files import (
+    atomic,
+    check_id,
+    check_name,
+    lock,
+    read_dataset,
+    read_json,
+    storage_fault,
+    sweep,
+    sync_folder,
+    write_json,
+    writing,
+)
+
+log = logging.getLogger(__name__)
+
+REPORTS_VARIABLE = "MOBILITY_REPORTS"
+REPORT_NAME = "overhead-squat"
+DEMOS = {"Overhead Squat": "overhead-squat"}
+"""Folder of the demo session of each exercise, in ``data/demo`` of the checkout."""
+
+_CREATING, _DELETING = ".creating-", ".deleting-"
+_BLOCK = 1 << 20
+
+
+class Store:
+    """A folder of sessions and participants.
+
+    Parameters
+    ----------
+    path
+        The folder; it is made when something is first written.
+    reports
+        Folder of the rendered reports; by default the environment variable
+        ``MOBILITY_REPORTS``, else ``reports``.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
+        self.read_only = False
+
+    def __repr__(self) -> str:
+        return f"Store({os.fspath(self.path)!r}, reports={os.fspath(self.reports)!r})"
+
+    @checked
+    def create(
+        self,
+        video: str | os.PathLike[str],
+        *,
+        user_id: str,
+        exercise_name: str,
+        session_name: str | None = None,
+        body_joint_angles: str | Sequence[str] = ("all",),
+    ) -> Session:
+        """Take a video in as a new session; everything is checked before anything is written.
+
+        Parameters
+        ----------
+        video
+            The video; it is copied.
+        user_id
+            Whose session it is; they need not be known as a participant.
+        exercise_name
+            "Overhead Squat".
+        session_name
+            Title of the session.
+        body_joint_angles
+            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all"; a list, or
+            one text with commas.
+
+        Raises
+        ------
+        BadInputError
+            With all faults at once in ``fields``.
+        VideoError
+            The video cannot be decoded.
+        StorageError
+            The store cannot be written.
+        """
+        self._require_writable()
+        faults: dict[str, list[str]] = {}
+
+        def tried(field: str, check: Callable[[], Any]) -> Any:
+            try:
+                return check()
+            except BadInputError as error:
+                faults[field] = [str(error)]
+
+        tried("user_id", lambda: check_id(user_id, what="user_id"))
+        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+        joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
+        name = session_name and tried(
+            "session_name", lambda: check_name(session_name, what="session_name")
+        )
+        if faults:
+            raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        source = Path(video)
+        if not source.is_file():
+            raise BadInputError(f"video {source}: no such file; name a video file")
+        from mobility.capture.video import probe
+
+        probe(source)
+
+        created = datetime.datetime.now().astimezone().replace(microsecond=0)
+        session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+        with lock(self._lock(session_id), what=f"session {session_id}"):
+            self._sweep()
+            hidden = self.path / f"{_CREATING}{session_id}"
+            try:
+                with writing(self.path):
+                    hidden.mkdir(parents=True)
+                file = _copy_video(source, hidden)
+                record = SessionRecord(
+                    schema_version=SCHEMA_VERSION,
+                    session_id=session_id,
+                    user_id=user_id,
+                    exercise=exercise,
+                    session_name=name or None,
+                    joints=joints,
+                    created_at=created,
+                    video=file,
+                )
+                write_json(hidden / "session.json", record.model_dump(mode="json"))
+                with writing(self.path):
+                    hidden.rename(self.path / session_id)
+            except BaseException:
+                shutil.rmtree(hidden, ignore_errors=True)
+                raise
+            sync_folder(self.path)
+        return Session(self.path / session_id, self)
+
+    def sessions(self) -> list[Session]:
+        """All sessions, the oldest first; a damaged one is left out and logged."""
+        found = []
+        for folder in self._folders():
+            session = Session(folder, self)
+            try:
+                found.append((session.record.created_at, session.id, session))
+            except MobilityError as error:
+                log.warning("left out: %s", error)
+        return [session for *_, session in sorted(found, key=lambda item: item[:2])]
+
+    def session(self, session_id: str) -> Session:
+        """Open a session.
+
+        Raises
+        ------
+        BadInputError
+            The id is malformed.
+        NotFoundError
+            There is no such session.
+        """
+        check_id(session_id, what="session id")
+        folder = self.path / session_id
+        if not (folder / "session.json").is_file():
+            known = [folder.name for folder in self._folders()]
+            raise NotFoundError(
+                f"session {session_id}: not in the store {self.path}"
+                f"{likely(session_id, known) or '; list them with: mobility sessions list'}"
+            )
+        return Session(folder, self)
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session with its video, results and reports; nothing is kept.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such session.
+        StorageError
+            It is in use, or cannot be deleted.
+        """
+        session = self.session(session_id)
+        self._require_writable()
+        with lock(self._lock(session_id), what=f"session {session_id}", wait_s=2):
+            hidden = self.path / f"{_DELETING}{session_id}"
+            try:
+                session.folder.rename(hidden)
+            except FileNotFoundError:
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            except OSError as error:
+                raise storage_fault(error, session.folder) from error
+            self._remove(hidden)
+        self._forget_locks(session_id)
+
+    def set_participant(self, user_id: str, /, **fields: Any) -> Participant:
+        """Store what is known of a participant; fields not named stay as they are.
+
+        Parameters
+        ----------
+        user_id
+            Their id.
+        **fields
+            ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or
+            ``age`` (years), ``height_m``, ``weight_kg``, ``email``; None
+            forgets a field.
+
+        Raises
+        ------
+        BadInputError
+            With all faults at once in ``fields``.
+        """
+        self._require_writable()
+        check_id(user_id, what="user_id")
+        what = f"participant {user_id}"
+        if fields.get("display_name") is not None:
+            fields["display_name"] = check_name(fields["display_name"], what="display_name")
+        with lock(self.path / ".locks" / "participants.lock", what="the participants", wait_s=10):
+            stored = self._stored_participant(user_id)
+            known = stored.model_dump(exclude_none=True) if stored else {}
+            if fields.get("age") is not None:
+                known.pop("birth_year", None)
+            if fields.get("birth_year") is not None:
+                known.pop("age", None)
+            participant = validate(Participant, {**known, **fields, "user_id": user_id}, what=what)
+            sweep(self.path / "participants", f"{user_id}.json")
+            write_json(
+                self._participant_file(user_id),
+                participant.model_dump(mode="json", exclude_none=True),
+            )
+        return participant
+
+    def participant(self, user_id: str) -> Participant:
+        """Return what is known of a participant.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing is stored for this id.
+        """
+        check_id(user_id, what="user_id")
+        stored = self._stored_participant(user_id)
+        if stored is None:
+            raise NotFoundError(
+                f"participant {user_id}: not in the store {self.path}; "
+                "add them with: mobility participants set"
+            )
+        return stored
+
+    def participants(self) -> list[Participant]:
+        """All participants, ordered by id."""
+        folder = self.path / "participants"
+        ids = sorted(file.stem for file in folder.glob("*.json") if not file.name.startswith("."))
+        return [self.participant(user_id) for user_id in ids]
+
+    def demo(self, exercise_name: str) -> Session:
+        """Open the pre-generated demo session of an exercise, read-only.
+
+        Raises
+        ------
+        BadInputError
+            There is no such exercise.
+        NotFoundError
+            The demo is not part of this installation.
+        """
+        if exercise_name not in EXERCISES:
+            raise BadInputError(
+                f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
+            )
+        checkout = Path(mobility.__file__).parents[1]
+        folder = checkout / "data" / "demo" / DEMOS.get(exercise_name, "absent")
+        if not (folder / "session.json").is_file():
+            raise NotFoundError(
+                f"demo of {exercise_name}: not here; it is part of a checkout of the project"
+            )
+        # The demo's report is rendered beforehand too, unless only the package is here.
+        shipped = checkout / "reports"
+        name = SessionRecord.model_validate(read_json(folder / "session.json")).session_id
+        has_report = (shipped / name / f"{REPORT_NAME}.json").is_file()
+        store = Store(folder.parent, reports=shipped if has_report else self.reports)
+        store.read_only = True
+        return Session(folder, store)
+
+    def _folders(self) -> Iterable[Path]:
+        if not self.path.is_dir():
+            return []
+        return sorted(
+            folder
+            for folder in self.path.iterdir()
+            if not folder.name.startswith(".") and (folder / "session.json").is_file()
+        )
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise NotPermittedError("the demo cannot be changed; create a session of your own")
+
+    def _lock(self, session_id: str, part: str = "session") -> Path:
+        return self.path / ".locks" / f"{session_id}.{part}.lock"
+
+    def _forget_locks(self, session_id: str) -> None:
+        for part in ("session", "edits"):
+            with suppress(OSError):
+                self._lock(session_id, part).unlink()
+
+    def _remove(self, hidden: Path) -> None:
+        """Remove a hidden session folder, its reports first, so that none is orphaned."""
+        session_id = hidden.name.removeprefix(_DELETING)
+        beside = list(self.reports.glob(f".{session_id}.*"))
+        for place in (*beside, self.reports / session_id, hidden):
+            with writing(place):
+                if place.is_dir():
+                    shutil.rmtree(place)
+                else:
+                    place.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what dead creations and deletions left; a living one holds its lock."""
+        for prefix in (_CREATING, _DELETING):
+            for hidden in self.path.glob(f"{prefix}*"):
+                session_id = hidden.name.removeprefix(prefix)
+                with suppress(StorageError), lock(self._lock(session_id), what=hidden.name):
+                    if prefix == _DELETING:
+                        self._remove(hidden)
+                    else:
+                        shutil.rmtree(hidden, ignore_errors=True)
+                        # A creation that lives may end between our look and our lock.
+                        if (self.path / session_id).exists():
+                            continue
+                    self._forget_locks(session_id)
+                    log.info("removed %s, left by an interrupted run", hidden)
+
+    def _participant_file(self, user_id: str) -> Path:
+        return self.path / "participants" / f"{user_id}.json"
+
+    def _stored_participant(self, user_id: str) -> Participant | None:
+        file = self._participant_file(user_id)
+        if not file.is_file():
+            return None
+        return validate(Participant, read_json(file), what=f"{file}")
+
+
+class Session:
+    """One session of a store; made by :meth:`Store.create` or :meth:`Store.session`."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder = folder
+        self.store = store
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} in {self.store.path}>"
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        if self.store.read_only:
+            return self.record.session_id
+        return self.folder.name
+
+    @property
+    def record(self) -> SessionRecord:
+        """What ``session.json`` holds now.
+
+        Raises
+        ------
+        NotFoundError
+            The session was deleted.
+        StorageError
+            The record is damaged, or of another version of the layout.
+        """
+        file = self.folder / "session.json"
+        try:
+            return validate(SessionRecord, read_json(file), what=f"{file}")
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.folder.name}: its record cannot be used ({error}); "
+                "restore it, or delete the folder"
+            ) from None
+
+    @property
+    def title(self) -> str:
+        """Session name, else exercise, participant and date."""
+        return documents.title(self.record, self.participant)
+
+    @property
+    def participant(self) -> Participant | None:
+        """What is known of the participant; None where nothing is stored."""
+        return self.store._stored_participant(self.record.user_id)
+
+    @property
+    def video(self) -> Path:
+        """The session's own copy of the video."""
+        return self.folder / self.record.video.file
+
+    @property
+    def report_folder(self) -> Path:
+        """Folder of the session's reports; it is made by the first report."""
+        return self.store.reports / self.id
+
+    def pose(self) -> xr.Dataset:
+        """Landmarks as they were detected."""
+        return self._result("pose")
+
+    def fitted(self) -> xr.Dataset:
+        """Landmarks after cleaning, from which the angles are computed."""
+        return self._result("fitted")
+
+    def angles(self) -> xr.Dataset:
+        """Joint angles over time, degrees."""
+        return self._result("angles")
+
+    def repetitions(self) -> xr.Dataset:
+        """Repetitions and their phases."""
+        return self._result("repetitions")
+
+    def metrics(self) -> xr.Dataset:
+        """Metrics of the assessment."""
+        return self._result("metrics")
+
+    def capture_quality(self) -> dict[str, Any]:
+        """How well the video can be measured."""
+        return cast("dict[str, Any]", read_json(self._result_file("capture_quality")))
+
+    def edits(self) -> Edits:
+        """Corrections by hand, oldest first."""
+        file = self.folder / "edits.json"
+        return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+
+    def camera_side(self) -> Side:
+        """Side that stands for a joint in the documents: by hand, else the best seen one."""
+        corrected = self.edits().current("camera_side")
+        return corrected or documents.camera_side(self.pose())
+
+    def analyze(self, **options: Any) -> Session:
+        """Run what is not done yet of the analysis.
+
+        The options are those of :func:`mobility.workbench.analysis.analyze`.
+        """
+        from mobility.workbench.analysis import analyze
+
+        analyze(self, **options)
+        return self
+
+    def set_repetitions(
+        self,
+        intervals: Sequence[tuple[float, float]] | None,
+        *,
+        by: str | None = None,
+        analyze: bool = True,
+    ) -> None:
+        """Correct the repetitions by hand, and redo what depends on them.
+
+        Parameters
+        ----------
+        intervals
+            Start and end of each, in seconds of the video, in order and
+            without overlap; None goes back to what the analysis finds.
+        by
+            Who says so; by default the user of this computer.
+        analyze
+            Redo at once what depends on it, if the session was analyzed.
+        """
+        after = None if intervals is None else _intervals(intervals)
+        self._edit("repetitions", after, by, analyze)
+
+    def set_subject(
+        self, x: float, y: float, *, by: str | None = None, analyze: bool = True
+    ) -> None:
+        """Say by hand where the person to measure is in the picture.
+
+        Parameters
+        ----------
+        x, y
+            A point on the person, as for the option ``subject`` of
+            :func:`mobility.capture.pose.estimate_pose`.
+        by, analyze
+            As for :meth:`set_repetitions`; this redoes the whole analysis.
+        """
+        if not (math.isfinite(x) and math.isfinite(y) and x >= 0 and y >= 0):
+            raise BadInputError(f"subject ({x}, {y}): both must be finite and not negative")
+        self._edit("subject", [float(x), float(y)], by, analyze)
+
+    def set_camera_side(self, side: Side | None, *, by: str | None = None) -> None:
+        """Say by hand which side of the body the camera sees best; None undoes it."""
+        if side not in ("left", "right", None):
+            raise BadInputError(f"camera side {side!r}: must be 'left' or 'right'")
+        self._edit("camera_side", side, by, False)
+
+    def details(self) -> dict[str, Any]:
+        """Session document; before the analysis without angles.
+
+        URLs are ``file://`` URIs.
+        """
+        record = self.record
+        done = record.stages
+        angles = self.angles() if {"pose", "angles"} <= done.keys() else None
+        return documents.session_document(
+            record,
+            self.participant,
+            video_url=self.video.resolve().as_uri(),
+            analyzed_video_url=(
+                (self.folder / done["annotated"].file).resolve().as_uri()
+                if "annotated" in done
+                else None
+            ),
+            angles=angles,
+            repetitions=self.repetitions() if "repetitions" in done else None,
+            side="left" if angles is None else self.camera_side(),
+        )
+
+    def export(self) -> dict[str, Any]:
+        """Export document: landmarks and angles."""
+        return documents.export_document(
+            self._analyzed(), pose=self.pose(), angles=self.angles(), side=self.camera_side()
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Overhead Squat report, generated once and served until its inputs change.
+
+        URLs are ``file://`` URIs.
+
+        Raises
+        ------
+        NotFoundError
+            The session has not been analyzed.
+        """
+        stored = read_json(self.report_files()["json"])
+        document = validate(ReportDocument, stored, what=f"report of session {self.id}")
+        answer = document.json_values()
+        answer["knee_movement_phases"] = {
+            view: None if image is None else (self.report_folder / image).resolve().as_uri()
+            for view, image in answer["knee_movement_phases"].items()
+        }
+        return answer
+
+    def report_content(self, images: Mapping[str, str | None]) -> dict[str, Any]:
+        """Report document with `images` where they say: what a rendered report stores."""
+        from mobility.assessment.overhead_squat import knee_movement
+
+        return documents.report_document(
+            self._analyzed(),
+            self.participant,
+            angles=self.angles(),
+            metrics=self.metrics(),
+            movement=knee_movement(self.fitted(), self.repetitions()),
+            images=images,
+        )
+
+    def report_files(self) -> dict[str, Path]:
+        """Paths of the report by kind, "html", "notebook", "json"; rendered where out of date."""
+        self._analyzed()
+        paths = {
+            kind: self.report_folder / f"{REPORT_NAME}.{suffix}"
+            for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
+        }
+        key_file = self.report_folder / f".{REPORT_NAME}.key"
+        key = self._report_key()
+        if _is_current(key_file, key, paths.values()):
+            return paths
+        from mobility.workbench.reports import render_report
+
+        # Beside the folder, not in it: a rendering replaces the folder.
+        guard = self.store.reports / f".{self.id}.asked.lock"
+        with lock(guard, what=f"the report of session {self.id}", wait_s=600):
+            if not _is_current(key_file, key, paths.values()):
+                key_file.unlink(missing_ok=True)
+                rendered = render_report(self)
+                with atomic(key_file) as hidden:
+                    hidden.write_text(key, encoding="utf-8")
+                return dict(rendered)
+        return paths
+
+    def summary(self) -> dict[str, Any]:
+        """Overhead Squat summary; URLs are ``file://`` URIs.
+
+        Raises
+        ------
+        NotFoundError
+            The session has not been analyzed.
+        """
+        return documents.summary_document(
+            self._analyzed(),
+            self.participant,
+            metrics=self.metrics(),
+            images=self.report()["knee_movement_phases"],
+        )
+
+    def delete(self) -> None:
+        """Delete the session; see :meth:`Store.delete`."""
+        self.store._require_writable()
+        self.store.delete(self.id)
+
+    def _analyzed(self) -> SessionRecord:
+        record = self.record
+        if record.state != "analyzed":
+            told = {
+                "created": "has not been analyzed yet; run: mobility analyze",
+                "analyzing": "is being analyzed, or its analysis was interrupted; analyze it again",
+                "failed": f"could not be analyzed: {record.reason}",
+            }
+            raise NotFoundError(f"session {self.id} {told[record.state]}")
+        return record
+
+    def _result_file(self, stage: str) -> Path:
+        done = self.record.stages.get(stage)
+        if done is None:
+            raise NotFoundError(
+                f"session {self.id}: no {stage.replace('_', ' ')} yet; analyze it first"
+            )
+        return self.folder / done.file
+
+    def _result(self, stage: str) -> xr.Dataset:
+        return read_dataset(self._result_file(stage))
+
+    def _report_key(self) -> str:
+        record = self.record
+        participant = self.participant
+        inputs = (
+            mobility.__version__,
+            record.model_dump_json(exclude={"state", "reason"}),
+            participant.model_dump_json() if participant else "",
+            self.edits().model_dump_json(),
+        )
+        return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+    def _edit(self, kind: str, after: Any, by: str | None, analyze: bool) -> None:
+        self.store._require_writable()
+        who = check_name(by if by is not None else _current_user(), what="by")
+        with lock(self.store._lock(self.id, "edits"), what="the edits", wait_s=10):
+            record = self.record
+            edits = self.edits()
+            edit = Edit.model_validate(
+                {
+                    "kind": kind,
+                    "who": who,
+                    "when": datetime.datetime.now().astimezone().replace(microsecond=0),
+                    "before": self._before(kind, edits, record),
+                    "after": after,
+                }
+            )
+            sweep(self.folder, "edits.json")
+            write_json(
+                self.folder / "edits.json",
+                Edits(edits=[*edits.edits, edit]).model_dump(mode="json"),
+            )
+        if analyze and record.provenance is not None:
+            self.analyze(**record.provenance.options)
+
+    def _before(self, kind: str, edits: Edits, record: SessionRecord) -> Any:
+        """Return what held until now: by hand, else what the analysis found, else None."""
+        corrected = edits.current(kind)
+        if corrected is not None:
+            return corrected
+        if kind == "subject":
+            return record.provenance.options["subject"] if record.provenance else None
+        if kind == "camera_side":
+            return documents.camera_side(self.pose()) if "pose" in record.stages else None
+        if "repetitions" not in record.stages:
+            return None
+        found = self.repetitions()
+        return [
+            [float(start), float(end)]
+            for start, end, accepted in zip(
+                found["start"].values, found["end"].values, found["accepted"].values, strict=True
+            )
+            if accepted and math.isfinite(start) and math.isfinite(end)
+        ]
+
+
+def _is_current(key_file: Path, key: str, paths: Iterable[Path]) -> bool:
+    return (
+        key_file.is_file()
+        and key_file.read_text(encoding="utf-8") == key
+        and all(path.is_file() for path in paths)
+    )
+
+
+def _current_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _exercise(name: str) -> str:
+    if name not in EXERCISES:
+        choice = likely(name, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
+    if name != "Overhead Squat":
+        raise BadInputError(f"exercise_name '{name}': not available yet; choose 'Overhead Squat'")
+    return name
+
+
+def _joints(given: str | Sequence[str]) -> list[Joint]:
+    parts = given.split(",") if isinstance(given, str) else given
+    names = [name.strip() for part in parts for name in part.split(",")]
+    names = [name for name in names if name] or ["all"]
+    for name in names:
+        if name not in (*JOINTS, "all"):
+            known = (*JOINTS, "all")
+            choice = likely(name, known) or f"; choose of {', '.join(known)}"
+            raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
+    chosen = JOINTS if "all" in names else [joint for joint in JOINTS if joint in names]
+    return cast("list[Joint]", list(chosen))
+
+
+def _intervals(given: Sequence[tuple[float, float]]) -> list[list[float]]:
+    last = 0.0
+    intervals = []
+    for number, interval in enumerate(given, start=1):
+        try:
+            start, end = (float(second) for second in interval)
+        except (TypeError, ValueError):
+            raise BadInputError(
+                f"repetition {number}: must be its start and end in seconds (got {interval!r})"
+            ) from None
+        if not (math.isfinite(start) and math.isfinite(end) and last <= start < end):
+            raise BadInputError(
+                f"repetition {number} from {start} to {end} s: must begin at {last} s or later "
+                "and end after it begins"
+            )
+        intervals.append([start, end])
+        last = end
+    return intervals
+
+
+def _copy_video(source: Path, folder: Path) -> VideoFile:
+    """Copy the video in blocks, and take its hash on the way."""
+    suffix = source.suffix.lower()
+    if not (suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 8):
+        suffix = ".video"
+    target = folder / f"video{suffix}"
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        original = source.open("rb")
+    except OSError as error:
+        raise BadInputError(f"video {source}: cannot be read ({error.strerror})") from error
+    with original, writing(target), target.open("xb") as copy:
+        while block := original.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return VideoFile(
+        file=target.name, original_name=source.name, sha256=digest.hexdigest(), size=size
+    )

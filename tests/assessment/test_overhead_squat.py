@@ -1,0 +1,419 @@
+"""Metrics of squats whose angles are commanded."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.skeleton import KEYPOINTS, other_side
+from mobility.provenance import history, warnings_of
+
+SIDED = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion", "thigh_elevation")
+
+
+@pytest.fixture(scope="module")
+def repetitions_of() -> Any:
+    """The true repetitions of an analytic trial, in the layout of find_repetitions."""
+
+    def make(trial: Any, accepted: list[bool] | None = None) -> xr.Dataset:
+        truth = trial.truth
+        n = truth.sizes["rep"]
+        kept = np.array([True] * n if accepted is None else accepted, bool)
+        height = truth["hip_height"]
+        lowest = float(height.min()) if height.size else 1.0
+        return truth[["start", "bottom_start", "bottom", "bottom_end", "end"]].assign(
+            depth=("rep", np.full(n, 100 * (1 - lowest)), {"units": "percent"}),
+            accepted=("rep", kept),
+            reason=("rep", np.array(["" if k else "truncated" for k in kept], dtype=object)),
+            hip_height=height,
+            standing=truth["crouch"] < 0.001,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def measure(repetitions_of: Any) -> Any:
+    def run(trial: Any, accepted: list[bool] | None = None) -> xr.Dataset:
+        return overhead_squat(trial.pose, joint_angles(trial.pose), repetitions_of(trial, accepted))
+
+    return run
+
+
+def mirrored(pose: xr.Dataset) -> xr.Dataset:
+    """The pose in a mirror: left and right exchanged, the image reversed."""
+    swapped = pose.sel(keypoint=[other_side(name) for name in KEYPOINTS])
+    swapped = swapped.assign_coords(keypoint=list(KEYPOINTS))
+    sign = xr.DataArray([-1.0, 1.0, 1.0], dims="space", coords={"space": ["x", "y", "z"]})
+    position = (swapped["position"] * sign).transpose(*pose["position"].dims)
+    return swapped.assign(position=position)
+
+
+def test_bottom_values_are_those_commanded(squat_pose: Any, measure: Any) -> None:
+    trial = squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), trunk=35.0)
+    metrics = measure(trial)
+    expected = {
+        "knee_flexion": [100.0, 120.0],
+        "hip_flexion": [110.0, 135.0],
+        "ankle_dorsiflexion": [25.0, 20.0],
+        "hip_abduction": [0.0, 0.0],
+        "thigh_elevation": [15.0, -10.0],
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(metrics[name], values, atol=0.1, err_msg=name)
+        np.testing.assert_allclose(metrics[f"{name}_bottom"], [values] * 3, atol=0.1)
+        np.testing.assert_allclose(metrics[f"{name}_asymmetry"], values[1] - values[0], atol=0.1)
+        np.testing.assert_allclose(
+            metrics[f"{name}_bottom_asymmetry"], [values[1] - values[0]] * 3, atol=0.1
+        )
+    assert metrics["trunk_lean"] == pytest.approx(35.0, abs=0.1)
+    assert "trunk_lean_asymmetry" not in metrics
+    np.testing.assert_allclose(metrics["knee_flexion_variability"], 0, atol=0.05)
+    assert int(metrics["accepted_repetitions"]) == 3
+    np.testing.assert_allclose(metrics["descent_duration"], 1.0)
+    np.testing.assert_allclose(metrics["bottom_duration"], 0.4)
+    np.testing.assert_allclose(metrics["ascent_duration"], 1.0)
+
+
+def test_peaks(squat_pose: Any, repetitions_of: Any) -> None:
+    """Each peak is the extreme that its definition says, inside the repetition only."""
+    trial = squat_pose(reps=1)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    time = angles["time"].values
+    inside, outside = np.argmin(abs(time - 1.5)), np.argmin(abs(time - 0.2))
+    for name, value in {
+        "knee_flexion": 150.0,
+        "thigh_elevation": -40.0,
+        "hip_abduction": -30.0,
+    }.items():
+        angles[name][inside] = value
+        angles[name][outside] = 2 * value
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["knee_flexion_peak"], 150.0)
+    np.testing.assert_allclose(metrics["thigh_elevation_peak"], -40.0)
+    np.testing.assert_allclose(metrics["hip_abduction_peak"], -30.0)
+    np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
+
+
+def test_thigh_horizontal_and_turned_out_is_abducted(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(thigh=0.0, turn_out=20.0))
+    np.testing.assert_allclose(metrics["hip_abduction"], 20.0, atol=0.1)
+    np.testing.assert_allclose(metrics["hip_abduction_peak"], 20.0, atol=0.1)
+
+
+def test_symmetric_squat_has_no_asymmetry(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(turn_out=15.0))
+    for name in (*SIDED, "knee_deviation"):
+        assert float(abs(metrics[f"{name}_asymmetry"])) < 1e-9, name
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    tibia=st.tuples(st.floats(5, 35), st.floats(5, 35)),
+    thigh=st.tuples(st.floats(-15, 40), st.floats(-15, 40)),
+    turn_out=st.tuples(st.floats(-10, 35), st.floats(-10, 35)),
+    toe_out=st.floats(-5, 30),
+    heading=st.floats(-40, 40),
+)
+def test_mirror_swaps_sides_and_signs(
+    squat_pose: Any,
+    measure: Any,
+    repetitions_of: Any,
+    tibia: tuple[float, float],
+    thigh: tuple[float, float],
+    turn_out: tuple[float, float],
+    toe_out: float,
+    heading: float,
+) -> None:
+    trial = squat_pose(
+        reps=1,
+        fps=20,
+        tibia=tibia,
+        thigh=thigh,
+        turn_out=turn_out,
+        toe_out=toe_out,
+        heading=heading,
+        rest=0.5,
+    )
+    one = measure(trial)
+    pose = mirrored(trial.pose)
+    other = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+    for name in one.data_vars:
+        value, mirror = one[name], other[name]
+        if "side" in value.dims:
+            mirror = mirror.sel(side=["right", "left"]).assign_coords(side=["left", "right"])
+        if str(name).endswith("_asymmetry"):
+            mirror = -mirror
+        np.testing.assert_allclose(value, mirror, atol=1e-6, err_msg=str(name))
+
+
+def knees(at: float, width: float = 0.13) -> float:
+    """Knee-ankle separation ratio of shank 0.42 m, inclined by `at` degrees, 15 degrees out."""
+    return 1 + 0.42 * math.sin(math.radians(at)) * math.sin(math.radians(15)) / width
+
+
+def test_knees_over_turned_out_toes(squat_pose: Any, repetitions_of: Any) -> None:
+    """Toe-out 15, shank 0.42 m inclined 25, ankle half-width 0.13 m: ratio 1.35, no deviation."""
+    trial = squat_pose(turn_out=15.0, tibia=25.0, thigh=15.0)
+    moved = trial.pose.copy(deep=True)
+    position = moved["position"]
+    bottom = int(np.argmin(abs(moved["time"].values - float(trial.truth["bottom"][0]))))
+    ankles = position.sel(keypoint=["left_ankle", "right_ankle"], space="x").isel(time=bottom)
+    # The feet stay where they are at the bottom; both are then set 0.26 m apart at the ankles.
+    shift = 0.13 - abs(float(ankles[0, 0]))
+    for side, sign in (("left", 1), ("right", -1)):
+        legs = [f"{side}_{p}" for p in ("knee", "ankle", "heel", "foot_index")]
+        position.loc[{"keypoint": legs, "space": "x"}] += sign * shift
+    metrics = overhead_squat(moved, joint_angles(moved), repetitions_of(trial))
+    at_bottom = metrics["knee_ankle_separation_ratio_phase"].sel(phase="bottom")
+    np.testing.assert_allclose(at_bottom, knees(25), atol=1e-3)
+    assert knees(25) == pytest.approx(1.35, abs=0.01)
+    np.testing.assert_allclose(metrics["knee_deviation_phase"], 0, atol=1e-9)
+    np.testing.assert_allclose(metrics["knee_deviation"], 0, atol=1e-9)
+
+
+def test_valgus_is_positive_deviation_and_a_small_ratio(squat_pose: Any, measure: Any) -> None:
+    """The knees move inwards while the feet point straight ahead; only the right one, more."""
+    metrics = measure(squat_pose(turn_out=(-5.0, -15.0), toe_out=0.0, thigh=-5.0))
+    deviation = metrics["knee_deviation"]
+    assert float(deviation.sel(side="right")) > float(deviation.sel(side="left")) > 0.05
+    assert float(metrics["knee_deviation_asymmetry"]) > 0
+    assert float(metrics["knee_ankle_separation_ratio"]) < 0.9
+    phase = metrics["knee_deviation_phase"].sel(side="right")
+    assert (phase.sel(phase="bottom") > phase.sel(phase="mid_descent")).all()
+    assert (phase.sel(phase="mid_ascent") > phase.sel(phase="standing")).all()
+    np.testing.assert_allclose(
+        metrics["knee_ankle_separation_ratio"],
+        metrics["knee_ankle_separation_ratio_phase"].min("phase").median("rep"),
+    )
+
+
+def test_deviation_is_measured_in_ankle_widths(squat_pose: Any, measure: Any) -> None:
+    """Standing ankles 0.18 m apart; at the bottom the knee is at the ankle's place + 0.42 sin."""
+    out = -10.0
+    metrics = measure(squat_pose(turn_out=(0.0, out), toe_out=0.0, tibia=25.0))
+    inwards = -0.42 * math.sin(math.radians(25)) * math.sin(math.radians(out))
+    at_bottom = metrics["knee_deviation_phase"].sel(phase="bottom", side="right")
+    np.testing.assert_allclose(at_bottom, inwards / 0.18, atol=1e-6)
+
+
+def test_error_of_the_ratio_is_that_of_simulated_landmarks(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    """The propagated sd agrees with the spread that the stated landmark error produces."""
+    trial = squat_pose(reps=1, rest=1.0, hold=100.0, turn_out=10.0, toe_out=0.0, fps=20)
+    rng = np.random.default_rng(1)
+    noisy = trial.pose.copy(deep=True)
+    scale = xr.DataArray([0.02, 0.02, 0.08], dims="space", coords={"space": ["x", "y", "z"]})
+    moving = ["left_knee", "right_knee", "left_ankle", "right_ankle"]
+    error = xr.DataArray(
+        rng.normal(size=(noisy.sizes["time"], 3, 4, 1)),
+        dims=noisy["position"].dims,
+        coords={"keypoint": moving, "space": ["x", "y", "z"]},
+    )
+    noisy["position"].loc[{"keypoint": moving}] += (error * scale).transpose(
+        *noisy["position"].dims
+    )
+    repetitions = repetitions_of(trial)
+    clean = knee_movement(trial.pose, repetitions)
+    spread = knee_movement(noisy, repetitions)
+    held = (clean["time"] > 3) & (clean["time"] < 100)
+    simulated = spread["knee_ankle_separation_ratio"].where(held).std()
+    stated = clean["knee_ankle_separation_ratio_sd"].where(held).median()
+    assert float(simulated) == pytest.approx(float(stated), rel=0.2)
+    assert (clean["knee_deviation_sd"].where(held).median("time") > 0.02 / 0.18).all()
+
+
+def test_sideways_camera_refuses_knee_movement(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(heading=80.0))
+    for name in ("knee_ankle_separation_ratio", "knee_deviation", "knee_deviation_asymmetry"):
+        assert metrics[name].isnull().all(), name
+        assert "edge-on" in metrics[name].attrs["note"]
+    assert [w["code"] for w in warnings_of(metrics)] == ["frontal_plane_not_visible"]
+    np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
+
+
+def test_oblique_camera_is_less_certain(squat_pose: Any, measure: Any) -> None:
+    front, oblique = measure(squat_pose()), measure(squat_pose(heading=45.0))
+    name = "knee_ankle_separation_ratio"
+    assert float(oblique[name]) == pytest.approx(float(front[name]), abs=1e-9)
+    assert float(oblique[f"{name}_sd"]) > 2 * float(front[f"{name}_sd"])
+    assert warnings_of(oblique) == []
+
+
+def test_rejected_repetitions_have_values_but_do_not_count(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    trial = squat_pose(reps=4)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    second = (angles["time"] > 4.0) & (angles["time"] < 6.8)
+    angles["knee_flexion"] = angles["knee_flexion"].where(~second, 160.0)
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial, [True, False, True, True]))
+    np.testing.assert_allclose(metrics["knee_flexion_bottom"][1], 160.0)
+    np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
+    np.testing.assert_allclose(metrics["knee_flexion_variability"], 0, atol=0.05)
+    assert int(metrics["accepted_repetitions"]) == 3
+
+
+def test_error_over_repetitions(squat_pose: Any, repetitions_of: Any) -> None:
+    """The bias does not shrink with repetitions; the sampling part does."""
+    trial = squat_pose(reps=3)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    for rep, extra in enumerate((-4.0, 0.0, 4.0)):
+        during = (angles["time"] >= float(trial.truth["start"][rep])) & (
+            angles["time"] <= float(trial.truth["end"][rep])
+        )
+        angles["knee_flexion"] = angles["knee_flexion"] + xr.where(during, extra, 0.0)
+    angles["knee_flexion_sd"] = xr.zeros_like(angles["knee_flexion_sd"]) + xr.DataArray(
+        [3.0, 4.0], dims="side"
+    )
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["knee_flexion_variability"], 4.0, atol=0.1)
+    np.testing.assert_allclose(metrics["knee_flexion_bottom_sd"], [[3.0, 4.0]] * 3)
+    np.testing.assert_allclose(
+        metrics["knee_flexion_sd"], np.sqrt(np.array([9.0, 16.0]) + 16.0 / 3), atol=0.02
+    )
+    # Both sides vary together, so their difference does not vary at all.
+    np.testing.assert_allclose(metrics["knee_flexion_asymmetry_sd"], 5.0, atol=0.01)
+
+
+def test_gaps(squat_pose: Any, measure: Any) -> None:
+    """A little of the bottom may be missing, more than half may not."""
+    little = measure(squat_pose(reps=3, missing={"left_ankle": (2.0, 2.15)}))
+    np.testing.assert_allclose(little["knee_flexion"], 100.0, atol=0.1)
+    trial = squat_pose(reps=3, missing={"left_ankle": (1.99, 2.35)})
+    much = measure(trial)
+    assert np.isnan(much["knee_flexion_bottom"][0, 0])
+    assert np.isnan(much["knee_flexion_bottom_asymmetry"][0])
+    assert np.isnan(much["knee_flexion_bottom_sd"][0, 0])
+    assert np.isnan(much["knee_ankle_separation_ratio_phase"].sel(rep=1, phase="bottom"))
+    np.testing.assert_allclose(much["knee_flexion_bottom"][0, 1], 100.0, atol=0.1)
+    np.testing.assert_allclose(much["knee_flexion"], 100.0, atol=0.1)
+    # Two repetitions are left on that side: too few for a standard deviation.
+    assert np.isnan(much["knee_flexion_variability"].sel(side="left"))
+    assert np.isfinite(much["knee_flexion_variability"].sel(side="right"))
+
+
+def test_everything_missing(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(reps=2, absent=[(0.0, 60.0)]))
+    assert metrics["knee_flexion"].isnull().all()
+    assert metrics["knee_deviation_asymmetry"].isnull()
+    assert int(metrics["accepted_repetitions"]) == 2
+
+
+def test_ankles_together_are_refused(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1)
+    pose = trial.pose.copy(deep=True)
+    pose["position"].loc[{"space": "x", "keypoint": ["left_ankle", "right_ankle"]}] *= 0.2
+    movement = knee_movement(pose, repetitions_of(trial))
+    assert movement["knee_ankle_separation_ratio"].isnull().all()
+    assert movement["knee_deviation"].isnull().all()
+    assert np.isfinite(knee_movement(trial.pose, repetitions_of(trial))["knee_deviation"]).all()
+
+
+def test_dorsiflexion_from_standing_removes_a_constant(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    trial = squat_pose()
+    angles = joint_angles(trial.pose).copy(deep=True)
+    angles["ankle_dorsiflexion"] = angles["ankle_dorsiflexion"] + 7.0
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["ankle_dorsiflexion"], 32.0, atol=0.1)
+    np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing"], 25.0, atol=0.1)
+
+
+def test_no_repetition(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(reps=0, rest=2.0))
+    assert metrics.sizes["rep"] == 0
+    assert int(metrics["accepted_repetitions"]) == 0
+    for name in (*SIDED, "trunk_lean", "knee_ankle_separation_ratio", "knee_deviation"):
+        assert metrics[name].isnull().all(), name
+        assert metrics[f"{name}_sd"].isnull().all(), name
+
+
+def test_none_accepted(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(reps=2), [False, False])
+    assert int(metrics["accepted_repetitions"]) == 0
+    assert metrics["knee_flexion"].isnull().all()
+    assert metrics["knee_flexion_sd"].isnull().all()
+    np.testing.assert_allclose(metrics["knee_flexion_bottom"], 100.0, atol=0.1)
+
+
+def test_phases(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=2)
+    frames = phase_frames(repetitions_of(trial))
+    height = trial.truth["hip_height"].where(frames)
+    lowest = float(trial.truth["hip_height"].min())
+    np.testing.assert_allclose(height.sel(phase="standing").min("time"), 1.0, atol=0.001)
+    np.testing.assert_allclose(height.sel(phase="bottom").max("time"), lowest, atol=0.001)
+    for phase in ("mid_descent", "mid_ascent"):
+        middle = height.sel(phase=phase).mean("time")
+        np.testing.assert_allclose(middle, (1 + lowest) / 2, atol=0.02)
+    when = trial.truth["time"].where(frames).mean("time")
+    assert (when.diff("phase") > 0).all()
+
+
+def test_every_variable_says_what_it_is(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose())
+    for name, variable in metrics.data_vars.items():
+        assert {"units", "long_name", "group", "statistic", "reference"} <= set(variable.attrs), (
+            name
+        )
+    groups = {v.attrs["group"] for v in metrics.data_vars.values()}
+    assert groups >= {
+        "hip_flexion",
+        "hip_abduction",
+        "knee_flexion",
+        "knee_movement",
+        "ankle_dorsiflexion",
+    }
+    operations = [entry["operation"] for entry in history(metrics)]
+    assert operations[-1] == "overhead_squat"
+    assert "joint_angles" in operations
+
+
+@pytest.mark.parametrize("reps", [0, 3])
+def test_round_trip_through_netcdf(
+    squat_pose: Any, measure: Any, repetitions_of: Any, tmp_path: Any, reps: int
+) -> None:
+    trial = squat_pose(reps=reps, heading=80.0)
+    for dataset in (measure(trial), knee_movement(trial.pose, repetitions_of(trial))):
+        path = tmp_path / f"{dataset.attrs['ds_type']}.nc"
+        dataset.to_netcdf(path, engine="h5netcdf")
+        with xr.open_dataset(path, engine="h5netcdf", decode_timedelta=False) as read:
+            xr.testing.assert_identical(read.load(), dataset)
+        json.loads(dataset.attrs["history"])
+
+
+def test_inputs_are_not_changed(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(heading=80.0)
+    angles, repetitions = joint_angles(trial.pose), repetitions_of(trial)
+    before = [d.copy(deep=True) for d in (trial.pose, angles, repetitions)]
+    overhead_squat(trial.pose, angles, repetitions)
+    for now, then in zip((trial.pose, angles, repetitions), before, strict=True):
+        xr.testing.assert_identical(now, then)
+
+
+def test_bad_input(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1)
+    angles, repetitions = joint_angles(trial.pose), repetitions_of(trial)
+    with pytest.raises(BadInputError, match="knee_flexion"):
+        overhead_squat(trial.pose, angles.drop_vars("knee_flexion"), repetitions)
+    with pytest.raises(BadInputError, match="same frames"):
+        overhead_squat(trial.pose, angles.isel(time=slice(1, None)), repetitions)
+    with pytest.raises(BadInputError, match="same frames"):
+        overhead_squat(trial.pose.isel(time=slice(1, None)), angles, repetitions)
+    with pytest.raises(BadInputError, match="standing"):
+        knee_movement(trial.pose, repetitions.drop_vars("standing"))
+    with pytest.raises(BadInputError, match="position"):
+        knee_movement(angles, repetitions)

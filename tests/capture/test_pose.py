@@ -1,0 +1,241 @@
+"""Pose from video: the right frames, the right person, the same for any number of workers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import mobility as mb
+from mobility import tables
+from mobility.capture import pose as pose_module
+from mobility.capture.pose import plan_chunks
+from mobility.capture.video import read_frames, write_video
+from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.provenance import history, sha256, warnings_of
+
+
+def codes(pose):
+    return [warning["code"] for warning in warnings_of(pose)]
+
+
+def some_frames(video, *, start=0.0, stop=2.0, step=2):
+    return [
+        (f.time - start, f.image) for f in list(read_frames(video, start=start, stop=stop))[::step]
+    ]
+
+
+def test_chunks_cover_the_video_and_do_not_depend_on_anything_else():
+    assert plan_chunks(np.arange(0, 5, 0.1)) == [(0, None, None)]
+    assert plan_chunks(np.arange(0, 13.48, 0.02)) == [(0, None, 8.0), (1, 8.0, None)]
+    # A remainder under two seconds is no chunk of its own.
+    assert plan_chunks(np.arange(0, 17.5, 0.1)) == [(0, None, 8.0), (1, 8.0, None)]
+    assert [start for _, start, _ in plan_chunks(np.arange(0, 600, 0.1))][-1] == 592.0
+
+
+def test_real_video_has_807_frames_with_a_person_in_each(opencap_pose, opencap_video):
+    assert opencap_pose.sizes["time"] == 807
+    assert not opencap_pose["position"].isnull().any()
+    assert opencap_pose.attrs["video_sha256"] == sha256(opencap_video)
+    assert codes(opencap_pose) == []
+
+
+def test_schema(opencap_pose):
+    assert opencap_pose["position"].dims == ("time", "space", "keypoint", "individual")
+    assert opencap_pose["confidence"].dims == ("time", "keypoint", "individual")
+    assert list(opencap_pose["keypoint"].values) == tables.load("landmarks")["landmarks"]["names"]
+    assert opencap_pose["time"].dtype == np.float64
+    assert (np.diff(opencap_pose["time"]) > 0).all()
+    for name in ("confidence", "presence"):
+        assert float(opencap_pose[name].min()) >= 0
+        assert float(opencap_pose[name].max()) <= 1
+    assert opencap_pose.attrs["ds_type"] == "poses"
+    entry = history(opencap_pose)[-1]
+    assert entry["operation"] == "estimate_pose"
+    assert entry["model_sha256"] == tables.load("pose_model")["bundle"]["sha256"]
+
+
+def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
+    standing = opencap_pose["position"].isel(individual=0, time=slice(0, 30)).mean("time")
+    at = {
+        name: standing.sel(keypoint=name)
+        for name in ("nose", "left_ankle", "left_hip", "right_hip", "left_ear")
+    }
+    assert float(at["nose"].sel(space="y") - at["left_ankle"].sel(space="y")) > 1.2
+    # Seen from the front, the subject's left is at the image's right, and the nose nearer than the ears.
+    assert float(at["left_hip"].sel(space="x")) > float(at["right_hip"].sel(space="x"))
+    assert float(at["nose"].sel(space="z")) > float(at["left_ear"].sel(space="z"))
+    middle = (at["left_hip"] + at["right_hip"]) / 2
+    assert float(np.abs(middle).max()) < 0.02
+
+
+def test_netcdf_round_trip_is_identical(opencap_pose, tmp_path):
+    opencap_pose.to_netcdf(tmp_path / "pose.nc", engine="h5netcdf")
+    assert xr.load_dataset(tmp_path / "pose.nc", engine="h5netcdf").identical(opencap_pose)
+
+
+def test_published_landmarks_of_the_same_video(tfjs_pose, shared_data):
+    """The maker of the model published what it should find on this video, in pixels.
+
+    Its runtime differs (another framework, no tracking across these sparse frames), so
+    the middle of the differences is asserted, 2 % of the body's height.
+    """
+    published = json.loads((shared_data / "lab/tfjs/pose_squats.full.json").read_text())
+    marks = np.array([[[p[0], p[1]] for p in frame] for frame in published])
+    ours = (
+        tfjs_pose["image_position"].isel(individual=0).transpose("time", "keypoint", "pixel").values
+    )
+    assert marks.shape[:2] == ours.shape[:2]
+    height = np.median(np.ptp(ours[..., 1], axis=1))
+    body = slice(11, 29)  # shoulders to ankles
+    off = np.linalg.norm(marks[:, body, :2] - ours[:, body], axis=-1)
+    assert np.median(off) < 0.02 * height
+
+
+@pytest.mark.slow
+def test_one_and_two_workers_and_a_second_run_give_equal_bytes(opencap_pose, opencap_video):
+    for workers in (1, 2):
+        again = mb.estimate_pose(opencap_video, workers=workers)
+        for name in opencap_pose.variables:
+            assert again[name].values.tobytes() == opencap_pose[name].values.tobytes(), name
+        assert again.attrs == opencap_pose.attrs
+
+
+def test_odd_width_is_not_misread(opencap_video, tmp_path):
+    """Rows that are not packed make MediaPipe find nobody, without an error."""
+    import cv2
+
+    frames = [
+        (t, cv2.resize(image, (202, 360))) for t, image in some_frames(opencap_video, stop=1.0)
+    ]
+    write_video(tmp_path / "odd.mp4", iter(frames))
+    pose = mb.estimate_pose(tmp_path / "odd.mp4", workers=1)
+    assert int(pose["position"].notnull().all(("space", "keypoint", "individual")).sum()) == len(
+        frames
+    )
+
+
+def test_second_look_finds_a_person_who_fills_little_of_the_picture(opencap_video, tmp_path):
+    """A person 110 pixels high in a wide picture is missed at first, and found on a crop."""
+    import cv2
+
+    frames = []
+    for time, image in some_frames(opencap_video, stop=0.6):
+        small = cv2.resize(image, (169, 300), interpolation=cv2.INTER_AREA)
+        wide = np.full((720, 1280, 3), 90, np.uint8)
+        wide[400:700, 1000:1169] = small
+        frames.append((time, wide))
+    write_video(tmp_path / "small.mp4", iter(frames))
+    pose = mb.estimate_pose(tmp_path / "small.mp4", workers=1)
+    found = pose["position"].notnull().all(("space", "keypoint", "individual"))
+    assert float(found.mean()) == 1.0
+    hips = (
+        pose["image_position"]
+        .sel(keypoint=["left_hip", "right_hip"])
+        .mean(("time", "keypoint", "individual"))
+    )
+    assert 1000 < float(hips.sel(pixel="u")) < 1169
+
+
+def two_people(opencap_video, shared_data, path, seconds=3.0):
+    """Two videos side by side: the smaller person left, the taller one right."""
+    import cv2
+
+    left = some_frames(opencap_video, stop=seconds, step=2)
+    right = [f.image for f in read_frames(shared_data / "videos" / "tfjs_pose_squats.mp4")]
+    frames = (
+        (
+            time,
+            np.hstack(
+                [cv2.resize(image, (360, 640)), cv2.resize(right[int(time * 5)], (360, 640))]
+            ),
+        )
+        for time, image in left
+    )
+    write_video(path, frames)
+    return path
+
+
+def test_two_people_largest_and_pointed_at(opencap_video, shared_data, tmp_path):
+    video = two_people(opencap_video, shared_data, tmp_path / "two.mp4")
+    largest = mb.estimate_pose(video)
+    assert float(largest["image_position"].sel(pixel="u").min()) > 360
+    assert codes(largest) == ["other_people"]
+    pointed = mb.estimate_pose(video, subject=(170, 390))
+    assert float(pointed["image_position"].sel(pixel="u").max()) < 360
+    for pose in (largest, pointed):
+        assert not pose["position"].isnull().any()
+    with pytest.raises(BadInputError, match="nobody is there"):
+        mb.estimate_pose(video, subject=(2, 2))
+
+
+def test_person_there_part_of_the_time(opencap_video, tmp_path):
+    frames = some_frames(opencap_video, stop=2.0)
+    empty = np.full_like(frames[0][1], 110)
+    half = [(t, image if t < 1.0 else empty) for t, image in frames]
+    write_video(tmp_path / "half.mp4", iter(half))
+    pose = mb.estimate_pose(tmp_path / "half.mp4", workers=1)
+    absent = pose["position"].isnull().all(("space", "keypoint", "individual")).values
+    assert (absent == (pose["time"].values >= 0.99)).all()
+    assert "person_absent" in codes(pose)
+
+
+@pytest.mark.parametrize(("part", "rows"), [("feet", slice(0, 820)), ("head", slice(635, 1280))])
+def test_part_out_of_the_picture(opencap_video, tmp_path, part, rows):
+    frames = [
+        (t, np.ascontiguousarray(image[rows])) for t, image in some_frames(opencap_video, stop=0.5)
+    ]
+    write_video(tmp_path / "cut.mp4", iter(frames))
+    assert f"{part}_out_of_picture" in codes(mb.estimate_pose(tmp_path / "cut.mp4", workers=1))
+
+
+def test_moving_camera(opencap_video, tmp_path):
+    frames = [
+        (t, np.ascontiguousarray(image[:, int(40 * t) : int(40 * t) + 560]))
+        for t, image in some_frames(opencap_video, stop=3.0, step=6)
+    ]
+    write_video(tmp_path / "moving.mp4", iter(frames))
+    assert "moving_camera" in codes(mb.estimate_pose(tmp_path / "moving.mp4", workers=1))
+
+
+def test_truncated_file_is_analysed_as_far_as_it_goes(opencap_video, tmp_path, clips):
+    whole = tmp_path / "whole.mp4"
+    write_video(whole, iter(some_frames(opencap_video, stop=2.0)))
+    pose = mb.estimate_pose(clips.cut(whole, 0.5), workers=1)
+    assert 5 < pose.sizes["time"] < 60
+    assert any(code.startswith("video_") for code in codes(pose))
+
+
+def test_nobody(clips, tmp_path):
+    video = clips.make_clip(tmp_path / "nobody.mp4", 20)
+    with pytest.raises(VideoError, match="nobody was found"):
+        mb.estimate_pose(video, workers=1)
+
+
+def test_one_frame(clips, tmp_path):
+    with pytest.raises(VideoError, match="single frame"):
+        mb.estimate_pose(clips.make_clip(tmp_path / "one.mp4", 1))
+
+
+def test_bad_options(opencap_video):
+    with pytest.raises(BadInputError, match="did you mean 'workers'"):
+        mb.estimate_pose(opencap_video, worker=2)
+    with pytest.raises(BadInputError, match="workers"):
+        mb.estimate_pose(opencap_video, workers=0)
+    with pytest.raises(NotFoundError):
+        mb.estimate_pose("absent.mp4")
+
+
+def test_a_worker_that_is_killed_is_an_error_of_one_line(opencap_video, monkeypatch, pose_model):
+    start = pose_module._start
+
+    def start_and_kill(job):
+        process = start(job)
+        process.kill()
+        return process
+
+    monkeypatch.setattr(pose_module, "_start", start_and_kill)
+    with pytest.raises(VideoError, match="was ended by signal 9"):
+        mb.estimate_pose(opencap_video, workers=1)

@@ -1,0 +1,291 @@
+"""Angles against closed forms, published identities and symmetries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import angle_between, joint_angles, knee_flexion, sagittal_angle
+from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
+from mobility.provenance import history, warnings_of
+
+SIDED = {
+    "knee_flexion": {"hip", "knee", "ankle"},
+    "hip_flexion": {"hip", "knee", "shoulder"},
+    "ankle_dorsiflexion": {"knee", "ankle", "heel", "foot_index"},
+    "hip_abduction": {"hip", "knee"},
+    "shoulder_flexion": {"shoulder", "elbow", "hip"},
+    "elbow_flexion": {"shoulder", "elbow", "wrist"},
+    "tibia_inclination": {"knee", "ankle", "hip"},
+    "thigh_elevation": {"hip", "knee"},
+}
+BOTH_SIDES = {  # landmarks of the other side that a sided angle needs: trunk line or frame
+    "hip_flexion": {"hip", "shoulder"},
+    "hip_abduction": {"hip"},
+    "shoulder_flexion": {"hip", "shoulder"},
+    "tibia_inclination": {"hip"},
+    "thigh_elevation": {"hip"},
+}
+UNSIDED = {
+    "trunk_lean": {"hip", "shoulder"},
+    "pelvis_obliquity": {"hip"},
+    "arm_fall": {"hip", "shoulder", "wrist"},
+}
+THREE_POINT = ("knee_flexion", "ankle_dorsiflexion", "elbow_flexion", "shoulder_flexion")
+
+
+def bottom(angles, truth):
+    return angles.isel(time=int(truth.crouch.argmax()))
+
+
+def rotated(pose, rotation):
+    points = pose.position.transpose("time", "keypoint", "individual", "space").to_numpy()
+    turned = rotation.apply(points.reshape(-1, 3)).reshape(points.shape)
+    return pose.assign(position=(("time", "keypoint", "individual", "space"), turned))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"turn_out": (10, 35)},
+        {"turn_out": 15, "toe_out": 25},
+        {"heading": 75, "turn_out": 20},
+        {"heading": 180},
+        {"tibia": (20, 30), "thigh": (-10, 5), "trunk": 45, "elbow": 0, "arm_forward": 0},
+    ],
+)
+def test_every_angle_is_the_commanded_one_at_every_frame(squat_pose, options):
+    pose, truth = squat_pose(**options)
+    angles = joint_angles(pose)
+    for name in tables.load("angles"):
+        xr.testing.assert_allclose(
+            angles[name].drop_attrs(), truth[name].drop_vars("rep", errors="ignore"), atol=1e-6
+        )
+
+
+@pytest.mark.parametrize(
+    ("tibia", "thigh", "trunk", "knee", "hip"),
+    [(25, 15, 35, 100, 110), (20, -10, 40, 120, 140), (30, 0, 30, 120, 120)],
+)
+def test_published_poses(squat_pose, tibia, thigh, trunk, knee, hip):
+    pose, truth = squat_pose(tibia=tibia, thigh=thigh, trunk=trunk)
+    at = bottom(joint_angles(pose), truth)
+    np.testing.assert_allclose(at.knee_flexion, knee, atol=1e-6)
+    np.testing.assert_allclose(at.hip_flexion, hip, atol=1e-6)
+    np.testing.assert_allclose(at.ankle_dorsiflexion, tibia, atol=1e-6)
+    np.testing.assert_allclose(at.shoulder_flexion, 160, atol=1e-6)
+    np.testing.assert_allclose(at.elbow_flexion, 10, atol=1e-6)
+    np.testing.assert_allclose(at.arm_fall, 24.81, atol=0.005)
+
+
+def test_identities_hold_without_abduction(squat_pose):
+    a = joint_angles(squat_pose(tibia=(22, 31), thigh=(12, -8), trunk=38).pose)
+    np.testing.assert_allclose(a.knee_flexion, 90 + a.tibia_inclination - a.thigh_elevation)
+    np.testing.assert_allclose(a.hip_flexion, 90 + a.trunk_lean - a.thigh_elevation)
+    np.testing.assert_allclose(a.ankle_dorsiflexion, a.tibia_inclination, atol=1e-9)
+    closure = a.knee_flexion - a.ankle_dorsiflexion - a.hip_flexion + a.trunk_lean
+    np.testing.assert_allclose(closure, 0, atol=1e-9)
+
+
+def test_legs_turned_out_keep_the_knee_angle_that_the_projection_loses(squat_pose):
+    pose, truth = squat_pose(turn_out=30, tibia=28, thigh=0)
+    at = bottom(joint_angles(pose), truth)
+    np.testing.assert_allclose(at.knee_flexion, 118.0, atol=1e-6)
+    points = pose.position.isel(time=int(truth.crouch.argmax()), individual=0)
+    hip, knee, ankle = (
+        points.sel(keypoint=f"right_{n}").to_numpy() for n in ("hip", "knee", "ankle")
+    )
+    frame = np.array([[0, 0, 1.0], [0, 1, 0], [-1, 0, 0]])  # facing the camera
+    assert -sagittal_angle(knee - hip, ankle - knee, frame) % 360 == pytest.approx(114.7, abs=0.05)
+
+
+def test_horizontal_thigh_twenty_degrees_outwards_is_abducted_twenty(squat_pose):
+    pose, truth = squat_pose(turn_out=20, thigh=0)
+    np.testing.assert_allclose(bottom(joint_angles(pose), truth).hip_abduction, 20, atol=1e-6)
+    pose, truth = squat_pose(turn_out=(-12, 20), thigh=0)
+    np.testing.assert_allclose(
+        bottom(joint_angles(pose), truth).hip_abduction, [-12, 20], atol=1e-6
+    )
+
+
+def test_pelvis_obliquity_is_positive_with_the_right_hip_up(squat_pose):
+    pose = squat_pose(reps=1).pose
+    position = pose.position.copy(deep=True)
+    rise = 0.18 * np.tan(np.radians(8))
+    position.loc[{"keypoint": "right_hip", "space": "y"}] += rise
+    np.testing.assert_allclose(joint_angles(pose.assign(position=position)).pelvis_obliquity, 8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(turn=st.floats(-180, 180))
+def test_nothing_depends_on_the_direction_that_the_subject_faces(squat_pose, turn):
+    pose = squat_pose(reps=1, fps=5, turn_out=(5, 15), noise=0.01).pose
+    turned = rotated(pose, Rotation.from_euler("y", turn, degrees=True))
+    for name, values in joint_angles(pose).data_vars.items():
+        np.testing.assert_allclose(joint_angles(turned)[name], values, atol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(vector=st.tuples(*[st.floats(-3, 3)] * 3))
+def test_three_point_angles_depend_on_no_rotation(squat_pose, vector):
+    pose = squat_pose(reps=1, fps=5, turn_out=10).pose
+    plain, turned = joint_angles(pose), joint_angles(rotated(pose, Rotation.from_rotvec(vector)))
+    for name in THREE_POINT:
+        # The knee has a sign that needs an upright pelvis; its size does not.
+        np.testing.assert_allclose(np.abs(turned[name]), np.abs(plain[name]), atol=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(angle=st.floats(0, 180), scale=st.floats(1e-3, 1e3))
+def test_angle_between_is_exact_also_near_its_ends(angle, scale):
+    v = scale * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0])
+    assert angle_between(np.array([1.0, 0, 0]), v) == pytest.approx(angle, abs=1e-9)
+
+
+def test_lying_on_the_side_keeps_only_three_point_angles(squat_pose):
+    pose, truth = squat_pose(reps=1)
+    turned = rotated(pose, Rotation.from_euler("z", 75, degrees=True))
+    a = joint_angles(turned)
+    for name in tables.load("angles"):
+        if name in THREE_POINT:
+            np.testing.assert_allclose(a[name], truth[name], atol=1e-6)
+        else:
+            assert a[name].isnull().all(), name
+            assert a[f"{name}_sd"].isnull().all()
+    leaning = joint_angles(rotated(pose, Rotation.from_euler("z", 55, degrees=True)))
+    assert leaning.hip_flexion.notnull().all()
+
+
+def test_hyperextension_is_negative_and_deep_flexion_never_is(squat_pose):
+    frame = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
+    thigh = np.array([0, -1.0, 0])
+
+    def shank(flexion, azimuth=0.0):
+        f, a = np.radians(flexion), np.radians(azimuth)
+        return np.array([-np.sin(f) * np.cos(a), -np.cos(f), np.sin(f) * np.sin(a)])
+
+    for flexion in (-25, -5, 0, 5, 60, 120, 179):
+        assert knee_flexion(thigh, shank(flexion), frame) == pytest.approx(flexion, abs=1e-9)
+    # Almost out of the sagittal plane, noise decides which way the projection bends.
+    for azimuth in (88, 89.9, 90, 90.1, 92):
+        assert knee_flexion(thigh, shank(150, azimuth), frame) == pytest.approx(150, abs=1e-9)
+    rng = np.random.default_rng(0)
+    deep = shank(150) + rng.normal(0, 0.02, (500, 3))
+    assert (knee_flexion(thigh, deep, frame) > 140).all()
+
+
+def test_hanging_arms_do_not_jump_by_a_turn(squat_pose):
+    pose = squat_pose(arm_forward=180, elbow=0, noise=0.01).pose
+    fall = joint_angles(pose).arm_fall
+    assert np.abs(np.diff(fall)).max() < 30
+    assert float(fall.mean()) == pytest.approx(180, abs=1)
+
+
+@pytest.mark.parametrize("missing", KEYPOINTS)
+def test_a_missing_landmark_removes_exactly_the_angles_that_need_it(squat_pose, missing):
+    pose = squat_pose(reps=1, fps=5, missing={missing: (0, 99)}).pose
+    a = joint_angles(pose)
+    own, _, name = missing.partition("_")
+    for angle, needed in SIDED.items():
+        for side in ("left", "right"):
+            gone = (side == own and name in needed) or (
+                own != side and own in ("left", "right") and name in BOTH_SIDES.get(angle, ())
+            )
+            values = a[angle].sel(side=side)
+            assert values.isnull().all() if gone else values.notnull().all(), (angle, side)
+    for angle, needed in UNSIDED.items():
+        assert a[angle].isnull().all() if name in needed else a[angle].notnull().all(), angle
+
+
+def test_coincident_points_and_absent_people_are_nan_without_a_warning(squat_pose):
+    pose = squat_pose(reps=1, fps=10, absent=[(0, 0.5)]).pose
+    position = pose.position.copy(deep=True)
+    position.loc[{"keypoint": "left_knee"}] = position.sel(keypoint="left_ankle").to_numpy()
+    a = joint_angles(pose.assign(position=position))
+    assert a.knee_flexion.sel(side="left").isnull().all()
+    assert a.knee_flexion.sel(side="right").isel(time=slice(6, None)).notnull().all()
+    assert a.isel(time=0).drop_vars("side").to_array().isnull().all()
+
+
+def test_expected_error_follows_the_method(squat_pose):
+    pose = squat_pose(reps=1, fps=5, missing={"left_knee": (0, 0.5)}).pose
+    a = joint_angles(pose)
+    assert float(a.knee_flexion_sd.max()) == pytest.approx(11.8 * np.sqrt(np.pi / 2), abs=0.05)
+    assert float(a.trunk_lean_sd.max()) == pytest.approx(5.3 * np.sqrt(np.pi / 2), abs=0.05)
+    for name in tables.load("angles"):
+        xr.testing.assert_equal(
+            a[name].isnull().drop_attrs(), a[f"{name}_sd"].isnull().drop_attrs()
+        )
+    unknown = joint_angles(pose.assign_attrs(method="another"))
+    assert unknown.knee_flexion_sd.isnull().all()
+    assert [w["code"] for w in warnings_of(unknown)] == ["unknown_error"]
+    np.testing.assert_array_equal(unknown.knee_flexion, a.knee_flexion)
+
+
+def test_every_angle_says_what_it_is(squat_pose):
+    a = joint_angles(squat_pose(reps=1, fps=5).pose)
+    for name in tables.load("angles"):
+        assert a[name].attrs.keys() >= {
+            "units", "long_name", "segments", "plane", "zero", "positive", "reference"
+        }  # fmt: skip
+        assert a[f"{name}_sd"].attrs["units"] == "degree"
+    assert history(a)[-1]["operation"] == "joint_angles"
+
+
+def test_the_result_round_trips_and_the_input_is_untouched(squat_pose, tmp_path):
+    pose = squat_pose(reps=1, fps=10, missing={"nose": (0, 1)}, absent=[(2, 3)]).pose
+    before = pose.copy(deep=True)
+    a = joint_angles(pose)
+    xr.testing.assert_identical(pose, before)
+    a.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as back:
+        xr.testing.assert_identical(back.load(), a)
+
+
+def test_what_is_not_a_pose_is_refused(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose
+    with pytest.raises(BadInputError, match="no 'position'"):
+        joint_angles(pose.drop_vars("position"))
+    with pytest.raises(BadInputError, match="left_knee"):
+        joint_angles(pose.drop_sel(keypoint="left_knee"))
+    with pytest.raises(BadInputError, match="2 individuals"):
+        joint_angles(xr.concat([pose, pose.assign_coords(individual=["other"])], "individual"))
+    with pytest.raises(BadInputError, match="increase"):
+        joint_angles(pose.isel(time=[1, 0]))
+
+
+def test_order_of_dimensions_and_landmarks_does_not_matter(squat_pose):
+    pose = squat_pose(reps=1, fps=5, turn_out=10).pose
+    shuffled = pose.transpose("keypoint", "individual", "space", "pixel", "time").isel(
+        keypoint=slice(None, None, -1)
+    )
+    for name, values in joint_angles(pose).data_vars.items():
+        np.testing.assert_array_equal(joint_angles(shuffled)[name], values)
+
+
+def test_skeleton_names_are_consistent():
+    assert len(KEYPOINTS) == 33
+    assert {n for pair in BONES for n in pair} | {n for s in SEGMENTS.values() for n in s} <= set(
+        KEYPOINTS
+    )
+    assert {other_side(name) for name in KEYPOINTS} == set(KEYPOINTS)
+    assert other_side("mouth_left") == "mouth_right"
+    assert other_side("nose") == "nose"
+
+
+def test_every_table_entry_has_a_source():
+    for name, entry in tables.load("angles").items():
+        assert entry["source"], name
+    for method, entry in tables.load("measurement_error").items():
+        assert entry["source"], method
+        assert entry["angles"].keys() == tables.load("angles").keys()
+        assert all(row["source"] and row["sd"] > 0 for row in entry["angles"].values())
+    for part in tables.load("landmarks").values():
+        assert part["source"]

@@ -1,0 +1,273 @@
+"""Each step of the cleaning on faults that were put in on purpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.clean import clean_pose, low_pass, residual_cutoff
+from mobility.kinematics.skeleton import INDEX
+from mobility.provenance import history, warnings_of
+
+
+def steps(cleaned):
+    return {step["step"]: step for step in history(cleaned)[-1]["steps"]}
+
+
+def error(pose, truth, name="knee_flexion"):
+    return float(np.abs(joint_angles(pose)[name] - truth[name]).max())
+
+
+def with_points(pose, keypoint, rows, offset):
+    position = pose.position.copy(deep=True)
+    position[{"time": rows, "keypoint": INDEX[keypoint]}] += np.reshape(offset, (3, 1))
+    return pose.assign(position=position)
+
+
+def test_a_clean_pose_hardly_changes(squat_pose):
+    pose, truth = squat_pose()
+    cleaned = clean_pose(pose)
+    assert error(cleaned, truth) < 0.05
+    assert steps(cleaned)["hampel"]["removed_points"]["position"] == 0
+    assert list(steps(cleaned)) == [
+        "visibility_gate", "swap_repair", "limb_length_gate", "hampel", "gaps", "low_pass"
+    ]  # fmt: skip
+    assert "warnings" not in history(cleaned)[-1]
+
+
+@pytest.mark.parametrize("rate", [30.0, 60.0, 120.0])
+def test_two_passes_have_the_gain_of_one_half_power_at_the_cutoff(rate):
+    time = np.arange(0, 40, 1 / rate)
+    wave = np.sin(2 * np.pi * 6 * time)
+    smooth = low_pass(wave, cutoff_hz=6.0, rate_hz=rate)
+    middle = slice(len(time) // 4, 3 * len(time) // 4)
+    gain = (smooth[middle] @ wave[middle]) / (wave[middle] @ wave[middle])
+    assert gain == pytest.approx(np.sqrt(0.5), abs=1e-3)
+    assert low_pass(np.ones(50), cutoff_hz=6.0, rate_hz=rate) == pytest.approx(1)
+
+
+def test_a_cutoff_at_half_the_rate_is_refused():
+    with pytest.raises(BadInputError, match="12 samples/s"):
+        low_pass(np.zeros(20), cutoff_hz=6.0, rate_hz=12.0)
+
+
+def test_filter_reduces_noise_by_the_bandwidth_it_removes(squat_pose):
+    pose, truth = squat_pose(fps=60, reps=4, noise=0.01)
+    clean = squat_pose(fps=60, reps=4).pose
+    left = clean_pose(pose, limb_length_tolerance=10.0).position - clean.position
+    ratio = float(np.sqrt((left**2).mean())) / 0.01
+    assert 0.35 < ratio < 0.55  # sqrt(6 Hz of 30 Hz) = 0.45
+    assert error(clean_pose(pose), truth) < error(pose, truth) / 2
+
+
+def test_invisible_points_are_removed_and_short_absences_filled(squat_pose):
+    pose, truth = squat_pose(reps=1)
+    confidence = pose.confidence.copy(deep=True)
+    confidence[{"time": slice(40, 44), "keypoint": INDEX["left_knee"]}] = 0.3
+    confidence[{"time": slice(80, 95), "keypoint": INDEX["left_knee"]}] = 0.3
+    cleaned = clean_pose(pose.assign(confidence=confidence))
+    knee = cleaned.position.sel(keypoint="left_knee").isel(individual=0)
+    assert steps(cleaned)["visibility_gate"]["removed_points"] == 19
+    assert knee.isel(time=slice(40, 44)).notnull().all()
+    assert knee.isel(time=slice(80, 95)).isnull().all()
+    assert cleaned.image_position.sel(keypoint="left_knee").isel(time=85).isnull().all()
+    assert error(cleaned.isel(time=slice(0, 79)), truth.isel(time=slice(0, 79))) < 1.0
+    assert (
+        clean_pose(pose.assign(confidence=confidence), visibility_threshold=0.2)
+        .position.notnull()
+        .all()
+    )
+
+
+@pytest.mark.parametrize(("frames", "filled"), [(6, True), (7, False)])
+def test_a_gap_of_two_tenths_of_a_second_is_the_longest_that_is_filled(squat_pose, frames, filled):
+    pose = squat_pose(
+        reps=1, missing={"right_ankle": (1.0 - 1e-6, 1.0 + (frames - 1) / 30 + 1e-6)}
+    ).pose
+    assert int(pose.position.sel(keypoint="right_ankle", space="x").isnull().sum()) == frames
+    ankle = clean_pose(pose).position.sel(keypoint="right_ankle", space="x")
+    assert int(ankle.isnull().sum()) == (0 if filled else frames)
+
+
+def test_nothing_is_extrapolated(squat_pose):
+    pose = squat_pose(reps=1, absent=[(0, 0.05), (4.3, 9)]).pose
+    gone = pose.position.isnull()
+    assert 0 < int(gone.isel(space=0, keypoint=0).sum()) < 8
+    xr.testing.assert_equal(clean_pose(pose).position.isnull(), gone)
+
+
+def test_parts_on_both_sides_of_a_long_gap_do_not_touch(squat_pose):
+    pose = squat_pose(reps=1, absent=[(2.0, 2.6)], noise=0.002).pose
+    moved = pose.position.copy(deep=True)
+    moved[{"time": slice(70, None)}] += 5.0
+    a = clean_pose(pose).position.isel(time=slice(0, 60))
+    b = clean_pose(pose.assign(position=moved)).position.isel(time=slice(0, 60))
+    np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+def test_a_spike_is_removed_and_a_movement_is_not(squat_pose):
+    pose, truth = squat_pose(reps=1)
+    spiked = with_points(pose, "left_wrist", 60, [0.0, 0.08, 0.0])
+    cleaned = clean_pose(spiked, limb_length_tolerance=10.0)
+    assert steps(cleaned)["hampel"]["removed_points"]["position"] == 1
+    assert error(cleaned, truth, "elbow_flexion") < 1.0
+
+
+def test_a_limb_of_sudden_length_loses_its_far_end(squat_pose):
+    pose, truth = squat_pose(reps=1)
+    stretched = with_points(pose, "right_ankle", [50, 51, 52, 53], [0, -0.1, 0.0])
+    cleaned = clean_pose(stretched)
+    assert steps(cleaned)["limb_length_gate"]["removed_points"] >= 4
+    assert error(cleaned, truth) < 2.0
+
+
+def test_slow_change_of_length_with_the_posture_is_kept(squat_pose):
+    """The depth bias of a raw pose shortens the thigh at the bottom; that is no outlier."""
+    pose, truth = squat_pose(reps=2)
+    position = pose.position.copy(deep=True)
+    squeeze = 1 - 0.4 * truth.crouch.to_numpy()
+    position[{"space": 2}] = position.isel(space=2) * xr.DataArray(squeeze, dims="time")
+    cleaned = clean_pose(pose.assign(position=position))
+    assert steps(cleaned)["limb_length_gate"]["removed_points"] == 0
+    assert cleaned.position.notnull().all()
+
+
+@pytest.mark.parametrize("span", [(2.0, 2.5), (1.5, 1.5 + 1.5 / 30), (2.9, 4.6)])
+def test_exchanged_sides_are_put_back_in_every_variable(squat_pose, span):
+    plain, truth = squat_pose(fps=30, noise=0.002)
+    pose = squat_pose(fps=30, noise=0.002, swapped=[span]).pose
+    frames = int(((truth.time >= span[0]) & (truth.time <= span[1])).sum())
+    assert frames >= 2
+    cleaned = clean_pose(pose)
+    assert steps(cleaned)["swap_repair"]["swapped_frames"] == dict.fromkeys(
+        ("legs", "hips", "shoulders", "arms"), frames
+    )
+    expected = clean_pose(plain)
+    for name in ("position", "image_position", "image_depth", "confidence"):
+        body = slice(INDEX["left_shoulder"], None)
+        np.testing.assert_allclose(
+            cleaned[name].isel(keypoint=body), expected[name].isel(keypoint=body), atol=1e-9
+        )
+
+
+def test_only_the_exchanged_part_of_the_body_is_put_back(squat_pose):
+    pose = squat_pose(reps=1).pose
+    swapped = pose.copy(deep=True)
+    left, right = INDEX["left_knee"], INDEX["right_knee"]
+    for offset in (0, 2, 4, 6):  # knee, ankle, heel, toe
+        for name in ("position", "image_position", "image_depth", "confidence", "presence"):
+            rows = {"time": slice(60, 75)}
+            a = pose[name][{**rows, "keypoint": left + offset}].to_numpy()
+            b = pose[name][{**rows, "keypoint": right + offset}].to_numpy()
+            swapped[name][{**rows, "keypoint": left + offset}] = b
+            swapped[name][{**rows, "keypoint": right + offset}] = a
+    cleaned = clean_pose(swapped)
+    assert steps(cleaned)["swap_repair"]["swapped_frames"] == {
+        "legs": 15, "hips": 0, "shoulders": 0, "arms": 0
+    }  # fmt: skip
+    np.testing.assert_allclose(cleaned.position, clean_pose(pose).position, atol=1e-9)
+    kept = clean_pose(swapped, repair_swaps=False)
+    assert "swap_repair" not in steps(kept)
+
+
+def test_labels_of_the_greater_part_are_right(squat_pose):
+    plain = squat_pose(reps=2).pose
+    pose = squat_pose(reps=2, swapped=[(0.0, 1.0)]).pose
+    np.testing.assert_allclose(
+        clean_pose(pose).position.isel(keypoint=slice(11, None)),
+        clean_pose(plain).position.isel(keypoint=slice(11, None)),
+        atol=1e-9,
+    )
+
+
+def test_uneven_times_are_kept(squat_pose):
+    pose, truth = squat_pose(jitter=0.4)
+    cleaned = clean_pose(pose)
+    np.testing.assert_array_equal(cleaned.time, pose.time)
+    assert error(cleaned, truth) < 0.5
+
+
+def test_frames_that_the_video_lacks_split_the_filter(squat_pose):
+    pose = squat_pose(reps=1).pose
+    holed = pose.isel(time=[i for i in range(pose.sizes["time"]) if not 40 <= i < 60])
+    cleaned = clean_pose(holed)
+    assert cleaned.position.notnull().all()
+    other = holed.position.copy(deep=True)
+    other[{"time": slice(40, None)}] += 1.0
+    np.testing.assert_allclose(
+        clean_pose(holed.assign(position=other), repair_swaps=False).position[:30],
+        cleaned.position[:30],
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fps", "code", "cutoff"), [(5, "not_filtered", None), (12, "cutoff_lowered", 4.8)]
+)
+def test_low_frame_rates_are_filtered_less_and_say_so(squat_pose, fps, code, cutoff):
+    pose, truth = squat_pose(fps=fps)
+    cleaned = clean_pose(pose)
+    assert [w["code"] for w in warnings_of(cleaned)] == [code]
+    assert steps(cleaned)["low_pass"].get("cutoff_hz") == (
+        None if cutoff is None else pytest.approx(cutoff)
+    )
+    assert error(cleaned, truth) < (1e-6 if cutoff is None else 2.5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 8])
+def test_very_short_trials_come_through(squat_pose, frames):
+    pose = squat_pose(reps=1).pose.isel(time=slice(0, frames))
+    assert clean_pose(pose).position.notnull().all()
+
+
+def test_a_trial_without_anybody_stays_empty(squat_pose):
+    cleaned = clean_pose(squat_pose(reps=1, absent=[(0, 99)]).pose)
+    assert cleaned.position.isnull().all()
+    half = clean_pose(squat_pose(reps=2, absent=[(0, 3.5)]).pose)
+    assert 0.4 < float(half.position.isnull().mean()) < 0.6
+
+
+def test_input_history_and_round_trip(squat_pose, tmp_path):
+    pose = squat_pose(reps=1, noise=0.01, swapped=[(2, 2.4)]).pose
+    before = pose.copy(deep=True)
+    cleaned = clean_pose(pose, cutoff_hz=5.0)
+    xr.testing.assert_identical(pose, before)
+    entry = history(cleaned)[-1]
+    assert entry["operation"] == "clean_pose"
+    assert entry["arguments"] == {
+        "visibility_threshold": 0.5,
+        "repair_swaps": True,
+        "limb_length_tolerance": 0.15,
+        "max_gap_s": 0.2,
+        "cutoff_hz": 5.0,
+    }
+    assert set(cleaned.data_vars) == set(pose.data_vars)
+    for name in pose.data_vars:
+        assert cleaned[name].dims == pose[name].dims
+        assert cleaned[name].attrs == pose[name].attrs
+    cleaned.to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "p.nc", engine="h5netcdf") as back:
+        xr.testing.assert_identical(back.load(), cleaned)
+    xr.testing.assert_identical(clean_pose(pose, cutoff_hz=5.0), cleaned)
+
+
+def test_misspelt_and_impossible_options_are_refused(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose
+    with pytest.raises(BadInputError, match="did you mean 'cutoff_hz'"):
+        clean_pose(pose, cutof_hz=4.0)
+    with pytest.raises(BadInputError, match="visibility_threshold"):
+        clean_pose(pose, visibility_threshold=2.0)
+    with pytest.raises(BadInputError, match="MediaPipe's order"):
+        clean_pose(pose.isel(keypoint=slice(None, None, -1)))
+
+
+def test_residual_analysis_finds_the_noise_and_a_sensible_cutoff(squat_pose):
+    pose = squat_pose(fps=60, reps=4, noise=0.004).pose
+    found = residual_cutoff(pose)
+    assert float(found.noise.median()) == pytest.approx(0.004, rel=0.15)
+    moving = found.cutoff.sel(keypoint=["left_shoulder", "right_shoulder"], space="y")
+    assert ((moving > 1) & (moving < 6)).all()
+    assert residual_cutoff(pose.isel(time=slice(0, 5))).cutoff.isnull().all()

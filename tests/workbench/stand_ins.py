@@ -1,0 +1,237 @@
+"""Small results with known numbers, and functions that return them in place of the real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import xarray as xr
+
+from mobility.errors import VideoError
+from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.provenance import sha256, with_history
+
+CALLS: list[str] = []
+SIDES = ["left", "right"]
+FRAMES = 5
+TIME = np.array([0.0, 1 / 30, 2 / 30, 0.1, 1 / 7])
+
+
+def pose(frames: int = FRAMES) -> xr.Dataset:
+    rng = np.random.default_rng(1)
+    n = len(KEYPOINTS)
+    marks = ("time", "keypoint", "individual")
+    confidence = np.full((frames, n, 1), 0.5)
+    confidence[:, [i for i, name in enumerate(KEYPOINTS) if name.startswith("right_")]] = 0.9
+    data = xr.Dataset(
+        {
+            "position": (
+                ("time", "space", "keypoint", "individual"),
+                rng.normal(size=(frames, 3, n, 1)),
+            ),
+            "image_position": (
+                ("time", "pixel", "keypoint", "individual"),
+                np.arange(frames * 2 * n, dtype=float).reshape(frames, 2, n, 1),
+            ),
+            "image_depth": (marks, rng.normal(size=(frames, n, 1))),
+            "confidence": (marks, confidence),
+            "presence": (marks, np.full((frames, n, 1), 0.8)),
+        },
+        coords={
+            "time": TIME[:frames],
+            "space": ["x", "y", "z"],
+            "pixel": ["u", "v"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+        attrs={"fps": 30.0, "image_width": 640, "image_height": 480, "ds_type": "poses"},
+    )
+    # Nobody is seen in the last frame.
+    for name in data.data_vars:
+        data[name][{"time": -1}] = np.nan
+    return with_history(data, "estimate_pose", {}, warnings=[{"code": "dark", "message": "Dark."}])
+
+
+def angles() -> xr.Dataset:
+    names = (
+        *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction"),
+        *("shoulder_flexion", "elbow_flexion"),
+    )
+    left = np.array([0.0, 10.12345, 20.0, np.nan, np.nan])
+    variables = {}
+    for i, name in enumerate(names):
+        values = np.stack([left + 100 * i, left + 100 * i + 50], axis=-1)
+        variables[name] = (("time", "side"), values, {"units": "degree"})
+    data = xr.Dataset(variables, coords={"time": TIME, "side": SIDES})
+    return with_history(data, "joint_angles", {})
+
+
+def repetitions(intervals: list[tuple[float, float]] | None = None) -> xr.Dataset:
+    found = [(0.0, 0.05), (0.06, 0.1)] if intervals is None else intervals
+    n = len(found)
+    data = xr.Dataset(
+        {
+            "start": ("rep", np.array([start for start, _ in found], dtype=float)),
+            "end": ("rep", np.array([end for _, end in found], dtype=float)),
+            "accepted": ("rep", np.arange(n) != 1),
+            "reason": ("rep", np.array(["", "too short", *[""] * n][:n], dtype=str)),
+            "hip_height": ("time", np.ones(FRAMES)),
+        },
+        coords={"rep": np.arange(1, n + 1), "time": TIME},
+    )
+    return with_history(data, "find_repetitions", {})
+
+
+def metrics() -> xr.Dataset:
+    variables: dict[str, object] = {}
+    for name, left, right in (
+        ("hip_flexion", 84.0, 80.0),
+        ("hip_abduction", 9.0, 16.0),
+        ("knee_flexion", 79.0, 82.0),
+        ("ankle_dorsiflexion", 9.0, np.nan),
+        ("knee_deviation", 0.12349, 0.1),
+    ):
+        variables[name] = ("side", [left, right])
+        variables[f"{name}_asymmetry"] = right - left
+    variables["knee_ankle_separation_ratio"] = 0.98765
+    return with_history(xr.Dataset(variables, coords={"side": SIDES}), "overhead_squat", {})
+
+
+def movement() -> xr.Dataset:
+    deviation = np.linspace(0, 0.1, FRAMES)[:, None] * [1, 2]
+    return xr.Dataset(
+        {"knee_deviation": (("time", "side"), deviation)}, coords={"time": TIME, "side": SIDES}
+    )
+
+
+def probe(path: Path) -> object:
+    if Path(path).read_bytes()[:5] != b"video":
+        raise VideoError(f"{Path(path).name}: not a video")
+    return SimpleNamespace(path=path)
+
+
+def estimate_pose(
+    video: Path,
+    *,
+    workers: int | None = None,
+    subject: tuple[float, float] | None = None,
+    model: str | None = None,
+) -> xr.Dataset:
+    CALLS.append("pose")
+    if b"nobody" in Path(video).read_bytes():
+        raise VideoError(f"{Path(video).name}: nobody was found in it")
+    return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
+
+
+def clean_pose(raw: xr.Dataset) -> xr.Dataset:
+    CALLS.append("fitted")
+    return raw.assign_attrs(cleaned=1)
+
+
+def joint_angles(fitted: xr.Dataset) -> xr.Dataset:
+    CALLS.append("angles")
+    return angles().assign_attrs(subject=fitted.attrs["subject"])
+
+
+def find_repetitions(fitted: xr.Dataset) -> xr.Dataset:
+    CALLS.append("repetitions")
+    return repetitions()
+
+
+def set_repetitions(fitted: xr.Dataset, intervals: list[tuple[float, float]]) -> xr.Dataset:
+    CALLS.append("repetitions")
+    return repetitions(intervals)
+
+
+def overhead_squat(fitted: xr.Dataset, angles: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
+    CALLS.append("metrics")
+    return metrics().assign(accepted_repetitions=int(reps["accepted"].sum()))
+
+
+def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
+    return movement()
+
+
+def capture_quality(raw: xr.Dataset, info: object) -> dict[str, object]:
+    CALLS.append("capture_quality")
+    return {"frames": raw.sizes["time"]}
+
+
+def annotate_video(
+    video: Path,
+    raw: xr.Dataset,
+    angles: xr.Dataset,
+    reps: xr.Dataset,
+    out: Path,
+    *,
+    blur_face: bool = False,
+) -> None:
+    CALLS.append("annotated")
+    assert Path(out).suffix == ".mp4"
+    Path(out).write_bytes(f"annotated {raw.sizes['time']} {reps.sizes['rep']} {blur_face}".encode())
+
+
+def render_report(session: object) -> dict[str, Path]:
+    CALLS.append("report")
+    folder = session.report_folder  # type: ignore[attr-defined]
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    images = {view: f"images/{view}.png" for view in ("left", "right", "front")}
+    for image in images.values():
+        (folder / image).write_bytes(b"png")
+    paths = {}
+    for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json")):
+        paths[kind] = folder / f"overhead-squat.{suffix}"
+        paths[kind].write_text("{}")
+    document = session.report_content(images)  # type: ignore[attr-defined]
+    paths["json"].write_text(json.dumps(document, allow_nan=False))
+    return paths
+
+
+def modules() -> dict[str, ModuleType]:
+    """Stand-in modules by the name under which they are imported."""
+    contents = {
+        "mobility.capture.video": [probe],
+        "mobility.capture.pose": [estimate_pose],
+        "mobility.capture.quality": [capture_quality],
+        "mobility.kinematics.clean": [clean_pose],
+        "mobility.kinematics.angles": [joint_angles],
+        "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
+        "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
+        "mobility.workbench.overlay": [annotate_video],
+        "mobility.workbench.reports": [render_report],
+    }
+    found = {}
+    for name, functions in contents.items():
+        found[name] = ModuleType(name)
+        for function in functions:
+            setattr(found[name], function.__name__, function)
+    return found
+
+
+def video(folder: Path, *, name: str = "Squat of Ann.MP4", content: bytes = b"video 1") -> Path:
+    """A file that the stand-in for the probe accepts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def die_at(point: int, *, before: bool) -> None:
+    """Kill this process at the `point`-th renaming into place, counted from 1."""
+    import signal
+
+    real = os.replace
+    count = 0
+
+    def replace(source: str, target: str) -> None:
+        nonlocal count
+        count += 1
+        if not (before and count == point):
+            real(source, target)
+        if count == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = replace  # type: ignore[assignment]

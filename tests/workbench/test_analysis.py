@@ -1,0 +1,420 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+import xarray as xr
+
+from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
+from mobility.provenance import sha256
+from mobility.workbench import analysis
+from mobility.workbench.files import read_json
+from mobility.workbench.store import Session, Store
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
+ALL = ["pose", "fitted", "angles", "repetitions", "metrics", "capture_quality", "annotated"]
+FILES = {
+    *("session.json", "video.mp4", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc"),
+    *("metrics.nc", "capture_quality.json", "analyzed.mp4"),
+}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def session(store, tmp_path, stand_ins) -> Session:
+    return store.create(stand_ins.video(tmp_path), **SQUAT)
+
+
+@pytest.fixture
+def calls(stand_ins):
+    """What was computed since it was last asked."""
+
+    def since() -> list[str]:
+        done = list(stand_ins.CALLS)
+        stand_ins.CALLS.clear()
+        return done
+
+    return since
+
+
+def in_child(act) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def results(session: Session) -> dict[str, str]:
+    return {
+        file.name: sha256(file)
+        for file in sorted(session.folder.iterdir())
+        if file.name != "session.json"
+    }
+
+
+def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
+    assert session.analyze() is session
+    assert calls() == ALL
+    assert {file.name for file in session.folder.iterdir()} == FILES
+    xr.testing.assert_identical(session.metrics()["hip_flexion"], stand_ins.metrics().hip_flexion)
+    xr.testing.assert_identical(session.pose()["position"], stand_ins.pose().position)
+    assert session.fitted().attrs["cleaned"] == 1
+    assert session.capture_quality() == {"frames": 5}
+
+
+def test_the_record_says_what_was_done_with_what(session):
+    record = session.analyze().record
+    assert record.state == "analyzed"
+    assert list(record.stages) == ALL
+    for stage in record.stages.values():
+        assert stage.seconds >= 0
+        assert stage.finished.utcoffset() is not None
+    provenance = record.provenance
+    assert provenance.video_sha256 == sha256(session.video)
+    assert len(provenance.model_sha256) == 64
+    assert "mediapipe" in provenance.versions
+    assert provenance.options == {
+        "subject": None,
+        "annotate": True,
+        "blur_face": False,
+        "model": None,
+    }
+    assert [warning.code for warning in record.warnings] == ["dark"]
+    assert str(session.folder) not in (session.folder / "session.json").read_text()
+
+
+def test_nothing_is_computed_twice(session, calls):
+    session.analyze()
+    before = results(session)
+    record = (session.folder / "session.json").read_bytes()
+    calls()
+    session.analyze()
+    session.analyze(workers=2)
+    assert calls() == []
+    assert (session.folder / "session.json").read_bytes() == record
+    assert results(session) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "redone"),
+    [
+        ({"blur_face": True}, ["annotated"]),
+        ({"subject": (10, 20)}, ALL),
+        ({"annotate": False}, []),
+    ],
+)
+def test_a_changed_option_redoes_what_depends_on_it(session, calls, options, redone):
+    session.analyze()
+    calls()
+    session.analyze(**options)
+    assert calls() == redone
+    assert session.record.state == "analyzed"
+
+
+def test_changed_code_redoes_its_stage_and_the_later_ones(session, calls, monkeypatch):
+    session.analyze()
+    calls()
+    real = analysis._code_sha256
+
+    def changed(patterns: tuple[str, ...]) -> str:
+        return "new" if "assessment/overhead_squat.py" in patterns else real(patterns)
+
+    monkeypatch.setattr(analysis, "_code_sha256", changed)
+    session.analyze()
+    assert calls() == ["metrics"]
+
+
+def test_each_stage_finds_its_code():
+    for step in analysis.STEPS:
+        for pattern in step.code:
+            files = list(analysis._PACKAGE.glob(pattern))
+            assert files, f"{step.name}: {pattern}"
+            assert step.name != "pose" or "quality.py" not in {file.name for file in files}
+
+
+def test_a_lost_file_is_made_again(session, calls):
+    session.analyze()
+    before = results(session)
+    (session.folder / "repetitions.nc").unlink()
+    calls()
+    session.analyze()
+    assert calls() == ["repetitions", "metrics", "annotated"]
+    assert results(session) == before
+
+
+def test_without_annotation_an_outdated_video_goes(session, calls):
+    session.analyze()
+    session.analyze(annotate=False)
+    # Still that of the present repetitions.
+    assert "analyzed_video_url" in session.details()
+    session.set_repetitions([(0.0, 0.1)])
+    assert "annotated" not in calls()[len(ALL) :]
+    assert "analyzed_video_url" not in session.details()
+    assert not (session.folder / "analyzed.mp4").exists()
+    session.analyze()
+    assert calls() == ["annotated"]
+
+
+def test_misspelt_options_are_refused(session):
+    with pytest.raises(BadInputError, match="did you mean 'blur_face'"):
+        session.analyze(blurface=True)
+    with pytest.raises(BadInputError, match="workers"):
+        session.analyze(workers=0)
+
+
+# Failure, interruption, other processes
+
+
+def test_a_video_without_anybody_fails_and_says_why(store, tmp_path, stand_ins):
+    video = stand_ins.video(tmp_path, content=b"video of nobody")
+    session = store.create(video, **SQUAT)
+    for _ in range(2):
+        with pytest.raises(VideoError, match="nobody was found"):
+            session.analyze()
+    assert session.record.state == "failed"
+    assert "nobody was found" in session.record.reason
+    with pytest.raises(NotFoundError, match="could not be analyzed: video.mp4: nobody was found"):
+        session.export()
+    assert session.details()["angles"] == {}
+
+
+def test_a_failure_hides_the_results_that_it_puts_in_doubt(session, monkeypatch):
+    session.analyze()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", fail)
+    (session.folder / "angles.nc").unlink()
+    with pytest.raises(RuntimeError, match="broken"):
+        session.analyze()
+    assert session.record.state == "failed"
+    assert set(session.record.stages) == {"pose", "fitted", "repetitions", "capture_quality"}
+    with pytest.raises(NotFoundError, match="no metrics yet"):
+        session.metrics()
+
+
+RENAMINGS = 3 * len(ALL) + 1
+"""For each stage the record before it, its result, the record after it; the record at the end."""
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_it_resumes_to_the_same_results(store, tmp_path, stand_ins):
+    whole = store.create(stand_ins.video(tmp_path), **SQUAT).analyze()
+    expected = results(whole)
+    interrupted = 0
+    for before in (True, False):
+        for point in range(1, RENAMINGS + 1):
+            session = store.create(stand_ins.video(tmp_path), **SQUAT)
+
+            def act(session: Session = session, point: int = point, before: bool = before) -> None:
+                stand_ins.die_at(point, before=before)
+                session.analyze()
+
+            status = in_child(act)
+            interrupted += status == -signal.SIGKILL
+            # Whatever is there can be read, and is whole.
+            for stage in session.record.stages:
+                found = getattr(session, stage, None)
+                assert found is None or len(found()) > 0
+            done = set(session.record.stages)
+            stand_ins.CALLS.clear()
+            session.analyze()
+            assert stand_ins.CALLS == [stage for stage in ALL if stage not in done]
+            assert results(session) == expected
+            assert {file.name for file in session.folder.iterdir()} == FILES
+            session.delete()
+    # Every renaming was hit, before and after.
+    assert interrupted == 2 * RENAMINGS
+
+
+def test_killed_on_the_way_to_new_options_the_old_results_do_not_pass_for_them(session, stand_ins):
+    """The pose of one subject is in place, but not yet in the record: it must not be trusted."""
+    session.analyze()
+    expected = results(session)
+
+    def act() -> None:
+        # 1: the record without the pose; 2: the pose.
+        stand_ins.die_at(2, before=False)
+        session.analyze(subject=(10, 20))
+
+    assert in_child(act) == -signal.SIGKILL
+    assert results(session)["pose.nc"] != expected["pose.nc"]
+    with pytest.raises(NotFoundError, match="interrupted"):
+        session.report()
+    session.analyze()
+    assert results(session) == expected
+
+
+def test_two_analyses_of_one_session_do_not_collide(session, monkeypatch):
+    ready, told = os.pipe()
+    module = sys.modules["mobility.kinematics.clean"]
+    child = os.fork()
+    if child == 0:
+
+        def wait(raw: object) -> None:
+            os.write(told, b"1")
+            signal.pause()
+
+        module.clean_pose = wait
+        session.analyze()
+    os.read(ready, 1)
+    try:
+        assert session.record.state == "analyzing"
+        with pytest.raises(StorageError, match=f"session {session.id} is in use by another"):
+            session.analyze()
+        with pytest.raises(StorageError, match="in use"):
+            session.delete()
+        assert session.details()["angles"] == {}
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(told)
+    assert session.analyze().record.state == "analyzed"
+
+
+# Corrections by hand
+
+
+def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, calls):
+    session.analyze()
+    calls()
+    session.set_repetitions([(0.0, 0.02), (0.03, 0.1), (0.11, 0.14)], by=" Ann ")
+    assert calls() == ["repetitions", "metrics", "annotated"]
+    assert session.repetitions().sizes["rep"] == 3
+    assert int(session.metrics()["accepted_repetitions"]) == 2
+    assert session.details()["segments"] == 2
+    edit = session.edits().edits[0]
+    assert (edit.who, edit.kind) == ("Ann", "repetitions")
+    # Before: the accepted ones of those that were found.
+    assert edit.before == [[0.0, 0.05]]
+    assert edit.after == [[0.0, 0.02], [0.03, 0.1], [0.11, 0.14]]
+    session.analyze(subject=(1, 2))
+    assert session.repetitions().sizes["rep"] == 3
+    session.set_repetitions(None)
+    assert session.repetitions().sizes["rep"] == 2
+    assert session.edits().edits[1].before == edit.after
+    assert len(read_json(session.folder / "edits.json")["edits"]) == 2
+
+
+def test_the_subject_by_hand_goes_before_the_option(session, calls):
+    session.set_subject(3, 4, by="Ann")
+    assert calls() == []
+    session.analyze(subject=(1, 2))
+    assert session.pose().attrs["subject"] == "[3.0, 4.0]"
+    calls()
+    session.set_subject(5, 6)
+    assert calls() == ALL
+    assert session.pose().attrs["subject"] == "[5.0, 6.0]"
+    assert session.edits().edits[-1].before == [3.0, 4.0]
+
+
+def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
+    session.analyze()
+    calls()
+    assert session.camera_side() == "right"
+    session.set_camera_side("left")
+    assert calls() == []
+    angles = session.details()["angles"]
+    assert angles["knee_angle"] == angles["left_knee_angle"]
+    assert session.edits().edits[0].before == "right"
+    session.set_camera_side(None)
+    assert session.camera_side() == "right"
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [[(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)], [(0, float("nan"))], [(1,)], ["ab"]],
+)
+def test_impossible_repetitions_are_refused(session, intervals):
+    with pytest.raises(BadInputError, match="repetition"):
+        session.set_repetitions(intervals)
+    assert session.edits().edits == []
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2)])
+def test_impossible_subjects_are_refused(session, point):
+    with pytest.raises(BadInputError, match="subject"):
+        session.set_subject(*point)
+
+
+def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):
+    """The correction cannot analyze, the session being in use; the running analysis does."""
+    module = sys.modules["mobility.assessment.overhead_squat"]
+    real = module.overhead_squat
+    done = []
+
+    def edit_first(*args: xr.Dataset) -> xr.Dataset:
+        if not done:
+            done.append(None)
+            session.set_repetitions([(0.0, 0.1)], analyze=False)
+        return real(*args)
+
+    monkeypatch.setattr(module, "overhead_squat", edit_first)
+    session.analyze()
+    assert session.repetitions().sizes["rep"] == 1
+
+
+def test_edits_of_several_processes_are_all_kept(session):
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                for _ in range(5):
+                    session.set_camera_side("left", by=f"person {number}")
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    assert len(session.edits().edits) == 20
+
+
+def test_an_edit_that_is_killed_leaves_the_edits_before_it(session, stand_ins):
+    session.set_camera_side("left")
+
+    def act() -> None:
+        stand_ins.die_at(1, before=True)
+        session.set_camera_side("right")
+
+    assert in_child(act) == -signal.SIGKILL
+    assert session.edits().current("camera_side") == "left"
+    session.set_camera_side("right")
+    assert session.edits().current("camera_side") == "right"
+    assert not list(session.folder.glob(".*"))
+
+
+@pytest.mark.slow
+def test_a_real_video(shared_data, tmp_path):
+    video = shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    session = store.create(video, **SQUAT).analyze(blur_face=True)
+    details, export = session.details(), session.export()
+    assert details["segments"] >= 1
+    frames = len(details["all_timestamps"])
+    assert frames == session.pose().sizes["time"] > 100
+    assert {len(values) for values in export["keypoints"].values()} == {frames}
+    assert {len(values) for values in export["angles"].values()} == {frames}
+    knee = [angle for angle in details["angles"]["knee_angle"] if angle is not None]
+    # A squat: from nearly straight to well bent.
+    assert min(knee) < 30
+    assert max(knee) > 70
+    before = results(session)
+    session.analyze(blur_face=True, workers=1)
+    assert results(session) == before

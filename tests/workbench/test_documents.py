@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import datetime
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.workbench import documents
+from mobility.workbench.contract import Participant, SessionRecord
+
+MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
+IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
+
+
+def record(**changes: object) -> SessionRecord:
+    return SessionRecord.model_validate(
+        {
+            "schema_version": "1",
+            "session_id": "s1",
+            "user_id": "p01",
+            "exercise": "Overhead Squat",
+            "joints": ["ankle", "knee"],
+            "created_at": MOMENT,
+            "video": {"file": "video.mp4", "original_name": "a.mp4", "sha256": "0" * 64, "size": 1},
+            **changes,
+        }
+    )
+
+
+ANN = Participant(user_id="p01", display_name="Ann", weight_kg=70, height_m=1.68, email="a@b.c")
+
+
+def test_dates_are_those_of_the_place_of_creation():
+    assert documents.created_at(MOMENT).model_dump() == {"date": "11/03/2025", "time": "12:05 AM"}
+    assert documents.created_at(MOMENT.replace(hour=12)).time == "12:05 PM"
+    assert documents.created_at(MOMENT.replace(hour=23)).time == "11:05 PM"
+    assert documents.created_at(MOMENT.replace(hour=9)).time == "09:05 AM"
+
+
+def test_title_is_the_name_else_exercise_participant_and_date():
+    assert documents.title(record(session_name="First"), ANN) == "First"
+    assert documents.title(record(), ANN) == "Overhead Squat, Ann, 11/03/2025"
+    assert documents.title(record(), None) == "Overhead Squat, p01, 11/03/2025"
+
+
+def test_session_document(stand_in_data):
+    document = documents.session_document(
+        record(),
+        ANN,
+        video_url="file:///v.mp4",
+        angles=stand_in_data.angles(),
+        repetitions=stand_in_data.repetitions(),
+        side="right",
+    )
+    # Of two repetitions one is accepted.
+    assert document["segments"] == 1
+    assert document["user_name"] == "Ann"
+    assert "analyzed_video_url" not in document
+    assert list(document["angles"]) == [
+        *("left_ankle_angle", "right_ankle_angle", "ankle_angle"),
+        *("left_knee_angle", "right_knee_angle", "knee_angle"),
+    ]
+    assert document["angles"]["left_knee_angle"] == [0.0, 10.12, 20.0, None, None]
+    assert document["angles"]["right_knee_angle"] == [50.0, 60.12, 70.0, None, None]
+    assert document["angles"]["knee_angle"] == document["angles"]["right_knee_angle"]
+    # The ankle's flexion is its dorsiflexion, the third angle of the stand-ins.
+    assert document["angles"]["left_ankle_angle"][0] == 200.0
+    assert document["all_timestamps"] == [0.0, 33.333, 66.667, 100.0, 142.857]
+    json.dumps(document, allow_nan=False)
+
+
+def test_session_document_before_the_analysis():
+    document = documents.session_document(record(), None, video_url="file:///v.mp4")
+    assert (document["segments"], document["angles"], document["all_timestamps"]) == (0, {}, [])
+
+
+def test_export_document(stand_in_data):
+    pose = stand_in_data.pose()
+    document = documents.export_document(
+        record(), pose=pose, angles=stand_in_data.angles(), side="left"
+    )
+    assert set(document) == {"activity", "angles", "all_timestamps", "keypoints"}
+    keypoints = document["keypoints"]
+    # Nose and both sides of the other 32 landmarks, four values each.
+    assert len(keypoints) == 33 * 4
+    for documented in ("lknev", "ltoev", "relbv", "rtoey", "headv", "rearv", "rshox"):
+        assert documented in keypoints
+    point = pose.isel(individual=0, time=1)
+    assert keypoints["ltoex"][1] == point.image_position.sel(keypoint="left_foot_index", pixel="u")
+    assert keypoints["rmouy"][1] == point.image_position.sel(keypoint="mouth_right", pixel="v")
+    assert keypoints["leinx"][1] == point.image_position.sel(keypoint="left_eye_inner", pixel="u")
+    assert keypoints["headz"][1] == round(float(point.image_depth.sel(keypoint="nose")), 2)
+    assert (keypoints["lhipv"][1], keypoints["rhipv"][1]) == (0.5, 0.9)
+    assert all(values[-1] is None for values in keypoints.values())
+    json.dumps(document, allow_nan=False)
+
+
+def test_report_document(stand_in_data):
+    document = documents.report_document(
+        record(),
+        ANN,
+        angles=stand_in_data.angles(),
+        metrics=stand_in_data.metrics(),
+        movement=stand_in_data.movement(),
+        images=IMAGES,
+    )
+    groups = document["grouped_data"]
+    assert list(groups) == [
+        *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"),
+    ]
+    assert groups["hip_flexion"]["metrics"] == {
+        "left_hip_flexion": 84.0,
+        "right_hip_flexion": 80.0,
+        # Signed right - left in the Dataset, absolute here.
+        "hip_flexion_asymmetry": 4.0,
+    }
+    assert groups["ankle_dorsiflexion"]["metrics"] == {
+        "left_ankle_flexion": 9.0,
+        "right_ankle_flexion": None,
+        "ankle_flexion_asymmetry": None,
+    }
+    assert groups["knee_movement"]["metrics"] == {
+        "knee_ankle_separation_ratio": 0.988,
+        "left_knee_deviation": 0.123,
+        "right_knee_deviation": 0.1,
+        "knee_deviation_asymmetry": 0.023,
+    }
+    assert [list(group["graph_data"]) for group in groups.values()] == [
+        ["lhip_flexion", "rhip_flexion"],
+        ["lhip_abduction", "rhip_abduction"],
+        ["lkne_flexion", "rkne_flexion"],
+        ["lkne_deviation", "rkne_deviation"],
+        ["lank_flexion", "rank_flexion"],
+    ]
+    assert groups["knee_movement"]["graph_data"]["rkne_deviation"] == [0, 0.05, 0.1, 0.15, 0.2]
+    lengths = {len(v) for group in groups.values() for v in group["graph_data"].values()}
+    assert lengths == {len(document["graph_timestamps"])}
+    assert document["knee_movement_phases"] == IMAGES
+    assert document["date"] == "11/03/2025"
+    assert document["user_info"] == {
+        "user_id": "p01",
+        "display_name": "Ann",
+        "height_m": 1.68,
+        "weight": 70.0,
+        "email": "a@b.c",
+    }
+    # Nothing is known about these yet, so nothing is said.
+    assert not {"report_comments", "output_quality"} & set(document)
+    json.dumps(document, allow_nan=False)
+
+
+def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_data):
+    metrics = stand_in_data.metrics()
+    document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
+    groups = document["grouped_data"]
+    assert groups["hip_adduction"] == {
+        "left_hip_abduction": 9.0,
+        "right_hip_abduction": 16.0,
+        "hip_abduction_asymmetry": 7.0,
+    }
+    assert "hip_abduction" not in groups
+    assert groups["knee_flexion"]["knee_flexion_asymmetry"] == 3.0
+    assert document["user_info"] == {"user_id": "p01"}
+
+
+def test_inputs_are_not_changed(stand_in_data):
+    metrics, pose = stand_in_data.metrics(), stand_in_data.pose()
+    documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
+    documents.keypoint_series(pose)
+    documents.camera_side(pose)
+    assert metrics.identical(stand_in_data.metrics())
+    assert pose.identical(stand_in_data.pose())
+
+
+def test_camera_side_is_the_better_seen_one(stand_in_data):
+    pose = stand_in_data.pose()
+    assert documents.camera_side(pose) == "right"
+    assert documents.camera_side(pose.assign(confidence=1 - pose["confidence"])) == "left"
+    # A tie, and a recording in which nobody was seen.
+    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * 0)) == "left"
+    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * np.nan)) == "left"
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.integers(0, 4))
+def test_rounded_numbers_are_json_and_near(value, digits):
+    number = documents.rounded(value, digits)
+    if not np.isfinite(value):
+        assert number is None
+        return
+    assert abs(number - value) <= 0.5 * 10.0**-digits + 1e-9 * abs(value)
+    assert str(number) != "-0.0"
+    json.dumps(number, allow_nan=False)
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [[1.0, np.inf], [2.0, 3.0]]])
+def test_series_have_one_entry_per_value(values):
+    assert len(documents.series(values, 2)) == np.size(values)

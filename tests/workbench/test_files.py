@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.workbench import files
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+
+def dataset(reps: int) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "start": ("rep", np.arange(reps) + 0.5, {"units": "second"}),
+            "accepted": ("rep", np.arange(reps) % 2 == 0),
+            "reason": ("rep", np.array(["", "too short", "é"][:reps], dtype=str)),
+            "standing": ("time", np.array([True, False])),
+            "count": ((), reps),
+            "phase_value": (("time", "side"), [[1.0, np.nan], [-0.0, 3.0]], {"zero": ""}),
+        },
+        coords={
+            "rep": np.arange(1, reps + 1),
+            # Without care these seconds would be read back as time differences.
+            "time": ("time", [0.0, 0.1], {"units": "seconds"}),
+            "side": ["left", "right"],
+        },
+        # Longer than the 64 kB that HDF5 holds in an attribute's header.
+        attrs={"history": "x" * 100_000, "fps": 30.0, "image_width": 640},
+    )
+
+
+@pytest.mark.parametrize("reps", [0, 1, 3])
+def test_dataset_comes_back_identical(tmp_path, reps):
+    written = dataset(reps)
+    files.write_dataset(tmp_path / "a.nc", written)
+    read = files.read_dataset(tmp_path / "a.nc")
+    xr.testing.assert_identical(read, written)
+    for name, variable in written.variables.items():
+        assert read[name].dtype.kind == variable.dtype.kind, name
+    # The file is closed: it can go, and what was read stays.
+    (tmp_path / "a.nc").unlink()
+    assert float(read["phase_value"][0, 0]) == 1.0
+
+
+def test_equal_datasets_give_equal_bytes(tmp_path):
+    files.write_dataset(tmp_path / "a.nc", dataset(3))
+    files.write_dataset(tmp_path / "b.nc", files.read_dataset(tmp_path / "a.nc"))
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+
+
+def test_what_is_no_dataset_is_said_to_be_none(tmp_path):
+    with pytest.raises(NotFoundError, match=r"a\.nc: no such file"):
+        files.read_dataset(tmp_path / "a.nc")
+    (tmp_path / "a.nc").write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
+    with pytest.raises(BadInputError, match=r"a\.nc: cannot be read as NetCDF-4"):
+        files.read_dataset(tmp_path / "a.nc")
+
+
+def test_json_is_utf8_and_never_nan(tmp_path):
+    files.write_json(tmp_path / "new" / "a.json", {"name": "Zoë"})
+    assert "Zoë" in (tmp_path / "new" / "a.json").read_text(encoding="utf-8")
+    assert files.read_json(tmp_path / "new" / "a.json") == {"name": "Zoë"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(BadInputError, match=r"b\.json: is not a JSON document"):
+        files.read_json(tmp_path / "b.json")
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    files.write_json(tmp_path / "a.json", 1)
+    with pytest.raises(RuntimeError, match="half-way"), files.atomic(tmp_path / "a.json") as hidden:
+        hidden.write_text("half")
+        raise RuntimeError("half-way")
+    assert files.read_json(tmp_path / "a.json") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "read-only; choose another one"),
+        (errno.EACCES, "not permitted; choose another place"),
+    ],
+)
+def test_refusals_of_the_system_name_the_place_and_what_to_do(
+    tmp_path, monkeypatch, number, advice
+):
+    def refuse(source: object, target: object) -> None:
+        raise OSError(number, os.strerror(number), str(target))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StorageError, match=advice) as caught:
+        files.write_json(tmp_path / "a.json", 1)
+    assert str(tmp_path / "a.json") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_without_write_access():
+    # Root may write anywhere but in /proc.
+    with pytest.raises(StorageError, match="cannot write /proc/store/a.json"):
+        files.write_json("/proc/store/a.json", 1)
+
+
+def in_child(act) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        except StorageError:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_limit_on_file_size_is_reported_and_nothing_is_left(tmp_path):
+    rng = np.random.default_rng(0)
+    large = xr.Dataset({"noise": ("time", rng.normal(size=50_000))})
+
+    def act() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        files.write_dataset(tmp_path / "a.nc", large)
+
+    assert in_child(act) == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
+    files.write_json(tmp_path / "a.json", "old")
+
+    def act() -> None:
+        with files.atomic(tmp_path / "a.json") as hidden:
+            hidden.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(act) == -signal.SIGKILL
+    assert files.read_json(tmp_path / "a.json") == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    files.sweep(tmp_path, "b.json")
+    assert len(list(tmp_path.iterdir())) == 2
+    files.sweep(tmp_path, "a.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
+    ready, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with files.lock(tmp_path / "x.lock", what="the thing"):
+            os.write(told, b"1")
+            signal.pause()
+    os.read(ready, 1)
+    with (
+        pytest.raises(StorageError, match="the thing is in use by another process"),
+        files.lock(tmp_path / "x.lock", what="the thing"),
+    ):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with files.lock(tmp_path / "x.lock", what="the thing"):
+        pass
+    os.close(ready)
+    os.close(told)
+
+
+SAFE = "ABCXYZabcxyz0189_.-"
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from(SAFE + "/\\ \0"), st.characters()), max_size=70))
+def test_an_id_that_passes_names_one_entry_of_its_folder(value):
+    try:
+        files.check_id(value, what="id")
+    except BadInputError as error:
+        assert "\n" not in str(error)
+        return
+    assert 1 <= len(value) <= 64
+    assert set(value) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    assert ".." not in value
+    place = Path("/store") / value
+    assert os.path.normpath(place) == str(place)
+    assert place.parent == Path("/store")
+
+
+@pytest.mark.parametrize(
+    "value", ["", ".", "..", "a/b", "../a", "a..b", "/etc", "a\n", "-a", ".a", "a" * 65, "é", None]
+)
+def test_ids_that_could_leave_the_store_are_refused(value):
+    with pytest.raises(BadInputError, match="session id"):
+        files.check_id(value, what="session id")
+
+
+def test_names_are_stripped():
+    assert files.check_name("  Ann's squat, 2. try ", what="name") == "Ann's squat, 2. try"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("", "non-empty"),
+        (" \t", "non-empty"),
+        ("a/b", "path separator '/'"),
+        ("a\\b", "path separator"),
+        ("a\x00b", r"control character U\+0000"),
+        ("a\nb", r"control character U\+000A"),
+        ("a" * 201, "at most 200"),
+    ],
+)
+def test_names_that_cannot_be_shown_are_refused_with_the_reason(value, reason):
+    with pytest.raises(BadInputError, match=reason):
+        files.check_name(value, what="session_name")
+
+
+def test_a_document_is_never_read_half_written(tmp_path):
+    """One process writes over and over, this one reads: every reading is whole."""
+    path = tmp_path / "a.json"
+    files.write_json(path, [0] * 2000)
+    child = os.fork()
+    if child == 0:
+        for number in range(10_000):
+            files.write_json(path, [number] * 2000)
+        os._exit(0)
+    try:
+        for _ in range(200):
+            assert len(set(json.loads(path.read_text()))) == 1
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

@@ -1,0 +1,518 @@
+"""Reports: what is in them, what is refused, and that they are whole or absent."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+import xarray as xr
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import mobility as mb
+from mobility.errors import BadInputError, NotFoundError, ReportError
+from mobility.workbench import report_sections as sections
+from mobility.workbench import reports
+from mobility.workbench.contract import Provenance, ReportDocument, SessionRecord, Stage, VideoFile
+from mobility.workbench.files import write_dataset, write_json
+
+HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
+
+
+def make_session(
+    folder: Path, trial: Any, *, warnings: list[dict[str, str]] | None = None
+) -> mb.Session:
+    """Keep a synthetic trial as an analyzed session."""
+    pose = trial.pose.assign_attrs(
+        source_file="squat.mp4", image_width=1280, image_height=720, fps=30.0
+    )
+    fitted = mb.clean_pose(pose)
+    angles = mb.joint_angles(fitted)
+    repetitions = mb.find_repetitions(fitted)
+    metrics = mb.overhead_squat(fitted, angles, repetitions)
+    store = mb.Store(folder / "sessions", reports=folder / "reports")
+    store.set_participant("p01", display_name=HOSTILE, sex="female", birth_year=1990, height_m=1.68)
+    place = folder / "sessions" / "s01"
+    place.mkdir(parents=True)
+    results = {
+        "pose": pose,
+        "fitted": fitted,
+        "angles": angles,
+        "repetitions": repetitions,
+        "metrics": metrics,
+    }
+    when = datetime.datetime(2026, 3, 11, 9, 5, tzinfo=datetime.UTC)
+    stages = {}
+    for name, dataset in results.items():
+        write_dataset(place / f"{name}.nc", dataset)
+        stages[name] = Stage(key="0" * 64, file=f"{name}.nc", seconds=1.0, finished=when)
+    write_json(
+        place / "capture_quality.json",
+        {
+            "frames": {"total": pose.sizes["time"], "with_person": pose.sizes["time"]},
+            "visibility": {"legs": 0.95, "feet": 0.9, "arms": None},
+            "out_of_picture": {"feet": 0.0},
+            "view": {"name": "front oblique, from the right", "azimuth_deg": 35.2},
+            "camera": {"moving": False},
+            "other_people": 0,
+        },
+    )
+    stages["capture_quality"] = Stage(
+        key="0" * 64, file="capture_quality.json", seconds=0.1, finished=when
+    )
+    record = SessionRecord(
+        schema_version="1",
+        session_id="s01",
+        user_id="p01",
+        exercise="Overhead Squat",
+        joints=["ankle", "knee", "hip", "shoulder", "elbow"],
+        created_at=when,
+        video=VideoFile(
+            file="video.mp4", original_name="squat <1>.mp4", sha256="a" * 64, size=1000
+        ),
+        state="analyzed",
+        stages=stages,
+        provenance=Provenance(
+            video_sha256="a" * 64,
+            model_sha256="b" * 64,
+            versions={"mobility": mb.__version__, "mediapipe": "1.2.3"},
+            options={"subject": None, "blur_face": False},
+            options_sha256="c" * 64,
+        ),
+        warnings=warnings or [],
+    )
+    write_json(place / "session.json", record.model_dump(mode="json"))
+    return store.session("s01")
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory, analytic: Any) -> mb.Session:
+    """Three squats, the right knee 16 degrees more flexed, seen from the front."""
+    trial = analytic.squat_pose(reps=3, thigh=(15.0, 5.0), tibia=(25.0, 31.0), turn_out=10.0)
+    told = [{"code": "oblique_view", "message": "The camera <i>stands</i> 35° to the right."}]
+    return make_session(tmp_path_factory.mktemp("reports"), trial, warnings=told)
+
+
+@pytest.fixture(scope="module")
+def report(session: mb.Session) -> dict[str, Path]:
+    """The report of the session, rendered once."""
+    return reports.render_report(session)
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.title = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "title":
+            self.title += data
+        elif self._inside != "style":
+            self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(report: dict[str, Path]) -> Page:
+    """The HTML page of the report."""
+    return Page(report["html"].read_text(encoding="utf-8"))
+
+
+def small_notebook(path: Path, *cells: str) -> Path:
+    """Write a notebook with a parameters cell."""
+    first = new_code_cell('who: str = "nobody"\ncount: int = 1\nwide: bool = False')
+    first.metadata["tags"] = ["parameters"]
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# Small"), first, *(new_code_cell(cell) for cell in cells)],
+        metadata={"kernelspec": {"name": "absent", "language": "python", "display_name": "-"}},
+    )
+    nbformat.write(notebook, path)
+    return path
+
+
+def render_small(notebook: Path, folder: Path, **parameters: Any) -> dict[str, Path]:
+    return reports.render_notebook(
+        notebook, folder, name="small", title="A <small> page", parameters=parameters
+    )
+
+
+# What is refused
+
+
+def test_misspelt_parameter_is_an_error_before_any_kernel(
+    session: mb.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a kernel was started")
+
+    monkeypatch.setattr(reports, "_run", never)
+    with pytest.raises(BadInputError, match=r"imagse: unknown; did you mean 'images'\?") as caught:
+        reports.render_report(session, parameters={"imagse": "elsewhere"})
+    assert list(caught.value.fields) == ["imagse"]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [({"count": "3"}, "count"), ({"who": 3}, "who"), ({"wide": 1}, "wide")],
+)
+def test_parameter_of_another_type_is_refused(
+    tmp_path: Path, parameters: dict[str, Any], field: str
+) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb")
+    with pytest.raises(BadInputError) as caught:
+        reports.check_parameters(notebook, parameters)
+    assert list(caught.value.fields) == [field]
+
+
+def test_absent_notebook_is_named() -> None:
+    with pytest.raises(NotFoundError, match=r"no notebook nothing\.ipynb"):
+        reports.find_notebook("nothing")
+
+
+# What is rendered
+
+
+def test_files_are_where_they_should_be(session: mb.Session, report: dict[str, Path]) -> None:
+    folder = session.report_folder
+    assert report == {
+        kind: folder.absolute() / f"overhead-squat.{ending}"
+        for kind, ending in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
+    }
+    for view in ("left", "right", "front"):
+        image = (folder / "images" / f"{view}.png").read_bytes()
+        assert image.startswith(b"\x89PNG\r\n")
+    assert not [file for file in folder.parent.iterdir() if "unfinished" in file.name]
+
+
+def test_document_fits_the_contract_with_relative_images(report: dict[str, Path]) -> None:
+    document = ReportDocument.model_validate_json(report["json"].read_text(encoding="utf-8"))
+    assert document.knee_movement_phases.front == "images/front.png"
+    assert document.date == "11/03/2026"
+    # thigh (15, 5) and tibia (25, 31) degrees: KF = 90 + TI - thigh elevation, before turning out.
+    metrics = document.grouped_data["knee_flexion"].metrics
+    assert metrics["knee_flexion_asymmetry"] == pytest.approx(16, abs=1.5)
+
+
+def test_session_serves_the_rendered_report(session: mb.Session, report: dict[str, Path]) -> None:
+    answer = session.report()
+    front = answer["knee_movement_phases"]["front"]
+    assert front.startswith("file://")
+    assert front.endswith("/images/front.png")
+
+
+def test_page_is_titled_and_accessible(page: Page, session: mb.Session) -> None:
+    assert page.title == session.title
+    assert page.all("html") == [{"lang": "en"}]
+    images = page.all("img")
+    assert len(images) >= 3 + 5 * 2
+    assert all(len(image["alt"] or "") > 15 for image in images)
+    assert len(page.all("h1")) == 1
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert {attrs.get("scope") for attrs in page.all("th")} == {"col", "row"}
+
+
+def test_page_holds_no_code_and_asks_for_nothing(page: Page, report: dict[str, Path]) -> None:
+    text = report["html"].read_text(encoding="utf-8")
+    assert "import mobility" not in text
+    assert "session_id" not in page.text
+    assert not page.all("script")
+    assert not page.all("link")
+    assert all(
+        (image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img")
+    )
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", text)
+    assert not re.search(r"@import|url\(", text)
+
+
+def test_what_people_wrote_is_escaped(page: Page) -> None:
+    assert HOSTILE in page.text
+    assert "squat <1>.mp4" in page.text
+    assert "The camera <i>stands</i> 35° to the right." in page.text
+    assert not [image for image in page.all("img") if "onerror" in image]
+    assert not page.all("i")
+
+
+def test_order_is_what_a_reader_looks_for(page: Page) -> None:
+    found = [
+        page.text.index(mark)
+        for mark in (
+            "Participant",
+            "accepted of",
+            "What to distrust",
+            "Frames with the person",
+            "At a glance",
+            "Median over the accepted repetitions",
+            "Every repetition found",
+            "Method",
+            "Limits",
+            "SHA-256 " + "a" * 64,
+            "References",
+        )
+    ]
+    assert found == sorted(found)
+
+
+def test_asymmetry_smaller_than_its_interval_is_within_error(page: Page) -> None:
+    assert "within error" in page.text
+    assert "right larger" not in page.text
+
+
+def test_rendered_notebook_holds_no_path_of_this_machine(
+    session: mb.Session, report: dict[str, Path]
+) -> None:
+    text = report["notebook"].read_text(encoding="utf-8")
+    assert str(session.store.path) not in text
+    assert str(Path.home()) + os.sep not in text
+    node = nbformat.read(report["notebook"], as_version=4)
+    nbformat.validate(node)
+    assert node.metadata["papermill"]["parameters"]["store"] == "../../sessions"
+
+
+def test_same_session_gives_the_same_page(session: mb.Session, report: dict[str, Path]) -> None:
+    first = {
+        file.name: file.read_bytes()
+        for file in session.report_folder.rglob("*.*")
+        if file.is_file()
+    }
+    reports.render_report(session)
+    for name in ("overhead-squat.html", "overhead-squat.json", "overhead-squat.ipynb", "front.png"):
+        [file] = session.report_folder.rglob(name)
+        assert file.read_bytes() == first[name], name
+
+
+def test_kernel_is_this_interpreter_whatever_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = tmp_path / "data" / "kernels" / "python3"
+    kernels.mkdir(parents=True)
+    (kernels / "kernel.json").write_text('{"argv": ["/nowhere/python"], "display_name": "broken"}')
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("who = 'somebody from a start-up file'; print(who)")
+    notebook = small_notebook(tmp_path / "small.ipynb", "import sys; print(sys.executable, who)")
+    files = render_small(notebook, tmp_path / "out", who="me")
+    text = Page(files["html"].read_text(encoding="utf-8")).text
+    assert f"{sys.executable} me" in text
+    assert "start-up" not in text
+
+
+# What fails
+
+
+def test_failing_cell_is_one_line(tmp_path: Path) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb", "raise ValueError('two\\nlines')")
+    with pytest.raises(ReportError) as caught:
+        render_small(notebook, tmp_path / "out")
+    assert str(caught.value) == "small.ipynb: a cell failed with ValueError: two lines"
+    assert not (tmp_path / "out").exists()
+
+
+def test_our_own_error_keeps_its_class(tmp_path: Path) -> None:
+    cell = "from mobility.errors import NotFoundError\nraise NotFoundError('session x: not here')"
+    notebook = small_notebook(tmp_path / "small.ipynb", cell)
+    with pytest.raises(NotFoundError, match=r"^session x: not here$"):
+        render_small(notebook, tmp_path / "out")
+
+
+def test_dead_kernel_is_told(tmp_path: Path) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb", "import os; os._exit(3)")
+    with pytest.raises(ReportError, match="kernel"):
+        render_small(notebook, tmp_path / "out")
+
+
+def test_failure_leaves_the_earlier_report(tmp_path: Path) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb", "assert who != 'bad'; print(who)")
+    files = render_small(notebook, tmp_path / "out", who="good")
+    before = files["html"].read_bytes()
+    with pytest.raises(ReportError, match="AssertionError"):
+        render_small(notebook, tmp_path / "out", who="bad")
+    assert files["html"].read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir() if "unfinished" in p.name) == []
+
+
+def test_report_killed_on_the_way_leaves_the_earlier_one(tmp_path: Path) -> None:
+    notebook = small_notebook(
+        tmp_path / "small.ipynb",
+        "from pathlib import Path\nPath('half').write_text('half')",
+        "import time\nif wide: time.sleep(600)",
+        "print(who)",
+    )
+    files = render_small(notebook, tmp_path / "out", who="first")
+    before = files["html"].read_bytes()
+    script = (
+        "import sys; from pathlib import Path; from mobility.workbench import reports\n"
+        "reports.render_notebook(Path(sys.argv[1]), Path(sys.argv[2]), name='small', title='t',"
+        " parameters={'wide': True})"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(notebook), str(tmp_path / "out")])
+    half = tmp_path / ".out.unfinished" / "half"
+    deadline = time.monotonic() + 60
+    while not half.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert half.exists()
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert files["html"].read_bytes() == before
+    files = render_small(notebook, tmp_path / "out", who="second")
+    assert "second" in files["html"].read_text(encoding="utf-8")
+    assert not half.parent.exists()
+
+
+def test_killed_between_the_renames_is_put_back(tmp_path: Path) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb", "assert who != 'bad'")
+    files = render_small(notebook, tmp_path / "out", who="good")
+    before = files["html"].read_bytes()
+    (tmp_path / "out").rename(tmp_path / ".out.earlier")
+    with pytest.raises(ReportError):
+        render_small(notebook, tmp_path / "out", who="bad")
+    assert files["html"].read_bytes() == before
+
+
+# Sections
+
+
+def test_group_without_a_value_says_why(session: mb.Session) -> None:
+    metrics, repetitions = session.metrics(), session.repetitions()
+    note = "refused: the camera sees the frontal plane edge-on"
+    for name in ("knee_deviation", "knee_deviation_asymmetry", "knee_ankle_separation_ratio"):
+        metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note, units="1")
+    glance = sections.at_a_glance(metrics, repetitions)
+    assert glance.count("not measurable (the camera sees the frontal plane edge-on)") == 2
+    summary = sections.group_summary(metrics, repetitions, "knee_movement")
+    assert "not measurable: the camera sees the frontal plane edge-on." in summary
+    assert "nan" not in (glance + summary).lower()
+
+
+def test_no_repetition_is_said_everywhere(session: mb.Session) -> None:
+    repetitions = session.repetitions()
+    empty = repetitions.isel(rep=slice(0, 0))
+    metrics = mb.overhead_squat(session.fitted(), session.angles(), empty)
+    assert sections.count_repetitions(empty) == "none found"
+    assert sections.at_a_glance(metrics, empty).count("no repetition was found") == 6
+    assert "No repetition was found" in sections.repetition_table(metrics, empty)
+    rejected = repetitions.assign(
+        accepted=("rep", [False, False, True]), reason=("rep", ["too fast", "cut off", ""])
+    )
+    assert sections.count_repetitions(rejected) == (
+        "1 accepted of 3 found (left out: no. 1: too fast; no. 2: cut off)"
+    )
+
+
+def test_one_side_only_has_no_asymmetry(session: mb.Session) -> None:
+    metrics = session.metrics()
+    metrics["hip_flexion"] = metrics["hip_flexion"].copy()
+    metrics["hip_flexion"].loc[{"side": "right"}] = np.nan
+    metrics["hip_flexion_asymmetry"] = xr.full_like(metrics["hip_flexion_asymmetry"], np.nan)
+    text = sections.group_summary(metrics, session.repetitions(), "hip_flexion")
+    assert "needs both sides" in text
+    assert "landmarks not seen well enough" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "expected"),
+    [
+        (np.nan, 5.0, ""),
+        (9.0, np.nan, "error unknown"),
+        (9.7, 5.0, "within error"),
+        (-9.9, 5.0, "left larger"),
+        (9.9, 5.0, "right larger"),
+    ],
+)
+def test_verdict_compares_with_196_sd(value: float, sd: float, expected: str) -> None:
+    metrics = xr.Dataset({"a_asymmetry": value, "a_asymmetry_sd": sd})
+    assert sections.verdict(metrics, "a_asymmetry") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "signed", "expected"),
+    [
+        (12.5001, "degree", False, "13°"),
+        (-0.2, "degree", True, "0°"),
+        (-3.2, "degree", True, "−3°"),
+        (3.2, "degree", True, "+3°"),
+        (0.918, "1", False, "0.92"),
+        (47.6, "percent", False, "48 %"),
+        (1.04, "s", False, "1.0 s"),
+        (np.nan, "degree", False, "–"),
+    ],
+)
+def test_quantities_have_sensible_digits(
+    value: float, units: str, signed: bool, expected: str
+) -> None:
+    assert sections.quantity(value, units, signed=signed) == expected
+
+
+def test_interval_never_looks_narrower_than_it_is() -> None:
+    # 1.96 * 5.2 = 10.19
+    assert "± 11°" in sections.quantity(90, "degree", sd=5.2)
+    assert "± 0.20" in sections.quantity(1, "1", sd=0.1)
+
+
+@pytest.mark.slow
+def test_chromium_shows_the_page_without_asking_for_anything(report: dict[str, Path]) -> None:
+    chromium = next(
+        (p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None
+    )
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have chromium")
+        pytest.skip("needs Debian's chromium")
+    script = """
+import json, sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as p:
+    browser = p.chromium.launch(executable_path=sys.argv[1], headless=True,
+                                args=["--no-sandbox", "--disable-dev-shm-usage"])
+    page = browser.new_page(viewport={"width": 1000, "height": 1400})
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(sys.argv[2])
+    broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).length")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.set_viewport_size({"width": 420, "height": 900})
+    narrow = page.evaluate("document.documentElement.scrollWidth")
+    print(json.dumps([said, asked, broken, width, narrow]))
+    browser.close()
+"""
+    url = report["html"].as_uri()
+    # In a process of its own: playwright's event loop must not meet the one of the kernels.
+    done = subprocess.run(
+        [sys.executable, "-c", script, chromium, url], capture_output=True, text=True, check=True
+    )
+    said, asked, broken, width, narrow = json.loads(done.stdout)
+    assert said == []
+    assert [address for address in asked if not address.startswith("data:")] == [url]
+    assert broken == 0
+    assert width <= 1000
+    assert narrow <= 420

@@ -1,0 +1,537 @@
+from __future__ import annotations
+
+import datetime
+import errno
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mobility
+from mobility.errors import (
+    BadInputError,
+    NotFoundError,
+    NotPermittedError,
+    StorageError,
+    VideoError,
+)
+from mobility.workbench.store import Store
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def video(tmp_path, stand_ins) -> Path:
+    return stand_ins.video(tmp_path / "camera")
+
+
+def everything(folder: Path) -> set[str]:
+    """All paths below `folder` but the lock files, which hold nothing."""
+    return {
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if ".locks" not in file.parts
+    }
+
+
+def in_child(act) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def path_of(uri: str) -> Path:
+    assert uri.startswith("file:///")
+    return Path(unquote(urlparse(uri).path))
+
+
+# Creating
+
+
+def test_nothing_is_written_before_there_is_something_to_keep(store, tmp_path):
+    assert store.sessions() == []
+    assert store.participants() == []
+    with pytest.raises(NotFoundError, match="s1: not in the store"):
+        store.session("s1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_is_a_folder_with_the_video_and_a_record(store, video):
+    before = datetime.datetime.now().astimezone().replace(microsecond=0)
+    session = store.create(video, session_name=" First ", **SQUAT)
+    record = session.record
+    assert everything(store.path / session.id) == {"session.json", "video.mp4"}
+    assert session.video.read_bytes() == video.read_bytes()
+    assert record.video.sha256 == hashlib.sha256(video.read_bytes()).hexdigest()
+    assert record.video.original_name == "Squat of Ann.MP4"
+    assert record.video.size == len(video.read_bytes())
+    assert record.created_at >= before
+    assert record.created_at.utcoffset() is not None
+    assert (record.state, record.user_id, session.title) == ("created", "p01", "First")
+    assert record.joints == ["ankle", "knee", "hip", "shoulder", "elbow"]
+    assert store.session(session.id).record == record
+    # No path of this machine is in the record.
+    assert str(video.parent) not in (session.folder / "session.json").read_text()
+
+
+def test_title_without_a_name_follows_the_participant(store, video):
+    session = store.create(video, **SQUAT)
+    date = f"{session.record.created_at:%d/%m/%Y}"
+    assert session.title == f"Overhead Squat, p01, {date}"
+    store.set_participant("p01", display_name="Ann")
+    assert session.title == f"Overhead Squat, Ann, {date}"
+
+
+@pytest.mark.parametrize(
+    ("given_joints", "joints"),
+    [
+        (["knee", "ankle"], ["ankle", "knee"]),
+        ("ankle, knee", ["ankle", "knee"]),
+        (["elbow,hip", "hip"], ["hip", "elbow"]),
+        ("all", ["ankle", "knee", "hip", "shoulder", "elbow"]),
+        ("", ["ankle", "knee", "hip", "shoulder", "elbow"]),
+    ],
+)
+def test_joints(store, video, given_joints, joints):
+    session = store.create(video, body_joint_angles=given_joints, **SQUAT)
+    assert session.record.joints == joints
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"user_id": ""}, "user_id", "non-empty"),
+        ({"user_id": "../p"}, "user_id", "use 1 to 64 letters"),
+        ({"user_id": 7}, "user_id", "string"),
+        ({"exercise_name": "Overhead Squad"}, "exercise_name", "mean 'Overhead Squat'"),
+        ({"exercise_name": "x"}, "exercise_name", "choose one of 'Overhead Squat'"),
+        ({"exercise_name": "Joint Angle Mobility"}, "exercise_name", "not available yet"),
+        ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
+        ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),
+        ({"session_name": "a/b"}, "session_name", "path separator"),
+        ({"sesion_name": "a"}, "sesion_name", "did you mean 'session_name'"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_written(
+    store, video, tmp_path, changes, field, message
+):
+    with pytest.raises(BadInputError, match=message) as caught:
+        store.create(video, **{**SQUAT, **changes})
+    assert set(caught.value.fields) == {field}
+    assert "\n" not in str(caught.value)
+    assert not store.path.exists()
+
+
+def test_all_faults_are_told_at_once(store, video):
+    with pytest.raises(BadInputError) as caught:
+        store.create(video, user_id="", exercise_name="", body_joint_angles="x", session_name="/")
+    assert set(caught.value.fields) == {
+        *("user_id", "exercise_name", "body_joint_angles", "session_name")
+    }
+
+
+def test_what_is_no_video_is_refused(store, video, tmp_path, stand_ins):
+    with pytest.raises(BadInputError, match="no such file"):
+        store.create(tmp_path / "absent.mp4", **SQUAT)
+    with pytest.raises(VideoError, match="not a video"):
+        store.create(stand_ins.video(tmp_path, content=b"text"), **SQUAT)
+    assert not store.path.exists()
+
+
+def test_odd_suffixes_do_not_become_file_names(store, tmp_path, stand_ins):
+    for name in ("squat", "squat.m p4", "squat.überlang", "squat.toolongtobeasuffix"):
+        session = store.create(stand_ins.video(tmp_path, name=name), **SQUAT)
+        assert session.record.video.file == "video.video"
+
+
+def test_a_read_only_place_is_named(video, monkeypatch, tmp_path):
+    # Root may write anywhere but in /proc.
+    with pytest.raises(StorageError, match="cannot write /proc/store"):
+        Store("/proc/store").create(video, **SQUAT)
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    store = Store(tmp_path / "sessions")
+    with pytest.raises(StorageError, match="read-only; choose another one with --store"):
+        store.create(video, **SQUAT)
+    assert everything(store.path) <= {".locks"}
+
+
+def test_a_read_only_store_can_be_read(store, video, monkeypatch):
+    session = store.create(video, **SQUAT)
+    store.set_participant("p01", display_name="Ann")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("replace", "mkdir", "rename"):
+        monkeypatch.setattr(os, name, refuse)
+    again = Store(store.path)
+    assert [found.id for found in again.sessions()] == [session.id]
+    assert again.session(session.id).details()["user_name"] == "Ann"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("needs the right to mount a small disk")
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_named_and_left_as_it_was(small_disk, tmp_path, stand_ins):
+    store = Store(small_disk)
+    session = store.create(stand_ins.video(tmp_path), **SQUAT)
+    large = stand_ins.video(tmp_path, name="large.mp4", content=b"video" + bytes(3_000_000))
+    before = everything(small_disk)
+    with pytest.raises(StorageError, match="the disk is full; free some space"):
+        store.create(large, **SQUAT)
+    assert everything(small_disk) - {".locks"} == before - {".locks"}
+    # With room for a few small files only, the analysis stops, and goes on when there is room.
+    stuffing = small_disk / "stuffing"
+    with stuffing.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(StorageError, match="the disk is full"):
+        session.analyze()
+    assert session.record.state in ("created", "analyzing")
+    stuffing.unlink()
+    assert session.analyze().record.state == "analyzed"
+    assert not list(session.folder.glob(".*"))
+
+
+def test_a_creation_that_is_killed_leaves_no_session_and_is_swept(store, video, stand_ins):
+    """Killed at each write: at every point the session is whole or absent."""
+    kept = store.create(video, **SQUAT)
+    outcomes = set()
+    for point in range(1, 4):
+
+        def act(point: int = point) -> None:
+            real = os.fsync
+            count = 0
+
+            def fsync(handle: int) -> None:
+                nonlocal count
+                real(handle)
+                count += 1
+                if count == point:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            os.fsync = fsync  # type: ignore[assignment]
+            store.create(video, **SQUAT)
+
+        assert in_child(act) == -signal.SIGKILL
+        hidden = list(store.path.glob(".creating-*"))
+        outcomes.add(len(hidden))
+        for session in store.sessions():
+            assert session.video.read_bytes() == video.read_bytes()
+        another = store.create(video, **SQUAT)
+        assert not list(store.path.glob(".creating-*"))
+        assert kept.id in {session.id for session in store.sessions()}
+        another.delete()
+    assert outcomes == {1}
+
+
+def test_the_sweep_spares_a_creation_that_is_at_work(store, video, stand_ins, monkeypatch):
+    """Between copy and rename of one creation, another one runs from start to end."""
+    real = Path.rename
+    others = []
+
+    def rename(self: Path, target: Path) -> Path:
+        if not others:
+            others.append(None)
+            assert in_child(lambda: store.create(video, **SQUAT)) == 0
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    session = store.create(video, **SQUAT)
+    assert len(store.sessions()) == 2
+    assert session.video.read_bytes() == video.read_bytes()
+
+
+def test_processes_that_create_at_once_do_not_collide(store, video):
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                for _ in range(5):
+                    store.create(video, **SQUAT)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert statuses == [0] * 4
+    sessions = store.sessions()
+    assert len({session.id for session in sessions}) == 20
+    assert all(session.video.read_bytes() == video.read_bytes() for session in sessions)
+    assert not list(store.path.glob(".[!l]*"))
+
+
+# Finding and deleting
+
+
+def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, caplog):
+    ids = []
+    for day in (3, 1, 2):
+        session = store.create(video, **SQUAT)
+        record = json.loads((session.folder / "session.json").read_text())
+        record["created_at"] = f"2025-01-0{day}T10:00:00+00:00"
+        (session.folder / "session.json").write_text(json.dumps(record))
+        ids.append(session.id)
+    assert [session.id for session in store.sessions()] == [ids[1], ids[2], ids[0]]
+    (store.path / ids[2] / "session.json").write_text("{}")
+    assert [session.id for session in store.sessions()] == [ids[1], ids[0]]
+    assert f"left out: session {ids[2]}" in caplog.text
+    with pytest.raises(StorageError, match="its record cannot be used"):
+        store.session(ids[2]).record  # noqa: B018
+
+
+def test_a_misspelt_id_gets_the_likely_one(store, video):
+    session = store.create(video, **SQUAT)
+    with pytest.raises(NotFoundError, match=f"did you mean '{session.id}'"):
+        store.session(session.id[:-1])
+
+
+def test_ids_do_not_lead_out_of_the_store(store, video, tmp_path):
+    store.create(video, **SQUAT)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "session.json").write_text("{}")
+    for name in ("../outside", str(outside), "..", "", ".locks"):
+        with pytest.raises(BadInputError, match="session id"):
+            store.session(name)
+        with pytest.raises(BadInputError, match="session id"):
+            store.delete(name)
+    assert outside.exists()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(name=st.text(max_size=20))
+def test_no_text_as_an_id_reads_or_writes_outside(store, name):
+    for act in (store.session, store.delete, store.participant):
+        with pytest.raises((BadInputError, NotFoundError)):
+            act(name)
+    assert not store.path.exists()
+
+
+def test_deleting_takes_video_results_reports_and_locks(store, video):
+    session = store.create(video, **SQUAT).analyze()
+    other = store.create(video, **SQUAT)
+    session.report()
+    assert (store.reports / session.id / "overhead-squat.json").is_file()
+    session.delete()
+    assert [found.id for found in store.sessions()] == [other.id]
+    for root in (store.path, store.reports):
+        assert not [file for file in root.rglob("*") if session.id in file.as_posix()]
+    with pytest.raises(NotFoundError):
+        session.details()
+    with pytest.raises(NotFoundError):
+        store.delete(session.id)
+
+
+def test_a_deletion_that_is_killed_is_finished_by_the_next_creation(store, video):
+    session = store.create(video, **SQUAT).analyze()
+    session.report()
+
+    def act() -> None:
+        shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        session.delete()
+
+    assert in_child(act) == -signal.SIGKILL
+    assert store.sessions() == []
+    other = store.create(video, **SQUAT)
+    for root in (store.path, store.reports):
+        assert not [file for file in root.rglob("*") if session.id in file.as_posix()]
+    assert [found.id for found in store.sessions()] == [other.id]
+
+
+# Participants
+
+
+def test_participants_keep_what_is_not_named(store):
+    store.set_participant("p02", sex="female", height_m=1.68)
+    store.set_participant("p02", weight_kg=61.5, age=30)
+    store.set_participant("p01", display_name=" Bo ")
+    assert [person.user_id for person in store.participants()] == ["p01", "p02"]
+    assert store.participant("p01").display_name == "Bo"
+    changed = store.set_participant("p02", birth_year=1995, height_m=None)
+    assert changed.model_dump(exclude_none=True) == {
+        "user_id": "p02",
+        "sex": "female",
+        "birth_year": 1995,
+        "weight_kg": 61.5,
+    }
+    assert store.participant("p02") == changed
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hieght_m": 1.7}, "hieght_m: unknown; did you mean 'height_m'"),
+        ({"height_m": 170}, "height_m: input should be less than or equal to 2.6"),
+        ({"sex": "f"}, "sex: input should be 'female' or 'male'"),
+        ({"weight_kg": float("nan")}, "weight_kg: .*finite"),
+        ({"email": "nobody"}, "email"),
+        ({"age": 30, "birth_year": 1990}, "not both"),
+        ({"display_name": "a\x00"}, "control character"),
+    ],
+)
+def test_participant_fields_are_checked(store, fields, message):
+    with pytest.raises(BadInputError, match=message):
+        store.set_participant("p01", **fields)
+    assert store.participants() == []
+
+
+def test_unknown_participants_are_not_found(store):
+    with pytest.raises(NotFoundError, match="participant p9: not in the store"):
+        store.participant("p9")
+    with pytest.raises(BadInputError, match="user_id"):
+        store.set_participant("../p9", age=3)
+
+
+# Documents
+
+
+def test_documents_of_an_analyzed_session(store, video):
+    store.set_participant("p01", display_name="Ann", weight_kg=70)
+    session = store.create(video, body_joint_angles=["knee"], **SQUAT)
+    assert session.details()["angles"] == {}
+    for document in (session.export, session.report, session.summary):
+        with pytest.raises(NotFoundError, match="has not been analyzed yet"):
+            document()
+    session.analyze()
+    details = session.details()
+    assert path_of(details["video_url"]).read_bytes() == video.read_bytes()
+    assert path_of(details["analyzed_video_url"]).name == "analyzed.mp4"
+    assert details["segments"] == 1
+    # The right side is the better seen one of the stand-ins.
+    assert details["angles"]["knee_angle"] == details["angles"]["right_knee_angle"]
+    export = session.export()
+    assert export["angles"] == details["angles"]
+    assert len(export["keypoints"]["lknex"]) == len(export["all_timestamps"])
+    summary, report = session.summary(), session.report()
+    assert summary["user_info"]["weight"] == 70
+    assert summary["knee_movement_phases"] == report["knee_movement_phases"]
+    for uri in report["knee_movement_phases"].values():
+        assert path_of(uri).read_bytes() == b"png"
+    # What is stored holds no path of this machine.
+    stored = (session.report_folder / "overhead-squat.json").read_text()
+    assert json.loads(stored)["knee_movement_phases"]["left"] == "images/left.png"
+
+
+def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video, stand_ins):
+    session = store.create(video, **SQUAT).analyze()
+
+    def renderings() -> int:
+        session.report()
+        session.report()
+        return stand_ins.CALLS.count("report")
+
+    assert renderings() == 1
+    session.analyze()
+    assert renderings() == 1
+    store.set_participant("p01", display_name="Ann")
+    assert renderings() == 2
+    session.set_camera_side("left")
+    assert renderings() == 3
+    session.set_repetitions([(0.0, 0.1)])
+    assert renderings() == 4
+    (session.report_folder / "overhead-squat.html").unlink()
+    assert renderings() == 5
+    assert Store(store.path, reports=store.reports).session(session.id).report()
+    assert renderings() == 5
+
+
+def test_a_rendering_that_fails_is_not_served(store, video, stand_ins, monkeypatch):
+    session = store.create(video, **SQUAT).analyze()
+    session.report()
+    store.set_participant("p01", display_name="Ann")
+
+    def fail(session: object) -> None:
+        raise RuntimeError("no kernel")
+
+    whole = sys.modules["mobility.workbench.reports"].render_report
+    monkeypatch.setattr(sys.modules["mobility.workbench.reports"], "render_report", fail)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no kernel"):
+            session.report()
+    monkeypatch.setattr(sys.modules["mobility.workbench.reports"], "render_report", whole)
+    assert session.report()["user_info"]["display_name"] == "Ann"
+
+
+def test_the_folder_of_the_reports_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv("MOBILITY_REPORTS", raising=False)
+    assert Store(tmp_path).reports == Path("reports")
+    monkeypatch.setenv("MOBILITY_REPORTS", str(tmp_path / "r"))
+    assert Store(tmp_path).reports == tmp_path / "r"
+    assert Store(tmp_path, reports="x").reports == Path("x")
+
+
+# The demo
+
+
+def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
+    session = store.create(video, **SQUAT).analyze()
+    checkout = tmp_path / "checkout"
+    shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
+    monkeypatch.setattr(mobility, "__file__", str(checkout / "mobility" / "__init__.py"))
+    demo = store.demo("Overhead Squat")
+    assert demo.id == session.id
+    assert demo.details()["angles"] == session.details()["angles"]
+    before = everything(checkout)
+    for act in (
+        demo.delete,
+        demo.analyze,
+        lambda: demo.set_camera_side("left"),
+        lambda: demo.store.create(video, **SQUAT),
+    ):
+        with pytest.raises(NotPermittedError, match="demo cannot be changed"):
+            act()
+    # Its report goes to the reports of the one who asks, unless it came with the checkout.
+    demo.report()
+    assert (store.reports / session.id / "overhead-squat.html").is_file()
+    assert everything(checkout) == before
+
+
+def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(mobility, "__file__", str(tmp_path / "mobility" / "__init__.py"))
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not here"):
+        store.demo("Overhead Squat")
+    with pytest.raises(NotFoundError):
+        store.demo("Joint Angle Mobility")
+    with pytest.raises(BadInputError, match="did you mean 'Overhead Squat'"):
+        store.demo("Overhead Squad")
