@@ -258,7 +258,7 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     )
     forward = forward.where(usable)
     slope, reach = outward / forward, (knee_x - ankle_x) / forward
-    deviation = _OUTWARD * (ankle_z - knee_z) / standing_width
+    deviation = _OUTWARD * (ankle_z + reach * outward - knee_z) / standing_width
     leverage = 1 + (1 - reach) ** 2 + reach**2
     offset_variance = (variance_z + slope**2 * variance_x) * leverage
     deviation_sd = (offset_variance + 2 * deviation**2 * variance_z) ** 0.5 / standing_width

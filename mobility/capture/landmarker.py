@@ -181,6 +181,16 @@ def around(box: Box, width: int, height: int, *, margin: float) -> Region:
     return Region(left, top, max(right, min(left + 16, width)), max(bottom, min(top + 16, height)))
 
 
+def upside_down(pose: Array) -> bool:
+    """Whether the shoulders lie far below the hips in the picture.
+
+    The model puts a body upside down where the head is out of the picture; it
+    takes the hips for a head. Lying people are not upside down.
+    """
+    down = pose[[11, 12], :2].mean(axis=0) - pose[[23, 24], :2].mean(axis=0)
+    return bool(down[1] > 0.7 * np.linalg.norm(down))
+
+
 def believable(pose: Array) -> bool:
     """Whether a find on a crop is a person: shoulders and hips present and seen."""
     return bool(pose[CORE, 6].mean() > 0.6 and pose[CORE, 7].mean() > 0.6)

@@ -32,6 +32,7 @@ from mobility.capture.landmarker import (
     believable,
     bounding_box,
     overlap,
+    upside_down,
 )
 from mobility.capture.video import read_frames
 from mobility.errors import MobilityError
@@ -176,7 +177,9 @@ def _find(
 
 
 def _is_subject(pose: Array, chunk: _Chunk, time: float, track: survey.Track | None) -> bool:
-    """Whether a find lies where the subject was a moment ago, or where the survey saw it."""
+    """Whether a find is upright, and where the subject was a moment ago or at the survey."""
+    if upside_down(pose):
+        return False
     if track is None:
         return True
     box = bounding_box(pose)

@@ -213,8 +213,7 @@ def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
     crossing = np.flatnonzero(slow[fastest:])
     if crossing.size:
         return int(path[fastest + crossing[0]]), True
-    cut = top in (0, len(h.grid) - 1) and height[-1] < _STANDING_HEIGHT
-    return int(path[-1]), not cut
+    return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
 def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:

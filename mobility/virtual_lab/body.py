@@ -9,7 +9,7 @@ the floor at y = 0.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -147,18 +147,21 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
         with torch.no_grad():
             return model(phenotype_kwargs={**shape, "height": height, "weight": weight})
 
-    def stature_and_mass(height: float, weight: float) -> tuple[float, float]:
-        found = anthropometry(rest(height, weight)["rest_vertices"])
-        return float(found["height"][0]), float(found["mass"][0])
+    def stature(height: float) -> float:
+        return float(anthropometry.height(rest(height, 0.5)["rest_vertices"])[0])
 
-    height = _bisect(lambda h: stature_and_mass(h, 0.5)[0], height_m)
-    lightest, heaviest = (stature_and_mass(height, w)[1] for w in (0.0, 1.0))
+    def mass(weight: float) -> float:
+        found = anthropometry(rest(height, weight)["rest_vertices"])
+        return float(found["mass"][0]) * (height_m / float(found["height"][0])) ** 3
+
+    height = _bisect(stature, height_m)
+    lightest, heaviest = mass(0.0), mass(1.0)
     if not lightest <= weight_kg <= heaviest:
         raise BadInputError(
             f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of {height_m:g} m;"
             f" give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
-    weight = _bisect(lambda w: stature_and_mass(height, w)[1], weight_kg)
+    weight = _bisect(mass, weight_kg)
     output = rest(height, weight)
     vertices = output["rest_vertices"][0].numpy() @ _TO_WORLD.T
     heads = output["rest_bone_heads"][0].numpy() @ _TO_WORLD.T
@@ -182,7 +185,7 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
         weights=weights / weights.sum(axis=1, keepdims=True),
         heel={side: heel for side, (heel, _) in feet.items()},
         toe={side: toe for side, (_, toe) in feet.items()},
-        mass_kg=stature_and_mass(height, weight)[1] * float(scale) ** 3,
+        mass_kg=mass(weight),
     )
 
 
@@ -198,7 +201,7 @@ def _anny() -> tuple[Any, Any]:
     return model, anny.Anthropometry(model)
 
 
-def _bisect(function: Any, target: float) -> float:
+def _bisect(function: Callable[[float], float], target: float) -> float:
     """Solve increasing function(x) = target on [0, 1]; the nearer end where there is no solution."""
     low, high = 0.0, 1.0
     for _ in range(20):

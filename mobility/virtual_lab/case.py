@@ -96,7 +96,9 @@ def read_case(path: str | os.PathLike[str]) -> Case:
     try:
         values = yaml.safe_load(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise NotFoundError(f"{source}: there is no such case; give the path of a YAML file") from None
+        raise NotFoundError(
+            f"{source}: there is no such case; give the path of a YAML file"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None

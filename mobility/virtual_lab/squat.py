@@ -371,7 +371,9 @@ def _two_links(
     return hip + along[:, None] * down + aside[:, None] * bend, np.abs(far - span)
 
 
-def _solve(function: Callable[[Array], Array], low: Array, high: float, *, steps: int = 48) -> Array:
+def _solve(
+    function: Callable[[Array], Array], low: Array, high: float, *, steps: int = 48
+) -> Array:
     """Zero of an increasing function of each element between `low` and `high`, by bisection."""
     upper = np.full_like(low, high)
     for _ in range(steps):

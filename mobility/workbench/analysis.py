@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import xarray as xr
 from pydantic import Field
@@ -34,6 +34,7 @@ from mobility.workbench.contract import Edits, Provenance, SessionRecord, Stage,
 from mobility.workbench.files import (
     atomic,
     lock,
+    lock_if_free,
     read_dataset,
     sweep,
     write_dataset,
@@ -62,7 +63,14 @@ _KINEMATICS = ("kinematics/*.py", "tables/*.yaml")
 
 # [!q]: all of capture but quality.py, on which no pose depends.
 STEPS = (
-    _Step("pose", "pose.nc", (), ("capture/[!q]*.py", "tables/pose_model.yaml"), ("subject",)),
+    _Step(
+        "pose",
+        "pose.nc",
+        (),
+        ("capture/[!q]*.py", "tables/pose_model.yaml"),
+        ("subject",),
+        edits=("subject",),
+    ),
     _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS),
     _Step("angles", "angles.nc", ("fitted",), _KINEMATICS),
     _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
@@ -82,6 +90,14 @@ STEPS = (
     ),
 )
 """The stages in their order."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "subject": "largest",
+    "annotate": True,
+    "blur_face": False,
+    "model": None,
+}
+"""Options of the first analysis that change a result."""
 
 
 @dataclass
@@ -112,12 +128,15 @@ def analyze(
     session: Session,
     *,
     workers: Annotated[int, Field(ge=1)] | None = None,
-    subject: tuple[float, float] | None = None,
-    annotate: bool = True,
-    blur_face: bool = False,
+    subject: tuple[float, float] | Literal["largest"] | None = None,
+    annotate: bool | None = None,
+    blur_face: bool | None = None,
     model: str | os.PathLike[str] | None = None,
 ) -> SessionRecord:
     """Run what is not done yet of the analysis of a session.
+
+    An option that is not given stays as it was in the last analysis of the
+    session, so that a face that was blurred once stays blurred.
 
     Parameters
     ----------
@@ -126,15 +145,15 @@ def analyze(
     workers
         Processes for the pose estimation; it changes no result.
     subject
-        A point in the picture on the person to measure, in pixels; by default
-        the largest person. A correction by hand goes before it.
+        A point in the picture on the person to measure, in pixels, or
+        "largest", at first "largest". A correction by hand goes before it.
     annotate
-        Whether the annotated video is made; without it, an out-of-date one is
-        removed.
+        Whether the annotated video is made, at first True; without it, an
+        out-of-date one is removed.
     blur_face
-        Whether the face is blurred in the annotated video.
+        Whether the face is blurred in the annotated video, at first False.
     model
-        A pose model bundle; by default the pinned one.
+        A pose model bundle; at first the pinned one.
 
     Returns
     -------
@@ -153,8 +172,8 @@ def analyze(
     """
     store = session.store
     store._require_writable()
-    options = {
-        "subject": None if subject is None else list(subject),
+    given = {
+        "subject": list(subject) if isinstance(subject, tuple) else subject,
         "annotate": annotate,
         "blur_face": blur_face,
         "model": None if model is None else os.fspath(model),
@@ -163,21 +182,22 @@ def analyze(
         sweep(session.folder, "session.json", *(step.file for step in STEPS))
         while True:
             edits = session.edits()
-            record = _analyze(session, edits, options, workers)
+            record = _analyze(session, edits, given, workers)
             # A correction made meanwhile found the session in use: it is ours to heed.
             if session.edits() == edits:
                 return record
 
 
 def _analyze(
-    session: Session, edits: Edits, options: Mapping[str, Any], workers: int | None
+    session: Session, edits: Edits, given: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
+    record = session.record
+    options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
+    options.update({name: value for name, value in given.items() if value is not None})
     corrected = edits.current("subject")
     subject = options["subject"] if corrected is None else corrected
-    record = session.record
-    effective = {**options, "subject": subject}
     model_sha256 = _model_sha256(options["model"])
-    keys = _keys(record, edits, effective, model_sha256)
+    keys = _keys(record, edits, {**options, "subject": subject}, model_sha256)
     wanted = [step for step in STEPS if options["annotate"] or step.name != "annotated"]
     provenance = Provenance(
         video_sha256=record.video.sha256,
@@ -214,7 +234,7 @@ def _analyze(
         record=record,
         edits=edits,
         workers=workers,
-        subject=None if subject is None else (subject[0], subject[1]),
+        subject=None if subject == "largest" else (subject[0], subject[1]),
         model=options["model"],
         blur_face=options["blur_face"],
     )
@@ -245,8 +265,9 @@ def _analyze(
         record.warnings = [Warned.model_validate(found) for found in warnings_of(*datasets)]
         record.state = "analyzed"
         _save(session, record)
-        for step in outdated:
-            (session.folder / step.file).unlink(missing_ok=True)
+        for step in STEPS:
+            if step.name not in record.stages:
+                (session.folder / step.file).unlink(missing_ok=True)
     except Exception as error:
         if not isinstance(error, StorageError):
             record.state = "failed"
@@ -309,7 +330,7 @@ def _repetitions(run: _Run) -> xr.Dataset:
     intervals = run.edits.current("repetitions")
     if intervals is None:
         return find_repetitions(run["fitted"])
-    return set_repetitions(run["fitted"], [(start, end) for start, end in intervals])
+    return set_repetitions(run["fitted"], intervals)
 
 
 def _metrics(run: _Run) -> xr.Dataset:
@@ -357,6 +378,23 @@ def _forget(record: SessionRecord, name: str) -> None:
     for step in STEPS:
         if name in step.needs:
             _forget(record, step.name)
+
+
+def forget_edited(session: Session, kind: str) -> None:
+    """Take from the record what a correction of this `kind` put out of date.
+
+    An analysis that is at work heeds the correction itself, before it ends.
+    """
+    steps = [step for step in STEPS if kind in step.edits]
+    # The wait is for an analysis that is just ending and has looked at the edits already.
+    with lock_if_free(session.store._lock(session.id), wait_s=1) as free:
+        record = session.record
+        outdated = [step.name for step in steps if step.name in record.stages]
+        if free and outdated:
+            for name in outdated:
+                _forget(record, name)
+            record.state = "edited"
+            _save(session, record)
 
 
 def _save(session: Session, record: SessionRecord) -> None:

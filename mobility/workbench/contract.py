@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
 Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
 Side = Literal["left", "right"]
-State = Literal["created", "analyzing", "analyzed", "failed"]
+State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
 
 EXERCISES: tuple[str, ...] = get_args(Exercise)
 JOINTS: tuple[str, ...] = get_args(Joint)

@@ -233,6 +233,22 @@ def session_document(
     return document.json_values()
 
 
+def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
+    """List the repetitions, times in seconds (0.001) and depth in percent (0.1)."""
+    return [
+        {
+            "rep": int(rep["rep"]),
+            "start": rounded(rep["start"], 3),
+            "bottom": rounded(rep["bottom"], 3),
+            "end": rounded(rep["end"], 3),
+            "depth": rounded(rep["depth"], 1),
+            "accepted": bool(rep["accepted"]),
+            "reason": str(rep["reason"].item()),
+        }
+        for rep in (repetitions.isel(rep=number) for number in range(repetitions.sizes["rep"]))
+    ]
+
+
 def export_document(
     record: SessionRecord, *, pose: xr.Dataset, angles: xr.Dataset, side: Side
 ) -> dict[str, Any]:

@@ -236,33 +236,46 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 @contextmanager
-def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path`; the system frees it when the process dies.
+def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[bool]:
+    """Hold the lock file `path` if nobody else does, and say whether it is held.
+
+    The system frees it when the process dies.
 
     Parameters
     ----------
     path
         The lock file; its folder is made if absent.
-    what
-        What is locked, for the message.
     wait_s
         Seconds to wait for another holder.
 
     Raises
     ------
     StorageError
-        Another process holds it, or the place cannot be written.
+        The place cannot be written.
     """
     held = FileLock(path)
     with writing(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with suppress(Timeout):
             held.acquire(timeout=wait_s)
-        except Timeout:
-            raise StorageError(
-                f"{what} is in use by another process; wait until it ends, or stop it"
-            ) from None
     try:
-        yield
+        yield held.is_locked
     finally:
         held.release()
+
+
+@contextmanager
+def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path`, as :func:`lock_if_free`, or say that `what` is in use.
+
+    Raises
+    ------
+    StorageError
+        Another process holds it, or the place cannot be written.
+    """
+    with lock_if_free(path, wait_s=wait_s) as held:
+        if not held:
+            raise StorageError(
+                f"{what} is in use by another process; wait until it ends, or stop it"
+            )
+        yield

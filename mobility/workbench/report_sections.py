@@ -20,6 +20,7 @@ import xarray as xr
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.provenance import history, warnings_of
+from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,8 +56,7 @@ _SUFFIX = {"degree": "°", "percent": " %", "%": " %", "s": " s", "second": " s"
 def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = False) -> str:
     """Write a value with the digits that its unit deserves, and its 95 % interval.
 
-    Degrees and percent are whole, seconds have one decimal, ratios two. An
-    interval is rounded up, so that it never looks narrower than it is.
+    Degrees and percent are whole, seconds have one decimal, ratios two.
 
     Parameters
     ----------
@@ -77,9 +77,8 @@ def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = F
         text = text.lstrip("+")
     suffix = _SUFFIX.get(units, "")
     if math.isfinite(sd):
-        step = 10.0**-digits
-        half = math.ceil(Z95 * sd / step - 1e-9) * step
-        return f"{text}{suffix} <span class='interval'>± {half:.{digits}f}{suffix}</span>"
+        half = f"{Z95 * sd:.{digits}f}"
+        return f"{text}{suffix} <span class='interval'>± {half}{suffix}</span>"
     return f"{text}{suffix}"
 
 
@@ -321,7 +320,7 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                     "",
                 ]
             )
-            heading = "Knee deviation"
+            heading = "Knee deviation, of ankle width"
         if why := nothing_measured(metrics, name, repetitions):
             shown = f"<span class='missing'>not measurable ({escape(why)})</span>"
             rows.append([escape(heading), f"<td colspan='4' class='both'>{shown}</td>"])
@@ -405,7 +404,10 @@ def phase_table(metrics: xr.Dataset) -> str:
                 escape(PHASES.get(str(phase), str(phase)).capitalize()),
                 quantity(_median(here[ratio]), _units(metrics, ratio)),
                 *(
-                    quantity(_median(here[deviation].sel(side=side)), _units(metrics, deviation))
+                    quantity(
+                        _factor(deviation) * _median(here[deviation].sel(side=side)),
+                        _units(metrics, deviation),
+                    )
                     for side in ("left", "right")
                 ),
             ]
@@ -527,8 +529,9 @@ def provenance(
     return facts(
         {
             "Session": record.session_id,
-            "Video": f"{record.video.original_name}, SHA-256 {record.video.sha256}",
-            "Pose model": f"SHA-256 {model}" if model else None,
+            "Video": record.video.original_name,
+            "SHA-256 of the video": record.video.sha256,
+            "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name} = {_short(value)}" for name, value in options.items())
             or None,
@@ -550,14 +553,13 @@ def show(figure: Figure, *, alt: str, caption: str = "", width: int = 860) -> No
     caption
         Text below it.
     width
-        Width on the page in pixels; twice as many are drawn, for print.
+        Width on the page in pixels; more are drawn, for print.
     """
     from IPython.display import display
 
-    png = figure_png(figure, dots=2 * width)
     height = round(width * figure.get_figheight() / figure.get_figwidth())
-    display(
-        {"image/png": png, "text/plain": f"{alt}\n{caption}".strip()},
+    display(  # type: ignore[no-untyped-call]
+        {"image/png": png(figure), "text/plain": f"{alt}\n{caption}".strip()},
         raw=True,
         metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
     )
@@ -566,19 +568,7 @@ def show(figure: Figure, *, alt: str, caption: str = "", width: int = 860) -> No
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; its folder is made if absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(figure_png(figure))
-
-
-def figure_png(figure: Figure, *, dots: int = 1720) -> bytes:
-    """Draw a figure as PNG, `dots` wide, the same bytes each time."""
-    from io import BytesIO
-
-    buffer = BytesIO()
-    # No software version or date inside: the same figure is the same file.
-    figure.savefig(
-        buffer, format="png", dpi=dots / figure.get_figwidth(), metadata={"Software": None}
-    )
-    return buffer.getvalue()
+    path.write_bytes(png(figure))
 
 
 def _value(
@@ -593,7 +583,7 @@ def _value(
         if rep not in array["rep"].values:
             return math.nan
         array = array.sel(rep=rep)
-    return float(array) if array.ndim == 0 else math.nan
+    return _factor(name) * float(array) if array.ndim == 0 else math.nan
 
 
 def _median(array: xr.DataArray) -> float:
@@ -603,7 +593,14 @@ def _median(array: xr.DataArray) -> float:
 
 
 def _units(metrics: xr.Dataset, name: str) -> str:
+    if _factor(name) != 1:
+        return "percent"
     return str(metrics[name].attrs.get("units", "1")) if name in metrics else "1"
+
+
+def _factor(name: str) -> float:
+    """100 for the knee deviation, a share of the ankle width that is shown in percent."""
+    return 100.0 if name.startswith("knee_deviation") else 1.0
 
 
 def _versions(dataset: xr.Dataset) -> dict[str, str]:
@@ -615,5 +612,5 @@ def _capital(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "default" if value is None else str(value)
+    text = "not set" if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

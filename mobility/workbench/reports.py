@@ -70,10 +70,10 @@ def render_report(
         write_json(folder / f"{NAME}.json", _document(session, folder / IMAGES))
 
     folder = session.report_folder
-    which: dict[str, Any] = {"demo": True}
+    # The demo is found by the notebook itself; its folder is not a store.
+    which = {"session_id": ""}
     if not session.store.read_only:
-        store = _relative(session.store.path, folder)
-        which = {"store": store, "session_id": session.id}
+        which = {"store": _relative(session.store.path, folder), "session_id": session.id}
     return render_notebook(
         find_notebook("overhead_squat"),
         folder,

@@ -51,6 +51,7 @@ from mobility.workbench.files import (
     check_id,
     check_name,
     lock,
+    lock_if_free,
     read_dataset,
     read_json,
     storage_fault,
@@ -234,7 +235,7 @@ class Store:
             self._remove(hidden)
         self._forget_locks(session_id)
 
-    def set_participant(self, user_id: str, /, **fields: Any) -> Participant:
+    def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
         """Store what is known of a participant; fields not named stay as they are.
 
         Parameters
@@ -265,13 +266,11 @@ class Store:
                 known.pop("age", None)
             participant = validate(Participant, {**known, **fields, "user_id": user_id}, what=what)
             sweep(self.path / "participants", f"{user_id}.json")
-            write_json(
-                self._participant_file(user_id),
-                participant.model_dump(mode="json", exclude_none=True),
-            )
-        return participant
+            document = participant.model_dump(mode="json", exclude_none=True)
+            write_json(self._participant_file(user_id), document)
+        return document
 
-    def participant(self, user_id: str) -> Participant:
+    def participant(self, user_id: str) -> dict[str, Any]:
         """Return what is known of a participant.
 
         Raises
@@ -283,16 +282,15 @@ class Store:
         stored = self._stored_participant(user_id)
         if stored is None:
             raise NotFoundError(
-                f"participant {user_id}: not in the store {self.path}; "
-                "add them with: mobility participants set"
+                f"participant {user_id}: not in the store {self.path}"
+                f"{likely(user_id, self.participants())}"
             )
-        return stored
+        return stored.model_dump(mode="json", exclude_none=True)
 
-    def participants(self) -> list[Participant]:
-        """All participants, ordered by id."""
+    def participants(self) -> list[str]:
+        """Ids of the participants of whom something is stored, in order."""
         folder = self.path / "participants"
-        ids = sorted(file.stem for file in folder.glob("*.json") if not file.name.startswith("."))
-        return [self.participant(user_id) for user_id in ids]
+        return sorted(file.stem for file in folder.glob("*.json") if not file.name.startswith("."))
 
     def demo(self, exercise_name: str) -> Session:
         """Open the pre-generated demo session of an exercise, read-only.
@@ -304,18 +302,11 @@ class Store:
         NotFoundError
             The demo is not part of this installation.
         """
-        if exercise_name not in EXERCISES:
-            raise BadInputError(
-                f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
-            )
-        checkout = Path(mobility.__file__).parents[1]
-        folder = checkout / "data" / "demo" / DEMOS.get(exercise_name, "absent")
+        folder = _demo_folder(exercise_name)
         if not (folder / "session.json").is_file():
-            raise NotFoundError(
-                f"demo of {exercise_name}: not here; it is part of a checkout of the project"
-            )
+            raise _absent_demo(exercise_name)
         # The demo's report is rendered beforehand too, unless only the package is here.
-        shipped = checkout / "reports"
+        shipped = _checkout() / "reports"
         name = SessionRecord.model_validate(read_json(folder / "session.json")).session_id
         has_report = (shipped / name / f"{REPORT_NAME}.json").is_file()
         store = Store(folder.parent, reports=shipped if has_report else self.reports)
@@ -359,7 +350,9 @@ class Store:
         for prefix in (_CREATING, _DELETING):
             for hidden in self.path.glob(f"{prefix}*"):
                 session_id = hidden.name.removeprefix(prefix)
-                with suppress(StorageError), lock(self._lock(session_id), what=hidden.name):
+                with lock_if_free(self._lock(session_id)) as free:
+                    if not free:
+                        continue
                     if prefix == _DELETING:
                         self._remove(hidden)
                     else:
@@ -482,49 +475,58 @@ class Session:
         return self
 
     def set_repetitions(
-        self,
-        intervals: Sequence[tuple[float, float]] | None,
-        *,
-        by: str | None = None,
-        analyze: bool = True,
+        self, intervals: Sequence[Mapping[str, float]] | None, *, by: str | None = None
     ) -> None:
-        """Correct the repetitions by hand, and redo what depends on them.
+        """Correct the repetitions by hand; the next analysis redoes what depends on them.
 
         Parameters
         ----------
         intervals
-            Start and end of each, in seconds of the video, in order and
-            without overlap; None goes back to what the analysis finds.
+            ``start``, ``bottom`` and ``end`` of each, in seconds of the video,
+            in order and without overlap; None goes back to what the analysis
+            finds.
         by
             Who says so; by default the user of this computer.
-        analyze
-            Redo at once what depends on it, if the session was analyzed.
+
+        Raises
+        ------
+        BadInputError
+            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses.
         """
         after = None if intervals is None else _intervals(intervals)
-        self._edit("repetitions", after, by, analyze)
+        if after is not None and "fitted" in self.record.stages:
+            from mobility.kinematics.repetitions import set_repetitions
 
-    def set_subject(
-        self, x: float, y: float, *, by: str | None = None, analyze: bool = True
-    ) -> None:
-        """Say by hand where the person to measure is in the picture.
+            set_repetitions(self.fitted(), after)
+        self._edit("repetitions", after, by)
+
+    def set_subject(self, point: tuple[float, float] | None, *, by: str | None = None) -> None:
+        """Say by hand where the person to measure is; the next analysis begins anew.
 
         Parameters
         ----------
-        x, y
-            A point on the person, as for the option ``subject`` of
-            :func:`mobility.capture.pose.estimate_pose`.
-        by, analyze
-            As for :meth:`set_repetitions`; this redoes the whole analysis.
+        point
+            x and y in pixels, as the option ``subject`` of
+            :func:`mobility.capture.pose.estimate_pose`; None undoes it.
+        by
+            As for :meth:`set_repetitions`.
         """
-        if not (math.isfinite(x) and math.isfinite(y) and x >= 0 and y >= 0):
-            raise BadInputError(f"subject ({x}, {y}): both must be finite and not negative")
-        self._edit("subject", [float(x), float(y)], by, analyze)
+        after = None if point is None else [float(part) for part in point]
+        if after is not None and not (
+            len(after) == 2 and all(math.isfinite(part) and part >= 0 for part in after)
+        ):
+            raise BadInputError(f"subject {point}: must be x and y in pixels, not negative")
+        self._edit("subject", after, by)
 
     def set_camera_side(self, side: Side | None, *, by: str | None = None) -> None:
         """Say by hand which side of the body the camera sees best; None undoes it."""
         if side not in ("left", "right", None):
             raise BadInputError(f"camera side {side!r}: must be 'left' or 'right'")
-        self._edit("camera_side", side, by, False)
+        self._edit("camera_side", side, by)
+
+    def repetitions_table(self) -> list[dict[str, Any]]:
+        """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason."""
+        return documents.repetition_rows(self.repetitions())
 
     def details(self) -> dict[str, Any]:
         """Session document; before the analysis without angles.
@@ -564,7 +566,7 @@ class Session:
         NotFoundError
             The session has not been analyzed.
         """
-        stored = read_json(self.report_files()["json"])
+        stored = read_json(self.render_report()["json"])
         document = validate(ReportDocument, stored, what=f"report of session {self.id}")
         answer = document.json_values()
         answer["knee_movement_phases"] = {
@@ -573,21 +575,19 @@ class Session:
         }
         return answer
 
-    def report_content(self, images: Mapping[str, str | None]) -> dict[str, Any]:
-        """Report document with `images` where they say: what a rendered report stores."""
-        from mobility.assessment.overhead_squat import knee_movement
+    def render_report(self) -> dict[str, Path]:
+        """Render the report unless it is there and its inputs are the same.
 
-        return documents.report_document(
-            self._analyzed(),
-            self.participant,
-            angles=self.angles(),
-            metrics=self.metrics(),
-            movement=knee_movement(self.fitted(), self.repetitions()),
-            images=images,
-        )
+        Returns
+        -------
+        dict
+            Paths of "html", "notebook" and "json".
 
-    def report_files(self) -> dict[str, Path]:
-        """Paths of the report by kind, "html", "notebook", "json"; rendered where out of date."""
+        Raises
+        ------
+        NotFoundError
+            The session has not been analyzed.
+        """
         self._analyzed()
         paths = {
             kind: self.report_folder / f"{REPORT_NAME}.{suffix}"
@@ -634,8 +634,9 @@ class Session:
         record = self.record
         if record.state != "analyzed":
             told = {
-                "created": "has not been analyzed yet; run: mobility analyze",
+                "created": "has not been analyzed yet; analyze it first",
                 "analyzing": "is being analyzed, or its analysis was interrupted; analyze it again",
+                "edited": "was corrected by hand since its analysis; analyze it again",
                 "failed": f"could not be analyzed: {record.reason}",
             }
             raise NotFoundError(f"session {self.id} {told[record.state]}")
@@ -663,18 +664,17 @@ class Session:
         )
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
-    def _edit(self, kind: str, after: Any, by: str | None, analyze: bool) -> None:
+    def _edit(self, kind: str, after: Any, by: str | None) -> None:
         self.store._require_writable()
         who = check_name(by if by is not None else _current_user(), what="by")
         with lock(self.store._lock(self.id, "edits"), what="the edits", wait_s=10):
-            record = self.record
             edits = self.edits()
             edit = Edit.model_validate(
                 {
                     "kind": kind,
                     "who": who,
                     "when": datetime.datetime.now().astimezone().replace(microsecond=0),
-                    "before": self._before(kind, edits, record),
+                    "before": self._before(kind, edits),
                     "after": after,
                 }
             )
@@ -683,12 +683,14 @@ class Session:
                 self.folder / "edits.json",
                 Edits(edits=[*edits.edits, edit]).model_dump(mode="json"),
             )
-        if analyze and record.provenance is not None:
-            self.analyze(**record.provenance.options)
+        from mobility.workbench.analysis import forget_edited
 
-    def _before(self, kind: str, edits: Edits, record: SessionRecord) -> Any:
+        forget_edited(self, kind)
+
+    def _before(self, kind: str, edits: Edits) -> Any:
         """Return what held until now: by hand, else what the analysis found, else None."""
         corrected = edits.current(kind)
+        record = self.record
         if corrected is not None:
             return corrected
         if kind == "subject":
@@ -697,14 +699,45 @@ class Session:
             return documents.camera_side(self.pose()) if "pose" in record.stages else None
         if "repetitions" not in record.stages:
             return None
-        found = self.repetitions()
         return [
-            [float(start), float(end)]
-            for start, end, accepted in zip(
-                found["start"].values, found["end"].values, found["accepted"].values, strict=True
-            )
-            if accepted and math.isfinite(start) and math.isfinite(end)
+            {name: row[name] for name in ("start", "bottom", "end")}
+            for row in self.repetitions_table()
+            if row["accepted"]
         ]
+
+
+def demo_video(exercise_name: str) -> Path:
+    """Path of the video of the demo session of an exercise.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise.
+    NotFoundError
+        The demo is not part of this installation.
+    """
+    found = sorted(_demo_folder(exercise_name).glob("video.*"))
+    if not found:
+        raise _absent_demo(exercise_name)
+    return found[0]
+
+
+def _checkout() -> Path:
+    return Path(mobility.__file__).parents[1]
+
+
+def _demo_folder(exercise_name: str) -> Path:
+    if exercise_name not in EXERCISES:
+        raise BadInputError(
+            f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
+        )
+    return _checkout() / "data" / "demo" / DEMOS.get(exercise_name, "absent")
+
+
+def _absent_demo(exercise_name: str) -> NotFoundError:
+    return NotFoundError(
+        f"demo of {exercise_name}: not here; it is part of a checkout of the project"
+    )
 
 
 def _is_current(key_file: Path, key: str, paths: Iterable[Path]) -> bool:
@@ -744,22 +777,26 @@ def _joints(given: str | Sequence[str]) -> list[Joint]:
     return cast("list[Joint]", list(chosen))
 
 
-def _intervals(given: Sequence[tuple[float, float]]) -> list[list[float]]:
+def _intervals(given: Any) -> list[dict[str, float]]:
+    names = ("start", "bottom", "end")
     last = 0.0
     intervals = []
+    if not isinstance(given, Sequence):
+        raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
     for number, interval in enumerate(given, start=1):
         try:
-            start, end = (float(second) for second in interval)
-        except (TypeError, ValueError):
+            start, bottom, end = (float(interval[name]) for name in names)
+        except (TypeError, ValueError, KeyError, IndexError):
             raise BadInputError(
-                f"repetition {number}: must be its start and end in seconds (got {interval!r})"
+                f"repetition {number}: must have start, bottom and end, in seconds "
+                f"(got {interval!r})"
             ) from None
-        if not (math.isfinite(start) and math.isfinite(end) and last <= start < end):
+        if not (math.isfinite(end) and last <= start < bottom < end):
             raise BadInputError(
-                f"repetition {number} from {start} to {end} s: must begin at {last} s or later "
-                "and end after it begins"
+                f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
+                f"{last} s or later, and have its bottom before its end"
             )
-        intervals.append([start, end])
+        intervals.append({"start": start, "bottom": bottom, "end": end})
         last = end
     return intervals
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 import mobility as mb
 from mobility import tables
+from mobility.capture import landmarker
 from mobility.capture import pose as pose_module
 from mobility.capture.pose import plan_chunks
 from mobility.capture.video import read_frames, write_video
@@ -64,7 +65,7 @@ def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
         for name in ("nose", "left_ankle", "left_hip", "right_hip", "left_ear")
     }
     assert float(at["nose"].sel(space="y") - at["left_ankle"].sel(space="y")) > 1.2
-    # Seen from the front, the subject's left is at the image's right, and the nose nearer than the ears.
+    # Seen from the front, the subject's left is at the image's right, the nose nearer than the ears.
     assert float(at["left_hip"].sel(space="x")) > float(at["right_hip"].sel(space="x"))
     assert float(at["nose"].sel(space="z")) > float(at["left_ear"].sel(space="z"))
     middle = (at["left_hip"] + at["right_hip"]) / 2
@@ -182,7 +183,19 @@ def test_person_there_part_of_the_time(opencap_video, tmp_path):
     assert "person_absent" in codes(pose)
 
 
-@pytest.mark.parametrize(("part", "rows"), [("feet", slice(0, 820)), ("head", slice(635, 1280))])
+def test_a_body_without_a_head_is_not_put_upside_down():
+    """With the head cut off, the pose model may take the hips for a head."""
+    pose = np.zeros((33, 8))
+    pose[[11, 12], :2] = (400, 100), (340, 100)
+    pose[[23, 24], :2] = (390, 250), (350, 250)
+    assert not landmarker.upside_down(pose)
+    lying = pose[:, [1, 0, *range(2, 8)]]
+    assert not landmarker.upside_down(lying)
+    pose[:, 1] *= -1
+    assert landmarker.upside_down(pose)
+
+
+@pytest.mark.parametrize(("part", "rows"), [("feet", slice(0, 820)), ("head", slice(625, 1280))])
 def test_part_out_of_the_picture(opencap_video, tmp_path, part, rows):
     frames = [
         (t, np.ascontiguousarray(image[rows])) for t, image in some_frames(opencap_video, stop=0.5)

@@ -10,9 +10,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import xarray as xr
 
-from mobility.errors import VideoError
+from mobility.errors import BadInputError, VideoError
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.provenance import sha256, with_history
+from mobility.workbench.documents import report_document
 
 CALLS: list[str] = []
 SIDES = ["left", "right"]
@@ -69,12 +70,16 @@ def angles() -> xr.Dataset:
     return with_history(data, "joint_angles", {})
 
 
-def repetitions(intervals: list[tuple[float, float]] | None = None) -> xr.Dataset:
-    found = [(0.0, 0.05), (0.06, 0.1)] if intervals is None else intervals
+def repetitions(intervals: list[dict[str, float]] | None = None) -> xr.Dataset:
+    found = [(0.0, 0.05), (0.06, 0.1)]
+    if intervals is not None:
+        found = [(interval["start"], interval["end"]) for interval in intervals]
     n = len(found)
     data = xr.Dataset(
         {
             "start": ("rep", np.array([start for start, _ in found], dtype=float)),
+            "bottom": ("rep", np.array([(start + end) / 2 for start, end in found], dtype=float)),
+            "depth": ("rep", np.full(n, 33.333)),
             "end": ("rep", np.array([end for _, end in found], dtype=float)),
             "accepted": ("rep", np.arange(n) != 1),
             "reason": ("rep", np.array(["", "too short", *[""] * n][:n], dtype=str)),
@@ -141,7 +146,9 @@ def find_repetitions(fitted: xr.Dataset) -> xr.Dataset:
     return repetitions()
 
 
-def set_repetitions(fitted: xr.Dataset, intervals: list[tuple[float, float]]) -> xr.Dataset:
+def set_repetitions(fitted: xr.Dataset, intervals: list[dict[str, float]]) -> xr.Dataset:
+    if any(interval["end"] > TIME[-1] for interval in intervals):
+        raise BadInputError("set_repetitions: repetition outside the recording")
     CALLS.append("repetitions")
     return repetitions(intervals)
 
@@ -185,7 +192,14 @@ def render_report(session: object) -> dict[str, Path]:
     for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json")):
         paths[kind] = folder / f"overhead-squat.{suffix}"
         paths[kind].write_text("{}")
-    document = session.report_content(images)  # type: ignore[attr-defined]
+    document = report_document(
+        session.record,  # type: ignore[attr-defined]
+        session.participant,  # type: ignore[attr-defined]
+        angles=session.angles(),  # type: ignore[attr-defined]
+        metrics=session.metrics(),  # type: ignore[attr-defined]
+        movement=movement(),
+        images=images,
+    )
     paths["json"].write_text(json.dumps(document, allow_nan=False))
     return paths
 

@@ -46,6 +46,10 @@ def calls(stand_ins):
     return since
 
 
+def by_hand(*intervals: tuple[float, float]) -> list[dict[str, float]]:
+    return [{"start": start, "bottom": (start + end) / 2, "end": end} for start, end in intervals]
+
+
 def in_child(act) -> int:
     """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
     child = os.fork()
@@ -88,7 +92,7 @@ def test_the_record_says_what_was_done_with_what(session):
     assert len(provenance.model_sha256) == 64
     assert "mediapipe" in provenance.versions
     assert provenance.options == {
-        "subject": None,
+        "subject": "largest",
         "annotate": True,
         "blur_face": False,
         "model": None,
@@ -161,12 +165,27 @@ def test_without_annotation_an_outdated_video_goes(session, calls):
     session.analyze(annotate=False)
     # Still that of the present repetitions.
     assert "analyzed_video_url" in session.details()
-    session.set_repetitions([(0.0, 0.1)])
-    assert "annotated" not in calls()[len(ALL) :]
+    session.set_repetitions(by_hand((0.0, 0.1)))
     assert "analyzed_video_url" not in session.details()
-    assert not (session.folder / "analyzed.mp4").exists()
+    calls()
     session.analyze()
+    assert calls() == ["repetitions", "metrics"]
+    assert not (session.folder / "analyzed.mp4").exists()
+    session.analyze(annotate=True)
     assert calls() == ["annotated"]
+
+
+def test_options_that_are_not_given_stay(session, calls):
+    session.analyze(blur_face=True, subject=(1, 2))
+    calls()
+    session.analyze()
+    session.analyze(blur_face=True)
+    assert calls() == []
+    assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
+    session.analyze(subject="largest")
+    assert calls() == ALL
+    assert session.pose().attrs["subject"] == "null"
+    assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
 
 
 def test_misspelt_options_are_refused(session):
@@ -187,7 +206,7 @@ def test_a_video_without_anybody_fails_and_says_why(store, tmp_path, stand_ins):
             session.analyze()
     assert session.record.state == "failed"
     assert "nobody was found" in session.record.reason
-    with pytest.raises(NotFoundError, match="could not be analyzed: video.mp4: nobody was found"):
+    with pytest.raises(NotFoundError, match=r"could not be analyzed: video\.mp4: nobody was found"):
         session.export()
     assert session.details()["angles"] == {}
 
@@ -234,7 +253,7 @@ def test_killed_at_any_point_it_resumes_to_the_same_results(store, tmp_path, sta
             done = set(session.record.stages)
             stand_ins.CALLS.clear()
             session.analyze()
-            assert stand_ins.CALLS == [stage for stage in ALL if stage not in done]
+            assert [stage for stage in ALL if stage not in done] == stand_ins.CALLS
             assert results(session) == expected
             assert {file.name for file in session.folder.iterdir()} == FILES
             session.delete()
@@ -256,7 +275,7 @@ def test_killed_on_the_way_to_new_options_the_old_results_do_not_pass_for_them(s
     assert results(session)["pose.nc"] != expected["pose.nc"]
     with pytest.raises(NotFoundError, match="interrupted"):
         session.report()
-    session.analyze()
+    session.analyze(subject="largest")
     assert results(session) == expected
 
 
@@ -293,8 +312,13 @@ def test_two_analyses_of_one_session_do_not_collide(session, monkeypatch):
 
 def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, calls):
     session.analyze()
+    session.set_repetitions(by_hand((0.0, 0.02), (0.03, 0.1), (0.11, 0.14)), by=" Ann ")
+    # Nothing out of date is served.
+    assert session.details()["segments"] == 0
+    with pytest.raises(NotFoundError, match="corrected by hand since its analysis"):
+        session.export()
     calls()
-    session.set_repetitions([(0.0, 0.02), (0.03, 0.1), (0.11, 0.14)], by=" Ann ")
+    session.analyze()
     assert calls() == ["repetitions", "metrics", "annotated"]
     assert session.repetitions().sizes["rep"] == 3
     assert int(session.metrics()["accepted_repetitions"]) == 2
@@ -302,26 +326,34 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
     edit = session.edits().edits[0]
     assert (edit.who, edit.kind) == ("Ann", "repetitions")
     # Before: the accepted ones of those that were found.
-    assert edit.before == [[0.0, 0.05]]
-    assert edit.after == [[0.0, 0.02], [0.03, 0.1], [0.11, 0.14]]
+    assert edit.before == [{"start": 0.0, "bottom": 0.025, "end": 0.05}]
+    assert edit.after == by_hand((0.0, 0.02), (0.03, 0.1), (0.11, 0.14))
     session.analyze(subject=(1, 2))
     assert session.repetitions().sizes["rep"] == 3
+    assert [row["accepted"] for row in session.repetitions_table()] == [True, False, True]
+    assert session.repetitions_table()[0]["depth"] == 33.3
     session.set_repetitions(None)
+    session.analyze()
     assert session.repetitions().sizes["rep"] == 2
     assert session.edits().edits[1].before == edit.after
     assert len(read_json(session.folder / "edits.json")["edits"]) == 2
 
 
 def test_the_subject_by_hand_goes_before_the_option(session, calls):
-    session.set_subject(3, 4, by="Ann")
+    session.set_subject((3, 4), by="Ann")
     assert calls() == []
     session.analyze(subject=(1, 2))
     assert session.pose().attrs["subject"] == "[3.0, 4.0]"
     calls()
-    session.set_subject(5, 6)
+    session.set_subject((5, 6))
+    assert session.details()["angles"] == {}
+    session.analyze()
     assert calls() == ALL
     assert session.pose().attrs["subject"] == "[5.0, 6.0]"
     assert session.edits().edits[-1].before == [3.0, 4.0]
+    session.set_subject(None)
+    session.analyze()
+    assert session.pose().attrs["subject"] == "[1.0, 2.0]"
 
 
 def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
@@ -339,18 +371,38 @@ def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
 
 @pytest.mark.parametrize(
     "intervals",
-    [[(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)], [(0, float("nan"))], [(1,)], ["ab"]],
+    [
+        *([(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)], [(0, float("nan"))]),
+        *([(1, 2), 3], ["ab"], "ab", {"start": 0}, [{"start": 0, "end": 1}]),
+    ],
 )
 def test_impossible_repetitions_are_refused(session, intervals):
     with pytest.raises(BadInputError, match="repetition"):
-        session.set_repetitions(intervals)
+        session.set_repetitions(
+            [
+                {"start": pair[0], "bottom": sum(pair) / 2, "end": pair[1]}
+                if isinstance(pair, tuple)
+                else pair
+                for pair in intervals
+            ]
+            if isinstance(intervals, list)
+            else intervals
+        )
     assert session.edits().edits == []
 
 
-@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2)])
+def test_repetitions_after_the_end_of_the_recording_are_refused(session):
+    session.analyze()
+    with pytest.raises(BadInputError, match="outside the recording"):
+        session.set_repetitions(by_hand((0.0, 9.0)))
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2), (1, 2, 3)])
 def test_impossible_subjects_are_refused(session, point):
     with pytest.raises(BadInputError, match="subject"):
-        session.set_subject(*point)
+        session.set_subject(point)
 
 
 def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):
@@ -362,7 +414,7 @@ def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_
     def edit_first(*args: xr.Dataset) -> xr.Dataset:
         if not done:
             done.append(None)
-            session.set_repetitions([(0.0, 0.1)], analyze=False)
+            session.set_repetitions(by_hand((0.0, 0.1)))
         return real(*args)
 
     monkeypatch.setattr(module, "overhead_squat", edit_first)

@@ -1,0 +1,325 @@
+"""Repetitions of trials whose events are known, of real videos and of marker data."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.repetitions import (
+    find_repetitions,
+    normalise_repetitions,
+    set_repetitions,
+)
+from mobility.provenance import history, warnings_of
+
+
+def codes(dataset):
+    return [warning["code"] for warning in warnings_of(dataset)]
+
+
+def check_events(reps, truth, tolerance):
+    used = reps.isel(rep=reps.accepted.to_numpy())
+    assert used.sizes["rep"] == truth.sizes["rep"]
+    np.testing.assert_allclose(used.bottom, truth.bottom, atol=tolerance)
+    # 5 % of the peak speed is reached a little after the first movement, and before the last.
+    assert (np.abs(used.start - truth.start - 0.1) < 0.1 + tolerance).all()
+    assert (np.abs(used.end - truth.end + 0.1) < 0.1 + tolerance).all()
+    assert (used.start < used.bottom_start).all()
+    assert (used.bottom_start <= used.bottom).all()
+    assert (used.bottom <= used.bottom_end).all()
+    assert (used.bottom_end < used.end).all()
+
+
+@pytest.mark.parametrize("fps", [5, 12, 30, 60, 120])
+def test_noisy_repetitions_at_any_frame_rate(squat_pose, fps):
+    pose, truth = squat_pose(fps=fps, reps=4, noise=0.004, seed=3)
+    reps = find_repetitions(clean_pose(pose))
+    check_events(reps, truth, 0.3 if fps == 5 else 0.25)
+    expected = 100 * (1 - float(truth.hip_height.min()))
+    np.testing.assert_allclose(reps.depth, expected, atol=1.5)
+    assert reps.complete.all()
+    assert (reps.reason == "").all()
+
+
+def test_raw_noise_needs_no_cleaning_first(squat_pose):
+    pose, truth = squat_pose(noise=0.02, seed=5)
+    check_events(find_repetitions(pose), truth, 0.3)
+
+
+def test_clean_events_are_exact(squat_pose):
+    pose, truth = squat_pose(fps=60)
+    reps = find_repetitions(pose)
+    np.testing.assert_allclose(reps.bottom, truth.bottom, atol=0.03)
+    # Minimum jerk has 5 % of its peak speed at 8.3 % and 91.7 % of its second; the rise of the hips
+    # lags behind the angles there, and the bottom band is entered before they stop.
+    assert (np.abs(reps.start - truth.start - 0.19) < 0.06).all()
+    assert (np.abs(reps.end - truth.end + 0.19) < 0.06).all()
+    assert (
+        (reps.bottom_start - truth.bottom_start < 0)
+        & (truth.bottom_start - reps.bottom_start < 0.25)
+    ).all()
+    np.testing.assert_allclose(reps.hip_height, truth.hip_height, atol=0.03)
+    still = (truth.crouch == 0).to_numpy()
+    assert float(reps.standing.to_numpy()[still].mean()) > 0.85
+    assert not reps.standing.to_numpy()[truth.crouch.to_numpy() > 0.3].any()
+
+
+def test_pause_at_the_bottom_is_the_bottom(squat_pose):
+    pose, truth = squat_pose(hold=3.0, noise=0.004)
+    reps = find_repetitions(clean_pose(pose))
+    duration = reps.bottom_end - reps.bottom_start
+    np.testing.assert_allclose(duration, 3.25, atol=0.25)
+    np.testing.assert_allclose(reps.bottom, truth.bottom, atol=1.5)
+
+
+def test_quick_repetitions_without_a_rest_are_kept_apart(squat_pose):
+    pose, _truth = squat_pose(reps=8, rest=0.05, descent=0.6, ascent=0.5, hold=0.05, noise=0.003)
+    assert int(find_repetitions(clean_pose(pose)).accepted.sum()) == 8
+
+
+def test_shallow_repetitions_count_from_the_least_depth(squat_pose):
+    pose, truth = squat_pose(thigh=45, tibia=15, trunk=25)
+    depth = 100 * (1 - float(truth.hip_height.min()))
+    assert 12 < depth < 20
+    reps = find_repetitions(pose)
+    assert int(reps.accepted.sum()) == 3
+    np.testing.assert_allclose(reps.depth, depth, atol=0.5)
+    none = find_repetitions(pose, min_depth=0.25)
+    assert none.sizes["rep"] == 0
+    assert codes(none) == ["no_repetition"]
+
+
+def test_standing_still_is_no_repetition(squat_pose):
+    reps = find_repetitions(clean_pose(squat_pose(reps=0, rest=4, noise=0.01).pose))
+    assert reps.sizes["rep"] == 0
+    assert codes(reps)[-1] == "no_repetition"
+    assert float(reps.hip_height.mean()) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("crop", [(1.85, 20), (2.2, 20), (2.45, 20)])
+def test_a_trial_that_starts_crouched(squat_pose, crop):
+    pose, truth = squat_pose(crop=crop)
+    reps = find_repetitions(clean_pose(pose))
+    assert int(reps.accepted.sum()) == 2
+    assert reps.sizes["rep"] == 3
+    assert str(reps.reason[0].item()) in (
+        "cut off by the start of the recording",
+        "does not begin from standing",
+    )
+    np.testing.assert_allclose(reps.bottom[1:], truth.bottom[1:], atol=0.1)
+
+
+def test_a_bottom_that_the_recording_ends_in_is_rejected(squat_pose):
+    reps = find_repetitions(clean_pose(squat_pose(crop=(0, 9.3)).pose))
+    assert reps.accepted.to_numpy().tolist() == [True, True, False]
+    assert "end" in str(reps.reason[2].item()) or "return" in str(reps.reason[2].item())
+
+
+def test_a_repetition_cut_off_after_its_bottom_counts_but_is_not_complete(squat_pose):
+    pose, _truth = squat_pose(crop=(0, 9.75))
+    reps = find_repetitions(clean_pose(pose))
+    assert reps.accepted.all()
+    assert reps.complete.to_numpy().tolist() == [True, True, False]
+    assert codes(reps) == ["repetition_cut_off"]
+    assert float(reps.end[2]) == pytest.approx(float(pose.time[-1]))
+    curves = normalise_repetitions(joint_angles(pose), reps)
+    assert curves.knee_flexion.isel(rep=2).isnull().all()
+    assert curves.knee_flexion.isel(rep=[0, 1]).notnull().all()
+
+
+def test_a_single_truncated_repetition_leaves_none(squat_pose):
+    reps = find_repetitions(clean_pose(squat_pose(reps=1, crop=(0, 2.2)).pose))
+    assert not reps.accepted.any()
+    assert codes(reps) == ["no_repetition"]
+
+
+def test_absence_in_a_repetition_rejects_only_that_one(squat_pose):
+    pose, truth = squat_pose(noise=0.003, absent=[(5.0, 6.1)])
+    reps = find_repetitions(clean_pose(pose))
+    middle = np.abs(reps.bottom - truth.bottom[1].item()) < 1.0
+    assert not reps.accepted.to_numpy()[middle].any()
+    assert int(reps.accepted.sum()) == 2
+    assert all("not seen" in str(reason) for reason in reps.reason.to_numpy()[middle])
+    assert reps.hip_height.sel(time=5.5, method="nearest").isnull()
+
+
+def test_absent_half_of_the_time(squat_pose):
+    reps = find_repetitions(clean_pose(squat_pose(absent=[(0, 1), (3.6, 7.6)]).pose))
+    assert reps.sizes["rep"] >= 2
+    assert int(reps.accepted.sum()) == 2
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+def test_a_few_frames_give_a_clear_result(squat_pose, frames):
+    pose = squat_pose(reps=1).pose.isel(time=slice(0, frames))
+    reps = find_repetitions(clean_pose(pose))
+    assert reps.sizes["rep"] == 0
+    assert codes(reps) == ["no_repetition"]
+
+
+def test_nobody_gives_a_clear_result(squat_pose):
+    reps = find_repetitions(squat_pose(reps=1, absent=[(0, 99)]).pose)
+    assert codes(reps) == ["no_repetition"]
+    assert reps.hip_height.isnull().all()
+    assert not reps.standing.any()
+
+
+def test_one_side_is_enough_and_hiding_it_does_not_make_a_jump(squat_pose):
+    hidden = {"left_ankle": (2.0, 6.0), "right_ankle": (8.0, 99.0)}
+    pose, truth = squat_pose(missing=hidden, noise=0.002)
+    check_events(find_repetitions(clean_pose(pose)), truth, 0.2)
+
+
+def test_image_heights_serve_where_the_world_is_not_seen(squat_pose):
+    pose, truth = squat_pose()
+    blind = pose.assign(position=pose.position * np.nan)
+    reps = find_repetitions(blind)
+    check_events(reps, truth, 0.05)
+    assert history(reps)[-1]["signal"] == "image_position"
+    assert history(find_repetitions(pose))[-1]["signal"] == "position"
+
+
+def test_lifting_one_leg_is_no_squat(squat_pose):
+    pose, truth = squat_pose()
+    standing = pose.isel(time=[0] * pose.sizes["time"]).assign_coords(time=pose.time)
+    position = standing.position.copy(deep=True)
+    lift = 0.6 * truth.crouch.to_numpy()[:, None]
+    for name in ("left_ankle", "left_heel", "left_foot_index"):
+        position.loc[{"keypoint": name, "space": "y"}] += lift
+    reps = find_repetitions(standing.assign(position=position))
+    assert not reps.accepted.any()
+    assert set(reps.reason.to_numpy()) == {"only one leg bends"}
+
+
+def test_never_standing_upright_is_refused(squat_pose):
+    pose, truth = squat_pose(reps=1, descent=2.0)
+    low = pose.isel(time=(truth.crouch > 0.55).to_numpy())
+    pulses = xr.concat([low] * 3, "time").assign_coords(time=np.arange(3 * low.sizes["time"]) / 30)
+    reps = find_repetitions(pulses)
+    assert not reps.accepted.any()
+    assert "never stands upright" in warnings_of(reps)[-1]["message"]
+
+
+def test_standing_up_from_a_seat_first(squat_pose):
+    pose, _truth = squat_pose(reps=3, crop=(2.2, 99))
+    seated = pose.isel(time=[0] * 60).assign_coords(
+        time=pose.time[0].item() - np.arange(60, 0, -1) / 30
+    )
+    reps = find_repetitions(clean_pose(xr.concat([seated, pose], "time", data_vars="all")))
+    assert int(reps.accepted.sum()) == 2
+
+
+def test_curves_run_from_zero_to_a_hundred_percent(squat_pose):
+    pose, truth = squat_pose(fps=60)
+    reps = find_repetitions(pose)
+    curves = normalise_repetitions(joint_angles(pose), reps)
+    assert curves.knee_flexion.dims == ("rep", "percent", "side")
+    assert curves.trunk_lean.dims == ("rep", "percent")
+    np.testing.assert_allclose(curves.percent, np.arange(101))
+    first = truth.knee_flexion.interp(time=reps.start[0].item())
+    np.testing.assert_allclose(curves.knee_flexion[0, 0], first, atol=0.05)
+    half = truth.knee_flexion.interp(time=(reps.start[1].item() + reps.end[1].item()) / 2)
+    np.testing.assert_allclose(curves.knee_flexion[1, 50], half, atol=0.05)
+    assert normalise_repetitions(pose, reps, points=11).position.sizes["percent"] == 11
+    assert curves.knee_flexion.attrs["units"] == "degree"
+
+
+def test_curves_keep_missing_values_and_leave_out_rejected_repetitions(squat_pose):
+    pose = squat_pose(crop=(1.85, 99), missing={"left_knee": (5.5, 5.7)}).pose
+    curves = normalise_repetitions(joint_angles(pose), find_repetitions(pose))
+    assert curves.rep.to_numpy().tolist() == [2, 3]
+    left = curves.knee_flexion.sel(side="left").isnull().sum("percent")
+    assert 0 < int(left[0]) < 20
+    assert int(left[1]) == 0
+    assert curves.knee_flexion.sel(side="right").notnull().all()
+
+
+def test_no_repetition_gives_no_curve(squat_pose):
+    pose = squat_pose(reps=0, rest=3).pose
+    curves = normalise_repetitions(joint_angles(pose), find_repetitions(pose))
+    assert curves.knee_flexion.shape == (0, 101, 2)
+
+
+def test_curves_need_repetitions(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose
+    with pytest.raises(BadInputError, match="start"):
+        normalise_repetitions(pose, pose)
+    with pytest.raises(BadInputError, match="points"):
+        normalise_repetitions(pose, find_repetitions(pose), points=1)
+
+
+def test_a_person_can_set_the_repetitions(squat_pose):
+    pose, _truth = squat_pose()
+    given = [{"start": 1.1, "bottom": 2.2, "end": 3.3}, {"start": 4.5, "bottom": 5.6, "end": 6.7}]
+    reps = set_repetitions(pose, given)
+    assert reps.start.to_numpy().tolist() == [1.1, 4.5]
+    assert reps.bottom.to_numpy().tolist() == [2.2, 5.6]
+    assert reps.end.to_numpy().tolist() == [3.3, 6.7]
+    found = find_repetitions(pose)
+    np.testing.assert_allclose(reps.bottom_start, found.bottom_start[:2], atol=0.02)
+    np.testing.assert_allclose(reps.depth, found.depth[:2], atol=0.1)
+    assert reps.accepted.all()
+    assert set(reps.data_vars) == set(found.data_vars)
+    assert history(reps)[-1]["arguments"] == {"intervals": given}
+    assert codes(set_repetitions(pose, [])) == ["no_repetition"]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "message"),
+    [
+        ([{"start": 1, "bottom": 2}], "exactly start, bottom and end"),
+        ([{"start": 1, "bottom": 2, "end": 3, "ende": 3}], "ende"),
+        ([{"start": 2, "bottom": 1, "end": 3}], "start < bottom < end"),
+        ([{"start": 1, "bottom": float("nan"), "end": 3}], "start < bottom < end"),
+        ([{"start": 1, "bottom": 2, "end": 99}], "outside the recording"),
+        ([{"start": 1, "bottom": 2, "end": 3}, {"start": 2.5, "bottom": 3, "end": 4}], "2: starts"),
+        ([{"start": "one", "bottom": 2, "end": 3}], "must be numbers"),
+    ],
+)
+def test_impossible_times_are_refused(squat_pose, intervals, message):
+    with pytest.raises(BadInputError, match=message):
+        set_repetitions(squat_pose().pose, intervals)
+
+
+@pytest.mark.parametrize("options", [{}, {"reps": 0}, {"crop": (2.2, 99)}])
+def test_repetitions_round_trip_and_leave_the_input_alone(squat_pose, options, tmp_path):
+    pose = squat_pose(**options).pose
+    before = pose.copy(deep=True)
+    reps = find_repetitions(pose)
+    xr.testing.assert_identical(pose, before)
+    reps.to_netcdf(tmp_path / "r.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "r.nc", engine="h5netcdf") as back:
+        xr.testing.assert_identical(back.load(), reps)
+        assert back.accepted.dtype == bool
+
+
+def pose_from_points(squat_pose, points, time):
+    """A pose of (time, 33, 3) positions and nothing else."""
+    frame = squat_pose(reps=0, fps=5).pose.isel(time=[0] * len(time)).assign_coords(time=time)
+    position = frame.position.copy(deep=True)
+    position[:] = points.transpose(0, 2, 1)[..., None]
+    return frame.drop_vars(["image_position", "image_depth"]).assign(position=position)
+
+
+def test_published_landmarks_of_three_squats_at_five_frames_a_second(squat_pose, shared_data):
+    file = shared_data / "lab" / "tfjs" / "pose_squats_3d.full.json"
+    points = np.array(json.loads(file.read_text())) * [1, -1, -1]
+    pose = clean_pose(pose_from_points(squat_pose, points, np.arange(len(points)) / 5))
+    reps = find_repetitions(pose)
+    assert int(reps.accepted.sum()) == 3
+    assert reps.complete.to_numpy().tolist() == [True, True, False]  # ends in the third ascent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "n"), [("opencap_s4_squats1_phone", 5), ("tfjs_pose_squats", 3)])
+def test_real_videos(shared_data, name, n):
+    from mobility.capture.pose import estimate_pose
+
+    pose = estimate_pose(shared_data / "videos" / f"{name}.mp4", workers=1)
+    assert int(find_repetitions(clean_pose(pose)).accepted.sum()) == n

@@ -1,0 +1,80 @@
+"""What holds for the project as a whole: imports, dependencies, commands of the README."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+import mobility as mb
+from mobility import tables
+
+
+def test_environment_yml_installs_the_same_packages_as_pyproject(project):
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    stated = {*settings["dependencies"], *settings["optional-dependencies"]["test"]}
+    environment = yaml.safe_load((project / "environment.yml").read_text())
+    conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert set(pip) == stated | {"--editable ."}
+    assert f"python{settings['requires-python']}" in conda
+
+
+def test_import_is_lazy():
+    heavy = ["numpy", "xarray", "mediapipe", "cv2", "av", "pydantic", "matplotlib", "scipy", "IPython"]
+    code = f"import sys, mobility; print([m for m in {heavy!r} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_public_names_exist_and_others_do_not():
+    for name in mb.__all__:
+        assert callable(getattr(mb, name))
+    with pytest.raises(AttributeError, match="no attribute 'analyse'"):
+        mb.analyse  # noqa: B018
+
+
+def test_every_table_entry_has_a_source(project):
+    def entries_without_source(value, path):
+        """A mapping of mappings is a table; each entry, or the table itself, needs a source."""
+        if not isinstance(value, dict) or "source" in value or "reference" in value:
+            return []
+        below = [k for k, v in value.items() if isinstance(v, dict)]
+        if not below:
+            return [path]
+        return [p for k in below for p in entries_without_source(value[k], f"{path}.{k}")]
+
+    names = sorted(path.stem for path in (project / "mobility" / "tables").glob("*.yaml"))
+    assert "angles" in names
+    for name in names:
+        assert entries_without_source(tables.load(name), name) == []
+
+
+def test_no_notebook_is_stored_with_outputs(project):
+    for path in (project / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        assert all(not cell.get("outputs") for cell in cells), path.name
+
+
+def test_readme_commands_exist(project):
+    readme = (project / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.MULTILINE))
+    for target in set(re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE)):
+        assert target in targets
+    commands = set(re.findall(r"^mobility ([a-z]+)", readme, re.MULTILINE))
+    assert {"demo", "analyze"} <= commands
+    for command in commands:
+        subprocess.run(
+            [sys.executable, "-m", "mobility.cli", command, "--help"], check=True, capture_output=True
+        )
+
+
+def test_readme_names_every_file_it_links_to(project):
+    readme = (project / "README.md").read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", readme):
+        assert (project / link).exists(), link
