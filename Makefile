@@ -50,10 +50,12 @@ lab: $(READY)
 
 # Render the demo video with its truth, and make the demo session from it.
 demo-data: $(LAB)
-	$(BIN)/python -m mobility.virtual_lab.demo
+	$(BIN)/python scripts/demo_data.py
 
 benchmarks: $(READY)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py start
+	$(BIN)/python benchmarks/run.py speed
+	$(BIN)/python benchmarks/run.py memory
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

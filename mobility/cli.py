@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -102,19 +102,23 @@ def _warn(session: Session) -> None:
 
 
 def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
-    """Analyse, report, and say where the results are."""
-    session.analyze(**options)
+    """Analyse a session made just now, report, and say where the results are.
+
+    What cannot be analysed leaves nothing behind; a report that fails leaves
+    the analysis, so that nothing is lost.
+    """
+    from mobility.errors import MobilityError
+
+    try:
+        session.analyze(**options)
+    except MobilityError:
+        session.delete()
+        raise
     _warn(session)
     made = session.render_report() if report else None
     if as_json:
-        answer = {
-            "session_id": session.id,
-            "title": session.title,
-            "report": {name: path.resolve().as_uri() for name, path in made.items()}
-            if made
-            else None,
-        }
-        _print_json(answer)
+        uris = {name: path.resolve().as_uri() for name, path in made.items()} if made else None
+        _print_json({"session_id": session.id, "title": session.title, "report": uris})
         return
     typer.echo(f"session {session.id}: {session.title}")
     typer.echo(f"data    {session.folder}")
@@ -142,7 +146,7 @@ def demo(
         exercise_name="Overhead Squat",
         session_name="Demo: Overhead Squat",
     )
-    _run_or_remove(session, report=True, as_json=as_json, workers=workers)
+    _run(session, report=True, as_json=as_json, workers=workers)
 
 
 @app.command()
@@ -180,7 +184,7 @@ def analyze(
     session = _store(store, reports).create(
         video, user_id=user_id, exercise_name=exercise, session_name=name, body_joint_angles=joints
     )
-    _run_or_remove(
+    _run(
         session,
         report=report,
         as_json=as_json,
@@ -190,17 +194,6 @@ def analyze(
         annotate=annotate,
         blur_face=blur_face,
     )
-
-
-def _run_or_remove(session: Session, **options: Any) -> None:
-    """Analyse a session made just now; bad input leaves nothing behind."""
-    from mobility.errors import BadInputError, ModelError, StorageError
-
-    try:
-        _run(session, **options)
-    except (BadInputError, ModelError, StorageError):
-        session.delete()
-        raise
 
 
 def _point(subject: str) -> tuple[float, float] | None:
@@ -361,7 +354,8 @@ def edit(
         ),
     ] = None,
     camera_side: Annotated[
-        str | None, typer.Option("--camera-side", help="left or right; 'auto' removes the edit.")
+        Literal["left", "right", "auto"] | None,
+        typer.Option("--camera-side", help="The side to report; 'auto' removes the edit."),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,

@@ -12,7 +12,12 @@ from mobility.options import checked, likely
 
 
 @checked
-def smooth(data: list[float], *, cutoff_hz: Annotated[float, Field(gt=0)] = 6.0, kind: Literal["a", "b"] = "a"):
+def smooth(
+    data: list[float],
+    *,
+    cutoff_hz: Annotated[float, Field(gt=0)] = 6.0,
+    kind: Literal["a", "b"] = "a",
+):
     """Return what was given."""
     return data, cutoff_hz, kind
 
@@ -23,7 +28,9 @@ def test_valid_options_pass_and_are_converted():
 
 
 def test_unknown_option_comes_with_the_likely_spelling():
-    with pytest.raises(BadInputError, match=r"options of smooth: cutof_hz: unknown; did you mean 'cutoff_hz'\?"):
+    with pytest.raises(
+        BadInputError, match=r"options of smooth: cutof_hz: unknown; did you mean 'cutoff_hz'\?"
+    ):
         smooth([1.0], cutof_hz=3)
 
 

@@ -26,7 +26,17 @@ def test_environment_yml_installs_the_same_packages_as_pyproject(project):
 
 
 def test_import_is_lazy():
-    heavy = ["numpy", "xarray", "mediapipe", "cv2", "av", "pydantic", "matplotlib", "scipy", "IPython"]
+    heavy = [
+        "numpy",
+        "xarray",
+        "mediapipe",
+        "cv2",
+        "av",
+        "pydantic",
+        "matplotlib",
+        "scipy",
+        "IPython",
+    ]
     code = f"import sys, mobility; print([m for m in {heavy!r} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
@@ -70,7 +80,9 @@ def test_readme_commands_exist(project):
     assert {"demo", "analyze"} <= commands
     for command in commands:
         subprocess.run(
-            [sys.executable, "-m", "mobility.cli", command, "--help"], check=True, capture_output=True
+            [sys.executable, "-m", "mobility.cli", command, "--help"],
+            check=True,
+            capture_output=True,
         )
 
 

@@ -80,8 +80,9 @@ def clean_pose(
     1. Points with a visibility below `visibility_threshold` become NaN.
     2. Exchanges of left and right are undone, for hips, legs, shoulders and arms each on its own:
        where at least two successive frames, exchanged, lie less than half as far from the position
-       predicted by constant velocity as they do unexchanged. The labels of the greater part of the
-       trial are taken to be right. All variables are exchanged alike. Not below 10 frames/s.
+       predicted by constant velocity as they do unexchanged, and the exchange restores the usual
+       direction from right to left. The labels of the greater part of the trial are taken to be
+       right. All variables are exchanged alike. Not below 10 frames/s.
     3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
        one second around the frame becomes NaN in ``position``. The median is local because the
        depth of a raw pose is biased in a way that follows the posture: in a measured squat the
@@ -317,6 +318,15 @@ def _swapped_frames(points: Array, time: Array, floor: float) -> Mask:
     seen = ~np.isnan(points).any(axis=(1, 2))
     if (swapped & seen).sum() > 0.5 * seen.sum():
         swapped = seen & ~swapped
+
+    # Where an exchange was missed, the return from it looks like one. Nobody turns round within a
+    # frame, so an exchange is believed only if it restores the usual direction from right to left.
+    across = (points[:, :n] - points[:, n:]).mean(axis=1)
+    usual = np.median(across[seen], axis=0) if seen.any() else np.zeros(points.shape[2])
+    edges = np.flatnonzero(np.diff(swapped)) + 1
+    for rows in np.split(np.arange(len(points)), edges):
+        if swapped[rows[0]] and np.nansum(across[rows] @ usual) > 0:
+            swapped[rows] = False
     return swapped
 
 
@@ -518,7 +528,8 @@ def residual_cutoff(
     Parameters
     ----------
     pose
-        Pose Dataset before filtering; the longest gap-free part of each landmark is used.
+        Pose Dataset before filtering, with even times; the longest gap-free part of each
+        landmark is used.
     lowest_hz
         Lowest cutoff tried, Hz; the highest is 0.4 of the frame rate.
     linear_from

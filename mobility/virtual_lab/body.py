@@ -84,7 +84,8 @@ class Body:
 
     def joint(self, joint: str, side: str) -> Array:
         """Return the centre of a joint at rest."""
-        return self.heads[self.bone(JOINT_BONES[joint] + SUFFIX[side])]
+        centre: Array = self.heads[self.bone(JOINT_BONES[joint] + SUFFIX[side])]
+        return centre
 
     @property
     def mid_hip(self) -> Array:
@@ -139,7 +140,7 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     shape = {
         "gender": 1.0 if sex == "female" else 0.0,
         "age": float(np.interp(age, _YEARS, _AGE_ANCHORS)),
-        "muscle": 0.6,
+        "muscle": 0.25,  # of which the widest range of mass can be had
         "proportions": 0.6,
     }
 
@@ -158,8 +159,8 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     lightest, heaviest = mass(0.0), mass(1.0)
     if not lightest <= weight_kg <= heaviest:
         raise BadInputError(
-            f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of {height_m:g} m;"
-            f" give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
+            f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of"
+            f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
     weight = _bisect(mass, weight_kg)
     output = rest(height, weight)
@@ -202,7 +203,7 @@ def _anny() -> tuple[Any, Any]:
 
 
 def _bisect(function: Callable[[float], float], target: float) -> float:
-    """Solve increasing function(x) = target on [0, 1]; the nearer end where there is no solution."""
+    """Solve increasing function(x) = target on [0, 1]; the nearer end where none solves it."""
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2

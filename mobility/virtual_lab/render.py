@@ -193,7 +193,7 @@ def _garments(body: Body, bone: NDArray[np.str_]) -> dict[str, Callable[[Array],
 
 
 def _snapped(points: Array, edges: NDArray[np.int64], inside: Callable[[Array], Array]) -> Array:
-    """Move the nearer end of each edge that a seam crosses onto the seam, so that it is straight."""
+    """Move the nearer end of each edge that a seam crosses onto it, so that it is straight."""
     value = inside(points)
     a, b = edges[:, 0], edges[:, 1]
     cut = value[a] * value[b] < 0  # false for NaN

@@ -278,7 +278,9 @@ def _schedule(squat: Squat, depths: Array, time: Array) -> tuple[Array, Array, A
         down = _minimum_jerk((time - begin) / squat.descent_s)
         up = _minimum_jerk((time - begin - squat.descent_s - squat.bottom_s) / squat.ascent_s)
         depth += deepest * (down - up)
-    return start, start + squat.descent_s + squat.bottom_s / 2, start + each, depth
+    bottom: Array = start + squat.descent_s + squat.bottom_s / 2
+    end: Array = start + each
+    return np.asarray(start, dtype=np.float64), bottom, end, depth
 
 
 def _minimum_jerk(x: Array) -> Array:

@@ -75,7 +75,7 @@ def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence
     Parameters
     ----------
     angles
-        Angles Dataset, degrees.
+        Angles Dataset, degrees; or the knee movement, ratios.
     repetitions
         Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms marked.
     names
@@ -108,8 +108,9 @@ def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence
             axis.plot(
                 time, value, color=COLOURS[side], linestyle=LINES[side], linewidth=1.5, zorder=3
             )
+        _keep_curves_readable(axis, _sides_of(angles, name))
         _show_repetitions(axis, repetitions)
-        axis.set_ylabel("Degrees", fontsize=_NORMAL)
+        axis.set_ylabel(_unit(angles[name]), fontsize=_NORMAL)
         _panel_title(axis, _label(angles[name]))
     axes[-1].set_xlabel("Time (s)", fontsize=_NORMAL)
     if len(time):
@@ -169,7 +170,7 @@ def repetition_curves(
                 )
         if not count:
             _say_empty(axis, "no accepted repetition")
-        axis.set_ylabel("Degrees", fontsize=_NORMAL)
+        axis.set_ylabel(_unit(angles[name]), fontsize=_NORMAL)
         _panel_title(axis, _label(angles[name]))
         axis.set_xlim(0, 100)
         axis.set_xlabel("Repetition (%)", fontsize=_NORMAL)
@@ -394,6 +395,11 @@ def _label(variable: xr.DataArray) -> str:
     return _capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " "))
 
 
+def _unit(variable: xr.DataArray) -> str:
+    units = str(variable.attrs.get("units", "degree"))
+    return {"degree": "Degrees", "1": "Ratio"}.get(units, units)
+
+
 def _signed(value: float, digits: int = 0) -> str:
     rounded = round(value, digits) + 0.0
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
@@ -406,6 +412,17 @@ def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
     return [(side, angles[name].sel(side=side).values, sd.sel(side=side).values) for side in SIDES]
 
 
+def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]]) -> None:
+    """Let a band that is much wider than the curves leave the panel rather than flatten them."""
+    values = np.concatenate([value[np.isfinite(value)] for _, value, _ in sides])
+    errors = np.concatenate([sd[np.isfinite(sd)] for _, _, sd in sides])
+    if not values.size or not errors.size:
+        return
+    span = max(float(np.ptp(values)), _Z95 * float(np.median(errors)))
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, values.min() - span), min(high, values.max() + span))
+
+
 def _show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
     """Shade accepted repetitions, hatch rejected ones, mark bottoms."""
     for rep in range(repetitions.sizes["rep"]):
@@ -414,7 +431,7 @@ def _show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
             axis.axvspan(start, end, facecolor="#F2F2F2", edgecolor="none", zorder=0)
         else:
             axis.axvspan(
-                start, end, facecolor="none", edgecolor="#BDBDBD", hatch="///", lw=0, zorder=0
+                start, end, facecolor="none", edgecolor="#D9D9D9", hatch="///", lw=0, zorder=0
             )
         axis.axvline(bottom, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
 
@@ -457,7 +474,7 @@ def _legend(
             handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label="repetition"))
         if (~accepted).any():
             handles.append(
-                Patch(facecolor="none", edgecolor="#BDBDBD", hatch="///", label="rejected")
+                Patch(facecolor="none", edgecolor="#D9D9D9", hatch="///", label="rejected")
             )
         if accepted.size:
             handles.append(Line2D([], [], color=_GREY, ls=":", lw=1, label="bottom"))

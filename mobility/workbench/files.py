@@ -197,7 +197,7 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     encoding = {
         name: {"zlib": True, "complevel": 1}
         for name, variable in plain.variables.items()
-        if variable.dtype.kind in "biuf" and variable.size > 1
+        if variable.dtype.kind in "biuf" and variable.size > 256
     }
     # In memory first: HDF5 cannot be relied on to close a file that it could not write.
     content = plain.to_netcdf(None, engine="h5netcdf", encoding=encoding)

@@ -266,7 +266,7 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
         return "no repetition was accepted"
     if name.endswith("_asymmetry"):
         return "needs both sides"
-    return "landmarks not seen well enough in the accepted repetitions"
+    return "not seen well enough"
 
 
 def cell(
@@ -353,21 +353,23 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
     """Say in plain sentences what was measured for one group, and how sure it is."""
     name = "knee_deviation" if group == "knee_movement" else group
     sentences = []
+    why = nothing_measured(metrics, name, repetitions)
     if group == "knee_movement":
-        ratio = _value(metrics, "knee_ankle_separation_ratio")
-        if math.isfinite(ratio):
-            shown = cell(metrics, "knee_ankle_separation_ratio", repetitions)
+        ratio = "knee_ankle_separation_ratio"
+        if math.isfinite(_value(metrics, ratio)):
             sentences.append(
-                f"Smallest knee–ankle separation ratio: {shown} (1 means knees over ankles, "
-                "less than 1 means knees nearer to each other than the ankles)."
+                f"Smallest knee–ankle separation ratio: {cell(metrics, ratio, repetitions)} "
+                "(1 means knees over ankles, less than 1 means knees nearer to each other than "
+                "the ankles)."
             )
-        else:
-            why = escape(reason_missing(metrics, "knee_ankle_separation_ratio", repetitions))
-            sentences.append(f"The knee–ankle separation ratio is not measurable: {why}.")
-    if why := nothing_measured(metrics, name, repetitions):
-        what = "The knee deviation is" if group == "knee_movement" else "This angle is"
-        sentences.append(f"{what} not measurable: {escape(why)}.")
-        return f"<p class='missing'>{' '.join(sentences)}</p>"
+        elif (reason := reason_missing(metrics, ratio, repetitions)) != why:
+            sentences.append(
+                f"The knee–ankle separation ratio is not measurable: {escape(reason)}."
+            )
+    if why:
+        what = "The knee deviation is not" if sentences else "Not"
+        sentences.append(f"{what} measurable: {escape(why)}.")
+        return f"<p>{' '.join(sentences)}</p>"
     where = "Largest deviation" if group == "knee_movement" else "At the bottom"
     sides = [f"{side} {cell(metrics, name, repetitions, side=side)}" for side in ("left", "right")]
     spread = [
@@ -392,10 +394,10 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
 
 
 def phase_table(metrics: xr.Dataset) -> str:
-    """Make the table of knee movement by phase, as medians over the accepted repetitions."""
+    """Make the table of knee movement by phase, as medians; empty where there is nothing."""
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
-    if ratio not in metrics or metrics.sizes.get("rep", 0) == 0:
-        return "<p class='missing'>No repetition from which phases could be taken.</p>"
+    if not (metrics[ratio].notnull().any() or metrics[deviation].notnull().any()):
+        return ""
     rows = []
     for phase in metrics["phase"].values:
         here = metrics.sel(phase=phase)
@@ -541,7 +543,9 @@ def provenance(
     )
 
 
-def show(figure: Figure, *, alt: str, caption: str = "", width: int = 860) -> None:
+def show(
+    figure: Figure, *, alt: str, caption: str = "", width: int = 860, file: Path | None = None
+) -> None:
     """Display a figure in a notebook with a description for those who cannot see it.
 
     Parameters
@@ -554,21 +558,21 @@ def show(figure: Figure, *, alt: str, caption: str = "", width: int = 860) -> No
         Text below it.
     width
         Width on the page in pixels; more are drawn, for print.
+    file
+        Where the picture is kept too, as PNG; the folder is made if absent.
     """
     from IPython.display import display
 
+    picture = png(figure)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture)
     height = round(width * figure.get_figheight() / figure.get_figwidth())
     display(  # type: ignore[no-untyped-call]
-        {"image/png": png(figure), "text/plain": f"{alt}\n{caption}".strip()},
+        {"image/png": picture, "text/plain": f"{alt}\n{caption}".strip()},
         raw=True,
         metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
     )
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; its folder is made if absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png(figure))
 
 
 def _value(

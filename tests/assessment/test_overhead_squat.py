@@ -117,7 +117,7 @@ def test_symmetric_squat_has_no_asymmetry(squat_pose: Any, measure: Any) -> None
         assert float(abs(metrics[f"{name}_asymmetry"])) < 1e-9, name
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     tibia=st.tuples(st.floats(5, 35), st.floats(5, 35)),
     thigh=st.tuples(st.floats(-15, 40), st.floats(-15, 40)),
@@ -137,7 +137,7 @@ def test_mirror_swaps_sides_and_signs(
 ) -> None:
     trial = squat_pose(
         reps=1,
-        fps=20,
+        fps=15,
         tibia=tibia,
         thigh=thigh,
         turn_out=turn_out,

@@ -183,6 +183,19 @@ def test_labels_of_the_greater_part_are_right(squat_pose):
     )
 
 
+def test_the_return_from_an_unnoticed_exchange_is_no_exchange(squat_pose):
+    """The onset is hidden by missing frames, so that only the return is seen."""
+    pose = squat_pose(reps=3, swapped=[(2.0, 2.6)], absent=[(1.95, 2.05)]).pose
+    cleaned = clean_pose(pose)
+    seen = (np.abs(pose.time - 2.0) > 0.15).to_numpy()
+    expected = clean_pose(squat_pose(reps=3).pose)
+    np.testing.assert_allclose(
+        cleaned.position[seen].isel(keypoint=slice(11, None)),
+        expected.position[seen].isel(keypoint=slice(11, None)),
+        atol=0.01,
+    )
+
+
 def test_uneven_times_are_kept(squat_pose):
     pose, truth = squat_pose(jitter=0.4)
     cleaned = clean_pose(pose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -16,6 +17,7 @@ from mobility.kinematics.repetitions import (
     normalise_repetitions,
     set_repetitions,
 )
+from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import history, warnings_of
 
 
@@ -314,6 +316,66 @@ def test_published_landmarks_of_three_squats_at_five_frames_a_second(squat_pose,
     reps = find_repetitions(pose)
     assert int(reps.accepted.sum()) == 3
     assert reps.complete.to_numpy().tolist() == [True, True, False]  # ends in the third ascent
+
+
+UIPRMD = (
+    "LFHD RFHD LBHD RBHD C7 T10 CLAV STRN RBAK LSHO LUPA LELB LFRM LWRA LWRB LFIN RSHO RUPA RELB "
+    "RFRM RWRA RWRB RFIN LASI RASI LPSI RPSI LTHI LKNE LTIB LANK LHEE LTOE RTHI RKNE RTIB RANK "
+    "RHEE RTOE"
+)
+
+
+def test_one_deep_squat_of_each_of_ten_people_by_markers(squat_pose, shared_data):
+    names = UIPRMD.split(" ")
+    files = sorted((shared_data / "lab" / "uiprmd").glob("m01_*_e0?_positions_vicon.txt.gz"))
+    assert len(files) >= 10
+    for file in files:
+        text = gzip.decompress(file.read_bytes()).decode()
+        markers = np.array([line.replace(",", " ").split() for line in text.splitlines()], float)
+        markers = markers.reshape(len(markers), 39, 3)[..., [0, 2, 1]] / 1000 * [1, 1, -1]
+        points = np.full((len(markers), 33, 3), np.nan)
+        for side in ("left", "right"):
+            for name, parts in {"hip": ["ASI", "PSI"], "knee": ["KNE"], "ankle": ["ANK"]}.items():
+                used = [names.index(side[0].upper() + part) for part in parts]
+                points[:, INDEX[f"{side}_{name}"]] = markers[:, used].mean(axis=1)
+        pose = pose_from_points(squat_pose, points, np.arange(len(points)) / 100)
+        reps = find_repetitions(pose)
+        assert reps.accepted.to_numpy().tolist() == [True], file.name
+        assert 40 < float(reps.depth[0]) < 75, file.name
+
+
+@pytest.mark.parametrize(("name", "n"), [("squats1", 5), ("squatsAsym1", 5), ("static1", 0)])
+def test_marker_trials(squat_pose, shared_data, name, n):
+    lines = (shared_data / "lab" / "opencap_s4" / f"{name}.trc").read_text().splitlines()
+    markers = [marker for marker in lines[3].split("\t")[2::3] if marker]
+    rows = [line.split("\t")[: 2 + 3 * len(markers)] for line in lines[5:] if line.strip()]
+    table = np.array([[float(cell) if cell.strip() else np.nan for cell in row] for row in rows])
+    values = table[:, 2:].reshape(len(table), -1, 3)
+    points = np.full((len(table), 33, 3), np.nan)
+    for side, own in (("left", "L"), ("right", "R")):
+        low = own if own == "L" else "r"
+        parts = {"hip": f"{own}_HJC", "knee": f"{low}_knee", "ankle": f"{low}_ankle"}
+        for part, marker in parts.items():
+            points[:, INDEX[f"{side}_{part}"]] = values[:, markers.index(marker)]
+    pose = pose_from_points(squat_pose, points, table[:, 1])
+    reps = find_repetitions(pose)
+    assert int(reps.accepted.sum()) == n
+    assert reps.complete.all()
+    if not n:
+        return
+    # The knee angle of the laboratory's own skeleton, from the same markers.
+    file = shared_data / "lab" / "opencap_s4" / f"{name}_manual_scaling_ik.mot"
+    lines = file.read_text().splitlines()
+    head = lines.index("endheader") + 1
+    lab = np.array([line.split() for line in lines[head + 1 :] if line.strip()], float)
+    columns = lines[head].split()
+    knee = joint_angles(pose).knee_flexion
+    for side in ("left", "right"):
+        lab_knee = lab[:, columns.index(f"knee_angle_{side[0]}")]
+        theirs = np.interp(table[:, 1], lab[:, 0], lab_knee)
+        ours = knee.sel(side=side).to_numpy()
+        assert np.corrcoef(ours, theirs)[0, 1] > 0.995
+        assert ours.max() == pytest.approx(theirs.max(), abs=8)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility.assessment.overhead_squat import overhead_squat
+from mobility.assessment.overhead_squat import knee_movement, overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
@@ -78,6 +78,14 @@ def test_angle_curves_show_both_sides_gaps_and_repetitions(trial: Any) -> None:
     assert trunk.get_xlabel() == "Time (s)"
 
 
+def test_knee_movement_is_drawn_as_a_ratio(trial: Any) -> None:
+    pose, _, repetitions = trial
+    movement = knee_movement(pose, repetitions)
+    (axis,) = angle_curves(movement, repetitions, names=["knee_deviation"]).axes
+    assert axis.get_ylabel() == "Ratio"
+    assert axis.get_title(loc="left").startswith("Knee deviation")
+
+
 def test_band_is_95_percent(trial: Any) -> None:
     _, angles, repetitions = trial
     angles = angles.assign(trunk_lean_sd=xr.full_like(angles["trunk_lean"], 10.0))
@@ -87,6 +95,18 @@ def test_band_is_95_percent(trial: Any) -> None:
     top, low = float(angles["trunk_lean"].max()), float(angles["trunk_lean"].min())
     assert extent.y1 == pytest.approx(top + 19.6, abs=0.01)
     assert extent.y0 == pytest.approx(low - 19.6, abs=0.01)
+
+
+def test_a_very_wide_band_does_not_flatten_the_curves(trial: Any) -> None:
+    _, angles, repetitions = trial
+    wide = xr.full_like(angles["trunk_lean"], 15.0)
+    wide[30] = 500.0
+    angles = angles.assign(trunk_lean_sd=wide)
+    (axis,) = angle_curves(angles, repetitions, names=["trunk_lean"]).axes
+    low, high = axis.get_ylim()
+    assert high - low < 4 * 35
+    assert low < 0
+    assert high > 35
 
 
 def test_repetition_curves_are_of_accepted_repetitions(trial: Any) -> None:

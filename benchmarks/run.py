@@ -1,0 +1,198 @@
+"""Ratios against a bare loop, measured in one run; see benchmarks/README.md.
+
+usage: python benchmarks/run.py speed|memory|start [--video FILE] [--runs 5] [--seconds 60]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from mobility.capture.models import pose_model
+from mobility.capture.video import probe, read_frames, write_video
+
+HERE = Path(__file__).resolve().parent
+DEMO = HERE.parent / "data" / "demo" / "overhead-squat" / "video.mp4"
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+
+
+def looped(source: Path, target: Path, seconds: float, height: int | None = None) -> Path:
+    """Write `source` again and again until `seconds` are full, optionally scaled to a height."""
+
+    def frames() -> Iterator[tuple[float, object]]:
+        import cv2
+
+        start = last = 0.0
+        step = 1 / (probe(source).frame_rate or 30.0)
+        while start < seconds:
+            for frame in read_frames(source):
+                last = start + frame.time
+                if last >= seconds:
+                    return
+                image = frame.image
+                if height:
+                    width = 2 * round(image.shape[1] * height / image.shape[0] / 2)
+                    image = cv2.resize(image, (width, height))
+                yield last, image
+            start = last + step
+
+    write_video(target, frames())
+    return target
+
+
+def bare(video: Path, copies: int = 1) -> float:
+    """Seconds that `copies` bare loops side by side take, from start to the last one's end."""
+    command = [sys.executable, str(HERE / "bare_loop.py"), str(video), str(pose_model())]
+    began = time.perf_counter()
+    running = [subprocess.Popen(command, **QUIET) for _ in range(copies)]
+    codes = [process.wait() for process in running]
+    assert codes == [0] * copies
+    return time.perf_counter() - began
+
+
+def pose(video: Path, workers: int) -> float:
+    """Seconds of a process that estimates the pose with `workers` workers."""
+    code = f"import mobility; mobility.estimate_pose({str(video)!r}, workers={workers})"
+    return run([sys.executable, "-c", code])
+
+
+def analyze(video: Path, *options: str) -> float:
+    """Seconds of `mobility analyze` into an empty store."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(
+            [
+                *(sys.executable, "-m", "mobility.cli", "analyze", str(video), "--no-report"),
+                *("--workers", "2", "--store", folder, *options),
+            ]
+        )
+
+
+def run(command: list[str]) -> float:
+    """Seconds of one process; it must succeed."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, **QUIET)
+    return time.perf_counter() - began
+
+
+def interleaved(cases: dict[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
+    """Run the cases in turn, `runs` times each."""
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(runs):
+        for name, case in cases.items():
+            seconds[name].append(case())
+            print(f"run {number + 1}/{runs}  {name:<28} {seconds[name][-1]:8.2f} s", flush=True)
+    return seconds
+
+
+def ratio(a: list[float], b: list[float]) -> float:
+    """Median of the ratios run by run, so that a drift of the machine cancels."""
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def speed(video: Path, runs: int, seconds: float) -> dict[str, float]:
+    """Pose and analysis against bare loops, interleaved."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = looped(video, Path(folder) / "clip.mp4", seconds)
+        took = interleaved(
+            {
+                "bare loop": lambda: bare(clip),
+                "two bare loops side by side": lambda: bare(clip, 2),
+                "pose, 2 workers": lambda: pose(clip, 2),
+                "analyze": lambda: analyze(clip, "--no-annotate"),
+                "analyze, annotated video": lambda: analyze(clip),
+            },
+            runs,
+        )
+    # Two loops do the clip twice, so their rate is that of one clip in half their time.
+    half = [t / 2 for t in took["two bare loops side by side"]]
+    return {
+        "two loops' rate / one loop's": ratio(took["bare loop"], half),
+        "pose rate / two loops' rate (at least 0.85)": ratio(half, took["pose, 2 workers"]),
+        "analyze / one loop (at most 0.8)": ratio(took["analyze"], took["bare loop"]),
+        "analyze with video / one loop (at most 1.3)": ratio(
+            took["analyze, annotated video"], took["bare loop"]
+        ),
+    }
+
+
+def memory(video: Path, runs: int, seconds: float) -> dict[str, float]:
+    """Peak PSS over all processes of `mobility analyze`, on a 720p video."""
+    del runs
+    with tempfile.TemporaryDirectory() as folder:
+        clip = looped(video, Path(folder) / "clip.mp4", seconds, height=1280)
+        command = [
+            *(sys.executable, "-m", "mobility.cli", "analyze", str(clip), "--no-report"),
+            *("--workers", "2", "--store", str(Path(folder) / "store")),
+        ]
+        process = subprocess.Popen(command, **QUIET)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, pss(process.pid))
+            time.sleep(0.5)
+        assert process.returncode == 0
+    return {f"peak PSS, GB (at most 1.5), {seconds:.0f} s": peak / 1e9}
+
+
+def pss(pid: int) -> int:
+    """Proportional set size of a process and all below it, bytes."""
+    total = 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for member in family:
+        try:
+            total += member.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total
+
+
+def start(video: Path, runs: int, seconds: float) -> dict[str, float]:
+    """Start-up of the package and of the command line against `python -c pass`."""
+    del video, seconds
+    python = sys.executable
+    cases = {
+        "python -c pass": lambda: run([python, "-c", "pass"]),
+        "import mobility": lambda: run([python, "-c", "import mobility"]),
+        "mobility --help": lambda: run([str(Path(python).with_name("mobility")), "--help"]),
+    }
+    for case in cases.values():
+        case()
+    took = interleaved(cases, max(runs, 15))
+    return {
+        "import mobility / pass (at most 8)": ratio(
+            took["import mobility"], took["python -c pass"]
+        ),
+        "mobility --help / pass (at most 15)": ratio(
+            took["mobility --help"], took["python -c pass"]
+        ),
+    }
+
+
+def main() -> None:
+    """Run one benchmark and print its ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["speed", "memory", "start"])
+    parser.add_argument("--video", type=Path, default=DEMO)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=None)
+    given = parser.parse_args()
+    seconds = given.seconds or {"speed": 60.0, "memory": 600.0, "start": 0.0}[given.what]
+    found = {"speed": speed, "memory": memory, "start": start}[given.what](
+        given.video, given.runs, seconds
+    )
+    print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

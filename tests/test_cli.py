@@ -1,0 +1,293 @@
+"""The command line: bad input is one line and status 2, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mobility.capture.video import read_frames, write_video
+
+
+def mobility(*arguments, store, **environment):
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mobility.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=store.parent,
+        env={**os.environ, "MOBILITY_STORE": str(store), **environment},
+        check=False,
+    )
+
+
+def files_below(folder: Path) -> list[str]:
+    """All files that matter: lock files may stay."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store"
+
+
+def refused(done, store, *words):
+    """One line on standard error, status 2, no output, nothing left behind."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in lines[0]
+    if store.exists():
+        assert files_below(store) == []
+    assert not (store.parent / "reports").exists()
+
+
+def bad_videos(folder, clips):
+    """Write a file of each bad kind; with the words that its refusal should have."""
+    text = folder / "text.mp4"
+    text.write_text("this is not a video\n" * 100)
+    empty = folder / "empty.mp4"
+    empty.touch()
+    return {
+        "missing": (folder / "missing.mp4", ["missing.mp4"]),
+        "folder": (folder, []),
+        "empty": (empty, ["empty.mp4", "empty"]),
+        "text": (text, ["text.mp4"]),
+        "audio": (clips.make_audio(folder / "audio.mp4"), ["audio.mp4"]),
+        "one frame": (clips.make_clip(folder / "one.mp4", 1), ["single frame"]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "text", "audio", "one frame"])
+def test_bad_video(kind, tmp_path, store, clips):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    video, words = bad_videos(folder, clips)[kind]
+    refused(mobility("analyze", video, store=store), store, *words)
+
+
+def test_nobody_in_the_video(tmp_path, store, clips):
+    video = clips.make_clip(tmp_path / "nobody.mp4", 20)
+    refused(mobility("analyze", video, store=store), store, "nobody was found")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--exercise", "Overhead Sqat"], ["Overhead Sqat", "did you mean 'Overhead Squat'?"]),
+        (["--joints", "knee,ancle"], ["ancle", "did you mean 'ankle'?"]),
+        (["--user-id", "../p01"], ["../p01"]),
+        (["--user-id", ""], ["user_id"]),
+        (["--name", "../up"], ["../up"]),
+        (["--name", "  "], ["name"]),
+        (["--subject", "middle"], ["--subject middle"]),
+        (["--workers", "0"], ["workers"]),
+        (["--model", "absent.task"], ["absent.task", "no such file"]),
+    ],
+)
+def test_bad_options(options, words, store, clips, tmp_path):
+    video = clips.make_clip(tmp_path / "clip.mp4", 3)
+    refused(mobility("analyze", video, *options, store=store), store, *words)
+
+
+@pytest.mark.parametrize("session_id", ["../p01", "", "absent", "a/b", "."])
+@pytest.mark.parametrize(
+    "command",
+    [("sessions", "show"), ("sessions", "delete"), ("report",), ("summary",), ("repetitions",)],
+)
+def test_bad_session_id(command, session_id, store):
+    refused(mobility(*command, session_id, store=store), store)
+
+
+def test_misspelt_command_line_option_is_status_2(store):
+    done = mobility("analyze", "x.mp4", "--exercize", "Overhead Squat", store=store)
+    assert done.returncode == 2
+    assert "--exercise" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_store_that_cannot_be_written(clips, tmp_path):
+    video = clips.make_clip(tmp_path / "clip.mp4", 3)
+    done = mobility("analyze", video, "--store", "/proc/store", store=tmp_path / "unused")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "/proc/store" in done.stderr
+
+
+@pytest.mark.slow
+def test_read_only_store_and_full_disk(opencap_video, tmp_path):
+    """On real file systems: one mounted read-only, one of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    for options, words in (("size=64m,ro", "read-only"), ("size=1m", "full"), ("size=3m", "full")):
+        mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("this machine does not allow mounting")
+        try:
+            done = mobility(
+                "analyze", opencap_video, "--no-report", "--no-annotate", store=place / "store"
+            )
+            assert done.returncode == 2, done.stderr
+            assert "Traceback" not in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+            assert words in done.stderr.lower()
+            assert files_below(place) == []
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(scope="module")
+def analyzed(tfjs_video, tmp_path_factory):
+    """A session of three real squats, made by the command line, with its report."""
+    store = tmp_path_factory.mktemp("cli") / "store"
+    done = mobility(
+        "analyze", tfjs_video, "--user-id", "p01", "--json", "--workers", "1", store=store
+    )
+    assert done.returncode == 0, done.stderr
+    return store, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def tfjs_video(shared_data):
+    return shared_data / "videos" / "tfjs_pose_squats.mp4"
+
+
+@pytest.mark.slow
+def test_analyze_prints_one_json_document(analyzed):
+    store, answer = analyzed
+    assert set(answer) == {"session_id", "title", "report"}
+    assert set(answer["report"]) == {"html", "notebook", "json"}
+    for uri in answer["report"].values():
+        assert uri.startswith("file:///")
+        assert Path(uri.removeprefix("file://")).is_file()
+    session = {p.name for p in (store / answer["session_id"]).iterdir()}
+    assert {
+        *("session.json", "video.mp4", "analyzed.mp4", "pose.nc", "fitted.nc", "angles.nc"),
+        *("repetitions.nc", "metrics.nc", "capture_quality.json"),
+    } <= session
+
+
+@pytest.mark.slow
+def test_documents_of_the_session(analyzed):
+    store, answer = analyzed
+    show = json.loads(mobility("sessions", "show", answer["session_id"], store=store).stdout)
+    assert show["segments"] == 3
+    assert len(show["all_timestamps"]) == 65
+    assert len(show["angles"]["left_knee_angle"]) == 65
+    export = json.loads(mobility("sessions", "export", answer["session_id"], store=store).stdout)
+    assert len(export["keypoints"]["lknex"]) == 65
+    report = json.loads(mobility("report", answer["session_id"], store=store).stdout)
+    assert set(report["grouped_data"]) == {
+        *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
+    }
+    summary = json.loads(mobility("summary", answer["session_id"], store=store).stdout)
+    assert "hip_adduction" in summary["grouped_data"]
+    listed = json.loads(mobility("sessions", "list", "--json", store=store).stdout)
+    assert [entry["session_id"] for entry in listed] == [answer["session_id"]]
+
+
+@pytest.mark.slow
+def test_repetitions_corrected_by_hand_survive_a_new_analysis(analyzed, tfjs_video, tmp_path):
+    store, answer = analyzed
+    rows = json.loads(mobility("repetitions", answer["session_id"], "--json", store=store).stdout)
+    assert len(rows) == 3
+    first = [{name: rows[0][name] for name in ("start", "bottom", "end")}]
+    (tmp_path / "reps.json").write_text(json.dumps(first))
+    done = mobility(
+        "repetitions", answer["session_id"], "--set", tmp_path / "reps.json", "--json", store=store
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 1
+    show = json.loads(mobility("sessions", "show", answer["session_id"], store=store).stdout)
+    assert show["segments"] == 1
+    edits = json.loads((store / answer["session_id"] / "edits.json").read_text())
+    assert edits["edits"][0]["kind"] == "repetitions"
+    (tmp_path / "bad.json").write_text('[{"start": 5, "bottom": 1, "end": 2}]')
+    bad = mobility("repetitions", answer["session_id"], "--set", tmp_path / "bad.json", store=store)
+    assert bad.returncode == 2
+    assert len(bad.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_delete_deletes_everything(tfjs_video, tmp_path):
+    store = tmp_path / "store"
+    done = mobility("analyze", tfjs_video, "--json", "--workers", "1", store=store)
+    session_id = json.loads(done.stdout)["session_id"]
+    assert mobility("sessions", "delete", session_id, store=store).returncode == 0
+    assert files_below(store) == []
+    assert not list((tmp_path / "reports").glob(f"{session_id}*"))
+
+
+@pytest.mark.slow
+def test_participants(tmp_path):
+    store = tmp_path / "store"
+    person = tmp_path / "p01.json"
+    person.write_text('{"display_name": "Ana", "sex": "female", "height_m": 1.68}')
+    done = mobility("participants", "set", "p01", "--file", person, store=store)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(mobility("participants", "show", "p01", store=store).stdout)
+    assert shown["height_m"] == 1.68
+    assert mobility("participants", "list", store=store).stdout.split() == ["p01"]
+    person.write_text('{"hieght_m": 1.68}')
+    refused_line = mobility("participants", "set", "p01", "--file", person, store=store)
+    assert refused_line.returncode == 2
+    assert "did you mean 'height_m'?" in refused_line.stderr
+
+
+@pytest.mark.slow
+def test_no_complete_repetition_is_a_warning(opencap_video, tmp_path):
+    frames = [(f.time, f.image) for f in list(read_frames(opencap_video, stop=1.0))[::2]]
+    write_video(tmp_path / "standing.mp4", iter(frames))
+    done = mobility("analyze", tmp_path / "standing.mp4", "--json", store=tmp_path / "store")
+    assert done.returncode == 0, done.stderr
+    assert "repetition" in done.stderr
+    html = Path(json.loads(done.stdout)["report"]["html"].removeprefix("file://")).read_text()
+    assert "repetition" in html[: html.index("At a glance")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.7, 3.0, 8.0, 12.0, 16.0, 20.0])
+def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp_path, after):
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "mobility.cli", "analyze", str(tfjs_video), "--workers", "1"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "MOBILITY_STORE": str(store)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    code = (
+        "import mobility as mb\n"
+        "store = mb.Store('store', reports='reports')\n"
+        "for session in store.sessions():\n"
+        "    session.analyze(workers=1)\n"
+        "    print(session.id, session.details()['segments'], session.report()['exercise'])\n"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    for line in again.stdout.splitlines():
+        assert line.endswith("3 Overhead Squat")
+    left = [name for name in files_below(tmp_path) if "tmp" in Path(name).name]
+    assert left == []

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.skeleton import KEYPOINTS, require_pose
+from mobility.virtual_lab.body import Body
+from mobility.virtual_lab.case import (
+    TRUTH_KEYPOINTS,
+    Case,
+    case_from,
+    perform_case,
+    read_case,
+    read_truth,
+    render_case,
+    true_positions,
+    truth_pose,
+)
+
+DEMO = Path("data") / "demo" / "overhead-squat"
+
+SMALL = {
+    "body": {"sex": "male", "age": 28, "height_m": 1.78, "weight_kg": 76},
+    "motion": {
+        "repetitions": 1, "depth": 40, "descent_s": 0.4, "ascent_s": 0.3, "bottom_s": 0.0,
+        "lead_s": 0.1,
+    },
+    "video": {"width": 96, "height": 128, "frame_rate": 10},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"moton": {}}, "moton: unknown; did you mean 'motion'"),
+        ({"motion": {"repetition": 2}}, "motion: repetition: unknown; did you mean 'repetitions'"),
+        ({"camera": {"azimut": 2}}, "camera: azimut: unknown; did you mean 'azimuth'"),
+        ({"body": {"height_m": 17}}, "body: height_m: input should be less than"),
+        ({"body": {"height_m": float("nan")}}, "body: height_m"),
+        ({"video": {"width": 101}}, "multiple of 2"),
+        ({"motion": [1]}, "motion is a mapping with any of repetitions"),
+        ([], "a case is a mapping with name"),
+        (None, "a case is a mapping"),
+    ],
+)
+def test_faults_of_a_case_are_named(values: object, message: str) -> None:
+    with pytest.raises(BadInputError) as fault:
+        case_from(values, what="CASE.yaml")
+    assert message in str(fault.value).replace(", motion", "motion").replace(", ", "") or (
+        message in str(fault.value)
+    )
+    assert "\n" not in str(fault.value)
+
+
+def test_case_file_that_is_absent_or_no_yaml(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such case"):
+        read_case(tmp_path / "absent.yaml")
+    (tmp_path / "broken.yaml").write_text("motion: [")
+    with pytest.raises(BadInputError, match="not a readable YAML"):
+        read_case(tmp_path / "broken.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match="not a readable YAML"):
+        read_case(tmp_path / "binary.yaml")
+
+
+def test_sides_may_differ() -> None:
+    case = case_from({"motion": {"knees_in": {"left": 10, "right": 0}}})
+    assert case.motion.knees_in.left == 10  # type: ignore[union-attr]
+    with pytest.raises(BadInputError, match="right"):
+        case_from({"motion": {"knees_in": {"left": 10}}})
+
+
+def test_truth_in_the_layout_of_a_pose(body: Body) -> None:
+    case = case_from(SMALL)
+    truth = true_positions(case, *perform_case(case))
+    pose = truth_pose(truth)
+    require_pose(pose, what="test")
+    assert tuple(pose.keypoint.values) == KEYPOINTS
+    absent = [name for name in KEYPOINTS if name not in TRUTH_KEYPOINTS]
+    assert pose.position.sel(keypoint=absent).isnull().all()
+    assert (pose.confidence.sel(keypoint=absent) == 0).all()
+    kept = pose.position.isel(individual=0, drop=True).sel(keypoint=list(TRUTH_KEYPOINTS))
+    np.testing.assert_array_equal(kept.values, truth.position.values.astype(float))
+    assert pose.position.dtype == np.float64
+    assert truth.position.dtype == np.float32
+
+
+def test_the_committed_truth_is_that_of_the_committed_case(project: Path, body: Body) -> None:
+    truth = read_truth(project / DEMO / "truth.nc")
+    case = read_case(project / DEMO / "case.yaml")
+    again = true_positions(case, *perform_case(case))
+    # float32, and torch may round differently on another machine.
+    np.testing.assert_allclose(truth.position, again.position, atol=2e-5)
+    assert truth.sizes["rep"] == truth.attrs["repetitions"] == 3
+    for name in ("start", "bottom", "end", "depth"):
+        np.testing.assert_allclose(truth[name], again[name])
+
+
+def test_absent_truth(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such truth"):
+        read_truth(tmp_path / "truth.nc")
+
+
+@pytest.mark.slow
+def test_a_rendered_case_shows_a_person_and_is_the_same_each_time(
+    tmp_path: Path, body: Body
+) -> None:
+    import av
+
+    case: Case = case_from(SMALL)
+    video, truth = render_case(case, tmp_path / "one")
+    assert (video, truth) == (tmp_path / "one" / "video.mp4", tmp_path / "one" / "truth.nc")
+    other, other_truth = render_case(case, tmp_path / "two.mp4")
+    assert other_truth == tmp_path / "two.truth.nc"
+    assert video.read_bytes() == other.read_bytes()
+    assert read_truth(truth).identical(read_truth(other_truth))
+
+    with av.open(str(video)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == read_truth(truth).sizes["time"] == 9
+    assert pictures[0].shape == (128, 96, 3)
+    # The shirt is the only blue thing; it goes down and up with the squat.
+    rows = []
+    for picture in pictures:
+        red, _, blue = np.moveaxis(picture.astype(int), -1, 0)
+        rows.append(np.argwhere(blue - red > 40)[:, 0].mean())
+    assert 4 <= int(np.argmax(rows)) <= 6
+    assert max(rows) - rows[0] > 10
+    assert abs(rows[-1] - rows[0]) < 3
+    assert not list(tmp_path.glob("**/.*"))
+
+
+@pytest.mark.slow
+def test_camera_on_the_left_sees_the_subject_face_left(tmp_path: Path, body: Body) -> None:
+    from mobility.virtual_lab.render import Camera, Look, frames
+
+    case = case_from(SMALL)
+    _, trial = perform_case(case)
+    look = Look(shoes=(0, 255, 0))
+    for azimuth, sign in ((90.0, -1), (-90.0, 1)):
+        camera = Camera(azimuth=azimuth)
+        images = frames(body, trial, camera=camera, look=look, width=192, height=256)
+        _, image = next(images)
+        images.close()
+        red, green, _ = np.moveaxis(image.astype(int), -1, 0)
+        # Toes are farther from the ankle, at the middle of the picture, than the heel is.
+        middle = np.argwhere(green - red > 60)[:, 1].mean() - 96
+        assert np.sign(middle) == sign

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.virtual_lab.body import Body
+from mobility.virtual_lab.case import Case, true_positions, truth_pose
+from mobility.virtual_lab.squat import Sided, Squat, Trial, duration_s, perform
+
+QUICK = {"descent_s": 0.8, "ascent_s": 0.7, "lead_s": 0.4, "pause_s": 0.4, "bottom_s": 0.2}
+SEGMENTS = (
+    ("shoulder", "elbow"),
+    ("elbow", "wrist"),
+    ("hip", "knee"),
+    ("knee", "ankle"),
+    ("heel", "foot_index"),
+)
+
+
+def trial_of(body: Body, **options: Any) -> Trial:
+    squat = Squat(**{"repetitions": 2, **QUICK, **options})
+    return perform(body, squat, np.arange(0, duration_s(squat), 1 / 50))
+
+
+def angles_of(body: Body, trial: Trial) -> Any:
+    return joint_angles(truth_pose(true_positions(Case(), body, trial)))
+
+
+def hip_height(trial: Trial) -> Any:
+    hips = (trial.points["left_hip"] + trial.points["right_hip"])[:, 1] / 2
+    return hips - (trial.points["left_ankle"] + trial.points["right_ankle"])[:, 1] / 2
+
+
+def parallel_legs(body: Body) -> float:
+    """Stance in which the ankles are as far apart as the hips."""
+    hips = body.joint("hip", "left")[0] - body.joint("hip", "right")[0]
+    return float(hips / (body.joint("shoulder", "left")[0] - body.joint("shoulder", "right")[0]))
+
+
+@pytest.fixture(scope="module")
+def crooked(body: Body) -> Trial:
+    """Ask for everything that is not symmetric at once."""
+    return trial_of(
+        body,
+        depth=[45, 40],
+        knees_in=Sided(left=15, right=2),
+        toe_out=Sided(left=20, right=5),
+        shift_m=0.04,
+        pelvis_drop=4,
+        elbow_bend=Sided(left=40, right=5),
+        arm_fall=30,
+    )
+
+
+@pytest.mark.parametrize(("one", "other"), SEGMENTS)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_segments_keep_their_length(crooked: Trial, one: str, other: str, side: str) -> None:
+    a, b = crooked.points[f"{side}_{one}"], crooked.points[f"{side}_{other}"]
+    assert np.ptp(np.linalg.norm(a - b, axis=1)) < 1e-6
+
+
+def test_pelvis_keeps_its_width(crooked: Trial) -> None:
+    width = np.linalg.norm(crooked.points["left_hip"] - crooked.points["right_hip"], axis=1)
+    assert np.ptp(width) < 1e-6
+
+
+@pytest.mark.parametrize("point", ["ankle", "heel", "foot_index"])
+def test_feet_stay_planted(crooked: Trial, point: str) -> None:
+    for side in ("left", "right"):
+        assert np.ptp(crooked.points[f"{side}_{point}"], axis=0).max() < 1e-6
+
+
+def test_commanded_depth_is_reached_in_each_repetition(body: Body) -> None:
+    trial = trial_of(body, repetitions=3, depth=[50, 40, 55])
+    height = hip_height(trial)
+    for start, bottom, end, depth in zip(
+        trial.start, trial.bottom, trial.end, (50, 40, 55), strict=True
+    ):
+        during = (trial.time >= start) & (trial.time <= end)
+        assert 100 * (1 - height[during].min() / height[0]) == pytest.approx(depth, abs=1e-3)
+        at_bottom = np.abs(trial.time - bottom).argmin()
+        assert height[at_bottom] == pytest.approx(height[during].min(), abs=1e-4)
+
+
+def test_as_many_bottoms_as_repetitions_and_standing_between(body: Body) -> None:
+    trial = trial_of(body, repetitions=4)
+    low = hip_height(trial) < 0.6 * hip_height(trial)[0]
+    assert np.count_nonzero(np.diff(low.astype(int)) == 1) == 4
+    standing = (trial.time < trial.start[0]) | (trial.time > trial.end[-1])
+    assert np.ptp(hip_height(trial)[standing]) < 1e-9
+    assert trial.time[-1] == pytest.approx(4 * 1.7 + 3 * 0.4 + 0.8, abs=0.03)
+
+
+def test_motion_is_smooth(body: Body) -> None:
+    # Minimum jerk: the peak speed is 1.875 times the mean speed.
+    trial = trial_of(body, repetitions=1, depth=50)
+    height = hip_height(trial)
+    speed = np.abs(np.diff(height)) * 50
+    assert speed.max() == pytest.approx(1.875 * np.ptp(height) / 0.7, rel=0.01)
+    for points in trial.points.values():
+        assert np.abs(np.diff(points, n=2, axis=0)).max() * 50**2 < 30  # m/s^2
+
+
+def test_symmetric_when_nothing_else_is_asked(body: Body) -> None:
+    trial = trial_of(body)
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index"):
+        mirrored = trial.points[f"right_{name}"] * [-1, 1, 1]
+        np.testing.assert_allclose(trial.points[f"left_{name}"], mirrored, atol=1e-5)
+
+
+def test_asymmetry_goes_to_the_side_that_was_asked_for(body: Body) -> None:
+    trial = trial_of(body, shift_m=0.05, pelvis_drop=5, depth=40)
+    k = int(hip_height(trial).argmin())
+    left, right = trial.points["left_hip"][k], trial.points["right_hip"][k]
+    assert ((left + right) / 2)[0] == pytest.approx(0.05, abs=1e-6)
+    assert left[1] < right[1]
+    angles = angles_of(body, trial)
+    assert angles.pelvis_obliquity[k].item() == pytest.approx(5, abs=0.01)
+
+
+def test_knees_in_moves_the_knees_inwards(body: Body) -> None:
+    plain, inwards = trial_of(body, depth=45), trial_of(body, depth=45, knees_in=20)
+    k = int(hip_height(plain).argmin())
+
+    def apart(trial: Trial) -> float:
+        return float(trial.points["left_knee"][k, 0] - trial.points["right_knee"][k, 0])
+
+    assert apart(inwards) < apart(plain) - 0.1
+    np.testing.assert_allclose(inwards.points["left_knee"][0], plain.points["left_knee"][0])
+
+
+def test_heel_rises_about_the_ball_of_the_foot(body: Body) -> None:
+    trial = trial_of(body, heel_rise=15, depth=40, tibia_inclination=35)
+    k = int(trial.points["left_heel"][:, 1].argmax())
+    assert trial.points["left_heel"][k, 1] - trial.points["left_heel"][0, 1] > 0.04
+    assert np.ptp(trial.points["left_foot_index"], axis=0).max() < 1e-6
+
+
+def test_planar_squat_obeys_the_identities_of_the_angles(body: Body) -> None:
+    trial = trial_of(body, stance_width=parallel_legs(body), toe_out=0, tibia_inclination=30)
+    angles = angles_of(body, trial)
+    assert abs(angles.hip_abduction).max() < 0.05
+    knee = 90 + angles.tibia_inclination - angles.thigh_elevation
+    assert abs(angles.knee_flexion - knee).max() < 0.01
+    hip = 90 + angles.trunk_lean - angles.thigh_elevation
+    assert abs(angles.hip_flexion - hip).max() < 0.01
+    # The foot is flat.
+    assert abs(angles.ankle_dorsiflexion - angles.tibia_inclination).max() < 0.01
+    assert angles.tibia_inclination.max().item() == pytest.approx(30, abs=0.02)
+    assert angles.knee_flexion[0].values == pytest.approx(6, abs=0.3)
+
+
+def test_elbow_bend_is_as_asked_on_each_side(body: Body, crooked: Trial) -> None:
+    elbow = angles_of(body, crooked).elbow_flexion
+    # Elbow and wrist centres are those of the body, so the bend is exact within its rest offsets.
+    assert elbow.sel(side="left").values == pytest.approx(40, abs=1.5)
+    assert elbow.sel(side="right").values == pytest.approx(5, abs=1.5)
+
+
+def test_trunk_leans_forwards_to_balance_and_stands_upright(body: Body) -> None:
+    angles = angles_of(body, trial_of(body, repetitions=1, depth=55))
+    assert abs(angles.trunk_lean[0].item()) < 10
+    assert 20 < angles.trunk_lean.max().item() < 60
+    # Less ankle motion asks for more lean.
+    stiff = angles_of(body, trial_of(body, repetitions=1, depth=55, tibia_inclination=22))
+    assert stiff.trunk_lean.max() > angles.trunk_lean.max() + 3
+
+
+def test_what_the_legs_cannot_do_is_refused(body: Body) -> None:
+    with pytest.raises(BadInputError, match="do not reach"):
+        trial_of(body, depth=10, shift_m=0.3, tibia_inclination=60)
+
+
+def test_wrong_number_of_depths(body: Body) -> None:
+    with pytest.raises(BadInputError, match="3 depths for 2 repetitions"):
+        trial_of(body, depth=[50, 50, 50])
