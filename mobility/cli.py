@@ -336,10 +336,11 @@ def repetitions(
         _print_json(table)
         return
     for row in table:
+        depth = "  –" if row["depth"] is None else f"{row['depth']:5.1f} %"
         state = "accepted" if row["accepted"] else f"rejected: {row['reason']}"
         typer.echo(
             f"{row['rep']:>3}  start {row['start']:8.3f} s  bottom {row['bottom']:8.3f} s  "
-            f"end {row['end']:8.3f} s  depth {row['depth']:5.1f} %  {state}"
+            f"end {row['end']:8.3f} s  depth {depth}  {state}"
         )
 
 

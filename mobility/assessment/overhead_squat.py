@@ -162,11 +162,13 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
                 if key.startswith(name):
                     metrics[key].attrs["note"] = note
 
+    # The recording may cut a repetition off, and its start or end is then not its own.
+    whole = repetitions["complete"]
     tempo = {
         "depth": repetitions["depth"],
-        "descent_duration": repetitions["bottom_start"] - repetitions["start"],
+        "descent_duration": (repetitions["bottom_start"] - repetitions["start"]).where(whole),
         "bottom_duration": repetitions["bottom_end"] - repetitions["bottom_start"],
-        "ascent_duration": repetitions["end"] - repetitions["bottom_end"],
+        "ascent_duration": (repetitions["end"] - repetitions["bottom_end"]).where(whole),
         "accepted_repetitions": xr.DataArray(int(accepted.sum())),
     }
     for name, value in tempo.items():

@@ -272,15 +272,14 @@ def duration_s(squat: Squat) -> float:
 def _schedule(squat: Squat, depths: Array, time: Array) -> tuple[Array, Array, Array, Array]:
     """Start, bottom and end of each repetition, and the depth at every time."""
     each = squat.descent_s + squat.bottom_s + squat.ascent_s
-    start = squat.lead_s + np.arange(squat.repetitions) * (each + squat.pause_s)
+    first = np.full(squat.repetitions, squat.lead_s, dtype=np.float64)
+    start: Array = first + np.arange(squat.repetitions) * (each + squat.pause_s)
     depth = np.zeros(len(time))
     for begin, deepest in zip(start, depths, strict=True):
         down = _minimum_jerk((time - begin) / squat.descent_s)
         up = _minimum_jerk((time - begin - squat.descent_s - squat.bottom_s) / squat.ascent_s)
         depth += deepest * (down - up)
-    bottom: Array = start + squat.descent_s + squat.bottom_s / 2
-    end: Array = start + each
-    return np.asarray(start, dtype=np.float64), bottom, end, depth
+    return start, start + squat.descent_s + squat.bottom_s / 2, start + each, depth
 
 
 def _minimum_jerk(x: Array) -> Array:

@@ -132,7 +132,7 @@ def repetition_curves(
     repetitions
         Repetitions Dataset.
     names
-        Variables of `angles` to draw: each repetition thin, their mean thick, and a band of one
+        Variables of `angles` to draw: each complete repetition thin, their mean thick, and a band of one
         standard deviation across repetitions where there are at least three.
 
     Returns
@@ -149,7 +149,9 @@ def repetition_curves(
     columns = 2 if len(names) > 1 else 1
     rows = -(-len(names) // columns)
     figure, axes = _panels(rows, columns, height=0.9 + 2.5 * rows, sharex=True)
-    curves = normalise_repetitions(angles[list(names)], repetitions)
+    # A repetition that the recording cuts off has no 0 or no 100 %.
+    whole = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
+    curves = normalise_repetitions(angles[list(names)], whole)
     count = curves.sizes["rep"]
     percent = curves["percent"].values
     for axis, name in zip(axes, names, strict=False):

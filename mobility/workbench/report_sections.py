@@ -379,6 +379,8 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
     sentences.append(f"{where}: {sides[0]}, {sides[1]}.")
     if any(text != "–" for text in spread):
         sentences.append(f"Spread (SD) between repetitions: left {spread[0]}, right {spread[1]}.")
+    if group == "ankle_dorsiflexion":
+        sentences.append(_from_standing(metrics, repetitions))
     difference = f"{name}_asymmetry"
     shown = cell(metrics, difference, repetitions, signed=True)
     meaning = {
@@ -391,6 +393,21 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
     }[verdict(metrics, difference)]
     sentences.append(f"Right − left: {shown}{', ' + meaning if meaning else ''}.")
     return "<p>" + " ".join(sentences) + "</p>"
+
+
+def _from_standing(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
+    """Say how the ankle moved from standing, and whether that can be."""
+    name = "ankle_dorsiflexion_from_standing"
+    sides = ("left", "right")
+    shown = [f"{side} {cell(metrics, name, repetitions, side=side, signed=True)}" for side in sides]
+    text = f"Change from standing: {shown[0]}, {shown[1]}."
+    if any(_value(metrics, name, side) < 0 for side in sides):
+        text += (
+            " In a squat with the heels on the floor the shin leans forward and this change is "
+            "positive: a negative one means lifted heels or, more often, feet that were not "
+            "recognised well."
+        )
+    return text
 
 
 def phase_table(metrics: xr.Dataset) -> str:

@@ -19,6 +19,7 @@ from mobility.virtual_lab.case import (
     true_positions,
     truth_pose,
 )
+from mobility.virtual_lab.render import Camera, Look, frames
 
 DEMO = Path("data") / "demo" / "overhead-squat"
 
@@ -35,7 +36,7 @@ SMALL = {
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"moton": {}}, "moton: unknown; did you mean 'motion'"),
+        ({"moton": {}}, "CASE.yaml: moton: unknown; did you mean 'motion'"),
         ({"motion": {"repetition": 2}}, "motion: repetition: unknown; did you mean 'repetitions'"),
         ({"camera": {"azimut": 2}}, "camera: azimut: unknown; did you mean 'azimuth'"),
         ({"body": {"height_m": 17}}, "body: height_m: input should be less than"),
@@ -49,9 +50,7 @@ SMALL = {
 def test_faults_of_a_case_are_named(values: object, message: str) -> None:
     with pytest.raises(BadInputError) as fault:
         case_from(values, what="CASE.yaml")
-    assert message in str(fault.value).replace(", motion", "motion").replace(", ", "") or (
-        message in str(fault.value)
-    )
+    assert message in str(fault.value)
     assert "\n" not in str(fault.value)
 
 
@@ -113,10 +112,14 @@ def test_a_rendered_case_shows_a_person_and_is_the_same_each_time(
     case: Case = case_from(SMALL)
     video, truth = render_case(case, tmp_path / "one")
     assert (video, truth) == (tmp_path / "one" / "video.mp4", tmp_path / "one" / "truth.nc")
-    other, other_truth = render_case(case, tmp_path / "two.mp4")
+    _, other_truth = render_case(case, tmp_path / "two.mp4")
     assert other_truth == tmp_path / "two.truth.nc"
-    assert video.read_bytes() == other.read_bytes()
     assert read_truth(truth).identical(read_truth(other_truth))
+    film = {"camera": case.camera, "look": case.look, "width": 96, "height": 128}
+    first, second = (list(frames(body, perform_case(case)[1], **film)) for _ in range(2))
+    for (time, image), (same_time, same_image) in zip(first, second, strict=True):
+        assert time == same_time
+        np.testing.assert_array_equal(image, same_image)
 
     with av.open(str(video)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -135,8 +138,6 @@ def test_a_rendered_case_shows_a_person_and_is_the_same_each_time(
 
 @pytest.mark.slow
 def test_camera_on_the_left_sees_the_subject_face_left(tmp_path: Path, body: Body) -> None:
-    from mobility.virtual_lab.render import Camera, Look, frames
-
     case = case_from(SMALL)
     _, trial = perform_case(case)
     look = Look(shoes=(0, 255, 0))

@@ -314,16 +314,17 @@ def test_kernel_is_this_interpreter_whatever_is_installed(
     kernels = tmp_path / "data" / "kernels" / "python3"
     kernels.mkdir(parents=True)
     (kernels / "kernel.json").write_text('{"argv": ["/nowhere/python"], "display_name": "broken"}')
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "00.py").write_text("who = 'somebody from a start-up file'; print(who)")
-    notebook = small_notebook(tmp_path / "small.ipynb", "import sys; print(sys.executable, who)")
+    (startup / "00.py").write_text("leaked = 'from a start-up file'")
+    notebook = small_notebook(
+        tmp_path / "small.ipynb", "import sys; print(sys.executable, who, globals().get('leaked'))"
+    )
     files = render_small(notebook, tmp_path / "out", who="me")
     text = Page(files["html"].read_text(encoding="utf-8")).text
-    assert f"{sys.executable} me" in text
-    assert "start-up" not in text
+    assert f"{sys.executable} me None" in text
 
 
 @pytest.mark.slow
@@ -470,6 +471,16 @@ def test_one_side_only_has_no_asymmetry(session: mb.Session) -> None:
     text = sections.group_summary(metrics, session.repetitions(), "hip_flexion")
     assert "needs both sides" in text
     assert "not seen well enough" in text
+
+
+def test_ankle_that_moves_the_wrong_way_is_called_doubtful(session: mb.Session) -> None:
+    metrics, repetitions = session.metrics(), session.repetitions()
+    text = sections.group_summary(metrics, repetitions, "ankle_dorsiflexion")
+    assert "Change from standing: left +2" in text
+    assert "not recognised well" not in text
+    metrics["ankle_dorsiflexion_from_standing"] = -metrics["ankle_dorsiflexion_from_standing"]
+    text = sections.group_summary(metrics, repetitions, "ankle_dorsiflexion")
+    assert "not recognised well" in text
 
 
 @pytest.mark.parametrize(
