@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
@@ -88,7 +89,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.cache
     def model() -> type[BaseModel]:
-        hints = typing.get_type_hints(function, include_extras=True)
+        # Only the options' annotations: others may name what is not imported yet.
+        annotations = {name: function.__annotations__[name] for name in keyword_only}
+        shim = types.SimpleNamespace(__annotations__=annotations)
+        hints = typing.get_type_hints(
+            shim, globalns=inspect.unwrap(function).__globals__, include_extras=True
+        )
         fields: dict[str, Any] = {
             name: (hints[name], ... if p.default is inspect.Parameter.empty else p.default)
             for name, p in keyword_only.items()

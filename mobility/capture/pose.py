@@ -11,10 +11,9 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 
 from mobility import errors, tables
@@ -28,16 +27,19 @@ from mobility.options import checked
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 log = logging.getLogger(__name__)
 
-CHUNK_S = 8.0
-"""Length of a chunk. Fixed, so that the result does not depend on the number of workers."""
+LONGEST_CHUNK_S = 12.0
+"""Greatest length of a chunk."""
 
 WARM_UP_S = 0.5
 """Time before a chunk from which its landmarker tracks, so that it has settled."""
 
-SHORTEST_CHUNK_S = 2.0
-"""A remainder shorter than this belongs to the chunk before it."""
+SHORTEST_VIDEO_S = 4.0
+"""A shorter video is one chunk."""
 
 OFTEN = 0.2
 """Fraction of frames found only at a second look from which the subject's crop is tracked."""
@@ -69,8 +71,8 @@ def estimate_pose(
 ) -> xr.Dataset:
     """Find the subject's pose in every frame of a video.
 
-    MediaPipe's Pose Landmarker tracks one person in chunks of 8 s, each from
-    0.5 s before its start. When it finds nobody in a frame, crops and other
+    MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each
+    from 0.5 s before its start. When it finds nobody in a frame, crops and other
     scales are searched before the frame counts as empty. A sparse survey
     (every 2 s) looks for other people; where there are any, or where the subject
     was often found on a crop only, the video is searched again on that crop.
@@ -165,7 +167,7 @@ def estimate_pose(
         "estimate_pose",
         {
             "subject": list(subject) if subject is not None else "largest",
-            "chunk_s": CHUNK_S,
+            "chunks": len(chunks),
             "warm_up_s": WARM_UP_S,
             "on_crop": on_crop,
         },
@@ -186,7 +188,10 @@ def _processors() -> int:
 
 
 def plan_chunks(times: Array) -> list[Chunk]:
-    """Split a video at multiples of 8 s; open at both ends.
+    """Split a video into an even number of equal parts of at most 12 s.
+
+    The parts depend on the video alone, so that the result does not depend on
+    the number of workers; an even number keeps two workers equally busy.
 
     Parameters
     ----------
@@ -198,8 +203,10 @@ def plan_chunks(times: Array) -> list[Chunk]:
     list of (number, start, stop)
         None stands for the beginning and the end of the video.
     """
-    count = max(1, int(np.ceil((times[-1] - SHORTEST_CHUNK_S) / CHUNK_S)))
-    edges: list[float | None] = [None, *(CHUNK_S * i for i in range(1, count)), None]
+    length = float(times[-1] - times[0])
+    count = 1 if length < SHORTEST_VIDEO_S else 2 * int(np.ceil(length / (2 * LONGEST_CHUNK_S)))
+    inner = (float(times[0]) + length * i / count for i in range(1, count))
+    edges: list[float | None] = [None, *inner, None]
     return [(i, edges[i], edges[i + 1]) for i in range(count)]
 
 
@@ -328,6 +335,9 @@ def _track_of(done: _Pass) -> survey.Track:
 
 
 def _dataset(done: _Pass) -> xr.Dataset:
+    # Imported here, so that the workers are at work while it loads.
+    import xarray as xr
+
     marks = done.poses[..., np.newaxis]  # (time, keypoint, column, individual)
     by_axis = np.moveaxis(marks, 2, 1)  # (time, column, keypoint, individual)
     names = tables.load("landmarks")["landmarks"]["names"]

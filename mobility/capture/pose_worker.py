@@ -40,6 +40,9 @@ from mobility.errors import MobilityError
 SURVEY_PEOPLE = 4
 """How many people a look searches for."""
 
+PROGRESS_FRAMES = 16
+"""Frames between two messages of progress."""
+
 SEARCH_INTERVAL_S = 0.2
 """Least time between two searches of the whole picture by parts, while nobody is found."""
 
@@ -86,6 +89,7 @@ def run(job: Job, send: Send) -> None:
         (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
     ]
     active: list[_Chunk] = []
+    done = 0
     with (
         Landmarker(job.model, "image") as single,
         Landmarker(job.model, "image", SURVEY_PEOPLE) as many,
@@ -112,7 +116,9 @@ def run(job: Job, send: Send) -> None:
                         chunk.retried += retried
                         if track is None:
                             _look(chunk, many, frame.image, frame.time)
-                send({"frames": 1}, b"")
+                done += 1
+                if done % PROGRESS_FRAMES == 0:
+                    send({"frames": PROGRESS_FRAMES}, b"")
         finally:
             for chunk in active:
                 chunk.landmarker.close()

@@ -29,11 +29,15 @@ def some_frames(video, *, start=0.0, stop=2.0, step=2):
 
 
 def test_chunks_cover_the_video_and_do_not_depend_on_anything_else():
-    assert plan_chunks(np.arange(0, 5, 0.1)) == [(0, None, None)]
-    assert plan_chunks(np.arange(0, 13.48, 0.02)) == [(0, None, 8.0), (1, 8.0, None)]
-    # A remainder under two seconds is no chunk of its own.
-    assert plan_chunks(np.arange(0, 17.5, 0.1)) == [(0, None, 8.0), (1, 8.0, None)]
-    assert [start for _, start, _ in plan_chunks(np.arange(0, 600, 0.1))][-1] == 592.0
+    assert plan_chunks(np.linspace(0, 3.9, 50)) == [(0, None, None)]
+    assert plan_chunks(np.linspace(1, 13, 50)) == [(0, None, 7.0), (1, 7.0, None)]
+    for length in (24.0, 24.1, 60.0, 599.9):
+        chunks = plan_chunks(np.linspace(0, length, 1000))
+        assert len(chunks) % 2 == 0
+        assert [c[1] for c in chunks[1:]] == [c[2] for c in chunks[:-1]]
+        steps = np.diff([0.0, *(c[1] for c in chunks[1:]), length])
+        assert steps.max() <= 12.0
+        assert np.ptp(steps) < 1e-9
 
 
 def test_real_video_has_807_frames_with_a_person_in_each(opencap_pose, opencap_video):
