@@ -25,6 +25,7 @@ $(READY): pyproject.toml $(SYSTEM)
 $(LAB): $(READY)
 	sh scripts/system-packages.sh slow
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab]"
+	test -d $(VENV)-movement || sh scripts/movement-environment.sh $(VENV)-movement
 	touch $@
 
 demo: $(READY)
@@ -58,4 +59,4 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/run.py memory
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-movement build *.egg-info .pytest_cache .mypy_cache .ruff_cache

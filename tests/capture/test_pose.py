@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -79,6 +81,36 @@ def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
 def test_netcdf_round_trip_is_identical(opencap_pose, tmp_path):
     opencap_pose.to_netcdf(tmp_path / "pose.nc", engine="h5netcdf")
     assert xr.load_dataset(tmp_path / "pose.nc", engine="h5netcdf").identical(opencap_pose)
+
+
+@pytest.mark.slow
+def test_the_pose_file_is_accepted_by_movement(opencap_pose, tmp_path, project):
+    """Its validator runs in an environment of its own: it needs Python 3.12 or newer."""
+    python = project / ".venv-movement" / "bin" / "python"
+    if not python.exists():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have .venv-movement (make test-all)")
+        pytest.skip("needs .venv-movement, with Python 3.12 or newer (make test-all)")
+    opencap_pose.to_netcdf(tmp_path / "pose.nc", engine="h5netcdf")
+    code = (
+        "import sys, xarray\n"
+        "from movement.validators.datasets import ValidPosesInputs\n"
+        "pose = xarray.load_dataset(sys.argv[1], engine='h5netcdf')\n"
+        "ValidPosesInputs.validate(pose)\n"
+        "ValidPosesInputs(position_array=pose.position.values,\n"
+        "    confidence_array=pose.confidence.values,\n"
+        "    individual_names=list(pose.individual.values),\n"
+        "    keypoint_names=list(pose.keypoint.values), fps=pose.attrs['fps'])\n"
+        "print(pose.attrs['ds_type'], pose.attrs['time_unit'])\n"
+    )
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", code, tmp_path / "pose.nc"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["poses", "seconds"]
 
 
 def test_published_landmarks_of_the_same_video(tfjs_pose, shared_data):
