@@ -136,7 +136,7 @@ def annotate_video(
                 yield frame.time, image
                 bar.update()
 
-    return write_video(out_path, drawn(), preset="ultrafast", crf=26)
+    return write_video(out_path, drawn(), crf=26)
 
 
 def _landmarks(pose: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
