@@ -29,3 +29,10 @@ def body(extra: None) -> Body:
         # What torch and warp warn of while they are imported is not ours.
         warnings.simplefilter("ignore")
         return parametric_body(sex="male", age=28, height_m=1.78, weight_kg=76)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put all that needs the extra into the slow tier, before which it is installed."""
+    for item in items:
+        if {"extra", "body"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
