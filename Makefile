@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 LAB    := $(VENV)/.ready-virtual-lab
 SYSTEM := $(VENV)/.ready-system
 
-.PHONY: setup demo test test-all lint lab demo-data benchmarks clean
+.PHONY: setup demo test test-all lint lab demo-data benchmarks accuracy clean
 
 setup: $(READY)
 
@@ -57,6 +57,10 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/run.py start
 	$(BIN)/python benchmarks/run.py speed
 	$(BIN)/python benchmarks/run.py memory
+
+# Errors of the angles against rendered truth, and against lab data where they are at hand.
+accuracy: $(LAB)
+	$(BIN)/python benchmarks/accuracy.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-movement build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,148 @@
+"""Errors of the angles against known truth: rendered squats, and a real one with lab data.
+
+usage: python benchmarks/accuracy.py [--cases FOLDER] [--cache FOLDER] [--lab FOLDER]
+
+Needs the extra virtual-lab. The cases are rendered once into the cache. The lab data
+(--lab, default ../shared/data beside the checkout) are optional: five squats of one
+person, filmed by a phone, with joint centres of a marker-driven model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import mobility as mb
+from mobility.virtual_lab.case import read_truth, render_case, truth_pose
+
+ROOT = Path(__file__).resolve().parents[1]
+ANGLES = (
+    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction", "shoulder_flexion"),
+    *("elbow_flexion", "trunk_lean", "tibia_inclination", "thigh_elevation", "pelvis_obliquity"),
+    "arm_fall",
+)
+METHODS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {"cleaned": mb.clean_pose}
+
+
+def rendered(cases: Path, cache: Path) -> Iterator[tuple[str, xr.Dataset, xr.Dataset]]:
+    """Pose and true angles of each case, and of the demo."""
+    demo = ROOT / "data" / "demo" / "overhead-squat"
+    files = [("demo", demo / "video.mp4", demo / "truth.nc")]
+    for case in sorted(cases.glob("*.yaml")):
+        video = cache / case.stem / "video.mp4"
+        if not video.exists():
+            render_case(case, video.parent)
+        files.append((case.stem, video, video.with_name("truth.nc")))
+    for name, video, truth in files:
+        yield name, pose_of(video, cache / f"{name}.pose.nc"), true_angles(truth)
+
+
+def filmed(shared: Path, cache: Path) -> tuple[str, xr.Dataset, xr.Dataset]:
+    """Pose and lab angles of five real squats; the lab's joint centres have no heel.
+
+    One lag for the trial, found from the mean knee flexion.
+    """
+    pose = pose_of(shared / "videos" / "opencap_s4_squats1_phone.mp4", cache / "filmed.pose.nc")
+    lab = pd.read_csv(shared / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv")
+    position = np.full((len(lab), 3, pose.sizes["keypoint"], 1), np.nan)
+    for k, name in enumerate(pose["keypoint"].values):
+        side, _, point = name.partition("_")
+        column = f"{point.replace('foot_index', 'toe')}_{side[0]}"
+        if f"{column}_x_m" in lab:
+            position[:, :, k, 0] = lab[[f"{column}_{axis}_m" for axis in "xyz"]].values
+    truth = xr.Dataset(
+        {"position": (("time", "space", "keypoint", "individual"), position)},
+        coords={
+            "time": lab["time"].values,
+            **{d: pose[d] for d in ("space", "keypoint", "individual")},
+        },
+        attrs={"method": "truth"},
+    )
+    angles = mb.joint_angles(truth)
+    ours = mb.joint_angles(mb.clean_pose(pose))["knee_flexion"].mean("side")
+    theirs = angles["knee_flexion"].mean("side")
+    lags = np.arange(-1.0, 1.0, 0.01)
+    likeness = [
+        float(
+            xr.corr(ours, theirs.assign_coords(time=theirs["time"] - lag).interp(time=ours["time"]))
+        )
+        for lag in lags
+    ]
+    lag = lags[int(np.nanargmax(likeness))]
+    return "filmed (lab data)", pose, angles.assign_coords(time=angles["time"] - lag)
+
+
+def pose_of(video: Path, kept: Path) -> xr.Dataset:
+    """Pose of a video, estimated once."""
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        mb.estimate_pose(video).to_netcdf(kept, engine="h5netcdf")
+    return xr.load_dataset(kept, engine="h5netcdf")
+
+
+def true_angles(truth: Path) -> xr.Dataset:
+    """Angles of the truth by the same formulas."""
+    return mb.joint_angles(truth_pose(read_truth(truth)))
+
+
+def errors(found: xr.Dataset, truth: xr.Dataset) -> dict[str, tuple[float, float, float]]:
+    """Mean absolute error, root mean square error, and share within 1.96 sd, of each angle."""
+    at = truth.interp(time=found["time"])
+    answer = {}
+    for name in ANGLES:
+        error = (found[name] - at[name]).values.ravel()
+        sd = found[f"{name}_sd"].values.ravel()
+        known = np.isfinite(error)
+        error, sd = error[known], sd[known]
+        answer[name] = (
+            (
+                float(np.abs(error).mean()),
+                float((error**2).mean()),
+                float((np.abs(error) < 1.96 * sd).mean()),
+            )
+            if error.size
+            else (np.nan, np.nan, np.nan)
+        )
+    return answer
+
+
+def table(results: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFrame:
+    """One row a case: mean absolute errors; then RMSE and coverage over the cases."""
+    frame = pd.DataFrame(
+        {case: {n: v[0] for n, v in row.items()} for case, row in results.items()}
+    ).T
+    over = pd.DataFrame(
+        {case: {n: v[1] for n, v in row.items()} for case, row in results.items()}
+    ).T
+    within = pd.DataFrame(
+        {case: {n: v[2] for n, v in row.items()} for case, row in results.items()}
+    ).T
+    frame.loc["MEAN ABSOLUTE"] = frame.mean()
+    frame.loc["RMSE"] = np.sqrt(over.mean())
+    frame.loc["WITHIN 1.96 SD"] = within.mean()
+    return frame
+
+
+def main() -> None:
+    """Print a table for each method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=Path, default=ROOT / "benchmarks" / "cases")
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "accuracy")
+    parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared" / "data")
+    given = parser.parse_args()
+    cases = list(rendered(given.cases, given.cache))
+    real = [filmed(given.lab, given.cache)] if given.lab.is_dir() else []
+    for method, prepare in METHODS.items():
+        for group in (cases, real):
+            results = {n: errors(mb.joint_angles(prepare(pose)), truth) for n, pose, truth in group}
+            print(f"\n{method}: mean absolute error, degrees")
+            print(table(results).to_string(float_format=lambda value: f"{value:.2f}"))
+
+
+if __name__ == "__main__":
+    main()
