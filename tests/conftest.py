@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -80,3 +84,26 @@ def tfjs_pose(shared_data: Path, pose_model: Path) -> Any:
     import mobility
 
     return mobility.estimate_pose(shared_data / "videos" / "tfjs_pose_squats.mp4", workers=1)
+
+
+@pytest.fixture(scope="session")
+def browse() -> Callable[..., Any]:
+    """What chromium sees: ``browse("report", url)``; tests/browser.py knows the kinds."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have chromium")
+        pytest.skip("needs Debian's chromium")
+
+    def see(kind: str, url: str, folder: Path | None = None) -> Any:
+        script = Path(__file__).with_name("browser.py")
+        done = subprocess.run(
+            [sys.executable, str(script), chromium, kind, url, *([str(folder)] if folder else [])],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout)
+
+    return see

@@ -1,0 +1,193 @@
+"""In a real browser: the notebook of `make lab`, the demo's videos and its report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import av
+import cv2
+import nbformat
+import numpy as np
+import pytest
+
+from mobility.workbench.files import read_json, write_json
+
+pytestmark = pytest.mark.slow
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@pytest.fixture
+def demo(project: Path) -> Path:
+    """Folder of the demo session."""
+    folder = project / "data" / "demo" / "overhead-squat"
+    if not (folder / "session.json").is_file():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have the demo session in data/demo")
+        pytest.skip("needs the demo session in data/demo")
+    return folder
+
+
+def hosts(addresses: list[str]) -> set[str | None]:
+    return {urlsplit(address).hostname for address in addresses}
+
+
+# The notebook
+
+
+@pytest.fixture
+def lab(project: Path, tmp_path: Path) -> Iterator[str]:
+    """Start what `make lab` starts, on a copy of the notebooks; the address that it opens."""
+    shutil.copytree(project / "notebooks", tmp_path / "notebooks")
+    told = subprocess.run(
+        ["make", "--dry-run", "lab"], cwd=project, capture_output=True, text=True, check=True
+    )
+    program, *arguments = shlex.split(told.stdout.splitlines()[-1])
+    assert Path(program).name == "jupyter"
+    jupyter = tmp_path / "jupyter"
+    places = {
+        name: str(jupyter / name.lower())
+        for name in (
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "JUPYTERLAB_SETTINGS_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+            "IPYTHONDIR",
+        )
+    }
+    # The news and the updates would ask for hosts elsewhere.
+    news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
+    news.mkdir(parents=True)
+    write_json(
+        news / "notification.jupyterlab-settings", {"fetchNews": "false", "checkForUpdates": False}
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (jupyter / "log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                *(str(Path(sys.executable).with_name("jupyter")), *arguments),
+                *("--no-browser", "--allow-root"),
+                *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
+                "--ServerApp.port_retries=0",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                "--LabApp.extension_manager=readonly",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, **places, "MOBILITY_REPORTS": str(tmp_path / "reports")},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        # The server writes the page that it would open in the browser as a file.
+        runtime = Path(places["JUPYTER_RUNTIME_DIR"])
+        deadline = time.monotonic() + 60
+        while not (opens := list(runtime.glob("jpserver-*-open.html"))):
+            assert server.poll() is None, (jupyter / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, (jupyter / "log").read_text()[-2000:]
+            time.sleep(0.1)
+        yield opens[0].as_uri()
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def test_make_lab_opens_a_notebook_that_runs(
+    lab: str, demo: Path, project: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    seen = browse("notebook", lab, tmp_path)
+    assert seen["title"].startswith("workbench")
+    assert [cell["errors"] for cell in seen["cells"] if cell["errors"]] == []
+    # Each cell ran once, in order: in the page and in the file that the page saved.
+    notebook = nbformat.read(tmp_path / "notebooks" / "workbench.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    numbers = list(range(1, len(code) + 1))
+    assert [cell["prompt"] for cell in seen["cells"]] == [f"[{number}]:" for number in numbers]
+    assert [cell.execution_count for cell in code] == numbers
+    outputs = [output for cell in code for output in cell.outputs]
+    assert [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"] == []
+    # A figure, and tables: one row a repetition, two a group of metrics.
+    pictures = [width for cell in seen["cells"] for width in cell["pictures"]]
+    assert pictures
+    assert min(pictures) > 300
+    assert {3, 8} <= {cell["rows"] for cell in seen["cells"]}
+    assert seen["said"] == []
+    assert seen["dialogs"] == []
+    assert hosts([a for a in seen["asked"] if not a.startswith("file:")]) == {"127.0.0.1"}
+
+
+# The videos
+
+
+@pytest.mark.parametrize("name", ["analyzed.mp4", "video.mp4"])
+def test_video_plays_and_seeks(
+    name: str, demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    path = demo / name
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        frames = [
+            (frame.time, frame.to_ndarray(format="gray")) for frame in container.decode(stream)
+        ]
+    times = np.array([time for time, _ in frames])
+    height, width = frames[0][1].shape
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Video</title>'
+        "<style>video { display: block }</style>"
+        f'<video muted preload="auto" src="{path.as_uri()}"></video>'
+    )
+    seen = browse("video", page.as_uri(), tmp_path)
+    assert seen["error"] is None
+    assert seen["ready"] >= 3  # HAVE_FUTURE_DATA
+    assert (seen["width"], seen["height"]) == (width, height)
+    truth = read_json(demo / "capture_quality.json")["frames"]["total"] / 30
+    assert seen["duration"] == pytest.approx(truth, abs=0.1)
+    assert seen["positions"] == sorted(set(seen["positions"]))
+    assert seen["positions"][-1] > 0.2
+    for (target, reached), part in zip(seen["sought"], ("0.2", "0.9", "0.5"), strict=True):
+        assert reached == pytest.approx(target, abs=0.001)
+        shown = cv2.imread(str(tmp_path / f"at-{part}.png"), cv2.IMREAD_GRAYSCALE).astype(float)
+        apart = np.array([np.abs(picture - shown).mean() for _, picture in frames])
+        print(part, reached, times[apart.argmin()], apart.min(), np.median(apart))
+        # The frame that the truth has at this time is the one on the screen.
+        assert times[apart.argmin()] == pytest.approx(target, abs=0.1)
+        assert apart.min() < 5
+    assert seen["said"] == []
+    assert set(seen["asked"]) == {page.as_uri(), path.as_uri()}
+
+
+# The report
+
+
+def test_report_of_the_demo_is_whole(
+    project: Path, demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = project / "reports" / "demo-overhead-squat" / "overhead-squat.html"
+    seen = browse("report", page.as_uri(), tmp_path)
+    assert len(seen["headings"]) == 1
+    assert seen["headings"][0]
+    assert seen["images"]
+    assert all(image["width"] > 0 for image in seen["images"])
+    assert all(image["alt"].strip() for image in seen["images"])
+    assert {name: width for name, width in seen["widths"].items() if width > int(name)} == {}
+    assert seen["said"] == []
+    assert seen["asked"] == [page.as_uri()]
