@@ -18,6 +18,7 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import read_truth, render_case, truth_pose
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +27,12 @@ ANGLES = (
     *("elbow_flexion", "trunk_lean", "tibia_inclination", "thigh_elevation", "pelvis_obliquity"),
     "arm_fall",
 )
-METHODS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {"cleaned": mb.clean_pose}
+METHODS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
+    "landmarks, cleaned": mb.clean_pose,
+    "fitted body": lambda pose: mb.fit_body(
+        mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+    ),
+}
 
 
 def rendered(cases: Path, cache: Path) -> Iterator[tuple[str, xr.Dataset, xr.Dataset]]:
@@ -90,41 +96,46 @@ def true_angles(truth: Path) -> xr.Dataset:
     return mb.joint_angles(truth_pose(read_truth(truth)))
 
 
-def errors(found: xr.Dataset, truth: xr.Dataset) -> dict[str, tuple[float, float, float]]:
-    """Mean absolute error, root mean square error, and share within 1.96 sd, of each angle."""
+def errors(found: xr.Dataset, truth: xr.Dataset) -> dict[str, dict[str, float]]:
+    """Error of each angle: mean absolute, root mean square, the same while deep, coverage.
+
+    Deep: the true knees (mean of the sides) within a tenth of their largest flexion.
+    """
     at = truth.interp(time=found["time"])
+    knees = at["knee_flexion"].mean("side")
+    deep = knees > 0.9 * knees.max()
     answer = {}
     for name in ANGLES:
-        error = (found[name] - at[name]).values.ravel()
-        sd = found[f"{name}_sd"].values.ravel()
-        known = np.isfinite(error)
-        error, sd = error[known], sd[known]
-        answer[name] = (
-            (
-                float(np.abs(error).mean()),
-                float((error**2).mean()),
-                float((np.abs(error) < 1.96 * sd).mean()),
-            )
-            if error.size
-            else (np.nan, np.nan, np.nan)
-        )
+        error = found[name] - at[name]
+        square, low = error**2, (error**2).where(deep)
+        within = (abs(error) < 1.96 * found[f"{name}_sd"]).where(error.notnull())
+        answer[name] = {
+            "MAE": float(abs(error).mean()),
+            "square": float(square.mean()),
+            "deep bias": float(error.where(deep).mean()),
+            "deep square": float(low.mean()),
+            "within": float(within.mean()),
+            "deep within": float(within.where(deep).mean()),
+        }
     return answer
 
 
-def table(results: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFrame:
-    """One row a case: mean absolute errors; then RMSE and coverage over the cases."""
-    frame = pd.DataFrame(
-        {case: {n: v[0] for n, v in row.items()} for case, row in results.items()}
-    ).T
-    over = pd.DataFrame(
-        {case: {n: v[1] for n, v in row.items()} for case, row in results.items()}
-    ).T
-    within = pd.DataFrame(
-        {case: {n: v[2] for n, v in row.items()} for case, row in results.items()}
-    ).T
-    frame.loc["MEAN ABSOLUTE"] = frame.mean()
-    frame.loc["RMSE"] = np.sqrt(over.mean())
-    frame.loc["WITHIN 1.96 SD"] = within.mean()
+def table(results: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
+    """One row a case: mean absolute errors; then what holds over the cases."""
+    each = {
+        kind: pd.DataFrame(
+            {c: {n: v[kind] for n, v in row.items()} for c, row in results.items()}
+        ).T
+        for kind in ("MAE", "square", "deep bias", "deep square", "within", "deep within")
+    }
+    frame = each["MAE"].copy()
+    if len(results) > 1:
+        frame.loc["MEAN ABSOLUTE"] = each["MAE"].mean()
+    frame.loc["RMSE"] = np.sqrt(each["square"].mean())
+    frame.loc["BIAS WHILE DEEP"] = each["deep bias"].mean()
+    frame.loc["RMSE WHILE DEEP"] = np.sqrt(each["deep square"].mean())
+    frame.loc["WITHIN 1.96 SD"] = each["within"].mean()
+    frame.loc["WITHIN 1.96 SD WHILE DEEP"] = each["deep within"].mean()
     return frame
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
+    from mobility.kinematics.fit import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.workbench.store import Session as Session
     from mobility.workbench.store import Store as Store
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "estimate_pose": "mobility.capture.pose",
     "clean_pose": "mobility.kinematics.clean",
+    "fit_body": "mobility.kinematics.fit",
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
     "overhead_squat": "mobility.assessment.overhead_squat",
@@ -36,6 +38,7 @@ __all__ = [
     "clean_pose",
     "estimate_pose",
     "find_repetitions",
+    "fit_body",
     "joint_angles",
     "overhead_squat",
 ]

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -34,11 +37,42 @@ participants_app = typer.Typer(
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(participants_app, name="participants")
 
+
+def _path(given: str | Path) -> Path:
+    """Refuse the empty path, which would mean the current folder."""
+    if not str(given):
+        raise typer.BadParameter("must not be empty")
+    return Path(given)
+
+
+def _workers(given: int | None) -> int | None:
+    """Refuse here what the analysis would refuse, before a session is made for it."""
+    from mobility.options import MOST_WORKERS
+
+    if given is not None and not 1 <= given <= MOST_WORKERS:
+        raise typer.BadParameter(f"must be from 1 to {MOST_WORKERS} (got {given})")
+    return given
+
+
 StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="MOBILITY_STORE", help="Folder of the sessions.")
+    Path,
+    typer.Option(
+        "--store",
+        parser=_path,
+        metavar="PATH",
+        envvar="MOBILITY_STORE",
+        help="Folder of the sessions.",
+    ),
 ]
 ReportsOption = Annotated[
-    Path, typer.Option("--reports", envvar="MOBILITY_REPORTS", help="Folder of the reports.")
+    Path,
+    typer.Option(
+        "--reports",
+        parser=_path,
+        metavar="PATH",
+        envvar="MOBILITY_REPORTS",
+        help="Folder of the reports.",
+    ),
 ]
 LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log in this file.")]
 JsonOption = Annotated[
@@ -48,7 +82,11 @@ DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session i
 IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", help="Processes that share the work; default: all processors."),
+    typer.Option(
+        "--workers",
+        callback=_workers,
+        help="Processes that share the work; default: all processors.",
+    ),
 ]
 ModelOption = Annotated[
     Path | None,
@@ -57,6 +95,8 @@ ModelOption = Annotated[
         help="A Pose Landmarker .task bundle (or MOBILITY_POSE_MODEL); default: the pinned one.",
     ),
 ]
+# Click's UsageError; which click it is of is typer's own affair.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
 DEFAULT_STORE = Path("data/sessions")
 DEFAULT_REPORTS = Path("reports")
 
@@ -96,24 +136,35 @@ def _print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def _say(text: str) -> None:
+    """Print one line on standard error; what would break or hide the line is escaped."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    typer.echo(line, err=True)
+
+
 def _warn(session: Session) -> None:
     for warning in session.record.warnings:
-        typer.echo(f"warning: {warning.message}", err=True)
+        _say(f"warning: {warning.message}")
 
 
 def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
     """Analyse a session made just now, report, and say where the results are.
 
-    What cannot be analysed leaves nothing behind; a report that fails leaves
-    the analysis, so that nothing is lost.
+    What cannot be analysed leaves nothing behind; an interruption, or a report
+    that fails, leaves what was done, so that nothing is lost.
     """
     from mobility.errors import MobilityError
 
     try:
         session.analyze(**options)
-    except MobilityError:
-        session.delete()
+    except Exception:
+        with suppress(MobilityError):
+            session.delete()
         raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; session {session.id} is kept, finish it with: mobility edit {session.id}"
+        ) from None
     _warn(session)
     made = session.render_report() if report else None
     if as_json:
@@ -151,7 +202,7 @@ def demo(
 
 @app.command()
 def analyze(
-    video: Annotated[Path, typer.Argument(help="The video file.")],
+    video: Annotated[Path, typer.Argument(parser=_path, metavar="VIDEO", help="The video file.")],
     *,
     exercise: Annotated[
         str, typer.Option("--exercise", help="Name of the exercise.")
@@ -166,6 +217,10 @@ def analyze(
         str, typer.Option("--subject", help="'largest', or x,y: a point on the person, in pixels.")
     ] = "largest",
     model: ModelOption = None,
+    fit: Annotated[
+        bool,
+        typer.Option("--fit/--no-fit", help="Fit a body with constant segments (smaller errors)."),
+    ] = True,
     blur_face: Annotated[
         bool, typer.Option("--blur-face", help="Blur the face in the annotated video.")
     ] = False,
@@ -192,22 +247,17 @@ def analyze(
         subject=point,
         model=model,
         annotate=annotate,
+        fit=fit,
         blur_face=blur_face,
     )
 
 
 def _point(subject: str) -> tuple[float, float] | None:
-    from mobility.errors import BadInputError
-
     if subject == "largest":
         return None
-    try:
-        x, y = (float(part) for part in subject.split(","))
-    except ValueError:
-        raise BadInputError(
-            f"--subject {subject}: give 'largest', or two numbers x,y in pixels"
-        ) from None
-    return x, y
+    from mobility.options import check_point
+
+    return check_point(subject.split(","), what=f"--subject {subject}")
 
 
 @sessions_app.command("list")
@@ -218,22 +268,32 @@ def sessions_list(
     as_json: JsonOption = False,
 ) -> None:
     """List the sessions, newest last."""
-    found = _store(store, reports).sessions()
+    rows = [
+        {
+            "session_id": session.id,
+            "title": _title(session),
+            "exercise": session.record.exercise,
+            "state": session.record.state,
+        }
+        for session in _store(store, reports).sessions()
+    ]
     if as_json:
-        _print_json(
-            [
-                {
-                    "session_id": s.id,
-                    "title": s.title,
-                    "exercise": s.record.exercise,
-                    "state": s.record.state,
-                }
-                for s in found
-            ]
-        )
+        _print_json(rows)
         return
-    for session in found:
-        typer.echo(f"{session.id}  {session.record.state:<10}  {session.title}")
+    for row in rows:
+        typer.echo(f"{row['session_id']}  {row['state']:<10}  {row['title']}")
+
+
+def _title(session: Session) -> str:
+    """Title of a session, also where the record of its participant is damaged."""
+    from mobility.errors import MobilityError
+    from mobility.workbench.documents import title
+
+    try:
+        return session.title
+    except MobilityError as error:
+        _say(f"warning: {error}")
+        return title(session.record, None)
 
 
 @sessions_app.command("show")
@@ -271,7 +331,7 @@ def sessions_delete(
 ) -> None:
     """Delete a session: video, data, edits and reports."""
     _store(store, reports).delete(session_id)
-    typer.echo(f"deleted {session_id}", err=True)
+    _say(f"deleted {session_id}")
 
 
 @app.command()
@@ -300,17 +360,6 @@ def summary(
     _print_json(_session(store, reports, session_id, demo=demo).summary())
 
 
-def _read_json(file: Path) -> Any:
-    from mobility.errors import BadInputError, NotFoundError
-
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFoundError(f"{file}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{file}: not a readable JSON file ({error})") from None
-
-
 @app.command()
 def repetitions(
     session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
@@ -329,8 +378,11 @@ def repetitions(
     """Print the repetitions, or correct them by hand (kept as an edit)."""
     session = _session(store, reports, session_id, demo=False)
     if set_file is not None:
-        session.set_repetitions(_read_json(set_file))
-        session.analyze()
+        from mobility.workbench.files import read_json
+
+        with session.unless_refused():
+            session.set_repetitions(read_json(set_file))
+            session.analyze()
     table = session.repetitions_table()
     if as_json:
         _print_json(table)
@@ -364,11 +416,12 @@ def edit(
 ) -> None:
     """Correct the subject or the camera side by hand, and analyse again what depends on it."""
     session = _session(store, reports, session_id, demo=False)
-    if subject is not None:
-        session.set_subject(_point(subject))
-    if camera_side is not None:
-        session.set_camera_side(None if camera_side == "auto" else camera_side)
-    session.analyze(workers=workers)
+    with session.unless_refused():
+        if subject is not None:
+            session.set_subject(_point(subject))
+        if camera_side is not None:
+            session.set_camera_side(None if camera_side == "auto" else camera_side)
+        session.analyze(workers=workers)
     _warn(session)
 
 
@@ -384,8 +437,9 @@ def participants_set(
 ) -> None:
     """Set display_name, sex, birth_year or age, height_m, weight_kg, email."""
     from mobility.errors import BadInputError
+    from mobility.workbench.files import read_json
 
-    fields = _read_json(file)
+    fields = read_json(file)
     if not isinstance(fields, dict):
         raise BadInputError(f"{file}: not a JSON object")
     opened = _store(store, reports)
@@ -433,17 +487,44 @@ def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
     typer.echo(f"{path}\nsha256 {sha256(path)}")
 
 
+def _fail(text: str, status: int = 2) -> NoReturn:
+    _say(f"mobility: {text}")
+    sys.exit(status)
+
+
 def main() -> None:
     """Run the command line: errors are one line on standard error, status 2."""
     from mobility.errors import MobilityError
 
+    # Ended from outside is as ended at the keyboard; what is ignored (nohup) stays ignored.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     try:
-        app(standalone_mode=True)
+        # Not app(): that prints usage errors itself, in several lines.
+        command = typer.main.get_command(app)
+        with command.make_context("mobility", sys.argv[1:]) as context:
+            command.invoke(context)
+    except typer.Exit as asked:
+        sys.exit(asked.exit_code)
+    except _USAGE_ERROR as error:
+        if error.ctx is not None and error.message == error.ctx.get_help():
+            typer.echo(error.message, err=True)
+            sys.exit(error.exit_code)
+        _fail(" ".join(error.format_message().split()))
     except MobilityError as error:
-        typer.echo(f"mobility: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:
-        sys.exit(0)
+        _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _fail(str(error) or "interrupted", 130)
+    except OSError as error:
+        # What could not be written must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            sys.exit(0)
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+    except UnicodeError as error:
+        _fail(f"a path is not decodable text ({error}); rename it in UTF-8")
 
 
 if __name__ == "__main__":

@@ -9,23 +9,54 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from mobility.errors import BadInputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MOST_WORKERS = 256
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+"""Number of processes that share the work."""
+
 
 def likely(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
+    """Return `point` as x and y in pixels, if they can be a place in a picture.
+
+    Parameters
+    ----------
+    point
+        Two numbers, finite and not negative.
+    what
+        What was given, for the message ("subject (1, nan)").
+
+    Raises
+    ------
+    BadInputError
+        There are not two, or one cannot be a place.
+    """
+    try:
+        x, y = (float(part) for part in point)
+    except (TypeError, ValueError, OverflowError):
+        x = y = math.nan
+    if not all(math.isfinite(part) and part >= 0 for part in (x, y)):
+        raise BadInputError(
+            f"{what}: must be two numbers, x and y in pixels, finite and not negative"
+        )
+    return x, y
 
 
 class Strict(BaseModel):
@@ -55,21 +86,31 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         With all faults at once in ``fields``; unknown names come with the
         likely spelling.
     """
+    if not isinstance(values, Mapping):
+        raise BadInputError(
+            f"{what}: must be an object with named fields (got {type(values).__name__})"
+        )
     try:
         return model(**values)
     except ValidationError as error:
         fields: dict[str, list[str]] = {}
         for fault in error.errors():
-            name = ".".join(str(part) for part in fault["loc"]) or what
-            if fault["type"] == "extra_forbidden":
+            name = ".".join(str(part) for part in fault["loc"])
+            if not name:  # of all fields together
+                text = fault["msg"].removeprefix("Value error, ")
+            elif fault["type"] == "extra_forbidden":
                 text = f"unknown{likely(name, model.model_fields)}"
             else:
                 text = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
                 if fault["type"] != "missing":
                     text += f" (got {fault['input']!r})"
             fields.setdefault(name, []).append(text)
-        listed = "; ".join(f"{name}: {', '.join(faults)}" for name, faults in fields.items())
-        raise BadInputError(f"{what}: {listed}", fields) from None
+        listed = "; ".join(
+            f"{name}: {', '.join(faults)}".removeprefix(": ") for name, faults in fields.items()
+        )
+        # A fault of all fields together has no name of its own to stand under.
+        named = {name or what: faults for name, faults in fields.items()}
+        raise BadInputError(f"{what}: {listed}", named) from None
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

@@ -320,6 +320,7 @@ def squat_pose(
             "pixel": ["u", "v"],
         },
         attrs={
+            "method": "truth",
             "source_software": "analytic",
             "ds_type": "poses",
             "fps": float(fps),

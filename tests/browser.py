@@ -57,11 +57,11 @@ SEEK = """async target => {
     return video.currentTime;
 }"""
 
-# An interrupted or failing run leaves a cell without a number, so every cell is asked.
+# textContent, as what is scrolled out of sight has no innerText.
 CELLS = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")].map(cell => ({
-    prompt: cell.querySelector(".jp-InputPrompt").innerText.trim(),
-    errors: [...cell.querySelectorAll('[data-mime-type="application/vnd.jupyter.stderr"], '
-             + '[data-mime-type="application/vnd.jupyter.error"]')].map(e => e.innerText),
+    prompt: cell.querySelector(".jp-InputPrompt").textContent.trim(),
+    errors: [...cell.querySelectorAll('.jp-OutputArea-output[data-mime-type$=".stderr"], '
+             + '.jp-OutputArea-output[data-mime-type$=".error"]')].map(e => e.textContent),
     pictures: [...cell.querySelectorAll(".jp-OutputArea img")].map(e => e.naturalWidth),
     rows: cell.querySelectorAll(".jp-OutputArea table tbody tr").length,
 }))"""
@@ -97,16 +97,18 @@ def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     """Run all cells of the notebook that JupyterLab shows."""
     page.goto(url)
     # The circle in the toolbar says idle before a kernel is connected; the status bar does not.
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=15_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     opened = page.title()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(
         """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")]
-                 .every(e => /^\\[\\d+\\]:$/.test(e.innerText.trim()))""",
-        timeout=240_000,
+                 .every(e => /^\\[\\d+\\]:$/.test(e.textContent.trim()))
+              || document.querySelector('.jp-OutputArea-output[data-mime-type$=".stderr"], '
+                                        + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
+        timeout=180_000,
     )
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=15_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     seen = {
         "title": opened,
         "cells": page.evaluate(CELLS),
@@ -114,7 +116,8 @@ def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     }
     if folder:
         # High enough for the whole notebook, which scrolls inside its own panel.
-        page.set_viewport_size({"width": 1280, "height": 6000})
+        page.set_viewport_size({"width": 1280, "height": 4000})
+        page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
         page.wait_for_timeout(1000)
         page.screenshot(path=folder / "notebook.png")
     page.keyboard.press("Control+s")

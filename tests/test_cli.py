@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mobility.capture.video import read_frames, write_video
+from mobility.workbench.store import Store
 
 
 def mobility(*arguments, store, **environment):
@@ -63,7 +64,13 @@ def bad_videos(folder, clips):
     empty.touch()
     return {
         "missing": (folder / "missing.mp4", ["missing.mp4"]),
-        "folder": (folder, []),
+        "folder": (folder, ["this is a folder"]),
+        "device": (Path("/dev/null"), ["device"]),
+        "line break": (folder / "a\nb.mp4", ["a\\nb.mp4"]),
+        "long": (folder / ("a" * 5000), ["File name too long"]),
+        "no name": ("", ["VIDEO", "must not be empty"]),
+        "no text": (clips.make_clip(folder / "a\udcff.mp4", 3), ["not decodable text"]),
+        "tiny": (clips.make_clip(folder / "tiny.mp4", 9, size=(16, 16)), ["tiny.mp4", "too small"]),
         "empty": (empty, ["empty.mp4", "empty"]),
         "text": (text, ["text.mp4"]),
         "audio": (clips.make_audio(folder / "audio.mp4"), ["audio.mp4"]),
@@ -71,7 +78,13 @@ def bad_videos(folder, clips):
     }
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "text", "audio", "one frame"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("missing", "folder", "empty", "text", "audio", "one frame", "device", "line break"),
+        *("long", "no name", "no text", "tiny"),
+    ],
+)
 def test_bad_video(kind, tmp_path, store, clips):
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -94,7 +107,15 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--name", "../up"], ["../up"]),
         (["--name", "  "], ["name"]),
         (["--subject", "middle"], ["--subject middle"]),
+        (["--subject=nan,nan"], ["--subject nan,nan", "finite"]),
+        (["--subject=1e400,1"], ["finite"]),
+        (["--name="], ["session_name", "non-empty"]),
+        (["--joints=,"], ["choose of ankle"]),
+        (["--store", ""], ["--store", "must not be empty"]),
+        (["--store", "a" * 300], ["File name too long"]),
         (["--workers", "0"], ["workers"]),
+        (["--workers", "257"], ["workers", "1 to 256"]),
+        (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--model", "absent.task"], ["absent.task", "no such file"]),
     ],
 )
@@ -112,11 +133,114 @@ def test_bad_session_id(command, session_id, store):
     refused(mobility(*command, session_id, store=store), store)
 
 
-def test_misspelt_command_line_option_is_status_2(store):
-    done = mobility("analyze", "x.mp4", "--exercize", "Overhead Squat", store=store)
+def test_a_misspelt_command_is_one_line(store):
+    refused(mobility("analyse", store=store), store, "did you mean", "analyze")
+
+
+def test_help_is_shown(store):
+    done = mobility("sessions", "--help", store=store)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "export" in done.stdout
+    done = mobility("sessions", store=store)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "export" in done.stderr
+
+
+def test_a_file_nested_too_deeply(store, tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    done = mobility("participants", "set", "p01", "--file", tmp_path / "deep.json", store=store)
+    refused(done, store, "deep.json", "not a JSON document")
+
+
+def test_output_that_cannot_be_written(store, clips, tmp_path):
+    Store(store).create(
+        clips.make_clip(tmp_path / "a.mp4", 3), user_id="p01", exercise_name="Overhead Squat"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mobility.cli", "sessions", "list", "--store", str(store)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 2
-    assert "--exercise" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr == "mobility: output: No space left on device\n"
+
+
+def test_one_damaged_record_does_not_hide_the_others(store, clips, tmp_path):
+    place = Store(store)
+    ids = [
+        place.create(
+            clips.make_clip(tmp_path / "a.mp4", 3), user_id=user, exercise_name="Overhead Squat"
+        ).id
+        for user in ("p01", "p02", "p03")
+    ]
+    place.set_participant("p01")
+    (store / "participants" / "p01.json").write_text("[]")
+    (store / ids[1] / "session.json").write_text("null")
+    done = mobility("sessions", "list", store=store)
+    assert done.returncode == 0
+    assert sorted(line.split()[0] for line in done.stdout.splitlines()) == sorted([ids[0], ids[2]])
+    told = done.stderr.splitlines()
+    assert len(told) == 2
+    assert any("p01.json" in line for line in told)
+    assert any(ids[1] in line for line in told)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, number):
+    code = (
+        "import os, sys\n"
+        "from mobility import cli\n"
+        "from mobility.capture import pose\n"
+        f"pose.estimate_pose = lambda *_, **__: os.kill(os.getpid(), {number:d})\n"
+        "cli.main()\n"
+    )
+    video = clips.make_clip(tmp_path / "a.mp4", 3)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", str(video), "--store", str(store)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    (session,) = Store(store).sessions()
+    assert done.stderr.strip().splitlines() == [
+        f"mobility: interrupted; session {session.id} is kept, "
+        f"finish it with: mobility edit {session.id}"
+    ]
+
+
+def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips):
+    code = (
+        "from mobility import cli\n"
+        "from mobility.capture import pose\n"
+        "pose.estimate_pose = lambda *_, **__: 1 / 0\n"
+        "cli.main()\n"
+    )
+    video = clips.make_clip(tmp_path / "a.mp4", 3)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", str(video), "--store", str(store)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ZeroDivisionError" in done.stderr
+    assert files_below(store) == []
+
+
+def test_a_point_outside_the_picture_changes_nothing(store, tmp_path, clips):
+    session = Store(store).create(
+        clips.make_clip(tmp_path / "a.mp4", 3), user_id="p01", exercise_name="Overhead Squat"
+    )
+    before = session.record
+    done = mobility("edit", session.id, "--subject", "99999,1", store=store)
+    assert done.returncode == 2
+    assert "outside the picture" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert session.record == before
+    assert session.edits().edits == []
 
 
 def test_store_that_cannot_be_written(clips, tmp_path):

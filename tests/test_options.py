@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field, model_validator
 
 from mobility.errors import BadInputError, MobilityError
-from mobility.options import checked, likely
+from mobility.options import check_point, checked, likely, validate
 
 
 @checked
@@ -56,3 +56,41 @@ def test_errors_are_one_family_with_a_status_each():
 
     assert all(isinstance(kind.status, int) for kind in family(MobilityError))
     assert BadInputError.status == 400
+
+
+def test_a_point_is_two_finite_numbers():
+    assert check_point(["1", "2.5"], what="subject") == (1.0, 2.5)
+    for point in (
+        [1],
+        [1, 2, 3],
+        ["a", 1],
+        [float("nan"), 1],
+        [1, float("inf")],
+        [-1, 1],
+        [None, 1],
+    ):
+        with pytest.raises(BadInputError, match="subject: must be two numbers"):
+            check_point(point, what="subject")
+
+
+class _Pair(BaseModel):
+    first: int = 0
+    second: int = 0
+
+    @model_validator(mode="after")
+    def _one(self):
+        if self.first and self.second:
+            raise ValueError("give one, not both")
+        return self
+
+
+def test_a_fault_of_all_fields_together_is_told_once():
+    with pytest.raises(BadInputError) as error:
+        validate(_Pair, {"first": 1, "second": 2}, what="the pair")
+    assert str(error.value) == "the pair: give one, not both"
+
+
+@pytest.mark.parametrize("values", [[], None, "a", 3])
+def test_what_is_no_object_is_refused(values):
+    with pytest.raises(BadInputError, match="the pair: must be an object with named fields"):
+        validate(_Pair, values, what="the pair")

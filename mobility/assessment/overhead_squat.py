@@ -20,7 +20,14 @@ Array = NDArray[np.float64]
 PHASES = ("standing", "mid_descent", "bottom", "mid_ascent")
 """Phases at which the knee movement is reported."""
 
-_OUTWARD = xr.DataArray([-1.0, 1.0], dims="side", coords={"side": list(SIDES)})
+MOVING_PHASES = PHASES[1:]
+"""Phases over which the extremes are taken: standing is no part of the movement."""
+
+_OUTWARD = np.array([-1.0, 1.0])
+_JOINTS = ("hip", "knee", "ankle", "foot_index")
+_DRAWS = 64
+_Z95 = 1.96
+_PHASE_WORDS = {"mid_descent": "mid-descent", "mid_ascent": "mid-ascent"}
 _REPETITION = (
     "start",
     "bottom_start",
@@ -29,6 +36,9 @@ _REPETITION = (
     "end",
     "depth",
     "accepted",
+    "complete",
+    "start_seen",
+    "end_seen",
     "hip_height",
     "standing",
 )
@@ -57,17 +67,22 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         Per repetition: ``<angle>_bottom`` (median of the frames within the bottom),
         ``<angle>_peak`` (the extreme within the repetition; maximum, for
         ``thigh_elevation`` the minimum, for ``hip_abduction`` the signed value farthest
-        from zero), ``<angle>_bottom_asymmetry`` (right minus left),
+        from zero), ``<angle>_phase`` (median within each phase),
+        ``<angle>_bottom_asymmetry`` (right minus left),
         ``knee_ankle_separation_ratio_phase(rep, phase)``,
         ``knee_deviation_phase(rep, phase, side)``, ``depth``, ``descent_duration``,
-        ``bottom_duration``, ``ascent_duration``.
+        ``bottom_duration``, ``ascent_duration``. Start and end are the turning points; the
+        bottom includes the ends of descent and ascent, as far as the hips are within 3 % of
+        the depth of their lowest place, so that its duration is longer, and those of descent
+        and ascent are shorter, than between turning points.
 
         Over the accepted repetitions: ``<angle>`` (median of the bottom values),
         ``<angle>_asymmetry`` (difference of these medians, right minus left),
         ``<angle>_variability`` (SD, from three repetitions on),
         ``ankle_dorsiflexion_from_standing``, ``knee_ankle_separation_ratio`` (median of the
-        smallest over the phases), ``knee_deviation`` (median of the largest over the
-        phases), ``knee_deviation_asymmetry``, ``accepted_repetitions``.
+        smallest over mid-descent, bottom and mid-ascent), ``knee_deviation`` (median of the
+        largest over the same), ``knee_deviation_asymmetry``, ``accepted_repetitions``. The
+        attribute ``phase`` of the extremes names the phase in which they occur.
 
     Raises
     ------
@@ -77,14 +92,20 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     Notes
     -----
     A value of which more than half of the frames are NaN is NaN. Rejected repetitions have
-    their own values, but enter none of those over repetitions.
+    their own values, but enter none of those over repetitions. Where the recording cuts a
+    repetition off, the phases at that end are NaN.
+
+    Where the line of the hips is more than 60 degrees out of the image, one side hides the
+    other and abduction lies along the camera axis: hip abduction, all differences of the
+    sides and the knee movement are NaN, with the attribute ``note`` and a warning.
 
     The ``_sd`` of an angle is mostly the bias of the model, which more frames or
     repetitions do not average away. Within a repetition it is therefore the median of the
     frames' ``_sd``. Over n repetitions it is sqrt(m² + s²/n), with m the median ``_sd`` of
     the repetitions and s their SD (from two repetitions on; one tells nothing about s).
     For an asymmetry m² = sd_left² + sd_right²: taking the sides as independent is
-    conservative, since a bias that both sides share cancels in their difference.
+    conservative, since a bias that both sides share cancels in their difference; so is
+    sqrt(sd_bottom² + sd_standing²) for ``ankle_dorsiflexion_from_standing``.
 
     References
     ----------
@@ -98,17 +119,18 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     _require(angles, "angles", [v for name in table["angles"] for v in (name, f"{name}_sd")])
     _same_frames(pose, repetitions, "repetitions")
     _same_frames(pose, angles, "angles")
-    bottom_frames = phase_frames(repetitions).sel(phase="bottom", drop=True)
-    standing_frames = phase_frames(repetitions).sel(phase="standing", drop=True)
+    frames = phase_frames(repetitions)
     rep_frames = _between(repetitions["time"], repetitions["start"], repetitions["end"])
     accepted = repetitions["accepted"].values.astype(bool)
 
     metrics: dict[str, xr.DataArray] = {}
     for name, entry in table["angles"].items():
         angle, sd = angles[name], angles[f"{name}_sd"]
-        bottom, bottom_sd = _median_within(angle, sd, bottom_frames)
+        phase, phase_sd = _median_within(angle, sd, frames)
+        bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
         peak, peak_sd = _peak_within(angle, sd, rep_frames, entry["peak"])
         described = {**entry, "units": "degree"}
+        _add(metrics, f"{name}_phase", phase, phase_sd, described, "median within the phase")
         _add(metrics, f"{name}_bottom", bottom, bottom_sd, described, "median within the bottom")
         peak_text = {"magnitude": "value farthest from zero"}.get(entry["peak"], entry["peak"])
         _add(metrics, f"{name}_peak", peak, peak_sd, described, f"{peak_text} in the repetition")
@@ -136,8 +158,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
             suffix=", variability",
         )
         if name == "ankle_dorsiflexion":
-            standing, _ = _median_within(angle, sd, standing_frames)
-            value, value_sd = _over_repetitions(bottom - standing, bottom_sd, accepted)
+            standing, standing_sd = (v.sel(phase="standing", drop=True) for v in (phase, phase_sd))
+            change_sd = (bottom_sd**2 + standing_sd**2) ** 0.5
+            value, value_sd = _over_repetitions(bottom - standing, change_sd, accepted)
             _add(
                 metrics,
                 f"{name}_from_standing",
@@ -149,18 +172,26 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
             )
 
     movement = knee_movement(pose, repetitions)
-    frames = phase_frames(repetitions)
     for name, entry in table["knee_movement"].items():
         phase, phase_sd = _median_within(movement[name], movement[f"{name}_sd"], frames)
         _add(metrics, f"{name}_phase", phase, phase_sd, entry, "median within the phase")
-        extreme, extreme_sd = _extreme_of_phases(phase, phase_sd, entry["extreme"])
+        extreme, extreme_sd, where = _extreme_of_phases(phase, phase_sd, entry["extreme"])
         _add_over_repetitions(
-            metrics, name, extreme, extreme_sd, accepted, entry, f"{entry['extreme']} over phases"
+            metrics,
+            name,
+            extreme,
+            extreme_sd,
+            accepted,
+            entry,
+            f"{entry['extreme']} over mid-descent, bottom and mid-ascent",
         )
+        metrics[name].attrs["phase"] = _phases_in_words(where, accepted)
         if note := movement[name].attrs.get("note"):
             for key in metrics:
                 if key.startswith(name):
                     metrics[key].attrs["note"] = note
+    found = list(provenance.history(movement)[-1]["warnings"])
+    found += _refuse_side_view(metrics, _camera_angle(pose, repetitions))
 
     # The recording may cut a repetition off, and its start or end is then not its own.
     whole = repetitions["complete"]
@@ -183,7 +214,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         "overhead_squat",
         {},
         accepted_repetitions=int(accepted.sum()),
-        warnings=provenance.history(movement)[-1]["warnings"],
+        warnings=found,
     )
 
 
@@ -220,9 +251,14 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    The ``_sd`` comes from first-order propagation of an independent position error of each
-    landmark, whose size along eZ is sqrt(p² (1 - c²) + d² c²) with p and d the SD in the
-    image plane and in depth, and c = eZ·camera axis.
+    The ``_sd`` is the root mean square, over draws of all landmark positions, of what both
+    quantities deviate from their value; hips included, since their line defines eZ. For a
+    fitted body the draws are its ``position_draws``, interpolated from the knots. Else 64
+    draws (of a fixed seed, with the covariance of the sample made exact) move each hip,
+    knee, ankle and toe by independent errors in the image plane and in depth, the sizes of
+    which are in the table; the errors last through a phase, but those of the standing frames
+    that give W are others. Where 1.96 ``_sd`` exceeds the limit of the table the value is
+    refused, NaN, and the attribute ``note`` says so.
 
     References
     ----------
@@ -236,45 +272,24 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
     error = {name: entry["value"] for name, entry in table["landmark_position"].items()}
 
-    axes = body_axes(pose)
-    knee, ankle, toe = (_sided(pose, joint) for joint in ("knee", "ankle", "foot_index"))
-    knee_x, ankle_x, toe_x = (_dot(point, axes.sel(axis="X")) for point in (knee, ankle, toe))
-    knee_z, ankle_z, toe_z = (_dot(point, axes.sel(axis="Z")) for point in (knee, ankle, toe))
-
-    # Depth is the worst direction of a single camera, here the z axis of the pose.
-    share = axes.sel(axis="Z", space="z", drop=True)
-    plane_variance, depth_variance = error["image_plane_sd_m"] ** 2, error["depth_sd_m"] ** 2
-    variance_z = plane_variance * (1 - share**2) + depth_variance * share**2
-    variance_x = plane_variance * share**2 + depth_variance * (1 - share**2)
-
-    width = abs(_right_left(ankle_z))
-    width = width.where(width >= limits["smallest_ankle_width_m"])
-    ratio = abs(_right_left(knee_z)) / width
-    ratio_sd = (2 * variance_z * (1 + ratio**2)) ** 0.5 / width
-
-    standing_width = _nanmedian(abs(_right_left(ankle_z)).where(repetitions["standing"]), "time")
-    standing_width = standing_width.where(standing_width >= limits["smallest_ankle_width_m"])
-    forward, outward = toe_x - ankle_x, toe_z - ankle_z
-    usable = forward > (forward**2 + outward**2) ** 0.5 * np.cos(
-        np.radians(limits["largest_toe_out_deg"])
-    )
-    forward = forward.where(usable)
-    slope, reach = outward / forward, (knee_x - ankle_x) / forward
-    deviation = _OUTWARD * (ankle_z + reach * outward - knee_z) / standing_width
-    leverage = 1 + (1 - reach) ** 2 + reach**2
-    offset_variance = (variance_z + slope**2 * variance_x) * leverage
-    deviation_sd = (offset_variance + 2 * deviation**2 * variance_z) ** 0.5 / standing_width
+    points, standing = _points(pose), repetitions["standing"].values.astype(bool)
+    width = float(_standing_width(points, standing, limits))
+    ratio, deviation = _movement(points, np.asarray(width), limits)
+    if "position_draws" in pose:
+        ratio_sd, deviation_sd = _sd_of_draws(pose, standing, limits)
+    else:
+        ratio_sd, deviation_sd = _sd_of_landmarks(points, standing, error, limits)
 
     found: list[dict[str, str]] = []
     note = ""
-    angle = _frontal_plane_angle(share, repetitions)
+    angle = _camera_angle(pose, repetitions)
     if angle > limits["largest_frontal_plane_angle_deg"]:
         note = (
             f"refused: the camera sees the frontal plane edge-on (the line of the hips is "
             f"{angle:.0f}° out of the image); film from the front for knee movement"
         )
         found.append({"code": "frontal_plane_not_visible", "message": f"Knee movement {note}"})
-    elif bool(np.isnan(standing_width)) and bool(ratio.notnull().any()):
+    elif np.isnan(width) and np.isfinite(ratio).any():
         found.append(
             {
                 "code": "standing_ankle_width_unknown",
@@ -282,28 +297,38 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
             }
         )
 
-    values = {
-        "knee_ankle_separation_ratio": (ratio, ratio_sd),
-        "knee_deviation": (deviation.transpose("time", "side"), deviation_sd),
-    }
+    watched = _watched(repetitions)
     variables: dict[str, xr.DataArray] = {}
-    for name, (value, sd) in values.items():
-        if note:
-            value, sd = xr.full_like(value, np.nan), xr.full_like(sd, np.nan)
+    for name, value, sd in (
+        ("knee_ankle_separation_ratio", ratio, ratio_sd),
+        ("knee_deviation", deviation, deviation_sd),
+    ):
         entry = table["knee_movement"][name]
-        _add(
-            variables, name, value, sd.transpose(*value.dims).where(value.notnull()), entry, "frame"
-        )
+        reason = note
         if note:
-            variables[name].attrs["note"] = note
-    result = xr.Dataset(variables).drop_vars(["axis", "space"], errors="ignore")
+            value = np.full_like(value, np.nan)
+        else:
+            value, reason, share = _refuse_uncertain(value, sd, watched, entry)
+            if share > limits["largest_gap_share"]:
+                message = f"{entry['long_name'].split(',')[0].capitalize()} {reason}"
+                found.append({"code": f"{name}_uncertain", "message": message})
+        dims = ("time", "side")[: value.ndim]
+        coords = {"time": pose["time"].variable, "side": list(SIDES)}
+        labelled = [
+            xr.DataArray(v, dims=dims, coords={d: coords[d] for d in dims})
+            for v in (value, np.where(np.isnan(value), np.nan, sd))
+        ]
+        _add(variables, name, labelled[0], labelled[1], entry, "frame")
+        if reason:
+            variables[name].attrs["note"] = reason
+    result = xr.Dataset(variables)
     result.attrs = {key: pose.attrs[key] for key in _CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "knee_movement"
     return provenance.with_history(
         result.assign_attrs(history=_merged_history(pose, repetitions)),
         "knee_movement",
         {},
-        standing_ankle_width_m=None if np.isnan(standing_width) else float(standing_width),
+        standing_ankle_width_m=None if np.isnan(width) else width,
         frontal_plane_angle_deg=None if np.isnan(angle) else float(angle),
         warnings=found,
     )
@@ -320,19 +345,24 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Boolean, over ``(rep, phase, time)``. Standing: up to half a second before the start.
-        Mid-descent and mid-ascent: the hips within a tenth of the descent around its
-        middle, or the nearest frame. Bottom: from ``bottom_start`` to ``bottom_end``.
+        Boolean, over ``(rep, phase, time)``. Standing: the frames of the half second before
+        the start in which the subject stands. Mid-descent and mid-ascent: the hips within a
+        tenth of the descent around its middle, or the nearest frame. Bottom: from
+        ``bottom_start`` to ``bottom_end``. Where the recording cuts off the start (the end),
+        no frame belongs to standing and mid-descent (mid-ascent), whose middle is unknown.
     """
     _require(repetitions, "repetitions", list(_REPETITION))
     limits = tables.load("overhead_squat")["limits"]
     time, height = repetitions["time"].values, repetitions["hip_height"].values
+    standing = repetitions["standing"].values.astype(bool)
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
     previous_end = -np.inf
     for rep in range(repetitions.sizes["rep"]):
         one = {name: float(repetitions[name][rep]) for name in ("start", "bottom", "end")}
         earliest = max(previous_end, one["start"] - limits["standing_window_s"]["value"])
-        frames[rep, 0] = _within(time, earliest, one["start"])
+        seen = {1: bool(repetitions["start_seen"][rep]), 3: bool(repetitions["end_seen"][rep])}
+        if seen[1]:
+            frames[rep, 0] = _within(time, earliest, one["start"]) & standing
         frames[rep, 2] = _within(
             time, float(repetitions["bottom_start"][rep]), float(repetitions["bottom_end"][rep])
         )
@@ -341,7 +371,7 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
             (3, one["bottom"], one["end"]),
         ):
             inside = _within(time, first, last) & np.isfinite(height)
-            if not inside.any():
+            if not inside.any() or not seen[phase]:
                 continue
             top, low = height[inside].max(), height[inside].min()
             distance = np.where(inside, np.abs(height - (top + low) / 2), np.inf)
@@ -413,17 +443,164 @@ def _right_left(sided: xr.DataArray) -> xr.DataArray:
     return sided.sel(side="right", drop=True) - sided.sel(side="left", drop=True)
 
 
-def _dot(points: xr.DataArray, axis: xr.DataArray) -> xr.DataArray:
-    return (points * axis).sum("space", skipna=False).drop_vars("axis", errors="ignore")
+def _points(pose: xr.Dataset) -> Array:
+    """Hips, knees, ankles and toes, shape (time, joint, side, space)."""
+    joints = [
+        _sided(pose, joint).transpose("time", "side", "space").to_numpy() for joint in _JOINTS
+    ]
+    return np.stack(joints, axis=1).astype(np.float64)
 
 
-def _frontal_plane_angle(share: xr.DataArray, repetitions: xr.Dataset) -> float:
-    """Angle of eZ out of the image plane in degrees: median of the frames within repetitions."""
-    inside = _between(repetitions["time"], repetitions["start"], repetitions["end"]).any("rep")
-    watched = share.where(inside) if bool((inside & share.notnull()).any()) else share
-    if not bool(watched.notnull().any()):
+def _along(points: Array) -> tuple[Array, Array]:
+    """Coordinates along eX and eZ of points (..., joint, side, space)."""
+    frame = body_frame(points[..., 0, 0, :], points[..., 0, 1, :])[..., None, None, :, :]
+    x: Array = (points * frame[..., 0, :]).sum(axis=-1)
+    z: Array = (points * frame[..., 2, :]).sum(axis=-1)
+    return x, z
+
+
+def _apart(distance: Array, limits: dict[str, float]) -> Array:
+    return np.where(distance >= limits["smallest_ankle_width_m"], distance, np.nan)
+
+
+def _standing_width(points: Array, standing: NDArray[np.bool_], limits: dict[str, float]) -> Array:
+    """Median distance of the ankles along eZ over the standing frames; the last axis but three."""
+    ankles = _along(points[..., standing, :, :, :])[1][..., 2, :]
+    if not standing.any():
+        return np.full(ankles.shape[:-2], np.nan)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return _apart(np.nanmedian(abs(ankles[..., 1] - ankles[..., 0]), axis=-1), limits)
+
+
+def _movement(points: Array, width: Array, limits: dict[str, float]) -> tuple[Array, Array]:
+    """Separation ratio (..., time) and deviation (..., time, side) of points."""
+    x, z = _along(points)
+    knee_z, ankle_z = z[..., 1, :], z[..., 2, :]
+    ankles = _apart(abs(ankle_z[..., 1] - ankle_z[..., 0]), limits)
+    ratio = abs(knee_z[..., 1] - knee_z[..., 0]) / ankles
+    forward, outward = x[..., 3, :] - x[..., 2, :], z[..., 3, :] - ankle_z
+    least = np.hypot(forward, outward) * np.cos(np.radians(limits["largest_toe_out_deg"]))
+    forward = np.where(forward > least, forward, np.nan)
+    reach = (x[..., 1, :] - x[..., 2, :]) / forward
+    offset = _OUTWARD * (ankle_z + reach * outward - knee_z)
+    return ratio, offset / width[..., None, None]
+
+
+def _root_mean_square(off: Array) -> Array:
+    """Over the draws, the first axis; NaN where most of them are."""
+    known = np.isfinite(off).sum(axis=0)
+    mean = np.nansum(off**2, axis=0) / np.maximum(known, 1)
+    return np.where(2 * known > len(off), np.sqrt(mean), np.nan)
+
+
+def _sd_of_draws(
+    pose: xr.Dataset, standing: NDArray[np.bool_], limits: dict[str, float]
+) -> tuple[Array, Array]:
+    """Errors at the frames from the draws of the posterior of a fitted body."""
+    time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
+    names = [f"{side}_{joint}" for joint in _JOINTS for side in SIDES]
+    order = ("fit_time", "fit_keypoint", "fit_space")
+    chosen = pose[["fit_position", "position_draws"]].sel(
+        fit_keypoint=names, fit_space=["x", "y", "z"]
+    )
+    shape = (knots.size, len(_JOINTS), len(SIDES), 3)
+    centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64)
+    deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
+    centre, draws = centre.reshape(shape), (centre + deviations).reshape(-1, *shape)
+    nearest = abs(knots[:, None] - time).argmin(axis=1)
+
+    def measured(points: Array) -> tuple[Array, Array]:
+        width = _standing_width(points, standing[nearest], limits)
+        return _movement(points, width, limits)
+
+    errors = []
+    for value, drawn in zip(measured(centre), measured(draws), strict=True):
+        columns = _root_mean_square(drawn - value).reshape(knots.size, -1)
+        sd = np.stack([np.interp(time, knots, column) for column in columns.T], axis=-1)
+        errors.append(sd.reshape(time.size, *value.shape[1:]))
+    return errors[0], errors[1]
+
+
+def _sd_of_landmarks(
+    points: Array, standing: NDArray[np.bool_], error: dict[str, float], limits: dict[str, float]
+) -> tuple[Array, Array]:
+    """Errors from draws of independent errors of all landmarks."""
+    shape = points.shape[1:]
+    size = int(np.prod(shape))
+    normal = np.random.default_rng(0).normal(size=(_DRAWS, 2 * size))
+    # Orthogonal columns: the first-order part of the error is then exact.
+    exact = np.linalg.qr(normal)[0] * np.sqrt(_DRAWS)
+    sizes = np.empty(shape)
+    sizes[...] = error["image_plane_sd_m"]
+    sizes[..., 2] = error["depth_sd_m"]
+    sizes[0, :, 2] = error["hip_depth_sd_m"]
+    exact = exact.reshape(_DRAWS, 2, *shape) * sizes
+    value = _movement(points, _standing_width(points, standing, limits), limits)
+    off: list[tuple[Array, Array]] = []
+    for moved, moved_standing in exact:
+        width = _standing_width(points + moved_standing, standing, limits)
+        drawn = _movement(points + moved, width, limits)
+        off.append((drawn[0] - value[0], drawn[1] - value[1]))
+    ratio, deviation = (np.stack(part) for part in zip(*off, strict=True))
+    return _root_mean_square(ratio), _root_mean_square(deviation)
+
+
+def _refuse_uncertain(
+    value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
+) -> tuple[Array, str, float]:
+    """Blank what is too uncertain: values, note ('' where none), share of the watched frames."""
+    limit = entry["largest_interval"]["value"]
+    half = _Z95 * sd
+    known = np.isfinite(value)
+    refused = known & ~(half <= limit)
+    if not refused.any():
+        return value, "", 0.0
+    inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & known
+    seen = refused & inside if (refused & inside).any() else refused
+    typical = half[seen & np.isfinite(half)]
+    share = float((refused & inside).sum() / max(inside.sum(), 1))
+
+    def said(number: float) -> str:
+        return f"± {100 * number:.0f} %" if entry["percent"] else f"± {number:.2g}"
+
+    interval = f"({said(float(np.median(typical)))}) " if typical.size else ""
+    note = f"refused: its 95 % interval {interval}exceeds {said(limit)}{entry['of']}"
+    return np.where(refused, np.nan, value), note, share
+
+
+def _camera_angle(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
+    """Angle of eZ out of the image in degrees: median of the frames within repetitions."""
+    share = body_axes(pose).sel(axis="Z", space="z").to_numpy()
+    watched = share[_watched(repetitions) & np.isfinite(share)]
+    known = watched if watched.size else share[np.isfinite(share)]
+    if not known.size:
         return float("nan")
-    return float(np.degrees(np.arcsin(min(float(abs(watched).median()), 1.0))))
+    return float(np.degrees(np.arcsin(min(float(np.median(abs(known))), 1.0))))
+
+
+def _watched(repetitions: xr.Dataset) -> NDArray[np.bool_]:
+    """Frames within a repetition."""
+    inside = _between(repetitions["time"], repetitions["start"], repetitions["end"])
+    return inside.any("rep").to_numpy()
+
+
+def _refuse_side_view(metrics: dict[str, xr.DataArray], angle: float) -> list[dict[str, str]]:
+    """Blank, in place, what a camera at the side does not show; the warning, if any."""
+    limits = tables.load("overhead_squat")["limits"]
+    if not angle > limits["largest_frontal_plane_angle_deg"]["value"]:
+        return []
+    turned = f"(the line of the hips is {angle:.0f}° out of the image)"
+    for name, variable in metrics.items():
+        if name.startswith("hip_abduction"):
+            note = f"refused: the camera sees the frontal plane edge-on {turned}"
+        elif "_asymmetry" in name and "note" not in variable.attrs:
+            note = f"refused: seen from the side, one leg hides the other {turned}"
+        else:
+            continue
+        metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=note)
+    message = f"Hip abduction and differences between left and right refused: side view {turned}"
+    return [{"code": "sides_not_comparable", "message": message}]
 
 
 def _within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
@@ -476,12 +653,31 @@ def _peak_within(
 
 def _extreme_of_phases(
     value: xr.DataArray, sd: xr.DataArray, kind: str
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Extreme over the phases; NaN where a phase is, which might have been the extreme."""
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Extreme over the moving phases, and its phase; NaN where one is that might have been it."""
+    value, sd = (v.sel(phase=list(MOVING_PHASES)) for v in (value, sd))
     complete = value.notnull().all("phase")
     rank = (value if kind == "maximum" else -value).fillna(-np.inf)
     where = rank.argmax("phase")
-    return value.isel(phase=where).where(complete), sd.isel(phase=where).where(complete)
+    return (
+        value.isel(phase=where, drop=True).where(complete),
+        sd.isel(phase=where, drop=True).where(complete),
+        where.where(complete, -1),
+    )
+
+
+def _phases_in_words(where: xr.DataArray, accepted: NDArray[np.bool_]) -> str:
+    """Name the phases in which the accepted repetitions have their extremes, as 'bottom'."""
+    used = where.isel(rep=accepted)
+    sides = [used.sel(side=side) for side in SIDES] if "side" in used.dims else [used]
+    texts = []
+    for side in sides:
+        numbers = sorted({int(i) for i in side.values if i >= 0})
+        words = [_PHASE_WORDS.get(MOVING_PHASES[i], MOVING_PHASES[i]) for i in numbers]
+        texts.append(" or ".join(words))
+    if len(texts) == 1 or texts[0] == texts[1]:
+        return texts[0]
+    return ", ".join(f"{side}: {text}" for side, text in zip(SIDES, texts, strict=True) if text)
 
 
 def _right_minus_left(value: xr.DataArray, sd: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

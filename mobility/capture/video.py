@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -141,12 +142,17 @@ def _orientation(frame: Any) -> _Orientation:
 def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     """Open a video file and return its container and its video stream."""
     file = Path(path)
-    if not file.exists():
-        raise NotFoundError(f"{file}: there is no such file; check the path")
-    if not file.is_file():
-        raise BadInputError(f"{file}: this is a folder, not a video file; give one of its files")
     try:
-        if file.stat().st_size == 0:
+        found = file.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise BadInputError(
+                f"{file}: this is a folder, not a video file; give one of its files"
+            )
+        if not stat.S_ISREG(found.st_mode):
+            raise BadInputError(
+                f"{file}: this is a pipe or a device, not a video file; save the video to a file"
+            )
+        if found.st_size == 0:
             raise VideoError(f"{file}: the file is empty; copy it again from the camera")
         # An absolute path, so that a name with a colon is not taken for a protocol.
         container = av.open(
@@ -156,15 +162,28 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
         )
     except PermissionError:
         raise NotFoundError(f"{file}: the file may not be read; change its permissions") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"{file}: there is no such file; check the path") from None
     except av.FFmpegError as error:
         raise VideoError(
             f"{file}: this is no video that can be read ({error.strerror}), or it is incomplete;"
             " copy it again from the camera, or convert it to MP4"
         ) from None
+    except MobilityError:
+        raise
+    except OSError as error:
+        raise BadInputError(
+            f"{file}: cannot be opened ({error.strerror}); check the path"
+        ) from None
     try:
         stream = container.streams.best("video")
         if stream is None or stream.disposition & Disposition.attached_pic:
-            held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            held = ", ".join(sorted({s.type for s in container.streams}))
+            if not held:
+                raise VideoError(
+                    f"{file}: its index is cut off, so the file is incomplete;"
+                    " copy it again from the camera"
+                )
             raise VideoError(
                 f"{file}: there is no video in this file (it holds {held}); give a video file"
             )
@@ -336,7 +355,7 @@ def _chain(
 
 def _nothing(path: str | os.PathLike[str], faults: _Faults) -> VideoError:
     """Say why a file that could be opened gave no frame."""
-    if faults.count["video_timestamps"]:
+    if faults.count["video_timestamps"] and not faults.count["video_damaged"]:
         return VideoError(
             f"{Path(path)}: its frames carry no times (a raw stream); put it into an MP4 file"
         )
@@ -501,6 +520,7 @@ def _read_frames(
     reformatter = VideoReformatter()
     for container, stream, frames in _from(path, start, threads, faults):
         width, height = _stored_size(stream)
+        orientation: _Orientation | None = None
         last: float | None = None
         ended = True
         for time, frame in frames:
@@ -519,7 +539,9 @@ def _read_frames(
                 continue
             if rgb is frame:  # stored as RGB: the decoder may still refer to this memory
                 image = image.copy()
-            yield Frame(time, _orientation(frame).apply(image))
+            # Read once: to read it ties the frame into a cycle that only the garbage collector frees.
+            orientation = orientation or _orientation(frame)
+            yield Frame(time, orientation.apply(image))
         if last is None:
             if start is None:
                 raise _nothing(path, faults)

@@ -7,13 +7,12 @@ the right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points for
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.provenance import with_history
 
@@ -30,6 +29,9 @@ _LYING = np.cos(np.radians(60.0))
 
 _HYPEREXTENSION = 30.0
 """Degrees; no knee bends backwards by more, so a larger angle is flexion (see `knee_flexion`)."""
+
+_MENTIONED = 0.05
+"""Share of refused values from which the refusal of an angle is a warning."""
 
 _CUT = -90.0
 """Degrees; signed angles are given in (-90, 270], so that their jump lies where no joint goes."""
@@ -168,6 +170,92 @@ def angles_from_points(points: Array) -> dict[str, Array]:
     }
 
 
+def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
+    """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
+
+    Parameters
+    ----------
+    fitted
+        What :func:`~mobility.kinematics.fit.fit_body` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations
+        in degrees. The standard deviation of anything computed from angles (a difference of sides,
+        a median over repetitions) is that of its values over the draws.
+
+    Raises
+    ------
+    BadInputError
+        If `fitted` has no ``position_draws``.
+    """
+    if "position_draws" not in fitted:
+        raise BadInputError("angle_draws: the pose has no 'position_draws'; make it with fit_body")
+    draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
+    knots = fitted["fit_time"].to_numpy()
+    centre = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
+    places = [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]
+
+    def angles(points: Array) -> dict[str, Array]:
+        body = np.full((len(points), len(KEYPOINTS), 3), np.nan)
+        body[:, places] = points
+        return angles_from_points(body)
+
+    values = draws.to_numpy().astype(np.float64)
+    flat = angles((centre + values).reshape(-1, len(places), 3))
+    middle = angles(centre.astype(np.float64))
+    definitions = tables.load("angles")
+    variables = {}
+    for name, value in flat.items():
+        off = value.reshape(len(values), knots.size, *value.shape[1:]) - middle[name]
+        dims = ("draw", "fit_time", "side")[: off.ndim]
+        variables[name] = (
+            dims,
+            (off + 180.0) % 360.0 - 180.0,
+            {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
+        )
+    return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
+
+
+def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
+    """Give the standard deviation of each joint angle of a fitted body at its frames.
+
+    Parameters
+    ----------
+    fitted
+        What :func:`~mobility.kinematics.fit.fit_body` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``<angle>_sd`` in degrees over (time, side) or (time,): root mean square of
+        :func:`angle_draws`, interpolated from the knots. NaN where the position is NaN.
+
+    Raises
+    ------
+    BadInputError
+        If `fitted` has no ``position_draws``.
+    """
+    draws = angle_draws(fitted)
+    time = fitted["time"].to_numpy()
+    knots = draws["fit_time"].to_numpy()
+    hip = fitted["position"].sel(keypoint=["left_hip", "right_hip"])
+    lost = hip.isnull().any([d for d in hip.dims if d != "time"]).to_numpy()
+    variables = {}
+    for name, off in draws.data_vars.items():
+        values = np.sqrt((off.to_numpy() ** 2).mean(axis=0))
+        columns = values.reshape(knots.size, -1)
+        sd = np.stack([np.interp(time, knots, c) for c in columns.T], axis=-1)
+        sd[lost] = np.nan
+        variables[f"{name}_sd"] = (
+            ("time", "side")[: values.ndim],
+            sd.reshape(time.size, *values.shape[1:]),
+            {"units": "degree", "long_name": f"standard deviation of the error of {name}"},
+        )
+    return xr.Dataset(variables, coords={"time": fitted["time"].variable, "side": list(SIDES)})
+
+
 def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     r"""Joint and segment angles of a pose, with the expected error of each.
 
@@ -203,9 +291,11 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion,
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
-        of one value as a standard deviation. An angle is NaN where a landmark that it needs is
-        NaN or two of them coincide; where the hip line is more than 60 degrees from the horizontal
-        (lying on the side) only knee, ankle, elbow and shoulder remain.
+        of one value as a standard deviation: of a fitted body from the posterior of the fit, else
+        from ``tables/measurement_error.yaml``. Values whose expected error exceeds the limit there
+        are refused: NaN, with the attribute ``note`` and a warning. An angle is NaN where a
+        landmark that it needs is NaN or two of them coincide; where the hip line is more than 60
+        degrees from the horizontal (lying on the side) only knee, ankle, elbow and shoulder remain.
 
     Raises
     ------
@@ -229,11 +319,14 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     )
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    errors = tables.load("measurement_error").get(method)
-    found: dict[str, Any] = {"method": method}
-    if errors is None:
+    table = tables.load("measurement_error")
+    errors = table["methods"].get(method)
+    limit = float(table["largest_sd_deg"]["value"])
+    posterior = angle_sd(pose) if "position_draws" in pose else None
+    warnings: list[dict[str, str]] = []
+    if errors is None and posterior is None:
         message = f"No errors are known for angles of method '{method}'; _sd is missing."
-        found["warnings"] = [{"code": "unknown_error", "message": message}]
+        warnings.append({"code": "unknown_error", "message": message})
 
     variables: dict[str, xr.DataArray] = {}
     for name, values in angles_from_points(points).items():
@@ -252,19 +345,43 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
                 "reference": definition["source"],
             },
         )
-        error = np.nan if errors is None else float(errors["angles"][name]["sd"])
+        if posterior is not None:
+            sd = posterior[f"{name}_sd"].to_numpy()
+            source = "spread of the angle over the draws of the fit's posterior"
+        elif errors is not None:
+            sd = np.full(values.shape, float(errors["angles"][name]["sd"]))
+            source = f"{errors['source']} {errors['angles'][name]['source']}"
+        else:
+            sd, source = np.full(values.shape, np.nan), "unknown"
+        known = ~np.isnan(values)
+        refused = known & (sd > limit)
+        if refused.any():
+            share = refused.sum() / known.sum()
+            note = (
+                f"refused in {share:.0%} of the values: their expected error (up to "
+                f"{sd[refused].max():.0f}° as a standard deviation) exceeds {limit:.0f}°"
+            )
+            variables[name].attrs["note"] = note
+            variables[name] = variables[name].where(~refused)
+            if share > _MENTIONED:
+                text = f"{definition['long_name']}: {note}."
+                warnings.append({"code": "angle_refused", "message": text})
         variables[f"{name}_sd"] = xr.DataArray(
-            np.where(np.isnan(values), np.nan, error),
+            np.where(known & ~refused, sd, np.nan),
             dims=dims,
             attrs={
                 "units": "degree",
                 "long_name": f"standard deviation of the error of {definition['long_name']}",
-                "reference": "unknown"
-                if errors is None
-                else f"{errors['source']} {errors['angles'][name]['source']}",
+                "reference": source,
             },
         )
     result = xr.Dataset(
         variables, coords={"time": pose["time"].variable, "side": list(SIDES)}
     ).assign_attrs({key: value for key, value in pose.attrs.items() if key != "ds_type"})
-    return with_history(result.assign_attrs(ds_type="angles"), "joint_angles", {}, **found)
+    return with_history(
+        result.assign_attrs(ds_type="angles"),
+        "joint_angles",
+        {},
+        method=method,
+        warnings=warnings,
+    )

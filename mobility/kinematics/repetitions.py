@@ -258,9 +258,13 @@ def find_repetitions(
     The signal is the height of the hips above the ankles relative to standing,
     :math:`h = (\bar H - \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz; standing is the
     median of the tallest frames. A bottom is a minimum of h that stands out by at least
-    max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s` from the next. A repetition
+    max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s` from the next; neighbouring
+    minima between which h stays below 1 - depth/3 are one bottom, a rebound. A repetition
     starts at the last, and ends at the first, crossing of 5 % of the peak speed of its descent and
-    ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum.
+    ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum,
+    so that the bottom lasts longer, and descent and ascent shorter, than between turning points.
+    ``bottom`` is the middle of the lowest tenth of that band, since in a pause the time of the
+    minimum itself is arbitrary.
 
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
     off by the ends of the recording, not from and back to standing (within a third of the depth),
@@ -284,7 +288,9 @@ def find_repetitions(
     -------
     xarray.Dataset
         Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
-        depth in percent, :math:`100(1-h_{min})`; accepted; reason; complete. Over ``time``:
+        depth in percent, :math:`100(1-h_{min})`, which carries the error of the landmarks of hips
+        and ankles; accepted; reason; start_seen and end_seen (false where the recording cuts that
+        end off); complete (both are seen). Over ``time``:
         hip_height (1 = standing) and standing (h above 0.97 and at rest). Where no repetition is
         accepted the history has a warning ``no_repetition``.
 
@@ -308,7 +314,7 @@ def find_repetitions(
             prominence=max(min_depth, _RANGE_SHARE * (high - low)),
             distance=max(1, round(min_interval_s / step)),
         )
-        bottoms = (peaks - 1).tolist()
+        bottoms = _without_rebounds(h.height, (peaks - 1).tolist())
         for i, bottom in enumerate(bottoms):
             first = bottoms[i - 1] if i else 0
             last = bottoms[i + 1] if i + 1 < len(bottoms) else len(h.grid) - 1
@@ -325,7 +331,8 @@ def find_repetitions(
                 | {
                     "depth": 100 * (1 - h.height[bottom]),
                     "reason": reason,
-                    "complete": whole_start and whole_end,
+                    "start_seen": whole_start,
+                    "end_seen": whole_end,
                 }
             )
     found: dict[str, Any] = {
@@ -333,18 +340,48 @@ def find_repetitions(
         "accepted": sum(not row["reason"] for row in rows),
         "signal": None if h is None else h.signal,
     }
-    cut = [str(i) for i, r in enumerate(rows, 1) if not r["reason"] and not r["complete"]]
     if not found["accepted"]:
         found["warnings"] = [{"code": "no_repetition", "message": _why_none(h, rows)}]
-    elif cut:
-        message = f"The recording cuts off repetition {', '.join(cut)}; the bottom is complete."
-        found["warnings"] = [{"code": "repetition_cut_off", "message": message}]
+    elif cut := _cut_off(rows):
+        found["warnings"] = cut
     return with_history(
         _dataset(pose, h, rows),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **found,
     )
+
+
+def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
+    """Join neighbouring minima between which nobody stands up; the deepest, else first, stays."""
+    groups: list[list[int]] = []
+    for bottom in bottoms:
+        if groups:
+            last = groups[-1]
+            lowest = min(height[bottom], *(height[i] for i in last))
+            between = height[last[-1] : bottom + 1].max()
+            if between < 1 - _RETURN * (1 - lowest):
+                last.append(bottom)
+                continue
+        groups.append([bottom])
+    # Minima that differ by rounding only are equal, and the choice must not depend on it.
+    return [
+        next(i for i in group if height[i] <= min(height[j] for j in group) + 1e-6)
+        for group in groups
+    ]
+
+
+def _cut_off(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Warn of accepted repetitions that the recording cuts off, if any."""
+    cut = [
+        str(number)
+        for number, row in enumerate(rows, 1)
+        if not row["reason"] and not (row["start_seen"] and row["end_seen"])
+    ]
+    if not cut:
+        return []
+    message = f"The recording cuts off repetition {', '.join(cut)}; the bottom is complete."
+    return [{"code": "repetition_cut_off", "message": message}]
 
 
 def _why_none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -368,7 +405,7 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[Mapping[str, An
     names = {
         "start": "start of the descent",
         "bottom_start": "start of the bottom",
-        "bottom": "lowest point",
+        "bottom": "middle of the lowest part of the bottom",
         "bottom_end": "end of the bottom",
         "end": "end of the ascent",
     }
@@ -398,8 +435,18 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[Mapping[str, An
         ),
         "complete": (
             ("rep",),
-            np.array([row["complete"] for row in rows], bool),
+            np.array([row["start_seen"] and row["end_seen"] for row in rows], bool),
             {"long_name": "whether the recording shows it from start to end"},
+        ),
+        "start_seen": (
+            ("rep",),
+            np.array([row["start_seen"] for row in rows], bool),
+            {"long_name": "whether the recording shows its start"},
+        ),
+        "end_seen": (
+            ("rep",),
+            np.array([row["end_seen"] for row in rows], bool),
+            {"long_name": "whether the recording shows its end"},
         ),
         "hip_height": (
             ("time",),
@@ -431,7 +478,8 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
     -------
     xarray.Dataset
         As from :func:`find_repetitions`; all accepted, the times as given, the extent of the bottom
-        worked out around the given one.
+        worked out around the given one. A start or end at the edge of the recording, where the
+        subject does not stand, is not seen.
 
     Raises
     ------
@@ -464,21 +512,29 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             )
         previous = end
         first, last, depth = bottom, bottom, np.nan
+        seen = [True, True]
         if h is not None:
             near = [int(np.argmin(np.abs(h.grid - t))) for t in (start, bottom, end)]
             band = _bottom_band(h, near[1], near[0], near[2])
             first = min(max(float(h.grid[band[0]]), start), bottom)
             last = max(min(float(h.grid[band[1]]), end), bottom)
             depth = 100 * (1 - float(h.height[band[0] : band[1] + 1].min()))
+            frame = 1.5 * float(np.median(np.diff(time)))
+            seen = [
+                abs(moment - edge) > frame or bool(h.at(moment) >= _STANDING_HEIGHT)
+                for moment, edge in ((start, time[0]), (end, time[-1]))
+            ]
         rows.append(
             dict(zip(_EVENTS, (start, first, bottom, last, end), strict=True))
-            | {"depth": depth, "reason": "", "complete": True}
+            | {"depth": depth, "reason": "", "start_seen": seen[0], "end_seen": seen[1]}
         )
     given = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
     found: dict[str, Any] = {"accepted": len(rows), "signal": None if h is None else h.signal}
     if not rows:
         message = "No repetition: a person said that there is none."
         found["warnings"] = [{"code": "no_repetition", "message": message}]
+    elif cut := _cut_off(rows):
+        found["warnings"] = cut
     return with_history(_dataset(pose, h, rows), "set_repetitions", {"intervals": given}, **found)
 
 

@@ -3,7 +3,7 @@
 A stage has a key, the SHA-256 of all that its result depends on: the keys of
 the stages that it needs, the options and corrections that concern it, the
 video, the model, and the code. A stage whose key is the stored one, and whose
-file is there, is not repeated. So an analysis that was interrupted resumes, and
+file is there and whole, is not repeated. So an analysis that was interrupted resumes, and
 a changed option redoes only what depends on it.
 """
 
@@ -15,20 +15,20 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import xarray as xr
-from pydantic import Field
 
 import mobility
 from mobility import tables
-from mobility.errors import StorageError
-from mobility.options import checked
+from mobility.errors import MobilityError, NotFoundError, StorageError
+from mobility.options import Workers, check_point, checked
 from mobility.provenance import package_versions, sha256, warnings_of
 from mobility.workbench.contract import Edits, Provenance, SessionRecord, Stage, Warned
 from mobility.workbench.files import (
@@ -40,7 +40,7 @@ from mobility.workbench.files import (
     write_dataset,
     write_json,
 )
-from mobility.workbench.store import Session
+from mobility.workbench.store import Session, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ STEPS = (
         ("subject",),
         edits=("subject",),
     ),
-    _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS),
+    _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS, ("fit", "height_m")),
     _Step("angles", "angles.nc", ("fitted",), _KINEMATICS),
     _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
     _Step(
@@ -93,6 +93,7 @@ STEPS = (
 
 DEFAULTS: Mapping[str, Any] = {
     "subject": "largest",
+    "fit": True,
     "annotate": True,
     "blur_face": False,
     "model": None,
@@ -110,6 +111,8 @@ class _Run:
     workers: int | None
     subject: tuple[float, float] | None
     model: str | None
+    fit: bool
+    height_m: float | None
     blur_face: bool
     results: dict[str, xr.Dataset] = field(default_factory=dict)
 
@@ -127,8 +130,9 @@ class _Run:
 def analyze(
     session: Session,
     *,
-    workers: Annotated[int, Field(ge=1)] | None = None,
+    workers: Workers | None = None,
     subject: tuple[float, float] | Literal["largest"] | None = None,
+    fit: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
     model: str | os.PathLike[str] | None = None,
@@ -147,6 +151,10 @@ def analyze(
     subject
         A point in the picture on the person to measure, in pixels, or
         "largest", at first "largest". A correction by hand goes before it.
+    fit
+        Whether a body with constant segments is fitted, at first True; without
+        it the angles come from the cleaned landmarks, with larger errors. The
+        participant's height, where it is known, sets the scale.
     annotate
         Whether the annotated video is made, at first True; without it, an
         out-of-date one is removed.
@@ -164,6 +172,10 @@ def analyze(
     ------
     VideoError
         Nobody was found in the video; the session is then "failed".
+    BadInputError
+        Nobody is at `subject`, or an option is wrong.
+    NotFoundError
+        The session was deleted meanwhile.
     NotPermittedError
         The session is a demo.
     StorageError
@@ -172,20 +184,29 @@ def analyze(
     """
     store = session.store
     store._require_writable()
+    if isinstance(subject, tuple):
+        subject = check_point(subject, what=f"subject {subject}")
     given = {
         "subject": list(subject) if isinstance(subject, tuple) else subject,
+        "fit": fit,
         "annotate": annotate,
         "blur_face": blur_face,
         "model": None if model is None else os.fspath(model),
     }
-    with lock(store._lock(session.id), what=f"session {session.id}", wait_s=2):
-        sweep(session.folder, "session.json", *(step.file for step in STEPS))
-        while True:
-            edits = session.edits()
-            record = _analyze(session, edits, given, workers)
-            # A correction made meanwhile found the session in use: it is ours to heed.
-            if session.edits() == edits:
-                return record
+    try:
+        with lock(store._lock(session.id), what=f"session {session.id}", wait_s=2):
+            sweep(session.folder, "session.json", *(step.file for step in STEPS))
+            while True:
+                edits = session.edits()
+                record = _analyze(session, edits, given, workers)
+                # A correction made meanwhile found the session in use: it is ours to heed.
+                if session.edits() == edits:
+                    return record
+    except Exception as error:
+        if session.folder.is_dir():
+            raise
+        store._forget_locks(session.id)
+        raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
 
 
 def _analyze(
@@ -197,7 +218,9 @@ def _analyze(
     corrected = edits.current("subject")
     subject = options["subject"] if corrected is None else corrected
     model_sha256 = _model_sha256(options["model"])
-    keys = _keys(record, edits, {**options, "subject": subject}, model_sha256)
+    height_m = session.participant.height_m if session.participant else None
+    concerned = {**options, "subject": subject, "height_m": height_m}
+    keys = _keys(record, edits, concerned, model_sha256)
     wanted = [step for step in STEPS if options["annotate"] or step.name != "annotated"]
     provenance = Provenance(
         video_sha256=record.video.sha256,
@@ -209,11 +232,7 @@ def _analyze(
 
     def is_done(step: _Step) -> bool:
         done = record.stages.get(step.name)
-        return (
-            done is not None
-            and done.key == keys[step.name]
-            and (session.folder / step.file).is_file()
-        )
+        return done is not None and done.key == keys[step.name] and is_whole(session.folder, done)
 
     outdated = [
         step
@@ -236,6 +255,8 @@ def _analyze(
         workers=workers,
         subject=None if subject == "largest" else (subject[0], subject[1]),
         model=options["model"],
+        fit=options["fit"],
+        height_m=height_m,
         blur_face=options["blur_face"],
     )
     record.reason = ""
@@ -255,6 +276,7 @@ def _analyze(
             record.stages[step.name] = Stage(
                 key=keys[step.name],
                 file=step.file,
+                sha256=sha256(session.folder / step.file),
                 seconds=round(time.perf_counter() - started, 3),
                 finished=datetime.datetime.now().astimezone().replace(microsecond=0),
             )
@@ -262,13 +284,18 @@ def _analyze(
         for step in outdated:
             _forget(record, step.name)
         datasets = [run[step.name] for step in STEPS if step.file.endswith(".nc")]
-        record.warnings = [Warned.model_validate(found) for found in warnings_of(*datasets)]
+        record.warnings = [
+            Warned(code=found["code"], message=_by_its_name(found["message"], session, record))
+            for found in warnings_of(*datasets)
+        ]
         record.state = "analyzed"
         _save(session, record)
         for step in STEPS:
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
     except Exception as error:
+        if isinstance(error, MobilityError):
+            error.args = (_by_its_name(str(error), session, record), *error.args[1:])
         if not isinstance(error, StorageError):
             record.state = "failed"
             record.reason = f"{error}" or type(error).__name__
@@ -276,6 +303,16 @@ def _analyze(
                 _save(session, record)
         raise
     return record
+
+
+def _by_its_name(message: str, session: Session, record: SessionRecord) -> str:
+    """Call the video as its owner does: the stages know the session's copy only."""
+    copy = re.escape(record.video.file)
+    return re.sub(
+        f"{re.escape(str(session.folder))}.{copy}|{copy}",
+        lambda _: record.video.original_name,
+        message,
+    )
 
 
 def _perform(step: _Step, run: _Run) -> None:
@@ -315,7 +352,13 @@ def _pose(run: _Run) -> xr.Dataset:
 def _fitted(run: _Run) -> xr.Dataset:
     from mobility.kinematics.clean import clean_pose
 
-    return clean_pose(run["pose"])
+    if not run.fit:
+        return clean_pose(run["pose"])
+    from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+
+    # The fit weighs a landmark by its visibility, and needs the hidden side too.
+    cleaned = clean_pose(run["pose"], visibility_threshold=VISIBILITY_THRESHOLD)
+    return fit_body(cleaned, height_m=run.height_m)
 
 
 def _angles(run: _Run) -> xr.Dataset:

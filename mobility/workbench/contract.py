@@ -196,6 +196,7 @@ class Stage(Document):
 
     key: Sha256
     file: str
+    sha256: Annotated[Sha256, Field(description="of the file")]
     seconds: Annotated[float, Field(ge=0)]
     finished: datetime.datetime
 

@@ -65,6 +65,18 @@ def check_id(value: str, *, what: str) -> str:
     return value
 
 
+def check_decodable(value: str, *, what: str) -> None:
+    """Refuse a text that stands for bytes that are no UTF-8, as the system hands them over.
+
+    Raises
+    ------
+    BadInputError
+        It cannot be written to a document.
+    """
+    if any(unicodedata.category(character) == "Cs" for character in value):
+        raise BadInputError(f"{what} {value!r}: is not decodable text; write it in UTF-8")
+
+
 def check_name(value: str, *, what: str) -> str:
     """Return `value` without surrounding white space if it can be shown as a name.
 
@@ -79,8 +91,9 @@ def check_name(value: str, *, what: str) -> str:
     name = value.strip()
     if len(name) > NAME_LENGTH:
         raise BadInputError(f"{what}: at most {NAME_LENGTH} characters (got {len(name)})")
+    check_decodable(name, what=what)
     for character in name:
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp"):
             raise BadInputError(
                 f"{what} {name!r}: holds the control character U+{ord(character):04X}; remove it"
             )
@@ -122,7 +135,8 @@ def sync_folder(folder: Path) -> None:
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a hidden path beside `path`; what is written there becomes `path`, or vanishes.
 
-    The hidden path keeps the suffix of `path`, because encoders go by it.
+    The hidden path keeps the suffix of `path`, because encoders go by it. The
+    folder is not made: one that was removed meanwhile must not come back.
 
     Raises
     ------
@@ -133,7 +147,6 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     hidden = target.with_name(f".{target.stem}.{token_hex(6)}.tmp{target.suffix}")
     try:
         with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
             yield hidden
             with hidden.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -175,13 +188,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     NotFoundError
         There is no such file.
     BadInputError
-        It is not JSON.
+        It cannot be read, or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(f"{os.fspath(path)}: no such file") from None
-    except ValueError as error:
+    except OSError as error:
+        raise BadInputError(f"{os.fspath(path)}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{os.fspath(path)}: is not a JSON document ({error})") from None
 
 

@@ -15,8 +15,8 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, cast
@@ -31,8 +31,8 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.options import checked, likely, validate
-from mobility.provenance import SCHEMA_VERSION
+from mobility.options import check_point, checked, likely, validate
+from mobility.provenance import SCHEMA_VERSION, sha256
 from mobility.workbench import documents
 from mobility.workbench.contract import (
     EXERCISES,
@@ -44,10 +44,12 @@ from mobility.workbench.contract import (
     ReportDocument,
     SessionRecord,
     Side,
+    Stage,
     VideoFile,
 )
 from mobility.workbench.files import (
     atomic,
+    check_decodable,
     check_id,
     check_name,
     lock,
@@ -87,6 +89,9 @@ class Store:
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:
+        if not os.fspath(path):
+            raise BadInputError("store '': name a folder")
+        check_decodable(os.fspath(path), what="store")
         self.path = Path(path)
         self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
         self.read_only = False
@@ -124,6 +129,8 @@ class Store:
         ------
         BadInputError
             With all faults at once in ``fields``.
+        NotFoundError
+            There is no such video.
         VideoError
             The video cannot be decoded.
         StorageError
@@ -141,14 +148,15 @@ class Store:
         tried("user_id", lambda: check_id(user_id, what="user_id"))
         exercise = tried("exercise_name", lambda: _exercise(exercise_name))
         joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
-        name = session_name and tried(
-            "session_name", lambda: check_name(session_name, what="session_name")
-        )
+        name = session_name
+        if session_name is not None:
+            name = tried("session_name", lambda: check_name(session_name, what="session_name"))
         if faults:
             raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        if not os.fspath(video):
+            raise BadInputError("video '': name a video file")
         source = Path(video)
-        if not source.is_file():
-            raise BadInputError(f"video {source}: no such file; name a video file")
+        check_decodable(source.name, what="name of the video file")
         from mobility.capture.video import probe
 
         probe(source)
@@ -167,7 +175,7 @@ class Store:
                     session_id=session_id,
                     user_id=user_id,
                     exercise=exercise,
-                    session_name=name or None,
+                    session_name=name,
                     joints=joints,
                     created_at=created,
                     video=file,
@@ -177,6 +185,7 @@ class Store:
                     hidden.rename(self.path / session_id)
             except BaseException:
                 shutil.rmtree(hidden, ignore_errors=True)
+                self._forget_locks(session_id)
                 raise
             sync_folder(self.path)
         return Session(self.path / session_id, self)
@@ -232,7 +241,13 @@ class Store:
                 raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
             except OSError as error:
                 raise storage_fault(error, session.folder) from error
-            self._remove(hidden)
+            try:
+                self._remove_reports(session_id)
+            except StorageError:
+                hidden.rename(session.folder)
+                raise
+            with writing(hidden):
+                shutil.rmtree(hidden)
         self._forget_locks(session_id)
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
@@ -254,9 +269,12 @@ class Store:
         """
         self._require_writable()
         check_id(user_id, what="user_id")
-        what = f"participant {user_id}"
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
+        # Checked before the lock is taken, so that what is refused leaves no trace.
+        checked_fields = validate(
+            Participant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
+        ).model_dump(exclude_unset=True)
         with lock(self.path / ".locks" / "participants.lock", what="the participants", wait_s=10):
             stored = self._stored_participant(user_id)
             known = stored.model_dump(exclude_none=True) if stored else {}
@@ -264,10 +282,13 @@ class Store:
                 known.pop("birth_year", None)
             if fields.get("birth_year") is not None:
                 known.pop("age", None)
-            participant = validate(Participant, {**known, **fields, "user_id": user_id}, what=what)
-            sweep(self.path / "participants", f"{user_id}.json")
+            participant = Participant.model_validate({**known, **checked_fields})
+            file = self._participant_file(user_id)
+            with writing(file.parent):
+                file.parent.mkdir(exist_ok=True)
+            sweep(file.parent, file.name)
             document = participant.model_dump(mode="json", exclude_none=True)
-            write_json(self._participant_file(user_id), document)
+            write_json(file, document)
         return document
 
     def participant(self, user_id: str) -> dict[str, Any]:
@@ -307,7 +328,7 @@ class Store:
             raise _absent_demo(exercise_name)
         # The demo's report is rendered beforehand too, unless only the package is here.
         shipped = _checkout() / "reports"
-        name = SessionRecord.model_validate(read_json(folder / "session.json")).session_id
+        name = Session(folder, self).record.session_id
         has_report = (shipped / name / f"{REPORT_NAME}.json").is_file()
         store = Store(folder.parent, reports=shipped if has_report else self.reports)
         store.read_only = True
@@ -334,11 +355,11 @@ class Store:
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
 
-    def _remove(self, hidden: Path) -> None:
-        """Remove a hidden session folder, its reports first, so that none is orphaned."""
-        session_id = hidden.name.removeprefix(_DELETING)
-        beside = list(self.reports.glob(f".{session_id}.*"))
-        for place in (*beside, self.reports / session_id, hidden):
+    def _remove_reports(self, session_id: str) -> None:
+        """Remove the reports of a session, before its folder, so that none is orphaned."""
+        if not self.reports.is_dir():
+            return
+        for place in (*self.reports.glob(f".{session_id}.*"), self.reports / session_id):
             with writing(place):
                 if place.is_dir():
                     shutil.rmtree(place)
@@ -354,12 +375,11 @@ class Store:
                     if not free:
                         continue
                     if prefix == _DELETING:
-                        self._remove(hidden)
-                    else:
-                        shutil.rmtree(hidden, ignore_errors=True)
-                        # A creation that lives may end between our look and our lock.
-                        if (self.path / session_id).exists():
-                            continue
+                        self._remove_reports(session_id)
+                    shutil.rmtree(hidden, ignore_errors=True)
+                    # A creation that lives may end between our look and our lock.
+                    if (self.path / session_id).exists():
+                        continue
                     self._forget_locks(session_id)
                     log.info("removed %s, left by an interrupted run", hidden)
 
@@ -511,11 +531,18 @@ class Session:
         by
             As for :meth:`set_repetitions`.
         """
-        after = None if point is None else [float(part) for part in point]
-        if after is not None and not (
-            len(after) == 2 and all(math.isfinite(part) and part >= 0 for part in after)
-        ):
-            raise BadInputError(f"subject {point}: must be x and y in pixels, not negative")
+        after = None
+        if point is not None:
+            x, y = check_point(point, what=f"subject {point}")
+            from mobility.capture.video import probe
+
+            size = probe(self.video)
+            if x >= size.width or y >= size.height:
+                raise BadInputError(
+                    f"subject {x:g},{y:g}: is outside the picture, which has {size.width} x "
+                    f"{size.height} pixels"
+                )
+            after = [x, y]
         self._edit("subject", after, by)
 
     def set_camera_side(self, side: Side | None, *, by: str | None = None) -> None:
@@ -523,6 +550,26 @@ class Session:
         if side not in ("left", "right", None):
             raise BadInputError(f"camera side {side!r}: must be 'left' or 'right'")
         self._edit("camera_side", side, by)
+
+    @contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """Take back what was corrected inside, where it or its analysis is refused.
+
+        The results from before hold again, as far as they were not replaced.
+
+        Raises
+        ------
+        BadInputError
+            The refusal, passed on.
+        """
+        edits, record = self.edits(), self.record
+        try:
+            yield
+        except BadInputError:
+            with lock(self.store._lock(self.id, "edits"), what="the edits", wait_s=10):
+                write_json(self.folder / "edits.json", edits.model_dump(mode="json"))
+                write_json(self.folder / "session.json", record.model_dump(mode="json"))
+            raise
 
     def repetitions_table(self) -> list[dict[str, Any]]:
         """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason."""
@@ -648,6 +695,10 @@ class Session:
             raise NotFoundError(
                 f"session {self.id}: no {stage.replace('_', ' ')} yet; analyze it first"
             )
+        if not is_whole(self.folder, done):
+            raise StorageError(
+                f"session {self.id}: its file {done.file} is damaged or lost; analyze it again"
+            )
         return self.folder / done.file
 
     def _result(self, stage: str) -> xr.Dataset:
@@ -704,6 +755,12 @@ class Session:
             for row in self.repetitions_table()
             if row["accepted"]
         ]
+
+
+def is_whole(folder: Path, stage: Stage) -> bool:
+    """Whether the file of a stage is there, as it was written."""
+    file = folder / stage.file
+    return file.is_file() and sha256(file) == stage.sha256
 
 
 def demo_video(exercise_name: str) -> Path:
@@ -767,10 +824,9 @@ def _exercise(name: str) -> str:
 def _joints(given: str | Sequence[str]) -> list[Joint]:
     parts = given.split(",") if isinstance(given, str) else given
     names = [name.strip() for part in parts for name in part.split(",")]
-    names = [name for name in names if name] or ["all"]
-    for name in names:
-        if name not in (*JOINTS, "all"):
-            known = (*JOINTS, "all")
+    known = (*JOINTS, "all")
+    for name in names or [""]:
+        if name not in known:
             choice = likely(name, known) or f"; choose of {', '.join(known)}"
             raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
     chosen = JOINTS if "all" in names else [joint for joint in JOINTS if joint in names]

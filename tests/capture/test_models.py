@@ -130,3 +130,10 @@ print(models.pose_model().name, len(calls))
     assert said == ["0", "1"]
     made = {path.name for path in (tmp_path / "models").iterdir() if path.suffix != ".lock"}
     assert made == {tables.load("pose_model")["bundle"]["name"]}
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(empty_cache, monkeypatch):
+    empty_cache.parent.mkdir(parents=True, exist_ok=True)
+    empty_cache.write_text("a file where the folder should be")
+    with pytest.raises(ModelError, match=r"make it writable, or name a \.task bundle with --model"):
+        models.pose_model()

@@ -12,7 +12,7 @@ import xarray as xr
 
 import mobility as mb
 from mobility import tables
-from mobility.capture import landmarker
+from mobility.capture import landmarker, pose_worker
 from mobility.capture import pose as pose_module
 from mobility.capture.pose import plan_chunks
 from mobility.capture.video import read_frames, write_video
@@ -288,3 +288,57 @@ def test_a_worker_that_is_killed_is_an_error_of_one_line(opencap_video, monkeypa
     monkeypatch.setattr(pose_module, "_start", start_and_kill)
     with pytest.raises(VideoError, match="was ended by signal 9"):
         mb.estimate_pose(opencap_video, workers=1)
+
+
+def test_pictures_that_are_too_small(clips, tmp_path):
+    with pytest.raises(VideoError, match=r"16 x 16 pixels are too small"):
+        mb.estimate_pose(clips.make_clip(tmp_path / "small.mp4", 20, size=(16, 16)))
+
+
+@pytest.mark.parametrize("subject", [(float("nan"), 1), (float("inf"), 1), (-1, 1)])
+def test_impossible_subjects(opencap_video, subject):
+    with pytest.raises(BadInputError, match="finite and not negative"):
+        mb.estimate_pose(opencap_video, subject=subject)
+
+
+def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatch, pose_model):
+    """Found at a second look only, and then no more: no success without a person."""
+    video = clips.make_clip(tmp_path / "a.mp4", 20)
+    times = np.arange(20) / 30
+    poses = np.random.default_rng(1).uniform(20, 90, (20, landmarker.KEYPOINTS, landmarker.COLUMNS))
+    passes = [
+        pose_module._Pass(times, poses, 20, []),
+        pose_module._Pass(times, np.full_like(poses, np.nan), 0, []),
+    ]
+    monkeypatch.setattr(pose_module, "_run", lambda *_: passes.pop(0))
+    with pytest.raises(VideoError, match="nobody was found"):
+        mb.estimate_pose(video)
+    assert passes == []
+
+
+def job(video, model, parent):
+    return pose_worker.Job(
+        video=str(video), model=str(model), chunks=[(0, None, None)], warm_up_s=0.5, parent=parent
+    )
+
+
+def test_what_stops_a_worker_is_passed_on_in_one_line(clips, tmp_path):
+    model = tmp_path / "no_model.task"
+    model.write_bytes(b"not a model")
+    video = clips.make_clip(tmp_path / "a.mp4", 5)
+    process = pose_module._start(job(video, model, os.getpid()))
+    message = json.loads(process.stdout.read().splitlines()[0])
+    process.wait()
+    process.stdout.close()
+    assert message["error"] == "VideoError"
+    assert message["message"].startswith("a.mp4: the pose search failed (")
+    assert "\n" not in message["message"]
+
+
+def test_a_worker_ends_with_its_parent(opencap_video, pose_model):
+    absent = subprocess.Popen(["true"])
+    absent.wait()
+    process = pose_module._start(job(opencap_video, pose_model, absent.pid))
+    process.stdout.read()
+    assert process.wait(timeout=20) == 3
+    process.stdout.close()

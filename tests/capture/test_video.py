@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import struct
 import tracemalloc
@@ -14,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from mobility.capture import video as video_module
 from mobility.capture.video import (
     Frame,
     presentation_times,
@@ -184,7 +186,7 @@ def test_probe_says_what_is_in_the_file(clips: ModuleType, tmp_path: Path) -> No
 
 NO_VIDEOS = (
     "absent.mp4", "folder", "empty.mp4", "text.mp4", "sound.m4a", "cut.mp4", "playlist.mp4",
-    "raw.h264", "picture.png",
+    "raw.h264", "picture.png", "pipe", "long" * 1250,
 )  # fmt: skip
 
 
@@ -199,6 +201,11 @@ def test_what_is_no_video_is_refused_in_one_line(
         expected = NotFoundError
     elif name == "folder":
         path.mkdir()
+        expected = BadInputError
+    elif name == "pipe":
+        os.mkfifo(path)
+        expected = BadInputError
+    elif name.startswith("long"):
         expected = BadInputError
     elif name == "empty.mp4":
         path.touch()
@@ -400,3 +407,19 @@ def test_real_recordings_are_read_the_same_in_parts(shared_data: Path, name: str
             for frame in read_frames(path, start=start, stop=start + 0.3)
         ]
         assert part == [(t, h) for t, h in whole if start <= t < start + 0.3]
+
+
+def test_a_file_without_its_index_is_said_to_be_incomplete(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    brand = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"isom")
+    path.write_bytes(brand + struct.pack(">I4s", 8, b"moov"))
+    with pytest.raises(VideoError, match="incomplete"):
+        probe(path)
+
+
+def test_a_damaged_stream_is_not_said_to_lack_times(clips: ModuleType, tmp_path: Path) -> None:
+    faults = video_module._Faults(tmp_path / "a.ts")
+    faults.add("video_timestamps", 0.0)
+    assert "carry no times" in str(video_module._nothing(faults.path, faults))
+    faults.add("video_damaged", 0.0)
+    assert "copy it again" in str(video_module._nothing(faults.path, faults))

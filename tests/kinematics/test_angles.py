@@ -219,8 +219,11 @@ def test_coincident_points_and_absent_people_are_nan_without_a_warning(squat_pos
 def test_expected_error_follows_the_method(squat_pose):
     pose = squat_pose(reps=1, fps=5, missing={"left_knee": (0, 0.5)}).pose
     a = joint_angles(pose)
-    assert float(a.knee_flexion_sd.max()) == pytest.approx(11.8 * np.sqrt(np.pi / 2), abs=0.05)
-    assert float(a.trunk_lean_sd.max()) == pytest.approx(5.3 * np.sqrt(np.pi / 2), abs=0.05)
+    assert float(a.knee_flexion_sd.max()) < 0.5
+    raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
+    known = tables.load("measurement_error")["methods"]["mediapipe_world"]["angles"]
+    assert float(raw.knee_flexion_sd.max()) == known["knee_flexion"]["sd"]
+    assert float(raw.trunk_lean_sd.max()) == known["trunk_lean"]["sd"]
     for name in tables.load("angles"):
         xr.testing.assert_equal(
             a[name].isnull().drop_attrs(), a[f"{name}_sd"].isnull().drop_attrs()
@@ -229,6 +232,17 @@ def test_expected_error_follows_the_method(squat_pose):
     assert unknown.knee_flexion_sd.isnull().all()
     assert [w["code"] for w in warnings_of(unknown)] == ["unknown_error"]
     np.testing.assert_array_equal(unknown.knee_flexion, a.knee_flexion)
+
+
+def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose):
+    """The ankle of raw world landmarks is wrong by more than it moves."""
+    raw = joint_angles(squat_pose(reps=1, fps=5).pose.assign_attrs(method="mediapipe_world"))
+    assert raw.ankle_dorsiflexion.isnull().all()
+    assert raw.ankle_dorsiflexion_sd.isnull().all()
+    assert "exceeds 30°" in raw.ankle_dorsiflexion.attrs["note"]
+    refused = [w["message"] for w in warnings_of(raw) if w["code"] == "angle_refused"]
+    assert any("Ankle" in message or "ankle" in message for message in refused)
+    assert raw.knee_flexion.notnull().all()
 
 
 def test_every_angle_says_what_it_is(squat_pose):
@@ -285,7 +299,7 @@ def test_skeleton_names_are_consistent():
 def test_every_table_entry_has_a_source():
     for name, entry in tables.load("angles").items():
         assert entry["source"], name
-    for method, entry in tables.load("measurement_error").items():
+    for method, entry in tables.load("measurement_error")["methods"].items():
         assert entry["source"], method
         assert entry["angles"].keys() == tables.load("angles").keys()
         assert all(row["source"] and row["sd"] > 0 for row in entry["angles"].values())

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import xarray as xr
 
-from mobility.errors import BadInputError, VideoError
+from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.provenance import sha256, with_history
 from mobility.workbench.documents import report_document
@@ -113,9 +113,11 @@ def movement() -> xr.Dataset:
 
 
 def probe(path: Path) -> object:
+    if not Path(path).is_file():
+        raise NotFoundError(f"{Path(path)}: there is no such file")
     if Path(path).read_bytes()[:5] != b"video":
         raise VideoError(f"{Path(path).name}: not a video")
-    return SimpleNamespace(path=path)
+    return SimpleNamespace(path=path, width=640, height=480)
 
 
 def estimate_pose(
@@ -131,9 +133,14 @@ def estimate_pose(
     return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
 
 
-def clean_pose(raw: xr.Dataset) -> xr.Dataset:
+def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Dataset:
     CALLS.append("fitted")
-    return raw.assign_attrs(cleaned=1)
+    return raw.assign_attrs(cleaned=visibility_threshold)
+
+
+def fit_body(cleaned: xr.Dataset, *, height_m: float | None = None) -> xr.Dataset:
+    assert cleaned.attrs["cleaned"] < 0.5
+    return cleaned.assign_attrs(stature=height_m or 0.0)
 
 
 def joint_angles(fitted: xr.Dataset) -> xr.Dataset:
@@ -211,6 +218,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.capture.pose": [estimate_pose],
         "mobility.capture.quality": [capture_quality],
         "mobility.kinematics.clean": [clean_pose],
+        "mobility.kinematics.fit": [fit_body],
         "mobility.kinematics.angles": [joint_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
         "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
@@ -222,6 +230,7 @@ def modules() -> dict[str, ModuleType]:
         found[name] = ModuleType(name)
         for function in functions:
             setattr(found[name], function.__name__, function)
+    found["mobility.kinematics.fit"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
     return found
 
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import xarray as xr
 
 from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
-from mobility.provenance import sha256
+from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis
 from mobility.workbench.files import read_json
 from mobility.workbench.store import Session, Store
@@ -76,7 +78,7 @@ def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
     assert {file.name for file in session.folder.iterdir()} == FILES
     xr.testing.assert_identical(session.metrics()["hip_flexion"], stand_ins.metrics().hip_flexion)
     xr.testing.assert_identical(session.pose()["position"], stand_ins.pose().position)
-    assert session.fitted().attrs["cleaned"] == 1
+    assert session.fitted().attrs["cleaned"] == 0.1
     assert session.capture_quality() == {"frames": 5}
 
 
@@ -93,6 +95,7 @@ def test_the_record_says_what_was_done_with_what(session):
     assert "mediapipe" in provenance.versions
     assert provenance.options == {
         "subject": "largest",
+        "fit": True,
         "annotate": True,
         "blur_face": False,
         "model": None,
@@ -118,6 +121,7 @@ def test_nothing_is_computed_twice(session, calls):
     [
         ({"blur_face": True}, ["annotated"]),
         ({"subject": (10, 20)}, ALL),
+        ({"fit": False}, ["fitted", "angles", "repetitions", "metrics", "annotated"]),
         ({"annotate": False}, []),
     ],
 )
@@ -158,6 +162,46 @@ def test_a_lost_file_is_made_again(session, calls):
     session.analyze()
     assert calls() == ["repetitions", "metrics", "annotated"]
     assert results(session) == before
+
+
+@pytest.mark.parametrize("name", ["repetitions.nc", "capture_quality.json"])
+def test_a_damaged_file_is_not_read_and_made_again(session, calls, name):
+    session.analyze()
+    before = results(session)
+    file = session.folder / name
+    file.write_bytes(file.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(StorageError, match=rf"{name} is damaged or lost; analyze it again"):
+        getattr(session, file.stem)()
+    calls()
+    session.analyze()
+    assert calls()[0] == file.stem
+    assert results(session) == before
+
+
+def test_a_session_removed_during_its_analysis_does_not_come_back(session, monkeypatch):
+    real = sys.modules["mobility.kinematics.angles"].joint_angles
+
+    def remove_first(*args: xr.Dataset) -> xr.Dataset:
+        shutil.rmtree(session.folder)
+        return real(*args)
+
+    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
+    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
+        session.analyze()
+    assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
+
+
+def test_warnings_call_the_video_by_its_own_name(session, monkeypatch, stand_ins):
+    said = {"code": "video_damaged", "message": "video.mp4: 3 of its packets are damaged"}
+
+    def estimate(video: Path, **_: object) -> xr.Dataset:
+        return with_history(
+            stand_ins.pose().assign_attrs(subject="null"), "estimate_pose", {}, warnings=[said]
+        )
+
+    monkeypatch.setattr(sys.modules["mobility.capture.pose"], "estimate_pose", estimate)
+    messages = [warning.message for warning in session.analyze().record.warnings]
+    assert "Squat of Ann.MP4: 3 of its packets are damaged" in messages
 
 
 def test_without_annotation_an_outdated_video_goes(session, calls):
@@ -206,7 +250,9 @@ def test_a_video_without_anybody_fails_and_says_why(store, tmp_path, stand_ins):
             session.analyze()
     assert session.record.state == "failed"
     assert "nobody was found" in session.record.reason
-    with pytest.raises(NotFoundError, match=r"could not be analyzed: video\.mp4: nobody was found"):
+    with pytest.raises(
+        NotFoundError, match=r"could not be analyzed: Squat of Ann\.MP4: nobody was found"
+    ):
         session.export()
     assert session.details()["angles"] == {}
 
@@ -285,7 +331,7 @@ def test_two_analyses_of_one_session_do_not_collide(session, monkeypatch):
     child = os.fork()
     if child == 0:
 
-        def wait(raw: object) -> None:
+        def wait(raw: object, **_: object) -> None:
             os.write(told, b"1")
             signal.pause()
 
@@ -399,10 +445,45 @@ def test_repetitions_after_the_end_of_the_recording_are_refused(session):
     assert session.record.state == "analyzed"
 
 
-@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2), (1, 2, 3)])
-def test_impossible_subjects_are_refused(session, point):
+@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2), (1, 2, 3), (640, 1), (1, 99999)])
+def test_impossible_subjects_are_refused_and_change_nothing(session, point):
+    before = session.analyze().record
     with pytest.raises(BadInputError, match="subject"):
         session.set_subject(point)
+    assert session.edits().edits == []
+    assert session.record == before
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 1), (1, float("inf")), (-1, 2)])
+def test_the_analysis_refuses_an_impossible_subject(session, point, calls):
+    with pytest.raises(BadInputError, match="finite and not negative"):
+        session.analyze(subject=point)
+    assert calls() == []
+    assert session.record.state == "created"
+
+
+def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, monkeypatch):
+    session.set_subject((1, 2))
+    before = session.analyze().record
+    kept = results(session)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BadInputError("video.mp4: nobody is at this point")
+
+    monkeypatch.setattr(sys.modules["mobility.capture.pose"], "estimate_pose", refuse)
+
+    def correct() -> None:
+        with session.unless_refused():
+            session.set_subject((3, 4))
+            session.analyze()
+
+    with pytest.raises(BadInputError, match=r"Squat of Ann\.MP4: nobody"):
+        correct()
+    assert session.record == before
+    assert results(session) == kept
+    calls()
+    assert session.analyze().details()["angles"] != {}
+    assert calls() == []
 
 
 def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):

@@ -69,15 +69,24 @@ def test_what_is_no_dataset_is_said_to_be_none(tmp_path):
 
 
 def test_json_is_utf8_and_never_nan(tmp_path):
-    files.write_json(tmp_path / "new" / "a.json", {"name": "Zoë"})
-    assert "Zoë" in (tmp_path / "new" / "a.json").read_text(encoding="utf-8")
-    assert files.read_json(tmp_path / "new" / "a.json") == {"name": "Zoë"}
+    files.write_json(tmp_path / "new.json", {"name": "Zoë"})
+    assert "Zoë" in (tmp_path / "new.json").read_text(encoding="utf-8")
+    assert files.read_json(tmp_path / "new.json") == {"name": "Zoë"}
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not (tmp_path / "a.json").exists()
-    (tmp_path / "b.json").write_text("{")
-    with pytest.raises(BadInputError, match=r"b\.json: is not a JSON document"):
-        files.read_json(tmp_path / "b.json")
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "b.json").write_text(text)
+        with pytest.raises(BadInputError, match=r"b\.json: is not a JSON document"):
+            files.read_json(tmp_path / "b.json")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        files.read_json(tmp_path)
+
+
+def test_a_folder_that_was_removed_does_not_come_back(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot write .*gone"):
+        files.write_json(tmp_path / "gone" / "a.json", {})
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -1,0 +1,1309 @@
+r"""A body whose segments keep their lengths, fitted to all frames of a trial at once.
+
+MediaPipe's landmarks are good in the picture and poor in depth. A body with constant segment
+lengths, planted feet and smooth movement leaves little depth to guess: a thigh that looks short
+points towards the camera or away from it.
+
+The unknowns are the positions of 16 joints at regular instants (knots) and a few numbers that are
+shared by the whole trial: focal length, camera tilt, floor, segment lengths, offsets of landmarks
+from joint centres, places of the feet. The normal equations of Gauss-Newton are banded in the
+positions with a border for what is shared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.options import checked
+from mobility.provenance import with_history
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+VISIBILITY_THRESHOLD = 0.1
+"""Gate of clean_pose before a fit, which weighs landmarks by their visibility itself."""
+
+METHOD = "fitted_body"
+"""Value of the attribute ``method`` of a fitted pose."""
+
+FITTED: tuple[str, ...] = tuple(
+    f"{side}_{name}"
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for side in SIDES
+)
+"""The joints that are fitted; all other landmarks are carried along for drawing."""
+
+LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
+_N = 16
+_D = 3 * _N
+_BAND = 3 * _D
+"""Entries on and below the diagonal: second differences couple a knot with the next two."""
+
+_LANDMARK_SD = (0.020, 0.020, 0.020, 0.025, 0.018, 0.015, 0.020, 0.020)
+"""Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
+
+
+class _Segment(NamedTuple):
+    ends: tuple[tuple[int, int], ...]
+    ratio: float  # length as a fraction of stature
+    ratio_sd: float  # of its logarithm
+    sd: float  # metres, by which the length may vary from knot to knot
+
+
+_SEGMENTS: Mapping[str, _Segment] = {
+    "thigh": _Segment(((LH, LK), (RH, RK)), 0.242, 0.06, 0.006),
+    "shank": _Segment(((LK, LA), (RK, RA)), 0.250, 0.05, 0.006),
+    "trunk": _Segment((), 0.312, 0.06, 0.015),
+    "upper_arm": _Segment(((LS, LE), (RS, RE)), 0.170, 0.10, 0.008),
+    "forearm": _Segment(((LE, LW), (RE, RW)), 0.142, 0.10, 0.008),
+    "hip_width": _Segment(((LH, RH),), 0.122, 0.15, 0.008),
+    "shoulder_width": _Segment(((LS, RS),), 0.200, 0.15, 0.020),
+    "foot": _Segment(((LC, LT), (RC, RT)), 0.140, 0.12, 0.006),
+    "heel_ankle": _Segment(((LC, LA), (RC, RA)), 0.050, 0.25, 0.006),
+    "ankle_toe": _Segment(((LA, LT), (RA, RT)), 0.110, 0.20, 0.006),
+}
+"""Fractions of stature after Drillis & Contini 1966 and de Leva 1996, between joint centres and
+widened by the spread of people; the trunk joins the middles of shoulders and hips."""
+
+_SCALE = ("thigh", "shank", "trunk")
+"""Segments whose mean fraction of stature fixes the scale, which a picture does not contain."""
+
+_SCALE_SD = 0.01
+
+
+class _Offset(NamedTuple):
+    joints: tuple[int, int]
+    direction: str
+    mean: float
+    sd: float
+
+
+_OFFSETS: Mapping[str, _Offset] = {
+    "ankle_up": _Offset((LA, RA), "up", 0.028, 0.012),
+    "heel_up": _Offset((LC, RC), "up", 0.012, 0.010),
+    "toe_up": _Offset((LT, RT), "up", -0.006, 0.010),
+    "hip_forward": _Offset((LH, RH), "forward", 0.020, 0.015),
+    "hip_up": _Offset((LH, RH), "up", 0.007, 0.010),
+    "shoulder_forward": _Offset((LS, RS), "forward", 0.0, 0.020),
+    "shoulder_up": _Offset((LS, RS), "trunk", 0.008, 0.015),
+    "knee_up": _Offset((LK, RK), "thigh", 0.0, 0.012),
+}
+"""Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
+heel and toe: from rendered bodies with known joints, the spread widened for real ones."""
+
+_DEPTHS: tuple[tuple[int, int, float, float], ...] = (
+    (LH, RH, 0.04, 0.7),
+    (LS, RS, 0.08, 0.7),
+    (LH, LS, 0.18, 3.0),
+    (RH, RS, 0.18, 3.0),
+    (LS, LE, 0.08, 1.5),
+    (RS, RE, 0.08, 1.5),
+    (LE, LW, 0.18, 1.5),
+    (RE, RW, 0.18, 1.5),
+    (LH, LK, 0.09, 0.7),
+    (RH, RK, 0.09, 0.7),
+    (LK, LA, 0.09, 0.7),
+    (RK, RA, 0.09, 0.7),
+    (LK, RK, 0.08, 0.7),
+    (LA, RA, 0.08, 0.7),
+)
+"""From, to, the error of the depth between them in MediaPipe's world landmarks, metres, and the
+fraction by which it is larger seen from behind (where the trunk is always told to be upright)."""
+
+_COM_SHARES = (
+    (LS, LE, 0.0263, 0.577),
+    (LE, LW, 0.0150, 0.457),
+    (LW, LW, 0.0059, 0.0),
+    (LH, LK, 0.1447, 0.385),
+    (LK, LA, 0.0457, 0.443),
+    (LC, LT, 0.0133, 0.42),
+)
+"""From, to, mass of one side and place of its centre: de Leva 1996, J Biomech 29:1223."""
+
+_TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
+"""The head's centre lies half a trunk above the shoulders."""
+
+_FOOT_FRACTION, _BALANCE_SD = 0.43, 0.05
+"""Where the weight is on the foot, from heel to toe, and how far (metres) it strays."""
+
+_CORRELATION_S = 1.5
+"""Landmark errors last: frames closer than this say the same thing again."""
+
+_ACCELERATION = 8.0
+"""m/s², of a joint, as white noise of 1/30 s steps."""
+
+_PLANTED_SD, _FLAT_SD, _KNEE_SD = 0.012, 0.010, 0.010
+_PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
+_TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
+_STATURE, _STATURE_SD = 1.70, 0.005
+
+_FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.20, 0.01
+"""Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
+
+_HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 2.0
+"""Residuals, in standard deviations, at which they begin to count less."""
+
+_SEEN = 0.05
+"""Weight (squared visibility) below which a landmark says nothing."""
+
+_HARDLY = 0.01
+"""Weight of a foot that is hidden; enough to tell whether it stays."""
+
+_BEHIND, _FEET_SEEN = 0.5, 0.15
+"""Part of the forward direction that points away from the camera; mean weight of heels and toes."""
+
+_COARSE_HZ = 5.0
+_WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
+_LONGEST_ARM_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
+_MOVED_FOOT = 0.18
+"""Metres in the picture; a foot whose landmarks spread farther is not planted."""
+
+_SWITCH = 5.0
+"""A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
+
+_DOUBT, _SAME_MODE, _HOPELESS = 6.0, 0.10, 40.0
+"""A mirrored solution that costs so much more is e times less probable. Two would be right if the
+terms were independent and their errors normal; they are not."""
+
+_FRAME_SHARE = 0.33
+"""Share of the error of one knot that is not smoothed away because errors last; from the
+agreement of errors and standard deviations on rendered clips."""
+
+_UNSEEN_S = 0.25
+"""Seconds from the nearest frame with a person beyond which nothing is reported."""
+
+_NAMES = tuple(_SEGMENTS)
+_RATIO = np.log([s.ratio for s in _SEGMENTS.values()])
+_RATIO_SD = np.array([s.ratio_sd for s in _SEGMENTS.values()])
+_FEET = (LC, LT, RC, RT)
+
+# Places in the border.
+_F, _PITCH, _ROLL, _FLOOR, _H = range(5)
+_LEN = 5
+_OFF = _LEN + len(_SEGMENTS)
+_FOOT = _OFF + len(_OFFSETS)
+
+_PARENTS = {LE: LS, RE: RS, LW: LE, RW: RE, LK: LH, RK: RH, LA: LK, RA: RK}
+_PARENTS |= {LC: LA, RC: RA, LT: LA, RT: RA}
+_UPPER = [LS, RS, LE, RE, LW, RW]
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is observed at the knots."""
+
+    knots: Array  # (n,), s
+    image: Array  # (n, joint, 2), right and up of the centre, in focal lengths
+    world: Array  # (n, joint, 3), m
+    weight: Array  # (n, joint)
+    focal_sd: float
+    stature: float  # logarithm
+    planted: bool = False
+    distance: Array = field(default_factory=lambda: np.zeros(0))  # (n,), m
+    scale: float = 1.0  # of the world landmarks
+    longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
+    prior: tuple[Array, Array] | None = None  # mean and precision of the border
+
+    @property
+    def step(self) -> float:
+        return float(self.knots[1] - self.knots[0])
+
+    @property
+    def border(self) -> int:
+        return _FOOT + (12 if self.planted else 0)
+
+
+class _Normal(NamedTuple):
+    """Gauss-Newton at one point: gradient and Hessian of half the cost, in blocks."""
+
+    cost: float
+    diagonal: Array  # (n, 48, 48)
+    gradient: Array  # (n * 48,)
+    cross: Array  # (n * 48, border)
+    shared: Array  # (border, border)
+    shared_gradient: Array
+    smooth: float
+
+
+class _Solution(NamedTuple):
+    joints: Array  # (n, joint, 3), camera axes
+    border: Array
+    normal: _Normal
+    steps: int
+
+
+@checked
+# The matrices are small: with several BLAS threads, which wait for each other, a fit takes up to a
+# hundred times as long, and its last digits depend on their number.
+@threadpool_limits.wrap(limits=1, user_api="blas")
+def fit_body(
+    pose: xr.Dataset,
+    *,
+    field_of_view: Annotated[float, Field(gt=5, lt=170)] | None = None,
+    focal_length: Annotated[float, Field(gt=0)] | None = None,
+    height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
+    feet_planted: bool | None = None,
+    rate_hz: Annotated[float, Field(ge=5, le=30)] = 15.0,
+    draws: Annotated[int, Field(ge=8, le=200)] = 32,
+) -> xr.Dataset:
+    r"""Fit a body with constant segment lengths to all frames of a trial.
+
+    Minimised over the joint positions :math:`x_t` at regular knots and the shared numbers
+    :math:`\beta` is the sum of squares, each in units of its standard deviation, of
+
+    - the distance in the picture between each landmark and its joint (pinhole camera, Huber);
+    - segment lengths less their shared values, and these less usual fractions of stature;
+    - depth between the ends of segments less that of the world landmarks (Cauchy);
+    - second differences in time;
+    - a knee behind the line from hip to ankle (one-sided), and feet turned far from the pelvis;
+    - with planted feet: heel and toe less their constant places (Cauchy), these less one floor, and
+      the centre of mass less its place over the feet (Cauchy);
+    - the length of an arm segment less that where it is seen longest;
+    - camera tilt, focal length and offsets of the landmarks less what is usual.
+
+    No term concerns the posture of a joint that is measured. Errors of landmarks last from frame to
+    frame, so frames count as one independent observation in 1.5 s. Starting points with single
+    limbs mirrored in depth are tried; those that explain the picture nearly as well widen the
+    uncertainty.
+
+    The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
+    Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
+    solutions. Any quantity is propagated by computing it from each draw; see
+    :func:`~mobility.kinematics.angles.angle_draws`.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset with ``position`` (metres), ``image_position`` (pixels), ``confidence`` and the
+        attributes image_width and image_height. Landmarks may be missing. Exchanges of left and
+        right should have been undone, ``clean_pose(pose, visibility_threshold=0.1)``: the fit
+        weighs landmarks by their visibility and needs the hidden side too.
+    field_of_view
+        Of the longer side of the picture, degrees.
+    focal_length
+        In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
+        sd 20 %).
+    height_m
+        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do.
+    feet_planted
+        Whether the feet stay where they are; None finds out.
+    rate_hz
+        Knots per second, at most; the frame rate if that is less.
+    draws
+        Number of draws of the posterior.
+
+    Returns
+    -------
+    xarray.Dataset
+        The pose schema with the attribute ``method="fitted_body"``. ``position``: x right of the
+        camera, y up against gravity, z horizontally towards the camera, metres, the floor at y = 0
+        and the camera at x = z = 0. Face and hands are carried along at their place in the picture.
+        NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
+        ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
+        knots. The history entry tells camera, lengths as a fraction of stature, offsets, and
+        whether the feet were planted.
+
+    Raises
+    ------
+    BadInputError
+        If `pose` lacks what is needed, both focal length and field of view are given, or fewer than
+        5 frames show a person.
+
+    References
+    ----------
+    de Leva 1996, J Biomech 29:1223; Triggs et al. 2000, Bundle adjustment, LNCS 1883:298;
+    Drillis & Contini 1966, Body segment parameters.
+    """
+    require_pose(pose, what="fit_body")
+    if field_of_view is not None and focal_length is not None:
+        raise BadInputError("fit_body: give field_of_view or focal_length, not both")
+    time, world, image, visibility, size = _observed(pose)
+    longer = max(size)
+    focal = _FOCAL * longer
+    if focal_length is not None:
+        focal = focal_length
+    elif field_of_view is not None:
+        focal = longer / 2 / np.tan(np.radians(field_of_view) / 2)
+    known = field_of_view is not None or focal_length is not None
+    centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
+    fitted = [INDEX[name] for name in FITTED]
+    usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
+    weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
+    present = (weight[:, fitted] > _SEEN).sum(axis=1) >= 6
+    if present.sum() < 5:
+        raise BadInputError(
+            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
+        )
+    first, last = np.flatnonzero(present)[[0, -1]]
+    span = slice(int(first), int(last) + 1)
+
+    def problem(rate: float) -> _Problem:
+        knots, values, share = _resampled(
+            time[span],
+            np.concatenate([centred, world], axis=-1)[span][:, fitted],
+            weight[span][:, fitted],
+            rate,
+        )
+        return _Problem(
+            knots=knots,
+            image=values[..., :2],
+            world=values[..., 2:],
+            weight=share,
+            focal_sd=_FOCAL_KNOWN_SD if known else _FOCAL_SD,
+            stature=float(np.log(_STATURE if height_m is None else height_m)),
+        )
+
+    coarse = problem(min(_COARSE_HZ, rate_hz))
+    coarse, joints = _start(coarse, feet_planted)
+    fine = problem(rate_hz)
+    fine = replace(
+        fine,
+        planted=coarse.planted,
+        scale=coarse.scale,
+        distance=np.interp(fine.knots, coarse.knots, coarse.distance),
+    )
+    rng = np.random.default_rng(0)
+    solved = _solve_trial(coarse, fine, joints, draws=draws, rng=rng)
+
+    rotation = _rotation(solved.border)
+    gravity = solved.joints @ rotation.T
+    if fine.planted:
+        floor = float(solved.border[_FLOOR])
+    else:
+        floor = float(np.percentile(gravity[:, _FEET, 1], 2))
+    position = np.full((time.size, len(KEYPOINTS), 3), np.nan)
+    position[span] = _at_frames(
+        solved, fine, time[span], centred[span], world[span], weight[span]
+    ) @ rotation.T - np.array([0.0, floor, 0.0])
+    never = [INDEX[FITTED[j]] for j in range(_N) if not (fine.weight[:, j] > _SEEN).any()]
+    position[:, never] = np.nan
+    seen = time[present]
+    nearest = np.abs(seen[np.clip(np.searchsorted(seen, time), 0, seen.size - 1)] - time)
+    before = np.abs(seen[np.clip(np.searchsorted(seen, time) - 1, 0, seen.size - 1)] - time)
+    position[np.minimum(nearest, before) > _UNSEEN_S] = np.nan
+
+    deviation = np.stack(
+        [
+            (solved.joints + dx) @ _rotation(solved.border + db).T - gravity
+            for dx, db in zip(solved.draws, solved.border_draws, strict=True)
+        ]
+    )
+    warnings = _warnings(solved, fine, known)
+    centre = gravity - np.array([0.0, floor, 0.0])
+    result = _dataset(pose, position, fine.knots, centre, deviation)
+    lengths = np.exp(solved.border[_LEN:_OFF] - solved.border[_H])
+    stretch = float(np.exp(solved.border[_F]))
+    return with_history(
+        result.assign_attrs(method=METHOD),
+        "fit_body",
+        {
+            "field_of_view": field_of_view,
+            "focal_length": focal_length,
+            "height_m": height_m,
+            "feet_planted": feet_planted,
+            "rate_hz": rate_hz,
+            "draws": draws,
+        },
+        source=pose,
+        planted=fine.planted,
+        focal_length_px=round(focal * stretch, 1),
+        camera_pitch_deg=round(float(np.degrees(np.arctan(solved.border[_PITCH]))), 2),
+        camera_roll_deg=round(float(np.degrees(np.arctan(solved.border[_ROLL]))), 2),
+        length_fractions={n: round(float(v), 4) for n, v in zip(_NAMES, lengths, strict=True)},
+        landmark_offsets_m={
+            n: round(float(v), 4) for n, v in zip(_OFFSETS, solved.border[_OFF:_FOOT], strict=True)
+        },
+        mirrored=solved.mirrored,
+        steps=solved.steps,
+        warnings=warnings,
+    )
+
+
+def _warnings(solved: _Trial, fine: _Problem, known: bool) -> list[dict[str, str]]:
+    """List what makes the result less certain than it looks."""
+    across = solved.joints[:, RH] - solved.joints[:, LH]
+    facing = np.median(np.cross(_up(solved.border), _unit(across))[:, 2])
+    feet = float(fine.weight[:, _FEET].mean())
+    found = {
+        "focal_length_fitted": (
+            not known,
+            "The focal length is not known and was fitted; give field_of_view if you can.",
+        ),
+        "seen_from_behind": (
+            facing < -_BEHIND,
+            "Seen from behind, trunk lean and hip flexion are not supported.",
+        ),
+        "feet_not_seen": (
+            feet < _FEET_SEEN,
+            "The feet are hardly seen; ankle, knee and tibia angles are not supported.",
+        ),
+    }
+    return [{"code": code, "message": text} for code, (true, text) in found.items() if true]
+
+
+def _observed(pose: xr.Dataset) -> tuple[Array, Array, Array, Array, tuple[float, float]]:
+    """Take out times, world and image landmarks (time, 33, 3 or 2), visibility, size."""
+    for name in ("image_position", "confidence"):
+        if name not in pose:
+            raise BadInputError(f"fit_body: the pose has no '{name}'; make one with estimate_pose")
+    try:
+        size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
+    except KeyError as absent:
+        raise BadInputError(f"fit_body: the pose has no attribute {absent}") from None
+
+    def values(name: str, last: str | None, labels: Sequence[str]) -> Array:
+        variable = pose[name]
+        if "individual" in variable.dims:
+            variable = variable.isel(individual=0, drop=True)
+        variable = variable.sel(keypoint=list(KEYPOINTS))
+        if last is None:
+            ordered = variable.transpose("time", "keypoint")
+        else:
+            ordered = variable.sel({last: list(labels)}).transpose("time", "keypoint", last)
+        return ordered.to_numpy().astype(np.float64)
+
+    return (
+        pose["time"].to_numpy().astype(np.float64),
+        values("position", "space", "xyz"),
+        values("image_position", "pixel", "uv"),
+        values("confidence", None, ""),
+        size,
+    )
+
+
+def _resampled(
+    time: Array, values: Array, weight: Array, rate: float
+) -> tuple[Array, Array, Array]:
+    """Weighted means under triangles around regular knots, and their weights."""
+    usual = float(np.median(np.diff(time)))
+    span = float(time[-1] - time[0])
+    count = max(int(np.ceil(span / max(1 / rate, usual))) + 1, 4)
+    step = span / (count - 1)
+    knots = time[0] + step * np.arange(count)
+    place = (time - time[0]) / step
+    left = np.minimum(place.astype(np.intp), count - 2)
+    share = place - left
+    total = np.zeros((count, *values.shape[1:]))
+    mass, frames = np.zeros((count, weight.shape[1])), np.zeros(count)
+    known = np.where((weight > 0)[..., None], values, 0.0)
+    for knot, part in ((left, 1 - share), (left + 1, share)):
+        np.add.at(total, knot, known * (weight * part[:, None])[..., None])
+        np.add.at(mass, knot, weight * part[:, None])
+        np.add.at(frames, knot, part)
+    mean = total / np.where(mass > 0, mass, 1.0)[..., None]
+    expected = 0.5 * min(1.0, step / usual)  # frames at a knot without gaps, halved at the ends
+    trust = np.minimum(1.0, frames / expected) / np.maximum(frames, 1e-9)
+    return knots, mean, mass * trust[:, None]
+
+
+def _unit(v: Array) -> Array:
+    unit: Array = v / np.maximum(np.sqrt((v * v).sum(axis=-1, keepdims=True)), 1e-9)
+    return unit
+
+
+def _up(border: Array) -> Array:
+    return _unit(np.array([border[_ROLL], 1.0, border[_PITCH]]))
+
+
+def _rotation(border: Array) -> Array:
+    """Rows: right, up and horizontally towards the camera, in camera axes."""
+    up = _up(border)
+    towards = _unit(np.array([0.0, 0.0, 1.0]) - up * up[2])
+    return np.stack([np.cross(up, towards), up, towards])
+
+
+def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Array]:
+    """World landmarks moved to where they cover the picture; also finds planted feet.
+
+    Nothing is assumed about the posture in which the trial begins.
+    """
+    from scipy.ndimage import median_filter, uniform_filter1d
+
+    image, world, seen = problem.image, problem.world, problem.weight > _SEEN
+    n = len(image)
+    at = np.arange(n)
+    distance = np.full(n, np.nan)
+    for i in np.flatnonzero(seen.sum(axis=1) >= 6).tolist():
+        u, w = image[i, seen[i]], world[i, seen[i]]
+        # A body at w + (a, b, -d) is seen at u where a - u d = -x - u z.
+        left = np.zeros((2 * len(u), 3))
+        left[0::2, 0], left[1::2, 1], left[:, 2] = -1, -1, u.ravel()
+        right = (w[:, :2] + u * w[:, 2:]).ravel()
+        distance[i] = np.linalg.lstsq(left, right, rcond=None)[0][2]
+    good = np.isfinite(distance)
+    width = max(3, int(2 / problem.step) | 1)
+    distance = np.interp(at, at[good], distance[good])
+    distance = uniform_filter1d(
+        median_filter(distance, width, mode="nearest"), width, mode="nearest"
+    )
+    distance = np.maximum(distance, 0.5)
+
+    z, u = np.zeros((n, _N)), image.copy()
+    for j in range(_N):
+        rows = seen[:, j]
+        if rows.any():
+            z[:, j] = np.interp(at, at[rows], world[rows, j, 2])
+            for a in (0, 1):
+                u[:, j, a] = np.interp(at, at[rows], image[rows, j, a])
+        elif j in _PARENTS:  # never seen: anywhere but on its neighbour
+            u[:, j] = u[:, _PARENTS[j]] + np.array([0.003 * (-1) ** j, -0.08])
+            z[:, j] = z[:, _PARENTS[j]] + 0.02
+    joints = _seen_at(u, distance[:, None] - z)
+    # The world landmarks often turn the feet towards the camera; they point along the pelvis.
+    across = (joints[:, RH] - joints[:, LH]) * np.array([1.0, 0.0, 1.0])
+    forward = np.cross([0.0, 1.0, 0.0], _unit(np.median(_unit(across), axis=0)))[2]
+    for ankle, heel, toe in ((LA, LC, LT), (RA, RC, RT)):
+        z[:, heel], z[:, toe] = z[:, ankle] - 0.05 * forward, z[:, ankle] + 0.16 * forward
+    joints = _seen_at(u, distance[:, None] - z)
+    legs = [
+        problem.stature + _RATIO[i] - np.log(np.percentile(_lengths(joints, _NAMES[i]), 60))
+        for i in (0, 1)
+    ]
+    scale = float(np.exp(np.mean(legs)))
+    joints, distance = joints * scale, distance * scale
+    planted = feet_planted
+    if planted is None:
+        planted = all(_is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
+    return replace(problem, planted=planted, distance=distance, scale=scale), joints
+
+
+def _seen_at(image: Array, depth: Array) -> Array:
+    return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
+
+
+def _is_planted(problem: _Problem, distance: Array, joints: tuple[int, int]) -> bool:
+    spreads = []
+    for j in joints:
+        rows = problem.weight[:, j] > _HARDLY
+        if rows.sum() >= 5:
+            low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
+            spreads.append(float((high - low).max() * np.median(distance)))
+    return bool(spreads) and min(spreads) < _MOVED_FOOT
+
+
+def _lengths(joints: Array, name: str) -> Array:
+    ends = _SEGMENTS[name].ends
+    return np.concatenate([np.linalg.norm(joints[:, b] - joints[:, a], axis=-1) for a, b in ends])
+
+
+def _longest_seen(problem: _Problem, joints: Array) -> Array:
+    """Logarithm of the length of the arm segments where they are seen longest; NaN: no news.
+
+    The length across the line of sight never exceeds the true one. Its 95th percentile less what
+    noise adds to it is taken, unless it is so short that the arm always pointed at the camera.
+    """
+    found = np.full(len(_SEGMENTS), np.nan)
+    for name in ("upper_arm", "forearm"):
+        seen = []
+        for a, b in _SEGMENTS[name].ends:
+            v, ray = joints[:, b] - joints[:, a], _unit(joints[:, a] + joints[:, b])
+            across = np.linalg.norm(v - (v * ray).sum(axis=-1, keepdims=True) * ray, axis=-1)
+            seen.append(across[np.minimum(problem.weight[:, a], problem.weight[:, b]) > 0.3])
+        length = np.concatenate(seen)
+        if length.size <= 10:
+            continue
+        middle, high = np.percentile(length, [50, 95])
+        i = _NAMES.index(name)
+        value = np.log(max(middle, high - _LONGEST_NOISE))
+        if value > problem.stature + _RATIO[i] + np.log(_LONGEST_LEAST):
+            found[i] = value
+    return found
+
+
+def _directions(joints: Array, up: Array) -> Array:
+    """Return the direction of each offset at each joint, (n, offset, joint, 3); else zero."""
+    found = np.zeros((len(joints), len(_OFFSETS), _N, 3))
+    across = _unit(joints[:, RH] - joints[:, LH])
+    vectors = {
+        "up": np.broadcast_to(up, across.shape),
+        "forward": _unit(np.cross(np.broadcast_to(up, across.shape), across)),
+        "trunk": _unit(joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)),
+    }
+    for i, offset in enumerate(_OFFSETS.values()):
+        for j in offset.joints:
+            thigh = offset.direction == "thigh"
+            found[:, i, j] = (
+                _unit(joints[:, j - 2] - joints[:, j]) if thigh else vectors[offset.direction]
+            )
+    return found
+
+
+def _mass_shares() -> Array:
+    """Weights of the joints in the centre of mass."""
+    share = np.zeros(_N)
+    shoulders, hips = np.zeros(_N), np.zeros(_N)
+    shoulders[[LS, RS]] = hips[[LH, RH]] = 0.5
+    share += _TRUNK_MASS * ((1 - _TRUNK_CENTRE) * hips + _TRUNK_CENTRE * shoulders)
+    share += _HEAD_MASS * (shoulders + _HEAD_ABOVE * (shoulders - hips))
+    for a, b, mass, place in _COM_SHARES:
+        for side in (0, 1):
+            share[a + side] += mass * (1 - place)
+            share[b + side] += mass * place
+    total: Array = share / share.sum()
+    return total
+
+
+_SHARES = _mass_shares()
+
+
+class _Rows:
+    """Residuals of all knots, row by row, with what they depend on."""
+
+    def __init__(self, n: int, border: int) -> None:
+        most = 100
+        self.count = 0
+        self.cost = 0.0
+        self.residual = np.zeros((n, most))
+        self.weight = np.zeros((n, most))
+        self.joints = np.zeros((n, most, _N, 3))
+        self.border = np.zeros((n, most, border))
+
+    def add(
+        self,
+        residual: Array,
+        weight: Array | float,
+        joints: Sequence[tuple[int, Array]],
+        border: Sequence[tuple[int | slice, Array | float]] = (),
+        *,
+        cost: float | None = None,
+    ) -> None:
+        """Add one row; `cost` where it is not the weighted square."""
+        i = self.count
+        self.residual[:, i] = residual
+        self.weight[:, i] = weight
+        for j, slope in joints:
+            self.joints[:, i, j] += slope
+        for place, change in border:
+            self.border[:, i, place] += change
+        self.cost += float((weight * residual**2).sum()) if cost is None else cost
+        self.count += 1
+
+
+def _cauchy(square: Array, width: float) -> tuple[Array, Array]:
+    """Factor on the weight, and the cost, of residuals with Cauchy's tails."""
+    return 1 / (1 + square / width**2), width**2 * np.log1p(square / width**2)
+
+
+def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
+    """Cost, gradient and Gauss-Newton Hessian at one point."""
+    n, step = len(joints), problem.step
+    share = step / _CORRELATION_S
+    up = _up(border)
+    rows = _Rows(n, problem.border)
+    _picture_rows(rows, problem, joints, border, share)
+    _length_rows(rows, joints, border, share)
+    _depth_rows(rows, problem, joints, border, share)
+    if problem.planted:
+        _foot_rows(rows, joints, border, share)
+
+    variance = (_ACCELERATION * step**2) ** 2 / (30 * step)
+    smooth = share / variance
+    second = joints[2:] - 2 * joints[1:-1] + joints[:-2]
+    residual, slopes = _shared_rows(problem, border, up)
+    cost = rows.cost + smooth * float((second**2).sum()) + float(residual @ residual)
+
+    k = rows.count
+    r, w = rows.residual[:, :k], rows.weight[:, :k]
+    jx = rows.joints[:, :k].reshape(n, k, _D)
+    jb = rows.border[:, :k]
+    weighted = (jx * w[..., None]).transpose(0, 2, 1)
+    gradient = np.matmul(weighted, r[..., None])[..., 0]
+    pull = second.reshape(n - 2, _D) * smooth
+    gradient[2:] += pull
+    gradient[1:-1] -= 2 * pull
+    gradient[:-2] += pull
+    flat = jb.reshape(n * k, -1)
+    flat_weighted = flat * w.reshape(-1, 1)
+    shared = flat_weighted.T @ flat + slopes.T @ slopes
+    shared_gradient = flat_weighted.T @ r.ravel() + slopes.T @ residual
+    if problem.prior is not None:
+        mean, precision = problem.prior
+        off = border - mean
+        cost += float(off @ precision @ off)
+        shared = shared + precision
+        shared_gradient = shared_gradient + precision @ off
+    return _Normal(
+        cost,
+        np.matmul(weighted, jx),
+        gradient.ravel(),
+        np.matmul(weighted, jb).reshape(n * _D, -1),
+        shared,
+        shared_gradient,
+        smooth,
+    )
+
+
+def _picture_rows(
+    rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
+) -> None:
+    directions = _directions(joints, _up(border))
+    landmark = joints + np.einsum("o,nojx->njx", border[_OFF:_FOOT], directions)
+    depth = np.maximum(-landmark[..., 2], 0.1)
+    stretch = np.exp(border[_F])
+    sd = np.repeat(_LANDMARK_SD, 2)
+    per_metre = problem.distance[:, None] / sd
+    place = stretch * landmark[..., :2] / depth[..., None]
+    off = (place - problem.image) * per_metre[..., None]
+    size = np.sqrt((off**2).sum(axis=-1))
+    weight = problem.weight * share
+    far = size > _HUBER
+    factor = np.where(far, _HUBER / np.maximum(size, _HUBER), 1.0)
+    loss = np.where(far, 2 * _HUBER * size - _HUBER**2, size**2) * weight
+    for j in range(_N):
+        for a in (0, 1):
+            slope = np.zeros((len(joints), 3))
+            slope[:, a] = stretch / depth[:, j] * per_metre[:, j]
+            slope[:, 2] = place[:, j, a] / depth[:, j] * per_metre[:, j]
+            through = (directions[:, :, j] * slope[:, None]).sum(axis=-1)
+            rows.add(
+                off[:, j, a],
+                weight[:, j] * factor[:, j],
+                [(j, slope)],
+                [(_F, place[:, j, a] * per_metre[:, j]), (slice(_OFF, _FOOT), through)],
+                cost=float(loss[:, j].sum()) if a == 0 else 0.0,
+            )
+
+
+def _length_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+    for i, segment in enumerate(_SEGMENTS.values()):
+        length = float(np.exp(border[_LEN + i]))
+        for a, b in segment.ends:
+            v = joints[:, b] - joints[:, a]
+            slope = _unit(v) / segment.sd
+            off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
+            rows.add(off, share, [(b, slope), (a, -slope)], [(_LEN + i, -length / segment.sd)])
+        if not segment.ends:
+            v = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
+            slope = 0.5 * _unit(v) / segment.sd
+            off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
+            ends = [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)]
+            rows.add(off, share, ends, [(_LEN + i, -length / segment.sd)])
+
+
+def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
+    up = _up(border)
+    across = joints[:, RH] - joints[:, LH]
+    across = _unit(across - (across @ up)[:, None] * up)
+    facing = np.cross(np.broadcast_to(up, across.shape), across)[:, 2]
+    behind = np.clip(-facing, 0, 1)
+    towards = np.array([0.0, 0.0, 1.0])
+    for a, b, error, worse in _DEPTHS:
+        sd = error * (1 + worse * behind)
+        told = problem.scale * (problem.world[:, b, 2] - problem.world[:, a, 2])
+        off = (joints[:, b, 2] - joints[:, a, 2] - told) / sd
+        weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
+        factor, loss = _cauchy(off**2, _DEPTH_CAUCHY)
+        slope = towards / sd[:, None]
+        rows.add(off, weight * factor, [(b, slope), (a, -slope)], cost=float((loss * weight).sum()))
+    foot = float(np.exp(border[_LEN + _NAMES.index("foot")]))
+    for hip, knee, ankle, heel, toe, outwards in (
+        (LH, LK, LA, LC, LT, -across),
+        (RH, RK, RA, RC, RT, across),
+    ):
+        sole = joints[:, toe] - joints[:, heel]
+        off = ((sole * outwards).sum(axis=-1) / foot - np.sin(_TOE_OUT)) / _TOE_OUT_SD
+        slope = outwards / (foot * _TOE_OUT_SD)
+        rows.add(off, share, [(toe, slope), (heel, -slope)])
+        forward = _unit(sole)
+        middle = 0.5 * (joints[:, hip] + joints[:, ankle])
+        ahead = ((joints[:, knee] - middle) * forward).sum(axis=-1)
+        slope = forward * ((ahead < 0) / _KNEE_SD)[:, None]
+        rows.add(
+            np.minimum(ahead, 0.0) / _KNEE_SD,
+            share,
+            [(knee, slope), (hip, -0.5 * slope), (ankle, -0.5 * slope)],
+        )
+
+
+def _foot_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+    feet = border[_FOOT:].reshape(4, 3)
+    for i, j in enumerate(_FEET):
+        off = (joints[:, j] - feet[i]) / _PLANTED_SD
+        factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
+        for x, axis in enumerate(np.eye(3)):
+            rows.add(
+                off[:, x],
+                share * factor,
+                [(j, np.broadcast_to(axis / _PLANTED_SD, off.shape))],
+                [(_FOOT + 3 * i + x, -1 / _PLANTED_SD)],
+                cost=float(loss.sum()) * share if x == 0 else 0.0,
+            )
+    up = _up(border)
+    part = np.array([1 - _FOOT_FRACTION, _FOOT_FRACTION] * 2) / 2
+    over = np.einsum("j,njx->nx", _SHARES, joints) - part @ feet
+    forward = (feet[[1, 3]] - feet[[0, 2]]).mean(axis=0)
+    forward = _unit(forward - up * (forward @ up))
+    axes = np.stack([forward, np.cross(forward, up)])
+    off = over @ axes.T / _BALANCE_SD
+    factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
+    turn = _up_slopes(border)
+    for x, axis in enumerate(axes):
+        slope = axis / _BALANCE_SD
+        tilt = -(axis @ turn) * (over @ up)[:, None] / _BALANCE_SD
+        rows.add(
+            off[:, x],
+            share * factor,
+            [(j, np.broadcast_to(_SHARES[j] * slope, over.shape)) for j in range(_N) if _SHARES[j]],
+            [
+                (slice(_FOOT, _FOOT + 12), -np.outer(part, slope).ravel()),
+                (_PITCH, tilt[:, 0]),
+                (_ROLL, tilt[:, 1]),
+            ],
+            cost=float(loss.sum()) * share if x == 0 else 0.0,
+        )
+
+
+def _up_slopes(border: Array) -> Array:
+    """Change of the up vector with pitch and roll, (3, 2)."""
+    up = _up(border)
+    length = np.sqrt(1 + border[_PITCH] ** 2 + border[_ROLL] ** 2)
+    ends = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    slopes: Array = (ends - np.outer(up, up @ ends)) / length
+    return slopes
+
+
+def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Array]:
+    """Residuals of the shared numbers alone, and their slopes."""
+    p = problem.border
+    residual: list[float] = []
+    slopes: list[Array] = []
+
+    def add(off: float, sd: float, *terms: tuple[int | slice, Array | float]) -> None:
+        slope = np.zeros(p)
+        for place, change in terms:
+            slope[place] += change
+        residual.append(off / sd)
+        slopes.append(slope / sd)
+
+    add(border[_F], problem.focal_sd, (_F, 1.0))
+    add(border[_PITCH], _PITCH_SD, (_PITCH, 1.0))
+    add(border[_ROLL], _ROLL_SD, (_ROLL, 1.0))
+    add(border[_FLOOR], 100.0, (_FLOOR, 1.0))
+    add(border[_H] - problem.stature, _STATURE_SD, (_H, 1.0))
+    excess = border[_LEN:_OFF] - border[_H] - _RATIO
+    for i, off in enumerate(excess):
+        add(off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
+        if np.isfinite(problem.longest[i]):
+            longer = border[_LEN + i] - problem.longest[i]
+            add(longer, _LONGEST_ARM_SD, (_LEN + i, 1.0))
+    scale = [_NAMES.index(name) for name in _SCALE]
+    terms = [(_LEN + i, 1 / len(scale)) for i in scale]
+    add(float(excess[scale].mean()), _SCALE_SD, (_H, -1.0), *terms)
+    for i, offset in enumerate(_OFFSETS.values()):
+        add(border[_OFF + i] - offset.mean, offset.sd, (_OFF + i, 1.0))
+    if problem.planted:
+        turn = _up_slopes(border)
+        for i in range(4):
+            place = slice(_FOOT + 3 * i, _FOOT + 3 * i + 3)
+            point = border[place]
+            tilt = point @ turn
+            add(
+                float(up @ point) - border[_FLOOR],
+                _FLAT_SD,
+                (place, up),
+                (_FLOOR, -1.0),
+                (_PITCH, tilt[0]),
+                (_ROLL, tilt[1]),
+            )
+    return np.array(residual), np.stack(slopes)
+
+
+def _banded(normal: _Normal, damping: float) -> Array:
+    """Put the Hessian of the positions into LAPACK's lower band storage."""
+    n = len(normal.diagonal)
+    band = np.zeros((n, _D, _BAND))
+    for j in range(_D):
+        band[:, j, : _D - j] = normal.diagonal[:, j:, j]
+    main, next_ = np.full(n, 6.0), np.full(n - 1, -4.0)
+    main[[0, -1]], next_[[0, -1]] = 1.0, -2.0
+    main[[1, -2]] = 5.0
+    # The tiny addition keeps positions defined through gaps without observations.
+    band[:, :, 0] += normal.smooth * main[:, None] + 1e-6
+    band[:, :, 0] *= 1 + damping
+    band[:-1, :, _D] += normal.smooth * next_[:, None]
+    band[:-2, :, 2 * _D] += normal.smooth
+    return band.reshape(n * _D, _BAND).T
+
+
+def _substituted(factor: Array, right: Array) -> Array:
+    """Solve with a banded Cholesky factor for many right sides, block by block.
+
+    LAPACK's dpbtrs takes one right side after the other; with the border there are 37.
+    """
+    from numpy.lib.stride_tricks import as_strided
+    from scipy.linalg import blas
+
+    columns = np.ascontiguousarray(factor.T)
+    size, word = len(columns), columns.itemsize
+    flat = columns.reshape(-1)
+    edges = [*range(0, size, _BAND), size]
+    shape = [b - a for a, b in pairwise(edges)]
+    # Row i, column j of a block lies at j * (_BAND - 1) + i from the block's first entry.
+    strides = (word, (_BAND - 1) * word)
+    main = [
+        np.asfortranarray(as_strided(flat[a * _BAND :], (m, m), strides))
+        for a, m in zip(edges, shape, strict=False)
+    ]
+    below = [
+        np.triu(as_strided(flat[a * _BAND + _BAND :], (m, _BAND), strides), 1)
+        for a, m in zip(edges, shape[1:], strict=False)
+    ]
+    found = np.empty_like(right)
+    carried: Array = np.zeros((0, right.shape[1]))
+    for b, (a, m) in enumerate(zip(edges, shape, strict=False)):
+        part: Array = right[a : a + m]
+        if b:
+            part = part - below[b - 1] @ carried
+        carried = blas.dtrsm(1.0, main[b], part, lower=1)
+        found[a : a + m] = carried
+    for b in range(len(shape) - 1, -1, -1):
+        a, m = edges[b], shape[b]
+        part = found[a : a + m]
+        if b + 1 < len(shape):
+            part = part - below[b].T @ carried
+        carried = blas.dtrsm(1.0, main[b], part, lower=1, trans_a=1)
+        found[a : a + m] = carried
+    return found
+
+
+def _solve(
+    problem: _Problem,
+    joints: Array,
+    border: Array,
+    *,
+    steps: int,
+    tolerance: float,
+    free: bool = True,
+) -> _Solution:
+    """Gauss-Newton with Levenberg's damping; `free` also moves the shared numbers."""
+    from scipy.linalg import lapack
+
+    damping, done = 1e-3, 0
+    here = _build(problem, joints, border)
+    for _ in range(steps):
+        factor, failed = lapack.dpbtrf(_banded(here, damping), lower=1, overwrite_ab=1)
+        if failed:
+            damping = max(10 * damping, 1e-3)
+            continue
+        right = here.gradient[:, None]
+        if free:
+            right = np.concatenate([right, here.cross], axis=1)
+        if free:
+            solved = _substituted(factor, right)
+        else:
+            solved, _info = lapack.dpbtrs(factor, right, lower=1)
+        move: Array = -solved[:, 0]
+        shift: Array = np.zeros(len(border))
+        if free:
+            schur = here.shared - here.cross.T @ solved[:, 1:]
+            schur += np.diag(np.diag(here.shared)) * damping
+            slope = here.shared_gradient - here.cross.T @ solved[:, 0]
+            shift = -np.linalg.solve(schur, slope).astype(np.float64)
+            move = move - solved[:, 1:] @ shift
+        tried = joints + np.clip(move.reshape(joints.shape), -0.5, 0.5)
+        numbers = border + np.clip(shift, -1, 1)
+        there = _build(problem, tried, numbers)
+        if there.cost < here.cost:
+            small = here.cost - there.cost < tolerance * here.cost
+            joints, border, here = tried, numbers, there
+            damping = max(damping / 10, 1e-7)
+            done += 1
+            if small:
+                break
+        else:
+            damping = max(10 * damping, 1e-4)
+            if damping > 1e4:
+                break
+    return _Solution(joints, border, here, done)
+
+
+def _mirrored(joints: Array) -> dict[str, Array]:
+    """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
+    z = joints[..., 2]
+    found = {}
+
+    def keep(name: str, depth: Array) -> None:
+        depth = np.minimum(depth, -0.3)
+        found[name] = joints * (depth / z)[..., None]
+
+    hips, shoulders = z[:, [LH, RH]].mean(axis=1), z[:, [LS, RS]].mean(axis=1)
+    knees, ankles = z[:, [LK, RK]].mean(axis=1), z[:, [LA, RA]].mean(axis=1)
+    for name, new in (
+        ("trunk", hips - shoulders),
+        ("trunk_along_shanks", 1.3 * (knees - ankles)),
+    ):
+        depth = z.copy()
+        depth[:, _UPPER] += (new - (shoulders - hips))[:, None]
+        keep(name, depth)
+    for k, side in enumerate(SIDES):
+        shoulder, elbow, wrist = z[:, LS + k], z[:, LE + k], z[:, LW + k]
+        depth = z.copy()
+        depth[:, LE + k] = shoulder + wrist - elbow
+        keep(f"{side}_elbow", depth)
+        depth = z.copy()
+        depth[:, LE + k], depth[:, LW + k] = 2 * shoulder - elbow, 2 * shoulder - wrist
+        keep(f"{side}_arm", depth)
+        depth = z.copy()
+        depth[:, LW + k] = 2 * elbow - wrist
+        keep(f"{side}_forearm", depth)
+    return found
+
+
+@dataclass(frozen=True)
+class _Trial:
+    joints: Array
+    border: Array
+    draws: Array  # (draw, n, joint, 3)
+    border_draws: Array
+    mirrored: dict[str, float]
+    steps: int
+
+
+def _windows(n: int) -> list[slice]:
+    if n <= _WINDOW_KNOTS + _OVERLAP_KNOTS:
+        return [slice(0, n)]
+    count = int(np.ceil((n - _OVERLAP_KNOTS) / (_WINDOW_KNOTS - _OVERLAP_KNOTS)))
+    starts = np.linspace(0, n - _WINDOW_KNOTS, count).astype(int).tolist()
+    return [slice(s, s + _WINDOW_KNOTS) for s in starts]
+
+
+def _part(problem: _Problem, rows: slice) -> _Problem:
+    return replace(
+        problem,
+        knots=problem.knots[rows],
+        image=problem.image[rows],
+        world=problem.world[rows],
+        weight=problem.weight[rows],
+        distance=problem.distance[rows],
+    )
+
+
+def _solve_trial(
+    coarse: _Problem, fine: _Problem, joints: Array, *, draws: int, rng: np.random.Generator
+) -> _Trial:
+    """Solve window after window, so that memory does not grow with the trial.
+
+    What one window says about the shared numbers is the prior of the next; then all windows are
+    solved once more with the numbers that all of them together found.
+    """
+    from scipy.interpolate import CubicSpline
+
+    border = np.zeros(coarse.border)
+    border[_H] = coarse.stature
+    border[_LEN:_OFF] = coarse.stature + _RATIO
+    border[_OFF:_FOOT] = [offset.mean for offset in _OFFSETS.values()]
+    if coarse.planted:
+        border[_FOOT:] = np.median(joints[:, _FEET], axis=0).ravel()
+        border[_FLOOR] = border[_FOOT + 1 :: 3].mean()
+    windows = _windows(len(fine.knots))
+    prior: tuple[Array, Array] | None = None
+    longest = fine.longest
+    starts: list[Array] = []
+    others: list[tuple[slice, float, Array]] = []
+    mirrored: dict[str, float] = {}
+    steps = 0
+    precision = np.zeros((coarse.border, coarse.border))
+    for rows in windows:
+        near = (coarse.knots >= fine.knots[rows][0] - 0.5) & (
+            coarse.knots <= fine.knots[rows][-1] + 0.5
+        )
+        at = np.flatnonzero(near)
+        part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior, longest=longest)
+        best = _solve(part, joints[near], border, steps=15, tolerance=1e-3)
+        if prior is None:
+            longest = _longest_seen(part, best.joints)
+            part = replace(part, longest=longest)
+            best = _solve(part, best.joints, best.border, steps=8, tolerance=1e-3)
+        best, modes, found = _try_mirrored(part, best)
+        for name, gain in found.items():
+            mirrored[name] = max(gain, mirrored.get(name, -np.inf))
+        window = replace(_part(fine, rows), prior=prior, longest=longest)
+        begin = CubicSpline(part.knots, best.joints)(window.knots)
+        solved = _solve(window, begin, best.border, steps=14, tolerance=3e-4)
+        steps += solved.steps
+        starts.append(solved.joints)
+        others += [(rows, p, CubicSpline(part.knots, d)(window.knots)) for p, d in modes]
+        border = solved.border
+        precision = _schur(solved.normal)
+        prior = (border, precision)
+
+    shift = np.linalg.solve(
+        np.linalg.cholesky(precision).T, rng.standard_normal((border.size, draws))
+    )
+    n = len(fine.knots)
+    total = np.zeros((n, 1, 1))
+    mean, spread = np.zeros((n, _N, 3)), np.zeros((draws, n, _N, 3))
+    for rows, begin in zip(windows, starts, strict=True):
+        window = replace(_part(fine, rows), longest=longest)
+        solved = _solve(
+            window, begin, border, steps=0 if len(windows) == 1 else 6, tolerance=1e-4, free=False
+        )
+        sample = _sampled(solved.normal, shift, rng)
+        fade = np.ones(rows.stop - rows.start)
+        ramp = np.linspace(0, 1, _OVERLAP_KNOTS + 2)[1:-1]
+        if rows.start > 0:
+            fade[:_OVERLAP_KNOTS] = ramp
+        if rows.stop < n:
+            fade[-_OVERLAP_KNOTS:] *= ramp[::-1]
+        share = fade[:, None, None]
+        mean[rows] += share * solved.joints
+        spread[:, rows] += share * sample
+        total[rows] += share
+    mean, spread = mean / total, spread / total
+    for rows, chance, change in others:
+        spread[rng.random(draws) < chance, rows] += change
+    return _Trial(mean, border, spread, shift.T, mirrored, steps)
+
+
+def _try_mirrored(
+    problem: _Problem, best: _Solution
+) -> tuple[_Solution, list[tuple[float, Array]], dict[str, float]]:
+    """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
+    kept: list[_Solution] = []
+    gains = {}
+    for name in _mirrored(best.joints):
+        begin = _mirrored(best.joints)[name]
+        other = _solve(problem, begin, best.border, steps=3, tolerance=5e-3, free=False)
+        if other.normal.cost > best.normal.cost + _HOPELESS:
+            continue
+        other = _solve(problem, other.joints, other.border, steps=3, tolerance=2e-3)
+        if np.abs(other.joints - best.joints).max() < 0.03:
+            continue
+        gain = best.normal.cost - other.normal.cost
+        if gain > _SWITCH:
+            gains[name] = round(gain, 1)
+            kept.append(best)
+            best = other
+        else:
+            kept.append(other)
+    modes: list[tuple[float, Array]] = []
+    for other in sorted(kept, key=lambda solution: solution.normal.cost):
+        change = other.joints - best.joints
+        if any(np.abs(change - known).max() < _SAME_MODE for _, known in modes):
+            continue
+        worse = np.clip(other.normal.cost - best.normal.cost, 0.0, 100.0)
+        chance = float(1 / (1 + np.exp(worse / _DOUBT)))
+        if chance > 0.02 and np.abs(change).max() > 0.03:
+            modes.append((chance, change))
+    return best, modes, gains
+
+
+def _schur(normal: _Normal) -> Array:
+    """Precision of the shared numbers, the positions integrated out."""
+    from scipy.linalg import lapack
+
+    factor, _info = lapack.dpbtrf(_banded(normal, 0.0), lower=1, overwrite_ab=1)
+    solved = _substituted(factor, normal.cross)
+    schur = normal.shared - normal.cross.T @ solved
+    precision: Array = (schur + schur.T) / 2
+    return precision
+
+
+def _sampled(normal: _Normal, shift: Array, rng: np.random.Generator) -> Array:
+    """Deviations of the positions, (draw, n, joint, 3), for given deviations of the border."""
+    from scipy.linalg import lapack
+
+    size = len(normal.gradient)
+    factor, _info = lapack.dpbtrf(_banded(normal, 0.0), lower=1, overwrite_ab=1)
+    follow, _info = lapack.dpbtrs(factor, normal.cross @ shift, lower=1)
+    noise = rng.standard_normal((size, shift.shape[1]))
+    own, _info = lapack.dtbtrs(factor, noise, uplo="L", trans="T")
+    moved = _FRAME_SHARE * own - follow
+    sample: Array = moved.T.reshape(shift.shape[1], size // _D, _N, 3)
+    return sample
+
+
+def _at_frames(
+    solved: _Trial, fine: _Problem, time: Array, image: Array, world: Array, weight: Array
+) -> Array:
+    """All 33 landmarks at the frames, camera axes; segment lengths made exactly constant."""
+    from scipy.interpolate import CubicSpline
+
+    joints = CubicSpline(fine.knots, solved.joints)(time)
+    length = dict(zip(_NAMES, np.exp(solved.border[_LEN:_OFF]), strict=True))
+    # Directions, and so all joint angles, are kept; ankles stay where they are.
+    for name, far in (("shank", 0), ("thigh", 0), ("upper_arm", 1), ("forearm", 1)):
+        for ends in _SEGMENTS[name].ends:
+            moved, fixed = ends[far], ends[1 - far]
+            away = _unit(joints[:, moved] - joints[:, fixed])
+            joints[:, moved] = joints[:, fixed] + away * length[name]
+    for heel, toe in _SEGMENTS["foot"].ends:
+        middle = joints[:, [heel, toe]].mean(axis=1)
+        sole = _unit(joints[:, toe] - joints[:, heel]) * length["foot"]
+        joints[:, heel], joints[:, toe] = middle - 0.5 * sole, middle + 0.5 * sole
+    points = np.full((time.size, len(KEYPOINTS), 3), np.nan)
+    points[:, [INDEX[name] for name in FITTED]] = joints
+    stretch = np.exp(solved.border[_F])
+    shoulders = joints[:, [LS, RS]].mean(axis=1)
+    told = world[:, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=1)
+    for name in KEYPOINTS:
+        if name in FITTED:
+            continue
+        i = INDEX[name]
+        side = "left" if "left" in name else "right"
+        anchor, from_ = shoulders, told
+        if name.rsplit("_", 1)[-1] in ("pinky", "index", "thumb"):
+            anchor = points[:, INDEX[f"{side}_wrist"]]
+            from_ = world[:, INDEX[f"{side}_wrist"]]
+        depth = -anchor[:, 2] - fine.scale * (world[:, i, 2] - from_[:, 2])
+        points[:, i] = _seen_at(image[:, i] / stretch, depth)
+        points[weight[:, i] <= _SEEN, i] = np.nan
+    return points
+
+
+def _dataset(
+    pose: xr.Dataset, position: Array, knots: Array, centre: Array, deviation: Array
+) -> xr.Dataset:
+    dims = pose["position"].dims
+    values = xr.DataArray(
+        position[:, :, :, None],
+        dims=("time", "keypoint", "space", "individual"),
+        coords={"space": ["x", "y", "z"], "keypoint": list(KEYPOINTS)},
+    )
+    if "individual" not in dims:
+        values = values.isel(individual=0)
+    values = values.sel(space=pose["space"], keypoint=pose["keypoint"]).transpose(*dims)
+    result = pose.copy()
+    result["position"] = (
+        dims,
+        values.to_numpy(),
+        {
+            "units": "m",
+            "long_name": "position of the fitted body",
+            "axes": "x right of the camera, y up, z horizontally towards the camera",
+            "origin": "on the floor under the camera",
+        },
+    )
+    result["fit_position"] = (
+        ("fit_time", "fit_space", "fit_keypoint"),
+        centre.transpose(0, 2, 1),
+        {"units": "m", "long_name": "position of the fitted joints at the knots of the fit"},
+    )
+    result["position_draws"] = (
+        ("draw", "fit_time", "fit_space", "fit_keypoint"),
+        deviation.transpose(0, 1, 3, 2).astype(np.float32),
+        {
+            "units": "m",
+            "long_name": "deviation of draws of the posterior from the fit, at its knots",
+            "method": "Gauss-Newton Hessian; mirrored solutions by their probability",
+        },
+    )
+    return result.assign_coords(
+        fit_time=("fit_time", knots, {"units": "s", "long_name": "time of the knots of the fit"}),
+        fit_space=["x", "y", "z"],
+        fit_keypoint=list(FITTED),
+    )

@@ -1,0 +1,401 @@
+"""A body with known joints is filmed by a known camera; the fit must find it again."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mobility.errors import BadInputError
+from mobility.kinematics import angles, fit
+from mobility.kinematics.angles import angles_from_points
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+
+SIZE = (720, 1280)
+FOCAL = 1100.0
+STATURE = 1.70
+THIGH, SHANK, TRUNK = 0.242 * STATURE, 0.250 * STATURE, 0.312 * STATURE
+UPPER_ARM, FOREARM = 0.170 * STATURE, 0.142 * STATURE
+
+
+def body(knee: np.ndarray, *, elbow: float = 5.0) -> np.ndarray:
+    """Points (time, 33, 3), metres, y up, facing +z: a squat that keeps its balance.
+
+    `knee` is the knee flexion in degrees; the shank takes 0.27 of it and the trunk leans so that
+    the whole stays over the feet.
+    """
+    n = len(knee)
+    points = np.full((n, 33, 3), np.nan)
+    shank, thigh = np.radians(0.27 * knee), np.radians(0.73 * knee)
+    lean = np.radians(0.32 * knee)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+
+        def put(name: str, where: np.ndarray, side: str = side) -> None:
+            points[:, INDEX[f"{side}_{name}"]] = where
+
+        ankle = np.broadcast_to([sign * 0.12, 0.08, 0.0], (n, 3))
+        put("heel", ankle + np.array([0.0, -0.05, -0.06]))
+        put("foot_index", ankle + np.array([0.0, -0.05, 0.18]))
+        knee_point = ankle + SHANK * np.stack([0 * shank, np.cos(shank), np.sin(shank)], -1)
+        hip = knee_point + THIGH * np.stack([0 * thigh, np.cos(thigh), -np.sin(thigh)], -1)
+        put("ankle", ankle)
+        put("knee", knee_point)
+        put("hip", hip)
+        shoulder = hip + np.array([sign * 0.05, 0.0, 0.0])
+        shoulder = shoulder + TRUNK * np.stack([0 * lean, np.cos(lean), np.sin(lean)], -1)
+        put("shoulder", shoulder)
+        arm = lean - np.radians(15.0)
+        up = np.stack([0 * arm + sign * 0.2, np.cos(arm), np.sin(arm)], -1)
+        up /= np.linalg.norm(up, axis=-1, keepdims=True)
+        put("elbow", shoulder + UPPER_ARM * up)
+        turned = up.copy()
+        c, s = np.cos(np.radians(elbow)), np.sin(np.radians(elbow))
+        turned[:, 1], turned[:, 2] = c * up[:, 1] - s * up[:, 2], s * up[:, 1] + c * up[:, 2]
+        put("wrist", shoulder + UPPER_ARM * up + FOREARM * turned)
+    return points
+
+
+def squat(
+    seconds: float = 6.0, *, fps: float = 30.0, phase: float = 0.0, deep: float = 95.0
+) -> Any:
+    """Times and knee flexion of squats of 3 s; `phase` 0 starts standing, 0.5 at the bottom."""
+    time = np.arange(round(seconds * fps)) / fps
+    return time, 6.0 + deep * 0.5 * (1 - np.cos(2 * np.pi * (time / 3.0 + phase)))
+
+
+def filmed(
+    time: np.ndarray,
+    points: np.ndarray,
+    *,
+    azimuth: float = 40.0,
+    pitch: float = 0.0,
+    noise_px: float = 0.0,
+    shrink: float = 0.75,
+    seed: int = 0,
+) -> xr.Dataset:
+    """The pose that MediaPipe might give: a good picture, and depth shrunk to a fraction."""
+    rng = np.random.default_rng(seed)
+    a, p = np.radians(azimuth), np.radians(pitch)
+    back = np.array([np.sin(a), 0.0, np.cos(a)])
+    right = np.cross([0.0, 1.0, 0.0], back)
+    level = (points - 3.2 * back - [0, 1.0, 0]) @ np.stack([right, [0, 1, 0], back]).T
+    tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    camera = level @ tilt.T
+    offset = np.zeros_like(points)
+    for o in fit._OFFSETS.values():  # the landmarks lie where they usually do
+        if o.direction == "up":
+            for j in o.joints:
+                offset[:, INDEX[fit.FITTED[j]], 1] += o.mean
+    seen = camera + offset
+    image = np.stack(
+        [
+            SIZE[0] / 2 + FOCAL * seen[..., 0] / -seen[..., 2],
+            SIZE[1] / 2 - FOCAL * seen[..., 1] / -seen[..., 2],
+        ],
+        axis=-1,
+    )
+    image += noise_px * rng.standard_normal(image.shape)
+    hips = camera[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1, keepdims=True)
+    world = camera - hips
+    world[..., 2] *= shrink
+    blank = np.isnan(points).any(axis=-1)
+    dims = ("time", "keypoint", "individual")
+    return xr.Dataset(
+        {
+            "position": (("time", "space", *dims[1:]), world.transpose(0, 2, 1)[..., None]),
+            "image_position": (("time", "pixel", *dims[1:]), image.transpose(0, 2, 1)[..., None]),
+            "confidence": (dims, np.where(blank, np.nan, 0.95)[..., None]),
+        },
+        coords={
+            "time": time,
+            "space": ["x", "y", "z"],
+            "pixel": ["u", "v"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+        attrs={"image_width": SIZE[0], "image_height": SIZE[1], "ds_type": "poses"},
+    )
+
+
+def points_of(pose: xr.Dataset) -> np.ndarray:
+    return pose["position"].isel(individual=0).transpose("time", "keypoint", "space").to_numpy()
+
+
+def errors(fitted: xr.Dataset, truth: np.ndarray) -> dict[str, float]:
+    got, want = angles_from_points(points_of(fitted)), angles_from_points(truth)
+    size = {k: np.abs(got[k] - want[k]) for k in got}
+    return {k: float(np.nanmean(v)) for k, v in size.items() if np.isfinite(v).any()}
+
+
+def last(fitted: xr.Dataset) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads(fitted.attrs["history"])[-1]
+    return entry
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, -60.0])
+def test_angles_are_found_from_every_side_in_front(azimuth: float) -> None:
+    time, knee = squat()
+    truth = body(knee)
+    pose = filmed(time, truth, azimuth=azimuth)
+    fitted = fit.fit_body(pose, focal_length=FOCAL)
+    found, raw = errors(fitted, truth), errors(pose, truth)
+    assert found["knee_flexion"] < 5.0
+    assert found["hip_flexion"] < 6.0
+    assert found["ankle_dorsiflexion"] < 5.0
+    assert found["trunk_lean"] < 5.0
+    if azimuth != 90.0:  # shrunk depth does not matter across the picture
+        assert found["knee_flexion"] < 0.7 * raw["knee_flexion"]
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
+def test_trial_may_begin_standing_crouched_or_in_between(phase: float) -> None:
+    time, knee = squat(4.5, phase=phase)
+    truth = body(knee)
+    found = errors(fit.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
+    assert found["knee_flexion"] < 5.0
+    assert found["hip_flexion"] < 6.0
+
+
+def test_trial_that_never_stands() -> None:
+    time, knee = squat(4.0, deep=20.0)
+    truth = body(knee + 75.0)
+    found = errors(fit.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
+    assert found["knee_flexion"] < 9.0
+    assert found["trunk_lean"] < 6.0
+
+
+def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
+    time, knee = squat()
+    fitted = fit.fit_body(filmed(time, body(knee), noise_px=2.0), focal_length=FOCAL)
+    points = points_of(fitted)
+    for name, segment in fit._SEGMENTS.items():
+        if name not in ("thigh", "shank", "upper_arm", "forearm", "foot"):
+            continue
+        for a, b in segment.ends:
+            v = points[:, INDEX[fit.FITTED[b]]] - points[:, INDEX[fit.FITTED[a]]]
+            length = np.linalg.norm(v, axis=-1)
+            assert np.ptp(length) < 1e-9
+    assert np.median(points[:, INDEX["left_heel"], 1]) == pytest.approx(0.0, abs=0.03)
+    assert np.median(points[:, INDEX["left_ankle"], 2]) == pytest.approx(-3.2, rel=0.12)
+    assert last(fitted)["planted"] is True
+
+
+def test_gravity_is_found_when_the_camera_looks_down() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    fitted = fit.fit_body(filmed(time, truth, pitch=8.0), focal_length=FOCAL)
+    assert last(fitted)["camera_pitch_deg"] == pytest.approx(8.0, abs=4.0)
+    assert errors(fitted, truth)["trunk_lean"] < 6.0
+
+
+def test_height_sets_the_scale_and_leaves_the_angles() -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee))
+    small = fit.fit_body(pose, focal_length=FOCAL, height_m=1.50)
+    tall = fit.fit_body(pose, focal_length=FOCAL, height_m=2.00)
+
+    def thigh(fitted: xr.Dataset) -> float:
+        points = points_of(fitted)
+        v = points[:, INDEX["left_knee"]] - points[:, INDEX["left_hip"]]
+        return float(np.linalg.norm(v, axis=-1).mean())
+
+    assert thigh(small) == pytest.approx(THIGH * 1.5 / 1.7, rel=0.05)
+    assert thigh(tall) / thigh(small) == pytest.approx(2.0 / 1.5, rel=0.05)
+    one = angles_from_points(points_of(small))["knee_flexion"]
+    other = angles_from_points(points_of(tall))["knee_flexion"]
+    assert np.abs(one - other).mean() < 2.5
+
+
+def test_field_of_view_says_the_same_as_focal_length() -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee))
+    degrees = float(2 * np.degrees(np.arctan(max(SIZE) / 2 / FOCAL)))
+    one = fit.fit_body(pose, focal_length=FOCAL)
+    other = fit.fit_body(pose, field_of_view=degrees)
+    np.testing.assert_allclose(points_of(one), points_of(other), atol=1e-6)
+    assert last(one)["warnings"] == []
+    free = fit.fit_body(pose)
+    assert last(free)["warnings"][0]["code"] == "focal_length_fitted"
+
+
+def test_deterministic_and_input_unchanged() -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee), noise_px=2.0)
+    before = pose.copy(deep=True)
+    one, other = fit.fit_body(pose), fit.fit_body(pose)
+    xr.testing.assert_identical(one, other)
+    xr.testing.assert_identical(pose, before)
+    assert one.attrs["method"] == "fitted_body"
+    assert one["position"].dims == pose["position"].dims
+
+
+def test_missing_landmarks_and_frames() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    whole = filmed(time, truth, noise_px=1.0)
+    pose = whole.copy(deep=True)
+    for name in ("position", "image_position"):
+        pose[name].loc[{"keypoint": "left_wrist"}] = np.nan  # never seen
+        pose[name][{"time": slice(110, 140)}] = np.nan  # nobody for a second
+        pose[name].loc[{"keypoint": "right_knee", "time": time[20:70]}] = np.nan
+    fitted = fit.fit_body(pose, focal_length=FOCAL)
+    points = points_of(fitted)
+    assert np.isnan(points[:, INDEX["left_wrist"]]).all()
+    assert np.isnan(points[120:130]).all()
+    assert np.isfinite(points[:110, INDEX["right_knee"]]).all()
+    assert errors(fitted, truth)["knee_flexion"] < 7.0
+    sd, full = (angles.angle_sd(f) for f in (fitted, fit.fit_body(whole, focal_length=FOCAL)))
+    assert np.isnan(sd["knee_flexion_sd"][125]).all()
+    hidden, seen = (d["knee_flexion_sd"].sel(side="right")[35:55].mean() for d in (sd, full))
+    assert float(hidden) > 1.1 * float(seen)
+
+
+def test_uneven_and_slow_frame_rates() -> None:
+    rng = np.random.default_rng(3)
+    time, knee = squat(9.0, fps=30.0)
+    keep = np.sort(rng.choice(time.size, 100, replace=False))
+    truth = body(knee[keep])
+    fitted = fit.fit_body(filmed(time[keep], truth), focal_length=FOCAL)
+    np.testing.assert_array_equal(fitted["time"], time[keep])
+    assert errors(fitted, truth)["knee_flexion"] < 6.0
+
+
+def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    want = angles_from_points(truth)
+    inside: list[np.ndarray] = []
+    for seed, azimuth in enumerate((0.0, 45.0, 90.0, -50.0)):
+        pose = filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=seed)
+        fitted = fit.fit_body(pose, focal_length=FOCAL)
+        sd = angles.angle_sd(fitted)
+        got = angles_from_points(points_of(fitted))
+        for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
+            error = np.abs(got[name] - want[name])
+            inside.append((error < 1.96 * sd[f"{name}_sd"].to_numpy()).ravel())
+            assert 0.5 < float(sd[f"{name}_sd"].median()) < 40.0
+    assert np.concatenate(inside).mean() > 0.85
+
+
+def test_draws_carry_the_correlation_of_the_sides() -> None:
+    time, knee = squat(3.0)
+    draws = angles.angle_draws(fit.fit_body(filmed(time, body(knee)), draws=64))
+    assert draws["knee_flexion"].dims == ("draw", "fit_time", "side")
+    left, right = (draws["knee_flexion"].sel(side=s) for s in ("left", "right"))
+    apart = float((right - left).std("draw").mean())
+    alone = float(np.hypot(left.std("draw").mean(), right.std("draw").mean()))
+    assert 0.0 < apart < 1.2 * alone
+
+
+def test_feet_that_walk_are_not_planted() -> None:
+    time, knee = squat(4.0)
+    truth = body(knee * 0.2)
+    truth[..., 0] += 0.5 * time[:, None]
+    fitted = fit.fit_body(filmed(time, truth, azimuth=0.0), focal_length=FOCAL)
+    assert last(fitted)["planted"] is False
+    moved = points_of(fitted)[:, INDEX["left_ankle"], 0]
+    assert moved[-1] - moved[0] == pytest.approx(0.5 * (time[-1] - time[0]), rel=0.15)
+
+
+def test_gradient_is_that_of_the_cost() -> None:
+    time, knee = squat(2.0)
+    pose = filmed(time, body(knee), noise_px=2.0)
+    caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
+    build = fit._build
+
+    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
+        caught.append((problem, joints, border))
+        return build(problem, joints, border)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "_build", spy)
+        fit.fit_body(pose)
+    problem, joints, border = caught[-1]
+    rng = np.random.default_rng(1)
+    here = build(problem, joints, border)
+    for i in (*range(5), fit._LEN, fit._LEN + 3, fit._FOOT, fit._FOOT + 4):
+        step = np.zeros(border.size)
+        step[i] = 1e-5
+        ends = [build(problem, joints, border + s * step).cost for s in (1, -1)]
+        slope = (ends[0] - ends[1]) / 2e-5
+        assert slope / 2 == pytest.approx(here.shared_gradient[i], rel=0.02, abs=0.5)
+    # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.
+    move = np.zeros(joints.shape)
+    arms = [fit.LE, fit.RE, fit.LW, fit.RW]
+    move[:, arms] = rng.standard_normal((len(joints), 4, 3))
+    off = joints + 0.01 * move  # away from the minimum, where the gradient vanishes
+    here = build(problem, off, border)
+    ends = [build(problem, off + s * 1e-6 * move, border).cost for s in (1, -1)]
+    slope = (ends[0] - ends[1]) / 2e-6
+    assert slope / 2 == pytest.approx(float(here.gradient @ move.ravel()), rel=1e-4)
+    whole = rng.standard_normal(joints.shape)
+    ends = [build(problem, joints + s * 1e-6 * whole, border).cost for s in (1, -1)]
+    size = float(np.linalg.norm(here.gradient))
+    slope = (ends[0] - ends[1]) / 2e-6
+    here = build(problem, joints, border)
+    assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.2 * size)
+
+
+@pytest.mark.slow
+def test_long_trials_need_no_more_memory_and_join_without_a_seam() -> None:
+    time, knee = squat(75.0, fps=15.0)
+    truth = body(knee)
+    pose = filmed(time, truth, noise_px=1.0)
+    tracemalloc.start()
+    fitted = fit.fit_body(pose, focal_length=FOCAL, draws=8)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 600e6
+    assert errors(fitted, truth)["knee_flexion"] < 5.0
+    points = points_of(fitted)
+    jump = np.abs(np.diff(points[:, INDEX["left_hip"]], n=2, axis=0)).max()
+    assert jump < 0.03
+    v = points[:, INDEX["left_knee"]] - points[:, INDEX["left_hip"]]
+    assert np.ptp(np.linalg.norm(v, axis=-1)) < 1e-9
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(azimuth=st.floats(-80, 80), deep=st.floats(30, 100), elbow=st.floats(0, 90))
+def test_never_fails_and_always_gives_finite_errors(
+    azimuth: float, deep: float, elbow: float
+) -> None:
+    time, knee = squat(3.0, deep=deep)
+    truth = body(knee, elbow=elbow)
+    fitted = fit.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
+    assert np.isfinite(points_of(fitted)[:, [INDEX[n] for n in fit.FITTED]]).all()
+    assert errors(fitted, truth)["knee_flexion"] < 12.0
+
+
+def test_warns_of_what_is_not_supported() -> None:
+    time, knee = squat(3.0)
+    truth = body(knee)
+    behind = fit.fit_body(filmed(time, truth, azimuth=180.0), focal_length=FOCAL)
+    assert [w["code"] for w in last(behind)["warnings"]] == ["seen_from_behind"]
+    pose = filmed(time, truth)
+    feet = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]
+    pose["confidence"].loc[{"keypoint": feet}] = 0.2
+    cut = fit.fit_body(pose, focal_length=FOCAL)
+    assert [w["code"] for w in last(cut)["warnings"]] == ["feet_not_seen"]
+
+
+def test_refusals() -> None:
+    time, knee = squat(2.0)
+    pose = filmed(time, body(knee))
+    with pytest.raises(BadInputError, match="not both"):
+        fit.fit_body(pose, focal_length=900.0, field_of_view=60.0)
+    with pytest.raises(BadInputError, match="did you mean 'height_m'"):
+        fit.fit_body(pose, heigth_m=1.7)  # type: ignore[call-arg]
+    with pytest.raises(BadInputError, match="image_position"):
+        fit.fit_body(pose.drop_vars("image_position"))
+    with pytest.raises(BadInputError, match="image_width"):
+        fit.fit_body(pose.drop_attrs())
+    with pytest.raises(BadInputError, match="frames show a person"):
+        fit.fit_body(pose.where(pose["time"] < 0.1))
+    with pytest.raises(BadInputError, match="fit_body"):
+        angles.angle_sd(pose)
