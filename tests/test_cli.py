@@ -134,7 +134,7 @@ def test_bad_session_id(command, session_id, store):
 
 
 def test_a_misspelt_command_is_one_line(store):
-    refused(mobility("analyse", store=store), store, "did you mean", "analyze")
+    refused(mobility("analyse", store=store), store, "Did you mean", "analyze")
 
 
 def test_help_is_shown(store):

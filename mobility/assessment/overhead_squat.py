@@ -148,6 +148,10 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
                 "right minus left, within the bottom",
                 suffix=", asymmetry",
             )
+        if note := angle.attrs.get("note"):
+            for key in metrics:
+                if key.startswith(name):
+                    metrics[key].attrs["note"] = note
         _add(
             metrics,
             f"{name}_variability",

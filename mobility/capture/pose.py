@@ -414,9 +414,6 @@ PARTS = {
 }
 """Parts of the body whose absence from the picture is reported."""
 
-MOVING_CAMERA = 0.004
-"""Median background shift between two looks, as a fraction of the width, that counts as motion."""
-
 
 def fraction_outside(pose: xr.Dataset) -> dict[str, float]:
     """Fraction of the frames with a person in which a part of the body is out of the picture.
@@ -475,11 +472,11 @@ def _warnings(pose: xr.Dataset, seen: dict[str, Any], done: _Pass) -> list[dict[
             f"{number} in the picture; the subject was followed on a crop. Check in the annotated "
             "video that it is the right person.",
         )
-    shift = seen["camera_shift_median"]
-    if shift is not None and shift > MOVING_CAMERA:
+    if seen["camera_moving"]:
         warn(
             "moving_camera",
-            f"The camera moved: the background shifts by {shift:.1%} of the width in seconds. "
+            f"The camera moved in {seen['camera_moving_share']:.0%} of the looks at the "
+            f"background, by up to {seen['camera_shift_max']:.1%} of the width in two seconds. "
             "Put it on a stand.",
         )
     return found

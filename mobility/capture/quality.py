@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mobility.capture.pose import MOVING_CAMERA, fraction_outside
+from mobility.capture.pose import fraction_outside
 from mobility.capture.video import VideoInfo
 from mobility.provenance import SCHEMA_VERSION, warnings_of
 
@@ -127,7 +127,7 @@ def capture_quality(pose: xr.Dataset, info: VideoInfo) -> dict[str, Any]:
             "azimuth_deg": _rounded(mean, 1),
         },
         "camera": {
-            "moving": None if shift is None else bool(shift > MOVING_CAMERA),
+            "moving": seen["camera_moving"],
             "background_shift": _rounded(shift, 5),
             "subject_height_fraction": _rounded(body / info.height, 3),
         },

@@ -9,6 +9,7 @@ quality.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,6 +24,12 @@ INTERVAL_S = 2.0
 
 DENSE_S = 0.5
 """Time between two looks in the first interval, so that short clips are seen too."""
+
+MOVING_CAMERA = 0.004
+"""Background shift in two seconds, as a fraction of the width, that counts as motion."""
+
+MOVING_SHARE, MOVING_LOOKS = 0.2, 2
+"""Share and least number of looks with motion that make a moving camera."""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
@@ -279,9 +286,48 @@ class BackgroundMotion:
         return float(np.median(np.linalg.norm(step[inside], axis=1)) / small.shape[1])
 
 
+def camera_motion(looks: list[Look]) -> dict[str, Any]:
+    """Say whether the camera moves, from the shifts of the background between looks.
+
+    Looks are not equally far apart, so each shift is brought to the usual time
+    between two, :data:`INTERVAL_S`. The camera moves if the median exceeds
+    :data:`MOVING_CAMERA`, or if a fifth of the looks (at least two) do: one look
+    that differs is a knock.
+
+    Returns
+    -------
+    dict
+        ``camera_moving`` (None where nothing could be told), ``camera_shift_median``
+        and ``camera_shift_max`` in two seconds, fractions of the width, and
+        ``camera_moving_share`` of the looks.
+    """
+    shifts = np.array(
+        [
+            now.shift * INTERVAL_S / (now.time - before.time)
+            for before, now in pairwise(looks)
+            if now.shift is not None and now.time > before.time
+        ]
+    )
+    if not shifts.size:
+        return {
+            "camera_moving": None,
+            "camera_shift_median": None,
+            "camera_shift_max": None,
+            "camera_moving_share": None,
+        }
+    count = int((shifts > MOVING_CAMERA).sum())
+    median, share = float(np.median(shifts)), count / shifts.size
+    part_of_the_time = count >= MOVING_LOOKS and share >= MOVING_SHARE
+    return {
+        "camera_moving": median > MOVING_CAMERA or part_of_the_time,
+        "camera_shift_median": median,
+        "camera_shift_max": float(shifts.max()),
+        "camera_moving_share": share,
+    }
+
+
 def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, Any]:
     """Sum up a survey for the pose's attributes and the capture quality."""
-    shifts = [look.shift for look in looks if look.shift is not None]
     return {
         "looks": len(looks),
         "other_people": [
@@ -292,9 +338,7 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
             }
             for track in others(tracks, chosen)
         ],
-        # Two looks that differ are a knock; a camera that moves does so most of the time.
-        "camera_shift_median": float(np.median(shifts)) if shifts else None,
-        "camera_shift_max": float(np.max(shifts)) if shifts else None,
+        **camera_motion(looks),
         "brightness": float(np.median([look.brightness for look in looks])) if looks else None,
         "sharpness": float(np.median([look.sharpness for look in looks])) if looks else None,
     }

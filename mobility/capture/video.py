@@ -539,7 +539,7 @@ def _read_frames(
                 continue
             if rgb is frame:  # stored as RGB: the decoder may still refer to this memory
                 image = image.copy()
-            # Read once: to read it ties the frame into a cycle that only the garbage collector frees.
+            # Read once: to read it ties the frame into a cycle that only the collector frees.
             orientation = orientation or _orientation(frame)
             yield Frame(time, orientation.apply(image))
         if last is None:

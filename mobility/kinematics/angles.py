@@ -364,7 +364,9 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
             variables[name].attrs["note"] = note
             variables[name] = variables[name].where(~refused)
             if share > _MENTIONED:
-                text = f"{definition['long_name']}: {note}."
+                text = (
+                    f"{definition['long_name'][:1].upper()}{definition['long_name'][1:]}: {note}."
+                )
                 warnings.append({"code": "angle_refused", "message": text})
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(known & ~refused, sd, np.nan),

@@ -402,7 +402,7 @@ def fit_body(
             for dx, db in zip(solved.draws, solved.border_draws, strict=True)
         ]
     )
-    warnings = _warnings(solved, fine, known)
+    warnings = _warnings(solved, fine)
     centre = gravity - np.array([0.0, floor, 0.0])
     result = _dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.border[_LEN:_OFF] - solved.border[_H])
@@ -427,29 +427,26 @@ def fit_body(
         landmark_offsets_m={
             n: round(float(v), 4) for n, v in zip(_OFFSETS, solved.border[_OFF:_FOOT], strict=True)
         },
+        focal_length_given=known,
         mirrored=solved.mirrored,
         steps=solved.steps,
         warnings=warnings,
     )
 
 
-def _warnings(solved: _Trial, fine: _Problem, known: bool) -> list[dict[str, str]]:
+def _warnings(solved: _Trial, fine: _Problem) -> list[dict[str, str]]:
     """List what makes the result less certain than it looks."""
     across = solved.joints[:, RH] - solved.joints[:, LH]
     facing = np.median(np.cross(_up(solved.border), _unit(across))[:, 2])
     feet = float(fine.weight[:, _FEET].mean())
     found = {
-        "focal_length_fitted": (
-            not known,
-            "The focal length is not known and was fitted; give field_of_view if you can.",
-        ),
         "seen_from_behind": (
             facing < -_BEHIND,
-            "Seen from behind, trunk lean and hip flexion are not supported.",
+            "Seen from behind: trunk lean and hip flexion are much less certain.",
         ),
         "feet_not_seen": (
             feet < _FEET_SEEN,
-            "The feet are hardly seen; ankle, knee and tibia angles are not supported.",
+            "The feet are hardly seen: ankle, knee and tibia angles are much less certain.",
         ),
     }
     return [{"code": code, "message": text} for code, (true, text) in found.items() if true]
@@ -1295,7 +1292,8 @@ def _dataset(
     )
     result["position_draws"] = (
         ("draw", "fit_time", "fit_space", "fit_keypoint"),
-        deviation.transpose(0, 1, 3, 2).astype(np.float32),
+        # Eleven bits, a tenth of a millimetre, are more than a draw is worth, and files compress.
+        deviation.transpose(0, 1, 3, 2).astype(np.float16).astype(np.float32),
         {
             "units": "m",
             "long_name": "deviation of draws of the posterior from the fit, at its knots",

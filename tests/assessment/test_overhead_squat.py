@@ -333,7 +333,7 @@ def test_a_turned_line_of_the_hips_is_part_of_the_error(
     movement = knee_movement(pose, repetitions_of(trial))
     bottom = movement.sel(time=float(trial.truth["bottom"][0]), method="nearest")
     ankles = pose["position"].sel(keypoint=["left_ankle", "right_ankle"], space="x")
-    ankles = ankles.sel(time=bottom["time"]).diff("keypoint")
+    ankles = ankles.sel(time=bottom["time"]).diff("keypoint").squeeze()
     expected = 0.1 * (2**0.5 * 0.01 / 0.18) / abs(float(ankles))
     assert float(bottom["knee_ankle_separation_ratio_sd"]) == pytest.approx(expected, rel=0.15)
 

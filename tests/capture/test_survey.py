@@ -111,6 +111,32 @@ def test_background_shift_is_measured(dx):
     assert found == pytest.approx(dx / 320, abs=0.002)
 
 
+@pytest.mark.parametrize(
+    ("shifts", "moving"),
+    [
+        ([0.0005] * 10, False),
+        ([0.0005] * 8 + [0.03, 0.0005], False),  # a knock
+        ([0.0005] * 7 + [0.03, 0.03, 0.0005], True),  # moves a fifth of the time
+        ([0.0005] * 18 + [0.03, 0.03], False),
+        ([0.01] * 10, True),
+    ],
+)
+def test_a_camera_that_moves_part_of_the_time_is_moving(shifts, moving):
+    looks = [look(2.0 * i, shift=s) for i, s in enumerate([None, *shifts])]
+    found = survey.camera_motion(looks)
+    assert found["camera_moving"] is moving
+    assert found["camera_shift_max"] == pytest.approx(max(shifts))
+
+
+def test_shift_is_per_two_seconds_and_may_be_unknown():
+    """A steady pan of 0.5 % in two seconds, seen at looks half a second apart."""
+    looks = [look(0.5 * i, shift=0.00125) for i in range(4)]
+    assert survey.camera_motion(looks)["camera_shift_median"] == pytest.approx(0.005)
+    assert survey.camera_motion(looks)["camera_moving"] is True
+    assert survey.camera_motion(looks[:1])["camera_moving"] is None
+    assert survey.summary(looks, [], 0)["camera_moving"] is True
+
+
 def test_a_moving_person_is_not_a_moving_camera():
     background = _texture((240, 320))
     person = _texture((160, 80), seed=1)
