@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import body_frame
+from mobility.kinematics.angles import DEFAULT_METHOD, body_frame
 from mobility.kinematics.skeleton import SIDES, require_pose
 
 Array = NDArray[np.float64]
@@ -274,7 +274,9 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     _require(repetitions, "repetitions", list(_REPETITION))
     _same_frames(pose, repetitions, "repetitions")
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
-    error = {name: entry["value"] for name, entry in table["landmark_position"].items()}
+    method = str(pose.attrs.get("method", DEFAULT_METHOD))
+    known = table["landmark_position"]
+    error = {name: v["value"] for name, v in known.get(method, known[DEFAULT_METHOD]).items()}
 
     points, standing = _points(pose), repetitions["standing"].values.astype(bool)
     width = float(_standing_width(points, standing, limits))

@@ -99,10 +99,7 @@ def run(job: Job, send: Send) -> None:
     ]
     active: list[_Chunk] = []
     done = 0
-    with (
-        Landmarker(job.model, "image") as single,
-        Landmarker(job.model, "image", SURVEY_PEOPLE) as many,
-    ):
+    with Landmarker(job.model, "image", SURVEY_PEOPLE) as many:
         start, stop = waiting[0][1] - job.warm_up_s, waiting[-1][2]
         frames = read_frames(
             job.video,
@@ -118,7 +115,7 @@ def run(job: Job, send: Send) -> None:
                     active.remove(chunk)
                     _finish(chunk, send)
                 for chunk in active:
-                    pose, retried = _find(chunk, single, frame.image, frame.time, track)
+                    pose, retried = _find(chunk, many, frame.image, frame.time, track)
                     if frame.time >= chunk.start:
                         chunk.times.append(frame.time)
                         chunk.poses.append(pose)
@@ -165,7 +162,7 @@ def _send(chunk: _Chunk, send: Send) -> None:
 
 
 def _find(
-    chunk: _Chunk, single: Landmarker, image: Image, time: float, track: survey.Track | None
+    chunk: _Chunk, many: Landmarker, image: Image, time: float, track: survey.Track | None
 ) -> tuple[Array, bool]:
     """Pose of the subject in one frame, NaN where nobody is; and whether a second look found it."""
     if (
@@ -180,7 +177,7 @@ def _find(
         for region in _second_looks(chunk, image, time, track):
             found = [
                 pose
-                for pose in single(image, region)
+                for pose in many(image, region)
                 if believable(pose) and _is_subject(pose, chunk, time, track)
             ]
             if found:
@@ -275,7 +272,8 @@ def main() -> int:
         out.flush()
 
     job = Job.model_validate_json(sys.stdin.read())
-    threading.Thread(target=_end_with, args=(job.parent,), daemon=True).start()
+    if os.name == "posix":  # elsewhere a launcher may stand between the two processes
+        threading.Thread(target=_end_with, args=(job.parent,), daemon=True).start()
     try:
         run(job, send)
     except MobilityError as error:

@@ -202,13 +202,13 @@ def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
         body[:, places] = points
         return angles_from_points(body)
 
-    values = draws.to_numpy().astype(np.float64)
-    flat = angles((centre + values).reshape(-1, len(places), 3))
     middle = angles(centre.astype(np.float64))
+    # One draw after the other: all at once would need gigabytes for a trial of minutes.
+    each = [angles(centre + draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
     variables = {}
-    for name, value in flat.items():
-        off = value.reshape(len(values), knots.size, *value.shape[1:]) - middle[name]
+    for name, value in middle.items():
+        off = np.stack([drawn[name] for drawn in each]) - value
         dims = ("draw", "fit_time", "side")[: off.ndim]
         variables[name] = (
             dims,

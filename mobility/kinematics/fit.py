@@ -249,7 +249,7 @@ class _Solution(NamedTuple):
 @checked
 # The matrices are small: with several BLAS threads, which wait for each other, a fit takes up to a
 # hundred times as long, and its last digits depend on their number.
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def fit_body(
     pose: xr.Dataset,
     *,

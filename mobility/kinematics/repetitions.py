@@ -32,6 +32,9 @@ _EDGE_SPEED = 0.05
 _BOTTOM_BAND = 0.03
 """Share of the depth above the lowest point that still is the bottom."""
 
+_LOWEST = 1 / 3
+"""Share of the height of the bottom whose middle is its time; less would be noise of landmarks."""
+
 _STANDING_HEIGHT = 0.97
 _STILL = 0.05
 """Speeds, in standing heights per second, below which nobody is called moving."""
@@ -190,7 +193,7 @@ def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, i
 def _middle_of_bottom(h: _Height, band: tuple[int, int]) -> int:
     """Middle of the lowest part of the bottom: where a pause is flat, its minimum is arbitrary."""
     height = h.height[band[0] : band[1] + 1]
-    low = np.flatnonzero(height <= height.min() + 0.1 * (height.max() - height.min()))
+    low = np.flatnonzero(height <= height.min() + _LOWEST * (height.max() - height.min()))
     return band[0] + int(low[0] + low[-1]) // 2
 
 
@@ -263,7 +266,7 @@ def find_repetitions(
     starts at the last, and ends at the first, crossing of 5 % of the peak speed of its descent and
     ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum,
     so that the bottom lasts longer, and descent and ascent shorter, than between turning points.
-    ``bottom`` is the middle of the lowest tenth of that band, since in a pause the time of the
+    ``bottom`` is the middle of the time in the lowest third of that band, since in a pause the time of the
     minimum itself is arbitrary.
 
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut

@@ -14,9 +14,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility.assessment.overhead_squat import PHASES, body_axes, knee_movement, phase_frames
+from mobility.assessment.overhead_squat import PHASES, body_axes, phase_frames
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import BONES, SIDES, require_pose
 from mobility.options import likely
@@ -275,7 +274,9 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
     return figure
 
 
-def knee_movement_image(pose: xr.Dataset, repetitions: xr.Dataset, *, view: View) -> Figure:
+def knee_movement_image(
+    pose: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, *, view: View
+) -> Figure:
     """Draw the body in the phases of the squat, from one side or from the front.
 
     The positions are the medians of the frames of each phase over the accepted repetitions, in
@@ -287,6 +288,9 @@ def knee_movement_image(pose: xr.Dataset, repetitions: xr.Dataset, *, view: View
         Pose Dataset, metres, y up.
     repetitions
         Repetitions Dataset of the same frames.
+    metrics
+        Metrics of :func:`mobility.overhead_squat`, whose medians over the accepted repetitions
+        are the captions.
     view
         Where the viewer stands, as the subject says it: ``"left"``, ``"right"`` or ``"front"``.
 
@@ -308,7 +312,7 @@ def knee_movement_image(pose: xr.Dataset, repetitions: xr.Dataset, *, view: View
     accepted = phase_frames(repetitions).isel(rep=repetitions["accepted"].values.astype(bool))
     frames = accepted.any("rep").transpose("phase", "time").to_numpy()
     horizontal, up = _projected(pose, view)
-    captions = _captions(pose, repetitions, frames, view)
+    captions = _captions(metrics, repetitions, view)
 
     bodies = [
         {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
@@ -594,30 +598,35 @@ def _place_bodies(
         axis.set_ylim(-0.05, top)
 
 
-def _captions(
-    pose: xr.Dataset, repetitions: xr.Dataset, frames: NDArray[np.bool_], view: View
-) -> list[str]:
-    """Write what stands below each phase."""
+def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[str]:
+    """Write what stands below each phase: medians over the accepted repetitions."""
+    used = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
+
+    def by_phase(name: str, side: str | None = None) -> list[float]:
+        values = used[f"{name}_phase"]
+        if side is not None:
+            values = values.sel(side=side)
+        rows = values.sel(phase=list(PHASES)).transpose("phase", "rep").values
+        known = [row[np.isfinite(row)] for row in rows]
+        return [float(np.median(row)) if row.size else float("nan") for row in known]
+
     if view == "front":
-        movement = knee_movement(pose, repetitions)
-        ratio = movement["knee_ankle_separation_ratio"].values
-        deviation = movement["knee_deviation"].transpose("time", "side").values
+        ratio = by_phase("knee_ankle_separation_ratio")
+        right, left = (by_phase("knee_deviation", side) for side in ("right", "left"))
         return [
-            f"Knee-ankle ratio {_number(_median(ratio[rows]), 2)}\n"
-            f"Knee inwards R {_percent(_median(deviation[rows, 1]))}, "
-            f"L {_percent(_median(deviation[rows, 0]))}"
-            for rows in frames
+            f"Knee-ankle ratio {_number(ratio[i], 2)}\n"
+            f"Knee inwards R {_percent(right[i])}, L {_percent(left[i])}"
+            for i in range(len(PHASES))
         ]
-    angles = joint_angles(pose)
-    sided = {
-        "Knee": angles["knee_flexion"].sel(side=view).values,
-        "Hip": angles["hip_flexion"].sel(side=view).values,
-        "Ankle": angles["ankle_dorsiflexion"].sel(side=view).values,
-        "Trunk": angles["trunk_lean"].values,
+    columns = {
+        "Knee": by_phase("knee_flexion", view),
+        "Hip": by_phase("hip_flexion", view),
+        "Ankle": by_phase("ankle_dorsiflexion", view),
+        "Trunk": by_phase("trunk_lean"),
     }
     texts = []
-    for rows in frames:
-        words = [f"{name} {_number(_median(values[rows]))}°" for name, values in sided.items()]
+    for i in range(len(PHASES)):
+        words = [f"{name} {_number(values[i])}°" for name, values in columns.items()]
         texts.append(f"{words[0]}, {words[1].lower()}\n{words[2]}, {words[3].lower()}")
     return texts
 

@@ -202,10 +202,12 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     messages = [warning.message for warning in warnings]
     messages += [warning["message"] for warning in warnings_of(*datasets)]
     messages = list(dict.fromkeys(messages))
-    standing = (
-        "All angles come from one camera. Depth is inferred by a neural network, not measured: "
-        "single values can be wrong by ten degrees or more, and movement out of the image plane "
-        "is the least certain."
+    standing = "All angles come from one camera, which does not measure depth. " + (
+        "A body with constant segments was fitted to the landmarks, and depth is inferred from "
+        "it; the interval beside each number states its error."
+        if _fitted(*datasets)
+        else "Depth is inferred by a neural network, frame by frame: errors of 20 degrees and "
+        "more are usual, and movement out of the image plane is the least certain."
     )
     items = "".join(f"<li>{escape(message)}</li>" for message in messages)
     found = f"<ul>{items}</ul>" if items else "<p>The analysis recorded no further warnings.</p>"
@@ -358,9 +360,9 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
         ratio = "knee_ankle_separation_ratio"
         if math.isfinite(_value(metrics, ratio)):
             sentences.append(
-                f"Smallest knee–ankle separation ratio: {cell(metrics, ratio, repetitions)} "
-                "(1 means knees over ankles, less than 1 means knees nearer to each other than "
-                "the ankles)."
+                f"Smallest knee–ankle separation ratio{_where(metrics, ratio)}: "
+                f"{cell(metrics, ratio, repetitions)} (1 means knees over ankles, less than 1 "
+                "means knees nearer to each other than the ankles)."
             )
         elif (reason := reason_missing(metrics, ratio, repetitions)) != why:
             sentences.append(
@@ -370,7 +372,9 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
         what = "The knee deviation is not" if sentences else "Not"
         sentences.append(f"{what} measurable: {escape(why)}.")
         return f"<p>{' '.join(sentences)}</p>"
-    where = "Largest deviation" if group == "knee_movement" else "At the bottom"
+    where = "At the bottom"
+    if group == "knee_movement":
+        where = f"Largest deviation{_where(metrics, name)}"
     sides = [f"{side} {cell(metrics, name, repetitions, side=side)}" for side in ("left", "right")]
     spread = [
         quantity(_value(metrics, f"{name}_variability", side), _units(metrics, name))
@@ -395,6 +399,13 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
     return "<p>" + " ".join(sentences) + "</p>"
 
 
+def _where(metrics: xr.Dataset, name: str) -> str:
+    """Say which phases an extreme is of, and in which it occurs."""
+    phase = metrics[name].attrs.get("phase")
+    found = f"; here: {escape(str(phase))}" if phase else ""
+    return f" of the movement (mid-descent, bottom, mid-ascent{found})"
+
+
 def _from_standing(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """Say how the ankle moved from standing, and whether that can be."""
     name = "ankle_dorsiflexion_from_standing"
@@ -410,8 +421,12 @@ def _from_standing(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     return text
 
 
-def phase_table(metrics: xr.Dataset) -> str:
-    """Make the table of knee movement by phase, as medians; empty where there is nothing."""
+def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
+    """Make the table of knee movement by phase over accepted repetitions; empty without values.
+
+    Medians, ± half of the 95 % interval: the median error of a repetition.
+    """
+    metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
     if not (metrics[ratio].notnull().any() or metrics[deviation].notnull().any()):
         return ""
@@ -421,11 +436,14 @@ def phase_table(metrics: xr.Dataset) -> str:
         rows.append(
             [
                 escape(PHASES.get(str(phase), str(phase)).capitalize()),
-                quantity(_median(here[ratio]), _units(metrics, ratio)),
+                quantity(
+                    _median(here[ratio]), _units(metrics, ratio), sd=_median(here[f"{ratio}_sd"])
+                ),
                 *(
                     quantity(
                         _factor(deviation) * _median(here[deviation].sel(side=side)),
                         _units(metrics, deviation),
+                        sd=_factor(deviation) * _median(here[f"{deviation}_sd"].sel(side=side)),
                     )
                     for side in ("left", "right")
                 ),
@@ -434,7 +452,9 @@ def phase_table(metrics: xr.Dataset) -> str:
     return table(
         ["Phase", "Separation ratio", "Left deviation", "Right deviation"],
         rows,
-        caption="Knee movement by phase, median over repetitions (positive deviation is inwards)",
+        caption="Knee movement by phase, median over accepted repetitions, ± half of the 95 % "
+        "interval; positive deviation is inwards. Standing is shown beside the movement and is "
+        "not part of its extremes",
         numeric=True,
     )
 
@@ -466,7 +486,9 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             )
             for name in ANGLES
         ]
-        used = "accepted" if bool(here["accepted"]) else escape(str(here["reason"].item()))
+        used = "accepted" if bool(here["complete"]) else "accepted, cut off"
+        if not bool(here["accepted"]):
+            used = escape(str(here["reason"].item()))
         row.append(f"<td class='text'>{used}</td>")
         rows.append(row)
     return table(
@@ -479,7 +501,8 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             "Use",
         ],
         rows,
-        caption="Every repetition found; angles at the bottom, left / right, in degrees",
+        caption="Every repetition found; angles at the bottom, left / right, in degrees. The error "
+        "of one repetition is at least that of the table at a glance",
         numeric=True,
     )
 
@@ -508,7 +531,9 @@ def definition_table(angles: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
 def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     """Make the table of the expected errors of poses made like this one, and how each is known."""
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    known = tables.load("measurement_error").get(method)
+    if "position_draws" in pose:
+        return ""  # the fit gives each value its own error
+    known = tables.load("measurement_error")["methods"].get(method)
     if known is None:
         return paragraphs(f"No errors are known for poses made by {method}.")
     rows = [
@@ -525,6 +550,73 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
         rows,
         caption="Expected error of a single value, as a standard deviation",
     )
+
+
+def uncertainty(pose: xr.Dataset) -> str:
+    """Say where the standard deviations of the errors come from."""
+    if "position_draws" in pose:
+        source = (
+            f"That standard deviation is computed from this recording: "
+            f"{pose.sizes['draw']} bodies that explain the landmarks about as well as the fitted "
+            "one are drawn, and each quantity is computed from every one of them. What the fit "
+            "takes for granted, such as constant segments and usual errors of landmarks, is not "
+            "questioned by it."
+        )
+    else:
+        source = (
+            "That standard deviation comes from a table of errors that were measured or, where "
+            "nothing was measured, assumed; it is not computed from this recording."
+        )
+    return paragraphs(
+        f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. "
+        f"{source} Most of it is bias, the same in every repetition: more repetitions do not make "
+        "it much smaller. The error of a difference is taken as if both values erred "
+        "independently, which is more likely too large than too small. A difference between the "
+        "sides that is smaller than its own interval is within error and shows nothing.",
+        "Depth and durations are printed without an interval. The depth carries the error of the "
+        "landmarks of hips and ankles. The bottom is the time in which the hips are within 3 % of "
+        "the depth of their lowest place: it is longer, and descent and ascent are shorter, than "
+        "between the turning points.",
+    )
+
+
+def gravity(pose: xr.Dataset) -> str:
+    """Say what is known about the tilt of the camera."""
+    if _fitted(pose):
+        return paragraphs(
+            "The direction of gravity is estimated in the fit, together with the body; its error "
+            "is part of the intervals."
+        )
+    return paragraphs(
+        "The camera is taken to be level. A tilt of 10° moves trunk lean and thigh elevation by "
+        "10°, which no interval here includes."
+    )
+
+
+def cleaning(dataset: xr.Dataset) -> str:
+    """Say how much each step of the cleaning removed; empty where nothing was cleaned."""
+    entries = [e for e in history(dataset) if e["operation"] == "clean_pose"]
+    if not entries:
+        return ""
+    rows = []
+    for step in entries[-1].get("steps", []):
+        counts = {key: value for key, value in step.items() if key != "step"}
+        words = []
+        for key, value in counts.items():
+            name = key.replace("_", " ")
+            if isinstance(value, dict):
+                parts = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in value.items())
+                words.append(f"{name}: {parts}")
+            else:
+                words.append(
+                    f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"
+                )
+        rows.append(
+            [escape(_capital(str(step["step"]).replace("_", " "))), escape("; ".join(words))]
+        )
+    share = entries[-1].get("removed_share_of_body")
+    told = "" if share is None else f" ({100 * share:.1f} % of the points of the body were removed)"
+    return table(["Step", "Found"], rows, caption=f"What the cleaning did{told}")
 
 
 def step_table(dataset: xr.Dataset) -> str:
@@ -605,6 +697,11 @@ def _value(
             return math.nan
         array = array.sel(rep=rep)
     return _factor(name) * float(array) if array.ndim == 0 else math.nan
+
+
+def _fitted(*datasets: xr.Dataset) -> bool:
+    """Whether one of the Datasets is, or comes from, a fitted body."""
+    return any(dataset.attrs.get("method") == "fitted_body" for dataset in datasets)
 
 
 def _median(array: xr.DataArray) -> float:

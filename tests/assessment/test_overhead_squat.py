@@ -66,8 +66,8 @@ def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:
 
 
 def apart(pose: xr.Dataset, metres: float = 0.2) -> xr.Dataset:
-    """The pose with both legs below the hip farther out: a wide stance."""
-    moved = pose.copy(deep=True)
+    """A raw pose with both legs below the hip farther out: a wide stance."""
+    moved = pose.copy(deep=True).assign_attrs(method="mediapipe_world")
     for side, sign in (("left", 1), ("right", -1)):
         legs = [f"{side}_{p}" for p in ("knee", "ankle", "heel", "foot_index")]
         moved["position"].loc[{"keypoint": legs, "space": "x"}] += sign * metres
@@ -354,7 +354,7 @@ def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: An
     trial = squat_pose()
     repetitions = repetitions_of(trial)
     narrow = apart(trial.pose, -0.03)
-    metrics = overhead_squat(narrow, joint_angles(narrow), repetitions)
+    metrics = overhead_squat(narrow, joint_angles(trial.pose), repetitions)
     movement = knee_movement(narrow, repetitions)
     for name in ("knee_ankle_separation_ratio", "knee_deviation"):
         assert metrics[name].isnull().all()

@@ -134,7 +134,7 @@ def test_shift_is_per_two_seconds_and_may_be_unknown():
     assert survey.camera_motion(looks)["camera_shift_median"] == pytest.approx(0.005)
     assert survey.camera_motion(looks)["camera_moving"] is True
     assert survey.camera_motion(looks[:1])["camera_moving"] is None
-    assert survey.summary(looks, [], 0)["camera_moving"] is True
+    assert survey.summary(looks, [Track()], 0)["camera_moving"] is True
 
 
 def test_a_moving_person_is_not_a_moving_camera():

@@ -284,3 +284,33 @@ def test_residual_analysis_finds_the_noise_and_a_sensible_cutoff(squat_pose):
     moving = found.cutoff.sel(keypoint=["left_shoulder", "right_shoulder"], space="y")
     assert ((moving > 1) & (moving < 6)).all()
     assert residual_cutoff(pose.isel(time=slice(0, 5))).cutoff.isnull().all()
+
+
+def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
+    from mobility.provenance import warnings_of
+
+    pose, _ = squat_pose()
+    assert warnings_of(clean_pose(pose)) == []
+    hidden = pose.copy(deep=True)
+    legs = ["left_knee", "left_ankle", "left_heel", "left_foot_index"]
+    hidden["confidence"].loc[{"keypoint": legs}] = 0.2
+    (warning,) = warnings_of(clean_pose(hidden))
+    assert warning["code"] == "points_removed"
+    # 4 of the 16 points of shoulders, elbows, wrists, hips, knees, ankles, heels and toes.
+    assert "removed 25%" in warning["message"]
+    few = pose.copy(deep=True)
+    few["confidence"].loc[{"keypoint": ["left_ear", "nose", "mouth_left"]}] = 0.2
+    assert warnings_of(clean_pose(few)) == []
+
+    swapped = pose.copy(deep=True)
+    rows = slice(60, 66)
+    names = ["left_knee", "left_ankle", "left_heel", "left_foot_index"]
+    others = [name.replace("left", "right") for name in names]
+    for name in ("position", "image_position", "image_depth"):
+        values = pose[name].isel(time=rows)
+        for one, two in ((names, others), (others, names)):
+            given = values.sel(keypoint=one).assign_coords(keypoint=two)
+            swapped[name].loc[{"keypoint": two, "time": values["time"]}] = given
+    (warning,) = warnings_of(clean_pose(swapped))
+    assert warning["code"] == "sides_exchanged"
+    assert "legs in 6 frames" in warning["message"]

@@ -235,8 +235,9 @@ def test_options_that_are_not_given_stay(session, calls):
 def test_misspelt_options_are_refused(session):
     with pytest.raises(BadInputError, match="did you mean 'blur_face'"):
         session.analyze(blurface=True)
-    with pytest.raises(BadInputError, match="workers"):
-        session.analyze(workers=0)
+    for workers in (0, 257):
+        with pytest.raises(BadInputError, match="workers"):
+            session.analyze(workers=workers)
 
 
 # Failure, interruption, other processes

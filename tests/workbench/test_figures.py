@@ -130,9 +130,10 @@ def test_spread_needs_three_repetitions(trial: Any) -> None:
 
 def test_views_of_the_body(trial: Any) -> None:
     """From the left the subject faces left, from the right right; in front the sides change."""
-    pose, _, repetitions = trial
+    pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
     for view, forward in (("left", -1), ("right", 1)):
-        figure = knee_movement_image(pose, repetitions, view=view)
+        figure = knee_movement_image(pose, repetitions, metrics, view=view)
         assert [axis.get_title() for axis in figure.axes] == [
             "Standing",
             "Mid-descent",
@@ -145,7 +146,7 @@ def test_views_of_the_body(trial: Any) -> None:
         other = "right" if view == "left" else "left"
         far = [a for a in figure.axes[2].lines if a.get_color() == COLOURS[other]]
         assert min(a.get_zorder() for a in near) > max(a.get_zorder() for a in far)
-    front = knee_movement_image(pose, repetitions, view="front").axes[0]
+    front = knee_movement_image(pose, repetitions, metrics, view="front").axes[0]
     place = {
         side: np.mean([a.get_xdata() for a in front.lines if a.get_color() == COLOURS[side]])
         for side in ("left", "right")
@@ -155,13 +156,21 @@ def test_views_of_the_body(trial: Any) -> None:
 
 
 def test_captions_are_the_angles_and_the_knee_movement(trial: Any) -> None:
-    pose, _, repetitions = trial
-    left = knee_movement_image(pose, repetitions, view="left").axes[2].get_xlabel()
-    right = knee_movement_image(pose, repetitions, view="right").axes[2].get_xlabel()
+    pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
+    left = knee_movement_image(pose, repetitions, metrics, view="left").axes[2].get_xlabel()
+    right = knee_movement_image(pose, repetitions, metrics, view="right").axes[2].get_xlabel()
     assert left.startswith("Knee 120°, hip 125°")
     assert right.startswith("Knee 90°, hip 105°")
-    front = knee_movement_image(pose, repetitions, view="front").axes[2].get_xlabel()
-    assert front == "Knee-ankle ratio 1.00\nKnee inwards R 0 %, L 0 %"
+    # What the report says, and of accepted repetitions only: the second is rejected.
+    values = xr.full_like(metrics["knee_deviation_phase"], 0.5)
+    values[[0, 2]] = xr.DataArray([0.07, -0.12], dims="side")
+    metrics["knee_deviation_phase"] = values
+    metrics["knee_ankle_separation_ratio_phase"] = xr.full_like(
+        metrics["knee_ankle_separation_ratio_phase"], 0.93
+    )
+    front = knee_movement_image(pose, repetitions, metrics, view="front").axes[2].get_xlabel()
+    assert front == "Knee-ankle ratio 0.93\nKnee inwards R −12 %, L +7 %"
 
 
 @pytest.mark.parametrize(("heading", "front", "side"), [(0.0, False, True), (80.0, True, False)])
@@ -170,17 +179,18 @@ def test_note_says_when_depth_is_estimated(
 ) -> None:
     pose = squat_pose(reps=1, heading=heading).pose
     repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
     for view, expected in (("front", front), ("left", side)):
-        title = knee_movement_image(pose, repetitions, view=view).legends[0].get_title()
+        title = knee_movement_image(pose, repetitions, metrics, view=view).legends[0].get_title()
         assert ("estimated depth" in title.get_text()) is expected
 
 
 def test_refused_values_are_dashes(squat_pose: Any) -> None:
     pose = squat_pose(reps=1, heading=80.0).pose
     repetitions = find_repetitions(pose)
-    label = knee_movement_image(pose, repetitions, view="front").axes[2].get_xlabel()
-    assert label == "Knee-ankle ratio –\nKnee inwards R –, L –"
     metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    label = knee_movement_image(pose, repetitions, metrics, view="front").axes[2].get_xlabel()
+    assert label == "Knee-ankle ratio –\nKnee inwards R –, L –"
     texts = [t.get_text() for t in side_comparison(metrics).axes[1].texts]
     assert texts == ["not visible\nfrom this camera"]
 
@@ -214,9 +224,9 @@ def test_nothing_found(squat_pose: Any) -> None:
         assert repetitions.sizes["rep"] == 0
         figure = repetition_curves(angles, repetitions, names=["knee_flexion"])
         assert figure.axes[0].texts[0].get_text() == "no accepted repetition"
-        bodies = knee_movement_image(pose, repetitions, view="left")
-        assert [axis.texts[0].get_text() for axis in bodies.axes] == ["not seen"] * 4
         metrics = overhead_squat(pose, angles, repetitions)
+        bodies = knee_movement_image(pose, repetitions, metrics, view="left")
+        assert [axis.texts[0].get_text() for axis in bodies.axes] == ["not seen"] * 4
         for figure in (
             bodies,
             angle_curves(angles, repetitions, names=NAMES),
@@ -242,17 +252,19 @@ def test_bad_names(trial: Any) -> None:
         angle_curves(angles, repetitions, names=["knee_flexoin"])
     with pytest.raises(BadInputError, match="at least one"):
         repetition_curves(angles, repetitions, names=[])
+    metrics = overhead_squat(pose, angles, repetitions)
     with pytest.raises(BadInputError, match="behind"):
-        knee_movement_image(pose, repetitions, view="behind")  # type: ignore[arg-type]
+        knee_movement_image(pose, repetitions, metrics, view="behind")  # type: ignore[arg-type]
     with pytest.raises(BadInputError, match="pose"):
-        knee_movement_image(angles, repetitions, view="left")
+        knee_movement_image(angles, repetitions, metrics, view="left")
 
 
 def test_inputs_are_not_changed(trial: Any) -> None:
     before = [dataset.copy(deep=True) for dataset in trial]
     pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
     for view in ("left", "right", "front"):
-        knee_movement_image(pose, repetitions, view=view)
+        knee_movement_image(pose, repetitions, metrics, view=view)
     angle_curves(angles, repetitions, names=NAMES)
     repetition_curves(angles, repetitions, names=NAMES)
     for now, then in zip(trial, before, strict=True):

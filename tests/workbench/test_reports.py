@@ -287,9 +287,12 @@ def test_order_is_what_a_reader_looks_for(page: Page) -> None:
     assert found == sorted(found)
 
 
-def test_asymmetry_smaller_than_its_interval_is_within_error(page: Page) -> None:
-    assert "within error" in page.text
-    assert "right larger" not in page.text
+def test_asymmetry_smaller_than_its_interval_is_within_error(session: mb.Session) -> None:
+    metrics, repetitions = session.metrics(), session.repetitions()
+    name = "knee_flexion_asymmetry"  # 16 degrees
+    for sd, said in ((10.0, "so it is within error"), (5.0, "right value is the larger one")):
+        metrics[f"{name}_sd"] = xr.full_like(metrics[name], sd)
+        assert said in sections.group_summary(metrics, repetitions, "knee_flexion")
 
 
 def test_rendered_notebook_holds_no_path_of_this_machine(
@@ -469,6 +472,60 @@ def test_no_repetition_is_said_everywhere(session: mb.Session) -> None:
     assert sections.count_repetitions(rejected) == (
         "1 accepted of 3 found (left out: no. 1: too fast; no. 2: cut off)"
     )
+
+
+def test_phase_table_is_of_accepted_repetitions_with_intervals(session: mb.Session) -> None:
+    metrics, repetitions = session.metrics(), session.repetitions()
+    name = "knee_ankle_separation_ratio_phase"
+    metrics[name] = xr.full_like(metrics[name], 0.9)
+    metrics[name][0] = 0.2
+    metrics[f"{name}_sd"] = xr.full_like(metrics[name], 0.1)
+    accepted = repetitions["accepted"].copy(data=[False, *[True] * (repetitions.sizes["rep"] - 1)])
+    text = sections.phase_table(metrics, repetitions.assign(accepted=accepted))
+    assert text.count("0.90 <span class='interval'>± 0.20</span>") == 4
+    one = accepted.copy(data=[True, *[False] * (repetitions.sizes["rep"] - 1)])
+    assert "0.20 <span" in sections.phase_table(metrics, repetitions.assign(accepted=one))
+
+
+def test_extreme_is_said_with_its_phase(session: mb.Session) -> None:
+    metrics, repetitions = session.metrics(), session.repetitions()
+    for name in ("knee_deviation", "knee_ankle_separation_ratio"):
+        metrics[name] = xr.full_like(metrics[name], 0.8).assign_attrs(phase="mid-ascent", units="1")
+    text = sections.group_summary(metrics, repetitions, "knee_movement")
+    assert text.count("of the movement (mid-descent, bottom, mid-ascent; here: mid-ascent)") == 2
+
+
+def test_cut_off_repetition_is_accepted_and_said_so(session: mb.Session) -> None:
+    repetitions = session.repetitions()
+    complete = repetitions["complete"].copy(data=[False, *[True] * (repetitions.sizes["rep"] - 1)])
+    text = sections.repetition_table(session.metrics(), repetitions.assign(complete=complete))
+    assert text.count("accepted, cut off") == 1
+    assert "accepted, cut off" not in sections.repetition_table(session.metrics(), repetitions)
+
+
+def test_text_depends_on_the_method(session: mb.Session) -> None:
+    raw = session.fitted().assign_attrs(method="mediapipe_world")
+    body = raw.assign_attrs(method="fitted_body")
+    assert "20 degrees and more are usual" in sections.distrust([], raw)
+    assert "constant segments was fitted" in sections.distrust([], body)
+    assert "20 degrees" not in sections.distrust([], body)
+    assert "moves trunk lean and thigh elevation by 10°" in sections.gravity(raw)
+    assert "gravity is estimated in the fit" in sections.gravity(body)
+    assert "from a table" in sections.uncertainty(raw)
+    drawn = body.assign(position_draws=("draw", np.zeros(32)))
+    assert "32 bodies" in sections.uncertainty(drawn)
+    assert "SD" in sections.error_table(raw)
+    assert sections.error_table(drawn) == ""
+    for pose in (raw, drawn):
+        assert "within 3 % of the depth" in sections.uncertainty(pose)
+
+
+def test_cleaning_is_counted_in_the_report(session: mb.Session) -> None:
+    text = sections.cleaning(session.fitted())
+    assert "% of the points of the body were removed" in text
+    assert "removed points: 0" in text
+    assert "swapped frames: arms 0, hips 0, legs 0, shoulders 0" in text
+    assert sections.cleaning(session.pose()) == ""
 
 
 def test_one_side_only_has_no_asymmetry(session: mb.Session) -> None:
