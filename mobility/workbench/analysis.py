@@ -358,7 +358,8 @@ def _fitted(run: _Run) -> xr.Dataset:
 
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     cleaned = clean_pose(run["pose"], visibility_threshold=VISIBILITY_THRESHOLD)
-    return fit_body(cleaned, height_m=run.height_m)
+    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m)
+    return fitted
 
 
 def _angles(run: _Run) -> xr.Dataset:

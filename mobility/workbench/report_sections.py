@@ -247,7 +247,7 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
 
 
 def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:
-    """Say why a metric has no value: its own stated reason, else what the data show.
+    """Say why a metric has no value: nothing to measure, its own stated reason, or not seen.
 
     Parameters
     ----------
@@ -260,12 +260,12 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
     """
     if name not in metrics:
         return "not part of this analysis"
-    if note := metrics[name].attrs.get("note"):
-        return str(note).removeprefix("refused: ")
     if repetitions.sizes.get("rep", 0) == 0:
         return "no repetition was found"
     if not bool(repetitions["accepted"].any()):
         return "no repetition was accepted"
+    if note := metrics[name].attrs.get("note"):
+        return str(note).removeprefix("refused: ")
     if name.endswith("_asymmetry"):
         return "needs both sides"
     return "not seen well enough"
