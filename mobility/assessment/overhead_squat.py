@@ -163,7 +163,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         )
         if name == "ankle_dorsiflexion":
             standing, standing_sd = (v.sel(phase="standing", drop=True) for v in (phase, phase_sd))
-            change_sd = bottom_sd
+            change_sd = (bottom_sd**2 + standing_sd**2) ** 0.5
             value, value_sd = _over_repetitions(bottom - standing, change_sd, accepted)
             _add(
                 metrics,

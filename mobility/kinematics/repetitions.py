@@ -266,8 +266,8 @@ def find_repetitions(
     starts at the last, and ends at the first, crossing of 5 % of the peak speed of its descent and
     ascent; its bottom is the contiguous time in which h is within 3 % of the depth of its minimum,
     so that the bottom lasts longer, and descent and ascent shorter, than between turning points.
-    ``bottom`` is the middle of the time in the lowest third of that band, since in a pause the time of the
-    minimum itself is arbitrary.
+    ``bottom`` is the middle of the time in the lowest third of that band, since in a pause the time
+    of the minimum itself is arbitrary.
 
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
     off by the ends of the recording, not from and back to standing (within a third of the depth),

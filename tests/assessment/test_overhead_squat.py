@@ -269,13 +269,14 @@ def test_errors_are_those_of_simulated_landmarks(squat_pose: Any, repetitions_of
     trial = squat_pose(
         reps=1, hold=100.0, tibia=12.0, thigh=30.0, turn_out=(5.0, 20.0), toe_out=25.0, fps=20
     )
-    # Feet long and far apart, and broad hips, so that few draws are extreme.
+    # Feet long and far apart, so that few draws are extreme; one knee well in front of the other,
+    # so that the turn of the hips' line counts.
     pose = apart(trial.pose)
     position = pose["position"]
     for side, sign in (("left", 1), ("right", -1)):
-        position.loc[{"keypoint": f"{side}_hip", "space": "x"}] += sign * 0.1
         position.loc[{"keypoint": f"{side}_foot_index", "space": "x"}] += sign * 0.4
         position.loc[{"keypoint": f"{side}_foot_index", "space": "z"}] += 0.8
+    position.loc[{"keypoint": "left_knee", "space": "z"}] += 0.3
     joints = ("hip", "knee", "ankle", "foot_index")
     moving = [f"{s}_{p}" for p in joints for s in ("left", "right")]
     scale = xr.DataArray(
@@ -397,6 +398,10 @@ def test_standing_is_where_the_subject_stands(squat_pose: Any) -> None:
     assert not frames[0].any()
     assert frames[1:].any("time").all()
     assert repetitions["standing"].where(frames.any("rep"), True).all()
+    # A start that is seen, but not from standing.
+    restless = repetitions.assign(standing=repetitions["standing"] & (repetitions["time"] > 6.0))
+    kept = phase_frames(restless).sel(phase="standing").any("time")
+    assert kept.values.tolist() == [False, False, True]
 
 
 def test_difference_from_standing_has_the_error_of_both(
