@@ -513,16 +513,19 @@ def _sd_of_draws(
     shape = (knots.size, len(_JOINTS), len(SIDES), 3)
     centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64)
     deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
-    centre, draws = centre.reshape(shape), (centre + deviations).reshape(-1, *shape)
-    nearest = abs(knots[:, None] - time).argmin(axis=1)
+    centre = centre.reshape(shape)
+    after = np.searchsorted(time, knots).clip(1, time.size - 1)
+    nearest = after - (knots - time[after - 1] < time[after] - knots)
 
     def measured(points: Array) -> tuple[Array, Array]:
         width = _standing_width(points, standing[nearest], limits)
         return _movement(points, width, limits)
 
+    # One draw after the other: all at once would need a gigabyte for a trial of minutes.
+    each = zip(*(measured(centre + draw.reshape(shape)) for draw in deviations), strict=True)
     errors = []
-    for value, drawn in zip(measured(centre), measured(draws), strict=True):
-        columns = _root_mean_square(drawn - value).reshape(knots.size, -1)
+    for value, drawn in zip(measured(centre), each, strict=True):
+        columns = _root_mean_square(np.stack(drawn) - value).reshape(knots.size, -1)
         sd = np.stack([np.interp(time, knots, column) for column in columns.T], axis=-1)
         errors.append(sd.reshape(time.size, *value.shape[1:]))
     return errors[0], errors[1]
