@@ -90,3 +90,15 @@ def test_readme_names_every_file_it_links_to(project):
     readme = (project / "README.md").read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", readme):
         assert (project / link).exists(), link
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(project, tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "demo").symlink_to(project / "data" / "demo")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left_knee_flexion" in done.stdout
