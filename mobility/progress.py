@@ -6,6 +6,11 @@ import sys
 from typing import Any
 
 
+def watched() -> bool:
+    """Whether somebody sees the progress: standard error is a terminal, or this is a notebook."""
+    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:
     """Return a tqdm bar that shows itself only where somebody is watching.
 
@@ -18,22 +23,16 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
     unit
         Name of one unit.
     """
-    in_notebook = "ipykernel" in sys.modules and _kernel_is_running()
-    if in_notebook:
+    if _in_notebook():
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
-    # disable=None: silent where standard error is not a terminal.
-    return tqdm(
-        total=total,
-        desc=description,
-        unit=unit,
-        disable=False if in_notebook else None,
-        leave=False,
-    )
+    return tqdm(total=total, desc=description, unit=unit, disable=not watched(), leave=False)
 
 
-def _kernel_is_running() -> bool:
+def _in_notebook() -> bool:
+    if "ipykernel" not in sys.modules:
+        return False
     from IPython.core.getipython import get_ipython
 
     return getattr(get_ipython(), "kernel", None) is not None

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
+from mobility.progress import progress_bar
 from mobility.provenance import with_history
 
 log = logging.getLogger(__name__)
@@ -1114,6 +1115,7 @@ def _solve_trial(
     mirrored: dict[str, float] = {}
     steps = 0
     precision = np.zeros((coarse.border, coarse.border))
+    bar = progress_bar("fitting the body", total=2 * len(windows), unit="window")
     for rows in windows:
         near = (coarse.knots >= fine.knots[rows][0] - 0.5) & (
             coarse.knots <= fine.knots[rows][-1] + 0.5
@@ -1137,6 +1139,7 @@ def _solve_trial(
         border = solved.border
         precision = _schur(solved.normal)
         prior = (border, precision)
+        bar.update()
 
     shift = np.linalg.solve(
         np.linalg.cholesky(precision).T, rng.standard_normal((border.size, draws))
@@ -1160,6 +1163,8 @@ def _solve_trial(
         mean[rows] += share * solved.joints
         spread[:, rows] += share * sample
         total[rows] += share
+        bar.update()
+    bar.close()
     mean, spread = mean / total, spread / total
     for rows, chance, change in others:
         spread[rng.random(draws) < chance, rows] += change

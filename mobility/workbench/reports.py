@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from mobility import errors
 from mobility.errors import MobilityError, NotFoundError, ReportError
 from mobility.options import Strict, validate
+from mobility.progress import watched
 from mobility.workbench.files import lock, sync_folder, write_json, writing
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
                 dict(parameters),
                 kernel_name="python3",
                 language="python",
-                progress_bar=False,
+                progress_bar=watched(),
                 execution_timeout=CELL_TIMEOUT_S,
                 kernel_manager_class=_kernel_manager(scratch),
                 resources={"metadata": {"path": str(folder)}},

@@ -1,0 +1,39 @@
+"""Progress is shown where somebody is watching, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+
+from mobility.progress import progress_bar, watched
+
+
+class Terminal:
+    """A standard error that somebody sees."""
+
+    def __init__(self):
+        self.text = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_silent_without_a_terminal(capsys):
+    assert not watched()
+    with progress_bar("pose", total=3) as bar:
+        bar.update(3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_shown_on_a_terminal(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert watched()
+    with progress_bar("pose", total=3) as bar:
+        bar.update(3)
+    assert "pose" in terminal.text
