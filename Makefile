@@ -47,7 +47,7 @@ lint: $(READY)
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks/workbench.ipynb
+	$(BIN)/jupyter lab notebooks/workbench.ipynb $(LAB_ARGS)
 
 # Render the demo video with its truth, and make the demo session from it.
 demo-data: $(LAB)

@@ -173,8 +173,18 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
         return
     typer.echo(f"session {session.id}: {session.title}")
     typer.echo(f"data    {session.folder}")
+    if (session.folder / "analyzed.mp4").is_file():
+        typer.echo(f"video   {session.folder / 'analyzed.mp4'}")
     if made:
         typer.echo(f"report  {made['html']}")
+
+
+def _say_analysed(session: Session) -> None:
+    """Say on standard error that the results are new, and that the report is not."""
+    typer.echo(
+        f"session {session.id} is analysed; renew its report with: mobility report {session.id}",
+        err=True,
+    )
 
 
 @app.command()
@@ -280,6 +290,8 @@ def sessions_list(
     if as_json:
         _print_json(rows)
         return
+    if not rows:
+        typer.echo(f"no sessions in {store} (--store or MOBILITY_STORE names another)", err=True)
     for row in rows:
         typer.echo(f"{row['session_id']}  {row['state']:<10}  {row['title']}")
 
@@ -383,13 +395,15 @@ def repetitions(
         with session.unless_refused():
             session.set_repetitions(read_json(set_file))
             session.analyze()
+        _say_analysed(session)
     table = session.repetitions_table()
     if as_json:
         _print_json(table)
         return
     for row in table:
         depth = "  –" if row["depth"] is None else f"{row['depth']:5.1f} %"
-        state = "accepted" if row["accepted"] else f"rejected: {row['reason']}"
+        whole = "accepted" if row["complete"] else "accepted, cut off by the recording"
+        state = whole if row["accepted"] else f"rejected: {row['reason']}"
         typer.echo(
             f"{row['rep']:>3}  start {row['start']:8.3f} s  bottom {row['bottom']:8.3f} s  "
             f"end {row['end']:8.3f} s  depth {depth}  {state}"
@@ -414,7 +428,11 @@ def edit(
     reports: ReportsOption = DEFAULT_REPORTS,
     workers: WorkersOption = None,
 ) -> None:
-    """Correct the subject or the camera side by hand, and analyse again what depends on it."""
+    """Correct the subject or the camera side by hand, and analyse again what depends on it.
+
+    Without an option, an analysis that was interrupted is finished. The camera side is the side
+    that stands for a joint in the documents (`knee_angle`); no measurement depends on it.
+    """
     session = _session(store, reports, session_id, demo=False)
     with session.unless_refused():
         if subject is not None:
@@ -423,6 +441,7 @@ def edit(
             session.set_camera_side(None if camera_side == "auto" else camera_side)
         session.analyze(workers=workers)
     _warn(session)
+    _say_analysed(session)
 
 
 @participants_app.command("set")

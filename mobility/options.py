@@ -101,7 +101,8 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
             elif fault["type"] == "extra_forbidden":
                 text = f"unknown{likely(name, model.model_fields)}"
             else:
-                text = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
+                said = fault["msg"].removeprefix("Value error, ")
+                text = f"{said[:1].lower()}{said[1:]}"
                 if fault["type"] != "missing":
                     text += f" (got {fault['input']!r})"
             fields.setdefault(name, []).append(text)

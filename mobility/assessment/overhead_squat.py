@@ -195,6 +195,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
                 if key.startswith(name):
                     metrics[key].attrs["note"] = note
     found = list(provenance.history(movement)[-1]["warnings"])
+    found += _hands_not_overhead(pose, frames, accepted)
     found += _refuse_side_view(metrics, _camera_angle(pose, repetitions))
 
     # The recording may cut a repetition off, and its start or end is then not its own.
@@ -498,6 +499,27 @@ def _root_mean_square(off: Array) -> Array:
     known = np.isfinite(off).sum(axis=0)
     mean = np.nansum(off**2, axis=0) / np.maximum(known, 1)
     return np.where(2 * known > len(off), np.sqrt(mean), np.nan)
+
+
+def _hands_not_overhead(
+    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+) -> list[dict[str, str]]:
+    """Warn where the wrists are below the shoulders at the bottom: this was no overhead squat."""
+    height = pose["position"].isel(individual=0, drop=True).sel(space="y", drop=True)
+    wrists, shoulders = (
+        height.sel(keypoint=[f"{side}_{joint}" for side in SIDES]).mean("keypoint")
+        for joint in ("wrist", "shoulder")
+    )
+    above = wrists - shoulders
+    bottom = frames.sel(phase="bottom", drop=True).isel(rep=np.flatnonzero(accepted)).any("rep")
+    median = _nanmedian(above.where(bottom), "time")
+    if not float(median) < 0:
+        return []
+    message = (
+        "The hands are below the shoulders at the bottom: this was no overhead squat, and its "
+        "values do not compare with those of one."
+    )
+    return [{"code": "hands_not_overhead", "message": message}]
 
 
 def _sd_of_draws(

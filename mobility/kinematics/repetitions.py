@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility.errors import BadInputError
+from mobility.kinematics.angles import angle_between
 from mobility.kinematics.clean import low_pass
-from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.kinematics.skeleton import INDEX, SIDES, require_pose
 from mobility.options import checked
 from mobility.provenance import with_history
 
@@ -59,6 +60,9 @@ _MISSING_SHARE, _MISSING_GAP = 0.2, 0.5
 
 _ONE_LEG = 0.5
 """Share of the depth by which the two sides may differ at the bottom."""
+
+_LEAST_BEND = 20.0
+"""Degrees that the knees bend in a squat of the least depth (geometry: more than 35)."""
 
 _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
@@ -271,7 +275,7 @@ def find_repetitions(
 
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
     off by the ends of the recording, not from and back to standing (within a third of the depth),
-    too many frames missing, only one leg bending, shorter than 0.6 s.
+    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s.
 
     A repetition that the recording cuts off after a third of its ascent, or before the last third
     of its descent, is accepted, because its bottom, where everything is measured, is whole; it has
@@ -317,6 +321,7 @@ def find_repetitions(
             prominence=max(min_depth, _RANGE_SHARE * (high - low)),
             distance=max(1, round(min_interval_s / step)),
         )
+        bend = _knee_bend(pose)
         bottoms = _without_rebounds(h.height, (peaks - 1).tolist())
         for i, bottom in enumerate(bottoms):
             first = bottoms[i - 1] if i else 0
@@ -328,6 +333,8 @@ def find_repetitions(
             edges = _bottom_band(h, bottom, start, end)
             lowest = _middle_of_bottom(h, edges)
             reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
+            if not reason and bend(h.grid[start], h.grid[lowest], h.grid[end]) < _LEAST_BEND:
+                reason = "the knees do not bend: not a squat"
             indices = (start, edges[0], lowest, edges[1], end)
             rows.append(
                 {name: h.grid[index] for name, index in zip(_EVENTS, indices, strict=True)}
@@ -353,6 +360,28 @@ def find_repetitions(
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **found,
     )
+
+
+def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
+    """Return a function from start, bottom and end to how far the knees bend, degrees."""
+    position = pose["position"].isel(individual=0).sel(space=["x", "y", "z"])
+    points = position.transpose("time", "keypoint", "space").to_numpy()
+    hip, knee, ankle = (
+        np.stack([points[:, INDEX[f"{side}_{joint}"]] for side in SIDES], axis=1)
+        for joint in ("hip", "knee", "ankle")
+    )
+    flexion = angle_between(knee - hip, ankle - knee)
+    known = np.isfinite(flexion).any(axis=1)
+    mean = np.nanmean(flexion[known], axis=1)
+    time = pose["time"].to_numpy()[known]
+
+    def bend(start: float, bottom: float, end: float) -> float:
+        if not time.size:
+            return np.inf
+        at = np.interp([start, bottom, end], time, mean)
+        return float(at[1] - min(at[0], at[2]))
+
+    return bend
 
 
 def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:

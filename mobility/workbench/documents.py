@@ -243,6 +243,7 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
             "end": rounded(rep["end"], 3),
             "depth": rounded(rep["depth"], 1),
             "accepted": bool(rep["accepted"]),
+            "complete": bool(rep["complete"]),
             "reason": str(rep["reason"].item()),
         }
         for rep in (repetitions.isel(rep=number) for number in range(repetitions.sizes["rep"]))

@@ -332,7 +332,7 @@ def _phases(repetitions: xr.Dataset) -> Callable[[float], tuple[int, int, str]]:
     total = int(accepted.sum())
 
     def phase(time: float) -> tuple[int, int, str]:
-        count = int((accepted & (limits[:, 2] <= time)).sum())
+        count = int((accepted & (limits[:, 0] <= time)).sum())
         for start, bottom_start, _, bottom_end, end in limits:
             if start <= time <= end:
                 if time < bottom_start:

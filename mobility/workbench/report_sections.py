@@ -25,7 +25,7 @@ from mobility.workbench.figures import png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mobility.workbench.contract import Participant, SessionRecord, Warned
+    from mobility.workbench.contract import Edits, Participant, SessionRecord, Warned
 
 Z95 = 1.96
 """Half-width of a 95 % interval in standard deviations, errors being normal."""
@@ -153,6 +153,7 @@ def who_and_what(
     participant: Participant | None,
     pose: xr.Dataset,
     repetitions: xr.Dataset,
+    edits: Edits,
 ) -> str:
     """Say whose report this is, of which day, video and exercise, and how much was measured."""
     time = pose["time"].values
@@ -169,8 +170,22 @@ def who_and_what(
             "Video": video,
             "Exercise": record.exercise,
             "Repetitions": count_repetitions(repetitions),
+            "Corrected by hand": corrections(edits),
         }
     )
+
+
+def corrections(edits: Edits) -> str | None:
+    """Say what of the analysis was corrected by hand, by whom and when; None where nothing was."""
+    kinds = list(dict.fromkeys(edit.kind for edit in edits.edits))
+    last = {edit.kind: edit for edit in edits.edits}
+    held = [last[kind] for kind in kinds if last[kind].after is not None]
+    told = [f"{_words(e.kind)} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held]
+    return "; ".join(told) or None
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:
@@ -204,7 +219,7 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     messages = list(dict.fromkeys(messages))
     standing = "All angles come from one camera, which does not measure depth. " + (
         "A body with constant segments was fitted to the landmarks, and depth is inferred from "
-        "it; the interval beside each number states its error."
+        "it; the interval beside each number estimates its error."
         if _fitted(*datasets)
         else "Depth is inferred by a neural network, frame by frame: errors of 20 degrees and "
         "more are usual, and movement out of the image plane is the least certain."
@@ -241,7 +256,9 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
             "Visibility": shares(quality.get("visibility", {})),
             "Out of the picture": (shares(outside) or "nothing") if total else None,
             "Camera": None if moving is None else ("moving" if moving else "at rest"),
-            "Other people": None if others is None else (str(others) if others else "none"),
+            "Other people": None
+            if others is None
+            else (str(others) if others else "none detected"),
         }
     )
 

@@ -644,3 +644,19 @@ def test_a_repetition_that_is_cut_off_has_no_duration(squat_pose: Any, repetitio
     for name in ("descent_duration", "ascent_duration"):
         assert metrics[name].notnull().values.tolist() == [True, False]
     assert metrics["knee_flexion_bottom"].notnull().all()
+
+
+def test_hands_below_the_shoulders_are_no_overhead_squat(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    trial = squat_pose(reps=1)
+    lowered = trial.pose.copy(deep=True)
+    for side in ("left", "right"):
+        hip = lowered["position"].sel(keypoint=f"{side}_hip").values
+        lowered["position"].loc[{"keypoint": f"{side}_wrist"}] = hip
+    codes = []
+    for pose in (trial.pose, lowered):
+        metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+        codes.append([w["code"] for w in warnings_of(metrics)])
+    assert "hands_not_overhead" not in codes[0]
+    assert "hands_not_overhead" in codes[1]

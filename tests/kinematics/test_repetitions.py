@@ -480,3 +480,16 @@ def test_times_of_a_real_video_are_those_of_the_laboratory(shared_data):
     lag = np.median(reps.bottom.to_numpy() - bottoms)
     np.testing.assert_allclose(reps.bottom.to_numpy() - lag, bottoms, atol=0.25)
     np.testing.assert_allclose(reps.start.to_numpy() - lag, starts, atol=0.25)
+
+
+def test_hips_that_come_down_on_straight_knees_are_no_squat(squat_pose):
+    """Somebody who steps wide, or balances: the hips go down and the knees do not bend."""
+    pose = squat_pose(reps=1, fps=30).pose.copy(deep=True)
+    assert int(find_repetitions(pose)["accepted"].sum()) == 1
+    position = pose["position"]
+    for side in ("left", "right"):
+        hip, ankle = (position.sel(keypoint=f"{side}_{j}") for j in ("hip", "ankle"))
+        position.loc[{"keypoint": f"{side}_knee"}] = (hip + ankle).values / 2
+    found = find_repetitions(pose)
+    assert not found["accepted"].any()
+    assert found["reason"].item() == "the knees do not bend: not a squat"

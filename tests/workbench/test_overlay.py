@@ -160,8 +160,8 @@ def test_frames_outside_the_pose_have_no_skeleton(video: Path, tmp_path: Path) -
 def test_counter_and_phases() -> None:
     phase = overlay._phases(two_repetitions())
     assert phase(0.0) == (0, 2, "standing")
-    assert phase(0.15) == (0, 2, "descent")
-    assert phase(0.22) == (0, 2, "bottom")
+    assert phase(0.15) == (1, 2, "descent")
+    assert phase(0.22) == (1, 2, "bottom")
     assert phase(0.26) == (1, 2, "bottom")
     assert phase(0.35) == (1, 2, "ascent")
     assert phase(0.85) == (1, 2, "ascent")  # the second was not accepted

@@ -25,7 +25,15 @@ from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.provenance import sha256
 from mobility.workbench import report_sections as sections
 from mobility.workbench import reports
-from mobility.workbench.contract import Provenance, ReportDocument, SessionRecord, Stage, VideoFile
+from mobility.workbench.contract import (
+    Edit,
+    Edits,
+    Provenance,
+    ReportDocument,
+    SessionRecord,
+    Stage,
+    VideoFile,
+)
 from mobility.workbench.files import write_dataset, write_json
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
@@ -598,3 +606,13 @@ def test_chromium_shows_the_page_without_asking_for_anything(
     assert seen["asked"] == [url]
     assert all(image["width"] > 0 for image in seen["images"])
     assert all(width <= int(allowed) for allowed, width in seen["widths"].items())
+
+
+def test_what_was_corrected_by_hand_is_said() -> None:
+    when = datetime.datetime(2026, 11, 25, 9, 30, tzinfo=datetime.UTC)
+    common = {"who": "Ann", "when": when, "before": None}
+    one = Edit(kind="repetitions", after=[{"start": 0.5}], **common)
+    assert sections.corrections(Edits()) is None
+    assert sections.corrections(Edits(edits=[one])) == "repetitions by Ann, 2026-11-25 09:30"
+    undone = Edit(kind="repetitions", after=None, **common)
+    assert sections.corrections(Edits(edits=[one, undone])) is None
