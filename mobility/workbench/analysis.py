@@ -21,9 +21,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, Literal
 
 import mobility
 from mobility import tables
@@ -41,6 +39,9 @@ from mobility.workbench.files import (
     write_json,
 )
 from mobility.workbench.store import Session, is_whole
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 

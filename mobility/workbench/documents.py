@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from mobility.workbench.contract import (
     CreatedAt,
@@ -27,6 +26,9 @@ from mobility.workbench.contract import (
     SummaryDocument,
     UserInfo,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 ACTIVITY = "Mobility Assessment"
 

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 
@@ -232,6 +234,9 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     if not Path(path).is_file():
         raise NotFoundError(f"{os.fspath(path)}: no such file")
+    # Imported here, so that the pose workers are at work before it loads.
+    import xarray as xr
+
     try:
         # Our times are seconds as numbers, which must not become timedeltas.
         with xr.open_dataset(

@@ -19,9 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, cast
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, cast
 
 import mobility
 from mobility.errors import (
@@ -62,6 +60,9 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 

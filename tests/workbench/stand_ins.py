@@ -82,6 +82,7 @@ def repetitions(intervals: list[dict[str, float]] | None = None) -> xr.Dataset:
             "depth": ("rep", np.full(n, 33.333)),
             "end": ("rep", np.array([end for _, end in found], dtype=float)),
             "accepted": ("rep", np.arange(n) != 1),
+            "complete": ("rep", np.full(n, True)),
             "reason": ("rep", np.array(["", "too short", *[""] * n][:n], dtype=str)),
             "hip_height": ("time", np.ones(FRAMES)),
         },
