@@ -86,6 +86,11 @@ def test_readme_commands_exist(project):
         )
 
 
+def test_readme_holds_no_place_that_was_to_be_filled(project):
+    lines = (project / "README.md").read_text().splitlines()
+    assert [line for line in lines if re.fullmatch(r"[A-Z]{4,}", line)] == []
+
+
 def test_readme_names_every_file_it_links_to(project):
     readme = (project / "README.md").read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", readme):
