@@ -311,7 +311,9 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     -------
     str
         Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty
-        where there is no value; ``"error unknown"`` where the error is not known.
+        where there is no value; ``"error unknown"`` where the error is not known;
+        ``"of different phases"`` where the sides have their extremes at different times,
+        so that a difference of the sides cannot be told from one of the phases.
     """
     value, sd = _value(metrics, name), _value(metrics, f"{name}_sd")
     if not math.isfinite(value):
@@ -320,6 +322,9 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
         return "error unknown"
     if abs(value) <= Z95 * sd:
         return "within error"
+    measured = metrics.get(name.removesuffix("_asymmetry"))
+    if measured is not None and ": " in measured.attrs.get("phase", ""):
+        return "of different phases"
     return "right larger" if value > 0 else "left larger"
 
 
@@ -410,6 +415,8 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
         "right larger": "larger than its 95 % interval: the right value is the larger one",
         "left larger": "larger than its 95 % interval: the left value is the larger one",
         "error unknown": "its error is not known, so it must not be interpreted",
+        "of different phases": "but the sides are at their most inward in different phases, so it "
+        "does not show that the sides differ",
         "": "",
     }[verdict(metrics, difference)]
     sentences.append(f"Right − left: {shown}{', ' + meaning if meaning else ''}.")

@@ -616,3 +616,19 @@ def test_what_was_corrected_by_hand_is_said() -> None:
     assert sections.corrections(Edits(edits=[one])) == "repetitions by Ann, 2026-11-25 09:30"
     undone = Edit(kind="repetitions", after=None, **common)
     assert sections.corrections(Edits(edits=[one, undone])) is None
+
+
+def test_sides_of_different_phases_are_not_compared() -> None:
+    metrics = xr.Dataset({"a": 1.0, "a_asymmetry": 5.0, "a_asymmetry_sd": 1.0})
+    metrics["a"].attrs["phase"] = "left: bottom, right: mid-descent"
+    assert sections.verdict(metrics, "a_asymmetry") == "of different phases"
+    from mobility import Store
+
+    demo = Store("unused").demo("Overhead Squat")
+    squat = demo.metrics()
+    squat["knee_deviation"].attrs["phase"] = "left: bottom, right: mid-descent"
+    squat["knee_deviation_asymmetry"][()] = 5.0
+    said = sections.group_summary(squat, demo.repetitions(), "knee_movement")
+    assert "different phases" in said
+    metrics["a"].attrs["phase"] = "bottom"
+    assert sections.verdict(metrics, "a_asymmetry") == "right larger"
