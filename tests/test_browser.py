@@ -48,8 +48,15 @@ def hosts(addresses: list[str]) -> set[str | None]:
 def lab(project: Path, tmp_path: Path) -> Iterator[str]:
     """Start what `make lab` starts, on a copy of the notebooks; the address that it opens."""
     shutil.copytree(project / "notebooks", tmp_path / "notebooks")
+    # Run by make itself, the tests inherit its flags, with which it tells of folders too.
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     told = subprocess.run(
-        ["make", "--dry-run", "lab"], cwd=project, capture_output=True, text=True, check=True
+        ["make", "--dry-run", "--no-print-directory", "lab"],
+        cwd=project,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     program, *arguments = shlex.split(told.stdout.splitlines()[-1])
     assert Path(program).name == "jupyter"
