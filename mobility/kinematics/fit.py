@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -168,6 +167,7 @@ _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
 _COARSE_HZ = 2.5
+_FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
 _LONGEST_ARM_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
 _MOVED_FOOT = 0.18
@@ -938,10 +938,10 @@ def _banded(normal: _Normal, damping: float) -> Array:
     return band.reshape(n * _D, _BAND).T
 
 
-def _substituted(factor: Array, right: Array) -> Array:
-    """Solve with a banded Cholesky factor for many right sides, block by block.
+def _forward(factor: Array, right: Array) -> Array:
+    """Solve L x = right with a banded Cholesky factor for many right sides, block by block.
 
-    LAPACK's dpbtrs takes one right side after the other; with the border there are 37.
+    LAPACK's dtbtrs takes one right side after the other; with the border there are 37.
     """
     from numpy.lib.stride_tricks import as_strided
     from scipy.linalg import blas
@@ -949,32 +949,19 @@ def _substituted(factor: Array, right: Array) -> Array:
     columns = np.ascontiguousarray(factor.T)
     size, word = len(columns), columns.itemsize
     flat = columns.reshape(-1)
-    edges = [*range(0, size, _BAND), size]
-    shape = [b - a for a, b in pairwise(edges)]
     # Row i, column j of a block lies at j * (_BAND - 1) + i from the block's first entry.
     strides = (word, (_BAND - 1) * word)
-    main = [
-        np.asfortranarray(as_strided(flat[a * _BAND :], (m, m), strides))
-        for a, m in zip(edges, shape, strict=False)
-    ]
-    below = [
-        np.triu(as_strided(flat[a * _BAND + _BAND :], (m, _BAND), strides), 1)
-        for a, m in zip(edges, shape[1:], strict=False)
-    ]
+    upper = np.triu(np.ones((_BAND, _BAND)), 1)
     found = np.empty_like(right)
     carried: Array = np.zeros((0, right.shape[1]))
-    for b, (a, m) in enumerate(zip(edges, shape, strict=False)):
+    for a in range(0, size, _BAND):
+        m = min(_BAND, size - a)
         part: Array = right[a : a + m]
-        if b:
-            part = part - below[b - 1] @ carried
-        carried = blas.dtrsm(1.0, main[b], part, lower=1)
-        found[a : a + m] = carried
-    for b in range(len(shape) - 1, -1, -1):
-        a, m = edges[b], shape[b]
-        part = found[a : a + m]
-        if b + 1 < len(shape):
-            part = part - below[b].T @ carried
-        carried = blas.dtrsm(1.0, main[b], part, lower=1, trans_a=1)
+        if a:
+            start = flat[(a - _BAND) * _BAND + _BAND :]
+            part = part - (as_strided(start, (m, _BAND), strides) * upper[:m]) @ carried
+        main = as_strided(flat[a * _BAND :], (m, m), strides)
+        carried = blas.dtrsm(1.0, main, part, lower=1)
         found[a : a + m] = carried
     return found
 
@@ -988,43 +975,50 @@ def _solve(
     tolerance: float,
     free: bool = True,
 ) -> _Solution:
-    """Gauss-Newton with Levenberg's damping; `free` also moves the shared numbers."""
+    """Gauss-Newton with Levenberg's damping; `free` also moves the shared numbers.
+
+    The damping follows the ratio of found to expected gain: Nielsen 1999, IMM-REP-1999-05.
+    """
     from scipy.linalg import lapack
 
-    damping, done = 1e-3, 0
+    damping, growth, done = _FIRST_DAMPING, 2.0, 0
     here = _build(problem, joints, border)
     for _ in range(steps):
-        factor, failed = lapack.dpbtrf(_banded(here, damping), lower=1, overwrite_ab=1)
+        band = _banded(here, damping)
+        weights = damping / (1 + damping) * band[0]
+        factor, failed = lapack.dpbtrf(band, lower=1, overwrite_ab=0)
         if failed:
-            damping = max(10 * damping, 1e-3)
+            damping *= 10
             continue
-        right = here.gradient[:, None]
-        if free:
-            right = np.concatenate([right, here.cross], axis=1)
-        if free:
-            solved = _substituted(factor, right)
-        else:
-            solved, _info = lapack.dpbtrs(factor, right, lower=1)
-        move: Array = -solved[:, 0]
+        pull = here.gradient
         shift: Array = np.zeros(len(border))
+        expected = 0.0
         if free:
-            schur = here.shared - here.cross.T @ solved[:, 1:]
-            schur += np.diag(np.diag(here.shared)) * damping
-            slope = here.shared_gradient - here.cross.T @ solved[:, 0]
-            shift = -np.linalg.solve(schur, slope).astype(np.float64)
-            move = move - solved[:, 1:] @ shift
+            half = _forward(factor, np.column_stack([here.gradient, here.cross]))
+            schur = here.shared - half[:, 1:].T @ half[:, 1:]
+            damped = np.diag(here.shared) * damping
+            slope = here.shared_gradient - half[:, 1:].T @ half[:, 0]
+            shift = -np.linalg.solve(schur + np.diag(damped), slope).astype(np.float64)
+            pull = pull + here.cross @ shift
+            expected += float(shift @ (damped * shift - here.shared_gradient))
+        solved, _info = lapack.dpbtrs(factor, pull[:, None], lower=1)
+        move: Array = -solved[:, 0]
+        expected += float(move @ (weights * move - here.gradient))
         tried = joints + np.clip(move.reshape(joints.shape), -0.5, 0.5)
         numbers = border + np.clip(shift, -1, 1)
         there = _build(problem, tried, numbers)
-        if there.cost < here.cost:
-            small = here.cost - there.cost < tolerance * here.cost
+        gain = here.cost - there.cost
+        if gain > 0:
+            small = gain < tolerance * here.cost
             joints, border, here = tried, numbers, there
-            damping = max(damping / 10, 1e-7)
+            damping = max(damping * max(0.2, 1 - (2 * gain / expected - 1) ** 3), 1e-7)
+            growth = 2.0
             done += 1
             if small:
                 break
         else:
-            damping = max(10 * damping, 1e-4)
+            damping *= growth
+            growth *= 2
             if damping > 1e4:
                 break
     return _Solution(joints, border, here, done)
@@ -1133,7 +1127,7 @@ def _solve_trial(
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(_part(fine, rows), prior=prior, longest=longest)
         begin = CubicSpline(part.knots, best.joints)(window.knots)
-        solved = _solve(window, begin, best.border, steps=14, tolerance=3e-4)
+        solved = _solve(window, begin, best.border, steps=12, tolerance=1e-3)
         steps += solved.steps
         starts.append(solved.joints)
         others += [(rows, p, CubicSpline(part.knots, d)(window.knots)) for p, d in modes]
@@ -1210,9 +1204,8 @@ def _schur(normal: _Normal) -> Array:
     from scipy.linalg import lapack
 
     factor, _info = lapack.dpbtrf(_banded(normal, 0.0), lower=1, overwrite_ab=1)
-    solved = _substituted(factor, normal.cross)
-    schur = normal.shared - normal.cross.T @ solved
-    precision: Array = (schur + schur.T) / 2
+    half = _forward(factor, normal.cross)
+    precision: Array = normal.shared - half.T @ half
     return precision
 
 
