@@ -1,4 +1,4 @@
-"""Ratios against a bare loop, measured in one run; see benchmarks/README.md.
+"""Ratios against a bare loop, measured in one run; the README has a table of them.
 
 usage: python benchmarks/run.py speed|memory|start [--video FILE] [--runs 5] [--seconds 60]
 """
