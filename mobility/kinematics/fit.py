@@ -79,6 +79,15 @@ _SEGMENTS: Mapping[str, _Segment] = {
 """Fractions of stature after Drillis & Contini 1966 and de Leva 1996, between joint centres and
 widened by the spread of people; the trunk joins the middles of shoulders and hips."""
 
+_ALONG = {
+    "thigh": (LH, LK),
+    "shank": (LK, LA),
+    "upper_arm": (LS, LE),
+    "forearm": (LE, LW),
+    "foot": (LC, LT),
+}
+"""Left ends of the segment along which an offset lies."""
+
 _SCALE = ("thigh", "shank", "trunk")
 """Segments whose mean fraction of stature fixes the scale, which a picture does not contain."""
 
@@ -90,17 +99,30 @@ class _Offset(NamedTuple):
     direction: str
     mean: float
     sd: float
+    facing: int = 0  # power of the cosine between forward and the camera that it goes with
 
 
 _OFFSETS: Mapping[str, _Offset] = {
-    "ankle_up": _Offset((LA, RA), "up", 0.028, 0.012),
-    "heel_up": _Offset((LC, RC), "up", 0.012, 0.010),
-    "toe_up": _Offset((LT, RT), "up", -0.006, 0.010),
-    "hip_forward": _Offset((LH, RH), "forward", 0.020, 0.015),
-    "hip_up": _Offset((LH, RH), "up", 0.007, 0.010),
-    "shoulder_forward": _Offset((LS, RS), "forward", 0.0, 0.020),
-    "shoulder_up": _Offset((LS, RS), "trunk", 0.008, 0.015),
-    "knee_up": _Offset((LK, RK), "thigh", 0.0, 0.012),
+    "shoulder_up": _Offset((LS, RS), "trunk", 0.034, 0.012),
+    "shoulder_up_facing": _Offset((LS, RS), "trunk", -0.041, 0.010, 2),
+    "shoulder_out": _Offset((LS, RS), "shoulders", -0.019, 0.012),
+    "elbow_down": _Offset((LE, RE), "upper_arm", 0.011, 0.012),
+    "elbow_down_facing": _Offset((LE, RE), "upper_arm", -0.056, 0.012, 2),
+    "wrist_down": _Offset((LW, RW), "forearm", 0.026, 0.012),
+    "wrist_down_facing": _Offset((LW, RW), "forearm", -0.022, 0.010, 2),
+    "hip_forward": _Offset((LH, RH), "forward", 0.024, 0.012),
+    "hip_up": _Offset((LH, RH), "up", 0.018, 0.010),
+    "hip_down": _Offset((LH, RH), "thigh", 0.018, 0.010),
+    "hip_out": _Offset((LH, RH), "hips", 0.019, 0.010),
+    "hip_out_facing": _Offset((LH, RH), "hips", -0.039, 0.010, 2),
+    "knee_down": _Offset((LK, RK), "thigh", 0.0, 0.012),
+    "ankle_down": _Offset((LA, RA), "shank", -0.053, 0.010),
+    "ankle_down_facing": _Offset((LA, RA), "shank", 0.027, 0.008, 2),
+    "heel_up": _Offset((LC, RC), "up", 0.042, 0.010),
+    "heel_up_facing": _Offset((LC, RC), "up", -0.014, 0.008, 1),
+    "heel_forward": _Offset((LC, RC), "foot", 0.018, 0.010),
+    "toe_up": _Offset((LT, RT), "up", 0.019, 0.010),
+    "toe_forward": _Offset((LT, RT), "foot", -0.023, 0.012),
 }
 """Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
 heel and toe: from rendered bodies with known joints, the spread widened for real ones."""
@@ -169,7 +191,8 @@ _BEHIND, _FEET_SEEN = 0.5, 0.15
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
-_LONGEST_ARM_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
+_LONGEST = ("thigh", "shank", "trunk", "upper_arm", "forearm")
+_LONGEST_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
 _MOVED_FOOT = 0.18
 """Metres in the picture; a foot whose landmarks spread farther is not planted."""
 
@@ -606,17 +629,22 @@ def _longest_seen(problem: _Problem, joints: Array) -> Array:
     noise adds to it is taken, unless it is so short that the arm always pointed at the camera.
     """
     found = np.full(len(_SEGMENTS), np.nan)
-    for name in ("upper_arm", "forearm"):
+    hips, shoulders = joints[:, [LH, RH]].mean(axis=1), joints[:, [LS, RS]].mean(axis=1)
+    for name in _LONGEST:
+        i = _NAMES.index(name)
+        ends = [
+            (joints[:, a], joints[:, b], np.minimum(problem.weight[:, a], problem.weight[:, b]))
+            for a, b in _SEGMENTS[name].ends
+        ] or [(hips, shoulders, problem.weight[:, [LS, RS, LH, RH]].min(axis=1))]
         seen = []
-        for a, b in _SEGMENTS[name].ends:
-            v, ray = joints[:, b] - joints[:, a], _unit(joints[:, a] + joints[:, b])
+        for one, other, weight in ends:
+            v, ray = other - one, _unit(one + other)
             across = np.linalg.norm(v - (v * ray).sum(axis=-1, keepdims=True) * ray, axis=-1)
-            seen.append(across[np.minimum(problem.weight[:, a], problem.weight[:, b]) > 0.3])
+            seen.append(across[weight > 0.3])
         length = np.concatenate(seen)
         if length.size <= 10:
             continue
         middle, high = np.percentile(length, [50, 95])
-        i = _NAMES.index(name)
         value = np.log(max(middle, high - _LONGEST_NOISE))
         if value > problem.stature + _RATIO[i] + np.log(_LONGEST_LEAST):
             found[i] = value
@@ -626,18 +654,27 @@ def _longest_seen(problem: _Problem, joints: Array) -> Array:
 def _directions(joints: Array, up: Array) -> Array:
     """Return the direction of each offset at each joint, (n, offset, joint, 3); else zero."""
     found = np.zeros((len(joints), len(_OFFSETS), _N, 3))
-    across = _unit(joints[:, RH] - joints[:, LH])
-    vectors = {
-        "up": np.broadcast_to(up, across.shape),
-        "forward": _unit(np.cross(np.broadcast_to(up, across.shape), across)),
+    hips = _unit(joints[:, RH] - joints[:, LH])
+    shoulders = _unit(joints[:, RS] - joints[:, LS])
+    upwards = np.broadcast_to(up, hips.shape)
+    whole = {
+        "up": upwards,
+        "forward": _unit(np.cross(upwards, hips)),
         "trunk": _unit(joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)),
     }
+    facing = whole["forward"][:, 2:]
     for i, offset in enumerate(_OFFSETS.values()):
         for j in offset.joints:
-            thigh = offset.direction == "thigh"
-            found[:, i, j] = (
-                _unit(joints[:, j - 2] - joints[:, j]) if thigh else vectors[offset.direction]
-            )
+            if offset.direction in whole:
+                found[:, i, j] = whole[offset.direction]
+            elif offset.direction in ("hips", "shoulders"):
+                outwards = hips if offset.direction == "hips" else shoulders
+                found[:, i, j] = outwards if j % 2 else -outwards
+            else:
+                start, end = _ALONG[offset.direction]
+                found[:, i, j] = _unit(joints[:, end + j % 2] - joints[:, start + j % 2])
+            if offset.facing:
+                found[:, i, j] *= facing**offset.facing
     return found
 
 
@@ -898,7 +935,7 @@ def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Ar
         add(off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
         if np.isfinite(problem.longest[i]):
             longer = border[_LEN + i] - problem.longest[i]
-            add(longer, _LONGEST_ARM_SD, (_LEN + i, 1.0))
+            add(longer, _LONGEST_SD, (_LEN + i, 1.0))
     scale = [_NAMES.index(name) for name in _SCALE]
     terms = [(_LEN + i, 1 / len(scale)) for i in scale]
     add(float(excess[scale].mean()), _SCALE_SD, (_H, -1.0), *terms)
@@ -1053,7 +1090,34 @@ def _mirrored(joints: Array) -> dict[str, Array]:
         depth = z.copy()
         depth[:, LW + k] = 2 * elbow - wrist
         keep(f"{side}_forearm", depth)
+    for sign, name in ((1.0, "folded"), (-1.0, "folded_back")):
+        found[name] = _folded(joints, sign)
     return found
+
+
+def _folded(joints: Array, lean: float) -> Array:
+    """Legs folded forwards over the ankles, trunk forwards (`lean` 1) or back (-1).
+
+    Each segment turns in depth as far as its foreshortening says: Taylor 2000, CVIU 80:349.
+    """
+    across = np.median(_unit(joints[:, RH] - joints[:, LH]), axis=0)
+    towards = np.sign(np.cross([0.0, 1.0, 0.0], across)[2]) or 1.0
+    z = joints[..., 2].copy()
+
+    def turned(one: Array, other: Array) -> Array:
+        seen = np.linalg.norm((other - one)[:, :2], axis=-1)
+        whole = np.percentile(np.linalg.norm(other - one, axis=-1), 75)
+        depth: Array = np.sqrt(np.maximum(max(whole, seen.max()) ** 2 - seen**2, 0.0))
+        return towards * depth
+
+    for hip, knee, ankle in ((LH, LK, LA), (RH, RK, RA)):
+        z[:, knee] = z[:, ankle] + turned(joints[:, ankle], joints[:, knee])
+        z[:, hip] = z[:, knee] - turned(joints[:, knee], joints[:, hip])
+    hips, shoulders = joints[:, [LH, RH]].mean(axis=1), joints[:, [LS, RS]].mean(axis=1)
+    leant = lean * turned(hips, shoulders) - (shoulders - hips)[:, 2]
+    z[:, _UPPER] += (z[:, [LH, RH]].mean(axis=1) - hips[:, 2] + leant)[:, None]
+    moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
+    return moved
 
 
 @dataclass(frozen=True)
