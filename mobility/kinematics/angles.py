@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.provenance import with_history
+from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 
@@ -256,6 +257,20 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(variables, coords={"time": fitted["time"].variable, "side": list(SIDES)})
 
 
+def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
+    """Largest standard deviation of its error, degrees, with which an angle is reported.
+
+    Parameters
+    ----------
+    angle
+        Name of the angle, as in ``tables/angle_limits.yaml``.
+    method
+        How the positions of the pose were obtained; some have limits of their own.
+    """
+    table = tables.load("angle_limits")
+    return float(table["methods"].get(method, table["angles"][angle])["largest_sd_deg"])
+
+
 def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     r"""Joint and segment angles of a pose, with the expected error of each.
 
@@ -292,10 +307,12 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
         of one value as a standard deviation: of a fitted body from the posterior of the fit, else
-        from ``tables/measurement_error.yaml``. Values whose expected error exceeds the limit there
-        are refused: NaN, with the attribute ``note`` and a warning. An angle is NaN where a
-        landmark that it needs is NaN or two of them coincide; where the hip line is more than 60
-        degrees from the horizontal (lying on the side) only knee, ankle, elbow and shoulder remain.
+        from ``tables/measurement_error.yaml``. Values whose expected error exceeds the limit of
+        the angle (``tables/angle_limits.yaml``) are refused: NaN, the reason in the attribute
+        ``refused`` (with the view of the camera, and the median error of what was refused), the
+        share of the values in ``refused_share``, and a warning. An angle is NaN where a landmark
+        that it needs is NaN or two of them coincide; where the hip line is more than 60 degrees
+        from the horizontal (lying on the side) only knee, ankle, elbow and shoulder remain.
 
     Raises
     ------
@@ -321,7 +338,8 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     table = tables.load("measurement_error")
     errors = table["methods"].get(method)
-    limit = float(table["largest_sd_deg"]["value"])
+    # Where there is no picture there is no camera that a reason could name.
+    camera = camera_view(pose).camera if "image_position" in pose else ""
     posterior = angle_sd(pose) if "position_draws" in pose else None
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
@@ -354,20 +372,19 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         else:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)
+        limit = largest_sd(name, method=method)
         refused = known & (sd > limit)
         if refused.any():
-            share = refused.sum() / known.sum()
-            note = (
-                f"refused in {share:.0%} of the values: their expected error (up to "
-                f"{sd[refused].max():.0f}° as a standard deviation) exceeds {limit:.0f}°"
-            )
-            variables[name].attrs["note"] = note
+            share = float(refused.sum() / known.sum())
+            words = name.replace("_", " ")
+            reason = f"{words} sd {np.median(sd[refused]):.0f} deg (limit {limit:g})"
+            if camera:
+                reason = f"{camera}: {reason}"
             variables[name] = variables[name].where(~refused)
+            variables[name].attrs.update(refused=reason, refused_share=share)
             if share > _MENTIONED:
-                text = (
-                    f"{definition['long_name'][:1].upper()}{definition['long_name'][1:]}: {note}."
-                )
-                warnings.append({"code": "angle_refused", "message": text})
+                text = f"{_capital(definition['long_name'])} refused in {share:.0%} of the values: "
+                warnings.append({"code": "angle_refused", "message": f"{text}{reason}."})
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(known & ~refused, sd, np.nan),
             dims=dims,
@@ -387,3 +404,7 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         method=method,
         warnings=warnings,
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

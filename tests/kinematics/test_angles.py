@@ -11,7 +11,13 @@ from scipy.spatial.transform import Rotation
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, joint_angles, knee_flexion, sagittal_angle
+from mobility.kinematics.angles import (
+    angle_between,
+    angle_sd,
+    joint_angles,
+    knee_flexion,
+    sagittal_angle,
+)
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
 
@@ -239,10 +245,45 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     raw = joint_angles(squat_pose(reps=1, fps=5).pose.assign_attrs(method="mediapipe_world"))
     assert raw.ankle_dorsiflexion.isnull().all()
     assert raw.ankle_dorsiflexion_sd.isnull().all()
-    assert "exceeds 30°" in raw.ankle_dorsiflexion.attrs["note"]
+    assert raw.ankle_dorsiflexion.attrs["refused"] == (
+        "frontal camera: ankle dorsiflexion sd 46 deg (limit 30)"
+    )
+    assert raw.ankle_dorsiflexion.attrs["refused_share"] == 1
     refused = [w["message"] for w in warnings_of(raw) if w["code"] == "angle_refused"]
     assert any("Ankle" in message or "ankle" in message for message in refused)
     assert raw.knee_flexion.notnull().all()
+
+
+def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
+    """With errors twice as large as the fit's, what exceeds the table is refused, no more."""
+    with xr.open_dataset(
+        project / "data" / "demo" / "overhead-squat" / "fitted.nc", engine="h5netcdf"
+    ) as stored:
+        fitted = stored.load()
+    doubled = fitted.assign(position_draws=2 * fitted.position_draws)
+    sd, angles = angle_sd(doubled), joint_angles(doubled)
+    limits = {"trunk_lean": 10, "knee_flexion": 15, "ankle_dorsiflexion": 15, "elbow_flexion": 20}
+    for name, limit in limits.items():
+        over = sd[f"{name}_sd"] > limit
+        assert 0 < float(over.mean()) <= 1, name
+        xr.testing.assert_equal(angles[name].isnull().drop_attrs(), over.drop_attrs())
+        assert angles[name].attrs["refused_share"] == pytest.approx(float(over.mean()))
+        typical = float(sd[f"{name}_sd"].where(over).median())
+        assert angles[name].attrs["refused"] == (
+            f"oblique camera in front: {name.replace('_', ' ')} sd {typical:.0f} deg "
+            f"(limit {limit})"
+        )
+    refused = [w["message"] for w in warnings_of(angles) if w["code"] == "angle_refused"]
+    share = angles.trunk_lean.attrs["refused_share"]
+    told = f"Trunk lean refused in {share:.0%} of the values: {angles.trunk_lean.attrs['refused']}."
+    assert any(message.endswith(told[1:]) for message in refused)
+    assert "refused" not in joint_angles(fitted).trunk_lean.attrs
+
+
+def test_without_a_picture_the_reason_names_no_camera(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose.drop_vars("image_position")
+    raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
+    assert raw.ankle_dorsiflexion.attrs["refused"] == "ankle dorsiflexion sd 46 deg (limit 30)"
 
 
 def test_every_angle_says_what_it_is(squat_pose):
@@ -303,5 +344,10 @@ def test_every_table_entry_has_a_source():
         assert entry["source"], method
         assert entry["angles"].keys() == tables.load("angles").keys()
         assert all(row["source"] and row["sd"] > 0 for row in entry["angles"].values())
+    limits = tables.load("angle_limits")
+    assert limits["angles"].keys() == tables.load("angles").keys()
+    for entry in [*limits["angles"].values(), *limits["methods"].values()]:
+        assert entry["source"]
+        assert entry["largest_sd_deg"] > 0
     for part in tables.load("landmarks").values():
         assert part["source"]
