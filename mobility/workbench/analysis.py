@@ -60,7 +60,8 @@ class _Step:
     edits: tuple[str, ...] = ()
 
 
-_KINEMATICS = ("kinematics/*.py", "tables/*.yaml")
+# [!c]: all tables but that of the capture quality, on which no measurement depends.
+_KINEMATICS = ("kinematics/*.py", "view.py", "tables/[!c]*.yaml")
 
 # [!q]: all of capture but quality.py, on which no pose depends.
 STEPS = (
@@ -81,7 +82,17 @@ STEPS = (
         ("fitted", "angles", "repetitions"),
         (*_KINEMATICS, "assessment/overhead_squat.py"),
     ),
-    _Step("capture_quality", "capture_quality.json", ("pose",), ("capture/quality.py",)),
+    _Step(
+        "capture_quality",
+        "capture_quality.json",
+        ("pose", "fitted"),
+        (
+            "capture/quality.py",
+            "view.py",
+            "tables/capture_quality.yaml",
+            "tables/view_support.yaml",
+        ),
+    ),
     _Step(
         "annotated",
         "analyzed.mp4",
@@ -337,7 +348,7 @@ def _perform(step: _Step, run: _Run) -> None:
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe
 
-        write_json(target, capture_quality(run["pose"], probe(run.video)))
+        write_json(target, capture_quality(run["pose"], probe(run.video), run["fitted"]))
     else:
         result = _MAKE[step.name](run)
         write_dataset(target, result)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,28 +239,120 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
     """
     frames = quality.get("frames", {})
     total, seen = frames.get("total", 0), frames.get("with_person", 0)
-    view = quality.get("view", {})
-    name, azimuth = view.get("name"), view.get("azimuth_deg")
     moving = quality.get("camera", {}).get("moving")
     others = quality.get("other_people")
-
-    def shares(document: Mapping[str, float | None]) -> str | None:
-        known = [f"{part} {100 * v:.0f} %" for part, v in document.items() if v is not None]
-        return ", ".join(known) or None
-
-    outside = {part: v for part, v in quality.get("out_of_picture", {}).items() if v}
-    return facts(
+    told = facts(
         {
-            "View": f"{name} ({abs(azimuth):.0f}° from the front)" if azimuth is not None else name,
             "Frames with the person": f"{seen} of {total}" if total else None,
-            "Visibility": shares(quality.get("visibility", {})),
-            "Out of the picture": (shares(outside) or "nothing") if total else None,
+            "Visibility": _shares(quality.get("visibility", {})),
             "Camera": None if moving is None else ("moving" if moving else "at rest"),
             "Other people": None
             if others is None
             else (str(others) if others else "none detected"),
         }
     )
+    rows = [
+        [
+            escape(heading),
+            escape(found(quality[name])),
+            f"<td class='{quality[name]['verdict'] or 'missing'}'>"
+            f"{quality[name]['verdict'] or 'not known'}</td>",
+            f"<td class='text'>{escape(quality[name]['advice'] or '')}</td>",
+        ]
+        for name, (heading, found) in _CHECKS.items()
+        if name in quality
+    ]
+    checks = table(
+        ["Check", "Found", "Verdict", "What to do"],
+        rows,
+        caption="Whether the recording is good enough",
+    )
+    return told + (checks if rows else "") + _supported(quality.get("view", {}))
+
+
+def _shares(document: Mapping[str, float | None]) -> str | None:
+    known = [f"{part} {100 * v:.0f} %" for part, v in document.items() if v is not None]
+    return ", ".join(known) or None
+
+
+def _seen_from(view: Mapping[str, Any]) -> str:
+    azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
+    if azimuth is None:
+        return "unknown"
+    side = "right" if azimuth > 0 else "left"
+    interval = "" if sd is None else f" ± {Z95 * sd:.0f}°"
+    return (
+        f"{view['name']}: the camera stands {abs(azimuth):.0f}°{interval} from the front, on the "
+        f"subject's {side}"
+    )
+
+
+def _near_border(framing: Mapping[str, Any]) -> str:
+    outside = {part: v for part, v in framing["outside"].items() if v}
+    told = _shares(outside)
+    return f"{told} of the frames outside or at the border" if told else "all in the picture"
+
+
+def _away(distance: Mapping[str, Any]) -> str:
+    if distance["distance_m"] is None:
+        return "unknown"
+    half = Z95 * (distance["distance_sd_m"] or 0)
+    return f"{distance['distance_m']:.1f} m ± {half:.1f} m ({distance['known_from']})"
+
+
+def _lit(light: Mapping[str, Any]) -> str:
+    if light["brightness"] is None:
+        return "unknown"
+    return (
+        f"{100 * light['brightness']:.0f} % of white around the person, "
+        f"{100 * (light['clipped_share'] or 0):.0f} % of the pixels black or white"
+    )
+
+
+def _size_of(size: Mapping[str, Any]) -> str:
+    height = size["body_height_px"]
+    return "unknown" if height is None else f"{height:.0f} pixels from nose to heel"
+
+
+def _sharp(sharpness: Mapping[str, Any]) -> str:
+    width = sharpness["edge_width"]
+    return "unknown" if width is None else f"edges {width:.1f} pixels wide as the pose model sees"
+
+
+def _exchanged(swaps: Mapping[str, Any]) -> str:
+    mended = swaps["mended_frames"]
+    if mended is None:
+        return "not looked for"
+    told = [f"{part} in {count} frames" for part, count in mended.items() if count]
+    return f"mended: {', '.join(told)}" if told else "none found"
+
+
+_CHECKS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "view": ("View", _seen_from),
+    "framing": ("In the picture", _near_border),
+    "distance": ("Distance of the camera", _away),
+    "size": ("Size of the person", _size_of),
+    "light": ("Light", _lit),
+    "sharpness": ("Sharpness", _sharp),
+    "swaps": ("Left and right exchanged", _exchanged),
+}
+"""Checks of the capture quality in their order: heading, and what was found in words."""
+
+
+def _supported(view: Mapping[str, Any]) -> str:
+    """Say which angles the view is declared to support, and why not the others."""
+    if not view.get("supports"):
+        return ""
+    declared = tables.load("view_support")["angles"]
+
+    def words(name: str) -> str:
+        return name.replace("_", " ")
+
+    texts = [f"This view supports {', '.join(words(name) for name in view['supports'])}."]
+    for name in view["does_not_support"]:
+        why = " ".join(str(declared[name]["source"]).split()) if name in declared else ""
+        texts.append(f"It does not support {words(name)} well. {why}".strip())
+    return paragraphs(*texts)
 
 
 def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:

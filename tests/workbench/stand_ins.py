@@ -170,7 +170,8 @@ def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
     return movement()
 
 
-def capture_quality(raw: xr.Dataset, info: object) -> dict[str, object]:
+def capture_quality(raw: xr.Dataset, info: object, fitted: xr.Dataset) -> dict[str, object]:
+    assert "cleaned" in fitted.attrs
     CALLS.append("capture_quality")
     return {"frames": raw.sizes["time"]}
 

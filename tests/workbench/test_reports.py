@@ -78,8 +78,20 @@ def make_session(
         {
             "frames": {"total": pose.sizes["time"], "with_person": pose.sizes["time"]},
             "visibility": {"legs": 0.95, "feet": 0.9, "arms": None},
-            "out_of_picture": {"feet": 0.0},
-            "view": {"name": "front oblique, from the right", "azimuth_deg": 35.2},
+            "view": {
+                "name": "front-oblique right",
+                "azimuth_deg": 35.2,
+                "azimuth_sd_deg": 6.0,
+                "supports": ["knee_flexion"],
+                "does_not_support": ["pelvis_obliquity"],
+                "verdict": "ok",
+                "advice": None,
+            },
+            "framing": {
+                "outside": {"head": 0.0, "hands": 0.12, "feet": 0.0},
+                "verdict": "poor",
+                "advice": "Move the camera back <now>.",
+            },
             "camera": {"moving": False},
             "other_people": 0,
         },
