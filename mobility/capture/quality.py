@@ -53,8 +53,8 @@ _GRADIENT_VARIANCE = 1 / 3
 
 _SMALLEST_BOX = 8
 
-_USUAL_HEIGHT = 1.70
-"""Metres; taken for a person of unknown height, as in the fit."""
+_USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
+"""Metres; taken for a person of unknown height, as in the fit, and the spread of adults."""
 
 
 def capture_quality(
@@ -330,6 +330,8 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float) -> dict[str,
         distance = prior["value"] * longer * part["value"] * _USUAL_HEIGHT / height_px
         sd, stature = prior["sd"] * distance, None
         known = "height in the picture and a usual lens"
+    if not stature:
+        sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
     taken = f"height {stature:.2f} m" if stature else f"a height of {_USUAL_HEIGHT:.2f} m assumed"
     return {
         "distance_m": _rounded(distance, 2),

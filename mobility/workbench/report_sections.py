@@ -251,19 +251,18 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
             else (str(others) if others else "none detected"),
         }
     )
-    rows = [
-        [
-            escape(heading),
-            escape(found(quality[name])),
-            f"<td class='{quality[name]['verdict'] or 'missing'}'>"
-            f"{quality[name]['verdict'] or 'not known'}</td>",
-            f"<td class='text'>{escape(quality[name]['advice'] or '')}</td>",
-        ]
-        for name, (heading, found) in _CHECKS.items()
-        if name in quality
-    ]
+    # Documents of before the checks have parts of the same name without a verdict.
+    done = {name: quality[name] for name in _CHECKS if "verdict" in quality.get(name, {})}
+    advised = any(check["advice"] for check in done.values())
+    rows = []
+    for name, check in done.items():
+        heading, found = _CHECKS[name]
+        judged = check["verdict"]
+        row = [escape(heading), escape(found(check))]
+        row.append(f"<td class='{judged or 'missing'}'>{judged or 'not known'}</td>")
+        rows.append([*row, escape(check["advice"] or "")] if advised else row)
     checks = table(
-        ["Check", "Found", "Verdict", "What to do"],
+        ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
         rows,
         caption="Whether the recording is good enough",
     )

@@ -34,7 +34,7 @@ from mobility.workbench.contract import (
     Stage,
     VideoFile,
 )
-from mobility.workbench.files import write_dataset, write_json
+from mobility.workbench.files import read_json, write_dataset, write_json
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
 
@@ -644,3 +644,20 @@ def test_sides_of_different_phases_are_not_compared() -> None:
     assert "different phases" in said
     metrics["a"].attrs["phase"] = "bottom"
     assert sections.verdict(metrics, "a_asymmetry") == "right larger"
+
+
+def test_a_check_that_failed_says_what_to_do(session: mb.Session) -> None:
+    text = sections.capture_quality(session.capture_quality())
+    assert "hands 12 % of the frames outside or at the border" in text
+    assert "<td class='poor'>poor</td>" in text
+    assert "Move the camera back &lt;now&gt;." in text
+    assert "the camera stands 35° ± 12° from the front, on the subject&#x27;s right" in text
+    assert "This view supports knee flexion." in text
+    assert "It does not support pelvis obliquity well." in text
+
+
+def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
+    demo = read_json(project / "data" / "demo" / "overhead-squat" / "capture_quality.json")
+    text = sections.capture_quality(demo)
+    assert text.count("<td class='ok'>ok</td>") == 7
+    assert "What to do" not in text
