@@ -21,7 +21,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 import mobility
 from mobility import tables
@@ -73,8 +75,8 @@ STEPS = (
         ("subject",),
         edits=("subject",),
     ),
-    _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS, ("fit", "height_m")),
-    _Step("angles", "angles.nc", ("fitted",), _KINEMATICS),
+    _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS, ("fit", "height_m", "field_of_view")),
+    _Step("angles", "angles.nc", ("fitted",), _KINEMATICS, ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
     _Step(
         "metrics",
@@ -106,6 +108,9 @@ STEPS = (
 DEFAULTS: Mapping[str, Any] = {
     "subject": "largest",
     "fit": True,
+    "field_of_view": "auto",
+    "height_m": "auto",
+    "keep_raw": False,
     "annotate": True,
     "blur_face": False,
     "model": None,
@@ -125,6 +130,8 @@ class _Run:
     model: str | None
     fit: bool
     height_m: float | None
+    field_of_view: float | None
+    keep_raw: bool
     blur_face: bool
     results: dict[str, xr.Dataset] = field(default_factory=dict)
 
@@ -145,6 +152,9 @@ def analyze(
     workers: Workers | None = None,
     subject: tuple[float, float] | Literal["largest"] | None = None,
     fit: bool | None = None,
+    field_of_view: Annotated[float, Field(gt=5, lt=170)] | Literal["auto"] | None = None,
+    height_m: Annotated[float, Field(ge=0.5, le=2.6)] | Literal["auto"] | None = None,
+    keep_raw: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
     model: str | os.PathLike[str] | None = None,
@@ -165,8 +175,18 @@ def analyze(
         "largest", at first "largest". A correction by hand goes before it.
     fit
         Whether a body with constant segments is fitted, at first True; without
-        it the angles come from the cleaned landmarks, with larger errors. The
-        participant's height, where it is known, sets the scale.
+        it the angles come from the cleaned landmarks, with larger errors.
+    field_of_view
+        Of the longer side of the picture, in degrees, for the fit; "auto" (at
+        first) lets the fit find it.
+    height_m
+        Stature of the participant in metres, which sets the scale of the fit;
+        "auto" (at first) takes that of the participant's record, where it is
+        known.
+    keep_raw
+        Whether the angles of the landmarks without a fit (``<angle>_raw``) and
+        in the plane of the picture (``<angle>_image``) are kept beside the
+        others, at first False. No metric and no report uses them.
     annotate
         Whether the annotated video is made, at first True; without it, an
         out-of-date one is removed.
@@ -201,6 +221,9 @@ def analyze(
     given = {
         "subject": list(subject) if isinstance(subject, tuple) else subject,
         "fit": fit,
+        "field_of_view": field_of_view,
+        "height_m": height_m,
+        "keep_raw": keep_raw,
         "annotate": annotate,
         "blur_face": blur_face,
         "model": None if model is None else os.fspath(model),
@@ -230,7 +253,9 @@ def _analyze(
     corrected = edits.current("subject")
     subject = options["subject"] if corrected is None else corrected
     model_sha256 = _model_sha256(options["model"])
-    height_m = session.participant.height_m if session.participant else None
+    height_m = None if options["height_m"] == "auto" else options["height_m"]
+    if height_m is None and session.participant:
+        height_m = session.participant.height_m
     concerned = {**options, "subject": subject, "height_m": height_m}
     keys = _keys(record, edits, concerned, model_sha256)
     wanted = [step for step in STEPS if options["annotate"] or step.name != "annotated"]
@@ -269,6 +294,8 @@ def _analyze(
         model=options["model"],
         fit=options["fit"],
         height_m=height_m,
+        field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
+        keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
     )
     record.reason = ""
@@ -370,14 +397,19 @@ def _fitted(run: _Run) -> xr.Dataset:
 
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     cleaned = clean_pose(run["pose"], visibility_threshold=VISIBILITY_THRESHOLD)
-    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m)
+    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m, field_of_view=run.field_of_view)
     return fitted
 
 
 def _angles(run: _Run) -> xr.Dataset:
-    from mobility.kinematics.angles import joint_angles
+    from mobility.kinematics.angles import joint_angles, with_raw_angles
 
-    return joint_angles(run["fitted"])
+    angles = joint_angles(run["fitted"])
+    if not run.keep_raw:
+        return angles
+    from mobility.kinematics.clean import clean_pose
+
+    return with_raw_angles(angles, clean_pose(run["pose"]))
 
 
 def _repetitions(run: _Run) -> xr.Dataset:

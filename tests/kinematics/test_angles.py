@@ -12,11 +12,14 @@ from scipy.spatial.transform import Rotation
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import (
+    IMAGE_ANGLES,
     angle_between,
     angle_sd,
+    image_plane_angles,
     joint_angles,
     knee_flexion,
     sagittal_angle,
+    with_raw_angles,
 )
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
@@ -351,3 +354,65 @@ def test_every_table_entry_has_a_source():
         assert entry["largest_sd_deg"] > 0
     for part in tables.load("landmarks").values():
         assert part["source"]
+
+
+@pytest.mark.parametrize("heading", [90, -90])
+def test_from_the_side_the_picture_shows_the_angles_of_the_sagittal_plane(squat_pose, heading):
+    pose, truth = squat_pose(heading=heading, tibia=(20, 30), thigh=(-10, 5), trunk=45)
+    image = image_plane_angles(pose)
+    assert set(image.data_vars) == set(IMAGE_ANGLES)
+    for name in IMAGE_ANGLES:
+        np.testing.assert_allclose(image[name], truth[name].transpose(*image[name].dims), atol=1e-6)
+        assert image[name].attrs["units"] == "degree"
+        assert f"{name}_sd" not in image
+    assert float(image.trunk_lean.max()) == pytest.approx(45)
+    assert float(image.hip_flexion.max()) > 90
+
+
+def test_the_picture_is_not_stretched(squat_pose):
+    """Pixels are square: a picture of twice the size has the same angles."""
+    pose = squat_pose(heading=90, reps=1, fps=10).pose
+    larger = pose.assign(image_position=2 * pose.image_position + 100)
+    larger = larger.assign_attrs(image_width=4000, image_height=1000)
+    for name in IMAGE_ANGLES:
+        np.testing.assert_allclose(
+            image_plane_angles(larger)[name], image_plane_angles(pose)[name], atol=1e-9
+        )
+
+
+def test_from_the_front_the_picture_hides_what_goes_towards_the_camera(squat_pose):
+    pose, truth = squat_pose(heading=0, trunk=45)
+    at = bottom(image_plane_angles(pose), truth)
+    assert abs(float(at.trunk_lean)) < 1
+    assert float(bottom(joint_angles(pose), truth).trunk_lean) == pytest.approx(45)
+
+
+def test_angles_of_the_picture_need_a_picture(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose
+    with pytest.raises(BadInputError, match="image_position"):
+        image_plane_angles(pose.drop_vars("image_position"))
+    unseen = image_plane_angles(pose.assign(position=pose.position * np.nan))
+    assert unseen.trunk_lean.isnull().all()  # forward is unknown
+    assert unseen.elbow_flexion.notnull().all()
+
+
+def test_raw_angles_stand_beside_the_fitted_ones(squat_pose, tmp_path):
+    fitted = squat_pose(heading=90, reps=1, fps=10, thigh=10).pose
+    pose = squat_pose(heading=90, reps=1, fps=10, thigh=20).pose.assign_attrs(
+        method="mediapipe_world"
+    )
+    own = joint_angles(fitted)
+    both = with_raw_angles(own, pose)
+    for name, values in own.data_vars.items():
+        xr.testing.assert_identical(both[name], values)
+    raw = joint_angles(pose)
+    np.testing.assert_allclose(both.knee_flexion_raw, raw.knee_flexion)
+    assert raw.ankle_dorsiflexion.isnull().all()
+    assert both.ankle_dorsiflexion_raw.notnull().all()  # not refused
+    np.testing.assert_allclose(both.knee_flexion_image, both.knee_flexion_raw, atol=1e-6)
+    added = {f"{name}_raw" for name in tables.load("angles")}
+    added |= {f"{name}_image" for name in IMAGE_ANGLES}
+    assert set(both.data_vars) == set(own.data_vars) | added
+    both.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    with pytest.raises(BadInputError, match="different frames"):
+        with_raw_angles(own, pose.isel(time=slice(1, None)))
