@@ -21,13 +21,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Literal
 
 import mobility
 from mobility import tables
-from mobility.errors import MobilityError, NotFoundError, StorageError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import Workers, check_point, checked
 from mobility.provenance import package_versions, sha256, warnings_of
 from mobility.workbench.contract import Edits, Provenance, SessionRecord, Stage, Warned
@@ -152,8 +150,8 @@ def analyze(
     workers: Workers | None = None,
     subject: tuple[float, float] | Literal["largest"] | None = None,
     fit: bool | None = None,
-    field_of_view: Annotated[float, Field(gt=5, lt=170)] | Literal["auto"] | None = None,
-    height_m: Annotated[float, Field(ge=0.5, le=2.6)] | Literal["auto"] | None = None,
+    field_of_view: float | Literal["auto"] | None = None,
+    height_m: float | Literal["auto"] | None = None,
     keep_raw: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
@@ -218,6 +216,8 @@ def analyze(
     store._require_writable()
     if isinstance(subject, tuple):
         subject = check_point(subject, what=f"subject {subject}")
+    _check_range("field_of_view", field_of_view, 10, 160, "degrees")
+    _check_range("height_m", height_m, 0.5, 2.6, "metres")
     given = {
         "subject": list(subject) if isinstance(subject, tuple) else subject,
         "fit": fit,
@@ -242,6 +242,13 @@ def analyze(
             raise
         store._forget_locks(session.id)
         raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+
+
+def _check_range(
+    name: str, value: float | str | None, least: float, most: float, units: str
+) -> None:
+    if isinstance(value, float) and not least <= value <= most:
+        raise BadInputError(f"{name} {value:g}: must be from {least:g} to {most:g} {units}")
 
 
 def _analyze(
