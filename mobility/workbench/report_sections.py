@@ -281,9 +281,13 @@ def _seen_from(view: Mapping[str, Any]) -> str:
     side = "right" if azimuth > 0 else "left"
     interval = "" if sd is None else f" ± {Z95 * sd:.0f}°"
     return (
-        f"{view['name']}: the camera stands {abs(azimuth):.0f}°{interval} from the front, on the "
-        f"subject's {side}"
+        f"{_of_view(view['name'])}: the camera stands {abs(azimuth):.0f}°{interval} from the "
+        f"front, on the subject's {side}"
     )
+
+
+def _of_view(name: str) -> str:
+    return f"from the {name}" if name in ("left", "right") else name
 
 
 def _near_border(framing: Mapping[str, Any]) -> str:
@@ -303,7 +307,7 @@ def _lit(light: Mapping[str, Any]) -> str:
     if light["brightness"] is None:
         return "unknown"
     return (
-        f"{100 * light['brightness']:.0f} % of white around the person, "
+        f"mean brightness {100 * light['brightness']:.0f} % of white around the person, "
         f"{100 * (light['clipped_share'] or 0):.0f} % of the pixels black or white"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import signal
@@ -34,6 +35,7 @@ from mobility.workbench.contract import (
     Stage,
     VideoFile,
 )
+from mobility.workbench.documents import group_metrics
 from mobility.workbench.files import read_json, write_dataset, write_json
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
@@ -661,3 +663,24 @@ def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
     text = sections.capture_quality(demo)
     assert text.count("<td class='ok'>ok</td>") == 7
     assert "What to do" not in text
+
+
+def test_refused_angle_has_its_reason_in_place_of_the_number(project: Path) -> None:
+    """The draws of the demo, three times as far apart: knees of 20 degrees sd and more."""
+    folder = project / "data" / "demo" / "overhead-squat"
+    results = {}
+    for name in ("fitted", "repetitions"):
+        with xr.open_dataset(folder / f"{name}.nc", engine="h5netcdf") as stored:
+            results[name] = stored.load()
+    fitted = results["fitted"].assign(position_draws=3 * results["fitted"].position_draws)
+    angles = mb.joint_angles(fitted)
+    metrics = mb.overhead_squat(fitted, angles, results["repetitions"])
+    reason = angles["hip_abduction"].attrs["refused"]
+    assert re.fullmatch(r"oblique camera in front: hip abduction sd \d\d deg \(limit 15\)", reason)
+    assert metrics["hip_abduction"].isnull().all()
+    for side in ("left", "right"):
+        shown = sections.cell(metrics, "hip_abduction", results["repetitions"], side=side)
+        assert shown == f"<span class='missing'>not measurable ({reason})</span>"
+    group = group_metrics(metrics)["hip_abduction"]
+    assert group["left_hip_abduction"] is None
+    assert json.dumps(group["right_hip_abduction"]) == "null"
