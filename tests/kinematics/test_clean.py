@@ -456,3 +456,29 @@ def test_turning_round_is_no_exchange(squat_pose):
     time = np.arange(flat.sizes["time"])
     pose = turned(flat, 180 / (1 + np.exp(-(time - 150) / 6)))
     assert not any(labels_right(pose, pose, WHOLE)[0].values())
+
+
+@pytest.mark.slow
+def test_nothing_is_exchanged_in_a_filmed_squat(opencap_pose):
+    for threshold in (0.1, 0.5):
+        cleaned = clean_pose(opencap_pose, visibility_threshold=threshold)
+        assert not any(steps(cleaned)["swap_repair"]["swapped_frames"].values())
+
+
+@pytest.mark.slow
+def test_a_filmed_exchange_is_mended_in_the_whole_body(shared_data, pose_model):
+    """Balancing on one leg, the model turns the person round for 0.4 s; nobody turns in 0.05 s."""
+    import mobility
+
+    raw = mobility.estimate_pose(shared_data / "videos" / "pose2sim_balance_cam02_front.mp4")
+    cleaned = clean_pose(raw, visibility_threshold=0.1)
+    assert min(steps(cleaned)["swap_repair"]["swapped_frames"].values()) > 15
+
+    def leftwards(pose, name):
+        """Frames in which the left one is on the picture's right, as of a person who faces it."""
+        u = pose.image_position.sel(pixel="u").isel(individual=0)
+        left, right = u.sel(keypoint=f"left_{name}"), u.sel(keypoint=f"right_{name}")
+        return float((left > right).where((left - right).notnull()).mean())
+
+    assert leftwards(raw, "shoulder") < 0.85
+    assert leftwards(cleaned, "shoulder") > 0.97
