@@ -7,7 +7,7 @@ the limits are in ``tables/capture_quality.yaml``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -204,7 +204,7 @@ def edge_width(grey: NDArray[np.uint8]) -> float:
     return float(np.sqrt(max(1 / (ratio**2 - 1) - _GRADIENT_VARIANCE, 0.0)))
 
 
-def sample_frames(info: VideoInfo, pose: xr.Dataset) -> list[Frame]:
+def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
     """Read about :data:`SAMPLES` frames that show the person, spread over the video, cheaply.
 
     Where the file has keyframes enough, the frame after one, or after the one following it: a
@@ -213,18 +213,17 @@ def sample_frames(info: VideoInfo, pose: xr.Dataset) -> list[Frame]:
     someone = pose["position"].notnull().any(("space", "keypoint", "individual")).to_numpy()
     times = pose["time"].to_numpy()[someone]
     if not times.size:
-        return []
+        return
     frame = float(np.median(np.diff(pose["time"].to_numpy()))) if pose.sizes["time"] > 1 else 0.0
     keys = keyframe_times(info.path)
     keys = keys[(keys >= times[0] - 1e-6) & (keys < times[-1])]
     if keys.size < FEWEST_KEYFRAMES:
         wanted = {round(float(t), 6) for t in _spread(times)}
-        return list(read_frames(info.path, only=lambda t: round(t, 6) in wanted, threads=2))
-    found = []
+        yield from read_frames(info.path, only=lambda t: round(t, 6) in wanted, threads=2)
+        return
     for key in _spread(keys):
         near = list(read_frames(info.path, start=float(key) + 1e-6, stop=float(key) + 2.5 * frame))
-        found += near[-1:]
-    return found
+        yield from near[-1:]
 
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
