@@ -275,6 +275,10 @@ def _single_offsets(sums: list[Array], best: int) -> list[float]:
 _PLACE_SD = 10.0
 """Metres, of a camera; it only keeps the equations solvable."""
 
+_OFFSETS_AT = 8
+_OFFSET_SD = 0.012
+"""Metres, between the offsets of a landmark in two cameras, apart from what goes with the view."""
+
 _TURN_SD = 2.0
 """Radians, likewise."""
 
@@ -288,7 +292,8 @@ class View:
 
     A point x in the axes of the first camera is at ``R x + t`` in those of this one, with
     ``R = exp(w) turn`` and ``t = place + shift``. In the border are w, shift, the logarithm of the
-    focal length, and what is to be added to the time offset.
+    focal length, what is to be added to the time offset, and by how much the landmarks' offsets
+    from the joints differ from those in the first camera.
     """
 
     problem: body._Problem
@@ -298,11 +303,15 @@ class View:
     offset: TimeOffset
     first: int  # place in the border
 
-    size = 8
+    size = _OFFSETS_AT + len(body._OFFSETS)
 
     @property
     def _own(self) -> slice:
         return slice(self.first, self.first + self.size)
+
+    @property
+    def _offsets(self) -> slice:
+        return slice(self.first + _OFFSETS_AT, self.first + self.size)
 
     def part(self, rows: slice) -> View:
         """Only some of the knots."""
@@ -339,6 +348,7 @@ class View:
         up = self.axes(border)[0] @ body._up(border)
         local = border.copy()
         local[body._F] = border[self.first + 6]
+        local[body._OFF : body._FOOT] += border[self._offsets]
         local[body._PITCH], local[body._ROLL] = up[2] / up[1], up[0] / up[1]
         return local
 
@@ -353,7 +363,7 @@ class View:
         local = self._local(border)
         body._picture_rows(own, problem, seen, local, share)
         pictures = own.count
-        body._depth_rows(own, problem, seen, local, share)
+        body._depth_rows(own, problem, seen, local, share * body._DEPTH_SHARE)
 
         count = own.count
         new = slice(rows.count, rows.count + count)
@@ -364,6 +374,7 @@ class View:
         rows.joints[:, new] = slope @ turn
         rows.border[:, new] = through
         rows.border[:, new, body._F] = 0.0
+        rows.border[:, new, self._offsets] = through[..., body._OFF : body._FOOT]
         moved = np.cross((seen - place)[:, None], slope).sum(axis=2)
         rows.border[:, new, self.first : self.first + 3] = moved @ _left_jacobian(
             border[self.first : self.first + 3]
@@ -387,6 +398,8 @@ class View:
             yield own[3 + i], _PLACE_SD, (self.first + 3 + i, 1.0)
         yield own[6], self.problem.focal_sd, (self.first + 6, 1.0)
         yield own[7], self.offset.sd, (self.first + 7, 1.0)
+        for i in range(_OFFSETS_AT, self.size):
+            yield own[i], _OFFSET_SD, (self.first + i, 1.0)
         turn, _ = self.axes(border)
         x, y, z = up = turn @ body._up(border)
         tilts = ((z / y, body._PITCH_SD, [0, -z / y**2, 1 / y]), (x / y, body._ROLL_SD, None))
@@ -563,7 +576,7 @@ def described(
         late = 0.0 if view is None else view.late(border)
         landmark = seen + np.einsum(
             "o,nojx->njx",
-            border[body._OFF : body._FOOT],
+            local[body._OFF : body._FOOT],
             body._directions(seen, body._up(local)),
         )
         stretch = float(np.exp(local[body._F]))

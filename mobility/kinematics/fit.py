@@ -149,6 +149,9 @@ _DEPTHS: tuple[tuple[int, int, float, float], ...] = (
 """From, to, the error of the depth between them in MediaPipe's world landmarks, metres, and the
 fraction by which it is larger seen from behind (where the trunk is always told to be upright)."""
 
+_DEPTH_SHARE = 0.25
+"""Weight of these depths where several cameras show the depth: they are too small in every view."""
+
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),
     (LE, LW, 0.0150, 0.457),
@@ -249,6 +252,11 @@ class _Problem:
     @property
     def step(self) -> float:
         return float(self.knots[1] - self.knots[0])
+
+    @property
+    def depth_share(self) -> float:
+        """Weight of the depths of the world landmarks."""
+        return _DEPTH_SHARE if self.views else 1.0
 
     @property
     def each(self) -> list[_Problem]:
@@ -830,7 +838,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     rows = _Rows(n, problem.border, 100 * (1 + len(problem.views)))
     _picture_rows(rows, problem, joints, border, share)
     _length_rows(rows, joints, border, share)
-    _depth_rows(rows, problem, joints, border, share)
+    _depth_rows(rows, problem, joints, border, share * problem.depth_share)
     _leg_rows(rows, joints, border, share)
     if problem.planted:
         _foot_rows(rows, joints, border, share)
