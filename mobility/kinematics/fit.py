@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -464,15 +464,13 @@ def fit_body(
         ]
     )
     warnings = _warnings(solved, fine)
-    several = {}
+    several: dict[str, Any] = {}
     if len(poses) > 1:
         from mobility.kinematics.cameras import described, warnings_of_cameras
 
-        several = {
-            "cameras": described(fine, solved.joints, solved.border, solved.border_draws, sights),
-            "further_histories": [history(each) for each in poses[1:]],
-        }
-        warnings += warnings_of_cameras(poses)
+        told = described(fine, solved.joints, solved.border, solved.border_draws, sights)
+        several = {"cameras": told, "further_histories": [history(each) for each in poses[1:]]}
+        warnings += warnings_of_cameras(poses, told)
     centre = gravity - np.array([0.0, floor, 0.0])
     result = _dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.border[_LEN:_OFF] - solved.border[_H])
