@@ -19,7 +19,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
-from mobility.provenance import history, warnings_of
+from mobility.provenance import cameras_of, history, warnings_of
 from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     messages += [warning["message"] for warning in warnings_of(*datasets)]
     messages = list(dict.fromkeys(messages))
     one = "All angles come from one camera, which does not measure depth. "
-    if _cameras(*datasets):
+    if cameras_of(*datasets):
         one = (
             "Two cameras saw this trial; where they stood and when they were started was found "
             "together with the body. "
@@ -248,7 +248,7 @@ def cameras(pose: xr.Dataset) -> str:
     from mobility.capture.quality import view_name
 
     rows = []
-    for number, camera in enumerate(_cameras(pose), start=1):
+    for number, camera in enumerate(cameras_of(pose), start=1):
         azimuth = camera["azimuth_deg"]
         offset = "0 (its times are those of this report)"
         if "time_offset_s" in camera:
@@ -777,15 +777,6 @@ def _value(
 def _fitted(*datasets: xr.Dataset) -> bool:
     """Whether one of the Datasets is, or comes from, a fitted body."""
     return any(dataset.attrs.get("method") == "fitted_body" for dataset in datasets)
-
-
-def _cameras(*datasets: xr.Dataset) -> list[dict[str, Any]]:
-    """List the cameras of a body that was fitted to several, from its history."""
-    for dataset in datasets:
-        for entry in reversed(history(dataset)):
-            if found := entry.get("cameras"):
-                return list(found)
-    return []
 
 
 def _median(array: xr.DataArray) -> float:

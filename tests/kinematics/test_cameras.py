@@ -9,10 +9,12 @@ import pytest
 import xarray as xr
 from kinematics.test_fit import body, errors, last, points_of
 
+from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics import cameras, fit
-from mobility.kinematics.angles import angle_sd
+from mobility.kinematics.angles import angle_sd, joint_angles
 from mobility.kinematics.cameras import overlaid, rotation, time_offset
+from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
 ANGLES = (
@@ -269,3 +271,14 @@ def test_rotation_is_its_derivative() -> None:
     np.testing.assert_allclose(
         turned, rotation(cameras._left_jacobian(vector) @ change), atol=1e-11
     )
+
+
+def test_a_second_camera_in_front_makes_knee_movement_measurable() -> None:
+    side, front, *_ = pair((90.0, 0.0), noise_px=1.0)
+    for poses, shown in (([side], False), ([side, front], True)):
+        fitted = fit.fit_body(poses)
+        reps = find_repetitions(fitted)
+        metrics = overhead_squat(fitted, joint_angles(fitted), reps)
+        assert int(metrics["accepted_repetitions"]) == 2
+        for name in ("hip_abduction", "knee_flexion_asymmetry", "knee_ankle_separation_ratio"):
+            assert bool(np.isfinite(metrics[name]).all()) is shown, name
