@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.capture.pose import PARTS
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
-from mobility.provenance import SCHEMA_VERSION, history, warnings_of
-from mobility.view import View, camera_view, supports
+from mobility.provenance import SCHEMA_VERSION, cameras_of, history, warnings_of
+from mobility.view import View, camera_view, supports, view_of
 
 GROUPS = {
     "head": ("nose", "left_ear", "right_ear"),
@@ -53,12 +53,15 @@ _GRADIENT_VARIANCE = 1 / 3
 
 _SMALLEST_BOX = 8
 
+_FITTED_FOCAL_SD = 0.1
+"""Error of a focal length that was fitted, as a fraction; the body's height in the picture adds."""
+
 _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
 """Metres; taken for a person of unknown height, as in the fit, and the spread of adults."""
 
 
 def capture_quality(
-    pose: xr.Dataset, info: VideoInfo, fitted: xr.Dataset | None = None
+    pose: xr.Dataset, info: VideoInfo, fitted: xr.Dataset | None = None, *, camera: int = 0
 ) -> dict[str, Any]:
     """Describe the recording: who is seen, how well, and from where.
 
@@ -72,6 +75,8 @@ def capture_quality(
     fitted
         The pose after cleaning and fit, whose history tells what was mended and which has the place
         of the camera. Without it both are taken from `pose` as far as it goes.
+    camera
+        Which camera of the fit `pose` is of, from 0.
 
     Returns
     -------
@@ -101,15 +106,15 @@ def capture_quality(
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
             for part, names in GROUPS.items()
         },
-        "view": _view(camera_view(best)),
+        "view": _view(_seen_by(best, camera)),
         "framing": _framing(pose),
-        "distance": _distance(pose, best, height_px),
+        "distance": _distance(pose, best, height_px, camera),
         "size": {
             "body_height_px": _rounded(height_px, 0),
             **_judged("body_height_px", height_px),
         },
         **_pictures(sample_frames(info, pose), pose),
-        "swaps": _swaps(best),
+        "swaps": _swaps(best, camera),
         "camera": {
             "moving": seen["camera_moving"],
             "background_shift": _rounded(seen["camera_shift_median"], 5),
@@ -279,6 +284,13 @@ def _pictures(frames: Iterable[Frame], pose: xr.Dataset) -> dict[str, Any]:
     }
 
 
+def _seen_by(best: xr.Dataset, camera: int) -> View:
+    if camera == 0:
+        return camera_view(best)
+    error = tables.load("view_support")["azimuth_error"]["sd_deg"]
+    return view_of(cameras_of(best)[camera]["azimuth_deg"], error)
+
+
 def _view(view: View) -> dict[str, Any]:
     known = tables.load("view_support")["angles"]
     entry = _limits("view")[view.kind]
@@ -306,29 +318,24 @@ def _framing(pose: xr.Dataset) -> dict[str, Any]:
     return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(judged)}
 
 
-def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float) -> dict[str, Any]:
-    """Distance of the camera: from the fit, else from the size in the picture and a usual lens."""
-    entries = [e for e in history(best) if e["operation"] == "fit_body"]
-    if "position_draws" in best and entries:
-        hips = ["left_hip", "right_hip"]
-        fit = best["fit_position"].sel(fit_keypoint=hips)
-        off = best["position_draws"].sel(fit_keypoint=hips)
-        flat = {"fit_space": ["x", "z"]}
-
-        def away(place: xr.DataArray) -> xr.DataArray:
-            square = (place.mean("fit_keypoint").sel(flat) ** 2).sum("fit_space")
-            return (square**0.5).median("fit_time")
-
-        distance = float(away(fit))
-        sd = float(((away(fit + off) - distance) ** 2).mean() ** 0.5)
-        stature = entries[-1]["arguments"].get("height_m")
+def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
+    """Distance of the camera: from the fit, else from the size in the picture and the lens."""
+    fits = [e for e in history(best) if e["operation"] == "fit_body"]
+    stature = fits[-1]["arguments"].get("height_m") if fits else None
+    if "position_draws" in best and camera == 0:
+        distance, sd = _distance_of_fit(best)
         known = "fitted body"
     else:
-        prior, part = _limits("focal_prior"), _limits("nose_to_heel")
+        prior = _limits("focal_prior")
         longer = max(pose.attrs["image_width"], pose.attrs["image_height"])
-        distance = prior["value"] * longer * part["value"] * _USUAL_HEIGHT / height_px
-        sd, stature = prior["sd"] * distance, None
-        known = "height in the picture and a usual lens"
+        focal, share, lens = prior["value"] * longer, prior["sd"], "a usual lens"
+        if camera:
+            focal, lens = cameras_of(best)[camera]["focal_length_px"], "the lens of the fit"
+            share = _FITTED_FOCAL_SD
+        size = _limits("nose_to_heel")["value"] * (stature or _USUAL_HEIGHT)
+        distance = focal * size / height_px
+        sd = share * distance
+        known = f"height in the picture and {lens}"
     if not stature:
         sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
     taken = f"height {stature:.2f} m" if stature else f"a height of {_USUAL_HEIGHT:.2f} m assumed"
@@ -340,9 +347,28 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float) -> dict[str,
     }
 
 
-def _swaps(best: xr.Dataset) -> dict[str, Any]:
+def _distance_of_fit(fitted: xr.Dataset) -> tuple[float, float]:
+    """Median horizontal distance of the hips from the camera, and its error over the draws."""
+    hips = ["left_hip", "right_hip"]
+    fit = fitted["fit_position"].sel(fit_keypoint=hips)
+    off = fitted["position_draws"].sel(fit_keypoint=hips)
+
+    def away(place: xr.DataArray) -> xr.DataArray:
+        square = (place.mean("fit_keypoint").sel(fit_space=["x", "z"]) ** 2).sum("fit_space")
+        median: xr.DataArray = (square**0.5).median("fit_time")
+        return median
+
+    distance = float(away(fit))
+    return distance, float(((away(fit + off) - distance) ** 2).mean() ** 0.5)
+
+
+def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
     """Count what the cleaning mended of exchanges of left and right."""
-    entries = [e for e in history(best) if e["operation"] == "clean_pose"]
+    made = history(best)
+    if camera:
+        fits = [e for e in made if e["operation"] == "fit_body"]
+        made = fits[-1]["further_histories"][camera - 1]
+    entries = [e for e in made if e["operation"] == "clean_pose"]
     steps = entries[-1].get("steps", []) if entries else []
     found = next((s for s in steps if s["step"] == "swap_repair" and "swapped_frames" in s), None)
     if found is None:

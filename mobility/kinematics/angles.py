@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.provenance import with_history
+from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
 
 Array = NDArray[np.float64]
@@ -345,6 +345,8 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     errors = table["methods"].get(method)
     # Where there is no picture there is no camera that a reason could name.
     camera = camera_view(pose).camera if "image_position" in pose else ""
+    if len(cameras := cameras_of(pose)) > 1:
+        camera = f"{len(cameras)} cameras"
     posterior = angle_sd(pose) if "position_draws" in pose else None
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:

@@ -128,7 +128,7 @@ def estimate_pose(
     subject: tuple[float, float] | None = None,
     model: str | None = None,
 ) -> xr.Dataset:
-    CALLS.append("pose")
+    CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
     if b"nobody" in Path(video).read_bytes():
         raise VideoError(f"{Path(video).name}: nobody was found in it")
     return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
@@ -140,10 +140,17 @@ def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Data
 
 
 def fit_body(
-    cleaned: xr.Dataset, *, height_m: float | None = None, field_of_view: float | None = None
+    cleaned: list[xr.Dataset],
+    *,
+    height_m: float | None = None,
+    field_of_view: float | None = None,
 ) -> xr.Dataset:
-    assert cleaned.attrs["cleaned"] < 0.5
-    return cleaned.assign_attrs(stature=height_m or 0.0, field_of_view=field_of_view or 0.0)
+    assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
+    CALLS.extend(["second camera"] * (len(cleaned) - 1))
+    seen_in = [each.attrs.get("video_sha256") for each in cleaned]
+    return cleaned[0].assign_attrs(
+        stature=height_m or 0.0, field_of_view=field_of_view or 0.0, seen_in=json.dumps(seen_in)
+    )
 
 
 def with_raw_angles(fitted_angles: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
@@ -177,7 +184,9 @@ def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
     return movement()
 
 
-def capture_quality(raw: xr.Dataset, info: object, fitted: xr.Dataset) -> dict[str, object]:
+def capture_quality(
+    raw: xr.Dataset, info: object, fitted: xr.Dataset, *, camera: int = 0
+) -> dict[str, object]:
     assert "cleaned" in fitted.attrs
     CALLS.append("capture_quality")
     return {"frames": raw.sizes["time"]}
