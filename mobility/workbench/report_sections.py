@@ -256,7 +256,7 @@ def cameras(pose: xr.Dataset) -> str:
         rows.append(
             [
                 f"Camera {number}",
-                f"{escape(view_of(azimuth, math.nan).name)} ({abs(azimuth):.0f}° from the front)",
+                f"{escape(view_of(azimuth).name)} ({abs(azimuth):.0f}° from the front)",
                 offset,
                 f"{camera['focal_length_px']:.0f} pixels",
                 f"{100 * camera['residual_m']:.1f} cm ({camera['residual_px']:.1f} pixels)",
