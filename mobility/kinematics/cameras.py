@@ -368,7 +368,7 @@ class View:
         local = self._local(border)
         body._picture_rows(own, problem, seen, local, share)
         pictures = own.count
-        body._depth_rows(own, problem, seen, local, share * body._DEPTH_SHARE)
+        body._depth_rows(own, problem, seen, share * body._DEPTH_SHARE)
 
         count = own.count
         new = slice(rows.count, rows.count + count)
@@ -508,10 +508,13 @@ def with_cameras(
         sums[covered] += ((other - place) @ turn)[covered]
         counts[covered] += 1
         seen_fine, speed_fine = _at_knots(fine, sight, offset)
-        seen_fine = replace(
-            seen_fine,
-            scale=seen.scale,
-            distance=np.interp(fine.knots, coarse.knots, seen.distance),
+        seen_fine = body._with_depths(
+            replace(
+                seen_fine,
+                planted=seen.planted,
+                scale=seen.scale,
+                distance=np.interp(fine.knots, coarse.knots, seen.distance),
+            )
         )
         view = View(seen, speed, turn, place, offset, 0)
         found.append((view, replace(view, problem=seen_fine, velocity=speed_fine)))

@@ -24,6 +24,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from mobility.errors import BadInputError
+from mobility.kinematics.depth import calibrated, facing
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
 from mobility.progress import progress_bar
@@ -130,24 +131,25 @@ _OFFSETS: Mapping[str, _Offset] = {
 """Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
 heel and toe: from rendered bodies with known joints, the spread widened for real ones."""
 
-_DEPTHS: tuple[tuple[int, int, float, float], ...] = (
-    (LH, RH, 0.04, 0.7),
-    (LS, RS, 0.08, 0.7),
-    (LH, LS, 0.18, 3.0),
-    (RH, RS, 0.18, 3.0),
-    (LS, LE, 0.08, 1.5),
-    (RS, RE, 0.08, 1.5),
-    (LE, LW, 0.18, 1.5),
-    (RE, RW, 0.18, 1.5),
-    (LH, LK, 0.09, 0.7),
-    (RH, RK, 0.09, 0.7),
-    (LK, LA, 0.09, 0.7),
-    (RK, RA, 0.09, 0.7),
-    (LK, RK, 0.08, 0.7),
-    (LA, RA, 0.08, 0.7),
-)
+_DEPTHS: Mapping[str, tuple[int, int, float, float]] = {
+    "hips": (LH, RH, 0.04, 0.7),
+    "shoulders": (LS, RS, 0.08, 0.7),
+    "left_trunk": (LH, LS, 0.18, 3.0),
+    "right_trunk": (RH, RS, 0.18, 3.0),
+    "left_upper_arm": (LS, LE, 0.08, 1.5),
+    "right_upper_arm": (RS, RE, 0.08, 1.5),
+    "left_forearm": (LE, LW, 0.18, 1.5),
+    "right_forearm": (RE, RW, 0.18, 1.5),
+    "left_thigh": (LH, LK, 0.09, 0.7),
+    "right_thigh": (RH, RK, 0.09, 0.7),
+    "left_shank": (LK, LA, 0.09, 0.7),
+    "right_shank": (RK, RA, 0.09, 0.7),
+    "knees": (LK, RK, 0.08, 0.7),
+    "ankles": (LA, RA, 0.08, 0.7),
+}
 """From, to, the error of the depth between them in MediaPipe's world landmarks, metres, and the
-fraction by which it is larger seen from behind (where the trunk is always told to be upright)."""
+fraction by which it is larger seen from behind (where the trunk is always told to be upright);
+where the feet stay, the corrected depths and their errors take their place."""
 
 _DEPTH_SHARE = 0.25
 """Weight of these depths where several cameras show the depth: they are too small in every view."""
@@ -245,6 +247,8 @@ class _Problem:
     planted: bool = False
     distance: Array = field(default_factory=lambda: np.zeros(0))  # (n,), m
     scale: float = 1.0  # of the world landmarks
+    told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
+    told_sd: Array = field(default_factory=lambda: np.zeros(0))
     longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
@@ -429,6 +433,7 @@ def fit_body(
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
+    fine = _with_depths(fine)
     if len(poses) > 1:
         from mobility.kinematics.cameras import with_cameras
 
@@ -695,7 +700,44 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     planted = feet_planted
     if planted is None:
         planted = all(_is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
-    return replace(problem, planted=planted, distance=distance, scale=scale), joints
+    problem = _with_depths(replace(problem, planted=planted, distance=distance, scale=scale))
+    return problem, _chained(problem, joints) if planted else joints
+
+
+def _with_depths(problem: _Problem) -> _Problem:
+    """Depths along the segments as the world landmarks tell them, and how far to trust them."""
+    size = float(np.exp(problem.stature)) / _STATURE
+    depth = problem.world[..., 2] * problem.scale / size
+    raw = {name: depth[:, b] - depth[:, a] for name, (a, b, _, _) in _DEPTHS.items()}
+    forward = facing(problem.world[:, LH], problem.world[:, RH])
+    behind = max(-forward[1], 0.0)
+    told = {name: (raw[name], e * (1 + w * behind)) for name, (_, _, e, w) in _DEPTHS.items()}
+    if problem.planted:
+        told |= calibrated(raw, forward)
+    return replace(
+        problem,
+        told=size * np.stack([value for value, _ in told.values()], axis=-1),
+        told_sd=size * np.array([sd for _, sd in told.values()]),
+    )
+
+
+def _chained(problem: _Problem, joints: Array) -> Array:
+    """Give the joints the depths that are told along the chain from the hips."""
+    z = joints[..., 2].copy()
+    told = dict(zip(_DEPTHS, problem.told.T, strict=True))
+    hips = z[:, [LH, RH]].mean(axis=1)
+    for side, sign in (("left", -0.5), ("right", 0.5)):
+        first = hips + sign * told["hips"]
+        trunk = 0.5 * (told["left_trunk"] + told["right_trunk"])
+        k = SIDES.index(side)
+        z[:, LH + k], z[:, LS + k] = first, hips + trunk + sign * told["shoulders"]
+        for segment in ("thigh", "shank", "upper_arm", "forearm"):
+            a, b = _DEPTHS[f"{side}_{segment}"][:2]
+            z[:, b] = z[:, a] + told[f"{side}_{segment}"]
+        for j in (LC + k, LT + k):
+            z[:, j] += z[:, LA + k] - joints[:, LA + k, 2]
+    moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
+    return moved
 
 
 def _seen_at(image: Array, depth: Array) -> Array:
@@ -836,7 +878,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     rows = _Rows(n, problem.border, 100 * (1 + len(problem.views)))
     _picture_rows(rows, problem, joints, border, share)
     _length_rows(rows, joints, border, share)
-    _depth_rows(rows, problem, joints, border, share * problem.depth_share)
+    _depth_rows(rows, problem, joints, share * problem.depth_share)
     _leg_rows(rows, joints, border, share)
     if problem.planted:
         _foot_rows(rows, joints, border, share)
@@ -927,20 +969,14 @@ def _length_rows(rows: _Rows, joints: Array, border: Array, share: float) -> Non
             rows.add(off, share, ends, [(_LEN + i, -length / segment.sd)])
 
 
-def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
-    up = _up(border)
-    across = joints[:, RH] - joints[:, LH]
-    across = _unit(across - (across @ up)[:, None] * up)
-    facing = np.cross(np.broadcast_to(up, across.shape), across)[:, 2]
-    behind = np.clip(-facing, 0, 1)
+def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
     towards = np.array([0.0, 0.0, 1.0])
-    for a, b, error, worse in _DEPTHS:
-        sd = error * (1 + worse * behind)
-        told = problem.scale * (problem.world[:, b, 2] - problem.world[:, a, 2])
-        off = (joints[:, b, 2] - joints[:, a, 2] - told) / sd
+    for i, (a, b, _, _) in enumerate(_DEPTHS.values()):
+        sd = problem.told_sd[i]
+        off = (joints[:, b, 2] - joints[:, a, 2] - problem.told[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
         factor, loss = _cauchy(off**2, _DEPTH_CAUCHY)
-        slope = towards / sd[:, None]
+        slope = np.broadcast_to(towards / sd, (len(off), 3))
         rows.add(off, weight * factor, [(b, slope), (a, -slope)], cost=float((loss * weight).sum()))
 
 
@@ -1252,6 +1288,7 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
         world=problem.world[rows],
         weight=problem.weight[rows],
         distance=problem.distance[rows],
+        told=problem.told[rows],
         views=tuple(view.part(rows) for view in problem.views),
     )
 
