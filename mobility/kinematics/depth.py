@@ -52,7 +52,7 @@ def facing(left_hip: Array, right_hip: Array) -> tuple[float, float]:
 
 
 def calibrated(
-    told: Mapping[str, Array], forward: tuple[float, float]
+    told: Mapping[str, Array], fitted: Mapping[str, Array], forward: tuple[float, float]
 ) -> dict[str, tuple[Array, float]]:
     r"""Correct depths along segments.
 
@@ -84,14 +84,13 @@ def calibrated(
             other = "right" if side == "left" else "left"
             # The mirror image of a left limb is a right one that faces the other way.
             symbols["x"] = right if side == "left" else -right
-            for label, depth in told.items():
-                whose, _, what = label.partition("_")
-                if whose == side:
-                    symbols[what] = depth
-                elif whose == other:
-                    symbols[f"other_{what}"] = depth
-        else:
-            symbols |= told
+            for prefix, depths in (("told", told), ("fitted", fitted)):
+                for label, depth in depths.items():
+                    whose, _, what = label.partition("_")
+                    if whose == side:
+                        symbols[f"{prefix}_{what}"] = depth
+                    elif whose == other:
+                        symbols[f"{prefix}_other_{what}"] = depth
         total = np.zeros(len(value))
         for term, coefficient in entry["terms"].items():
             product: Array | float = float(coefficient)

@@ -399,34 +399,11 @@ def fit_body(
         )
     ]
     time, centred, world, weight, focal, known = sights[0]
-    fitted = [INDEX[name] for name in FITTED]
-    present = (weight[:, fitted] > _SEEN).sum(axis=1) >= 6
-    if present.sum() < 5:
-        raise BadInputError(
-            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
-        )
-    first, last = np.flatnonzero(present)[[0, -1]]
-    span = slice(int(first), int(last) + 1)
+    span, present = _span(sights[0])
 
-    def problem(rate: float) -> _Problem:
-        knots, values, share = _resampled(
-            time[span],
-            np.concatenate([centred, world], axis=-1)[span][:, fitted],
-            weight[span][:, fitted],
-            rate,
-        )
-        return _Problem(
-            knots=knots,
-            image=values[..., :2],
-            world=values[..., 2:],
-            weight=share,
-            focal_sd=_FOCAL_KNOWN_SD if known else _FOCAL_SD,
-            stature=float(np.log(_STATURE if height_m is None else height_m)),
-        )
-
-    coarse = problem(min(_COARSE_HZ, rate_hz))
+    coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m)
     coarse, joints = _start(coarse, feet_planted)
-    fine = problem(rate_hz)
+    fine = _problem(sights[0], span, rate_hz, height_m)
     fine = replace(
         fine,
         planted=coarse.planted,
@@ -533,6 +510,35 @@ def _sight(pose: xr.Dataset, field_of_view: float | None, focal_length: float | 
     usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
     weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
     return _Sight(time, centred, world, weight, focal, known)
+
+
+def _span(sight: _Sight) -> tuple[slice, Mask]:
+    """Frames from the first to the last with a person, and which frames show one."""
+    present = (sight.weight[:, [INDEX[name] for name in FITTED]] > _SEEN).sum(axis=1) >= 6
+    if present.sum() < 5:
+        raise BadInputError(
+            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
+        )
+    first, last = np.flatnonzero(present)[[0, -1]]
+    return slice(int(first), int(last) + 1), present
+
+
+def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) -> _Problem:
+    fitted = [INDEX[name] for name in FITTED]
+    knots, values, share = _resampled(
+        sight.time[span],
+        np.concatenate([sight.image, sight.world], axis=-1)[span][:, fitted],
+        sight.weight[span][:, fitted],
+        rate,
+    )
+    return _Problem(
+        knots=knots,
+        image=values[..., :2],
+        world=values[..., 2:],
+        weight=share,
+        focal_sd=_FOCAL_KNOWN_SD if sight.known else _FOCAL_SD,
+        stature=float(np.log(_STATURE if height_m is None else height_m)),
+    )
 
 
 def _of_each(
@@ -700,42 +706,55 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     planted = feet_planted
     if planted is None:
         planted = all(_is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
-    problem = _with_depths(replace(problem, planted=planted, distance=distance, scale=scale))
-    return problem, _chained(problem, joints) if planted else joints
+    problem = replace(problem, planted=planted, distance=distance, scale=scale)
+    return _with_depths(problem), joints
 
 
 def _with_depths(problem: _Problem) -> _Problem:
     """Depths along the segments as the world landmarks tell them, and how far to trust them."""
-    size = float(np.exp(problem.stature)) / _STATURE
-    depth = problem.world[..., 2] * problem.scale / size
-    raw = {name: depth[:, b] - depth[:, a] for name, (a, b, _, _) in _DEPTHS.items()}
-    forward = facing(problem.world[:, LH], problem.world[:, RH])
-    behind = max(-forward[1], 0.0)
-    told = {name: (raw[name], e * (1 + w * behind)) for name, (_, _, e, w) in _DEPTHS.items()}
-    if problem.planted:
-        told |= calibrated(raw, forward)
+    z = problem.scale * problem.world[..., 2]
+    behind = max(-facing(problem.world[:, LH], problem.world[:, RH])[1], 0.0)
     return replace(
         problem,
-        told=size * np.stack([value for value, _ in told.values()], axis=-1),
-        told_sd=size * np.array([sd for _, sd in told.values()]),
+        told=np.stack([z[:, b] - z[:, a] for a, b, _, _ in _DEPTHS.values()], axis=-1),
+        told_sd=np.array([e * (1 + worse * behind) for _, _, e, worse in _DEPTHS.values()]),
     )
 
 
+def _corrected(problem: _Problem, joints: Array) -> _Problem:
+    """Depths along the segments as a first look at the trial, `joints`, corrects them."""
+    if not problem.planted or problem.views:
+        return problem
+    size = float(np.exp(problem.stature)) / _STATURE
+    ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
+    found = dict(zip(_DEPTHS, problem.told.T / size, strict=True))
+    fitted = {
+        name: (joints[:, b, 2] - joints[:, a, 2]) / size
+        for name, (a, b) in zip(_DEPTHS, ends, strict=True)
+    }
+    better = calibrated(found, fitted, facing(joints[:, LH], joints[:, RH]))
+    told, told_sd = problem.told.copy(), problem.told_sd.copy()
+    for i, name in enumerate(_DEPTHS):
+        if name in better:
+            told[:, i], told_sd[i] = size * better[name][0], size * better[name][1]
+    return replace(problem, told=told, told_sd=told_sd)
+
+
 def _chained(problem: _Problem, joints: Array) -> Array:
-    """Give the joints the depths that are told along the chain from the hips."""
+    """Give the joints the depths that are told along the chain from the ankles."""
     z = joints[..., 2].copy()
     told = dict(zip(_DEPTHS, problem.told.T, strict=True))
+    for k, side in enumerate(SIDES):
+        z[:, LK + k] = z[:, LA + k] - told[f"{side}_shank"]
+        z[:, LH + k] = z[:, LK + k] - told[f"{side}_thigh"]
     hips = z[:, [LH, RH]].mean(axis=1)
-    for side, sign in (("left", -0.5), ("right", 0.5)):
-        first = hips + sign * told["hips"]
-        trunk = 0.5 * (told["left_trunk"] + told["right_trunk"])
-        k = SIDES.index(side)
-        z[:, LH + k], z[:, LS + k] = first, hips + trunk + sign * told["shoulders"]
-        for segment in ("thigh", "shank", "upper_arm", "forearm"):
-            a, b = _DEPTHS[f"{side}_{segment}"][:2]
-            z[:, b] = z[:, a] + told[f"{side}_{segment}"]
-        for j in (LC + k, LT + k):
-            z[:, j] += z[:, LA + k] - joints[:, LA + k, 2]
+    trunk = 0.5 * (told["left_trunk"] + told["right_trunk"])
+    for k, side in enumerate(SIDES):
+        off = (k - 0.5) * (joints[:, RS, 2] - joints[:, LS, 2])
+        z[:, LH + k] = hips + (k - 0.5) * (joints[:, RH, 2] - joints[:, LH, 2])
+        z[:, LS + k] = hips + trunk + off
+        z[:, LE + k] = z[:, LS + k] + told[f"{side}_upper_arm"]
+        z[:, LW + k] = z[:, LE + k] + told[f"{side}_forearm"]
     moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
     return moved
 
@@ -1320,6 +1339,7 @@ def _solve_trial(
     prior: tuple[Array, Array] | None = None
     longest = fine.longest
     starts: list[Array] = []
+    solvable: list[_Problem] = []
     others: list[tuple[slice, float, Array]] = []
     mirrored: dict[str, float] = {}
     steps = 0
@@ -1331,18 +1351,22 @@ def _solve_trial(
         )
         at = np.flatnonzero(near)
         part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior, longest=longest)
-        best = _solve(part, joints[near], border, steps=15, tolerance=1e-3)
-        if prior is None:
-            longest = _longest_seen(part, best.joints)
-            for view in part.views:
-                seen = view.seen(best.joints, best.border)
-                longest = np.fmax(longest, _longest_seen(view.problem, seen))
-            part = replace(part, longest=longest)
-            best = _solve(part, best.joints, best.border, steps=8, tolerance=1e-3)
+        best, longest = _first_look(part, joints[near], border)
+        first = best.joints
+        part = _corrected(replace(part, longest=longest), first)
+        best = min(
+            (
+                _solve(part, start, best.border, steps=8, tolerance=1e-3)
+                for start in (first, _chained(part, first))
+            ),
+            key=lambda solution: solution.normal.cost,
+        )
         best, modes, found = _try_mirrored(part, best)
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(_part(fine, rows), prior=prior, longest=longest)
+        window = _corrected(window, CubicSpline(part.knots, first)(window.knots))
+        solvable.append(replace(window, prior=None))
         begin = CubicSpline(part.knots, best.joints)(window.knots)
         solved = _solve(window, begin, best.border, steps=12, tolerance=1e-3)
         steps += solved.steps
@@ -1359,8 +1383,7 @@ def _solve_trial(
     n = len(fine.knots)
     total = np.zeros((n, 1, 1))
     mean, spread = np.zeros((n, _N, 3)), np.zeros((draws, n, _N, 3))
-    for rows, begin in zip(windows, starts, strict=True):
-        window = replace(_part(fine, rows), longest=longest)
+    for rows, window, begin in zip(windows, solvable, starts, strict=True):
         solved = _solve(
             window, begin, border, steps=0 if len(windows) == 1 else 6, tolerance=1e-4, free=False
         )
@@ -1381,6 +1404,19 @@ def _solve_trial(
     for rows, chance, change in others:
         spread[rng.random(draws) < chance, rows] += change
     return _Trial(mean, border, spread, shift.T, mirrored, steps)
+
+
+def _first_look(problem: _Problem, joints: Array, border: Array) -> tuple[_Solution, Array]:
+    """Solve with the depths as they are told; also the lengths of segments where seen longest."""
+    best = _solve(problem, joints, border, steps=15, tolerance=1e-3)
+    if problem.prior is not None:
+        return best, problem.longest
+    longest = _longest_seen(problem, best.joints)
+    for view in problem.views:
+        seen = view.seen(best.joints, best.border)
+        longest = np.fmax(longest, _longest_seen(view.problem, seen))
+    problem = replace(problem, longest=longest)
+    return _solve(problem, best.joints, best.border, steps=8, tolerance=1e-3), longest
 
 
 def _try_mirrored(
