@@ -516,7 +516,6 @@ def with_cameras(
                 distance=np.interp(fine.knots, coarse.knots, seen.distance),
             )
         )
-        seen_fine = body._with_depths(seen_fine)
         view = View(seen, speed, turn, place, offset, 0)
         found.append((view, replace(view, problem=seen_fine, velocity=speed_fine)))
     coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)

@@ -142,7 +142,7 @@ def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Data
 def fit_body(cleaned: list[xr.Dataset], *, height_m: float | None = None) -> xr.Dataset:
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
-    seen_in = [each.attrs["video_sha256"] for each in cleaned]
+    seen_in = [each.attrs.get("video_sha256") for each in cleaned]
     return cleaned[0].assign_attrs(stature=height_m or 0.0, seen_in=json.dumps(seen_in))
 
 
