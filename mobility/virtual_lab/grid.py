@@ -211,12 +211,13 @@ def grid_cases(grid: Grid) -> list[Case]:
 
 
 def view_of(azimuth: float) -> str:
-    """Name of the view of :data:`VIEWS` whose exact azimuth is nearest."""
+    """Name of the view of :data:`VIEWS` in whose azimuths, or nearest to them, one lies."""
 
-    def off(name: str) -> float:
-        return abs((azimuth - VIEWS[name][2] + 180.0) % 360.0 - 180.0)
+    def outside(name: str) -> float:
+        low, high, exact = VIEWS[name]
+        return abs((azimuth - exact + 180.0) % 360.0 - 180.0) - (high - low) / 2
 
-    return min(VIEWS, key=off)
+    return min(VIEWS, key=outside)
 
 
 def least_distance_m(

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ from mobility.virtual_lab.case import (
 
 log = logging.getLogger(__name__)
 
-METHODS = ("landmarks", "fitted")
-"""How the angles were had: from cleaned world landmarks, from the fitted body."""
+ESTIMATORS = ("landmarks", "image_plane", "fitted")
+"""What the angles come from: cleaned world landmarks, lines in the picture, the fitted body."""
 
 RENDERING = 1
 """Raise it when the same case gives other pictures or another truth than before."""
@@ -179,14 +180,21 @@ class _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
+        self._end()
         self._said.close()
+
+    def _end(self) -> int:
+        """Let the process end, as it does when nothing more can come, and give its status."""
+        if self._process is None:
+            return 0
+        with self._process as process, suppress(BrokenPipeError):
+            process.communicate()
+        self._process = None
+        return int(process.returncode)
 
     def do(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer of the process to a job; an error where it died of it."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mobility.virtual_lab.sweep_worker"],
                 stdin=subprocess.PIPE,
@@ -206,7 +214,7 @@ class _Worker:
             line = ""
         if line:
             return dict(json.loads(line))
-        status = self._process.wait()
+        status = self._end()
         self._said.seek(0)
         last = ["", *self._said.read().strip().splitlines()][-1]
         return {"error": f"the process of this case ended with status {status}: {last}"}
@@ -260,8 +268,8 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Degrees: `<angle>(method, time, side)` without refusals (:data:`METHODS`), `<angle>_sd`
-        (NaN for methods that have none), `<angle>_refused` and `<angle>_true`.
+        Degrees: `<angle>(estimator, time, side)` of :data:`ESTIMATORS` without refusals,
+        `<angle>_sd` (of the fitted body; else NaN), `<angle>_refused` and `<angle>_true`.
 
     Raises
     ------
@@ -273,30 +281,37 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         raise BadInputError("measured_angles: pose and truth have no time in common")
     landmarks = clean_pose(pose)
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
-    by_method = {"landmarks": joint_angles(landmarks), "fitted": joint_angles(fitted)}
+    # Without refusals, which are kept beside.
     raw = {
         "landmarks": angles_from_points(_points(landmarks)),
+        "image_plane": _image_plane(landmarks),
         "fitted": angles_from_points(_points(fitted)),
+    }
+    given = {
+        name: dict(joint_angles(source).data_vars)
+        for name, source in (("landmarks", landmarks), ("fitted", fitted))
     }
     true = joint_angles(truth_pose(truth)).interp(time=times)
     definitions = tables.load("angles")
     variables: dict[str, Any] = {}
     for name, definition in definitions.items():
-        dims = ("method", "time", "side") if definition["sided"] else ("method", "time")
+        dims = ("estimator", "time", "side") if definition["sided"] else ("estimator", "time")
         text = {"units": "degree", "long_name": definition["long_name"]}
-        values = np.stack([raw[method][name] for method in METHODS])
-        given = np.stack([by_method[method][name].to_numpy() for method in METHODS])
-        sd = np.stack([by_method[method][f"{name}_sd"].to_numpy() for method in METHODS])
-        sd[[method != "fitted" for method in METHODS]] = np.nan
+        values = np.stack([raw[estimator][name] for estimator in ESTIMATORS])
+        sd, refused = np.full(values.shape, np.nan), np.zeros(values.shape, dtype=bool)
+        for e, estimator in enumerate(ESTIMATORS):
+            if estimator in given:
+                shown = given[estimator][name].to_numpy()
+                refused[e] = np.isfinite(values[e]) & ~np.isfinite(shown)
+        sd[ESTIMATORS.index("fitted")] = given["fitted"][f"{name}_sd"].to_numpy()
         variables[name] = (dims, values.astype(np.float32), text)
         variables[f"{name}_sd"] = (dims, sd.astype(np.float32), {"units": "degree"})
-        refused = np.isfinite(values) & ~np.isfinite(given)
         variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is refused"})
         variables[f"{name}_true"] = (
             dims[1:], true[name].to_numpy().astype(np.float32), {**text, "method": "truth"},
         )  # fmt: skip
     result = xr.Dataset(
-        variables, coords={"method": list(METHODS), "time": pose["time"], "side": list(SIDES)}
+        variables, coords={"estimator": list(ESTIMATORS), "time": pose["time"], "side": list(SIDES)}
     ).assign_attrs(
         ds_type="measured_angles",
         case=truth.attrs["case"],
@@ -306,6 +321,40 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         versions=json.dumps(dict(package_versions()), sort_keys=True),
     )
     return with_history(result, "measured_angles", {}, source=fitted)
+
+
+def _image_plane(pose: xr.Dataset) -> dict[str, Any]:
+    """Angles of the lines between landmarks in the picture, as if it were the plane of movement."""
+    image = pose["image_position"].isel(individual=0, drop=True)
+    place = {
+        str(name): image.sel(keypoint=name, pixel=["u", "v"]).transpose("time", "pixel").to_numpy()
+        for name in KEYPOINTS
+    }
+    angles = {
+        name: np.full((image.sizes["time"], 2) if d["sided"] else image.sizes["time"], np.nan)
+        for name, d in tables.load("angles").items()
+    }
+    spine = sum(place[f"{side}_shoulder"] - place[f"{side}_hip"] for side in SIDES) / 2
+    up = np.broadcast_to([0.0, -1.0], spine.shape)
+    angles["trunk_lean"] = _flat_angle(spine, up)
+    for s, side in enumerate(SIDES):
+        at = {name.removeprefix(f"{side}_"): p for name, p in place.items() if side in name}
+        thigh, shank = at["knee"] - at["hip"], at["ankle"] - at["knee"]
+        arm = at["elbow"] - at["shoulder"]
+        foot = at["foot_index"] - at["heel"]
+        angles["knee_flexion"][:, s] = _flat_angle(thigh, shank)
+        angles["hip_flexion"][:, s] = _flat_angle(-spine, thigh)
+        angles["ankle_dorsiflexion"][:, s] = 90.0 - _flat_angle(foot, -shank)
+        angles["shoulder_flexion"][:, s] = _flat_angle(-spine, arm)
+        angles["elbow_flexion"][:, s] = _flat_angle(arm, at["wrist"] - at["elbow"])
+        angles["tibia_inclination"][:, s] = _flat_angle(-shank, up)
+        angles["thigh_elevation"][:, s] = 90.0 - _flat_angle(-thigh, up)
+    return angles
+
+
+def _flat_angle(u: Any, v: Any) -> Any:
+    sine = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    return np.degrees(np.arctan2(np.abs(sine), (u * v).sum(axis=1)))
 
 
 def _points(pose: xr.Dataset) -> Any:
