@@ -219,6 +219,14 @@ def demo(
 @app.command()
 def analyze(
     video: Annotated[Path, typer.Argument(parser=_path, metavar="VIDEO", help="The video file.")],
+    second_video: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=_path,
+            metavar="VIDEO2",
+            help="The same trial from another camera; neither calibrated nor started together.",
+        ),
+    ] = None,
     *,
     exercise: Annotated[
         str, typer.Option("--exercise", help="Name of the exercise.")
@@ -232,6 +240,9 @@ def analyze(
     subject: Annotated[
         str, typer.Option("--subject", help="'largest', or x,y: a point on the person, in pixels.")
     ] = "largest",
+    second_subject: Annotated[
+        str | None, typer.Option("--second-subject", help="The same in the second video.")
+    ] = None,
     model: ModelOption = None,
     fit: Annotated[
         bool,
@@ -249,11 +260,21 @@ def analyze(
     reports: ReportsOption = DEFAULT_REPORTS,
     log_file: LogOption = None,
 ) -> None:
-    """Analyse a video: pose, angles, repetitions, metrics, report."""
+    """Analyse a video, or two of the same trial: pose, angles, repetitions, metrics, report."""
     _log_to(log_file)
     point = _point(subject)
+    second_point = None if second_subject is None else _point(second_subject, "--second-subject")
+    if second_video is None and second_subject is not None:
+        raise typer.BadParameter("--second-subject needs a second video")
+    if second_video is not None and not fit:
+        raise typer.BadParameter("two videos need the fit: leave out --no-fit, or one video")
     session = _store(store, reports).create(
-        video, user_id=user_id, exercise_name=exercise, session_name=name, body_joint_angles=joints
+        video,
+        second_video,
+        user_id=user_id,
+        exercise_name=exercise,
+        session_name=name,
+        body_joint_angles=joints,
     )
     _run(
         session,
@@ -261,6 +282,7 @@ def analyze(
         as_json=as_json,
         workers=workers,
         subject=point,
+        second_subject=second_point,
         model=model,
         annotate=annotate,
         fit=fit,
@@ -268,12 +290,12 @@ def analyze(
     )
 
 
-def _point(subject: str) -> tuple[float, float] | None:
+def _point(subject: str, option: str = "--subject") -> tuple[float, float] | None:
     if subject == "largest":
         return None
     from mobility.options import check_point
 
-    return check_point(subject.split(","), what=f"--subject {subject}")
+    return check_point(subject.split(","), what=f"{option} {subject}")
 
 
 @sessions_app.command("list")
@@ -426,6 +448,9 @@ def edit(
             "--subject", help="x,y of a point on the right person; 'largest' removes the edit."
         ),
     ] = None,
+    second_subject: Annotated[
+        str | None, typer.Option("--second-subject", help="The same in the second video.")
+    ] = None,
     camera_side: Annotated[
         Literal["left", "right", "auto"] | None,
         typer.Option("--camera-side", help="The side to report; 'auto' removes the edit."),
@@ -443,6 +468,9 @@ def edit(
     with session.unless_refused():
         if subject is not None:
             session.set_subject(_point(subject))
+        if second_subject is not None:
+            point = _point(second_subject, "--second-subject")
+            session.set_subject(point, second_camera=True)
         if camera_side is not None:
             session.set_camera_side(None if camera_side == "auto" else camera_side)
         session.analyze(workers=workers)

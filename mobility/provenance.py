@@ -93,3 +93,26 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, str]]:
         for entry in history(dataset):
             found += [w for w in entry.get("warnings", []) if w not in found]
     return found
+
+
+def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
+    """List the cameras of a body that was fitted to several; empty where there was only one.
+
+    Parameters
+    ----------
+    *datasets
+        A fitted pose, or what was made from one; the first with cameras in its history counts.
+
+    Returns
+    -------
+    list of dict
+        For each camera ``azimuth_deg`` (0 in front, 90 on the subject's right), ``residual_m`` and
+        ``residual_px`` (root mean square of the landmarks off the body), ``focal_length_px``; for
+        all but the first ``time_offset_s`` and ``time_offset_sd_s``, ``rotation`` and
+        ``translation_m`` from the axes of the first camera.
+    """
+    for dataset in datasets:
+        for entry in reversed(history(dataset)):
+            if found := entry.get("cameras"):
+                return list(found)
+    return []

@@ -92,6 +92,19 @@ def test_bad_video(kind, tmp_path, store, clips):
     refused(mobility("analyze", video, store=store), store, *words)
 
 
+def test_two_videos(tmp_path, store, clips):
+    video = clips.make_clip(tmp_path / "front.mp4", 20)
+    other = clips.make_clip(tmp_path / "side.mp4", 25)
+    absent = tmp_path / "absent.mp4"
+    refused(mobility("analyze", video, absent, store=store), store, "absent.mp4")
+    refused(mobility("analyze", video, video, store=store), store, "first video once more")
+    refused(mobility("analyze", video, other, "--no-fit", store=store), store, "two videos need")
+    refused(
+        mobility("analyze", video, "--second-subject", "1,2", store=store), store, "second video"
+    )
+    refused(mobility("analyze", video, other, store=store), store, "nobody was found")
+
+
 def test_nobody_in_the_video(tmp_path, store, clips):
     video = clips.make_clip(tmp_path / "nobody.mp4", 20)
     refused(mobility("analyze", video, store=store), store, "nobody was found")

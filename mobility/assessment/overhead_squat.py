@@ -601,13 +601,20 @@ def _refuse_uncertain(
 
 
 def _camera_angle(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
-    """Angle of eZ out of the image in degrees: median of the frames within repetitions."""
+    """Angle of eZ out of the image in degrees: median of the frames within repetitions.
+
+    Of several cameras, that of the one that sees the frontal plane best.
+    """
     share = body_axes(pose).sel(axis="Z", space="z").to_numpy()
     watched = share[_watched(repetitions) & np.isfinite(share)]
     known = watched if watched.size else share[np.isfinite(share)]
     if not known.size:
         return float("nan")
-    return float(np.degrees(np.arcsin(min(float(np.median(abs(known))), 1.0))))
+    shares = [float(np.median(abs(known)))]
+    shares += [
+        abs(np.sin(np.radians(camera["azimuth_deg"]))) for camera in provenance.cameras_of(pose)[1:]
+    ]
+    return float(np.degrees(np.arcsin(min(*shares, 1.0))))
 
 
 def _watched(repetitions: xr.Dataset) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -24,10 +24,14 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from mobility.errors import BadInputError
+from mobility.kinematics.depth import calibrated, facing
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
 from mobility.progress import progress_bar
-from mobility.provenance import with_history
+from mobility.provenance import history, with_history
+
+if TYPE_CHECKING:
+    from mobility.kinematics.cameras import View
 
 log = logging.getLogger(__name__)
 
@@ -127,24 +131,28 @@ _OFFSETS: Mapping[str, _Offset] = {
 """Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
 heel and toe: from rendered bodies with known joints, the spread widened for real ones."""
 
-_DEPTHS: tuple[tuple[int, int, float, float], ...] = (
-    (LH, RH, 0.04, 0.7),
-    (LS, RS, 0.08, 0.7),
-    (LH, LS, 0.18, 3.0),
-    (RH, RS, 0.18, 3.0),
-    (LS, LE, 0.08, 1.5),
-    (RS, RE, 0.08, 1.5),
-    (LE, LW, 0.18, 1.5),
-    (RE, RW, 0.18, 1.5),
-    (LH, LK, 0.09, 0.7),
-    (RH, RK, 0.09, 0.7),
-    (LK, LA, 0.09, 0.7),
-    (RK, RA, 0.09, 0.7),
-    (LK, RK, 0.08, 0.7),
-    (LA, RA, 0.08, 0.7),
-)
+_DEPTHS: Mapping[str, tuple[int, int, float, float]] = {
+    "hips": (LH, RH, 0.04, 0.7),
+    "shoulders": (LS, RS, 0.08, 0.7),
+    "left_trunk": (LH, LS, 0.18, 3.0),
+    "right_trunk": (RH, RS, 0.18, 3.0),
+    "left_upper_arm": (LS, LE, 0.08, 1.5),
+    "right_upper_arm": (RS, RE, 0.08, 1.5),
+    "left_forearm": (LE, LW, 0.18, 1.5),
+    "right_forearm": (RE, RW, 0.18, 1.5),
+    "left_thigh": (LH, LK, 0.09, 0.7),
+    "right_thigh": (RH, RK, 0.09, 0.7),
+    "left_shank": (LK, LA, 0.09, 0.7),
+    "right_shank": (RK, RA, 0.09, 0.7),
+    "knees": (LK, RK, 0.08, 0.7),
+    "ankles": (LA, RA, 0.08, 0.7),
+}
 """From, to, the error of the depth between them in MediaPipe's world landmarks, metres, and the
-fraction by which it is larger seen from behind (where the trunk is always told to be upright)."""
+fraction by which it is larger seen from behind (where the trunk is always told to be upright);
+where the feet stay, the corrected depths and their errors take their place."""
+
+_DEPTH_SHARE = 0.25
+"""Weight of these depths where several cameras show the depth: they are too small in every view."""
 
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),
@@ -239,16 +247,29 @@ class _Problem:
     planted: bool = False
     distance: Array = field(default_factory=lambda: np.zeros(0))  # (n,), m
     scale: float = 1.0  # of the world landmarks
+    told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
+    told_sd: Array = field(default_factory=lambda: np.zeros(0))
     longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
+    views: tuple[View, ...] = ()  # of further cameras
 
     @property
     def step(self) -> float:
         return float(self.knots[1] - self.knots[0])
 
     @property
+    def depth_share(self) -> float:
+        """Weight of the depths of the world landmarks."""
+        return _DEPTH_SHARE if self.views else 1.0
+
+    @property
+    def each(self) -> list[_Problem]:
+        """What each of the cameras observed."""
+        return [self, *(view.problem for view in self.views)]
+
+    @property
     def border(self) -> int:
-        return _FOOT + (12 if self.planted else 0)
+        return _FOOT + (12 if self.planted else 0) + sum(view.size for view in self.views)
 
 
 class _Normal(NamedTuple):
@@ -270,15 +291,19 @@ class _Solution(NamedTuple):
     steps: int
 
 
+_FieldOfView = Annotated[float, Field(gt=5, lt=170)]
+_FocalLength = Annotated[float, Field(gt=0)]
+
+
 @checked
 # The matrices are small: with several BLAS threads, which wait for each other, a fit takes up to a
 # hundred times as long, and its last digits depend on their number.
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def fit_body(
-    pose: xr.Dataset,
+    pose: xr.Dataset | Sequence[xr.Dataset],
     *,
-    field_of_view: Annotated[float, Field(gt=5, lt=170)] | None = None,
-    focal_length: Annotated[float, Field(gt=0)] | None = None,
+    field_of_view: _FieldOfView | tuple[_FieldOfView | None, ...] | None = None,
+    focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
@@ -315,9 +340,14 @@ def fit_body(
         Pose Dataset with ``position`` (metres), ``image_position`` (pixels), ``confidence`` and the
         attributes image_width and image_height. Landmarks may be missing. Exchanges of left and
         right should have been undone, ``clean_pose(pose, visibility_threshold=0.1)``: the fit
-        weighs landmarks by their visibility and needs the hidden side too.
+        weighs landmarks by their visibility and needs the hidden side too. A sequence of poses
+        of the same trial, seen by several cameras that stood still, gives one body that agrees
+        with all of them. The cameras need not be calibrated or started together: time offsets
+        (:func:`~mobility.kinematics.cameras.time_offset`), places and focal lengths are found.
+        The first camera defines the times and the axes.
     field_of_view
-        Of the longer side of the picture, degrees.
+        Of the longer side of the picture, degrees; one number holds for all cameras, a tuple
+        gives each its own.
     focal_length
         In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
         sd 20 %).
@@ -353,54 +383,38 @@ def fit_body(
     de Leva 1996, J Biomech 29:1223; Triggs et al. 2000, Bundle adjustment, LNCS 1883:298;
     Drillis & Contini 1966, Body segment parameters.
     """
-    require_pose(pose, what="fit_body")
+    poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
+    if not poses:
+        raise BadInputError("fit_body: no pose was given")
+    pose = poses[0]
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("fit_body: give field_of_view or focal_length, not both")
-    time, world, image, visibility, size = _observed(pose)
-    longer = max(size)
-    focal = _FOCAL * longer
-    if focal_length is not None:
-        focal = focal_length
-    elif field_of_view is not None:
-        focal = longer / 2 / np.tan(np.radians(field_of_view) / 2)
-    known = field_of_view is not None or focal_length is not None
-    centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
-    fitted = [INDEX[name] for name in FITTED]
-    usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
-    weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
-    present = (weight[:, fitted] > _SEEN).sum(axis=1) >= 6
-    if present.sum() < 5:
-        raise BadInputError(
-            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
+    sights = [
+        _sight(each, fov, px)
+        for each, fov, px in zip(
+            poses,
+            _of_each(field_of_view, poses, "field_of_view"),
+            _of_each(focal_length, poses, "focal_length"),
+            strict=True,
         )
-    first, last = np.flatnonzero(present)[[0, -1]]
-    span = slice(int(first), int(last) + 1)
+    ]
+    time, centred, world, weight, focal, known = sights[0]
+    span, present = _span(sights[0])
 
-    def problem(rate: float) -> _Problem:
-        knots, values, share = _resampled(
-            time[span],
-            np.concatenate([centred, world], axis=-1)[span][:, fitted],
-            weight[span][:, fitted],
-            rate,
-        )
-        return _Problem(
-            knots=knots,
-            image=values[..., :2],
-            world=values[..., 2:],
-            weight=share,
-            focal_sd=_FOCAL_KNOWN_SD if known else _FOCAL_SD,
-            stature=float(np.log(_STATURE if height_m is None else height_m)),
-        )
-
-    coarse = problem(min(_COARSE_HZ, rate_hz))
+    coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m)
     coarse, joints = _start(coarse, feet_planted)
-    fine = problem(rate_hz)
+    fine = _problem(sights[0], span, rate_hz, height_m)
     fine = replace(
         fine,
         planted=coarse.planted,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
+    fine = _with_depths(fine)
+    if len(poses) > 1:
+        from mobility.kinematics.cameras import with_cameras
+
+        coarse, fine, joints = with_cameras(coarse, fine, joints, poses, sights, feet_planted)
     rng = np.random.default_rng(0)
     solved = _solve_trial(coarse, fine, joints, draws=draws, rng=rng)
 
@@ -414,7 +428,11 @@ def fit_body(
     position[span] = _at_frames(
         solved, fine, time[span], centred[span], world[span], weight[span]
     ) @ rotation.T - np.array([0.0, floor, 0.0])
-    never = [INDEX[FITTED[j]] for j in range(_N) if not (fine.weight[:, j] > _SEEN).any()]
+    never = [
+        INDEX[FITTED[j]]
+        for j in range(_N)
+        if not any((one.weight[:, j] > _SEEN).any() for one in fine.each)
+    ]
     position[:, never] = np.nan
     seen = time[present]
     nearest = np.abs(seen[np.clip(np.searchsorted(seen, time), 0, seen.size - 1)] - time)
@@ -428,6 +446,13 @@ def fit_body(
         ]
     )
     warnings = _warnings(solved, fine)
+    several: dict[str, Any] = {}
+    if len(poses) > 1:
+        from mobility.kinematics.cameras import described, warnings_of_cameras
+
+        told = described(fine, solved.joints, solved.border, solved.border_draws, sights)
+        several = {"cameras": told, "further_histories": [history(each) for each in poses[1:]]}
+        warnings += warnings_of_cameras(poses, told)
     centre = gravity - np.array([0.0, floor, 0.0])
     result = _dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.border[_LEN:_OFF] - solved.border[_H])
@@ -456,14 +481,87 @@ def fit_body(
         mirrored=solved.mirrored,
         steps=solved.steps,
         warnings=warnings,
+        **several,
     )
+
+
+class _Sight(NamedTuple):
+    """What one camera saw."""
+
+    time: Array  # (time,), s
+    image: Array  # (time, 33, 2), right and up of the centre, in focal lengths
+    world: Array  # (time, 33, 3), m
+    weight: Array  # (time, 33)
+    focal: float  # pixels
+    known: bool  # whether the focal length was given
+
+
+def _sight(pose: xr.Dataset, field_of_view: float | None, focal_length: float | None) -> _Sight:
+    require_pose(pose, what="fit_body")
+    time, world, image, visibility, size = _observed(pose)
+    longer = max(size)
+    focal = _FOCAL * longer
+    if focal_length is not None:
+        focal = focal_length
+    elif field_of_view is not None:
+        focal = longer / 2 / np.tan(np.radians(field_of_view) / 2)
+    known = field_of_view is not None or focal_length is not None
+    centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
+    usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
+    weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
+    return _Sight(time, centred, world, weight, focal, known)
+
+
+def _span(sight: _Sight) -> tuple[slice, Mask]:
+    """Frames from the first to the last with a person, and which frames show one."""
+    present = (sight.weight[:, [INDEX[name] for name in FITTED]] > _SEEN).sum(axis=1) >= 6
+    if present.sum() < 5:
+        raise BadInputError(
+            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
+        )
+    first, last = np.flatnonzero(present)[[0, -1]]
+    return slice(int(first), int(last) + 1), present
+
+
+def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) -> _Problem:
+    fitted = [INDEX[name] for name in FITTED]
+    knots, values, share = _resampled(
+        sight.time[span],
+        np.concatenate([sight.image, sight.world], axis=-1)[span][:, fitted],
+        sight.weight[span][:, fitted],
+        rate,
+    )
+    return _Problem(
+        knots=knots,
+        image=values[..., :2],
+        world=values[..., 2:],
+        weight=share,
+        focal_sd=_FOCAL_KNOWN_SD if sight.known else _FOCAL_SD,
+        stature=float(np.log(_STATURE if height_m is None else height_m)),
+    )
+
+
+def _of_each(
+    option: float | tuple[float | None, ...] | None, poses: Sequence[xr.Dataset], name: str
+) -> tuple[float | None, ...]:
+    """Give an option of the cameras for each of them."""
+    if not isinstance(option, tuple):
+        return (option,) * len(poses)
+    if len(option) != len(poses):
+        raise BadInputError(
+            f"fit_body: {name} has {len(option)} values for {len(poses)} cameras; give one for all "
+            "or one for each"
+        )
+    return option
 
 
 def _warnings(solved: _Trial, fine: _Problem) -> list[dict[str, str]]:
     """List what makes the result less certain than it looks."""
     across = solved.joints[:, RH] - solved.joints[:, LH]
-    facing = np.median(np.cross(_up(solved.border), _unit(across))[:, 2])
-    feet = float(fine.weight[:, _FEET].mean())
+    forward = np.cross(_up(solved.border), _unit(across))
+    backs = [np.array([0.0, 0.0, 1.0]), *(view.back(solved.border) for view in fine.views)]
+    facing = max(float(np.median(forward @ back)) for back in backs)
+    feet = max(float(one.weight[:, _FEET].mean()) for one in fine.each)
     found = {
         "seen_from_behind": (
             facing < -_BEHIND,
@@ -517,6 +615,14 @@ def _resampled(
     step = span / (count - 1)
     knots = time[0] + step * np.arange(count)
     place = (time - time[0]) / step
+    mean, mass = _averaged(place, values, weight, count, step / usual)
+    return knots, mean, mass
+
+
+def _averaged(
+    place: Array, values: Array, weight: Array, count: int, frames_per_knot: float
+) -> tuple[Array, Array]:
+    """Weighted means of what lies at `place` (0 to count - 1) between knots, and their weights."""
     left = np.minimum(place.astype(np.intp), count - 2)
     share = place - left
     total = np.zeros((count, *values.shape[1:]))
@@ -527,9 +633,9 @@ def _resampled(
         np.add.at(mass, knot, weight * part[:, None])
         np.add.at(frames, knot, part)
     mean = total / np.where(mass > 0, mass, 1.0)[..., None]
-    expected = 0.5 * min(1.0, step / usual)  # frames at a knot without gaps, halved at the ends
+    expected = 0.5 * min(1.0, frames_per_knot)  # frames at a knot without gaps, halved at the ends
     trust = np.minimum(1.0, frames / expected) / np.maximum(frames, 1e-9)
-    return knots, mean, mass * trust[:, None]
+    return mean, mass * trust[:, None]
 
 
 def _unit(v: Array) -> Array:
@@ -600,7 +706,57 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     planted = feet_planted
     if planted is None:
         planted = all(_is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
-    return replace(problem, planted=planted, distance=distance, scale=scale), joints
+    problem = replace(problem, planted=planted, distance=distance, scale=scale)
+    return _with_depths(problem), joints
+
+
+def _with_depths(problem: _Problem) -> _Problem:
+    """Depths along the segments as the world landmarks tell them, and how far to trust them."""
+    z = problem.scale * problem.world[..., 2]
+    behind = max(-facing(problem.world[:, LH], problem.world[:, RH])[1], 0.0)
+    return replace(
+        problem,
+        told=np.stack([z[:, b] - z[:, a] for a, b, _, _ in _DEPTHS.values()], axis=-1),
+        told_sd=np.array([e * (1 + worse * behind) for _, _, e, worse in _DEPTHS.values()]),
+    )
+
+
+def _corrected(problem: _Problem, joints: Array) -> _Problem:
+    """Depths along the segments as a first look at the trial, `joints`, corrects them."""
+    if not problem.planted or problem.views:
+        return problem
+    size = float(np.exp(problem.stature)) / _STATURE
+    ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
+    found = dict(zip(_DEPTHS, problem.told.T / size, strict=True))
+    fitted = {
+        name: (joints[:, b, 2] - joints[:, a, 2]) / size
+        for name, (a, b) in zip(_DEPTHS, ends, strict=True)
+    }
+    better = calibrated(found, fitted, facing(joints[:, LH], joints[:, RH]))
+    told, told_sd = problem.told.copy(), problem.told_sd.copy()
+    for i, name in enumerate(_DEPTHS):
+        if name in better:
+            told[:, i], told_sd[i] = size * better[name][0], size * better[name][1]
+    return replace(problem, told=told, told_sd=told_sd)
+
+
+def _chained(problem: _Problem, joints: Array) -> Array:
+    """Give the joints the depths that are told along the chain from the ankles."""
+    z = joints[..., 2].copy()
+    told = dict(zip(_DEPTHS, problem.told.T, strict=True))
+    for k, side in enumerate(SIDES):
+        z[:, LK + k] = z[:, LA + k] - told[f"{side}_shank"]
+        z[:, LH + k] = z[:, LK + k] - told[f"{side}_thigh"]
+    hips = z[:, [LH, RH]].mean(axis=1)
+    trunk = 0.5 * (told["left_trunk"] + told["right_trunk"])
+    for k, side in enumerate(SIDES):
+        off = (k - 0.5) * (joints[:, RS, 2] - joints[:, LS, 2])
+        z[:, LH + k] = hips + (k - 0.5) * (joints[:, RH, 2] - joints[:, LH, 2])
+        z[:, LS + k] = hips + trunk + off
+        z[:, LE + k] = z[:, LS + k] + told[f"{side}_upper_arm"]
+        z[:, LW + k] = z[:, LE + k] + told[f"{side}_forearm"]
+    moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
+    return moved
 
 
 def _seen_at(image: Array, depth: Array) -> Array:
@@ -699,8 +855,7 @@ _SHARES = _mass_shares()
 class _Rows:
     """Residuals of all knots, row by row, with what they depend on."""
 
-    def __init__(self, n: int, border: int) -> None:
-        most = 100
+    def __init__(self, n: int, border: int, most: int = 100) -> None:
         self.count = 0
         self.cost = 0.0
         self.residual = np.zeros((n, most))
@@ -739,12 +894,15 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     n, step = len(joints), problem.step
     share = step / _CORRELATION_S
     up = _up(border)
-    rows = _Rows(n, problem.border)
+    rows = _Rows(n, problem.border, 100 * (1 + len(problem.views)))
     _picture_rows(rows, problem, joints, border, share)
     _length_rows(rows, joints, border, share)
-    _depth_rows(rows, problem, joints, border, share)
+    _depth_rows(rows, problem, joints, border, share * problem.depth_share)
+    _leg_rows(rows, joints, border, share)
     if problem.planted:
         _foot_rows(rows, joints, border, share)
+    for view in problem.views:
+        view.add_rows(rows, joints, border, share)
 
     variance = (_ACCELERATION * step**2) ** 2 / (30 * step)
     smooth = share / variance
@@ -834,17 +992,20 @@ def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, sh
     up = _up(border)
     across = joints[:, RH] - joints[:, LH]
     across = _unit(across - (across @ up)[:, None] * up)
-    facing = np.cross(np.broadcast_to(up, across.shape), across)[:, 2]
-    behind = np.clip(-facing, 0, 1)
     towards = np.array([0.0, 0.0, 1.0])
-    for a, b, error, worse in _DEPTHS:
-        sd = error * (1 + worse * behind)
-        told = problem.scale * (problem.world[:, b, 2] - problem.world[:, a, 2])
-        off = (joints[:, b, 2] - joints[:, a, 2] - told) / sd
+    for i, (a, b, _, _) in enumerate(_DEPTHS.values()):
+        sd = problem.told_sd[i]
+        off = (joints[:, b, 2] - joints[:, a, 2] - problem.told[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
         factor, loss = _cauchy(off**2, _DEPTH_CAUCHY)
-        slope = towards / sd[:, None]
+        slope = np.broadcast_to(towards / sd, (len(off), 3))
         rows.add(off, weight * factor, [(b, slope), (a, -slope)], cost=float((loss * weight).sum()))
+
+
+def _leg_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+    up = _up(border)
+    across = joints[:, RH] - joints[:, LH]
+    across = _unit(across - (across @ up)[:, None] * up)
     foot = float(np.exp(border[_LEN + _NAMES.index("foot")]))
     for hip, knee, ankle, heel, toe, outwards in (
         (LH, LK, LA, LC, LT, -across),
@@ -866,7 +1027,7 @@ def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, sh
 
 
 def _foot_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
-    feet = border[_FOOT:].reshape(4, 3)
+    feet = border[_FOOT : _FOOT + 12].reshape(4, 3)
     for i, j in enumerate(_FEET):
         off = (joints[:, j] - feet[i]) / _PLANTED_SD
         factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
@@ -955,6 +1116,9 @@ def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Ar
                 (_PITCH, tilt[0]),
                 (_ROLL, tilt[1]),
             )
+    for view in problem.views:
+        for off, sd, *terms in view.usual(border):
+            add(off, sd, *terms)
     return np.array(residual), np.stack(slopes)
 
 
@@ -1146,7 +1310,21 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
         world=problem.world[rows],
         weight=problem.weight[rows],
         distance=problem.distance[rows],
+        told=problem.told[rows],
+        views=tuple(view.part(rows) for view in problem.views),
     )
+
+
+def _first_border(problem: _Problem, joints: Array) -> Array:
+    border = np.zeros(problem.border)
+    border[_H] = problem.stature
+    border[_LEN:_OFF] = problem.stature + _RATIO
+    border[_OFF:_FOOT] = [offset.mean for offset in _OFFSETS.values()]
+    if problem.planted:
+        feet = np.median(joints[:, _FEET], axis=0)
+        border[_FOOT : _FOOT + 12] = feet.ravel()
+        border[_FLOOR] = feet[:, 1].mean()
+    return border
 
 
 def _solve_trial(
@@ -1159,17 +1337,12 @@ def _solve_trial(
     """
     from scipy.interpolate import CubicSpline
 
-    border = np.zeros(coarse.border)
-    border[_H] = coarse.stature
-    border[_LEN:_OFF] = coarse.stature + _RATIO
-    border[_OFF:_FOOT] = [offset.mean for offset in _OFFSETS.values()]
-    if coarse.planted:
-        border[_FOOT:] = np.median(joints[:, _FEET], axis=0).ravel()
-        border[_FLOOR] = border[_FOOT + 1 :: 3].mean()
+    border = _first_border(coarse, joints)
     windows = _windows(len(fine.knots))
     prior: tuple[Array, Array] | None = None
     longest = fine.longest
     starts: list[Array] = []
+    solvable: list[_Problem] = []
     others: list[tuple[slice, float, Array]] = []
     mirrored: dict[str, float] = {}
     steps = 0
@@ -1181,15 +1354,22 @@ def _solve_trial(
         )
         at = np.flatnonzero(near)
         part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior, longest=longest)
-        best = _solve(part, joints[near], border, steps=15, tolerance=1e-3)
-        if prior is None:
-            longest = _longest_seen(part, best.joints)
-            part = replace(part, longest=longest)
-            best = _solve(part, best.joints, best.border, steps=8, tolerance=1e-3)
+        best, longest = _first_look(part, joints[near], border)
+        first = best.joints
+        part = _corrected(replace(part, longest=longest), first)
+        best = min(
+            (
+                _solve(part, start, best.border, steps=8, tolerance=1e-3)
+                for start in (first, _chained(part, first))
+            ),
+            key=lambda solution: solution.normal.cost,
+        )
         best, modes, found = _try_mirrored(part, best)
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(_part(fine, rows), prior=prior, longest=longest)
+        window = _corrected(window, CubicSpline(part.knots, first)(window.knots))
+        solvable.append(replace(window, prior=None))
         begin = CubicSpline(part.knots, best.joints)(window.knots)
         solved = _solve(window, begin, best.border, steps=12, tolerance=1e-3)
         steps += solved.steps
@@ -1206,8 +1386,7 @@ def _solve_trial(
     n = len(fine.knots)
     total = np.zeros((n, 1, 1))
     mean, spread = np.zeros((n, _N, 3)), np.zeros((draws, n, _N, 3))
-    for rows, begin in zip(windows, starts, strict=True):
-        window = replace(_part(fine, rows), longest=longest)
+    for rows, window, begin in zip(windows, solvable, starts, strict=True):
         solved = _solve(
             window, begin, border, steps=0 if len(windows) == 1 else 6, tolerance=1e-4, free=False
         )
@@ -1228,6 +1407,19 @@ def _solve_trial(
     for rows, chance, change in others:
         spread[rng.random(draws) < chance, rows] += change
     return _Trial(mean, border, spread, shift.T, mirrored, steps)
+
+
+def _first_look(problem: _Problem, joints: Array, border: Array) -> tuple[_Solution, Array]:
+    """Solve with the depths as they are told; also the lengths of segments where seen longest."""
+    best = _solve(problem, joints, border, steps=15, tolerance=1e-3)
+    if problem.prior is not None:
+        return best, problem.longest
+    longest = _longest_seen(problem, best.joints)
+    for view in problem.views:
+        seen = view.seen(best.joints, best.border)
+        longest = np.fmax(longest, _longest_seen(view.problem, seen))
+    problem = replace(problem, longest=longest)
+    return _solve(problem, best.joints, best.border, steps=8, tolerance=1e-3), longest
 
 
 def _try_mirrored(

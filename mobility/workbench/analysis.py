@@ -19,16 +19,23 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mobility
 from mobility import tables
-from mobility.errors import MobilityError, NotFoundError, StorageError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import Workers, check_point, checked
 from mobility.provenance import package_versions, sha256, warnings_of
-from mobility.workbench.contract import Edits, Provenance, SessionRecord, Stage, Warned
+from mobility.workbench.contract import (
+    Edits,
+    Provenance,
+    SessionRecord,
+    Stage,
+    VideoFile,
+    Warned,
+)
 from mobility.workbench.files import (
     atomic,
     lock,
@@ -72,7 +79,15 @@ STEPS = (
         ("subject",),
         edits=("subject",),
     ),
-    _Step("fitted", "fitted.nc", ("pose",), _KINEMATICS, ("fit", "height_m")),
+    _Step(
+        "second_pose",
+        "pose-2.nc",
+        (),
+        ("capture/[!q]*.py", "tables/pose_model.yaml"),
+        ("second_subject",),
+        edits=("second_subject",),
+    ),
+    _Step("fitted", "fitted.nc", ("pose", "second_pose"), _KINEMATICS, ("fit", "height_m")),
     _Step("angles", "angles.nc", ("fitted",), _KINEMATICS),
     _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
     _Step(
@@ -81,7 +96,12 @@ STEPS = (
         ("fitted", "angles", "repetitions"),
         (*_KINEMATICS, "assessment/overhead_squat.py"),
     ),
-    _Step("capture_quality", "capture_quality.json", ("pose",), ("capture/quality.py",)),
+    _Step(
+        "capture_quality",
+        "capture_quality.json",
+        ("pose", "second_pose"),
+        ("capture/quality.py",),
+    ),
     _Step(
         "annotated",
         "analyzed.mp4",
@@ -90,7 +110,7 @@ STEPS = (
         ("blur_face",),
     ),
 )
-"""The stages in their order."""
+"""The stages in their order; the second pose is there only with a second video."""
 
 DEFAULTS: Mapping[str, Any] = {
     "subject": "largest",
@@ -111,6 +131,7 @@ class _Run:
     edits: Edits
     workers: int | None
     subject: tuple[float, float] | None
+    second_subject: tuple[float, float] | None
     model: str | None
     fit: bool
     height_m: float | None
@@ -126,6 +147,11 @@ class _Run:
     def video(self) -> Path:
         return self.session.folder / self.record.video.file
 
+    @property
+    def second_video(self) -> Path | None:
+        second = self.record.second_video
+        return None if second is None else self.session.folder / second.file
+
 
 @checked
 def analyze(
@@ -133,6 +159,7 @@ def analyze(
     *,
     workers: Workers | None = None,
     subject: tuple[float, float] | Literal["largest"] | None = None,
+    second_subject: tuple[float, float] | Literal["largest"] | None = None,
     fit: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
@@ -152,6 +179,8 @@ def analyze(
     subject
         A point in the picture on the person to measure, in pixels, or
         "largest", at first "largest". A correction by hand goes before it.
+    second_subject
+        The same in the picture of the second camera.
     fit
         Whether a body with constant segments is fitted, at first True; without
         it the angles come from the cleaned landmarks, with larger errors. The
@@ -185,10 +214,9 @@ def analyze(
     """
     store = session.store
     store._require_writable()
-    if isinstance(subject, tuple):
-        subject = check_point(subject, what=f"subject {subject}")
     given = {
-        "subject": list(subject) if isinstance(subject, tuple) else subject,
+        "subject": _place(subject, what="subject"),
+        "second_subject": _place(second_subject, what="second subject"),
         "fit": fit,
         "annotate": annotate,
         "blur_face": blur_face,
@@ -215,14 +243,27 @@ def _analyze(
 ) -> SessionRecord:
     record = session.record
     options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
+    steps = _steps(record)
+    if record.second_video is not None:
+        options.setdefault("second_subject", "largest")
+    elif given["second_subject"] is not None:
+        raise BadInputError(f"session {session.id}: has no second video to find a person in")
     options.update({name: value for name, value in given.items() if value is not None})
-    corrected = edits.current("subject")
-    subject = options["subject"] if corrected is None else corrected
+    if record.second_video is not None and not options["fit"]:
+        raise BadInputError(
+            f"session {session.id}: two videos make one set of angles only with a fitted body; "
+            "give one video, or leave the fit on"
+        )
+    people: dict[str, Any] = {}
+    for name in ("subject", "second_subject"):
+        if name in options:
+            corrected = edits.current(name)
+            people[name] = options[name] if corrected is None else corrected
     model_sha256 = _model_sha256(options["model"])
     height_m = session.participant.height_m if session.participant else None
-    concerned = {**options, "subject": subject, "height_m": height_m}
+    concerned = {**options, **people, "height_m": height_m}
     keys = _keys(record, edits, concerned, model_sha256)
-    wanted = [step for step in STEPS if options["annotate"] or step.name != "annotated"]
+    wanted = [step for step in steps if options["annotate"] or step.name != "annotated"]
     provenance = Provenance(
         video_sha256=record.video.sha256,
         model_sha256=model_sha256,
@@ -237,7 +278,7 @@ def _analyze(
 
     outdated = [
         step
-        for step in STEPS
+        for step in steps
         if step not in wanted and step.name in record.stages and not is_done(step)
     ]
     if (
@@ -254,7 +295,8 @@ def _analyze(
         record=record,
         edits=edits,
         workers=workers,
-        subject=None if subject == "largest" else (subject[0], subject[1]),
+        subject=_point(people["subject"]),
+        second_subject=_point(people.get("second_subject", "largest")),
         model=options["model"],
         fit=options["fit"],
         height_m=height_m,
@@ -284,7 +326,12 @@ def _analyze(
             _save(session, record)
         for step in outdated:
             _forget(record, step.name)
-        datasets = [run[step.name] for step in STEPS if step.file.endswith(".nc")]
+        # Of the second pose the fit tells itself, and says of which camera it is.
+        datasets = [
+            run[step.name]
+            for step in steps
+            if step.file.endswith(".nc") and step.name != "second_pose"
+        ]
         record.warnings = [
             Warned(code=found["code"], message=_by_its_name(found["message"], session, record))
             for found in warnings_of(*datasets)
@@ -307,13 +354,14 @@ def _analyze(
 
 
 def _by_its_name(message: str, session: Session, record: SessionRecord) -> str:
-    """Call the video as its owner does: the stages know the session's copy only."""
-    copy = re.escape(record.video.file)
-    return re.sub(
-        f"{re.escape(str(session.folder))}.{copy}|{copy}",
-        lambda _: record.video.original_name,
-        message,
-    )
+    """Call the videos as their owner does: the stages know the session's copies only."""
+    for video in (record.video, record.second_video):
+        if video is None:
+            continue
+        copy = re.escape(video.file)
+        parts = re.split(f"{re.escape(str(session.folder))}.{copy}|{copy}", message)
+        message = video.original_name.join(parts)
+    return message
 
 
 def _perform(step: _Step, run: _Run) -> None:
@@ -337,7 +385,11 @@ def _perform(step: _Step, run: _Run) -> None:
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe
 
-        write_json(target, capture_quality(run["pose"], probe(run.video)))
+        document = capture_quality(run["pose"], probe(run.video))
+        if run.second_video is not None:
+            seen = capture_quality(run["second_pose"], probe(run.second_video))
+            document = {**document, "second_camera": seen}
+        write_json(target, document)
     else:
         result = _MAKE[step.name](run)
         write_dataset(target, result)
@@ -350,6 +402,14 @@ def _pose(run: _Run) -> xr.Dataset:
     return estimate_pose(run.video, workers=run.workers, subject=run.subject, model=run.model)
 
 
+def _second_pose(run: _Run) -> xr.Dataset:
+    from mobility.capture.pose import estimate_pose
+
+    video = run.second_video
+    assert video is not None
+    return estimate_pose(video, workers=run.workers, subject=run.second_subject, model=run.model)
+
+
 def _fitted(run: _Run) -> xr.Dataset:
     from mobility.kinematics.clean import clean_pose
 
@@ -358,7 +418,8 @@ def _fitted(run: _Run) -> xr.Dataset:
     from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
-    cleaned = clean_pose(run["pose"], visibility_threshold=VISIBILITY_THRESHOLD)
+    names = ["pose"] if run.second_video is None else ["pose", "second_pose"]
+    cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
     fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m)
     return fitted
 
@@ -386,11 +447,40 @@ def _metrics(run: _Run) -> xr.Dataset:
 
 _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
     "pose": _pose,
+    "second_pose": _second_pose,
     "fitted": _fitted,
     "angles": _angles,
     "repetitions": _repetitions,
     "metrics": _metrics,
 }
+
+
+def _steps(record: SessionRecord) -> list[_Step]:
+    """Stages of a session; with one video none is of the second."""
+    if record.second_video is not None:
+        return list(STEPS)
+    return [
+        replace(step, needs=tuple(name for name in step.needs if name != "second_pose"))
+        for step in STEPS
+        if step.name != "second_pose"
+    ]
+
+
+def _video_of(step: _Step, record: SessionRecord) -> VideoFile:
+    second = record.second_video
+    return record.video if step.name == "pose" or second is None else second
+
+
+def _place(
+    subject: tuple[float, float] | Literal["largest"] | None, *, what: str
+) -> list[float] | str | None:
+    if not isinstance(subject, tuple):
+        return subject
+    return list(check_point(subject, what=f"{what} {subject}"))
+
+
+def _point(place: Any) -> tuple[float, float] | None:
+    return None if place == "largest" else (place[0], place[1])
 
 
 def _step(name: str) -> _Step:
@@ -402,12 +492,12 @@ def _keys(
 ) -> dict[str, str]:
     """Key of each stage under the present inputs."""
     keys: dict[str, str] = {}
-    for step in STEPS:
+    for step in _steps(record):
         keys[step.name] = _digest(
             {
                 "stage": step.name,
                 "needs": [keys[name] for name in step.needs],
-                "video": [] if step.needs else [record.video.sha256, model_sha256],
+                "video": [] if step.needs else [_video_of(step, record).sha256, model_sha256],
                 "options": {name: options[name] for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": _code_sha256(step.code),

@@ -229,6 +229,9 @@ class SessionRecord(Document):
     joints: list[Joint]
     created_at: Annotated[datetime.datetime, Field(description="with offset")]
     video: VideoFile
+    second_video: Annotated[
+        VideoFile | None, Field(description="of another camera, of the same trial")
+    ] = None
     state: State = "created"
     reason: Annotated[str, Field(description="why the analysis failed")] = ""
     stages: dict[str, Stage] = Field(default_factory=dict)
@@ -239,7 +242,7 @@ class SessionRecord(Document):
 class Edit(Document):
     """One correction by hand."""
 
-    kind: Literal["repetitions", "subject", "camera_side"]
+    kind: Literal["repetitions", "subject", "second_subject", "camera_side"]
     who: str
     when: datetime.datetime
     before: Any

@@ -19,6 +19,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import BONES, SIDES, require_pose
 from mobility.options import likely
+from mobility.provenance import cameras_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -640,11 +641,15 @@ def _percent(value: float) -> str:
 
 
 def _depth_note(pose: xr.Dataset, frames: NDArray[np.bool_], view: View) -> str:
-    """Say so when the camera did not look the way that the picture does."""
+    """Say so when no camera looked the way that the picture does."""
     axis = "X" if view == "front" else "Z"
     towards = np.abs(body_axes(pose).sel(axis=axis, space="z").values)
     watched = towards[frames.any(axis=0)] if frames.any() else towards
     watched = watched[np.isfinite(watched)]
-    if watched.size and float(np.median(watched)) >= _SEEN_DIRECTLY:
+    seen = [float(np.median(watched))] if watched.size else []
+    for camera in cameras_of(pose)[1:]:
+        azimuth = np.radians(camera["azimuth_deg"])
+        seen.append(abs(np.cos(azimuth) if view == "front" else np.sin(azimuth)))
+    if max(seen, default=0.0) >= _SEEN_DIRECTLY:
         return ""
     return " (not the camera's view: reconstructed from estimated depth, less certain)"

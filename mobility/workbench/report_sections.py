@@ -19,7 +19,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
-from mobility.provenance import history, warnings_of
+from mobility.provenance import cameras_of, history, warnings_of
 from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
@@ -162,12 +162,14 @@ def who_and_what(
     rate = f"{float(attrs['fps']):.4g} frames/s" if "fps" in attrs else None
     length = f"{time[-1] - time[0]:.1f} s" if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
+    second = record.second_video
     return facts(
         {
             "Participant": person(participant, record),
             "Date": f"{record.created_at:%Y-%m-%d}",
             "Title": record.session_name,
             "Video": video,
+            "Video of the second camera": None if second is None else second.original_name,
             "Exercise": record.exercise,
             "Repetitions": count_repetitions(repetitions),
             "Corrected by hand": corrections(edits),
@@ -217,9 +219,15 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     messages = [warning.message for warning in warnings]
     messages += [warning["message"] for warning in warnings_of(*datasets)]
     messages = list(dict.fromkeys(messages))
-    standing = "All angles come from one camera, which does not measure depth. " + (
-        "A body with constant segments was fitted to the landmarks, and depth is inferred from "
-        "it; the interval beside each number estimates its error."
+    one = "All angles come from one camera, which does not measure depth. "
+    if cameras_of(*datasets):
+        one = (
+            "Two cameras saw this trial; where they stood and when they were started was found "
+            "together with the body. "
+        )
+    standing = one + (
+        "A body with constant segments was fitted to the landmarks, and depth follows from it; "
+        "the interval beside each number estimates its error."
         if _fitted(*datasets)
         else "Depth is inferred by a neural network, frame by frame: errors of 20 degrees and "
         "more are usual, and movement out of the image plane is the least certain."
@@ -229,14 +237,54 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     return f"<aside class='distrust' aria-label='What to distrust'><p>{standing}</p>{found}</aside>"
 
 
+def cameras(pose: xr.Dataset) -> str:
+    """Make the table of the cameras; empty for a body that was seen by one only.
+
+    Parameters
+    ----------
+    pose
+        The fitted pose.
+    """
+    from mobility.capture.quality import view_name
+
+    rows = []
+    for number, camera in enumerate(cameras_of(pose), start=1):
+        azimuth = camera["azimuth_deg"]
+        offset = "0 (its times are those of this report)"
+        if "time_offset_s" in camera:
+            half = Z95 * camera["time_offset_sd_s"]
+            offset = f"{camera['time_offset_s']:+.3f} s ± {half:.3f} s".replace("-", "−")
+        rows.append(
+            [
+                f"Camera {number}",
+                f"{escape(view_name(azimuth))} ({abs(azimuth):.0f}° from the front)",
+                offset,
+                f"{camera['focal_length_px']:.0f} pixels",
+                f"{100 * camera['residual_m']:.1f} cm ({camera['residual_px']:.1f} pixels)",
+            ]
+        )
+    if not rows:
+        return ""
+    return table(
+        ["Camera", "View", "Started later by", "Focal length", "Landmarks off the body"],
+        rows,
+        caption="The cameras as they were found in the fit; the start with its 95 % interval",
+    )
+
+
 def capture_quality(quality: Mapping[str, Any]) -> str:
     """Say how well the video can be measured.
 
     Parameters
     ----------
     quality
-        The document of :func:`mobility.capture.quality.capture_quality`.
+        The document of :func:`mobility.capture.quality.capture_quality`; with
+        ``second_camera`` in it, the same of the second camera follows.
     """
+    if second := quality.get("second_camera"):
+        first = {name: value for name, value in quality.items() if name != "second_camera"}
+        shown = (("First camera", first), ("Second camera", second))
+        return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown)
     frames = quality.get("frames", {})
     total, seen = frames.get("total", 0), frames.get("with_person", 0)
     view = quality.get("view", {})
@@ -657,6 +705,7 @@ def provenance(
 ) -> str:
     """Say from which video, model, software and options the numbers come, and when."""
     made = record.provenance
+    second = record.second_video
     attrs = pose.attrs
     model = (made and made.model_sha256) or attrs.get("model_sha256")
     versions = made.versions if made else _versions(metrics)
@@ -666,6 +715,8 @@ def provenance(
             "Session": record.session_id,
             "Video": record.video.original_name,
             "SHA-256 of the video": record.video.sha256,
+            "Second video": None if second is None else second.original_name,
+            "SHA-256 of the second video": None if second is None else second.sha256,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name} = {_short(value)}" for name, value in options.items())

@@ -104,6 +104,7 @@ class Store:
     def create(
         self,
         video: str | os.PathLike[str],
+        second_video: str | os.PathLike[str] | None = None,
         *,
         user_id: str,
         exercise_name: str,
@@ -116,6 +117,9 @@ class Store:
         ----------
         video
             The video; it is copied.
+        second_video
+            The same trial as another camera saw it, not necessarily started at
+            the same time; it is copied too.
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
@@ -154,13 +158,7 @@ class Store:
             name = tried("session_name", lambda: check_name(session_name, what="session_name"))
         if faults:
             raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
-        if not os.fspath(video):
-            raise BadInputError("video '': name a video file")
-        source = Path(video)
-        check_decodable(source.name, what="name of the video file")
-        from mobility.capture.video import probe
-
-        probe(source)
+        sources = [_source(each) for each in (video, second_video) if each is not None]
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
         session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
@@ -170,7 +168,15 @@ class Store:
             try:
                 with writing(self.path):
                     hidden.mkdir(parents=True)
-                file = _copy_video(source, hidden)
+                files = [
+                    _copy_video(source, hidden, name)
+                    for source, name in zip(sources, ("video", "video-2"), strict=False)
+                ]
+                if len({file.sha256 for file in files}) < len(files):
+                    raise BadInputError(
+                        f"second video {sources[1]}: is the first video once more; give that of "
+                        "another camera"
+                    )
                 record = SessionRecord(
                     schema_version=SCHEMA_VERSION,
                     session_id=session_id,
@@ -179,7 +185,8 @@ class Store:
                     session_name=name,
                     joints=joints,
                     created_at=created,
-                    video=file,
+                    video=files[0],
+                    second_video=files[1] if len(files) > 1 else None,
                 )
                 write_json(hidden / "session.json", record.model_dump(mode="json"))
                 with writing(self.path):
@@ -447,6 +454,12 @@ class Session:
         return self.folder / self.record.video.file
 
     @property
+    def second_video(self) -> Path | None:
+        """The session's own copy of the video of the second camera; None where there is none."""
+        second = self.record.second_video
+        return None if second is None else self.folder / second.file
+
+    @property
     def report_folder(self) -> Path:
         """Folder of the session's reports; it is made by the first report."""
         return self.store.reports / self.id
@@ -454,6 +467,10 @@ class Session:
     def pose(self) -> xr.Dataset:
         """Landmarks as they were detected."""
         return self._result("pose")
+
+    def second_pose(self) -> xr.Dataset:
+        """Landmarks as they were detected in the video of the second camera."""
+        return self._result("second_pose")
 
     def fitted(self) -> xr.Dataset:
         """Landmarks after cleaning, from which the angles are computed."""
@@ -521,7 +538,13 @@ class Session:
             set_repetitions(self.fitted(), after)
         self._edit("repetitions", after, by)
 
-    def set_subject(self, point: tuple[float, float] | None, *, by: str | None = None) -> None:
+    def set_subject(
+        self,
+        point: tuple[float, float] | None,
+        *,
+        second_camera: bool = False,
+        by: str | None = None,
+    ) -> None:
         """Say by hand where the person to measure is; the next analysis begins anew.
 
         Parameters
@@ -529,22 +552,27 @@ class Session:
         point
             x and y in pixels, as the option ``subject`` of
             :func:`mobility.capture.pose.estimate_pose`; None undoes it.
+        second_camera
+            Whether it is a point in the video of the second camera.
         by
             As for :meth:`set_repetitions`.
         """
         after = None
+        video = self.second_video if second_camera else self.video
+        if video is None:
+            raise BadInputError(f"session {self.id}: has no second video")
         if point is not None:
             x, y = check_point(point, what=f"subject {point}")
             from mobility.capture.video import probe
 
-            size = probe(self.video)
+            size = probe(video)
             if x >= size.width or y >= size.height:
                 raise BadInputError(
                     f"subject {x:g},{y:g}: is outside the picture, which has {size.width} x "
                     f"{size.height} pixels"
                 )
             after = [x, y]
-        self._edit("subject", after, by)
+        self._edit("second_subject" if second_camera else "subject", after, by)
 
     def set_camera_side(self, side: Side | None, *, by: str | None = None) -> None:
         """Say by hand which side of the body the camera sees best; None undoes it."""
@@ -708,9 +736,10 @@ class Session:
     def _report_key(self) -> str:
         record = self.record
         participant = self.participant
+        left_out = {"state", "reason"} | ({"second_video"} if not record.second_video else set())
         inputs = (
             mobility.__version__,
-            record.model_dump_json(exclude={"state", "reason"}),
+            record.model_dump_json(exclude=left_out),
             participant.model_dump_json() if participant else "",
             self.edits().model_dump_json(),
         )
@@ -745,8 +774,8 @@ class Session:
         record = self.record
         if corrected is not None:
             return corrected
-        if kind == "subject":
-            return record.provenance.options["subject"] if record.provenance else None
+        if kind in ("subject", "second_subject"):
+            return record.provenance.options[kind] if record.provenance else None
         if kind == "camera_side":
             return documents.camera_side(self.pose()) if "pose" in record.stages else None
         if "repetitions" not in record.stages:
@@ -858,12 +887,24 @@ def _intervals(given: Any) -> list[dict[str, float]]:
     return intervals
 
 
-def _copy_video(source: Path, folder: Path) -> VideoFile:
+def _source(video: str | os.PathLike[str]) -> Path:
+    """Path of a video that can be decoded."""
+    if not os.fspath(video):
+        raise BadInputError("video '': name a video file")
+    source = Path(video)
+    check_decodable(source.name, what="name of the video file")
+    from mobility.capture.video import probe
+
+    probe(source)
+    return source
+
+
+def _copy_video(source: Path, folder: Path, name: str) -> VideoFile:
     """Copy the video in blocks, and take its hash on the way."""
     suffix = source.suffix.lower()
     if not (suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 8):
         suffix = ".video"
-    target = folder / f"video{suffix}"
+    target = folder / f"{name}{suffix}"
     digest = hashlib.sha256()
     size = 0
     try:

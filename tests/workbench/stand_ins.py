@@ -128,7 +128,7 @@ def estimate_pose(
     subject: tuple[float, float] | None = None,
     model: str | None = None,
 ) -> xr.Dataset:
-    CALLS.append("pose")
+    CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
     if b"nobody" in Path(video).read_bytes():
         raise VideoError(f"{Path(video).name}: nobody was found in it")
     return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
@@ -139,9 +139,11 @@ def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Data
     return raw.assign_attrs(cleaned=visibility_threshold)
 
 
-def fit_body(cleaned: xr.Dataset, *, height_m: float | None = None) -> xr.Dataset:
-    assert cleaned.attrs["cleaned"] < 0.5
-    return cleaned.assign_attrs(stature=height_m or 0.0)
+def fit_body(cleaned: list[xr.Dataset], *, height_m: float | None = None) -> xr.Dataset:
+    assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
+    CALLS.extend(["second camera"] * (len(cleaned) - 1))
+    seen_in = [each.attrs["video_sha256"] for each in cleaned]
+    return cleaned[0].assign_attrs(stature=height_m or 0.0, seen_in=json.dumps(seen_in))
 
 
 def joint_angles(fitted: xr.Dataset) -> xr.Dataset:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -102,6 +103,67 @@ def test_the_record_says_what_was_done_with_what(session):
     }
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
+
+
+# Two cameras
+
+
+@pytest.fixture
+def two(store, tmp_path, stand_ins) -> Session:
+    front = stand_ins.video(tmp_path / "front")
+    side = stand_ins.video(tmp_path / "side", name="side.MOV", content=b"video 2")
+    return store.create(front, side, **SQUAT)
+
+
+def test_both_cameras_make_one_set_of_results(two, calls):
+    two.analyze(second_subject=(10, 20))
+    with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:5]]
+    assert calls() == [*with_second, "capture_quality", "capture_quality", "annotated"]
+    assert {file.name for file in two.folder.iterdir()} == FILES | {"video-2.mov", "pose-2.nc"}
+    assert two.pose().attrs["video_sha256"] == sha256(two.video)
+    assert two.second_pose().attrs["video_sha256"] == sha256(two.second_video)
+    assert two.second_pose().attrs["subject"] == "[10.0, 20.0]"
+    shas = [sha256(two.video), sha256(two.second_video)]
+    assert json.loads(two.fitted().attrs["seen_in"]) == shas
+    assert two.capture_quality() == {"frames": 5, "second_camera": {"frames": 5}}
+    two.analyze()
+    assert calls() == []
+
+
+def test_a_correction_of_one_camera_leaves_the_pose_of_the_other(two, calls):
+    two.analyze()
+    calls()
+    two.set_subject((30, 40), second_camera=True)
+    assert two.record.state == "edited"
+    two.analyze()
+    assert calls()[:2] == ["second_pose", "fitted"]
+    assert two.second_pose().attrs["subject"] == "[30.0, 40.0]"
+    two.set_subject((5, 6))
+    two.analyze()
+    assert "second_pose" not in calls()
+    with pytest.raises(BadInputError, match="outside the picture"):
+        two.set_subject((700, 6), second_camera=True)
+
+
+def test_two_cameras_need_the_fit(two, calls):
+    with pytest.raises(BadInputError, match="fitted body"):
+        two.analyze(fit=False)
+    assert calls() == []
+    two.analyze()
+
+
+def test_a_second_camera_that_is_not_there(session):
+    with pytest.raises(BadInputError, match="no second video"):
+        session.set_subject((5, 6), second_camera=True)
+    with pytest.raises(BadInputError, match="no second video"):
+        session.analyze(second_subject=(5, 6))
+
+
+def test_a_fault_of_the_second_video_names_it(store, tmp_path, stand_ins):
+    empty = stand_ins.video(tmp_path / "side", name="side.mp4", content=b"video of nobody")
+    session = store.create(stand_ins.video(tmp_path), empty, **SQUAT)
+    with pytest.raises(VideoError, match=r"^side\.mp4: nobody was found"):
+        session.analyze()
 
 
 def test_nothing_is_computed_twice(session, calls):

@@ -98,6 +98,34 @@ def test_a_session_is_a_folder_with_the_video_and_a_record(store, video):
     assert str(video.parent) not in (session.folder / "session.json").read_text()
 
 
+def test_a_second_camera_is_copied_too(store, video, stand_ins, tmp_path):
+    side = stand_ins.video(tmp_path / "side", name="Side.MOV", content=b"video of the side")
+    session = store.create(video, side, **SQUAT)
+    assert everything(store.path / session.id) == {"session.json", "video.mp4", "video-2.mov"}
+    assert session.second_video.read_bytes() == side.read_bytes()
+    second = session.record.second_video
+    assert (second.original_name, second.size) == ("Side.MOV", 17)
+    assert second.sha256 == hashlib.sha256(side.read_bytes()).hexdigest()
+    session.delete()
+    assert everything(store.path) == set()
+    with pytest.raises(BadInputError, match="is the first video once more"):
+        store.create(video, video, **SQUAT)
+    with pytest.raises(NotFoundError, match="absent"):
+        store.create(video, tmp_path / "absent.mp4", **SQUAT)
+    assert everything(store.path) == set()
+
+
+def test_records_of_one_camera_from_before_are_read(store, video):
+    session = store.create(video, **SQUAT)
+    file = session.folder / "session.json"
+    old = json.loads(file.read_text())
+    assert old.pop("second_video") is None
+    key = session._report_key()
+    file.write_text(json.dumps(old))
+    assert session.second_video is None
+    assert session._report_key() == key
+
+
 def test_title_without_a_name_follows_the_participant(store, video):
     session = store.create(video, **SQUAT)
     date = f"{session.record.created_at:%d/%m/%Y}"

@@ -1,0 +1,178 @@
+"""Errors of the angles from one camera, from another, and from both, against rendered truth.
+
+usage: python benchmarks/cameras.py [--cache FOLDER] [--lab FOLDER]
+
+Needs the extra virtual-lab. Each of four motions is rendered from two places, by cameras that
+differ in field of view, height, distance and frame rate and were not started together; the fit is
+told none of this. With the videos of ../shared/data beside the checkout (--lab), also the time
+offset of a filmed pair is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from accuracy import ANGLES, ROOT, pose_of, true_angles
+
+import mobility as mb
+from mobility.capture.video import write_video
+from mobility.kinematics.cameras import time_offset
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.provenance import history
+from mobility.virtual_lab.body import parametric_body
+from mobility.virtual_lab.case import Case, case_from, render_case
+from mobility.virtual_lab.render import frames
+from mobility.virtual_lab.squat import duration_s, perform
+
+MEANT = (
+    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
+    "trunk_lean",
+)
+"""The angles whose mean is compared."""
+
+
+class Second(NamedTuple):
+    """The second camera, its frames per second, and when it was started (s after the first)."""
+
+    camera: dict[str, float]
+    rate: float
+    start: float
+
+
+_TIMES = {"descent_s": 1.3, "bottom_s": 0.3, "ascent_s": 1.1, "pause_s": 0.6, "lead_s": 0.9}
+PAIRS: dict[str, tuple[dict[str, Any], Second]] = {
+    "front_and_left": (
+        {
+            "body": {"sex": "male", "age": 33, "height_m": 1.78, "weight_kg": 80},
+            "motion": {**_TIMES, "repetitions": 2, "depth": [50, 44], "arm_fall": 25},
+            "camera": {"azimuth": 0, "field_of_view": 44, "height_m": 1.05},
+        },
+        Second({"azimuth": 90, "field_of_view": 56, "height_m": 0.9, "distance_m": 2.7}, 25, 0.37),
+    ),
+    "both_oblique": (
+        {
+            "body": {"sex": "female", "age": 27, "height_m": 1.66, "weight_kg": 60},
+            "motion": {
+                **_TIMES,
+                "repetitions": 2,
+                "depth": [48, 54],
+                "knees_in": {"left": 14, "right": 0},
+                "elbow_bend": {"left": 5, "right": 40},
+            },
+            "camera": {"azimuth": 40, "field_of_view": 52, "distance_m": 2.9},
+        },
+        Second({"azimuth": -45, "field_of_view": 40, "distance_m": 3.8}, 30, -0.52),
+    ),
+    "front_and_oblique": (
+        {
+            "body": {"sex": "female", "age": 55, "height_m": 1.60, "weight_kg": 66},
+            "motion": {**_TIMES, "repetitions": 2, "depth": [38, 42], "toe_out": 22},
+            "camera": {"azimuth": -5, "field_of_view": 48, "height_m": 0.95},
+        },
+        Second({"azimuth": -50, "field_of_view": 60, "height_m": 1.2, "distance_m": 2.6}, 30, 0.81),
+    ),
+    "right_and_behind": (
+        {
+            "body": {"sex": "male", "age": 45, "height_m": 1.72, "weight_kg": 92},
+            "motion": {**_TIMES, "repetitions": 2, "depth": [46, 50], "elbow_bend": 15},
+            "camera": {"azimuth": -85, "field_of_view": 44},
+        },
+        Second({"azimuth": 145, "field_of_view": 50, "distance_m": 3.0}, 24, -0.29),
+    ),
+}
+
+
+def rendered(name: str, cache: Path) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Poses of both cameras, and the true angles in the time of the first."""
+    values, second = PAIRS[name]
+    case = case_from(values, what=name)
+    folder = cache / name
+    if not (folder / "video.mp4").exists():
+        render_case(case, folder)
+    other = folder / "video-2.mp4"
+    if not other.exists():
+        render_second(case, second, other)
+    poses = [pose_of(folder / f"{v}.mp4", folder / f"{v}.pose.nc") for v in ("video", "video-2")]
+    return poses[0], poses[1], true_angles(folder / "truth.nc")
+
+
+def render_second(case: Case, second: Second, video: Path) -> None:
+    """Film the motion of a case once more."""
+    body = parametric_body(**case.body.model_dump())
+    count = round(duration_s(case.motion) * second.rate)
+    since = np.arange(count) / second.rate
+    trial = perform(body, case.motion, np.maximum(since + second.start, 0.0))
+    camera = type(case.camera)(**second.camera)
+    film = case.video
+    pictures = frames(
+        body, trial, camera=camera, look=case.look, width=film.width, height=film.height
+    )
+    timed = ((t, image) for t, (_, image) in zip(since, pictures, strict=True))
+    write_video(video, timed, crf=film.crf, preset="medium")
+
+
+def cleaned(pose: xr.Dataset) -> xr.Dataset:
+    """Ready for the fit."""
+    return mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+
+
+def errors(found: xr.Dataset, truth: xr.Dataset, offset: float = 0.0) -> dict[str, float]:
+    """Mean absolute error of each angle; `offset` takes the times of `found` to those of truth."""
+    at = truth.interp(time=found["time"].to_numpy() + offset)
+    found = found.assign_coords(time=at["time"])
+    return {name: float(abs(found[name] - at[name]).mean()) for name in ANGLES}
+
+
+def within(found: xr.Dataset, truth: xr.Dataset) -> float:
+    """Share of the values whose truth lies within 1.96 sd."""
+    at = truth.interp(time=found["time"])
+    shares = [
+        float((abs(found[n] - at[n]) < 1.96 * found[f"{n}_sd"]).where(at[n].notnull()).mean())
+        for n in MEANT
+    ]
+    return float(np.mean(shares))
+
+
+def main() -> None:
+    """Print a table for each pair and one of the means."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cameras")
+    parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--only", choices=list(PAIRS), action="append")
+    given = parser.parse_args()
+    tables = []
+    for name in given.only or PAIRS:
+        first, second, truth = rendered(name, given.cache)
+        start = PAIRS[name][1].start
+        both = mb.fit_body([cleaned(first), cleaned(second)])
+        fits = {"both": both, "first": mb.fit_body(cleaned(first))}
+        fits["second"] = mb.fit_body(cleaned(second))
+        found = {view: mb.joint_angles(fit) for view, fit in fits.items()}
+        table = pd.DataFrame(
+            {v: errors(found[v], truth, start if v == "second" else 0.0) for v in found}
+        )[["first", "second", "both"]]
+        tables.append(table)
+        told = history(both)[-1]["cameras"][1]
+        print(f"\n{name}: mean absolute error, degrees")
+        print(table.to_string(float_format=lambda value: f"{value:.2f}"))
+        print(
+            f"offset {told['time_offset_s']:.4f} ± {told['time_offset_sd_s']:.4f} s, true {start}; "
+            f"within 1.96 sd, both: {within(found['both'], truth):.0%}"
+        )
+    mean = sum(tables) / len(tables)
+    mean.loc["MEAN OF SIX"] = mean.loc[list(MEANT)].mean()
+    print("\nmean of the pairs")
+    print(mean.to_string(float_format=lambda value: f"{value:.2f}"))
+    clips = [given.lab / "videos" / f"pose2sim_balance_cam{c}.mp4" for c in ("01", "02_front")]
+    if all(clip.exists() for clip in clips):
+        pair = [pose_of(clip, given.cache / f"{clip.stem}.nc") for clip in clips]
+        print(f"\nfilmed pair: {time_offset(*pair)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""One body, filmed by two cameras that know nothing of each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from kinematics.test_fit import body, errors, last, points_of
+
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.errors import BadInputError
+from mobility.kinematics import cameras, fit
+from mobility.kinematics.angles import angle_sd, joint_angles
+from mobility.kinematics.cameras import overlaid, rotation, time_offset
+from mobility.kinematics.repetitions import find_repetitions
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+
+ANGLES = (
+    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
+    *("trunk_lean", "hip_abduction"),
+)
+FITTED = [INDEX[name] for name in fit.FITTED]
+
+
+def motion(time: np.ndarray, reps: tuple[tuple[float, float, float], ...]) -> np.ndarray:
+    """Knee flexion of squats, each with its start and duration (s) and depth (degrees)."""
+    knee = np.full(time.size, 6.0)
+    for start, lasts, deep in reps:
+        x = np.clip((time - start) / lasts, 0, 1)
+        knee += deep * 0.5 * (1 - np.cos(2 * np.pi * x))
+    return knee
+
+
+SQUATS = ((0.8, 2.2, 90.0), (3.4, 2.6, 80.0))
+
+
+def filmed(
+    time: np.ndarray,
+    points: np.ndarray,
+    *,
+    azimuth: float,
+    focal: float = 1100.0,
+    distance: float = 3.2,
+    size: tuple[int, int] = (720, 1280),
+    noise_px: float = 0.0,
+    drift_px: float = 0.0,
+    shrink: float = 0.75,
+    seed: int = 0,
+) -> xr.Dataset:
+    """The pose that MediaPipe might give, its landmarks where they usually lie off the joints.
+
+    `drift_px` is the size of errors that last for about a second.
+    """
+    rng = np.random.default_rng(seed)
+    a = np.radians(azimuth)
+    back = np.array([np.sin(a), 0.0, np.cos(a)])
+    axes = np.stack([np.cross([0.0, 1.0, 0.0], back), [0.0, 1.0, 0.0], back])
+    camera = (points - distance * back - [0.0, 1.0, 0.0]) @ axes.T
+    joints = camera[:, FITTED]
+    means = [offset.mean for offset in fit._OFFSETS.values()]
+    directions = fit._directions(joints, np.array([0.0, 1.0, 0.0]))
+    seen = camera.copy()
+    seen[:, FITTED] += np.einsum("o,nojx->njx", means, directions)
+    image = np.array(size) / 2 + focal * seen[..., :2] / -seen[..., 2:] * [1.0, -1.0]
+    image += noise_px * rng.standard_normal(image.shape)
+    waves = drift_px * rng.standard_normal((4, *image.shape[1:]))
+    for i, wave in enumerate(waves):
+        image += 0.7 * wave * np.cos(2 * np.pi * (i + 0.5) * time / 4 + i)[:, None, None]
+    hips = camera[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1, keepdims=True)
+    world = (camera - hips) * [1.0, 1.0, shrink]
+    dims = ("time", "keypoint", "individual")
+    blank = np.isnan(points).any(axis=-1)
+    return xr.Dataset(
+        {
+            "position": (("time", "space", *dims[1:]), world.transpose(0, 2, 1)[..., None]),
+            "image_position": (("time", "pixel", *dims[1:]), image.transpose(0, 2, 1)[..., None]),
+            "confidence": (dims, np.where(blank, np.nan, 0.95)[..., None]),
+        },
+        coords={
+            "time": time,
+            "space": ["x", "y", "z"],
+            "pixel": ["u", "v"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+        attrs={"image_width": size[0], "image_height": size[1], "ds_type": "poses"},
+    )
+
+
+def pair(
+    azimuths: tuple[float, float] = (0.0, 75.0), *, shift: float = 0.37, seed: int = 0, **how: Any
+) -> tuple[xr.Dataset, xr.Dataset, np.ndarray, np.ndarray]:
+    """Poses of both cameras, and the true points at the times of each."""
+    time, other = np.arange(210) / 30, np.arange(165) / 25
+    truth, later = body(motion(time, SQUATS)), body(motion(other + shift, SQUATS))
+    first = filmed(time, truth, azimuth=azimuths[0], seed=seed, **how)
+    second = filmed(
+        *(other, later),
+        **{"azimuth": azimuths[1], "focal": 820.0, "distance": 2.7, "size": (1080, 1080), **how},
+        seed=seed + 100,
+    )
+    return first, second, truth, later
+
+
+@pytest.mark.parametrize("shift", [-0.52, 0.0, 0.37, 1.3])
+def test_time_offset_within_a_third_of_a_frame(shift: float) -> None:
+    first, second, *_ = pair(shift=shift, noise_px=3.0, drift_px=2.0)
+    found = time_offset(first, second)
+    assert found.seconds == pytest.approx(shift, abs=1 / 30 / 3)
+    assert abs(found.seconds - shift) < 3 * found.sd < 0.1
+    back = time_offset(second, first)
+    assert back.seconds == pytest.approx(-found.seconds, abs=1e-6)
+
+
+def test_time_offset_with_gaps_and_a_hidden_arm() -> None:
+    first, second, *_ = pair(shift=0.37, noise_px=2.0)
+    hidden = second.copy(deep=True)
+    hidden["confidence"].loc[{"keypoint": "right_wrist"}] = 0.05
+    hidden["image_position"].loc[{"keypoint": "right_wrist"}] = 700.0
+    hidden = hidden.isel(time=[i for i in range(165) if not 60 <= i < 75])
+    assert time_offset(first, hidden).seconds == pytest.approx(0.37, abs=0.011)
+
+
+@pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
+def test_two_views_are_better_than_either(azimuths: tuple[float, float]) -> None:
+    first, second, truth, later = pair(azimuths, noise_px=3.0, drift_px=5.0, shrink=0.65, seed=0)
+    both = fit.fit_body([first, second])
+    single = errors(fit.fit_body(first), truth), errors(fit.fit_body(second), later)
+    found = errors(both, truth)
+    better = min(np.mean([each[name] for name in ANGLES]) for each in single)
+    assert np.mean([found[name] for name in ANGLES]) < 0.9 * better
+    np.testing.assert_array_equal(both["time"], first["time"])
+
+
+@pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
+def test_where_the_cameras_stood(azimuths: tuple[float, float]) -> None:
+    first, second, *_ = pair(azimuths, noise_px=3.0)
+    told = last(fit.fit_body([first, second]))["cameras"]
+    turn = np.array(told[1]["rotation"])
+    a = np.radians(azimuths[0] - azimuths[1])
+    true = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    apart = np.degrees(np.arccos(np.clip((np.trace(turn @ true.T) - 1) / 2, -1, 1)))
+    assert apart < 3.0
+    assert told[1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
+    assert 0.0 < told[1]["time_offset_sd_s"] < 0.02
+    for camera, azimuth in zip(told, azimuths, strict=True):
+        assert camera["azimuth_deg"] == pytest.approx(-azimuth, abs=4.0)
+        assert 0.002 < camera["residual_m"] < 0.015
+
+
+def test_the_second_camera_makes_the_error_smaller_and_knows_it() -> None:
+    first, second, *_ = pair(noise_px=3.0, seed=5)
+    alone, both = (angle_sd(fit.fit_body(each)) for each in ([first], [first, second]))
+    for name in ("elbow_flexion", "shoulder_flexion", "trunk_lean"):
+        assert float(both[f"{name}_sd"].mean()) < 0.8 * float(alone[f"{name}_sd"].mean())
+
+
+def test_one_pose_in_a_list_is_that_pose() -> None:
+    first, *_ = pair(noise_px=2.0)
+    one, listed = fit.fit_body(first), fit.fit_body([first])
+    xr.testing.assert_identical(one, listed)
+
+
+def test_what_only_the_second_camera_sees_is_found() -> None:
+    first, second, truth, _ = pair(noise_px=1.0)
+    for name in ("position", "image_position"):
+        first[name].loc[{"keypoint": "left_wrist"}] = np.nan
+    points = points_of(fit.fit_body([first, second]))
+    wrist, shoulder = (INDEX[f"left_{name}"] for name in ("wrist", "shoulder"))
+    found = np.linalg.norm(points[:, wrist] - points[:, shoulder], axis=-1)
+    true = np.linalg.norm(truth[:, wrist] - truth[:, shoulder], axis=-1)
+    assert np.abs(found - true).mean() < 0.05
+
+
+def test_seen_from_behind_by_one_camera_only_is_no_warning() -> None:
+    behind, front, *_ = pair((180.0, 30.0))
+    assert "seen_from_behind" in {w["code"] for w in last(fit.fit_body(behind))["warnings"]}
+    assert last(fit.fit_body([behind, front]))["warnings"] == []
+
+
+def test_cameras_that_disagree_are_told_of() -> None:
+    first, second, *_ = pair(noise_px=1.0)
+    names = ["left_knee", "left_ankle", "left_elbow", "right_shoulder", "right_wrist", "left_hip"]
+    off = np.array([60.0, -45.0])  # what would be 17 cm
+    second["image_position"].loc[{"keypoint": names}] += off[None, :, None, None]
+    fitted = fit.fit_body([first, second])
+    assert "cameras_disagree" in {w["code"] for w in last(fitted)["warnings"]}
+
+
+def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
+    build = fit._build
+
+    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
+        caught.append((problem, joints, border))
+        return build(problem, joints, border)
+
+    monkeypatch.setattr(fit, "_build", spy)
+    first, second, *_ = pair(noise_px=2.0)
+    fit.fit_body([first, second])
+    problem, joints, border = next(each for each in reversed(caught) if each[0].views)
+    view = problem.views[0]
+    rng = np.random.default_rng(1)
+    away = border.copy()
+    away[view.first : view.first + view.size] += 0.03 * rng.standard_normal(view.size)
+    here = build(problem, joints, away)
+    for i in (fit._F, fit._OFF + 3, *range(view.first, view.first + view.size)):
+        step = np.zeros(border.size)
+        step[i] = 1e-6
+        ends = [build(problem, joints, away + s * step).cost for s in (1, -1)]
+        # The directions of the offsets are held in Gauss-Newton.
+        assert (ends[0] - ends[1]) / 4e-6 == pytest.approx(here.shared_gradient[i], rel=0.1, abs=2)
+
+
+def test_bodies_are_laid_over_each_other_despite_outliers() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((60, 3))
+    turn, place = rotation(np.array([0.3, -1.2, 0.4])), np.array([1.0, -2.0, 0.5])
+    others = points @ turn.T + place
+    others[:6] += 3.0
+    found, at = overlaid(points, others, np.ones(60))
+    np.testing.assert_allclose(found, turn, atol=0.01)
+    np.testing.assert_allclose(at, place, atol=0.01)
+
+
+def test_refusals() -> None:
+    first, second, *_ = pair()
+    time = first["time"].to_numpy()
+    other = body(motion(time, ((0.3, 1.4, 60.0), (2.2, 1.1, 80.0), (4.4, 1.6, 70.0))))
+    with pytest.raises(BadInputError, match="not show the same movement"):
+        time_offset(first, filmed(time, other, azimuth=60.0))
+
+    raised = body(np.full(time.size, 6.0))
+    high = 0.5 * (1 - np.cos(2 * np.pi * time / 2.3))
+    for name in ("left_wrist", "right_wrist"):
+        raised[:, INDEX[name], 1] -= 0.9 * high
+    with pytest.raises(BadInputError, match="not show the same movement"):
+        fit.fit_body([first, filmed(time, raised, azimuth=60.0)])
+
+    still = filmed(time, body(np.full(time.size, 6.0)), azimuth=60.0)
+    with pytest.raises(BadInputError, match="hardly moves in the second video"):
+        time_offset(first, still)
+
+    three = xr.concat([second] * 3, "individual", data_vars="minimal")
+    three = three.assign_coords(individual=["a", "b", "c"])
+    with pytest.raises(BadInputError, match="3 individuals"):
+        fit.fit_body([first, three])
+
+    with pytest.raises(BadInputError, match=r"less than 1 s|same movement"):
+        time_offset(first, second.isel(time=slice(0, 30)))
+    with pytest.raises(BadInputError, match="no pose"):
+        fit.fit_body([])
+    with pytest.raises(BadInputError, match="2 values for 1 cameras"):
+        fit.fit_body(first, focal_length=(900.0, 800.0))
+
+
+def test_an_even_movement_cut_short_is_ambiguous() -> None:
+    time = np.arange(360) / 30
+    knee = 6.0 + 40.0 * (1 - np.cos(2 * np.pi * time / 2.5))
+    whole = filmed(time, body(knee), azimuth=0.0)
+    part = filmed(time[:150], body(knee[:150]), azimuth=60.0)
+    with pytest.raises(BadInputError, match="ambiguous"):
+        time_offset(whole, part)
+
+
+def test_rotation_is_its_derivative() -> None:
+    vector, change = np.array([0.4, -0.9, 0.3]), np.array([1e-6, -2e-6, 3e-6])
+    turned = rotation(vector + change) @ rotation(vector).T
+    np.testing.assert_allclose(
+        turned, rotation(cameras._left_jacobian(vector) @ change), atol=1e-11
+    )
+
+
+def test_a_second_camera_in_front_makes_knee_movement_measurable() -> None:
+    side, front, *_ = pair((90.0, 0.0), noise_px=1.0)
+    for poses, shown in (([side], False), ([side, front], True)):
+        fitted = fit.fit_body(poses)
+        reps = find_repetitions(fitted)
+        metrics = overhead_squat(fitted, joint_angles(fitted), reps)
+        assert int(metrics["accepted_repetitions"]) == 2
+        for name in ("hip_abduction", "knee_flexion_asymmetry", "knee_ankle_separation_ratio"):
+            assert bool(np.isfinite(metrics[name]).all()) is shown, name
