@@ -172,7 +172,9 @@ def main() -> None:
     for name in BARRED:
         mean = table.loc[[f"{name} left", f"{name} right"]].mean()
         table.loc[f"{name} mean"] = mean
-    bars = {f"{name} mean": BAR * theirs[[f"{name} left", f"{name} right"]].mean() for name in BARRED}
+    bars = {
+        f"{name} mean": BAR * theirs[[f"{name} left", f"{name} right"]].mean() for name in BARRED
+    }
     table["bar"] = pd.Series(bars)
     if given.json:
         print(table.to_json(orient="index"))

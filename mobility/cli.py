@@ -550,6 +550,9 @@ def lab_render(
 def lab_sweep(
     grid: Annotated[Path, typer.Argument(parser=_path, metavar="GRID.yaml", help="The cases.")],
     *,
+    out: Annotated[
+        Path, typer.Option("--out", parser=_path, metavar="PATH", help="Folder of the report.")
+    ] = Path("reports/virtual-lab"),
     cache: Annotated[
         Path,
         typer.Option(
@@ -564,26 +567,51 @@ def lab_sweep(
         bool, typer.Option("--resume", help="Do not fit cases again that were fitted before.")
     ] = False,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Keep the videos.")] = False,
+    write_table: Annotated[
+        bool,
+        typer.Option(
+            "--write-table", help="Also write mobility/tables/virtual_lab_error.yaml (checkout)."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     log_file: LogOption = None,
 ) -> None:
-    """Measure the errors of the angles on rendered cases."""
+    """Measure the errors of the angles on rendered cases, and report them."""
     _log_to(log_file)
+    from mobility.virtual_lab.agreement import agreement
+    from mobility.virtual_lab.error_table import table_in_checkout, write_error_table
     from mobility.virtual_lab.grid import grid_cases, read_grid
-    from mobility.virtual_lab.sweep import sweep
+    from mobility.virtual_lab.lab_report import write_report
+    from mobility.virtual_lab.sweep import measured_cases, sweep
 
-    done = sweep(
-        grid_cases(read_grid(grid)),
-        cache,
-        workers=workers or 1,
-        resume=resume,
-        keep_video=keep_video,
-    )
+    table = table_in_checkout() if write_table else None
+    known = read_grid(grid)
+    cases = grid_cases(known)
+    done = sweep(cases, cache, workers=workers or 1, resume=resume, keep_video=keep_video)
     for case in done:
         if case.error is not None:
             _say(f"warning: case {case.case.name}: {case.error}")
+    measured = measured_cases(done)
+    result = agreement(measured)
+    page = write_report(result, done, out, grid=known.name)
+    if table is not None:
+        write_error_table(result, table, grid=known.name)
     if as_json:
-        _print_json({"cases": len(done), "failed": sum(d.error is not None for d in done)})
+        _print_json(
+            {
+                "cases": len(done),
+                "failed": {d.case.name: d.error for d in done if d.error is not None},
+                "report": page.resolve().as_uri(),
+                "data": str(page.with_suffix(".nc")),
+                "table": str(table) if table is not None else None,
+            }
+        )
+        return
+    typer.echo(f"cases   {len(measured)} of {len(done)}")
+    typer.echo(f"report  {page}")
+    typer.echo(f"data    {page.with_suffix('.nc')}")
+    if table is not None:
+        typer.echo(f"table   {table}")
 
 
 @app.command()

@@ -11,9 +11,8 @@ import yaml
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.capture.quality import VIEWS as CLASSES
-from mobility.capture.quality import view_name
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.virtual_lab.case import Case, case_from
@@ -35,8 +34,8 @@ PARTS = ("all", "deep")
 CLIPS = ("all", "straight", "bent")
 """All clips, those with straight elbows, those with a bent one."""
 
-VIEW_CLASSES: tuple[str, ...] = (*(name for _, name in CLASSES), "all")
-"""Views as a recording's quality names them, left and right together; and all clips."""
+VIEW_CLASSES = (*VIEWS, "all")
+"""Views, left and right together; and all clips."""
 
 _MIRRORED = ("pelvis_obliquity",)
 """Angles whose sign changes when the picture is mirrored."""
@@ -206,9 +205,8 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 
 def view_class(case: Case) -> str:
-    """View of a case as a recording's quality names it, without the side."""
-    azimuth = (case.camera.azimuth + 180.0) % 360.0 - 180.0
-    return view_name(azimuth).partition(",")[0]
+    """View of a case, left and right being the same."""
+    return view_of_azimuth(case.camera.azimuth)
 
 
 def is_bent(case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""Many cases of the virtual lab: render, estimate, fit, and compare with the truth."""
+"""Many cases of the virtual lab: render, estimate the pose, fit, and keep angles beside truth."""
 
 from __future__ import annotations
 
@@ -166,6 +166,21 @@ def sweep(
         Done(case, folder, float(answers[i].get("seconds", np.nan)), answers[i].get("error"))
         for i, (case, folder) in enumerate(zip(cases, folders, strict=True))
     ]
+
+
+def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
+    """Read the measured angles of the cases that did not fail, by name.
+
+    Raises
+    ------
+    BadInputError
+        All failed; the message has the reason of the first.
+    """
+    good = [case for case in done if case.error is None]
+    if not good:
+        reason = f": {done[0].error}" if done else ""
+        raise BadInputError(f"the sweep: no case could be measured{reason}")
+    return {case.case.name: read_pose(case.folder / "angles.nc") for case in good}
 
 
 class _Worker:
