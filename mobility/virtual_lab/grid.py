@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from mobility.errors import BadInputError, NotFoundError
-from mobility.options import Strict, likely, validate
+from mobility.options import Strict, checked, likely, validate
 from mobility.virtual_lab.case import Case, Film, case_from
 
 VIEWS: Mapping[str, tuple[float, float, float]] = {
@@ -218,6 +218,60 @@ def view_of(azimuth: float) -> str:
         return abs((azimuth - exact + 180.0) % 360.0 - 180.0) - (high - low) / 2
 
     return min(VIEWS, key=outside)
+
+
+@checked
+def cases_like(
+    case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
+) -> list[Case]:
+    """Draw cases that are like a given one, as another day with another person would be.
+
+    Parameters
+    ----------
+    case
+        The set-up: who, how deep, and where the camera stands.
+    n, seed
+        How many, and of which draw.
+
+    Returns
+    -------
+    list of Case
+        Stature within 4 %, age within 8 years, the camera within 8 degrees of azimuth, 5 % of its
+        distance and 10 cm of its height, the depth within 5; clothes, light, movement of knees and
+        arms, and both sexes as people have them.
+    """
+    around = {
+        "body.age": (case.body.age, 8.0, 16.0, 90.0),
+        "body.height_m": (case.body.height_m, 0.04 * case.body.height_m, 1.45, 2.0),
+        "camera.azimuth": (case.camera.azimuth, 8.0, -180.0, 360.0),
+        "camera.distance_m": (case.camera.distance_m, 0.05 * case.camera.distance_m, 1.0, 8.0),
+        "camera.height_m": (case.camera.height_m, 0.10, 0.1, 3.0),
+        "motion.depth": (float(np.max(case.motion.depth)), 5.0, 6.0, 75.0),
+    }
+    ranges: dict[str, Any] = {
+        place: {"low": max(low, value - off), "high": min(high, value + off)}
+        for place, (value, off, low, high) in around.items()
+    }
+    bmi = case.body.weight_kg / case.body.height_m**2
+    ranges |= {
+        "body.sex": {"any": ["female", "male"]},
+        "body.bmi": {"low": 0.95 * bmi, "high": 1.05 * bmi},
+        "motion.tibia_inclination": {"low": 25, "high": 40},
+        "motion.knees_in": {"low": -5, "high": 12, "apart": 0.5},
+        "motion.toe_out": {"low": 3, "high": 25},
+        "motion.arm_fall": {"low": 0, "high": 35},
+        "motion.shift_m": {"low": -0.03, "high": 0.03},
+        "look.shirt": {"any": [[38, 84, 140], [210, 208, 204], [40, 40, 44], [160, 52, 48]]},
+        "look.loose_m": {"low": 0.0, "high": 0.02},
+        "look.clutter": {"any": [0, 4, 10]},
+        "look.lamp": {"low": -120, "high": 120, "share": 0.6},
+        "look.exposure": {"low": -0.5, "high": 0.2},
+        "look.blur": {"low": 0.4, "high": 1.0},
+        "look.noise": {"low": 0, "high": 8},
+    }
+    sample = validate(Sample, {"seed": seed, "n": n, "ranges": ranges}, what="cases_like")
+    grid = Grid(name=case.name, defaults=case.model_dump(mode="json"), sample=sample)
+    return grid_cases(grid)
 
 
 def least_distance_m(

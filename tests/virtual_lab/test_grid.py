@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError, NotFoundError
+from mobility.virtual_lab.case import case_from
 from mobility.virtual_lab.grid import (
     HANDS_UP,
     VIEWS,
     Grid,
+    cases_like,
     grid_cases,
     least_distance_m,
     read_grid,
@@ -160,3 +162,26 @@ def test_tuned_and_held_out_cases_have_nothing_in_common(project: Path) -> None:
     tuned, held = (grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml")) for name in GRIDS)
     assert not {str(c.body) for c in tuned} & {str(c.body) for c in held}
     assert not {c.camera.azimuth for c in tuned} & {c.camera.azimuth for c in held}
+
+
+def test_cases_like_one_stay_near_it() -> None:
+    one = case_from(
+        {
+            "body": {"height_m": 1.8, "weight_kg": 80},
+            "camera": {"azimuth": 90, "distance_m": 4, "tilt": -3},
+            "motion": {"depth": 40, "repetitions": 2},
+            "video": {"width": 192, "height": 256},
+        }
+    )
+    cases = cases_like(one, n=16, seed=3)
+    assert cases == cases_like(one, n=16, seed=3)
+    assert len({case.name for case in cases}) == 16
+    for case in cases:
+        assert abs(case.camera.azimuth - 90) <= 8
+        assert abs(case.camera.distance_m - 4) <= 0.2
+        assert abs(case.body.height_m - 1.8) <= 0.0721
+        assert case.body.weight_kg / case.body.height_m**2 == pytest.approx(80 / 1.8**2, rel=0.06)
+        assert case.camera.tilt == -3
+        assert case.motion.repetitions == 2
+        assert case.video == one.video
+    assert {case.body.sex for case in cases} == {"female", "male"}
