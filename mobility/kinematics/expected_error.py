@@ -12,6 +12,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import likely
+from mobility.provenance import history
 
 TABLE = "virtual_lab_error"
 """Name of the table, which ``mobility virtual-lab sweep --write-table`` writes."""
@@ -138,6 +139,8 @@ def does_not_hold(pose: xr.Dataset) -> str | None:
             "The virtual lab's errors were measured with another pose model than this recording's;"
             " measure them again: mobility virtual-lab sweep benchmarks/held_out.yaml --write-table"
         )
+    if any("cameras" in entry for entry in history(pose)):
+        return "The virtual lab's errors are those of one camera, and this trial has several."
     return None
 
 

@@ -14,6 +14,7 @@ from mobility.kinematics.expected_error import (
     view_of_azimuth,
     virtual_lab_error,
 )
+from mobility.provenance import with_history
 
 
 def test_the_table_has_every_angle_in_every_view() -> None:
@@ -81,3 +82,10 @@ def test_the_table_does_not_hold_for_another_model_or_method() -> None:
 def test_the_table_is_that_of_the_pinned_model() -> None:
     pinned = tables.load("pose_model")["bundle"]["sha256"]
     assert tables.load(TABLE)["holds_for"]["pose_model_sha256"] == pinned
+
+
+def test_the_table_does_not_hold_for_several_cameras() -> None:
+    made_for = tables.load(TABLE)["holds_for"]
+    attrs = {"method": made_for["fit_method"], "model_sha256": made_for["pose_model_sha256"]}
+    pose = with_history(xr.Dataset(attrs=attrs), "fit_body", {}, cameras=[{}, {}])
+    assert "this trial has several" in str(does_not_hold(pose))
