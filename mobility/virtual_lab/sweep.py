@@ -138,11 +138,12 @@ def sweep(
             raise StorageError(f"{folder}: cannot be written ({error.strerror})") from None
         folders.append(folder)
     jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for i in range(len(folders)):
-        jobs.put(i)
-    answers: dict[int, Mapping[str, Any]] = {}
+    for i, folder in enumerate(folders):
+        if folder not in folders[:i]:  # the same case under another name is done once
+            jobs.put(i)
+    answers: dict[Path, Mapping[str, Any]] = {}
     options = {"keep_video": keep_video, "resume": resume}
-    with progress_bar("cases", total=len(folders), unit="case") as bar:
+    with progress_bar("cases", total=len(set(folders)), unit="case") as bar:
 
         def run() -> None:
             with _Worker() as worker:
@@ -151,8 +152,8 @@ def sweep(
                         i = jobs.get_nowait()
                     except queue.Empty:
                         return
-                    answers[i] = worker.do({"folder": str(folders[i]), **options})
-                    log.info("case %s: %s", folders[i].name, answers[i])
+                    answers[folders[i]] = worker.do({"folder": str(folders[i]), **options})
+                    log.info("case %s: %s", folders[i].name, answers[folders[i]])
                     bar.update()
 
         threads = [
@@ -163,8 +164,8 @@ def sweep(
         for thread in threads:
             thread.join()
     return [
-        Done(case, folder, float(answers[i].get("seconds", np.nan)), answers[i].get("error"))
-        for i, (case, folder) in enumerate(zip(cases, folders, strict=True))
+        Done(case, folder, answers[folder].get("seconds", np.nan), answers[folder].get("error"))
+        for case, folder in zip(cases, folders, strict=True)
     ]
 
 

@@ -168,15 +168,17 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(
     worker.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(worker))
     cases = [
-        case_from({"name": name, "camera": {"azimuth": i}})
-        for i, name in enumerate(("first", "second", "third"))
+        case_from({"name": name, "camera": {"azimuth": i % 3}})
+        for i, name in enumerate(("first", "second", "third", "first again"))
     ]
     done = sweep(cases, tmp_path / "cache")
     assert [d.error for d in done] == [
         None,
         "the process of this case ended with status 7: no display",
         None,
+        None,
     ]
+    assert done[0].folder == done[3].folder
     assert done[0].seconds == done[2].seconds == 1.5
     assert np.isnan(done[1].seconds)
 
