@@ -22,6 +22,7 @@ import xarray as xr
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mobility as mb
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import report_sections as sections
@@ -718,3 +719,23 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     assert "&lt;b&gt;side" in told
     told = sections.provenance(record, one, session.metrics(), made_on=datetime.date(2026, 1, 1))
     assert "d" * 64 in told
+
+
+def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -> None:
+    made_for = tables.load("virtual_lab_error")["holds_for"]
+    pose = session.fitted().assign_attrs(
+        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
+    )
+    metrics = session.metrics()
+    quality = {"view": {"name": "front oblique, from the right"}}
+    text = sections.lab_errors(pose, metrics, quality)
+    error = mb.virtual_lab_error("knee_flexion", "front-oblique", deep=True)
+    assert error is not None
+    assert "virtual lab" in text
+    assert f"<td>{round(error.sd)}°</td>" in text
+    assert f"<td>{error.clips}</td>" in text
+    # Refused where it does not hold.
+    other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
+    assert "another pose model" in other
+    assert "<table" not in other
+    assert "not known" in sections.lab_errors(pose, metrics, {"view": {"name": "unknown"}})
