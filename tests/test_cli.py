@@ -430,3 +430,17 @@ def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp
         assert line.endswith("3 Overhead Squat")
     left = [name for name in files_below(tmp_path) if "tmp" in Path(name).name]
     assert left == []
+
+
+def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
+    case = tmp_path / "case.yaml"
+    case.write_text("camera: {azimut: 3}\n")
+    done = mobility("virtual-lab", "render", case, tmp_path / "out", store=store)
+    refused(done, store, "case.yaml, camera: azimut: unknown", "did you mean 'azimuth'")
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("axes: {camera.azimuth: []}\n")
+    done = mobility("virtual-lab", "sweep", grid, store=store)
+    refused(done, store, "grid.yaml", "axes")
+    done = mobility("virtual-lab", "sweep", tmp_path / "absent.yaml", store=store)
+    refused(done, store, "there is no such grid")
+    assert not (tmp_path / "build").exists()

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from mobility.errors import BadInputError
 from mobility.options import Strict
@@ -47,11 +47,20 @@ length; mean of women and men, de Leva 1996, J Biomech 29:1223, the trunk with h
 centres as ends rounded."""
 
 
+SIDED_LIMITS = {
+    "toe_out": (-90.0, 90.0),
+    "knees_in": (-90.0, 90.0),
+    "heel_rise": (0.0, 45.0),
+    "elbow_bend": (0.0, 140.0),
+}
+"""Degrees, least and most of what can be sided; the same for one number and for each side."""
+
+
 class Sided(Strict):
     """Degrees on each side of the subject."""
 
-    left: Degrees
-    right: Degrees
+    left: float
+    right: float
 
 
 class Squat(Strict):
@@ -108,6 +117,15 @@ class Squat(Strict):
     arm_spread: Annotated[float, Field(ge=-10, le=80)] = 14.0
     arm_fall: Annotated[float, Field(ge=-20, le=120)] = 10.0
     elbow_bend: Annotated[float, Field(ge=0, le=140)] | Sided = 4.0
+
+    @field_validator(*SIDED_LIMITS)
+    @classmethod
+    def _each_side_within(cls, value: float | Sided, info: ValidationInfo) -> float | Sided:
+        low, high = SIDED_LIMITS[str(info.field_name)]
+        for side in ("left", "right") if isinstance(value, Sided) else ():
+            if not low <= getattr(value, side) <= high:
+                raise ValueError(f"{side} should be from {low:g} to {high:g}")
+        return value
 
 
 @dataclass(frozen=True)

@@ -401,13 +401,13 @@ def _analyze(
 
 def _by_its_name(message: str, session: Session, record: SessionRecord) -> str:
     """Call the videos as their owner does: the stages know the session's copies only."""
-    for video in (record.video, record.second_video):
-        if video is None:
-            continue
-        copy = re.escape(video.file)
-        parts = re.split(f"{re.escape(str(session.folder))}.{copy}|{copy}", message)
-        message = video.original_name.join(parts)
-    return message
+    videos = [record.video] if record.second_video is None else [record.video, record.second_video]
+    names = {video.file: video.original_name for video in videos}
+    copies = "|".join(re.escape(file) for file in names)
+    folder = re.escape(str(session.folder))
+    return re.sub(
+        f"(?:{folder}.)?(?<![-.a-z0-9])({copies})", lambda found: names[found[1]], message
+    )
 
 
 def _perform(step: _Step, run: _Run) -> None:

@@ -19,6 +19,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual_lab_error
 from mobility.provenance import cameras_of, history, warnings_of
 from mobility.view import view_of
 from mobility.workbench.figures import png
@@ -715,6 +716,66 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
         ["Angle", "SD", "How it is known"],
         rows,
         caption="Expected error of a single value, as a standard deviation",
+    )
+
+
+def lab_errors(
+    pose: xr.Dataset,
+    metrics: xr.Dataset,
+    quality: Mapping[str, Any],
+    names: Sequence[str] = ANGLES,
+) -> str:
+    """Set the errors that were measured in the virtual lab beside those that the fit gives.
+
+    Parameters
+    ----------
+    pose
+        The fitted pose.
+    metrics
+        Its metrics, with the standard deviations of the fit.
+    quality
+        The capture quality of the recording, whose view chooses the errors.
+    names
+        The angles.
+    """
+    view = str((quality.get("view") or {}).get("name", "unknown"))
+    if reason := does_not_hold(pose):
+        return paragraphs(f"Virtual lab: no figures. {reason}")
+    if view == "unknown":
+        return paragraphs("Virtual lab: no figures, since the view of the camera is not known.")
+    rows = []
+    for name in names:
+        error = virtual_lab_error(name, view, deep=True)
+        if error is None or not math.isfinite(error.sd):
+            continue
+        sd = metrics[f"{name}_sd"].to_numpy() if f"{name}_sd" in metrics else np.full(1, np.nan)
+        own = float(np.nanmax(sd)) if np.isfinite(sd).any() else math.nan
+        rows.append(
+            [
+                escape(_capital(name.replace("_", " "))),
+                quantity(own, "degree"),
+                quantity(error.sd, "degree"),
+                quantity(error.bias, "degree", signed=True),
+                f"{100 * error.coverage:.0f} %",
+                str(error.clips),
+            ]
+        )
+    if not rows:
+        return paragraphs(f"Virtual lab: no figures for the view “{view}”.")
+    return table(
+        [
+            "Angle",
+            "SD by the fit, this recording",
+            "SD, virtual lab",
+            "bias, virtual lab",
+            "within the fit's 95 % interval, virtual lab",
+            "clips",
+        ],
+        rows,
+        caption=f"Errors at the bottom: by the fit (the larger of the sides), and as measured in "
+        f"the virtual lab on rendered squats with known angles, view {view_kind(view)}. The "
+        "intervals of this report are those of the fit",
+        numeric=True,
     )
 
 

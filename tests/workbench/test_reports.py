@@ -22,8 +22,9 @@ import xarray as xr
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mobility as mb
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
-from mobility.provenance import sha256
+from mobility.provenance import sha256, with_history
 from mobility.workbench import report_sections as sections
 from mobility.workbench import reports
 from mobility.workbench.contract import (
@@ -684,3 +685,57 @@ def test_refused_angle_has_its_reason_in_place_of_the_number(project: Path) -> N
     group = group_metrics(metrics)["hip_abduction"]
     assert group["left_hip_abduction"] is None
     assert json.dumps(group["right_hip_abduction"]) == "null"
+
+
+def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session) -> None:
+    one = session.fitted()
+    assert sections.cameras(one) == ""
+    assert "one camera" in sections.distrust([], one)
+    found = [
+        {
+            **{"azimuth_deg": 4.0, "focal_length_px": 900.4, "residual_m": 0.012},
+            "residual_px": 3.31,
+        },
+        {
+            **{"azimuth_deg": -88.0, "focal_length_px": 1000.0, "residual_m": 0.015},
+            **{"residual_px": 4.2, "time_offset_s": -0.5184, "time_offset_sd_s": 0.005},
+        },
+    ]
+    two = with_history(one, "fit_body", {}, cameras=found)
+    shown = sections.cameras(two)
+    for text in ("front", "side, from the left", "−0.518 s ± 0.010 s", "1.2 cm", "4.2 pixels"):
+        assert text in shown
+    assert "Two cameras saw this trial" in sections.distrust([], two)
+    assert "one camera" not in sections.distrust([], two)
+
+    quality = session.capture_quality()
+    both = sections.capture_quality({**quality, "second_camera": quality})
+    assert both.count("front oblique, from the right") == 2
+    assert "Second camera" in both
+
+    second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
+    record = session.record.model_copy(update={"second_video": second})
+    told = sections.who_and_what(record, None, one, session.repetitions(), Edits())
+    assert "&lt;b&gt;side" in told
+    told = sections.provenance(record, one, session.metrics(), made_on=datetime.date(2026, 1, 1))
+    assert "d" * 64 in told
+
+
+def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -> None:
+    made_for = tables.load("virtual_lab_error")["holds_for"]
+    pose = session.fitted().assign_attrs(
+        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
+    )
+    metrics = session.metrics()
+    quality = {"view": {"name": "front oblique, from the right"}}
+    text = sections.lab_errors(pose, metrics, quality)
+    error = mb.virtual_lab_error("knee_flexion", "front-oblique", deep=True)
+    assert error is not None
+    assert "virtual lab" in text
+    assert f"<td>{round(error.sd)}°</td>" in text
+    assert f"<td>{error.clips}</td>" in text
+    # Refused where it does not hold.
+    other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
+    assert "another pose model" in other
+    assert "<table" not in other
+    assert "not known" in sections.lab_errors(pose, metrics, {"view": {"name": "unknown"}})
