@@ -74,8 +74,8 @@ def camera_view(pose: xr.Dataset) -> View:
     -------
     View
         Of a fitted body the error is the spread over its posterior, else half of the difference
-        between hips and shoulders and the spread over the frames; with the error of the table,
-        which neither contains.
+        between hips and shoulders and the spread over the frames; with the usual error of that
+        kind of view, which neither contains.
     """
     position = pose["position"]
     if "individual" in position.dims:
@@ -83,7 +83,7 @@ def camera_view(pose: xr.Dataset) -> View:
     wanted = [*_FEET, *(name for line in _LINES for name in line)]
     absent = [name for name in wanted if name not in position["keypoint"].to_numpy()]
     if absent or pose.sizes["time"] == 0:
-        return view_of(float("nan"), float("nan"))
+        return view_of(float("nan"))
     points = position.sel(space=["x", "y", "z"]).transpose("keypoint", "time", "space")
     joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in wanted}
     placed = "position_draws" in pose  # a fit puts the camera at x = z = 0
@@ -92,7 +92,7 @@ def camera_view(pose: xr.Dataset) -> View:
     if not used.any():
         used = np.isfinite(together)
     if not used.any():
-        return view_of(float("nan"), float("nan"))
+        return view_of(float("nan"))
     azimuth = _median_angle(together[used])
     if "position_draws" in pose:
         sd = _spread_of_draws(pose, azimuth)
@@ -101,19 +101,27 @@ def camera_view(pose: xr.Dataset) -> View:
         half = _wrapped(np.diff(medians)) / 2
         off = np.abs(_wrapped(together[used] - azimuth))
         sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
-    bias = float(tables.load("view_support")["azimuth_error"]["sd_deg"])
-    return view_of(azimuth, float(np.hypot(sd, bias)))
+    return view_of(azimuth, sd)
 
 
-def view_of(azimuth_deg: float, sd_deg: float) -> View:
-    """Name the view of an azimuth (see :class:`View`)."""
+def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
+    """Name the view of an azimuth (see :class:`View`).
+
+    Parameters
+    ----------
+    azimuth_deg
+        Direction of the camera; NaN where it is unknown.
+    sd_deg
+        Its error, without the usual one of that kind of view, which is added.
+    """
     if not np.isfinite(azimuth_deg):
         return View(UNKNOWN, UNKNOWN, float("nan"), float("nan"))
     views = tables.load("view_support")["views"]
     kind = next(k for k, v in views.items() if abs(azimuth_deg) <= v["largest_azimuth_deg"])
     side = "right" if azimuth_deg > 0 else "left"
     name = {"front": kind, "back": kind, "side": side}.get(kind, f"{kind} {side}")
-    return View(kind, name, float(azimuth_deg), float(sd_deg))
+    sd = float(np.hypot(sd_deg, views[kind]["azimuth_sd_deg"]))
+    return View(kind, name, float(azimuth_deg), sd)
 
 
 def supports(view: View, angle: str) -> bool | None:

@@ -32,7 +32,7 @@ def test_the_camera_is_where_the_subject_was_turned_from(squat_pose, heading, na
     view = camera_view(squat_pose(heading=heading, noise=0.01).pose)
     assert view.name == name
     assert abs((view.azimuth_deg - heading + 180) % 360 - 180) < 1
-    assert 5 < view.sd_deg < 10
+    assert 2 < view.sd_deg < 20
 
 
 def test_the_trunk_turning_in_the_squat_does_not_move_the_view(squat_pose):
@@ -71,11 +71,11 @@ def test_nobody_is_seen_from_nowhere(squat_pose):
 def test_every_kind_of_view_says_what_it_supports():
     table = tables.load("view_support")
     assert table["angles"].keys() == tables.load("angles").keys()
-    for entry in [*table["views"].values(), *table["angles"].values(), table["azimuth_error"]]:
+    for entry in [*table["views"].values(), *table["angles"].values()]:
         assert entry["source"]
     for entry in table["angles"].values():
         assert set(entry["supported"]) <= set(table["views"])
-    assert supports(view_of(0, 6), "knee_flexion")
-    assert not supports(view_of(0, 6), "trunk_lean")
-    assert supports(view_of(90, 6), "trunk_lean")
-    assert not supports(view_of(-90, 6), "hip_abduction")
+    assert supports(view_of(0), "knee_flexion")
+    assert not supports(view_of(0), "trunk_lean")
+    assert supports(view_of(90), "trunk_lean")
+    assert not supports(view_of(-90), "hip_abduction")

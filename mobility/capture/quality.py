@@ -287,8 +287,7 @@ def _pictures(frames: Iterable[Frame], pose: xr.Dataset) -> dict[str, Any]:
 def _seen_by(best: xr.Dataset, camera: int) -> View:
     if camera == 0:
         return camera_view(best)
-    error = tables.load("view_support")["azimuth_error"]["sd_deg"]
-    return view_of(cameras_of(best)[camera]["azimuth_deg"], error)
+    return view_of(cameras_of(best)[camera]["azimuth_deg"])
 
 
 def _view(view: View) -> dict[str, Any]:

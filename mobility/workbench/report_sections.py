@@ -19,7 +19,12 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
-from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual_lab_error
+from mobility.kinematics.expected_error import (
+    does_not_hold,
+    view_kind,
+    view_of_azimuth,
+    virtual_lab_error,
+)
 from mobility.provenance import cameras_of, history, warnings_of
 from mobility.view import view_of
 from mobility.workbench.figures import png
@@ -257,7 +262,7 @@ def cameras(pose: xr.Dataset) -> str:
         rows.append(
             [
                 f"Camera {number}",
-                f"{escape(view_of(azimuth, math.nan).name)} ({abs(azimuth):.0f}° from the front)",
+                f"{escape(_of_view(view_of(azimuth).name))} ({abs(azimuth):.0f}° from the front)",
                 offset,
                 f"{camera['focal_length_px']:.0f} pixels",
                 f"{100 * camera['residual_m']:.1f} cm ({camera['residual_px']:.1f} pixels)",
@@ -738,7 +743,10 @@ def lab_errors(
     names
         The angles.
     """
-    view = str((quality.get("view") or {}).get("name", "unknown"))
+    seen_from = quality.get("view") or {}
+    view, azimuth = str(seen_from.get("name", "unknown")), seen_from.get("azimuth_deg")
+    if azimuth is not None:
+        view = view_of_azimuth(azimuth)  # the kinds of view of that table have limits of their own
     if reason := does_not_hold(pose):
         return paragraphs(f"Virtual lab: no figures. {reason}")
     if view == "unknown":

@@ -20,7 +20,9 @@ from mobility.capture.quality import (
     verdict,
 )
 from mobility.capture.video import keyframe_times, probe, read_frames, write_video
+from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
+from mobility.provenance import with_history
 
 DEMO_DISTANCE_M = 3.3
 """Of data/demo/overhead-squat/case.yaml."""
@@ -169,6 +171,28 @@ def test_mended_exchanges_are_counted(demo):
     assert swaps["mended_frames"]["legs"] == 12
     assert swaps["verdict"] == "ok"
     assert capture_quality(demo.pose, demo.info)["swaps"]["verdict"] is None
+
+
+def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
+    """The demo as if it were a second camera: focal length 888 pixels, by its field of view."""
+    cleaned = [{"operation": "clean_pose", "steps": [{"step": "swap_repair"}]}]
+    cleaned[0]["steps"][0]["swapped_frames"] = {"legs": 3, "arms": 0}
+    cameras = [{"azimuth_deg": -35.0, "focal_length_px": 700.0}]
+    cameras.append({"azimuth_deg": 88.0, "focal_length_px": 888.4})
+    both = with_history(
+        demo.fitted, "fit_body", {"height_m": 1.78}, cameras=cameras, further_histories=[cleaned]
+    )
+    second = capture_quality(demo.pose, demo.info, both, camera=1)
+    assert second["view"]["name"] == "right"
+    assert second["swaps"]["mended_frames"] == {"legs": 3, "arms": 0}
+    assert second["distance"]["distance_m"] == pytest.approx(DEMO_DISTANCE_M, rel=0.03)
+    assert "lens of the fit" in second["distance"]["known_from"]
+    first = capture_quality(demo.pose, demo.info, both)
+    assert first["view"]["name"] == "front-oblique left"
+    assert first["swaps"]["mended_frames"]["legs"] == 0
+
+    doubled = both.assign(position_draws=2 * both.position_draws)
+    assert joint_angles(doubled).trunk_lean.attrs["refused"].startswith("2 cameras: trunk lean sd")
 
 
 def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):

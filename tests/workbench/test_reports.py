@@ -703,14 +703,14 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     ]
     two = with_history(one, "fit_body", {}, cameras=found)
     shown = sections.cameras(two)
-    for text in ("front", "side, from the left", "−0.518 s ± 0.010 s", "1.2 cm", "4.2 pixels"):
+    for text in ("front", "from the left", "−0.518 s ± 0.010 s", "1.2 cm", "4.2 pixels"):
         assert text in shown
     assert "Two cameras saw this trial" in sections.distrust([], two)
     assert "one camera" not in sections.distrust([], two)
 
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
-    assert both.count("front oblique, from the right") == 2
+    assert both.count("front-oblique right: the camera stands 35°") == 2
     assert "Second camera" in both
 
     second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
@@ -734,6 +734,9 @@ def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -
     assert "virtual lab" in text
     assert f"<td>{round(error.sd)}°</td>" in text
     assert f"<td>{error.clips}</td>" in text
+    # The virtual lab counts a camera at 25 degrees as in front, the capture quality as oblique.
+    near = {"view": {"name": "front-oblique left", "azimuth_deg": -25.0}}
+    assert "view front." in sections.lab_errors(pose, metrics, near)
     # Refused where it does not hold.
     other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
     assert "another pose model" in other
