@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
+    from mobility.kinematics.expected_error import virtual_lab_error as virtual_lab_error
     from mobility.kinematics.fit import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.workbench.store import Session as Session
@@ -28,6 +29,7 @@ _PUBLIC = {
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
     "overhead_squat": "mobility.assessment.overhead_squat",
+    "virtual_lab_error": "mobility.kinematics.expected_error",
     "Store": "mobility.workbench.store",
     "Session": "mobility.workbench.store",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "fit_body",
     "joint_angles",
     "overhead_squat",
+    "virtual_lab_error",
 ]
 
 

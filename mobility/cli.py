@@ -36,6 +36,12 @@ participants_app = typer.Typer(
 )
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(participants_app, name="participants")
+lab_app = typer.Typer(
+    help="Rendered squats with known angles (extra virtual-lab).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(lab_app, name="virtual-lab")
 
 
 def _path(given: str | Path) -> Path:
@@ -242,6 +248,29 @@ def analyze(
         bool,
         typer.Option("--fit/--no-fit", help="Fit a body with constant segments (smaller errors)."),
     ] = True,
+    field_of_view: Annotated[
+        float | None,
+        typer.Option(
+            "--field-of-view",
+            metavar="DEG",
+            help="Field of view of the longer side of the picture; default: found by the fit.",
+        ),
+    ] = None,
+    height_m: Annotated[
+        float | None,
+        typer.Option(
+            "--height-m",
+            metavar="M",
+            help="Height of the person in metres; default: that of the participant.",
+        ),
+    ] = None,
+    keep_raw: Annotated[
+        bool,
+        typer.Option(
+            "--keep-raw/--no-keep-raw",
+            help="Keep the angles without a fit and in the picture too (<angle>_raw, _image).",
+        ),
+    ] = False,
     blur_face: Annotated[
         bool, typer.Option("--blur-face", help="Blur the face in the annotated video.")
     ] = False,
@@ -280,6 +309,9 @@ def analyze(
         model=model,
         annotate=annotate,
         fit=fit,
+        field_of_view=field_of_view,
+        height_m=height_m,
+        keep_raw=keep_raw,
         blur_face=blur_face,
     )
 
@@ -519,6 +551,93 @@ def participants_list(
         return
     for user_id in found:
         typer.echo(user_id)
+
+
+@lab_app.command("render")
+def lab_render(
+    case: Annotated[Path, typer.Argument(parser=_path, metavar="CASE.yaml", help="The case.")],
+    out: Annotated[
+        Path, typer.Argument(parser=_path, metavar="OUT", help="A folder, or an .mp4 file.")
+    ],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Render a case to a video, with its truth beside it."""
+    from mobility.virtual_lab.case import render_case
+
+    video, truth = render_case(case, out)
+    if as_json:
+        _print_json({"video": str(video), "truth": str(truth)})
+        return
+    typer.echo(f"video  {video}\ntruth  {truth}")
+
+
+@lab_app.command("sweep")
+def lab_sweep(
+    grid: Annotated[Path, typer.Argument(parser=_path, metavar="GRID.yaml", help="The cases.")],
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", parser=_path, metavar="PATH", help="Folder of the report.")
+    ] = Path("reports/virtual-lab"),
+    cache: Annotated[
+        Path,
+        typer.Option(
+            "--cache",
+            parser=_path,
+            metavar="PATH",
+            help="Folder of poses and truths; what is there is not rendered again.",
+        ),
+    ] = Path("build/virtual-lab"),
+    workers: WorkersOption = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Do not fit cases again that were fitted before.")
+    ] = False,
+    keep_video: Annotated[bool, typer.Option("--keep-video", help="Keep the videos.")] = False,
+    write_table: Annotated[
+        bool,
+        typer.Option(
+            "--write-table", help="Also write mobility/tables/virtual_lab_error.yaml (checkout)."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+    log_file: LogOption = None,
+) -> None:
+    """Measure the errors of the angles on rendered cases, and report them."""
+    _log_to(log_file)
+    from mobility.virtual_lab.agreement import agreement
+    from mobility.virtual_lab.error_table import table_in_checkout, write_error_table
+    from mobility.virtual_lab.grid import grid_cases, read_grid
+    from mobility.virtual_lab.lab_report import write_report
+    from mobility.virtual_lab.sweep import measured_cases, sweep
+
+    table = table_in_checkout() if write_table else None
+    known = read_grid(grid)
+    cases = grid_cases(known)
+    done = sweep(cases, cache, workers=workers or 1, resume=resume, keep_video=keep_video)
+    for case in done:
+        if case.error is not None:
+            _say(f"warning: case {case.case.name}: {case.error}")
+    measured = measured_cases(done)
+    result = agreement(measured)
+    page = write_report(result, done, out, grid=known.name)
+    if table is not None:
+        write_error_table(result, table, grid=known.name)
+    if as_json:
+        _print_json(
+            {
+                "cases": len(done),
+                "failed": {d.case.name: d.error for d in done if d.error is not None},
+                "report": page.resolve().as_uri(),
+                "data": str(page.with_suffix(".nc")),
+                "table": str(table) if table is not None else None,
+            }
+        )
+        return
+    typer.echo(f"cases   {len(measured)} of {len(done)}")
+    typer.echo(f"report  {page}")
+    typer.echo(f"data    {page.with_suffix('.nc')}")
+    if table is not None:
+        typer.echo(f"table   {table}")
 
 
 @app.command()

@@ -127,6 +127,8 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--store", ""], ["--store", "must not be empty"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--workers", "0"], ["workers"]),
+        (["--height-m", "17"], ["height_m 17", "0.5 to 2.6 metres"]),
+        (["--field-of-view", "400"], ["field_of_view 400", "10 to 160 degrees"]),
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--model", "absent.task"], ["absent.task", "no such file"]),
@@ -428,3 +430,17 @@ def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp
         assert line.endswith("3 Overhead Squat")
     left = [name for name in files_below(tmp_path) if "tmp" in Path(name).name]
     assert left == []
+
+
+def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
+    case = tmp_path / "case.yaml"
+    case.write_text("camera: {azimut: 3}\n")
+    done = mobility("virtual-lab", "render", case, tmp_path / "out", store=store)
+    refused(done, store, "case.yaml, camera: azimut: unknown", "did you mean 'azimuth'")
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("axes: {camera.azimuth: []}\n")
+    done = mobility("virtual-lab", "sweep", grid, store=store)
+    refused(done, store, "grid.yaml", "axes")
+    done = mobility("virtual-lab", "sweep", tmp_path / "absent.yaml", store=store)
+    refused(done, store, "there is no such grid")
+    assert not (tmp_path / "build").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ Colour = tuple[
 
 
 class Camera(Strict):
-    """Where the level camera stands.
+    """Where the camera stands and looks.
 
     Attributes
     ----------
@@ -33,28 +33,55 @@ class Camera(Strict):
         Degrees around the subject: 0 in front, 90 on the subject's left, -90 on the right, 180
         behind.
     height_m
-        Above the floor; the camera is level and sees this height in the middle of the picture.
+        Above the floor; a level camera sees this height in the middle of the picture.
     distance_m
         Horizontally from the middle of the feet.
     field_of_view
         Vertical, degrees.
+    tilt
+        Degrees upwards of level; negative looks down.
+    roll
+        Degrees by which the camera is turned clockwise about its axis.
     """
 
     azimuth: Annotated[float, Field(ge=-180, le=360)] = 40.0
     height_m: Annotated[float, Field(ge=0.1, le=3)] = 1.08
     distance_m: Annotated[float, Field(ge=1, le=8)] = 3.3
     field_of_view: Annotated[float, Field(ge=15, le=100)] = 44.0
+    tilt: Annotated[float, Field(ge=-40, le=40)] = 0.0
+    roll: Annotated[float, Field(ge=-20, le=20)] = 0.0
 
 
 class Look(Strict):
-    """Colours, red, green and blue from 0 to 255, and the light.
+    """How it looks: colours (red, green and blue from 0 to 255), clothes, room, light, sensor.
 
     Attributes
     ----------
     skin, hair, shirt, shorts, shoes, wall, floor
         Colours.
+    loose_m
+        By how much shirt and shorts stand off the body more than tight ones do, metres.
+    sleeves, legs
+        Length of sleeves and trousers.
+    pattern
+        Of the wall; its second colour is a darker shade.
+    clutter
+        Number of coloured boxes behind the subject.
+    clutter_seed
+        Their places and colours.
     light
-        Brightness; 1 is a well-lit room.
+        Brightness of the lamps; 1 is a well-lit room.
+    lamp
+        Where the main lamp is: degrees around the subject from the camera, positive to the
+        camera's right, 180 behind the subject. None: in front, as in a well-lit room.
+    fill
+        Brightness of the other lamps, of what it usually is; 0 leaves hard shades.
+    exposure
+        Of the picture, in stops; what gets too bright is clipped.
+    blur
+        Of lens and compression: standard deviation in pixels.
+    noise
+        Of the sensor: standard deviation in grey levels, new in each frame.
     """
 
     skin: Colour = (214, 165, 136)
@@ -64,11 +91,29 @@ class Look(Strict):
     shoes: Colour = (226, 228, 232)
     wall: Colour = (206, 203, 194)
     floor: Colour = (150, 118, 88)
+    loose_m: Annotated[float, Field(ge=0, le=0.04)] = 0.0
+    sleeves: Literal["short", "long"] = "short"
+    legs: Literal["short", "long"] = "short"
+    pattern: Literal["plain", "stripes", "checks"] = "plain"
+    clutter: Annotated[int, Field(ge=0, le=40)] = 0
+    clutter_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     light: Annotated[float, Field(ge=0.2, le=2)] = 1.0
+    lamp: Annotated[float, Field(ge=-180, le=180)] | None = None
+    fill: Annotated[float, Field(ge=0, le=1)] = 1.0
+    exposure: Annotated[float, Field(ge=-3, le=3)] = 0.0
+    blur: Annotated[float, Field(ge=0, le=5)] = 0.0
+    noise: Annotated[float, Field(ge=0, le=60)] = 0.0
 
 
 def frames(
-    body: Body, trial: Trial, *, camera: Camera, look: Look, width: int, height: int
+    body: Body,
+    trial: Trial,
+    *,
+    camera: Camera,
+    look: Look,
+    width: int,
+    height: int,
+    samples: int = 4,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Render every instant of a trial.
 
@@ -80,6 +125,8 @@ def frames(
         Where from, and how it looks.
     width, height
         Size of the pictures, pixels.
+    samples
+        Per pixel, against jagged edges; 1 takes half the time of 4.
 
     Yields
     ------
@@ -87,7 +134,8 @@ def frames(
         Seconds, and (height, width, 3) uint8 RGB.
     """
     dressed, colours = _dressed(body, look)
-    plotter = _room(camera, look, width, height)
+    sensor = _Sensor(look, width, height)
+    plotter = _room(camera, look, width, height, samples)
     try:
         import pyvista
 
@@ -111,10 +159,36 @@ def frames(
                 mesh.point_data.active_normals_name = "Normals"
                 plotter.render()
                 image = plotter.screenshot(return_img=True)
-                yield float(time), np.ascontiguousarray(image[..., :3], dtype=np.uint8)
+                yield float(time), sensor.take(image[..., :3])
                 bar.update()
     finally:
         plotter.close()
+
+
+class _Sensor:
+    """What lens and sensor make of pictures; the noise of a frame is the same each time."""
+
+    def __init__(self, look: Look, width: int, height: int) -> None:
+        self._look = look
+        self._rng = np.random.default_rng(0)
+        # One field, seen through a window that jumps: as good as new noise, and much faster.
+        size = (height + 64, width + 64, 3)
+        field = look.noise * self._rng.standard_normal(size, dtype=np.float32)
+        self._field = np.rint(field).astype(np.int16)
+
+    def take(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        import cv2
+
+        look, taken = self._look, np.ascontiguousarray(image, dtype=np.uint8)
+        if look.exposure != 0:
+            taken = cv2.convertScaleAbs(taken, alpha=2.0**look.exposure)
+        if look.blur > 0:
+            taken = cv2.GaussianBlur(taken, (0, 0), look.blur)
+        if look.noise > 0:
+            down, aside = self._rng.integers(0, 64, 2)
+            window = self._field[down : down + len(taken), aside : aside + taken.shape[1]]
+            taken = cv2.add(taken, np.ascontiguousarray(window), dtype=cv2.CV_8U)
+        return taken
 
 
 def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -147,7 +221,9 @@ def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
     return found
 
 
-def _garments(body: Body, bone: NDArray[np.str_]) -> dict[str, Callable[[Array], Array]]:
+def _garments(
+    body: Body, bone: NDArray[np.str_], look: Look
+) -> dict[str, Callable[[Array], Array]]:
     """For each garment a function of the points: metres inside its edge, NaN where it cannot be."""
     arm = _starts(bone, "upperarm", "lowerarm", "wrist", "finger", "metacarpal")
     leg = _starts(bone, "upperleg", "lowerleg", "foot", "toe")
@@ -159,6 +235,8 @@ def _garments(body: Body, bone: NDArray[np.str_]) -> dict[str, Callable[[Array],
     at_rest = body.vertices
     eye = at_rest[bone == "eye"][:, 1].mean()
     crown = at_rest[:, 1].max()
+    sleeve_end = {"short": 0.5, "long": 1.85}[look.sleeves]
+    hem = {"short": knee + 0.09, "long": ankle + 0.05}[look.legs]
     face, nape = at_rest[head][:, 2].max(), at_rest[head][:, 2].min()
 
     def sleeve(points: Array) -> Array:
@@ -168,7 +246,7 @@ def _garments(body: Body, bone: NDArray[np.str_]) -> dict[str, Callable[[Array],
             length = float(np.linalg.norm(elbow - shoulder))
             along = (points - shoulder) @ ((elbow - shoulder) / length)
             mine = arm & (np.sign(at_rest[:, 0]) == np.sign(shoulder[0]))
-            sides.append(np.where(mine, 0.5 * length - along, -np.inf))
+            sides.append(np.where(mine, sleeve_end * length - along, -np.inf))
         return np.where(arm, np.maximum(*sides), np.nan)
 
     def shirt(points: Array) -> Array:
@@ -176,7 +254,7 @@ def _garments(body: Body, bone: NDArray[np.str_]) -> dict[str, Callable[[Array],
         return np.where(trunk, np.minimum(collar, points[:, 1] - waist), np.nan)
 
     def shorts(points: Array) -> Array:
-        inside = np.minimum(points[:, 1] - knee - 0.09, waist - points[:, 1])
+        inside = np.minimum(points[:, 1] - hem, waist - points[:, 1])
         return np.where(leg | trunk, inside, np.nan)
 
     def shoes(points: Array) -> Array:
@@ -209,7 +287,7 @@ def _snapped(points: Array, edges: NDArray[np.int64], inside: Callable[[Array], 
 def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
     """Mesh at rest with clothes and hair of some thickness, and a colour for each face."""
     bone = _main_bone(body)
-    garments = _garments(body, bone)
+    garments = _garments(body, bone, look)
     edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
     edges = np.unique(np.sort(edges, axis=1), axis=0)
     points = body.vertices
@@ -220,7 +298,9 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
     shoes = worn["shoes"] > 0
     points = np.where(shoes[:, None], _relaxed(points, edges, shoes), points)
     normals = _normals(points, body.faces).astype(np.float64)
+    cloth = dict.fromkeys(("shirt", "sleeve", "shorts"), look.loose_m)
     metres = {"shirt": 0.008, "sleeve": 0.008, "shorts": 0.012, "shoes": 0.011, "hair": 0.010}
+    metres = {name: metre + cloth.get(name, 0.0) for name, metre in metres.items()}
     thickness = np.zeros(len(points))
     for name, value in worn.items():
         thickness = np.maximum(thickness, np.where(value >= -1e-9, metres[name], 0.0))
@@ -276,7 +356,7 @@ def _relaxed(points: Array, edges: NDArray[np.int64], where: NDArray[np.bool_]) 
     return smooth
 
 
-def _room(camera: Camera, look: Look, width: int, height: int) -> Any:
+def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> Any:
     # VTK tries an X server first and complains when there is none.
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     try:
@@ -287,12 +367,14 @@ def _room(camera: Camera, look: Look, width: int, height: int) -> Any:
         ) from None
 
     plotter = pyvista.Plotter(off_screen=True, window_size=(width, height), lighting="none")
-    plotter.enable_anti_aliasing("msaa", multi_samples=4)
+    if samples > 1:
+        plotter.enable_anti_aliasing("msaa", multi_samples=samples)
     plotter.set_background([c / 255 for c in look.wall])
     turn = np.radians(camera.azimuth)
     towards = np.array([np.sin(turn), 0.0, np.cos(turn)])
     aside = np.array([np.cos(turn), 0.0, -np.sin(turn)])
     up = np.array([0.0, 1.0, 0.0])
+    towards_subject = -towards
 
     def place(along: float, across: float, y: float) -> Array:
         return -along * towards + across * aside + y * up
@@ -316,6 +398,18 @@ def _room(camera: Camera, look: Look, width: int, height: int) -> Any:
     for i in range(-30, 31):
         x = 0.19 * i
         add(box((-6, x - 0.003, -0.002), (wall, x + 0.003, -0.001)), darker(look.floor, 0.8))
+    for lower, upper in _pattern(look):
+        add(box((wall - 0.01, *lower), (wall - 0.001, *upper)), darker(look.wall, 0.72))
+    rng = np.random.default_rng(look.clutter_seed)
+    for _ in range(look.clutter):
+        size = rng.uniform((0.1, 0.15, 0.2), (0.4, 0.9, 1.6))
+        corner = rng.uniform((0.75, -2.6, 0.0), (1.15, 2.2, 0.0))
+        stands = rng.random() < 0.6  # the others hang on the wall
+        if not stands:
+            corner, size = np.array([wall - 0.05, corner[1], rng.uniform(0.9, 2.0)]), size * 0.5
+            size[0] = 0.03
+        colour = tuple(int(c) for c in rng.integers(30, 235, 3))
+        add(box(tuple(corner), tuple(corner + size)), colour)
     # Furniture that tells the height of the camera, away from the person.
     add(box((wall - 0.04, 0.75, 0.0), (wall, 1.6, 2.05)), (170, 142, 112))
     add(box((wall - 0.03, -1.5, 1.25), (wall, -0.75, 1.85)), (92, 116, 124))
@@ -337,13 +431,37 @@ def _room(camera: Camera, look: Look, width: int, height: int) -> Any:
             )
         )
 
-    light(place(-2.5, -2.2, 3.2), 0.75)
-    light(place(-2.5, 2.5, 2.4), 0.4)
-    light(place(1.0, 0.5, 3.5), 0.25)
+    if look.lamp is None:
+        light(place(-2.5, -2.2, 3.2), 0.75)
+    else:
+        around = np.radians(look.lamp)
+        light(place(-3.3 * np.cos(around), 3.3 * np.sin(around), 3.2), 0.75)
+    light(place(-2.5, 2.5, 2.4), 0.4 * look.fill)
+    light(place(1.0, 0.5, 3.5), 0.25 * look.fill)
     eye = place(-camera.distance_m, 0.0, camera.height_m)
     plotter.camera.position = eye
-    plotter.camera.focal_point = (0.0, camera.height_m, 0.0)
-    plotter.camera.up = up
+    tilt, roll = np.radians(camera.tilt), np.radians(camera.roll)
+    plotter.camera.focal_point = eye + camera.distance_m * (
+        np.cos(tilt) * towards_subject + np.sin(tilt) * up
+    )
+    upright = np.cos(tilt) * up - np.sin(tilt) * towards_subject
+    plotter.camera.up = np.cos(roll) * upright + np.sin(roll) * aside
     plotter.camera.view_angle = camera.field_of_view
     plotter.camera.clipping_range = (0.2, 30.0)
     return plotter
+
+
+def _pattern(look: Look) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Corners (across, up) of the darker fields of the wall, metres."""
+    wide, top = 0.25, 3.2
+    stripes = [-6 + 2 * wide * i for i in range(24)]
+    if look.pattern == "stripes":
+        return [((x, 0.1), (x + wide, top)) for x in stripes]
+    if look.pattern == "checks":
+        rows = [0.1 + wide * j for j in range(12)]
+        return [
+            ((x + wide * (j % 2), y), (x + wide * (j % 2) + wide, y + wide))
+            for x in stripes[6:18]
+            for j, y in enumerate(rows)
+        ]
+    return []

@@ -178,3 +178,14 @@ def test_what_the_legs_cannot_do_is_refused(body: Body) -> None:
 def test_wrong_number_of_depths(body: Body) -> None:
     with pytest.raises(BadInputError, match="3 depths for 2 repetitions"):
         trial_of(body, depth=[50, 50, 50])
+
+
+def test_limits_hold_for_one_number_and_for_each_side() -> None:
+    bent = Squat(elbow_bend=Sided(left=130, right=0))
+    assert isinstance(bent.elbow_bend, Sided)
+    with pytest.raises(ValueError, match="right should be from 0 to 140"):
+        Squat(elbow_bend=Sided(left=130, right=150))
+    with pytest.raises(ValueError, match="left should be from 0 to 45"):
+        Squat(heel_rise=Sided(left=-5, right=0))
+    with pytest.raises(ValueError, match="left should be from -90 to 90"):
+        Squat(knees_in=Sided(left=float("nan"), right=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ import xarray as xr
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mobility as mb
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import report_sections as sections
@@ -34,7 +36,8 @@ from mobility.workbench.contract import (
     Stage,
     VideoFile,
 )
-from mobility.workbench.files import write_dataset, write_json
+from mobility.workbench.documents import group_metrics
+from mobility.workbench.files import read_json, write_dataset, write_json
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
 
@@ -78,8 +81,20 @@ def make_session(
         {
             "frames": {"total": pose.sizes["time"], "with_person": pose.sizes["time"]},
             "visibility": {"legs": 0.95, "feet": 0.9, "arms": None},
-            "out_of_picture": {"feet": 0.0},
-            "view": {"name": "front oblique, from the right", "azimuth_deg": 35.2},
+            "view": {
+                "name": "front-oblique right",
+                "azimuth_deg": 35.2,
+                "azimuth_sd_deg": 6.0,
+                "supports": ["knee_flexion"],
+                "does_not_support": ["pelvis_obliquity"],
+                "verdict": "ok",
+                "advice": None,
+            },
+            "framing": {
+                "outside": {"head": 0.0, "hands": 0.12, "feet": 0.0},
+                "verdict": "poor",
+                "advice": "Move the camera back <now>.",
+            },
             "camera": {"moving": False},
             "other_people": 0,
         },
@@ -634,6 +649,44 @@ def test_sides_of_different_phases_are_not_compared() -> None:
     assert sections.verdict(metrics, "a_asymmetry") == "right larger"
 
 
+def test_a_check_that_failed_says_what_to_do(session: mb.Session) -> None:
+    text = sections.capture_quality(session.capture_quality())
+    assert "hands 12 % of the frames outside or at the border" in text
+    assert "<td class='poor'>poor</td>" in text
+    assert "Move the camera back &lt;now&gt;." in text
+    assert "the camera stands 35° ± 12° from the front, on the subject&#x27;s right" in text
+    assert "This view supports knee flexion." in text
+    assert "It does not support pelvis obliquity well." in text
+
+
+def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
+    demo = read_json(project / "data" / "demo" / "overhead-squat" / "capture_quality.json")
+    text = sections.capture_quality(demo)
+    assert text.count("<td class='ok'>ok</td>") == 7
+    assert "What to do" not in text
+
+
+def test_refused_angle_has_its_reason_in_place_of_the_number(project: Path) -> None:
+    """The draws of the demo, three times as far apart: knees of 20 degrees sd and more."""
+    folder = project / "data" / "demo" / "overhead-squat"
+    results = {}
+    for name in ("fitted", "repetitions"):
+        with xr.open_dataset(folder / f"{name}.nc", engine="h5netcdf") as stored:
+            results[name] = stored.load()
+    fitted = results["fitted"].assign(position_draws=3 * results["fitted"].position_draws)
+    angles = mb.joint_angles(fitted)
+    metrics = mb.overhead_squat(fitted, angles, results["repetitions"])
+    reason = angles["hip_abduction"].attrs["refused"]
+    assert re.fullmatch(r"oblique camera in front: hip abduction sd \d\d deg \(limit 15\)", reason)
+    assert metrics["hip_abduction"].isnull().all()
+    for side in ("left", "right"):
+        shown = sections.cell(metrics, "hip_abduction", results["repetitions"], side=side)
+        assert shown == f"<span class='missing'>not measurable ({reason})</span>"
+    group = group_metrics(metrics)["hip_abduction"]
+    assert group["left_hip_abduction"] is None
+    assert json.dumps(group["right_hip_abduction"]) == "null"
+
+
 def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session) -> None:
     one = session.fitted()
     assert sections.cameras(one) == ""
@@ -666,3 +719,23 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     assert "&lt;b&gt;side" in told
     told = sections.provenance(record, one, session.metrics(), made_on=datetime.date(2026, 1, 1))
     assert "d" * 64 in told
+
+
+def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -> None:
+    made_for = tables.load("virtual_lab_error")["holds_for"]
+    pose = session.fitted().assign_attrs(
+        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
+    )
+    metrics = session.metrics()
+    quality = {"view": {"name": "front oblique, from the right"}}
+    text = sections.lab_errors(pose, metrics, quality)
+    error = mb.virtual_lab_error("knee_flexion", "front-oblique", deep=True)
+    assert error is not None
+    assert "virtual lab" in text
+    assert f"<td>{round(error.sd)}°</td>" in text
+    assert f"<td>{error.clips}</td>" in text
+    # Refused where it does not hold.
+    other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
+    assert "another pose model" in other
+    assert "<table" not in other
+    assert "not known" in sections.lab_errors(pose, metrics, {"view": {"name": "unknown"}})

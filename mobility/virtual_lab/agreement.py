@@ -1,0 +1,350 @@
+"""How well measured angles agree with the true ones, over many cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+import yaml
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
+from mobility.kinematics.skeleton import SIDES
+from mobility.provenance import with_history
+from mobility.virtual_lab.case import Case, case_from
+
+Array = NDArray[np.float64]
+
+Z95 = 1.96
+"""Half-width of a 95 % interval in standard deviations, errors being normal."""
+
+BENT = 30.0
+"""Degrees; a case with an elbow bent by more is apart from the straight ones."""
+
+DEEP = 0.9
+"""Deep: the true knees (mean of the sides) are beyond this share of their largest flexion."""
+
+PARTS = ("all", "deep")
+"""All frames of a clip, and those of its deep part."""
+
+CLIPS = ("all", "straight", "bent")
+"""All clips, those with straight elbows, those with a bent one."""
+
+VIEW_CLASSES = (*VIEWS, "all")
+"""Views, left and right together; and all clips."""
+
+_MIRRORED = ("pelvis_obliquity",)
+"""Angles whose sign changes when the picture is mirrored."""
+
+
+class Limits(NamedTuple):
+    """Agreement of repeated measurements: mean difference and the spread of one difference."""
+
+    bias: float
+    sd: float
+    sd_between: float
+
+    @property
+    def low(self) -> float:
+        """Lower 95 % limit of agreement."""
+        return self.bias - Z95 * self.sd
+
+    @property
+    def high(self) -> float:
+        """Upper 95 % limit of agreement."""
+        return self.bias + Z95 * self.sd
+
+
+def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits:
+    r"""Bland and Altman's limits where each clip gives many differences.
+
+    The frames of a clip err together, so that they are no independent differences. With the mean
+    square between clips :math:`B` and within clips :math:`W` of a one-way analysis of variance, the
+    variance of one difference is :math:`(B - W) / m_0 + W`, where
+    :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`.
+
+    Parameters
+    ----------
+    means, variances, counts
+        Mean, variance (of the sample, divided by m - 1) and number m of the differences of each
+        clip.
+
+    Returns
+    -------
+    Limits
+        `sd` is NaN with fewer than two clips.
+
+    References
+    ----------
+    Bland & Altman 2007, J Biopharm Stat 17:571 (true value varies); Bland & Altman 1999, Stat
+    Methods Med Res 8:135.
+    """
+    given = counts > 0
+    m, mean = counts[given].astype(np.float64), means[given]
+    variance = np.where(m > 1, variances[given], 0.0)
+    k, total = len(m), float(m.sum())
+    if k == 0:
+        return Limits(np.nan, np.nan, np.nan)
+    bias = float((m * mean).sum() / total)
+    if k < 2 or total <= k:
+        return Limits(bias, np.nan, np.nan)
+    within = float(((m - 1) * variance).sum() / (total - k))
+    between = float((m * (mean - bias) ** 2).sum() / (k - 1))
+    size = (total - float((m * m).sum()) / total) / (k - 1)
+    clips = max(0.0, (between - within) / size)
+    return Limits(bias, float(np.sqrt(clips + within)), float(np.sqrt(clips)))
+
+
+def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Compare angles with the truth, by case and by view.
+
+    Parameters
+    ----------
+    measured
+        By the name of the case, what :func:`mobility.virtual_lab.sweep.measured_angles` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        Degrees. By case, over (case, estimator, angle, side, part): `case_bias`, `case_mae`,
+        `case_rmse`, `case_n` (frames), `case_given` (share of the frames in which the analysis
+        gives the value) and `case_coverage` (share of the errors within 1.96 `_sd`). By view, over
+        (view, clips, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error, its part
+        `sd_between` clips, the 95 % limits of agreement `low` and `high`, `coverage`, `given` and
+        the number of `clips_used`. The errors of the fitted body are those of the values that the
+        analysis gives; those of other estimators include the values that it refuses. The middle of
+        the body stands for angles that have no side.
+
+    Raises
+    ------
+    BadInputError
+        There are no cases, or they were not measured with the same estimators and the same model.
+    """
+    if not measured:
+        raise BadInputError("agreement: there are no measured cases")
+    first = next(iter(measured.values()))
+    for name, dataset in measured.items():
+        for attribute in ("model_sha256", "fit_method", "versions"):
+            if dataset.attrs.get(attribute) != first.attrs.get(attribute):
+                raise BadInputError(
+                    f"agreement: case {name} has another {attribute} than the first; run the sweep"
+                    " again without resuming"
+                )
+    estimators = [str(estimator) for estimator in first["estimator"].values]
+    angles = list(tables.load("angles"))
+    sides = [*SIDES, "middle"]
+    shape = (len(measured), len(estimators), len(angles), len(sides), len(PARTS))
+    sums = {
+        name: np.full(shape, np.nan) for name in ("bias", "mae", "rmse", "given", "coverage", "var")
+    }
+    count = np.zeros(shape, dtype=np.int64)
+    cases = [_case_of(dataset) for dataset in measured.values()]
+    for c, dataset in enumerate(measured.values()):
+        parts = {"all": np.ones(dataset.sizes["time"], dtype=bool), "deep": _deep(dataset)}
+        for m, estimator in enumerate(estimators):
+            for a, angle in enumerate(angles):
+                for s, side in enumerate(sides):
+                    if (side == "middle") == ("side" in dataset[angle].dims):
+                        continue
+                    for p, part in enumerate(PARTS):
+                        at = (c, m, a, s, p)
+                        found = _one(dataset, angle, estimator, side, parts[part])
+                        count[at] = found.pop("n")
+                        for name, value in found.items():
+                            sums[name][at] = value
+    mirrored = np.array([-1.0 if _from_right(case) else 1.0 for case in cases])
+    dims = ("case", "estimator", "angle", "side", "part")
+    degrees = {"units": "degree"}
+    result = xr.Dataset(
+        {
+            "case_bias": (dims, sums["bias"], {**degrees, "long_name": "mean error"}),
+            "case_mae": (dims, sums["mae"], {**degrees, "long_name": "mean absolute error"}),
+            "case_rmse": (dims, sums["rmse"], {**degrees, "long_name": "root mean square error"}),
+            "case_n": (dims, count, {"units": "1", "long_name": "frames with an error"}),
+            "case_given": (dims, sums["given"], {"units": "1", "long_name": "share given"}),
+            "case_coverage": (
+                dims,
+                sums["coverage"],
+                {"units": "1", "long_name": "share of errors within 1.96 sd"},
+            ),
+            **_by_view(cases, estimators, angles, sums, count, mirrored),
+        },
+        coords={
+            "case": list(measured),
+            "estimator": estimators,
+            "angle": angles,
+            "side": sides,
+            "part": list(PARTS),
+            "view": list(VIEW_CLASSES),
+            "clips": list(CLIPS),
+            "case_view": ("case", [view_class(case) for case in cases]),
+            "case_bent": ("case", [is_bent(case) for case in cases]),
+            "azimuth": ("case", [case.camera.azimuth for case in cases], degrees),
+            "depth": (
+                "case",
+                [float(np.max(case.motion.depth)) for case in cases],
+                {"units": "percent"},
+            ),
+        },
+        attrs={
+            **{
+                name: first.attrs[name]
+                for name in ("model_sha256", "fit_method", "versions")
+                if name in first.attrs
+            },
+            "note": (
+                "Pelvic obliquity by view: mirrored where the camera is on the subject's right."
+            ),
+        },
+    )
+    return with_history(result, "agreement", {}, cases=len(measured))
+
+
+def view_class(case: Case) -> str:
+    """View of a case, left and right being the same."""
+    return view_of_azimuth(case.camera.azimuth)
+
+
+def is_bent(case: Case) -> bool:
+    """Whether an elbow is bent by more than :data:`BENT` degrees."""
+    bend = case.motion.elbow_bend
+    return (bend if isinstance(bend, (int, float)) else max(bend.left, bend.right)) > BENT
+
+
+def _from_right(case: Case) -> bool:
+    azimuth = (case.camera.azimuth + 180.0) % 360.0 - 180.0
+    return azimuth < 0 and view_class(case) not in ("front", "back")
+
+
+def _case_of(dataset: xr.Dataset) -> Case:
+    return case_from(yaml.safe_load(dataset.attrs["case"]), what="measured angles")
+
+
+def _deep(dataset: xr.Dataset) -> NDArray[np.bool_]:
+    knees = dataset["knee_flexion_true"].mean("side")
+    deep: NDArray[np.bool_] = (knees > DEEP * knees.max()).to_numpy()
+    return deep
+
+
+def _one(
+    dataset: xr.Dataset, angle: str, estimator: str, side: str, frames: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Errors of one angle of one side of one case."""
+
+    def series(name: str) -> Array:
+        values = dataset[name]
+        if "estimator" in values.dims:
+            values = values.sel(estimator=estimator)
+        if "side" in values.dims:
+            values = values.sel(side=side)
+        return values.to_numpy()[frames].astype(np.float64)
+
+    true = series(f"{angle}_true")
+    error = (series(angle) - true + 180.0) % 360.0 - 180.0
+    refused = series(f"{angle}_refused") > 0
+    known = np.isfinite(error)
+    if estimator == "fitted":
+        known &= ~refused
+    asked = np.isfinite(true)
+    given = float((np.isfinite(error) & ~refused)[asked].mean()) if asked.any() else np.nan
+    error, sd = error[known], series(f"{angle}_sd")[known]
+    with_sd = np.isfinite(sd)
+    n = len(error)
+    return {
+        "n": n,
+        "given": given,
+        "bias": error.mean() if n else np.nan,
+        "mae": np.abs(error).mean() if n else np.nan,
+        "rmse": np.sqrt((error**2).mean()) if n else np.nan,
+        "var": error.var(ddof=1) if n > 1 else np.nan,
+        "coverage": (
+            (np.abs(error) <= Z95 * sd)[with_sd].mean() if n and with_sd.any() else np.nan
+        ),
+    }
+
+
+def _by_view(
+    cases: list[Case],
+    estimators: list[str],
+    angles: list[str],
+    sums: Mapping[str, Array],
+    count: NDArray[np.int64],
+    mirrored: Array,
+) -> dict[str, Any]:
+    views = np.array([view_class(case) for case in cases])
+    bent = np.array([is_bent(case) for case in cases])
+    shape = (len(VIEW_CLASSES), len(CLIPS), len(estimators), len(angles), len(PARTS))
+    names = ("bias", "mae", "rmse", "sd", "sd_between", "low", "high", "coverage", "given")
+    found = {name: np.full(shape, np.nan) for name in names}
+    used = np.zeros(shape, dtype=np.int64)
+    for at in np.ndindex(shape):
+        v, k, m, a, p = at
+        chosen = (views == VIEW_CLASSES[v]) | (VIEW_CLASSES[v] == "all")
+        chosen &= {"all": True, "straight": ~bent, "bent": bent}[CLIPS[k]]
+        part = (chosen, m, a, slice(None), p)
+        n = count[part].astype(np.float64)
+        sign = mirrored[chosen, None] if angles[a] in _MIRRORED else 1.0
+        means, variances, counts = _per_clip(sign * sums["bias"][part], sums["var"][part], n)
+        limits = limits_of_agreement(means, variances, counts)
+        values = {
+            "bias": limits.bias,
+            "sd": limits.sd,
+            "sd_between": limits.sd_between,
+            "low": limits.low,
+            "high": limits.high,
+            "mae": _weighted(sums["mae"][part], n),
+            "rmse": np.sqrt(_weighted(sums["rmse"][part] ** 2, n)),
+            "coverage": _weighted(sums["coverage"][part], n),
+            "given": _weighted(sums["given"][part], np.isfinite(sums["given"][part]) * 1.0),
+        }
+        for name, value in values.items():
+            found[name][at] = value
+        used[at] = int((counts > 0).sum())
+    dims = ("view", "clips", "estimator", "angle", "part")
+    texts = {
+        "bias": "mean error",
+        "mae": "mean absolute error",
+        "rmse": "root mean square error",
+        "sd": "standard deviation of one error, between and within clips",
+        "sd_between": "standard deviation of the mean error of a clip",
+        "low": "lower 95 % limit of agreement",
+        "high": "upper 95 % limit of agreement",
+        "coverage": "share of errors within 1.96 sd",
+        "given": "share of values given",
+    }
+    return {
+        **{
+            name: (
+                dims,
+                values,
+                {
+                    "units": "1" if name in ("coverage", "given") else "degree",
+                    "long_name": texts[name],
+                },
+            )
+            for name, values in found.items()
+        },
+        "clips_used": (dims, used, {"units": "1", "long_name": "clips with such errors"}),
+    }
+
+
+def _per_clip(means: Array, variances: Array, counts: Array) -> tuple[Array, Array, Array]:
+    """Mean, variance and number of each clip's errors, its sides taken together."""
+    total = counts.sum(axis=1)
+    means, variances = np.nan_to_num(means), np.nan_to_num(variances)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (counts * means).sum(axis=1) / total
+        squares = ((counts - 1).clip(0) * variances + counts * (means - mean[:, None]) ** 2).sum(1)
+        variance = squares / (total - 1)
+    return mean, variance, total
+
+
+def _weighted(values: Array, weights: Array) -> float:
+    known = np.isfinite(values) & (weights > 0)
+    if not known.any():
+        return float("nan")
+    return float((values[known] * weights[known]).sum() / weights[known].sum())

@@ -1,0 +1,403 @@
+"""Grids of cases: lists, products, and samples drawn from ranges (GRID.yaml)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import yaml
+from pydantic import Field, model_validator
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.options import Strict, checked, likely, validate
+from mobility.virtual_lab.case import Case, Film, case_from
+
+VIEWS: Mapping[str, tuple[float, float, float]] = {
+    "front": (-15.0, 15.0, 0.0),
+    "front-oblique-left": (35.0, 60.0, 45.0),
+    "front-oblique-right": (-60.0, -35.0, -45.0),
+    "left": (65.0, 115.0, 90.0),
+    "right": (-115.0, -65.0, -90.0),
+    "back-oblique-left": (125.0, 150.0, 135.0),
+    "back-oblique-right": (-150.0, -125.0, -135.0),
+    "back": (165.0, 195.0, 180.0),
+}
+"""Azimuths of each view a sample is stratified by: from, to, and exactly; see Camera."""
+
+HANDS_UP = 1.28
+"""Height of the raised hands as a multiple of stature."""
+
+HALF_WIDTH = 0.45
+"""Half of the widest extent across the picture (arms spread, or fallen), of the stature."""
+
+_MOST = 10_000
+_FARTHEST_M = 8.0
+
+
+class Range(Strict):
+    """What a value is drawn from.
+
+    Attributes
+    ----------
+    low, high
+        A stretch of numbers, divided into as many parts as there are cases; each gives one value.
+    any
+        Or: values, used equally often.
+    share
+        Of the cases that draw from here; the others draw from `otherwise`.
+    otherwise
+        A value, another range, or nothing (the value of the defaults).
+    apart
+        Share of the cases in which left and right are drawn one by one, where the value may be
+        sided.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    any: list[Any] | None = None
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    otherwise: Range | float | str | None = None
+    apart: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Range:
+        numbers = self.low is not None and self.high is not None
+        if numbers == bool(self.any) or (self.low is None) != (self.high is None):
+            raise ValueError("give low and high, or any with at least one value")
+        if numbers and not float(self.low or 0) <= float(self.high or 0):
+            raise ValueError("low exceeds high")
+        return self
+
+
+class Sample(Strict):
+    """Cases drawn at random, the same for the same seed.
+
+    Attributes
+    ----------
+    seed
+        Of the draw.
+    n
+        How many; or `views`, how many of each of :data:`VIEWS`.
+    exact
+        Whether the first case of each view has its exact azimuth (0, 45, 90, ...).
+    ranges
+        What is drawn, by its place in a case (`motion.depth`). Besides what a case has:
+        `body.bmi` (kg/m², gives the weight), `camera.aim` (the height that the middle of the
+        picture shows at the subject, of the stature; gives the tilt) and `camera.framing` (the
+        distance, as a multiple of the least from which raised hands and feet are in the picture).
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    n: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    views: dict[str, Annotated[int, Field(ge=0, le=_MOST)]] = Field(default_factory=dict)
+    exact: bool = True
+    ranges: dict[str, Range]
+
+    @model_validator(mode="after")
+    def _counted_once(self) -> Sample:
+        if (self.n is None) == (not self.views):
+            raise ValueError("give n, or views")
+        for name in self.views:
+            if name not in VIEWS:
+                raise ValueError(f"views: {name!r} is unknown{likely(name, VIEWS)}")
+        if self.views and "camera.azimuth" in self.ranges:
+            raise ValueError("views give the azimuth; leave camera.azimuth out of the ranges")
+        return self
+
+
+class Grid(Strict):
+    """The sections of a GRID.yaml.
+
+    Attributes
+    ----------
+    name
+        Of the grid.
+    defaults
+        What all cases share, as in a CASE.yaml.
+    cases
+        Partial cases, laid over the defaults.
+    sample
+        Cases drawn at random.
+    axes
+        Values by place (`camera.azimuth: [0, 45, 90]`): every case with every combination.
+    """
+
+    name: str = "grid"
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    cases: list[dict[str, Any]] = Field(default_factory=list)
+    sample: Sample | None = None
+    axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+
+
+def read_grid(path: str | os.PathLike[str]) -> Grid:
+    """Read a GRID.yaml.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        There is no such file, it is not YAML, or a name or a value in it is wrong.
+    """
+    source = Path(path)
+    try:
+        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"{source}: there is no such grid; give the path of a YAML file"
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
+    if not isinstance(values, Mapping):
+        raise BadInputError(f"{source.name}: a grid is a mapping with {', '.join(_sections())}")
+    texts = {str(key): value for key, value in values.items()}
+    return validate(Grid, {"name": source.stem, **texts}, what=source.name)
+
+
+def _sections() -> list[str]:
+    return list(Grid.model_fields)
+
+
+def grid_cases(grid: Grid) -> list[Case]:
+    """List the cases of a grid.
+
+    Parameters
+    ----------
+    grid
+        As read.
+
+    Returns
+    -------
+    list of Case
+        Each with a name of its own. The same grid gives the same cases.
+
+    Raises
+    ------
+    BadInputError
+        A case is wrong, there are none or too many, or two have the same name.
+    """
+    starts = [dict(case) for case in grid.cases]
+    if grid.sample is not None:
+        starts += _drawn(grid.sample, _film(grid))
+    starts = starts or [{}]
+    combinations = list(itertools.product(*grid.axes.values()))
+    if not grid.cases and grid.sample is None and not grid.axes:
+        raise BadInputError(f"{grid.name}: has no cases; give cases, axes or sample")
+    if len(starts) * len(combinations) > _MOST:
+        raise BadInputError(f"{grid.name}: has more than {_MOST} cases; give fewer")
+    width = len(str(len(starts) * len(combinations)))
+    found: list[Case] = []
+    for start in starts:
+        for values in combinations:
+            number = f"{len(found) + 1:0{width}d}"
+            merged = _laid_over(grid.defaults, start)
+            for place, value in zip(grid.axes, values, strict=True):
+                _put(merged, place, value, what=grid.name)
+            given = start.get("name")
+            if given is None or len(combinations) > 1:
+                merged["name"] = f"{number}-{given}" if given else f"case-{number}"
+            case = case_from(
+                _resolved(merged, _film(grid)), what=f"{grid.name}, case {merged['name']}"
+            )
+            found.append(case)
+    names = [case.name for case in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(f"{grid.name}: two cases are called {name!r}; rename one")
+    return found
+
+
+def view_of(azimuth: float) -> str:
+    """Name of the view of :data:`VIEWS` in whose azimuths, or nearest to them, one lies."""
+
+    def outside(name: str) -> float:
+        low, high, exact = VIEWS[name]
+        return abs((azimuth - exact + 180.0) % 360.0 - 180.0) - (high - low) / 2
+
+    return min(VIEWS, key=outside)
+
+
+@checked
+def cases_like(
+    case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
+) -> list[Case]:
+    """Draw cases that are like a given one, as another day with another person would be.
+
+    Parameters
+    ----------
+    case
+        The set-up: who, how deep, and where the camera stands.
+    n, seed
+        How many, and of which draw.
+
+    Returns
+    -------
+    list of Case
+        Stature within 4 %, age within 8 years, the camera within 8 degrees of azimuth, 5 % of its
+        distance and 10 cm of its height, the depth within 5; clothes, light, movement of knees and
+        arms, and both sexes as people have them.
+    """
+    around = {
+        "body.age": (case.body.age, 8.0, 16.0, 90.0),
+        "body.height_m": (case.body.height_m, 0.04 * case.body.height_m, 1.45, 2.0),
+        "camera.azimuth": (case.camera.azimuth, 8.0, -180.0, 360.0),
+        "camera.distance_m": (case.camera.distance_m, 0.05 * case.camera.distance_m, 1.0, 8.0),
+        "camera.height_m": (case.camera.height_m, 0.10, 0.1, 3.0),
+        "motion.depth": (float(np.max(case.motion.depth)), 5.0, 6.0, 75.0),
+    }
+    ranges: dict[str, Any] = {
+        place: {"low": max(low, value - off), "high": min(high, value + off)}
+        for place, (value, off, low, high) in around.items()
+    }
+    bmi = case.body.weight_kg / case.body.height_m**2
+    ranges |= {
+        "body.sex": {"any": ["female", "male"]},
+        "body.bmi": {"low": 0.95 * bmi, "high": 1.05 * bmi},
+        "motion.tibia_inclination": {"low": 25, "high": 40},
+        "motion.knees_in": {"low": -5, "high": 12, "apart": 0.5},
+        "motion.toe_out": {"low": 3, "high": 25},
+        "motion.arm_fall": {"low": 0, "high": 35},
+        "motion.shift_m": {"low": -0.03, "high": 0.03},
+        "look.shirt": {"any": [[38, 84, 140], [210, 208, 204], [40, 40, 44], [160, 52, 48]]},
+        "look.loose_m": {"low": 0.0, "high": 0.02},
+        "look.clutter": {"any": [0, 4, 10]},
+        "look.lamp": {"low": -120, "high": 120, "share": 0.6},
+        "look.exposure": {"low": -0.5, "high": 0.2},
+        "look.blur": {"low": 0.4, "high": 1.0},
+        "look.noise": {"low": 0, "high": 8},
+    }
+    sample = validate(Sample, {"seed": seed, "n": n, "ranges": ranges}, what="cases_like")
+    grid = Grid(name=case.name, defaults=case.model_dump(mode="json"), sample=sample)
+    return grid_cases(grid)
+
+
+def least_distance_m(
+    stature: float, *, height_m: float, tilt: float, field_of_view: float, aspect: float
+) -> float:
+    """Distance from which raised hands, feet and spread arms are just in the picture.
+
+    Parameters
+    ----------
+    stature
+        Metres.
+    height_m, tilt, field_of_view
+        Of the camera, as in :class:`~mobility.virtual_lab.render.Camera`.
+    aspect
+        Width of the picture by its height.
+    """
+    half = np.radians(field_of_view) / 2
+    tilted = np.radians(tilt)
+    above, below = half + tilted, half - tilted
+    needed = [HALF_WIDTH * stature / (np.tan(half) * aspect)]
+    for part, angle in ((HANDS_UP * stature - height_m, above), (height_m, below)):
+        needed.append(0.25 + part / np.tan(angle) if angle > 0.02 else np.inf)
+    return float(max(needed))
+
+
+def _film(grid: Grid) -> Film:
+    return validate(Film, grid.defaults.get("video", {}), what=f"{grid.name}, video")
+
+
+def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in lower.items()
+    }
+    for key, value in upper.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = dict(value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def _put(case: dict[str, Any], place: str, value: Any, *, what: str) -> None:
+    section, dot, name = place.partition(".")
+    if not dot or not isinstance(case.setdefault(section, {}), dict):
+        raise BadInputError(f"{what}: {place!r} is no place in a case; write section.name")
+    case[section][name] = value
+
+
+def _resolved(values: dict[str, Any], film: Film) -> dict[str, Any]:
+    """Replace bmi, aim and framing by what they stand for."""
+    body, camera = dict(values.get("body", {})), dict(values.get("camera", {}))
+    stature = float(body.get("height_m", 1.70))
+    if "bmi" in body:
+        body["weight_kg"] = round(float(body.pop("bmi")) * stature**2, 1)
+    aim, framing = camera.pop("aim", None), camera.pop("framing", None)
+    if aim is not None or framing is not None:
+        height = float(camera.get("height_m", 1.08))
+        view = float(camera.get("field_of_view", 44.0))
+        aspect = film.width / film.height
+        distance, tilt = float(camera.get("distance_m", 3.3)), float(camera.get("tilt", 0.0))
+        for _ in range(50):  # each depends on the other, weakly
+            if aim is not None:
+                tilt = float(np.degrees(np.arctan2(float(aim) * stature - height, distance)))
+            if framing is not None:
+                least = least_distance_m(
+                    stature, height_m=height, tilt=tilt, field_of_view=view, aspect=aspect
+                )
+                distance = float(np.clip(float(framing) * least, 1.0, _FARTHEST_M))
+        camera["distance_m"], camera["tilt"] = round(distance, 2), round(tilt, 1)
+    return {**values, **({"body": body} if body else {}), **({"camera": camera} if camera else {})}
+
+
+def _drawn(sample: Sample, film: Film) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(sample.seed)
+    views = [view for view, count in sample.views.items() for _ in range(count)]
+    n = sample.n or len(views)
+    cases: list[dict[str, Any]] = [{} for _ in range(n)]
+    for view, count in sample.views.items():
+        low, high, exact = VIEWS[view]
+        azimuths = low + (high - low) * (rng.permutation(count) + rng.random(count)) / max(count, 1)
+        if sample.exact and count:
+            azimuths[0] = exact
+        for i, azimuth in zip(
+            [k for k, name in enumerate(views) if name == view], azimuths, strict=True
+        ):
+            cases[i]["camera"] = {"azimuth": round(float((azimuth + 180) % 360 - 180), 1)}
+    for place, stretch in sample.ranges.items():
+        for case, value in zip(cases, _values(stretch, n, rng), strict=True):
+            if value is not None:
+                _put(case, place, value, what="sample")
+    # Views in turn, so that the first cases of a sweep tell of all of them.
+    order = rng.permutation(n)
+    if views:
+        turn = [views[:i].count(views[i]) for i in range(n)]
+        order = np.array(sorted(order, key=lambda i: turn[i]))
+    width = len(str(n))
+    return [
+        {"name": f"{k:0{width}d}-{views[i]}" if views else f"{k:0{width}d}", **cases[i]}
+        for k, i in enumerate(order, start=1)
+    ]
+
+
+def _values(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
+    """One value for each case; the cases in the order of the views."""
+    chosen = np.floor((np.arange(1, n + 1) + (u := rng.random())) * stretch.share) > np.floor(
+        (np.arange(n) + u) * stretch.share
+    )
+    drawn = iter(_stratified(stretch, int(chosen.sum()), rng))
+    if isinstance(stretch.otherwise, Range):
+        others = iter(_values(stretch.otherwise, int((~chosen).sum()), rng))
+    else:
+        others = itertools.repeat(stretch.otherwise)
+    return [next(drawn) if mine else next(others) for mine in chosen]
+
+
+def _stratified(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
+    if stretch.any is not None:
+        return [stretch.any[i % len(stretch.any)] for i in rng.permutation(n)]
+    low, high = float(stretch.low or 0.0), float(stretch.high or 0.0)
+
+    def one() -> Any:
+        return low + (high - low) * (rng.permutation(n) + rng.random(n)) / max(n, 1)
+
+    left, right = one(), one()
+    apart = rng.permutation(n) < round(stretch.apart * n)
+    return [
+        {"left": round(float(x), 3), "right": round(float(y), 3)} if two else round(float(x), 3)
+        for x, y, two in zip(left, right, apart, strict=True)
+    ]

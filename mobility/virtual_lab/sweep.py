@@ -1,0 +1,392 @@
+"""Many cases of the virtual lab: render, estimate the pose, fit, and keep angles beside truth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import yaml
+
+from mobility import tables
+from mobility.capture.models import pose_model
+from mobility.capture.pose import estimate_pose
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.kinematics.angles import angles_from_points, joint_angles
+from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.options import Workers, checked
+from mobility.progress import progress_bar
+from mobility.provenance import package_versions, sha256, with_history
+from mobility.virtual_lab.case import (
+    Case,
+    read_case,
+    read_truth,
+    render_case,
+    truth_pose,
+    write_dataset,
+)
+
+log = logging.getLogger(__name__)
+
+ESTIMATORS = ("landmarks", "image_plane", "fitted")
+"""What the angles come from: cleaned world landmarks, lines in the picture, the fitted body."""
+
+RENDERING = 1
+"""Raise it when the same case gives other pictures or another truth than before."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one case.
+
+    Attributes
+    ----------
+    case
+        The case.
+    folder
+        Where its pose, truth and angles are.
+    seconds
+        What it took; NaN where it failed.
+    error
+        Why it failed, one line, or None.
+    """
+
+    case: Case
+    folder: Path
+    seconds: float
+    error: str | None = None
+
+
+def case_digest(case: Case) -> str:
+    """Digest of what a case shows, whatever it is called."""
+    shown = case.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    text = json.dumps({"rendering": RENDERING, **shown}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def case_folder(cache: str | os.PathLike[str], case: Case) -> Path:
+    """Folder of a case in a cache: an old one of the same content, whatever its name, or a new."""
+    digest = case_digest(case)
+    old = sorted(Path(cache).glob(f"*-{digest}"))
+    return old[0] if old else Path(cache) / f"{_plain(case.name)}-{digest}"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60]
+
+
+@checked
+def sweep(
+    cases: Sequence[Case],
+    cache: str | os.PathLike[str],
+    *,
+    workers: Workers = 1,
+    resume: bool = False,
+    keep_video: bool = False,
+) -> list[Done]:
+    """Measure cases in parallel processes.
+
+    Parameters
+    ----------
+    cases
+        As from :func:`mobility.virtual_lab.grid.grid_cases`.
+    cache
+        Folder, made if absent, with a folder for each case: `case.yaml`, `pose.nc`, `truth.nc`
+        and `angles.nc`. Pose and truth of a case that is there are used again.
+    workers
+        Number of processes.
+    resume
+        Also use `angles.nc` of a case again, where they are: to go on after an interruption.
+        Without it all bodies are fitted anew.
+    keep_video
+        Keep the rendered videos.
+
+    Returns
+    -------
+    list of Done
+        In the order of the cases. One that fails does not stop the others.
+
+    Raises
+    ------
+    StorageError
+        The cache cannot be written.
+    """
+    folders = []
+    for case in cases:
+        folder = case_folder(cache, case)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "case.yaml").write_text(
+                yaml.safe_dump(case.model_dump(mode="json"), sort_keys=True), encoding="utf-8"
+            )
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be written ({error.strerror})") from None
+        folders.append(folder)
+    jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for i, folder in enumerate(folders):
+        if folder not in folders[:i]:  # the same case under another name is done once
+            jobs.put(i)
+    answers: dict[Path, Mapping[str, Any]] = {}
+    options = {"keep_video": keep_video, "resume": resume}
+    with progress_bar("cases", total=len(set(folders)), unit="case") as bar:
+
+        def run() -> None:
+            with _Worker() as worker:
+                while True:
+                    try:
+                        i = jobs.get_nowait()
+                    except queue.Empty:
+                        return
+                    answers[folders[i]] = worker.do({"folder": str(folders[i]), **options})
+                    log.info("case %s: %s", folders[i].name, answers[folders[i]])
+                    bar.update()
+
+        threads = [
+            threading.Thread(target=run, daemon=True) for _ in range(min(workers, len(folders)))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return [
+        Done(case, folder, answers[folder].get("seconds", np.nan), answers[folder].get("error"))
+        for case, folder in zip(cases, folders, strict=True)
+    ]
+
+
+def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
+    """Read the measured angles of the cases that did not fail, by name.
+
+    Raises
+    ------
+    BadInputError
+        All failed; the message has the reason of the first.
+    """
+    good = [case for case in done if case.error is None]
+    if not good:
+        reason = f": {done[0].error}" if done else ""
+        raise BadInputError(f"the sweep: no case could be measured{reason}")
+    return {case.case.name: read_pose(case.folder / "angles.nc") for case in good}
+
+
+class _Worker:
+    """A process of :mod:`mobility.virtual_lab.sweep_worker`, started again when it dies."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        # For as long as the process lives, which is longer than a block.
+        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._said.close()
+
+    def _end(self) -> int:
+        """Let the process end, as it does when nothing more can come, and give its status."""
+        if self._process is None:
+            return 0
+        with self._process as process, suppress(BrokenPipeError):
+            process.communicate()
+        self._process = None
+        return int(process.returncode)
+
+    def do(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer of the process to a job; an error where it died of it."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mobility.virtual_lab.sweep_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                text=True,
+                encoding="utf-8",
+            )
+        pipe, answer = self._process.stdin, self._process.stdout
+        assert pipe is not None
+        assert answer is not None
+        try:
+            pipe.write(json.dumps(dict(job)) + "\n")
+            pipe.flush()
+            line = answer.readline()
+        except BrokenPipeError:
+            line = ""
+        if line:
+            return dict(json.loads(line))
+        status = self._end()
+        self._said.seek(0)
+        last = ["", *self._said.read().strip().splitlines()][-1]
+        return {"error": f"the process of this case ended with status {status}: {last}"}
+
+
+def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
+    """Render a case of the cache, find its pose, fit it, and keep its angles beside the truth."""
+    case = read_case(folder / "case.yaml")
+    angles, pose, truth = (folder / f"{name}.nc" for name in ("angles", "pose", "truth"))
+    model = sha256(pose_model())
+    known = pose.is_file() and truth.is_file() and _attribute(pose, "model_sha256") == model
+    if not known or (keep_video and not (folder / "video.mp4").is_file()):
+        angles.unlink(missing_ok=True)
+        video, _ = render_case(case, folder)
+        write_dataset(estimate_pose(video, workers=1), pose)
+        if not keep_video:
+            video.unlink()
+    elif resume and angles.is_file():
+        return
+    write_dataset(measured_angles(read_pose(pose), read_truth(truth)), angles)
+
+
+def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a `pose.nc` or `angles.nc` of the cache into memory.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    """
+    if not Path(path).is_file():
+        raise NotFoundError(f"{path}: there is no such file; run the sweep first")
+    return xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+
+
+def _attribute(path: Path, name: str) -> Any:
+    with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
+        return dataset.attrs.get(name)
+
+
+def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+    """Angles by every method at the frames of a pose, beside the true ones.
+
+    Parameters
+    ----------
+    pose
+        Raw pose of the rendered video.
+    truth
+        Of the same case. The time of the video is the time of the truth.
+
+    Returns
+    -------
+    xarray.Dataset
+        Degrees: `<angle>(estimator, time, side)` of :data:`ESTIMATORS` without refusals,
+        `<angle>_sd` (of the fitted body; else NaN), `<angle>_refused` and `<angle>_true`.
+
+    Raises
+    ------
+    BadInputError
+        The times of the two have nothing in common.
+    """
+    times = pose["time"].to_numpy()
+    if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):
+        raise BadInputError("measured_angles: pose and truth have no time in common")
+    landmarks = clean_pose(pose)
+    fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
+    # Without refusals, which are kept beside.
+    raw = {
+        "landmarks": angles_from_points(_points(landmarks)),
+        "image_plane": _image_plane(landmarks),
+        "fitted": angles_from_points(_points(fitted)),
+    }
+    given = {
+        name: dict(joint_angles(source).data_vars)
+        for name, source in (("landmarks", landmarks), ("fitted", fitted))
+    }
+    true = joint_angles(truth_pose(truth)).interp(time=times)
+    definitions = tables.load("angles")
+    variables: dict[str, Any] = {}
+    for name, definition in definitions.items():
+        dims = ("estimator", "time", "side") if definition["sided"] else ("estimator", "time")
+        text = {"units": "degree", "long_name": definition["long_name"]}
+        values = np.stack([raw[estimator][name] for estimator in ESTIMATORS])
+        sd, refused = np.full(values.shape, np.nan), np.zeros(values.shape, dtype=bool)
+        for e, estimator in enumerate(ESTIMATORS):
+            if estimator in given:
+                shown = given[estimator][name].to_numpy()
+                refused[e] = np.isfinite(values[e]) & ~np.isfinite(shown)
+        sd[ESTIMATORS.index("fitted")] = given["fitted"][f"{name}_sd"].to_numpy()
+        variables[name] = (dims, values.astype(np.float32), text)
+        variables[f"{name}_sd"] = (dims, sd.astype(np.float32), {"units": "degree"})
+        variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is refused"})
+        variables[f"{name}_true"] = (
+            dims[1:], true[name].to_numpy().astype(np.float32), {**text, "method": "truth"},
+        )  # fmt: skip
+    result = xr.Dataset(
+        variables, coords={"estimator": list(ESTIMATORS), "time": pose["time"], "side": list(SIDES)}
+    ).assign_attrs(
+        ds_type="measured_angles",
+        case=truth.attrs["case"],
+        model_sha256=pose.attrs["model_sha256"],
+        fit_method=str(fitted.attrs["method"]),
+        fit_attributes=json.dumps(_plain_attributes(fitted), sort_keys=True),
+        versions=json.dumps(dict(package_versions()), sort_keys=True),
+    )
+    return with_history(result, "measured_angles", {}, source=fitted)
+
+
+def _image_plane(pose: xr.Dataset) -> dict[str, Any]:
+    """Angles of the lines between landmarks in the picture, as if it were the plane of movement."""
+    image = pose["image_position"].isel(individual=0, drop=True)
+    place = {
+        str(name): image.sel(keypoint=name, pixel=["u", "v"]).transpose("time", "pixel").to_numpy()
+        for name in KEYPOINTS
+    }
+    angles = {
+        name: np.full((image.sizes["time"], 2) if d["sided"] else image.sizes["time"], np.nan)
+        for name, d in tables.load("angles").items()
+    }
+    spine = sum(place[f"{side}_shoulder"] - place[f"{side}_hip"] for side in SIDES) / 2
+    up = np.broadcast_to([0.0, -1.0], spine.shape)
+    angles["trunk_lean"] = _flat_angle(spine, up)
+    for s, side in enumerate(SIDES):
+        at = {name.removeprefix(f"{side}_"): p for name, p in place.items() if side in name}
+        thigh, shank = at["knee"] - at["hip"], at["ankle"] - at["knee"]
+        arm = at["elbow"] - at["shoulder"]
+        foot = at["foot_index"] - at["heel"]
+        angles["knee_flexion"][:, s] = _flat_angle(thigh, shank)
+        angles["hip_flexion"][:, s] = _flat_angle(-spine, thigh)
+        angles["ankle_dorsiflexion"][:, s] = 90.0 - _flat_angle(foot, -shank)
+        angles["shoulder_flexion"][:, s] = _flat_angle(-spine, arm)
+        angles["elbow_flexion"][:, s] = _flat_angle(arm, at["wrist"] - at["elbow"])
+        angles["tibia_inclination"][:, s] = _flat_angle(-shank, up)
+        angles["thigh_elevation"][:, s] = 90.0 - _flat_angle(-thigh, up)
+    return angles
+
+
+def _flat_angle(u: Any, v: Any) -> Any:
+    sine = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    return np.degrees(np.arctan2(np.abs(sine), (u * v).sum(axis=1)))
+
+
+def _points(pose: xr.Dataset) -> Any:
+    return (
+        pose["position"]
+        .isel(individual=0, drop=True)
+        .sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
+        .transpose("time", "keypoint", "space")
+        .to_numpy()
+        .astype(np.float64)
+    )
+
+
+def _plain_attributes(pose: xr.Dataset) -> dict[str, float]:
+    return {
+        str(name): float(value)
+        for name, value in pose.attrs.items()
+        if isinstance(value, (int, float, np.number))
+    }

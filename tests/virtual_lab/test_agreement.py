@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from lab_cases import measured
+
+from mobility.errors import BadInputError
+from mobility.virtual_lab.agreement import agreement, is_bent, limits_of_agreement, view_class
+from mobility.virtual_lab.case import case_from
+
+
+def test_limits_are_those_of_a_worked_example() -> None:
+    # Three clips, by hand: W = 1, B = 10 * ((-2)^2 + 0 + 2^2) / 2 = 40, m0 = 10.
+    limits = limits_of_agreement(
+        np.array([1.0, 3.0, 5.0]), np.array([1.0, 1.0, 1.0]), np.array([10, 10, 10])
+    )
+    assert limits.bias == pytest.approx(3)
+    assert limits.sd_between == pytest.approx(np.sqrt(3.9))
+    assert limits.sd == pytest.approx(np.sqrt(4.9))
+    assert limits.low == pytest.approx(3 - 1.96 * np.sqrt(4.9))
+
+
+def test_limits_recover_known_variances() -> None:
+    rng = np.random.default_rng(3)
+    clips = 4000
+    counts = rng.integers(5, 40, clips)
+    errors = [rng.normal(rng.normal(2, 4), 3, m) for m in counts]
+    limits = limits_of_agreement(
+        np.array([e.mean() for e in errors]),
+        np.array([e.var(ddof=1) for e in errors]),
+        counts,
+    )
+    assert limits.bias == pytest.approx(2, abs=0.2)
+    assert limits.sd_between == pytest.approx(4, rel=0.05)
+    assert limits.sd == pytest.approx(5, rel=0.05)
+
+
+def test_one_clip_has_no_limits() -> None:
+    limits = limits_of_agreement(np.array([1.0]), np.array([2.0]), np.array([10]))
+    assert limits.bias == 1
+    assert np.isnan(limits.sd)
+    assert np.isnan(limits_of_agreement(np.zeros(0), np.zeros(0), np.zeros(0, int)).bias)
+
+
+def test_bias_and_coverage_by_view_and_by_bend() -> None:
+    result = agreement(
+        {
+            "a": measured(azimuth=0, error=4, sd=5),
+            "b": measured(azimuth=10, error=-2, sd=5),
+            "c": measured(azimuth=90, error=12, sd=5, bend=60),
+        }
+    )
+    knee = result.sel(angle="knee_flexion", estimator="fitted", part="all")
+    front = knee.sel(view="front", clips="all")
+    assert front["bias"] == pytest.approx(1)
+    assert front["mae"] == pytest.approx(3)
+    assert front["rmse"] == pytest.approx(np.sqrt(10))
+    assert front["sd"] == pytest.approx(np.sqrt(18), rel=0.01)
+    assert front["coverage"] == 1
+    assert front["clips_used"] == 2
+    side = knee.sel(view="side", clips="bent")
+    assert side["bias"] == pytest.approx(12)
+    assert side["coverage"] == 0  # 12 > 1.96 * 5
+    assert knee.sel(view="side", clips="straight")["clips_used"] == 0
+    assert knee.sel(view="all", clips="all")["clips_used"] == 3
+    assert result["case_bias"].sel(case="a", angle="knee_flexion", side="left", part="all") == (
+        pytest.approx(4)
+    )
+    assert np.isnan(result["case_bias"].sel(angle="trunk_lean", side="left")).all()
+    assert result["case_mae"].sel(case="c", angle="trunk_lean", side="middle", part="all") == (
+        pytest.approx(12)
+    )
+
+
+def test_refused_values_count_as_not_given() -> None:
+    dataset = measured(error=3)
+    refused = dataset["knee_flexion_refused"].copy()
+    refused[:, :10] = True
+    worse = dataset["knee_flexion"].where(~refused, 500.0)
+    result = agreement({"a": dataset.assign(knee_flexion=worse, knee_flexion_refused=refused)})
+    knee = result.sel(case="a", angle="knee_flexion", side="left", part="all", estimator="fitted")
+    assert knee["case_given"] == pytest.approx(0.8)
+    assert knee["case_bias"] == pytest.approx(3)
+    assert knee["case_n"] == 40
+
+
+def test_deep_frames_are_those_near_the_largest_knee_flexion() -> None:
+    result = agreement({"a": measured(frames=50)})
+    counts = result["case_n"].sel(case="a", angle="hip_flexion", side="left", estimator="fitted")
+    assert counts.sel(part="all") == 50
+    assert counts.sel(part="deep") == 25
+
+
+def test_the_sign_of_the_pelvis_is_mirrored_with_the_view() -> None:
+    both = agreement({"l": measured(azimuth=90, error=4), "r": measured(azimuth=-90, error=-4)})
+    side = both.sel(view="side", clips="all", part="all", estimator="fitted")
+    assert side["bias"].sel(angle="pelvis_obliquity") == pytest.approx(4)
+    assert side["bias"].sel(angle="trunk_lean") == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "view"),
+    [(0, "front"), (-45, "front-oblique"), (270, "side"), (130, "back-oblique"), (-180, "back")],
+)
+def test_view_classes(azimuth: float, view: str) -> None:
+    assert view_class(case_from({"camera": {"azimuth": azimuth}})) == view
+
+
+def test_one_bent_elbow_is_enough() -> None:
+    assert is_bent(case_from({"motion": {"elbow_bend": {"left": 5, "right": 100}}}))
+    assert not is_bent(case_from({"motion": {"elbow_bend": 30}}))
+
+
+def test_cases_of_different_models_are_not_put_together() -> None:
+    other = measured().assign_attrs(model_sha256="other")
+    with pytest.raises(BadInputError, match="another model_sha256"):
+        agreement({"a": measured(), "b": other})
+    with pytest.raises(BadInputError, match="no measured cases"):
+        agreement({})

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.virtual_lab.case import case_from
+from mobility.virtual_lab.grid import (
+    HANDS_UP,
+    VIEWS,
+    Grid,
+    cases_like,
+    grid_cases,
+    least_distance_m,
+    read_grid,
+    view_of,
+)
+
+GRIDS = ("tuning", "held_out")
+
+
+def drawn(n: int = 40, *, seed: int = 1, **ranges: Any) -> list[Any]:
+    return grid_cases(Grid(sample={"seed": seed, "n": n, "ranges": ranges}))  # type: ignore[arg-type]
+
+
+def test_axes_give_every_combination_over_the_defaults() -> None:
+    grid = Grid(
+        defaults={"motion": {"depth": 30, "lead_s": 0.5}, "body": {"height_m": 1.8}},
+        cases=[{"name": "plain"}, {"name": "deep", "motion": {"depth": 50}}],
+        axes={"camera.azimuth": [0, 90], "body.age": [20, 40, 60]},
+    )
+    cases = grid_cases(grid)
+    assert len(cases) == 2 * 2 * 3
+    assert {(c.motion.depth, c.camera.azimuth, c.body.age) for c in cases} == {
+        (d, a, y) for d in (30, 50) for a in (0, 90) for y in (20, 40, 60)
+    }
+    assert all(c.motion.lead_s == 0.5 and c.body.height_m == 1.8 for c in cases)
+    assert len({c.name for c in cases}) == 12
+
+
+def test_a_sample_fills_its_range_evenly_and_is_the_same_again() -> None:
+    depth = {"motion.depth": {"low": 20, "high": 60}}
+    values = np.sort([c.motion.depth for c in drawn(40, **depth)])
+    # One value in each fortieth of the range.
+    assert np.array_equal(np.floor(values - 20), np.arange(40))
+    assert [c.motion.depth for c in drawn(40, **depth)] != list(values)
+    assert drawn(40, **depth) == drawn(40, **depth)
+    assert drawn(40, **depth) != drawn(40, seed=2, **depth)
+
+
+def test_a_share_of_the_cases_draws_from_a_range_and_the_others_otherwise() -> None:
+    bend = {"low": 30, "high": 90, "share": 0.25, "otherwise": {"low": 0, "high": 10}}
+    values = np.array([c.motion.elbow_bend for c in drawn(40, **{"motion.elbow_bend": bend})])
+    assert (values >= 30).sum() == 10
+    assert ((values >= 0) & (values <= 10)).sum() == 30
+    shifted = drawn(20, **{"motion.shift_m": {"low": 0.01, "high": 0.02, "share": 0.5}})
+    assert sum(c.motion.shift_m == 0 for c in shifted) == 10
+
+
+def test_sides_are_drawn_apart_where_asked() -> None:
+    stretch = {"low": 5, "high": 20, "apart": 0.5}
+    knees = [c.motion.knees_in for c in drawn(20, **{"motion.knees_in": stretch})]
+    apart = [k for k in knees if not isinstance(k, float)]
+    assert len(apart) == 10
+    assert all(5 <= k.left <= 20 and 5 <= k.right <= 20 and k.left != k.right for k in apart)
+
+
+def test_views_are_covered_and_come_in_turn() -> None:
+    counts = dict.fromkeys(VIEWS, 3)
+    ranges = {"motion.depth": {"low": 20, "high": 60}}
+    cases = grid_cases(Grid(sample={"seed": 4, "views": counts, "ranges": ranges}))  # type: ignore[arg-type]
+    views = [view_of(c.camera.azimuth) for c in cases]
+    assert {view: views.count(view) for view in VIEWS} == counts
+    assert set(views[: len(VIEWS)]) == set(VIEWS)
+    azimuths = {c.camera.azimuth for c in cases}
+    assert {0.0, 90.0, -90.0, -180.0} <= azimuths
+
+
+@pytest.mark.parametrize(("azimuth", "view"), [(-182, "back"), (350, "front"), (-91, "right")])
+def test_view_of_an_azimuth(azimuth: float, view: str) -> None:
+    assert view_of(azimuth) == view
+
+
+def test_mass_from_the_body_mass_index() -> None:
+    case = drawn(1, **{"body.bmi": {"any": [22]}, "body.height_m": {"any": [1.6]}})[0]
+    assert case.body.weight_kg == pytest.approx(22 * 1.6**2, abs=0.05)
+
+
+def test_least_distance_has_hands_and_feet_in_the_picture() -> None:
+    for height, tilt in ((0.6, 8.0), (1.1, 0.0), (1.6, -9.0)):
+        distance = least_distance_m(1.8, height_m=height, tilt=tilt, field_of_view=60, aspect=3 / 4)
+        top = np.degrees(np.arctan2(HANDS_UP * 1.8 - height, distance)) - tilt
+        bottom = np.degrees(np.arctan2(-height, distance)) - tilt
+        assert top <= 30
+        assert bottom >= -30
+        assert max(top, -bottom) > 24  # and not from much farther
+
+
+def test_aim_and_framing_become_tilt_and_distance() -> None:
+    places = {"camera.aim": {"any": [0.5]}, "camera.framing": {"any": [1.5]}}
+    camera = drawn(1, **places, **{"camera.height_m": {"any": [1.6]}})[0].camera
+    seen = 1.6 + camera.distance_m * np.tan(np.radians(camera.tilt))
+    assert seen == pytest.approx(0.5 * 1.70, abs=0.01)
+    least = least_distance_m(
+        1.70, height_m=1.6, tilt=camera.tilt, field_of_view=44, aspect=544 / 736
+    )
+    assert camera.distance_m == pytest.approx(1.5 * least, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "has no cases"),
+        ({"cases": [{"motion": {"dept": 3}}]}, "did you mean 'depth'"),
+        ({"cases": [{"name": "a"}, {"name": "a"}]}, "two cases are called 'a'"),
+        ({"axes": {"azimuth": [1]}}, "is no place in a case"),
+        ({"axes": {"camera.azimuth": []}}, "at least 1 item"),
+        ({"sample": {"n": 2, "ranges": {"motion.depth": {"low": 3}}}}, "give low and high, or any"),
+        ({"sample": {"n": 2, "ranges": {"motion.depth": {"low": 3, "high": 1}}}}, "low exceeds"),
+        ({"sample": {"ranges": {}}}, "give n, or views"),
+        ({"sample": {"views": {"frnt": 1}, "ranges": {}}}, "did you mean 'front'"),
+        ({"smaple": {}}, "did you mean 'sample'"),
+    ],
+)
+def test_faults_of_a_grid_are_named(values: Any, message: str, tmp_path: Path) -> None:
+    import yaml
+
+    file = tmp_path / "grid.yaml"
+    file.write_text(yaml.safe_dump(values))
+    with pytest.raises(BadInputError) as fault:
+        grid_cases(read_grid(file))
+    assert message in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_absent_or_broken_grid(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such grid"):
+        read_grid(tmp_path / "grid.yaml")
+    (tmp_path / "grid.yaml").write_text("axes: [")
+    with pytest.raises(BadInputError, match="not a readable YAML"):
+        read_grid(tmp_path / "grid.yaml")
+    (tmp_path / "grid.yaml").write_text("- 1")
+    with pytest.raises(BadInputError, match="a grid is a mapping"):
+        read_grid(tmp_path / "grid.yaml")
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_committed_grids_cover_every_view_and_bent_elbows(project: Path, name: str) -> None:
+    cases = grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml"))
+    assert len(cases) == {"tuning": 36, "held_out": 28}[name]
+    assert {view_of(c.camera.azimuth) for c in cases} == set(VIEWS)
+    from mobility.virtual_lab.agreement import is_bent
+
+    assert sum(map(is_bent, cases)) == pytest.approx(len(cases) / 3, abs=1)
+    assert all(c.motion.repetitions == 2 for c in cases)
+
+
+def test_tuned_and_held_out_cases_have_nothing_in_common(project: Path) -> None:
+    tuned, held = (grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml")) for name in GRIDS)
+    assert not {str(c.body) for c in tuned} & {str(c.body) for c in held}
+    assert not {c.camera.azimuth for c in tuned} & {c.camera.azimuth for c in held}
+
+
+def test_cases_like_one_stay_near_it() -> None:
+    one = case_from(
+        {
+            "body": {"height_m": 1.8, "weight_kg": 80},
+            "camera": {"azimuth": 90, "distance_m": 4, "tilt": -3},
+            "motion": {"depth": 40, "repetitions": 2},
+            "video": {"width": 192, "height": 256},
+        }
+    )
+    cases = cases_like(one, n=16, seed=3)
+    assert cases == cases_like(one, n=16, seed=3)
+    assert len({case.name for case in cases}) == 16
+    for case in cases:
+        assert abs(case.camera.azimuth - 90) <= 8
+        assert abs(case.camera.distance_m - 4) <= 0.2
+        assert abs(case.body.height_m - 1.8) <= 0.0721
+        assert case.body.weight_kg / case.body.height_m**2 == pytest.approx(80 / 1.8**2, rel=0.06)
+        assert case.camera.tilt == -3
+        assert case.motion.repetitions == 2
+        assert case.video == one.video
+    assert {case.body.sex for case in cases} == {"female", "male"}

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.provenance import sha256
+from mobility.virtual_lab import sweep as module
+from mobility.virtual_lab.agreement import agreement
+from mobility.virtual_lab.case import case_from, read_truth
+from mobility.virtual_lab.sweep import (
+    case_digest,
+    case_folder,
+    measure_case,
+    measured_angles,
+    read_pose,
+    sweep,
+)
+
+DEMO = Path("data") / "demo" / "overhead-squat"
+
+QUICK = {
+    "motion": {
+        "repetitions": 1, "depth": 35, "descent_s": 0.8, "ascent_s": 0.7, "bottom_s": 0.1,
+        "lead_s": 0.3,
+    },
+    "video": {"width": 192, "height": 256, "frame_rate": 10, "samples": 1},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path) -> tuple[xr.Dataset, xr.Dataset]:
+    """Pose and truth of the demo."""
+    return read_pose(project / DEMO / "pose.nc"), read_truth(project / DEMO / "truth.nc")
+
+
+@pytest.fixture(scope="module")
+def measured(demo: tuple[xr.Dataset, xr.Dataset]) -> xr.Dataset:
+    return measured_angles(*demo)
+
+
+def test_the_fitted_body_of_the_demo_is_nearer_the_truth_than_the_landmarks(
+    measured: xr.Dataset,
+) -> None:
+    table = agreement({"demo": measured})["case_mae"].sel(case="demo", part="all")
+    fitted = table.sel(estimator="fitted", angle="knee_flexion", side=["left", "right"])
+    landmarks = table.sel(estimator="landmarks", angle="knee_flexion", side=["left", "right"])
+    assert float(fitted.mean()) < 8
+    assert float(fitted.mean()) < float(landmarks.mean())
+
+
+def test_what_is_refused_is_measured_all_the_same(measured: xr.Dataset) -> None:
+    landmarks = measured.sel(estimator="landmarks")
+    # The dorsiflexion of landmarks is refused by the analysis, and not missing.
+    assert np.isfinite(landmarks["ankle_dorsiflexion"]).any()
+    assert bool(landmarks["ankle_dorsiflexion_refused"].where(
+        np.isfinite(landmarks["ankle_dorsiflexion"]), True).all()
+    )  # fmt: skip
+    assert landmarks["knee_flexion_sd"].isnull().all()
+    assert measured.sel(estimator="fitted")["knee_flexion_sd"].notnull().any()
+
+
+def test_truth_is_taken_at_the_times_of_the_pose(
+    demo: tuple[xr.Dataset, xr.Dataset], measured: xr.Dataset
+) -> None:
+    pose, truth = demo
+    assert measured["time"].equals(pose["time"])
+    # The knees are most flexed while the truth is deepest.
+    deepest = measured["time"].values[measured["knee_flexion_true"].mean("side").values.argmax()]
+    assert np.abs(truth["bottom"] - deepest).min() < 0.3
+    with pytest.raises(BadInputError, match="no time in common"):
+        measured_angles(pose.assign_coords(time=pose["time"] + 1e4), truth)
+
+
+def test_lines_in_the_picture_give_the_angles_of_a_squat_seen_from_the_side(
+    squat_pose: Any,
+) -> None:
+    pose, truth = squat_pose(fps=20, reps=1)
+    position = pose["position"].isel(individual=0)
+    # A camera on the right: forward is to the right in the picture, up is up.
+    forward = -position.sel(space="z", drop=True)
+    if float(truth["trunk_lean"].max()) <= 0:
+        pytest.fail("the analytic squat leans forward")
+    seen = xr.concat([forward, -position.sel(space="y", drop=True)], dim="pixel")
+    flat = pose.assign(
+        image_position=seen.assign_coords(pixel=["u", "v"]).expand_dims(individual=1)
+    )
+    angles = module._image_plane(flat)
+    np.testing.assert_allclose(angles["knee_flexion"], truth["knee_flexion"], atol=1.5)
+    np.testing.assert_allclose(angles["hip_flexion"], truth["hip_flexion"], atol=1.5)
+
+
+def test_digest_is_of_what_is_shown_not_of_the_name(tmp_path: Path) -> None:
+    one, same = case_from({"name": "a", **QUICK}), case_from({"name": "b", **QUICK})
+    other = case_from({"name": "a", **QUICK, "camera": {"azimuth": 41}})
+    assert case_digest(one) == case_digest(same) != case_digest(other)
+    folder = case_folder(tmp_path, one)
+    assert folder.parent == tmp_path
+    folder.mkdir()
+    # Renamed, it is found again.
+    assert case_folder(tmp_path, same) == folder
+    assert case_folder(tmp_path, other) != folder
+    assert case_folder(tmp_path, case_from({"name": "../x y"})).parent == tmp_path
+
+
+def test_a_case_in_the_cache_is_not_rendered_again(
+    tmp_path: Path,
+    demo: tuple[xr.Dataset, xr.Dataset],
+    measured: xr.Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import yaml
+
+    calls: list[str] = []
+    pose, truth = demo
+    bundle = tmp_path / "model.task"
+    bundle.write_bytes(b"model")
+
+    def render(case: object, folder: Path) -> tuple[Path, Path]:
+        calls.append("render")
+        (folder / "video.mp4").write_bytes(b"video")
+        module.write_dataset(truth, folder / "truth.nc")
+        return folder / "video.mp4", folder / "truth.nc"
+
+    def estimate(video: Path, *, workers: int) -> xr.Dataset:
+        calls.append("pose")
+        return pose.assign_attrs(model_sha256=sha256(bundle))
+
+    def angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+        calls.append("fit")
+        return measured
+
+    monkeypatch.setattr(module, "pose_model", lambda: bundle)
+    monkeypatch.setattr(module, "render_case", render)
+    monkeypatch.setattr(module, "estimate_pose", estimate)
+    monkeypatch.setattr(module, "measured_angles", angles)
+    (tmp_path / "case.yaml").write_text(yaml.safe_dump(case_from(QUICK).model_dump(mode="json")))
+
+    measure_case(tmp_path, keep_video=False, resume=True)
+    assert calls == ["render", "pose", "fit"]
+    assert not (tmp_path / "video.mp4").exists()
+    measure_case(tmp_path, keep_video=False, resume=True)
+    assert calls == ["render", "pose", "fit"]
+    measure_case(tmp_path, keep_video=False, resume=False)
+    assert calls == ["render", "pose", "fit", "fit"]
+    # Another pose model gives other poses.
+    bundle.write_bytes(b"another model")
+    measure_case(tmp_path, keep_video=True, resume=True)
+    assert calls[4:] == ["render", "pose", "fit"]
+    assert (tmp_path / "video.mp4").exists()
+
+
+def test_a_process_that_dies_is_an_error_of_its_case_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker that answers the first case and dies of the second.
+    worker = tmp_path / "worker.sh"
+    worker.write_text(
+        "#!/bin/sh\nread line || exit 0\n"
+        "case $line in *second*) echo 'no display' >&2; exit 7;; esac\n"
+        'echo \'{"seconds": 1.5}\'; exec "$0"\n'
+    )
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+    cases = [
+        case_from({"name": name, "camera": {"azimuth": i % 3}})
+        for i, name in enumerate(("first", "second", "third", "first again"))
+    ]
+    done = sweep(cases, tmp_path / "cache")
+    assert [d.error for d in done] == [
+        None,
+        "the process of this case ended with status 7: no display",
+        None,
+        None,
+    ]
+    assert done[0].folder == done[3].folder
+    assert done[0].seconds == done[2].seconds == 1.5
+    assert np.isnan(done[1].seconds)
+
+
+def test_absent_file_and_wrong_options(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="run the sweep"):
+        read_pose(tmp_path / "pose.nc")
+    with pytest.raises(BadInputError, match="workers"):
+        sweep([], tmp_path, workers=0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_small_sweep_renders_measures_and_goes_on_after_a_failure(
+    extra: None, tmp_path: Path, pose_model: Path
+) -> None:
+    cases = [
+        case_from({"name": "good", **QUICK}),
+        case_from({"name": "impossible", **QUICK, "body": {"height_m": 1.95, "weight_kg": 40}}),
+    ]
+    good, bad = sweep(cases, tmp_path, workers=1)
+    assert good.error is None
+    assert bad.error is not None
+    assert "out of reach" in bad.error
+    assert sorted(p.name for p in good.folder.iterdir()) == [
+        "angles.nc", "case.yaml", "pose.nc", "truth.nc",
+    ]  # fmt: skip
+    first = (good.folder / "pose.nc").stat().st_mtime_ns
+    again, _ = sweep(cases, tmp_path, workers=1)
+    assert again.error is None
+    assert (good.folder / "pose.nc").stat().st_mtime_ns == first
+    table = agreement({"good": read_pose(good.folder / "angles.nc")})
+    knee = table["case_mae"].sel(case="good", angle="knee_flexion", estimator="fitted", part="all")
+    assert float(knee.mean()) < 25
