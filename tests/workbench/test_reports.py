@@ -703,7 +703,13 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     ]
     two = with_history(one, "fit_body", {}, cameras=found)
     shown = sections.cameras(two)
-    for text in ("front", "side, from the left", "−0.518 s ± 0.010 s", "1.2 cm", "4.2 pixels"):
+    for text in (
+        "front",
+        "left (88° from the front)",
+        "−0.518 s ± 0.010 s",
+        "1.2 cm",
+        "4.2 pixels",
+    ):
         assert text in shown
     assert "Two cameras saw this trial" in sections.distrust([], two)
     assert "one camera" not in sections.distrust([], two)
