@@ -61,6 +61,7 @@ benchmarks: $(READY)
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/cameras.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-movement build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -248,6 +248,29 @@ def analyze(
         bool,
         typer.Option("--fit/--no-fit", help="Fit a body with constant segments (smaller errors)."),
     ] = True,
+    field_of_view: Annotated[
+        float | None,
+        typer.Option(
+            "--field-of-view",
+            metavar="DEG",
+            help="Field of view of the longer side of the picture; default: found by the fit.",
+        ),
+    ] = None,
+    height_m: Annotated[
+        float | None,
+        typer.Option(
+            "--height-m",
+            metavar="M",
+            help="Height of the person in metres; default: that of the participant.",
+        ),
+    ] = None,
+    keep_raw: Annotated[
+        bool,
+        typer.Option(
+            "--keep-raw/--no-keep-raw",
+            help="Keep the angles without a fit and in the picture too (<angle>_raw, _image).",
+        ),
+    ] = False,
     blur_face: Annotated[
         bool, typer.Option("--blur-face", help="Blur the face in the annotated video.")
     ] = False,
@@ -286,6 +309,9 @@ def analyze(
         model=model,
         annotate=annotate,
         fit=fit,
+        field_of_view=field_of_view,
+        height_m=height_m,
+        keep_raw=keep_raw,
         blur_face=blur_face,
     )
 

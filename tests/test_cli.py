@@ -127,6 +127,8 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--store", ""], ["--store", "must not be empty"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--workers", "0"], ["workers"]),
+        (["--height-m", "17"], ["height_m 17", "0.5 to 2.6 metres"]),
+        (["--field-of-view", "400"], ["field_of_view 400", "10 to 160 degrees"]),
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--model", "absent.task"], ["absent.task", "no such file"]),

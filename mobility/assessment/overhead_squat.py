@@ -148,10 +148,10 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
                 "right minus left, within the bottom",
                 suffix=", asymmetry",
             )
-        if note := angle.attrs.get("note"):
+        if reason := angle.attrs.get("refused"):
             for key in metrics:
                 if key.startswith(name):
-                    metrics[key].attrs["note"] = note
+                    metrics[key].attrs["note"] = f"refused: {reason}"
         _add(
             metrics,
             f"{name}_variability",
@@ -632,7 +632,7 @@ def _refuse_side_view(metrics: dict[str, xr.DataArray], angle: float) -> list[di
     for name, variable in metrics.items():
         if name.startswith("hip_abduction"):
             note = f"refused: the camera sees the frontal plane edge-on {turned}"
-        elif "_asymmetry" in name and "note" not in variable.attrs:
+        elif "_asymmetry" in name and ("note" not in variable.attrs or variable.notnull().any()):
             note = f"refused: seen from the side, one leg hides the other {turned}"
         else:
             continue

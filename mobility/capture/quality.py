@@ -1,25 +1,24 @@
-"""How good the recording is: a document beside the numbers, never mixed into them."""
+"""How good the recording is: a document beside the numbers, never mixed into them.
+
+Each check has a verdict, ``ok``, ``poor`` or ``unusable``, and in plain words what to do about it;
+the limits are in ``tables/capture_quality.yaml``.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from mobility.capture.pose import fraction_outside
-from mobility.capture.video import VideoInfo
-from mobility.provenance import SCHEMA_VERSION, warnings_of
-
-VIEWS = (
-    (30.0, "front"),
-    (60.0, "front oblique"),
-    (120.0, "side"),
-    (150.0, "back oblique"),
-    (180.0, "back"),
-)
-"""Largest absolute azimuth of each view, degrees."""
+from mobility import tables
+from mobility.capture.pose import PARTS
+from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
+from mobility.provenance import SCHEMA_VERSION, cameras_of, history, warnings_of
+from mobility.view import View, camera_view, supports, view_of
 
 GROUPS = {
     "head": ("nose", "left_ear", "right_ear"),
@@ -30,51 +29,40 @@ GROUPS = {
 }
 """Keypoints whose visibility is averaged."""
 
+VERDICTS = ("ok", "poor", "unusable")
+"""From good to bad."""
 
-def camera_azimuth(pose: xr.Dataset) -> xr.DataArray:
-    """Direction from which the camera sees the subject, frame by frame.
+SAMPLES = 20
+"""Frames that are looked at for light and sharpness."""
 
-    The angle about the vertical from the subject's forward direction to the
-    camera: 0 from the front, 90 from the subject's right, -90 from the left,
-    180 from behind. The forward direction is up × (right hip − left hip).
+FEWEST_KEYFRAMES = 10
+"""With fewer keyframes the video is read through, since each sample would cost a long way."""
 
-    Parameters
-    ----------
-    pose
-        A pose Dataset whose z axis points towards the camera.
+MODEL_INPUT = 256
+"""Height in pixels to which the person is brought for the sharpness: that of the landmark model's
+input, so that only a blur that the model sees counts."""
 
-    Returns
-    -------
-    DataArray
-        ``camera_azimuth(time)`` in degrees, NaN where a hip is missing.
-    """
-    hips = pose["position"].isel(individual=0)
-    right = hips.sel(keypoint="right_hip") - hips.sel(keypoint="left_hip")
-    # up × right = (right_z, 0, -right_x): forward, seen from above.
-    forward_x, forward_z = right.sel(space="z", drop=True), -right.sel(space="x", drop=True)
-    return xr.DataArray(
-        np.degrees(np.arctan2(forward_x.values, forward_z.values)),
-        coords={"time": pose["time"]},
-        dims="time",
-        name="camera_azimuth",
-        attrs={
-            "units": "degree",
-            "long_name": "direction of the camera, 0 = front, 90 = subject's right",
-        },
-    )
+EDGE_SHARE = 95.0
+"""Percentile of the gradient from which a place counts as an edge."""
+
+BLACK, WHITE = 2, 253
+"""Levels of 255 up to and from which a pixel is clipped."""
+
+_GRADIENT_VARIANCE = 1 / 3
+"""Pixels², by which the gradient itself blurs: it is a mean over two pixels."""
+
+_SMALLEST_BOX = 8
+
+_FITTED_FOCAL_SD = 0.1
+"""Error of a focal length that was fitted, as a fraction; the body's height in the picture adds."""
+
+_USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
+"""Metres; taken for a person of unknown height, as in the fit, and the spread of adults."""
 
 
-def view_name(azimuth: float) -> str:
-    """Name of a view, such as ``"front oblique, from the right"``."""
-    if not np.isfinite(azimuth):
-        return "unknown"
-    name = next(name for limit, name in VIEWS if abs(azimuth) <= limit)
-    if name in ("front", "back"):
-        return name
-    return f"{name}, from the {'right' if azimuth > 0 else 'left'}"
-
-
-def capture_quality(pose: xr.Dataset, info: VideoInfo) -> dict[str, Any]:
+def capture_quality(
+    pose: xr.Dataset, info: VideoInfo, fitted: xr.Dataset | None = None, *, camera: int = 0
+) -> dict[str, Any]:
     """Describe the recording: who is seen, how well, and from where.
 
     Parameters
@@ -82,31 +70,28 @@ def capture_quality(pose: xr.Dataset, info: VideoInfo) -> dict[str, Any]:
     pose
         The raw pose of :func:`~mobility.capture.pose.estimate_pose`.
     info
-        The video, as :func:`~mobility.capture.video.probe` describes it.
+        The video, as :func:`~mobility.capture.video.probe` describes it; some of its frames are
+        read.
+    fitted
+        The pose after cleaning and fit, whose history tells what was mended and which has the place
+        of the camera. Without it both are taken from `pose` as far as it goes.
+    camera
+        Which camera of the fit `pose` is of, from 0.
 
     Returns
     -------
     dict
-        JSON values: ``video``, ``frames``, ``visibility`` by part of the body
-        (0 to 1), ``out_of_picture`` (fraction of frames), ``view``, ``camera``,
-        ``light``, ``other_people`` and the ``warnings`` of the pose.
+        JSON values: ``video``, ``frames``, ``visibility`` by part of the body (0 to 1), ``camera``,
+        ``other_people``, the ``warnings`` of the pose, and the checks ``view``, ``framing``,
+        ``distance``, ``size``, ``light``, ``sharpness`` and ``swaps``, each with its ``verdict``
+        ("ok", "poor", "unusable", or null where nothing can be told) and ``advice`` (null where
+        there is none to give).
     """
     someone = pose["position"].notnull().any(("space", "keypoint", "individual")).values
-    azimuth = camera_azimuth(pose).values
-    azimuth = azimuth[np.isfinite(azimuth)]
-    # The mean direction, not the mean angle: -179 and 179 degrees are neighbours.
-    mean = (
-        float(np.degrees(np.angle(np.exp(1j * np.radians(azimuth)).mean())))
-        if azimuth.size
-        else None
-    )
     seen = json.loads(pose.attrs["survey"])
-    shift = seen["camera_shift_median"]
     confidence = pose["confidence"].isel(individual=0)
-    height = pose["image_position"].isel(individual=0).sel(pixel="v")
-    body = (
-        float((height.max("keypoint") - height.min("keypoint")).median()) if someone.any() else 0.0
-    )
+    best = pose if fitted is None else fitted
+    height_px = body_height_px(pose)
     return {
         "schema_version": SCHEMA_VERSION,
         "video": {
@@ -121,24 +106,303 @@ def capture_quality(pose: xr.Dataset, info: VideoInfo) -> dict[str, Any]:
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
             for part, names in GROUPS.items()
         },
-        "out_of_picture": {part: round(f, 3) for part, f in fraction_outside(pose).items()},
-        "view": {
-            "name": view_name(mean if mean is not None else float("nan")),
-            "azimuth_deg": _rounded(mean, 1),
+        "view": _view(_seen_by(best, camera)),
+        "framing": _framing(pose),
+        "distance": _distance(pose, best, height_px, camera),
+        "size": {
+            "body_height_px": _rounded(height_px, 0),
+            **_judged("body_height_px", height_px),
         },
+        **_pictures(sample_frames(info, pose), pose),
+        "swaps": _swaps(best, camera),
         "camera": {
             "moving": seen["camera_moving"],
-            "background_shift": _rounded(shift, 5),
-            "subject_height_fraction": _rounded(body / info.height, 3),
-        },
-        "light": {
-            "brightness": _rounded(seen["brightness"], 3),
-            "sharpness": _rounded(seen["sharpness"], 1),
+            "background_shift": _rounded(seen["camera_shift_median"], 5),
         },
         "other_people": len(seen["other_people"]),
         "warnings": warnings_of(pose),
     }
 
 
+def verdict(check: str, value: float) -> str | None:
+    """Judge a value by the limits of its check in ``tables/capture_quality.yaml``; None for NaN."""
+    return _level(_limits(check), value)
+
+
+def _level(limits: Mapping[str, Any], value: float) -> str | None:
+    if not np.isfinite(value):
+        return None
+    found = "ok"
+    for name in VERDICTS[1:]:
+        if (name in limits.get("below", {}) and value < limits["below"][name]) or (
+            name in limits.get("above", {}) and value > limits["above"][name]
+        ):
+            found = name
+    return found
+
+
+def fraction_near_border(pose: xr.Dataset, *, margin: float) -> dict[str, float]:
+    """Share of the frames with a person in which a part of the body is not safely in the picture.
+
+    Parameters
+    ----------
+    pose
+        A pose Dataset with ``image_width`` and ``image_height``.
+    margin
+        Distance from the border, as a fraction of the picture's width and height, within which a
+        landmark counts as outside.
+
+    Returns
+    -------
+    dict
+        For each of head, hands and feet a number from 0 to 1; NaN without a person.
+    """
+    marks = pose["image_position"].isel(individual=0)
+    u = marks.sel(pixel="u") / pose.attrs["image_width"]
+    v = marks.sel(pixel="v") / pose.attrs["image_height"]
+    out = (u < margin) | (u > 1 - margin) | (v < margin) | (v > 1 - margin)
+    someone = u.notnull().any("keypoint")
+    total = int(someone.sum())
+    shares = {}
+    for part, names in PARTS.items():
+        lost = out.sel(keypoint=list(names)).any("keypoint") & someone
+        shares[part] = float(lost.sum()) / total if total else float("nan")
+    return shares
+
+
+def body_height_px(pose: xr.Dataset) -> float:
+    """Height of the standing body from heels to nose in pixels; NaN where it was not seen."""
+    v = pose["image_position"].isel(individual=0).sel(pixel="v")
+    height = (v.sel(keypoint=["left_heel", "right_heel"]).max("keypoint")).to_numpy() - v.sel(
+        keypoint="nose"
+    ).to_numpy()
+    height = height[np.isfinite(height)]
+    # Standing is when it is tallest; not the maximum, which is the largest error.
+    return float(np.percentile(height, 95)) if height.size else float("nan")
+
+
+def edge_width(grey: NDArray[np.uint8]) -> float:
+    """Blur of the edges of a picture: standard deviation of the Gaussian that made them, pixels.
+
+    A step blurred by s has 1/s of the gradient; blurred again by 1 pixel it has 1/sqrt(s² + 1). The
+    ratio of the two gradients gives s, whatever the contrast. Median over the strongest edges. NaN
+    where there is no edge.
+
+    References
+    ----------
+    Zhuo & Sim 2011, Defocus map estimation from a single image, Pattern Recognition 44:1852.
+    """
+    import cv2
+
+    picture = grey.astype(np.float32)
+    slopes = []
+    for image in (picture, cv2.GaussianBlur(picture, (0, 0), 1.0)):
+        across = cv2.Sobel(image, cv2.CV_32F, 1, 0)
+        slopes.append(np.hypot(across, cv2.Sobel(image, cv2.CV_32F, 0, 1)))
+    first, second = slopes
+    strong = (first >= np.percentile(first, EDGE_SHARE)) & (second > 0)
+    if not strong.any():
+        return float("nan")
+    ratio = float(np.median(first[strong] / second[strong]))
+    if ratio <= 1:
+        return float("inf")
+    return float(np.sqrt(max(1 / (ratio**2 - 1) - _GRADIENT_VARIANCE, 0.0)))
+
+
+def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
+    """Read about :data:`SAMPLES` frames that show the person, spread over the video, cheaply.
+
+    Where the file has keyframes enough, the frame after one, or after the one following it: a
+    keyframe itself is often stored in more detail than the rest.
+    """
+    someone = pose["position"].notnull().any(("space", "keypoint", "individual")).to_numpy()
+    times = pose["time"].to_numpy()[someone]
+    if not times.size:
+        return
+    frame = float(np.median(np.diff(pose["time"].to_numpy()))) if pose.sizes["time"] > 1 else 0.0
+    keys = keyframe_times(info.path)
+    keys = keys[(keys >= times[0] - 1e-6) & (keys < times[-1])]
+    if keys.size < FEWEST_KEYFRAMES:
+        wanted = {round(float(t), 6) for t in _spread(times)}
+        yield from read_frames(info.path, only=lambda t: round(t, 6) in wanted, threads=2)
+        return
+    for key in _spread(keys):
+        near = list(read_frames(info.path, start=float(key) + 1e-6, stop=float(key) + 2.5 * frame))
+        yield from near[-1:]
+
+
+def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    count = min(SAMPLES, values.size)
+    # The middles of equal parts: the very first and last frames are seldom like the rest.
+    chosen: NDArray[np.float64] = values[
+        ((np.arange(count) + 0.5) * values.size / count).astype(int)
+    ]
+    return chosen
+
+
+def _pictures(frames: Iterable[Frame], pose: xr.Dataset) -> dict[str, Any]:
+    """Light and sharpness within the box of the person."""
+    import cv2
+
+    times = pose["time"].to_numpy()
+    marks = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
+    brightness, clipped, edges = [], [], []
+    for frame in frames:
+        place = marks[int(np.argmin(np.abs(times - frame.time)))].to_numpy()
+        if np.isnan(place).all():
+            continue
+        height, width = frame.image.shape[:2]
+        left, top = (max(int(x), 0) for x in np.nanmin(place, axis=1))
+        right, bottom = (
+            min(int(x) + 1, most)
+            for x, most in zip(np.nanmax(place, axis=1), (width, height), strict=True)
+        )
+        if right - left < _SMALLEST_BOX or bottom - top < _SMALLEST_BOX:
+            continue
+        grey = cv2.cvtColor(frame.image[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+        brightness.append(float(grey.mean()) / 255)
+        clipped.append(float(((grey <= BLACK) | (grey >= WHITE)).mean()))
+        scale = MODEL_INPUT / grey.shape[0]
+        if scale < 1:
+            size = (max(1, round(grey.shape[1] * scale)), MODEL_INPUT)
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        edges.append(edge_width(np.asarray(grey, np.uint8)) * max(scale, 1.0))
+
+    def typical(values: list[float]) -> float:
+        known = [v for v in values if np.isfinite(v)]
+        return float(np.median(known)) if known else float("nan")
+
+    light, share, width = typical(brightness), typical(clipped), typical(edges)
+    judged = [_judged("brightness", light), _judged("clipped_share", share)]
+    return {
+        "light": {
+            "brightness": _rounded(light, 3),
+            "clipped_share": _rounded(share, 3),
+            **_worst(judged),
+        },
+        "sharpness": {"edge_width": _rounded(width, 2), **_judged("edge_width", width)},
+    }
+
+
+def _seen_by(best: xr.Dataset, camera: int) -> View:
+    if camera == 0:
+        return camera_view(best)
+    error = tables.load("view_support")["azimuth_error"]["sd_deg"]
+    return view_of(cameras_of(best)[camera]["azimuth_deg"], error)
+
+
+def _view(view: View) -> dict[str, Any]:
+    known = tables.load("view_support")["angles"]
+    entry = _limits("view")[view.kind]
+    return {
+        "name": view.name,
+        "azimuth_deg": _rounded(view.azimuth_deg, 1),
+        "azimuth_sd_deg": _rounded(view.sd_deg, 1),
+        "supports": [name for name in known if supports(view, name)],
+        "does_not_support": [name for name in known if supports(view, name) is False],
+        "verdict": entry["verdict"],
+        "advice": _advice(entry),
+    }
+
+
+def _framing(pose: xr.Dataset) -> dict[str, Any]:
+    limits = _limits("framing")
+    shares = fraction_near_border(pose, margin=limits["border"]["value"])
+    judged = [
+        {"verdict": _level(limits["share"], share), "advice": limits["advice"][part]}
+        for part, share in shares.items()
+    ]
+    for one in judged:
+        if one["verdict"] in (None, "ok"):
+            one["advice"] = None
+    return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(judged)}
+
+
+def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
+    """Distance of the camera: from the fit, else from the size in the picture and the lens."""
+    fits = [e for e in history(best) if e["operation"] == "fit_body"]
+    stature = fits[-1]["arguments"].get("height_m") if fits else None
+    if "position_draws" in best and camera == 0:
+        distance, sd = _distance_of_fit(best)
+        known = "fitted body"
+    else:
+        prior = _limits("focal_prior")
+        longer = max(pose.attrs["image_width"], pose.attrs["image_height"])
+        focal, share, lens = prior["value"] * longer, prior["sd"], "a usual lens"
+        if camera:
+            focal, lens = cameras_of(best)[camera]["focal_length_px"], "the lens of the fit"
+            share = _FITTED_FOCAL_SD
+        size = _limits("nose_to_heel")["value"] * (stature or _USUAL_HEIGHT)
+        distance = focal * size / height_px
+        sd = share * distance
+        known = f"height in the picture and {lens}"
+    if not stature:
+        sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
+    taken = f"height {stature:.2f} m" if stature else f"a height of {_USUAL_HEIGHT:.2f} m assumed"
+    return {
+        "distance_m": _rounded(distance, 2),
+        "distance_sd_m": _rounded(sd, 2),
+        "known_from": f"{known}, {taken}",
+        **_judged("distance_m", distance),
+    }
+
+
+def _distance_of_fit(fitted: xr.Dataset) -> tuple[float, float]:
+    """Median horizontal distance of the hips from the camera, and its error over the draws."""
+    hips = ["left_hip", "right_hip"]
+    fit = fitted["fit_position"].sel(fit_keypoint=hips)
+    off = fitted["position_draws"].sel(fit_keypoint=hips)
+
+    def away(place: xr.DataArray) -> xr.DataArray:
+        square = (place.mean("fit_keypoint").sel(fit_space=["x", "z"]) ** 2).sum("fit_space")
+        median: xr.DataArray = (square**0.5).median("fit_time")
+        return median
+
+    distance = float(away(fit))
+    return distance, float(((away(fit + off) - distance) ** 2).mean() ** 0.5)
+
+
+def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
+    """Count what the cleaning mended of exchanges of left and right."""
+    made = history(best)
+    if camera:
+        fits = [e for e in made if e["operation"] == "fit_body"]
+        made = fits[-1]["further_histories"][camera - 1]
+    entries = [e for e in made if e["operation"] == "clean_pose"]
+    steps = entries[-1].get("steps", []) if entries else []
+    found = next((s for s in steps if s["step"] == "swap_repair" and "swapped_frames" in s), None)
+    if found is None:
+        return {"mended_frames": None, "verdict": None, "advice": None}
+    share = max(found["swapped_frames"].values(), default=0) / max(best.sizes["time"], 1)
+    return {"mended_frames": found["swapped_frames"], **_judged("swapped_share", share)}
+
+
+def _limits(check: str) -> Any:
+    return tables.load("capture_quality")[check]
+
+
+def _judged(check: str, value: float) -> dict[str, str | None]:
+    """Verdict of a value, and the advice where it is not ok."""
+    found = verdict(check, value)
+    return {
+        "verdict": found,
+        "advice": None if found in (None, "ok") else _advice(_limits(check)),
+    }
+
+
+def _advice(entry: Mapping[str, Any]) -> str | None:
+    return entry["advice"].strip() if entry.get("advice") else None
+
+
+def _worst(judged: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
+    """Worst verdict of several, with all advice."""
+    known = [j for j in judged if j["verdict"] is not None]
+    if not known:
+        return {"verdict": None, "advice": None}
+    worst = max((str(j["verdict"]) for j in known), key=VERDICTS.index)
+    advice = list(dict.fromkeys(str(j["advice"]) for j in known if j["advice"]))
+    return {"verdict": worst, "advice": " ".join(advice) or None}
+
+
 def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(value, digits)
+    return None if value is None or not np.isfinite(value) else round(float(value), digits)

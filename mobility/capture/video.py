@@ -468,12 +468,48 @@ def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     return np.array(times, dtype=np.float64)
 
 
+def keyframe_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
+    """List the times of the pictures that are stored whole, without decoding the video.
+
+    Reading from one of them costs no decoding of what comes before.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    numpy.ndarray
+        Seconds from the start of the video, increasing; empty where the file does not say.
+
+    Raises
+    ------
+    NotFoundError, BadInputError, VideoError
+        As :func:`probe`.
+    """
+    container, stream = _open(path)
+    with container:
+        origin = _start(container, stream)
+        stamps = []
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.FFmpegError):
+                break
+            if packet.size and packet.is_keyframe and packet.pts is not None:
+                stamps.append(float(packet.pts * stream.time_base - origin))
+    return np.unique(np.array([t for t in stamps if t >= 0], dtype=np.float64))
+
+
 @checked
 def read_frames(
     path: str | os.PathLike[str],
     *,
     start: float | None = None,
     stop: float | None = None,
+    only: Callable[[float], bool] | None = None,
     threads: Annotated[int, Field(ge=1)] = 1,
     on_fault: Callable[[dict[str, str]], None] | None = None,
 ) -> Iterator[Frame]:
@@ -489,6 +525,8 @@ def read_frames(
         The file.
     start, stop
         Seconds from the start of the video; default from the beginning to the end.
+    only
+        Whether the frame of a time is wanted; others are decoded, but not converted and yielded.
     threads
         Decoding threads. One decodes many times faster than a pose is found.
     on_fault
@@ -506,13 +544,14 @@ def read_frames(
     NotFoundError, BadInputError, VideoError
         As :func:`probe`, at the first frame.
     """
-    return _read_frames(path, start, stop, threads, on_fault)
+    return _read_frames(path, start, stop, only, threads, on_fault)
 
 
 def _read_frames(
     path: str | os.PathLike[str],
     start: float | None,
     stop: float | None,
+    only: Callable[[float], bool] | None,
     threads: int,
     on_fault: Callable[[dict[str, str]], None] | None,
 ) -> Iterator[Frame]:
@@ -529,6 +568,8 @@ def _read_frames(
                 ended = False
                 break
             if start is not None and time < start:
+                continue
+            if only is not None and not only(time):
                 continue
             try:
                 rgb = reformatter.reformat(frame, width, height, format="rgb24")

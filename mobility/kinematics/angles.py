@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.provenance import with_history
+from mobility.provenance import cameras_of, with_history
+from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 
@@ -129,6 +130,12 @@ def angles_from_points(points: Array) -> dict[str, Array]:
     dict
         Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
     """
+    hips = (points[:, INDEX[f"{side}_hip"]] for side in SIDES)
+    return _angles_in(points, body_frame(*hips))
+
+
+def _angles_in(points: Array, frame: Array) -> dict[str, Array]:
+    """Angles in the subject's frame (time, 3, 3), whose rows are forward, up and right."""
 
     def pair(name: str) -> Array:
         return points[:, [INDEX[f"{side}_{name}"] for side in SIDES]]
@@ -136,7 +143,6 @@ def angles_from_points(points: Array) -> dict[str, Array]:
     shoulder, elbow, wrist = pair("shoulder"), pair("elbow"), pair("wrist")
     hip, knee, ankle = pair("hip"), pair("knee"), pair("ankle")
     foot = pair("foot_index") - pair("heel")
-    frame = body_frame(hip[:, 0], hip[:, 1])
     frames = frame[:, None]
     thigh, shank = knee - hip, ankle - knee
     mid_hip, mid_shoulder = hip.mean(axis=1), shoulder.mean(axis=1)
@@ -256,6 +262,20 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(variables, coords={"time": fitted["time"].variable, "side": list(SIDES)})
 
 
+def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
+    """Largest standard deviation of its error, degrees, with which an angle is reported.
+
+    Parameters
+    ----------
+    angle
+        Name of the angle, as in ``tables/angle_limits.yaml``.
+    method
+        How the positions of the pose were obtained; some have limits of their own.
+    """
+    table = tables.load("angle_limits")
+    return float(table["methods"].get(method, table["angles"][angle])["largest_sd_deg"])
+
+
 def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     r"""Joint and segment angles of a pose, with the expected error of each.
 
@@ -292,10 +312,12 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
         of one value as a standard deviation: of a fitted body from the posterior of the fit, else
-        from ``tables/measurement_error.yaml``. Values whose expected error exceeds the limit there
-        are refused: NaN, with the attribute ``note`` and a warning. An angle is NaN where a
-        landmark that it needs is NaN or two of them coincide; where the hip line is more than 60
-        degrees from the horizontal (lying on the side) only knee, ankle, elbow and shoulder remain.
+        from ``tables/measurement_error.yaml``. Values whose expected error exceeds the limit of
+        the angle (``tables/angle_limits.yaml``) are refused: NaN, the reason in the attribute
+        ``refused`` (with the view of the camera, and the median error of what was refused), the
+        share of the values in ``refused_share``, and a warning. An angle is NaN where a landmark
+        that it needs is NaN or two of them coincide; where the hip line is more than 60 degrees
+        from the horizontal (lying on the side) only knee, ankle, elbow and shoulder remain.
 
     Raises
     ------
@@ -321,7 +343,10 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     table = tables.load("measurement_error")
     errors = table["methods"].get(method)
-    limit = float(table["largest_sd_deg"]["value"])
+    # Where there is no picture there is no camera that a reason could name.
+    camera = camera_view(pose).camera if "image_position" in pose else ""
+    if len(cameras := cameras_of(pose)) > 1:
+        camera = f"{len(cameras)} cameras"
     posterior = angle_sd(pose) if "position_draws" in pose else None
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
@@ -354,20 +379,19 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         else:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)
+        limit = largest_sd(name, method=method)
         refused = known & (sd > limit)
         if refused.any():
-            share = refused.sum() / known.sum()
-            note = (
-                f"refused in {share:.0%} of the values: their expected error (up to "
-                f"{sd[refused].max():.0f}° as a standard deviation) exceeds {limit:.0f}°"
-            )
-            variables[name].attrs["note"] = note
+            share = float(refused.sum() / known.sum())
+            words = name.replace("_", " ")
+            reason = f"{words} sd {np.median(sd[refused]):.0f} deg (limit {limit:g})"
+            if camera:
+                reason = f"{camera}: {reason}"
             variables[name] = variables[name].where(~refused)
+            variables[name].attrs.update(refused=reason, refused_share=share)
             if share > _MENTIONED:
-                text = (
-                    f"{definition['long_name'][:1].upper()}{definition['long_name'][1:]}: {note}."
-                )
-                warnings.append({"code": "angle_refused", "message": text})
+                text = f"{_capital(definition['long_name'])} refused in {share:.0%} of the values: "
+                warnings.append({"code": "angle_refused", "message": f"{text}{reason}."})
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(known & ~refused, sd, np.nan),
             dims=dims,
@@ -387,3 +411,135 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         method=method,
         warnings=warnings,
     )
+
+
+IMAGE_ANGLES = (
+    "knee_flexion",
+    "hip_flexion",
+    "ankle_dorsiflexion",
+    "shoulder_flexion",
+    "elbow_flexion",
+    "trunk_lean",
+)
+"""Angles that are also measured in the plane of the picture."""
+
+
+def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
+    """Angles between the landmarks in the picture: what can be measured without any depth.
+
+    The definitions are those of :func:`joint_angles` with the picture for the sagittal plane. From
+    the side they agree with the angles in space, as far as the limbs move in that plane; from
+    elsewhere they are those of a projection. Forward is to the right of the picture where the
+    camera is on the subject's right, else to the left: seen from the front or from behind that
+    decides only the sign of angles which are not seen at all.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset with ``position`` (for the side of the camera) and ``image_position`` in square
+        pixels, v downwards.
+
+    Returns
+    -------
+    xarray.Dataset
+        In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion,
+        shoulder_flexion, elbow_flexion; over (time,): trunk_lean. No errors are known.
+
+    Raises
+    ------
+    BadInputError
+        If `pose` is not a pose Dataset of one person with ``image_position``.
+    """
+    require_pose(pose, what="image_plane_angles")
+    if "image_position" not in pose:
+        raise BadInputError("image_plane_angles: the pose has no 'image_position'")
+    marks = pose["image_position"]
+    if "individual" in marks.dims:
+        marks = marks.isel(individual=0, drop=True)
+    pixels = (
+        marks.sel(pixel=["u", "v"], keypoint=list(KEYPOINTS))
+        .transpose("time", "keypoint", "pixel")
+        .to_numpy()
+        .astype(np.float64)
+    )
+    points = np.stack([pixels[..., 0], -pixels[..., 1], np.zeros(pixels.shape[:2])], axis=-1)
+    view = camera_view(pose)
+    forward = np.nan if np.isnan(view.azimuth_deg) else (1.0 if view.azimuth_deg > 0 else -1.0)
+    axes = np.array([[forward, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, forward]])
+    values = _angles_in(points, np.broadcast_to(axes, (len(points), 3, 3)))
+    result = xr.Dataset(
+        {name: _projected(name, values[name]) for name in IMAGE_ANGLES},
+        coords={"time": pose["time"].variable, "side": list(SIDES)},
+    )
+    kept = {key: value for key, value in pose.attrs.items() if key not in ("ds_type", "method")}
+    result = result.assign_attrs(kept, ds_type="angles", method="image_plane")
+    azimuth = None if np.isnan(view.azimuth_deg) else round(view.azimuth_deg, 1)
+    return with_history(result, "image_plane_angles", {}, azimuth_deg=azimuth)
+
+
+def _projected(name: str, values: Array) -> xr.DataArray:
+    definition = tables.load("angles")[name]
+    return xr.DataArray(
+        values,
+        dims=("time", "side")[: values.ndim],
+        attrs={
+            "units": "degree",
+            "long_name": f"{definition['long_name']}, in the plane of the picture",
+            "segments": definition["segments"],
+            "plane": "picture",
+            "zero": definition["zero"],
+            "positive": definition["positive"],
+            "reference": definition["source"],
+        },
+    )
+
+
+def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
+    """Add the angles that were not fitted, for comparison, beside those that were.
+
+    Parameters
+    ----------
+    angles
+        What :func:`joint_angles` returned, of the fitted pose.
+    pose
+        The pose of the same frames before the fit.
+
+    Returns
+    -------
+    xarray.Dataset
+        `angles` with ``<name>_raw``, computed from the landmarks in space as they are, and
+        ``<name>_image`` of :func:`image_plane_angles`. Neither is refused where it is uncertain,
+        and neither has an ``_sd``: they are for those who compare, and no metric uses them.
+
+    Raises
+    ------
+    BadInputError
+        If the frames differ, or `pose` is not a pose Dataset.
+    """
+    image = image_plane_angles(pose)
+    if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):
+        raise BadInputError("with_raw_angles: the angles and the pose have different frames")
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    points = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
+    raw = angles_from_points(
+        points.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
+    )
+    more = {}
+    for name, values in raw.items():
+        more[f"{name}_raw"] = xr.DataArray(
+            values,
+            dims=("time", "side")[: values.ndim],
+            attrs={
+                **{k: v for k, v in angles[name].attrs.items() if not k.startswith("refused")},
+                "long_name": f"{angles[name].attrs['long_name']}, landmarks without a fit",
+            },
+        )
+    more |= {f"{name}_image": values for name, values in image.data_vars.items()}
+    method = str(pose.attrs.get("method", DEFAULT_METHOD))
+    return with_history(angles.assign(more), "with_raw_angles", {}, raw_method=method)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -368,7 +368,7 @@ class View:
         local = self._local(border)
         body._picture_rows(own, problem, seen, local, share)
         pictures = own.count
-        body._depth_rows(own, problem, seen, local, share * body._DEPTH_SHARE)
+        body._depth_rows(own, problem, seen, share * body._DEPTH_SHARE)
 
         count = own.count
         new = slice(rows.count, rows.count + count)
@@ -486,8 +486,7 @@ def with_cameras(
     Each view is solved alone, coarsely; the bodies laid over each other give the cameras' places.
     """
     offsets = [time_offset(poses[0], pose) for pose in poses[1:]]
-    alone = _alone(coarse, joints)
-    sums, counts = alone.copy(), np.ones(alone.shape[:2])[..., None]
+    start_of_all = joints.copy()
     found: list[tuple[View, View]] = []
     planted = coarse.planted
     for sight, offset in zip(sights[1:], offsets, strict=True):
@@ -500,20 +499,23 @@ def with_cameras(
             )
         seen, start = body._start(seen, feet_planted)
         planted = planted and seen.planted
-        other = _alone(seen, start)
-        weight = np.minimum(coarse.weight, seen.weight)[covered]
-        turn, place = overlaid(
-            alone[covered].reshape(-1, 3), other[covered].reshape(-1, 3), weight.ravel() + 1e-6
-        )
-        sums[covered] += ((other - place) @ turn)[covered]
-        counts[covered] += 1
+        # Enough to lay one body over the other, and not more memory for a longer trial.
+        begin = int(np.argmax(covered))
+        rows = slice(begin, begin + body._WINDOW_KNOTS)
+        alone, other = _alone(coarse, joints, rows), _alone(seen, start, rows)
+        weight = np.minimum(coarse.weight, seen.weight)[rows] * covered[rows, None]
+        turn, place = overlaid(alone.reshape(-1, 3), other.reshape(-1, 3), weight.ravel())
+        moved = 0.5 * (alone + (other - place) @ turn)
+        start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
         seen_fine, speed_fine = _at_knots(fine, sight, offset)
-        seen_fine = replace(
-            seen_fine,
-            scale=seen.scale,
-            distance=np.interp(fine.knots, coarse.knots, seen.distance),
+        seen_fine = body._with_depths(
+            replace(
+                seen_fine,
+                planted=seen.planted,
+                scale=seen.scale,
+                distance=np.interp(fine.knots, coarse.knots, seen.distance),
+            )
         )
-        seen_fine = body._with_depths(seen_fine)
         view = View(seen, speed, turn, place, offset, 0)
         found.append((view, replace(view, problem=seen_fine, velocity=speed_fine)))
     coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)
@@ -524,14 +526,15 @@ def with_cameras(
             for i, pair in enumerate(found)
         )
         joined.append(replace(problem, views=views))
-    return joined[0], joined[1], sums / counts
+    return joined[0], joined[1], start_of_all
 
 
-def _alone(problem: body._Problem, joints: Array) -> Array:
-    """Joints as one view alone would have them, coarsely."""
-    border = body._first_border(problem, joints)
-    best = body._solve(problem, joints, border, steps=15, tolerance=1e-3)
-    best, _, _ = body._try_mirrored(problem, best)
+def _alone(problem: body._Problem, joints: Array, rows: slice) -> Array:
+    """Joints at some of the knots as one view alone would have them, coarsely."""
+    part = body._part(problem, rows)
+    border = body._first_border(part, joints[rows])
+    best = body._solve(part, joints[rows], border, steps=15, tolerance=1e-3)
+    best, _, _ = body._try_mirrored(part, best)
     return best.joints
 
 

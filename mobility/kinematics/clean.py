@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -30,9 +31,9 @@ _COORDINATES = ("position", "image_position", "image_depth")
 _SERIES = ("position", "image_position", "image_depth", "confidence", "presence")
 _MIRROR = np.array([INDEX[other_side(name)] for name in KEYPOINTS])
 _SWAP_GROUPS = {
-    "legs": ("knee", "ankle", "heel", "foot_index"),
     "hips": ("hip",),
     "shoulders": ("shoulder",),
+    "legs": ("knee", "ankle", "heel", "foot_index"),
     "arms": ("elbow", "wrist", "pinky", "index", "thumb"),
 }
 
@@ -46,9 +47,23 @@ _HAMPEL_MAX_SPAN = 0.5
 _SPIKE_FLOOR = 0.02
 """Trunk lengths (about 1 cm): less than this is never a spike, however still the body is."""
 
-_SWAP_RATIO, _SWAP_FRAMES = 0.5, 2
+_SWAP_TRUNK = ("hips", "shoulders")
+"""Groups with a usual direction of their own; limbs go with that of the trunk, once repaired."""
+
+_SWAP_RATIO = 0.5
+"""Part of the distance to what was expected that may remain when the sides are exchanged."""
+
 _SWAP_FLOOR = 0.1
 """Trunk lengths (about 5 cm) by which a point must be off before a swap is considered."""
+
+_SWAP_MAX_GAP = 0.25
+"""Seconds without the limb after which nothing tells whether its sides were exchanged."""
+
+_SWAP_NEAR, _SWAP_LASTING = 5, 3
+"""Frames beside a jump that tell its direction; frames that make another direction lasting."""
+
+_SWAP_APART = 0.5
+"""Part of the usual distance between the sides from which they are clearly apart."""
 
 _SWAP_MIN_HZ = 10.0
 """Frame rate below which constant velocity does not predict the next frame."""
@@ -82,11 +97,13 @@ def clean_pose(
     In this order:
 
     1. Points with a visibility below `visibility_threshold` become NaN.
-    2. Exchanges of left and right are undone, for hips, legs, shoulders and arms each on its own:
-       where at least two successive frames, exchanged, lie less than half as far from the position
-       predicted by constant velocity as they do unexchanged, and the exchange restores the usual
-       direction from right to left. The labels of the greater part of the trial are taken to be
-       right. All variables are exchanged alike. Not below 10 frames/s.
+    2. Exchanges of left and right are undone, for hips, legs, shoulders and arms each on its own.
+       One begins or ends where a frame jumps by more than 10 % of the trunk length and lies, with
+       its sides exchanged, less than half as far from the frame before, or from where constant
+       velocity leads, as it does unexchanged. Of the two parts that meet there, the one against
+       the usual direction from right to left is exchanged, as far as it goes against it; the
+       labels of the greater part of the trial are taken to be right. Where the sides nearly
+       coincide, nothing is exchanged. All variables are exchanged alike. Not below 10 frames/s.
     3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
        one second around the frame becomes NaN in ``position``. The median is local because the
        depth of a raw pose is biased in a way that follows the posture: in a measured squat the
@@ -288,13 +305,13 @@ def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, int]:
     scale = _trunk_length(arrays["position"])
     counts = {}
     for group, names in _SWAP_GROUPS.items():
-        left = np.array([INDEX[f"left_{name}"] for name in names])
-        right = np.array([INDEX[f"right_{name}"] for name in names])
-        points = arrays["position"][..., np.concatenate([left, right])].transpose(0, 2, 1)
-        rows = _swapped_frames(points, time, _SWAP_FLOOR * scale)
+        points = _sides(arrays["position"], names)
+        own = group in _SWAP_TRUNK
+        usual = _usual(points) if own else _trunk_direction(arrays["position"])
+        rows = _swapped_frames(points, time, _SWAP_FLOOR * scale, usual)
         counts[group] = int(rows.sum())
         if rows.any():
-            both = np.concatenate([left, right])
+            both = np.array([INDEX[f"{side}_{n}"] for side in ("left", "right") for n in names])
             for values in arrays.values():
                 part = values[rows]
                 part[..., both] = part[..., _MIRROR[both]]
@@ -302,7 +319,35 @@ def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, int]:
     return counts
 
 
-def _swapped_frames(points: Array, time: Array, floor: float) -> Mask:
+def _sides(position: Array, names: Sequence[str]) -> Array:
+    """Points of a part of the body as (time, point, coordinate): left ones, then right ones."""
+    places = [INDEX[f"{side}_{name}"] for side in ("left", "right") for name in names]
+    return position[..., places].transpose(0, 2, 1)
+
+
+def _across(points: Array) -> Array:
+    """Mean line from right to left in each frame, of the pairs that are known."""
+    n = points.shape[1] // 2
+    return _mean(points[:, :n] - points[:, n:])
+
+
+def _usual(points: Array) -> Array:
+    """Direction from right to left in the greater part of the trial; NaN where never seen."""
+    across = _across(points)
+    known = across[~np.isnan(across).any(axis=1)]
+    return np.median(known, axis=0) if len(known) else np.full(points.shape[2], np.nan)
+
+
+def _trunk_direction(position: Array) -> Array:
+    """Direction from right to left of hips and shoulders in each frame, else their usual one."""
+    parts = [_sides(position, _SWAP_GROUPS[group]) for group in _SWAP_TRUNK]
+    now = _mean(np.stack([_across(part) for part in parts], axis=1))
+    usual = _mean(np.stack([_usual(part) for part in parts]))
+    direction: Array = np.where(np.isnan(now), usual, now)
+    return direction
+
+
+def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> Mask:
     """Frames in which the first half of the points holds the second half, and vice versa.
 
     Parameters
@@ -312,55 +357,96 @@ def _swapped_frames(points: Array, time: Array, floor: float) -> Mask:
     time
         Seconds.
     floor
-        Mean distance below which an error of prediction is no reason to look for a swap.
+        Mean distance by which points must jump before a swap is considered.
+    usual
+        Direction from right to left that is right; in each frame, or one for all.
     """
     n = points.shape[1] // 2
-    mirrored = np.concatenate([points[:, n:], points[:, :n]], axis=1)
-    dt = np.diff(time, prepend=np.nan)
-
-    def cost(candidate: Array, predicted: Array) -> Array:
-        distance = np.sqrt(((candidate - predicted) ** 2).sum(axis=-1))
-        mean: Array = distance.mean(axis=-1)  # NaN where a point is missing: no decision
-        return mean
-
-    # Where nothing is exchanged the raw prediction finds the frame at which an exchange begins.
-    ahead = np.full_like(points, np.nan)
-    if len(points) > 2:
-        step = (dt[2:] / dt[1:-1])[:, None, None]
-        ahead[2:] = points[1:-1] + (points[1:-1] - points[:-2]) * step
-    direct, exchanged = cost(points, ahead), cost(mirrored, ahead)
-    begins = (direct > floor) & (exchanged < _SWAP_RATIO * direct)
-
     swapped = np.zeros(len(points), bool)
-    repaired = points.copy()
-    done = 0
-    for begin in np.flatnonzero(begins).tolist():
-        if begin < done:
-            continue
-        t = begin
-        while t < len(points):
-            last = repaired[t - 1]
-            predicted = last + (last - repaired[t - 2]) * (dt[t] / dt[t - 1])
-            if not cost(mirrored[t], predicted) < _SWAP_RATIO * cost(points[t], predicted):
-                break
-            repaired[t] = mirrored[t]
-            t += 1
-        if t - begin >= _SWAP_FRAMES:  # a single frame is left to the outlier steps
-            swapped[begin:t] = True
-        done = max(t, begin + 1)
-    seen = ~np.isnan(points).any(axis=(1, 2))
-    if (swapped & seen).sum() > 0.5 * seen.sum():
-        swapped = seen & ~swapped
-
-    # Where an exchange was missed, the return from it looks like one. Nobody turns round within a
-    # frame, so an exchange is believed only if it restores the usual direction from right to left.
-    across = (points[:, :n] - points[:, n:]).mean(axis=1)
-    usual = np.median(across[seen], axis=0) if seen.any() else np.zeros(points.shape[2])
-    edges = np.flatnonzero(np.diff(swapped)) + 1
-    for rows in np.split(np.arange(len(points)), edges):
-        if swapped[rows[0]] and np.nansum(across[rows] @ usual) > 0:
-            swapped[rows] = False
+    paired = ~np.isnan(points[:, :n] + points[:, n:]).any(axis=2)
+    rows = np.flatnonzero(2 * paired.sum(axis=1) >= n)
+    if rows.size < 2:
+        return swapped
+    seen = np.where(np.tile(paired, 2)[rows, :, None], points[rows], np.nan)
+    across = _across(seen)
+    towards = (across * np.broadcast_to(usual, (len(points), points.shape[2]))[rows]).sum(axis=1)
+    if not np.isfinite(towards).all():  # one of the trunk's sides was never seen
+        return swapped
+    far = np.linalg.norm(across, axis=1)
+    apart = far > _SWAP_APART * np.median(far)
+    jumps, gaps = _jumps(seen, time[rows], floor)
+    edges = [0, *np.flatnonzero(jumps | gaps).tolist(), rows.size]
+    chosen = np.zeros(rows.size, bool)
+    for at in np.flatnonzero(jumps).tolist():
+        first, last = edges[edges.index(at) - 1], edges[edges.index(at) + 1]
+        before, after = np.arange(at - 1, first - 1, -1), np.arange(at, last)
+        near = [towards[side[:_SWAP_NEAR]].mean() for side in (before, after)]
+        if near[0] * near[1] >= 0:
+            continue  # not the sides are exchanged: something else is wrong
+        side = before if near[0] < 0 else after
+        chosen[side[: _reversed_frames(towards[side], apart[side])]] = True
+    swapped[rows[chosen]] = True
     return swapped
+
+
+def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
+    """Where left and right change places from one seen frame to the next, and where time does.
+
+    A frame is compared, as it is and exchanged, with the one before it and with where constant
+    velocity leads; what explains it best counts.
+    """
+    n = seen.shape[1] // 2
+    dt = np.diff(time, prepend=np.nan)
+    gaps = dt > _SWAP_MAX_GAP
+    jumps = np.zeros(len(seen), bool)
+    mirrored = np.concatenate([seen[:, n:], seen[:, :n]], axis=1)
+
+    def distances(now: Array, predicted: Array) -> Array:
+        return _mean(np.sqrt(((now - predicted) ** 2).sum(axis=-1))[..., None])[..., 0]
+
+    # All at once for the place of the frame before; velocity needs to know of an earlier jump.
+    direct, crossed = (
+        np.concatenate([[np.nan], distances(now[1:], seen[:-1])]) for now in (seen, mirrored)
+    )
+    for t in np.flatnonzero((direct > floor) & ~gaps).tolist():
+        kept, exchanged = direct[t], crossed[t]
+        if t >= 2 and not gaps[t - 1]:
+            last = mirrored[t - 2] if jumps[t - 1] else seen[t - 2]
+            ahead = seen[t - 1] + (seen[t - 1] - last) * (dt[t] / dt[t - 1])
+            pair = distances(np.stack([seen[t], mirrored[t]]), ahead)
+            kept, exchanged = np.fmin(kept, pair[0]), np.fmin(exchanged, pair[1])
+        jumps[t] = kept > floor and exchanged < _SWAP_RATIO * kept
+    return jumps, gaps
+
+
+def _reversed_frames(towards: Array, apart: Mask) -> int:
+    """Frames from a jump on that go against the usual direction; 0 where it was no exchange.
+
+    Parameters
+    ----------
+    towards
+        Along the usual direction from right to left, frame by frame away from the jump.
+    apart
+        Whether the sides are clearly apart. Labels that come back while they are not may have done
+        so unseen; where they are, the person has turned round.
+    """
+    usual = towards >= 0
+    lasting = usual.copy()
+    for later in range(1, _SWAP_LASTING):
+        lasting[:-later] &= usual[later:]
+        lasting[-later:] = False
+    if not lasting.any():
+        return int(towards.size)
+    end = int(np.argmax(lasting))
+    return 0 if apart[max(end - 1, 0) : end + 1].all() else end
+
+
+def _mean(values: Array) -> Array:
+    """Mean over the second last axis of what is known; NaN where nothing is, without a warning."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=-2)
+    mean: Array = np.where(known, values, 0.0).sum(axis=-2) / np.where(count, count, np.nan)
+    return mean
 
 
 def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:

@@ -897,7 +897,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     rows = _Rows(n, problem.border, 100 * (1 + len(problem.views)))
     _picture_rows(rows, problem, joints, border, share)
     _length_rows(rows, joints, border, share)
-    _depth_rows(rows, problem, joints, border, share * problem.depth_share)
+    _depth_rows(rows, problem, joints, share * problem.depth_share)
     _leg_rows(rows, joints, border, share)
     if problem.planted:
         _foot_rows(rows, joints, border, share)
@@ -988,10 +988,7 @@ def _length_rows(rows: _Rows, joints: Array, border: Array, share: float) -> Non
             rows.add(off, share, ends, [(_LEN + i, -length / segment.sd)])
 
 
-def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
-    up = _up(border)
-    across = joints[:, RH] - joints[:, LH]
-    across = _unit(across - (across @ up)[:, None] * up)
+def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
     towards = np.array([0.0, 0.0, 1.0])
     for i, (a, b, _, _) in enumerate(_DEPTHS.values()):
         sd = problem.told_sd[i]

@@ -30,7 +30,10 @@ JOINT_BONES: Mapping[str, str] = {
     "knee": "lowerleg01",
     "ankle": "foot",
 }
-"""The bone whose head is the centre of each joint; `.L` and `.R` are the subject's sides."""
+"""The bone whose head is the centre of each joint; `.L` and `.R` are the subject's sides.
+
+The hip's is moved to where the joint is in people before the body is posed.
+"""
 
 SUFFIX: Mapping[str, str] = {"left": ".L", "right": ".R"}
 """Ending of Anny's bone names by side."""
@@ -169,7 +172,9 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     scale = height_m / np.ptp(vertices[:, 1])
     vertices, heads = vertices * scale, heads * scale
     bones = tuple(str(name) for name in model.bone_labels)
-    hips = heads[[bones.index("upperleg01.L"), bones.index("upperleg01.R")]].mean(axis=0)
+    both = [bones.index("upperleg01.L"), bones.index("upperleg01.R")]
+    heads[both] = _hip_centres(heads[both], height_m)
+    hips = heads[both].mean(axis=0)
     origin = np.array([hips[0], vertices[:, 1].min(), hips[2]])
     vertices, heads = vertices - origin, heads - origin
     weights = model.vertex_bone_weights.numpy().astype(np.float64)
@@ -188,6 +193,22 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
         toe={side: toe for side, (_, toe) in feet.items()},
         mass_kg=mass(weight),
     )
+
+
+def _hip_centres(heads: Array, height_m: float) -> Array:
+    """Hip joint centres, left and right, from the heads of MakeHuman's thigh bones.
+
+    The bones of the rig begin in the middle of the flesh, farther back and farther apart than the
+    femoral heads. Half the distance of the centres is 0.33 of the pelvic width plus 7.3 mm
+    (Harrington et al. 2007, J Biomech 40:595; width 0.141 of stature). The same regression puts
+    them 0.025 to 0.035 of stature in front of the bones (depth 0.091 of stature, from the mesh
+    at the height of the anterior iliac spines, less 10 mm of soft tissue). Less is taken, 0.022,
+    because the mesh carries its belly there.
+    """
+    middle = heads.mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
+    half = 0.33 * 0.141 * height_m + 0.0073
+    centres: Array = middle + half * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    return centres
 
 
 @functools.cache

@@ -23,12 +23,6 @@ Array = NDArray[np.float64]
 Degrees = Annotated[float, Field(ge=-90, le=90)]
 Seconds = Annotated[float, Field(ge=0, le=30)]
 
-STANDING_KNEE_FLEXION = 6.0
-"""Degrees; nobody stands with locked knees throughout, and a straight leg has no bending plane."""
-
-STANDING_LEAN = 2.0
-"""Degrees of pelvis and trunk forwards when standing."""
-
 SIDE_SIGN = {"left": 1.0, "right": -1.0}
 """Sign of the lateral axis x on each side."""
 
@@ -77,6 +71,8 @@ class Squat(Strict):
         Duration of the phases of a repetition and of the pause between two, seconds.
     lead_s
         Standing at the start and at the end, seconds.
+    standing_knee_flexion, standing_lean
+        Of the knees and of pelvis and trunk forwards while standing, degrees.
     stance_width
         Distance of the ankles as a multiple of that of the shoulder joint centres.
     toe_out
@@ -107,6 +103,8 @@ class Squat(Strict):
     ascent_s: Annotated[float, Field(ge=0.3, le=30)] = 1.3
     pause_s: Seconds = 0.8
     lead_s: Seconds = 1.2
+    standing_knee_flexion: Annotated[float, Field(ge=2, le=40)] = 6.0
+    standing_lean: Annotated[float, Field(ge=-20, le=30)] = 2.0
     stance_width: Annotated[float, Field(ge=0.3, le=2.5)] = 1.0
     toe_out: Degrees | Sided = 12.0
     tibia_inclination: Annotated[float, Field(ge=0, le=60)] = 32.0
@@ -194,7 +192,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     pelvis_roll = _about("z", roll)
     width = body.joint("hip", "left") - body.mid_hip
     floor_ankle = np.mean([body.joint("ankle", side)[1] for side in SUFFIX])
-    reach = _standing_reach(body)
+    reach = _standing_reach(body, squat.standing_knee_flexion)
     sideways = np.mean([abs(ankles[side][0, 0]) - width[0] for side in SUFFIX])
     standing = np.sqrt(max(reach**2 - sideways**2, 0.0))
     mid_hip = np.zeros((len(time), 3))
@@ -221,7 +219,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
             short.append(missing)
         return hips, knees, np.mean(inclination, axis=0), np.max(short, axis=0)
 
-    first = STANDING_KNEE_FLEXION / 2
+    first = squat.standing_knee_flexion / 2
     wanted = first + (squat.tibia_inclination - first) * progress
     fore_aft = _solve(lambda z: legs(z)[2] - wanted, np.full(len(time), -0.6), 0.3)
     mid_hip[:, 2] = fore_aft
@@ -259,7 +257,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
         head = position[:, body.bone("head")]
         return _centre_of_mass(keypoints(body, orientation, position), head)[:, 2]
 
-    upright = np.full(len(time), np.radians(STANDING_LEAN))
+    upright = np.full(len(time), np.radians(squat.standing_lean))
     target = middle * progress + centre_of_mass(upright) * (1.0 - progress)
     lean = _solve(
         lambda angle: centre_of_mass(angle) - target,
@@ -337,9 +335,12 @@ def _length(body: Body, one: str, other: str, side: str) -> float:
     return float(np.linalg.norm(body.joint(one, side) - body.joint(other, side)))
 
 
-def _standing_reach(body: Body) -> float:
-    """Distance from hip to ankle with the knees almost straight, mean of both legs."""
-    bend = np.radians(STANDING_KNEE_FLEXION)
+def _standing_reach(body: Body, knee_flexion: float) -> float:
+    """Distance from hip to ankle while standing, mean of both legs.
+
+    The knees are never locked: a straight leg has no bending plane.
+    """
+    bend = np.radians(knee_flexion)
     found = []
     for side in SUFFIX:
         thigh, shank = _length(body, "hip", "knee", side), _length(body, "knee", "ankle", side)

@@ -67,7 +67,8 @@ class _Step:
     edits: tuple[str, ...] = ()
 
 
-_KINEMATICS = ("kinematics/*.py", "tables/*.yaml")
+# [!c]: all tables but that of the capture quality, on which no measurement depends.
+_KINEMATICS = ("kinematics/*.py", "view.py", "tables/[!c]*.yaml")
 
 # [!q]: all of capture but quality.py, on which no pose depends.
 STEPS = (
@@ -87,8 +88,14 @@ STEPS = (
         ("second_subject",),
         edits=("second_subject",),
     ),
-    _Step("fitted", "fitted.nc", ("pose", "second_pose"), _KINEMATICS, ("fit", "height_m")),
-    _Step("angles", "angles.nc", ("fitted",), _KINEMATICS),
+    _Step(
+        "fitted",
+        "fitted.nc",
+        ("pose", "second_pose"),
+        _KINEMATICS,
+        ("fit", "height_m", "field_of_view"),
+    ),
+    _Step("angles", "angles.nc", ("fitted",), _KINEMATICS, ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
     _Step(
         "metrics",
@@ -99,8 +106,13 @@ STEPS = (
     _Step(
         "capture_quality",
         "capture_quality.json",
-        ("pose", "second_pose"),
-        ("capture/quality.py",),
+        ("pose", "second_pose", "fitted"),
+        (
+            "capture/quality.py",
+            "view.py",
+            "tables/capture_quality.yaml",
+            "tables/view_support.yaml",
+        ),
     ),
     _Step(
         "annotated",
@@ -115,6 +127,9 @@ STEPS = (
 DEFAULTS: Mapping[str, Any] = {
     "subject": "largest",
     "fit": True,
+    "field_of_view": "auto",
+    "height_m": "auto",
+    "keep_raw": False,
     "annotate": True,
     "blur_face": False,
     "model": None,
@@ -135,6 +150,8 @@ class _Run:
     model: str | None
     fit: bool
     height_m: float | None
+    field_of_view: float | None
+    keep_raw: bool
     blur_face: bool
     results: dict[str, xr.Dataset] = field(default_factory=dict)
 
@@ -161,6 +178,9 @@ def analyze(
     subject: tuple[float, float] | Literal["largest"] | None = None,
     second_subject: tuple[float, float] | Literal["largest"] | None = None,
     fit: bool | None = None,
+    field_of_view: float | Literal["auto"] | None = None,
+    height_m: float | Literal["auto"] | None = None,
+    keep_raw: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
     model: str | os.PathLike[str] | None = None,
@@ -183,8 +203,18 @@ def analyze(
         The same in the picture of the second camera.
     fit
         Whether a body with constant segments is fitted, at first True; without
-        it the angles come from the cleaned landmarks, with larger errors. The
-        participant's height, where it is known, sets the scale.
+        it the angles come from the cleaned landmarks, with larger errors.
+    field_of_view
+        Of the longer side of the picture, in degrees, for the fit; "auto" (at
+        first) lets the fit find it.
+    height_m
+        Stature of the participant in metres, which sets the scale of the fit;
+        "auto" (at first) takes that of the participant's record, where it is
+        known.
+    keep_raw
+        Whether the angles of the landmarks without a fit (``<angle>_raw``) and
+        in the plane of the picture (``<angle>_image``) are kept beside the
+        others, at first False. No metric and no report uses them.
     annotate
         Whether the annotated video is made, at first True; without it, an
         out-of-date one is removed.
@@ -214,10 +244,15 @@ def analyze(
     """
     store = session.store
     store._require_writable()
+    _check_range("field_of_view", field_of_view, 10, 160, "degrees")
+    _check_range("height_m", height_m, 0.5, 2.6, "metres")
     given = {
         "subject": _place(subject, what="subject"),
         "second_subject": _place(second_subject, what="second subject"),
         "fit": fit,
+        "field_of_view": field_of_view,
+        "height_m": height_m,
+        "keep_raw": keep_raw,
         "annotate": annotate,
         "blur_face": blur_face,
         "model": None if model is None else os.fspath(model),
@@ -236,6 +271,13 @@ def analyze(
             raise
         store._forget_locks(session.id)
         raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+
+
+def _check_range(
+    name: str, value: float | str | None, least: float, most: float, units: str
+) -> None:
+    if isinstance(value, float) and not least <= value <= most:
+        raise BadInputError(f"{name} {value:g}: must be from {least:g} to {most:g} {units}")
 
 
 def _analyze(
@@ -260,7 +302,9 @@ def _analyze(
             corrected = edits.current(name)
             people[name] = options[name] if corrected is None else corrected
     model_sha256 = _model_sha256(options["model"])
-    height_m = session.participant.height_m if session.participant else None
+    height_m = None if options["height_m"] == "auto" else options["height_m"]
+    if height_m is None and session.participant:
+        height_m = session.participant.height_m
     concerned = {**options, **people, "height_m": height_m}
     keys = _keys(record, edits, concerned, model_sha256)
     wanted = [step for step in steps if options["annotate"] or step.name != "annotated"]
@@ -300,6 +344,8 @@ def _analyze(
         model=options["model"],
         fit=options["fit"],
         height_m=height_m,
+        field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
+        keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
     )
     record.reason = ""
@@ -355,13 +401,13 @@ def _analyze(
 
 def _by_its_name(message: str, session: Session, record: SessionRecord) -> str:
     """Call the videos as their owner does: the stages know the session's copies only."""
-    for video in (record.video, record.second_video):
-        if video is None:
-            continue
-        copy = re.escape(video.file)
-        parts = re.split(f"{re.escape(str(session.folder))}.{copy}|{copy}", message)
-        message = video.original_name.join(parts)
-    return message
+    videos = [record.video] if record.second_video is None else [record.video, record.second_video]
+    names = {video.file: video.original_name for video in videos}
+    copies = "|".join(re.escape(file) for file in names)
+    folder = re.escape(str(session.folder))
+    return re.sub(
+        f"(?:{folder}.)?(?<![-.a-z0-9])({copies})", lambda found: names[found[1]], message
+    )
 
 
 def _perform(step: _Step, run: _Run) -> None:
@@ -385,9 +431,10 @@ def _perform(step: _Step, run: _Run) -> None:
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe
 
-        document = capture_quality(run["pose"], probe(run.video))
+        document = capture_quality(run["pose"], probe(run.video), run["fitted"])
         if run.second_video is not None:
-            seen = capture_quality(run["second_pose"], probe(run.second_video))
+            info = probe(run.second_video)
+            seen = capture_quality(run["second_pose"], info, run["fitted"], camera=1)
             document = {**document, "second_camera": seen}
         write_json(target, document)
     else:
@@ -420,14 +467,19 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m)
+    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m, field_of_view=run.field_of_view)
     return fitted
 
 
 def _angles(run: _Run) -> xr.Dataset:
-    from mobility.kinematics.angles import joint_angles
+    from mobility.kinematics.angles import joint_angles, with_raw_angles
 
-    return joint_angles(run["fitted"])
+    angles = joint_angles(run["fitted"])
+    if not run.keep_raw:
+        return angles
+    from mobility.kinematics.clean import clean_pose
+
+    return with_raw_angles(angles, clean_pose(run["pose"]))
 
 
 def _repetitions(run: _Run) -> xr.Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual_lab_error
 from mobility.provenance import cameras_of, history, warnings_of
+from mobility.view import view_of
 from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
@@ -246,8 +247,6 @@ def cameras(pose: xr.Dataset) -> str:
     pose
         The fitted pose.
     """
-    from mobility.capture.quality import view_name
-
     rows = []
     for number, camera in enumerate(cameras_of(pose), start=1):
         azimuth = camera["azimuth_deg"]
@@ -258,7 +257,7 @@ def cameras(pose: xr.Dataset) -> str:
         rows.append(
             [
                 f"Camera {number}",
-                f"{escape(view_name(azimuth))} ({abs(azimuth):.0f}° from the front)",
+                f"{escape(view_of(azimuth, math.nan).name)} ({abs(azimuth):.0f}° from the front)",
                 offset,
                 f"{camera['focal_length_px']:.0f} pixels",
                 f"{100 * camera['residual_m']:.1f} cm ({camera['residual_px']:.1f} pixels)",
@@ -288,28 +287,123 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
         return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown)
     frames = quality.get("frames", {})
     total, seen = frames.get("total", 0), frames.get("with_person", 0)
-    view = quality.get("view", {})
-    name, azimuth = view.get("name"), view.get("azimuth_deg")
     moving = quality.get("camera", {}).get("moving")
     others = quality.get("other_people")
-
-    def shares(document: Mapping[str, float | None]) -> str | None:
-        known = [f"{part} {100 * v:.0f} %" for part, v in document.items() if v is not None]
-        return ", ".join(known) or None
-
-    outside = {part: v for part, v in quality.get("out_of_picture", {}).items() if v}
-    return facts(
+    told = facts(
         {
-            "View": f"{name} ({abs(azimuth):.0f}° from the front)" if azimuth is not None else name,
             "Frames with the person": f"{seen} of {total}" if total else None,
-            "Visibility": shares(quality.get("visibility", {})),
-            "Out of the picture": (shares(outside) or "nothing") if total else None,
+            "Visibility": _shares(quality.get("visibility", {})),
             "Camera": None if moving is None else ("moving" if moving else "at rest"),
             "Other people": None
             if others is None
             else (str(others) if others else "none detected"),
         }
     )
+    # Documents of before the checks have parts of the same name without a verdict.
+    done = {name: quality[name] for name in _CHECKS if "verdict" in quality.get(name, {})}
+    advised = any(check["advice"] for check in done.values())
+    rows = []
+    for name, check in done.items():
+        heading, found = _CHECKS[name]
+        judged = check["verdict"]
+        row = [escape(heading), escape(found(check))]
+        row.append(f"<td class='{judged or 'missing'}'>{judged or 'not known'}</td>")
+        rows.append([*row, escape(check["advice"] or "")] if advised else row)
+    checks = table(
+        ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
+        rows,
+        caption="Whether the recording is good enough",
+    )
+    return told + (checks if rows else "") + _supported(quality.get("view", {}))
+
+
+def _shares(document: Mapping[str, float | None]) -> str | None:
+    known = [f"{part} {100 * v:.0f} %" for part, v in document.items() if v is not None]
+    return ", ".join(known) or None
+
+
+def _seen_from(view: Mapping[str, Any]) -> str:
+    azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
+    if azimuth is None:
+        return "unknown"
+    side = "right" if azimuth > 0 else "left"
+    interval = "" if sd is None else f" ± {Z95 * sd:.0f}°"
+    return (
+        f"{_of_view(view['name'])}: the camera stands {abs(azimuth):.0f}°{interval} from the "
+        f"front, on the subject's {side}"
+    )
+
+
+def _of_view(name: str) -> str:
+    return f"from the {name}" if name in ("left", "right") else name
+
+
+def _near_border(framing: Mapping[str, Any]) -> str:
+    outside = {part: v for part, v in framing["outside"].items() if v}
+    told = _shares(outside)
+    return f"{told} of the frames outside or at the border" if told else "all in the picture"
+
+
+def _away(distance: Mapping[str, Any]) -> str:
+    if distance["distance_m"] is None:
+        return "unknown"
+    half = Z95 * (distance["distance_sd_m"] or 0)
+    return f"{distance['distance_m']:.1f} m ± {half:.1f} m ({distance['known_from']})"
+
+
+def _lit(light: Mapping[str, Any]) -> str:
+    if light["brightness"] is None:
+        return "unknown"
+    return (
+        f"mean brightness {100 * light['brightness']:.0f} % of white around the person, "
+        f"{100 * (light['clipped_share'] or 0):.0f} % of the pixels black or white"
+    )
+
+
+def _size_of(size: Mapping[str, Any]) -> str:
+    height = size["body_height_px"]
+    return "unknown" if height is None else f"{height:.0f} pixels from nose to heel"
+
+
+def _sharp(sharpness: Mapping[str, Any]) -> str:
+    width = sharpness["edge_width"]
+    return "unknown" if width is None else f"edges {width:.1f} pixels wide as the pose model sees"
+
+
+def _exchanged(swaps: Mapping[str, Any]) -> str:
+    mended = swaps["mended_frames"]
+    if mended is None:
+        return "not looked for"
+    told = [f"{part} in {count} frames" for part, count in mended.items() if count]
+    return f"mended: {', '.join(told)}" if told else "none found"
+
+
+_CHECKS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "view": ("View", _seen_from),
+    "framing": ("In the picture", _near_border),
+    "distance": ("Distance of the camera", _away),
+    "size": ("Size of the person", _size_of),
+    "light": ("Light", _lit),
+    "sharpness": ("Sharpness", _sharp),
+    "swaps": ("Left and right exchanged", _exchanged),
+}
+"""Checks of the capture quality in their order: heading, and what was found in words."""
+
+
+def _supported(view: Mapping[str, Any]) -> str:
+    """Say which angles the view is declared to support, and why not the others."""
+    if not view.get("supports"):
+        return ""
+    declared = tables.load("view_support")["angles"]
+
+    def words(name: str) -> str:
+        return name.replace("_", " ")
+
+    texts = [f"This view supports {', '.join(words(name) for name in view['supports'])}."]
+    for name in view["does_not_support"]:
+        why = " ".join(str(declared[name]["source"]).split()) if name in declared else ""
+        texts.append(f"It does not support {words(name)} well. {why}".strip())
+    return paragraphs(*texts)
 
 
 def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:

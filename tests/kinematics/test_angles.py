@@ -11,7 +11,16 @@ from scipy.spatial.transform import Rotation
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, joint_angles, knee_flexion, sagittal_angle
+from mobility.kinematics.angles import (
+    IMAGE_ANGLES,
+    angle_between,
+    angle_sd,
+    image_plane_angles,
+    joint_angles,
+    knee_flexion,
+    sagittal_angle,
+    with_raw_angles,
+)
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
 
@@ -239,10 +248,45 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     raw = joint_angles(squat_pose(reps=1, fps=5).pose.assign_attrs(method="mediapipe_world"))
     assert raw.ankle_dorsiflexion.isnull().all()
     assert raw.ankle_dorsiflexion_sd.isnull().all()
-    assert "exceeds 30°" in raw.ankle_dorsiflexion.attrs["note"]
+    assert raw.ankle_dorsiflexion.attrs["refused"] == (
+        "frontal camera: ankle dorsiflexion sd 46 deg (limit 30)"
+    )
+    assert raw.ankle_dorsiflexion.attrs["refused_share"] == 1
     refused = [w["message"] for w in warnings_of(raw) if w["code"] == "angle_refused"]
     assert any("Ankle" in message or "ankle" in message for message in refused)
     assert raw.knee_flexion.notnull().all()
+
+
+def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
+    """With errors twice as large as the fit's, what exceeds the table is refused, no more."""
+    with xr.open_dataset(
+        project / "data" / "demo" / "overhead-squat" / "fitted.nc", engine="h5netcdf"
+    ) as stored:
+        fitted = stored.load()
+    doubled = fitted.assign(position_draws=2 * fitted.position_draws)
+    sd, angles = angle_sd(doubled), joint_angles(doubled)
+    limits = {"trunk_lean": 10, "knee_flexion": 15, "ankle_dorsiflexion": 15, "elbow_flexion": 20}
+    for name, limit in limits.items():
+        over = sd[f"{name}_sd"] > limit
+        assert 0 < float(over.mean()) <= 1, name
+        xr.testing.assert_equal(angles[name].isnull().drop_attrs(), over.drop_attrs())
+        assert angles[name].attrs["refused_share"] == pytest.approx(float(over.mean()))
+        typical = float(sd[f"{name}_sd"].where(over).median())
+        assert angles[name].attrs["refused"] == (
+            f"oblique camera in front: {name.replace('_', ' ')} sd {typical:.0f} deg "
+            f"(limit {limit})"
+        )
+    refused = [w["message"] for w in warnings_of(angles) if w["code"] == "angle_refused"]
+    share = angles.trunk_lean.attrs["refused_share"]
+    told = f"Trunk lean refused in {share:.0%} of the values: {angles.trunk_lean.attrs['refused']}."
+    assert any(message.endswith(told[1:]) for message in refused)
+    assert "refused" not in joint_angles(fitted).trunk_lean.attrs
+
+
+def test_without_a_picture_the_reason_names_no_camera(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose.drop_vars("image_position")
+    raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
+    assert raw.ankle_dorsiflexion.attrs["refused"] == "ankle dorsiflexion sd 46 deg (limit 30)"
 
 
 def test_every_angle_says_what_it_is(squat_pose):
@@ -303,5 +347,72 @@ def test_every_table_entry_has_a_source():
         assert entry["source"], method
         assert entry["angles"].keys() == tables.load("angles").keys()
         assert all(row["source"] and row["sd"] > 0 for row in entry["angles"].values())
+    limits = tables.load("angle_limits")
+    assert limits["angles"].keys() == tables.load("angles").keys()
+    for entry in [*limits["angles"].values(), *limits["methods"].values()]:
+        assert entry["source"]
+        assert entry["largest_sd_deg"] > 0
     for part in tables.load("landmarks").values():
         assert part["source"]
+
+
+@pytest.mark.parametrize("heading", [90, -90])
+def test_from_the_side_the_picture_shows_the_angles_of_the_sagittal_plane(squat_pose, heading):
+    pose, truth = squat_pose(heading=heading, tibia=(20, 30), thigh=(-10, 5), trunk=45)
+    image = image_plane_angles(pose)
+    assert set(image.data_vars) == set(IMAGE_ANGLES)
+    for name in IMAGE_ANGLES:
+        np.testing.assert_allclose(image[name], truth[name].transpose(*image[name].dims), atol=1e-6)
+        assert image[name].attrs["units"] == "degree"
+        assert f"{name}_sd" not in image
+    assert float(image.trunk_lean.max()) == pytest.approx(45)
+    assert float(image.hip_flexion.max()) > 90
+
+
+def test_the_picture_is_not_stretched(squat_pose):
+    """Pixels are square: a picture of twice the size has the same angles."""
+    pose = squat_pose(heading=90, reps=1, fps=10).pose
+    larger = pose.assign(image_position=2 * pose.image_position + 100)
+    larger = larger.assign_attrs(image_width=4000, image_height=1000)
+    for name in IMAGE_ANGLES:
+        np.testing.assert_allclose(
+            image_plane_angles(larger)[name], image_plane_angles(pose)[name], atol=1e-9
+        )
+
+
+def test_from_the_front_the_picture_hides_what_goes_towards_the_camera(squat_pose):
+    pose, truth = squat_pose(heading=0, trunk=45)
+    at = bottom(image_plane_angles(pose), truth)
+    assert abs(float(at.trunk_lean)) < 1
+    assert float(bottom(joint_angles(pose), truth).trunk_lean) == pytest.approx(45)
+
+
+def test_angles_of_the_picture_need_a_picture(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose
+    with pytest.raises(BadInputError, match="image_position"):
+        image_plane_angles(pose.drop_vars("image_position"))
+    unseen = image_plane_angles(pose.assign(position=pose.position * np.nan))
+    assert unseen.trunk_lean.isnull().all()  # forward is unknown
+    assert unseen.elbow_flexion.notnull().all()
+
+
+def test_raw_angles_stand_beside_the_fitted_ones(squat_pose, tmp_path):
+    fitted = squat_pose(heading=90, reps=1, fps=10, thigh=10).pose
+    pose = squat_pose(heading=90, reps=1, fps=10, thigh=20).pose.assign_attrs(
+        method="mediapipe_world"
+    )
+    own = joint_angles(fitted)
+    both = with_raw_angles(own, pose)
+    for name, values in own.data_vars.items():
+        xr.testing.assert_identical(both[name], values)
+    raw = joint_angles(pose)
+    np.testing.assert_allclose(both.knee_flexion_raw, raw.knee_flexion)
+    assert raw.ankle_dorsiflexion.isnull().all()
+    assert both.ankle_dorsiflexion_raw.notnull().all()  # not refused
+    np.testing.assert_allclose(both.knee_flexion_image, both.knee_flexion_raw, atol=1e-6)
+    added = {f"{name}_raw" for name in tables.load("angles")}
+    added |= {f"{name}_image" for name in IMAGE_ANGLES}
+    assert set(both.data_vars) == set(own.data_vars) | added
+    both.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    with pytest.raises(BadInputError, match="different frames"):
+        with_raw_angles(own, pose.isel(time=slice(1, None)))

@@ -163,6 +163,33 @@ def test_one_pose_in_a_list_is_that_pose() -> None:
     xr.testing.assert_identical(one, listed)
 
 
+def test_three_cameras() -> None:
+    first, second, truth, _ = pair((0.0, 75.0), noise_px=3.0)
+    third = filmed(*(first["time"].to_numpy(), truth), azimuth=-60.0, noise_px=3.0, seed=9)
+    fitted = fit.fit_body([first, second, third], focal_length=(None, 820.0, 1100.0))
+    told = last(fitted)["cameras"]
+    assert [round(camera["azimuth_deg"] / 10) for camera in told] in ([0, -7, 6], [0, -8, 6])
+    assert told[2]["time_offset_s"] == pytest.approx(0.0, abs=0.011)
+    assert told[1]["focal_length_px"] == pytest.approx(820.0, rel=0.03)
+    assert errors(fitted, truth)["knee_flexion"] < 4.0
+
+
+@pytest.mark.slow
+def test_long_trials_join_and_the_second_camera_may_stop_early() -> None:
+    rng = np.random.default_rng(4)
+    starts = np.cumsum(rng.uniform(2.6, 3.6, 23))
+    squats = tuple((s, rng.uniform(1.8, 2.4), rng.uniform(60, 95)) for s in starts)
+    time, other = np.arange(75 * 15) / 15, np.arange(40 * 15) / 15
+    truth = body(motion(time, squats))
+    first = filmed(time, truth, azimuth=0.0, noise_px=2.0)
+    second = filmed(other, body(motion(other + 12.3, squats)), azimuth=70.0, noise_px=2.0, seed=1)
+    fitted = fit.fit_body([first, second], draws=8)
+    assert last(fitted)["cameras"][1]["time_offset_s"] == pytest.approx(12.3, abs=0.02)
+    assert errors(fitted, truth)["knee_flexion"] < 5.0
+    jump = np.abs(np.diff(points_of(fitted)[:, INDEX["left_hip"]], n=2, axis=0)).max()
+    assert jump < 0.06  # 15 frames/s
+
+
 def test_what_only_the_second_camera_sees_is_found() -> None:
     first, second, truth, _ = pair(noise_px=1.0)
     for name in ("position", "image_position"):

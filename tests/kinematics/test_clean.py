@@ -314,3 +314,171 @@ def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
     (warning,) = warnings_of(clean_pose(swapped))
     assert warning["code"] == "sides_exchanged"
     assert "legs in 6 frames" in warning["message"]
+
+
+PARTS = {
+    "legs": ("knee", "ankle", "heel", "foot_index"),
+    "arms": ("elbow", "wrist", "pinky", "index", "thumb"),
+    "hips": ("hip",),
+    "shoulders": ("shoulder",),
+}
+WHOLE = ("legs", "arms", "hips", "shoulders")
+
+
+def exchange(pose, parts, rows):
+    """Exchange left and right of parts of the body in some frames."""
+    swapped = pose.copy(deep=True)
+    names = [name for part in parts for name in PARTS[part]]
+    places = [[INDEX[f"{side}_{name}"] for name in names] for side in ("left", "right")]
+    for name in ("position", "image_position", "image_depth", "confidence", "presence"):
+        values = swapped[name].to_numpy()
+        axis = swapped[name].get_axis_num("keypoint")
+        assert swapped[name].get_axis_num("time") == 0
+        part = np.moveaxis(values[rows], axis, -1)
+        part = np.stack([part[..., places[1]], part[..., places[0]]])
+        for place, given in zip(places, part, strict=True):
+            index = [rows, *[slice(None)] * (values.ndim - 1)]
+            for i, k in enumerate(place):
+                index[axis] = k
+                values[tuple(index)] = given[..., i]
+    return swapped
+
+
+def labels_right(swapped, pose, parts):
+    """Frames mended by the history, and whether each frame has its own labels after cleaning."""
+    options = {"visibility_threshold": 0, "cutoff_hz": None}
+    cleaned, own = clean_pose(swapped, **options), clean_pose(pose, **options)
+    other = exchange(own, parts, np.arange(pose.sizes["time"]))
+    names = [
+        f"{side}_{name}" for part in parts for name in PARTS[part] for side in ("left", "right")
+    ]
+
+    def distance(truth):
+        off = (cleaned.position - truth.position).sel(keypoint=names).isel(individual=0)
+        return np.sqrt((off**2).sum("space", skipna=False)).mean("keypoint").to_numpy()
+
+    right = ~(distance(other) < distance(own))  # what was blanked is neither
+    return steps(cleaned)["swap_repair"]["swapped_frames"], right
+
+
+@pytest.fixture(scope="module")
+def demo_pose(project):
+    with xr.open_dataset(
+        project / "data" / "demo" / "overhead-squat" / "pose.nc", engine="h5netcdf"
+    ) as stored:
+        return stored.load()
+
+
+@pytest.mark.parametrize("parts", [("legs",), ("arms",), WHOLE])
+@pytest.mark.parametrize("length", [1, 2, 10, 30])
+def test_exchanges_anywhere_in_the_demo_are_mended(demo_pose, parts, length):
+    frames = demo_pose.sizes["time"]
+    starts = range(20, frames - 60, 60)
+    rows = np.concatenate([np.arange(start, start + length) for start in starts])
+    counts, right = labels_right(exchange(demo_pose, parts, rows), demo_pose, parts)
+    assert right[rows].mean() >= 0.95
+    assert np.delete(right, rows).all()
+    for part in WHOLE:
+        assert counts[part] == pytest.approx(
+            rows.size if part in parts else 0, abs=0.05 * rows.size
+        )
+
+
+@pytest.mark.parametrize("parts", [("legs",), ("arms",), WHOLE])
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(0, 12), slice(0, 30), slice(-15, None)])
+def test_exchanges_at_the_ends_are_mended(demo_pose, parts, rows):
+    rows = np.arange(demo_pose.sizes["time"])[rows]
+    counts, right = labels_right(exchange(demo_pose, parts, rows), demo_pose, parts)
+    assert right[rows].all()
+    assert {part: count for part, count in counts.items() if count} == dict.fromkeys(
+        parts, rows.size
+    )
+
+
+@pytest.mark.parametrize("heading", [0, 35, 90, -90, 180])
+@pytest.mark.parametrize("noise", [0.003, 0.012])
+def test_exchanges_are_mended_from_every_side(squat_pose, heading, noise):
+    pose = squat_pose(heading=heading, noise=noise, turn_out=10).pose
+    for parts in (("legs",), ("arms",), WHOLE):
+        for rows in (np.arange(40, 41), np.arange(60, 80), np.arange(100, 130), np.arange(10)):
+            counts, _ = labels_right(exchange(pose, parts, rows), pose, parts)
+            assert {part: count for part, count in counts.items() if count} == dict.fromkeys(
+                parts, rows.size
+            )
+
+
+def test_nothing_is_exchanged_in_poses_that_are_right(demo_pose, squat_pose):
+    counts, _ = labels_right(demo_pose, demo_pose, WHOLE)
+    assert not any(counts.values())
+    for heading in (0, 60, 90, -90, 150, 180):
+        pose = squat_pose(heading=heading, noise=0.012).pose
+        assert not any(labels_right(pose, pose, WHOLE)[0].values()), heading
+
+
+def turned(pose, degrees):
+    """Turn the body about the vertical by an angle for each frame, and lose most of its depth."""
+    angle = np.radians(degrees)[:, None]
+    position = pose.position.transpose("time", "space", "keypoint", "individual").copy(deep=True)
+    x, y, z = (position.isel(space=i, individual=0).to_numpy() for i in range(3))
+    across, towards = x * np.cos(angle) + z * np.sin(angle), z * np.cos(angle) - x * np.sin(angle)
+    position.values[..., 0] = np.stack([across, y, 0.1 * towards], axis=1)
+    return pose.assign(position=position)
+
+
+def test_where_the_sides_nearly_coincide_nothing_is_mended_wrongly(squat_pose):
+    """Seen from the side without depth, left and right of hips and legs are hardly apart."""
+    flat = squat_pose(noise=0.003).pose
+    pose = turned(flat, np.full(flat.sizes["time"], 90.0))
+    for parts in (("legs",), WHOLE):
+        rows = np.arange(60, 90)
+        counts, right = labels_right(exchange(pose, parts, rows), pose, parts)
+        assert np.delete(right, rows).all()
+        assert all(count in (0, rows.size) for count in counts.values())
+
+
+@pytest.mark.parametrize("parts", [("legs",), WHOLE])
+def test_an_exchange_that_ends_unseen_side_on_spoils_nothing_after_it(squat_pose, parts):
+    """The subject turns to the side and back; left and right come back while they coincide."""
+    flat = squat_pose(noise=0.003).pose
+    time = np.arange(flat.sizes["time"])
+    pose = turned(flat, 90 * np.exp(-(((time - 120) / 25) ** 4)))
+    rows = np.arange(85, 120)
+    _, right = labels_right(exchange(pose, parts, rows), pose, parts)
+    apart = np.delete(np.arange(time.size), np.arange(100, 140))
+    before, after = apart[apart < 85], apart[apart >= 140]
+    assert right[before].all()
+    assert right[after].all()
+    assert right[85:95].all()
+
+
+def test_turning_round_is_no_exchange(squat_pose):
+    flat = squat_pose(noise=0.003).pose
+    time = np.arange(flat.sizes["time"])
+    pose = turned(flat, 180 / (1 + np.exp(-(time - 150) / 6)))
+    assert not any(labels_right(pose, pose, WHOLE)[0].values())
+
+
+@pytest.mark.slow
+def test_nothing_is_exchanged_in_a_filmed_squat(opencap_pose):
+    for threshold in (0.1, 0.5):
+        cleaned = clean_pose(opencap_pose, visibility_threshold=threshold)
+        assert not any(steps(cleaned)["swap_repair"]["swapped_frames"].values())
+
+
+@pytest.mark.slow
+def test_a_filmed_exchange_is_mended_in_the_whole_body(shared_data, pose_model):
+    """Balancing on one leg, the model turns the person round for 0.4 s; nobody turns in 0.05 s."""
+    import mobility
+
+    raw = mobility.estimate_pose(shared_data / "videos" / "pose2sim_balance_cam02_front.mp4")
+    cleaned = clean_pose(raw, visibility_threshold=0.1)
+    assert min(steps(cleaned)["swap_repair"]["swapped_frames"].values()) > 15
+
+    def leftwards(pose, name):
+        """Frames in which the left one is on the picture's right, as of a person who faces it."""
+        u = pose.image_position.sel(pixel="u").isel(individual=0)
+        left, right = u.sel(keypoint=f"left_{name}"), u.sel(keypoint=f"right_{name}")
+        return float((left > right).where((left - right).notnull()).mean())
+
+    assert leftwards(raw, "shoulder") < 0.85
+    assert leftwards(cleaned, "shoulder") > 0.97

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -77,22 +76,16 @@ def test_truth_is_taken_at_the_times_of_the_pose(
         measured_angles(pose.assign_coords(time=pose["time"] + 1e4), truth)
 
 
-def test_lines_in_the_picture_give_the_angles_of_a_squat_seen_from_the_side(
-    squat_pose: Any,
+def test_lines_in_the_picture_are_measured_where_there_are_such_angles(
+    demo: tuple[xr.Dataset, xr.Dataset], measured: xr.Dataset
 ) -> None:
-    pose, truth = squat_pose(fps=20, reps=1)
-    position = pose["position"].isel(individual=0)
-    # A camera on the right: forward is to the right in the picture, up is up.
-    forward = -position.sel(space="z", drop=True)
-    if float(truth["trunk_lean"].max()) <= 0:
-        pytest.fail("the analytic squat leans forward")
-    seen = xr.concat([forward, -position.sel(space="y", drop=True)], dim="pixel")
-    flat = pose.assign(
-        image_position=seen.assign_coords(pixel=["u", "v"]).expand_dims(individual=1)
-    )
-    angles = module._image_plane(flat)
-    np.testing.assert_allclose(angles["knee_flexion"], truth["knee_flexion"], atol=1.5)
-    np.testing.assert_allclose(angles["hip_flexion"], truth["hip_flexion"], atol=1.5)
+    lines = measured.sel(estimator="image_plane")
+    assert np.isfinite(lines["knee_flexion"]).any()
+    assert lines["pelvis_obliquity"].isnull().all()
+    # Seen obliquely, a bent knee looks straighter than it is.
+    deep = lines["knee_flexion_true"].mean("side") > 90
+    error = (lines["knee_flexion"] - lines["knee_flexion_true"]).where(deep)
+    assert float(error.mean()) < -5
 
 
 def test_digest_is_of_what_is_shown_not_of_the_name(tmp_path: Path) -> None:

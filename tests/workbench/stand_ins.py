@@ -139,11 +139,23 @@ def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Data
     return raw.assign_attrs(cleaned=visibility_threshold)
 
 
-def fit_body(cleaned: list[xr.Dataset], *, height_m: float | None = None) -> xr.Dataset:
+def fit_body(
+    cleaned: list[xr.Dataset],
+    *,
+    height_m: float | None = None,
+    field_of_view: float | None = None,
+) -> xr.Dataset:
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
-    seen_in = [each.attrs["video_sha256"] for each in cleaned]
-    return cleaned[0].assign_attrs(stature=height_m or 0.0, seen_in=json.dumps(seen_in))
+    seen_in = [each.attrs.get("video_sha256") for each in cleaned]
+    return cleaned[0].assign_attrs(
+        stature=height_m or 0.0, field_of_view=field_of_view or 0.0, seen_in=json.dumps(seen_in)
+    )
+
+
+def with_raw_angles(fitted_angles: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
+    assert cleaned.attrs["cleaned"] == 0.5
+    return fitted_angles.assign(knee_flexion_raw=fitted_angles["knee_flexion"] + 1)
 
 
 def joint_angles(fitted: xr.Dataset) -> xr.Dataset:
@@ -172,7 +184,10 @@ def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
     return movement()
 
 
-def capture_quality(raw: xr.Dataset, info: object) -> dict[str, object]:
+def capture_quality(
+    raw: xr.Dataset, info: object, fitted: xr.Dataset, *, camera: int = 0
+) -> dict[str, object]:
+    assert "cleaned" in fitted.attrs
     CALLS.append("capture_quality")
     return {"frames": raw.sizes["time"]}
 
@@ -222,7 +237,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.capture.quality": [capture_quality],
         "mobility.kinematics.clean": [clean_pose],
         "mobility.kinematics.fit": [fit_body],
-        "mobility.kinematics.angles": [joint_angles],
+        "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
         "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
         "mobility.workbench.overlay": [annotate_video],

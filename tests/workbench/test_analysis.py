@@ -97,6 +97,9 @@ def test_the_record_says_what_was_done_with_what(session):
     assert provenance.options == {
         "subject": "largest",
         "fit": True,
+        "field_of_view": "auto",
+        "height_m": "auto",
+        "keep_raw": False,
         "annotate": True,
         "blur_face": False,
         "model": None,
@@ -183,7 +186,11 @@ def test_nothing_is_computed_twice(session, calls):
     [
         ({"blur_face": True}, ["annotated"]),
         ({"subject": (10, 20)}, ALL),
-        ({"fit": False}, ["fitted", "angles", "repetitions", "metrics", "annotated"]),
+        ({"fit": False}, ALL[1:]),
+        ({"field_of_view": 62.0}, ALL[1:]),
+        ({"height_m": 1.8}, ALL[1:]),
+        # The landmarks are cleaned again ("fitted"), for the angles alone.
+        ({"keep_raw": True}, ["angles", "fitted", "metrics", "annotated"]),
         ({"annotate": False}, []),
     ],
 )
@@ -193,6 +200,31 @@ def test_a_changed_option_redoes_what_depends_on_it(session, calls, options, red
     session.analyze(**options)
     assert calls() == redone
     assert session.record.state == "analyzed"
+
+
+def test_height_and_lens_are_those_given_else_those_known(store, session):
+    store.set_participant("p01", height_m=1.66)
+    assert session.analyze().fitted().attrs["stature"] == 1.66
+    session.analyze(height_m=1.81, field_of_view=65.0)
+    assert session.fitted().attrs["stature"] == 1.81
+    assert session.fitted().attrs["field_of_view"] == 65.0
+    session.analyze()  # what was given once stays
+    assert session.fitted().attrs["stature"] == 1.81
+    assert session.record.provenance.options["height_m"] == 1.81
+    session.analyze(height_m="auto", field_of_view="auto")
+    assert session.fitted().attrs["stature"] == 1.66
+    assert session.fitted().attrs["field_of_view"] == 0.0
+    for options in ({"height_m": 17.0}, {"field_of_view": 400.0}, {"field_of_view": "wide"}):
+        with pytest.raises(BadInputError, match=next(iter(options))):
+            session.analyze(**options)
+
+
+def test_raw_angles_are_kept_only_where_asked_for(session):
+    assert "knee_flexion_raw" not in session.analyze().angles()
+    metrics = session.metrics()
+    assert "knee_flexion_raw" in session.analyze(keep_raw=True).angles()
+    xr.testing.assert_identical(session.metrics(), metrics)
+    assert "knee_flexion_raw" not in session.analyze(keep_raw=False).angles()
 
 
 def test_changed_code_redoes_its_stage_and_the_later_ones(session, calls, monkeypatch):

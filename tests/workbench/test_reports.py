@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import signal
@@ -23,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import mobility as mb
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
-from mobility.provenance import sha256
+from mobility.provenance import sha256, with_history
 from mobility.workbench import report_sections as sections
 from mobility.workbench import reports
 from mobility.workbench.contract import (
@@ -35,7 +36,8 @@ from mobility.workbench.contract import (
     Stage,
     VideoFile,
 )
-from mobility.workbench.files import write_dataset, write_json
+from mobility.workbench.documents import group_metrics
+from mobility.workbench.files import read_json, write_dataset, write_json
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
 
@@ -79,8 +81,20 @@ def make_session(
         {
             "frames": {"total": pose.sizes["time"], "with_person": pose.sizes["time"]},
             "visibility": {"legs": 0.95, "feet": 0.9, "arms": None},
-            "out_of_picture": {"feet": 0.0},
-            "view": {"name": "front oblique, from the right", "azimuth_deg": 35.2},
+            "view": {
+                "name": "front-oblique right",
+                "azimuth_deg": 35.2,
+                "azimuth_sd_deg": 6.0,
+                "supports": ["knee_flexion"],
+                "does_not_support": ["pelvis_obliquity"],
+                "verdict": "ok",
+                "advice": None,
+            },
+            "framing": {
+                "outside": {"head": 0.0, "hands": 0.12, "feet": 0.0},
+                "verdict": "poor",
+                "advice": "Move the camera back <now>.",
+            },
             "camera": {"moving": False},
             "other_people": 0,
         },
@@ -633,6 +647,78 @@ def test_sides_of_different_phases_are_not_compared() -> None:
     assert "different phases" in said
     metrics["a"].attrs["phase"] = "bottom"
     assert sections.verdict(metrics, "a_asymmetry") == "right larger"
+
+
+def test_a_check_that_failed_says_what_to_do(session: mb.Session) -> None:
+    text = sections.capture_quality(session.capture_quality())
+    assert "hands 12 % of the frames outside or at the border" in text
+    assert "<td class='poor'>poor</td>" in text
+    assert "Move the camera back &lt;now&gt;." in text
+    assert "the camera stands 35° ± 12° from the front, on the subject&#x27;s right" in text
+    assert "This view supports knee flexion." in text
+    assert "It does not support pelvis obliquity well." in text
+
+
+def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
+    demo = read_json(project / "data" / "demo" / "overhead-squat" / "capture_quality.json")
+    text = sections.capture_quality(demo)
+    assert text.count("<td class='ok'>ok</td>") == 7
+    assert "What to do" not in text
+
+
+def test_refused_angle_has_its_reason_in_place_of_the_number(project: Path) -> None:
+    """The draws of the demo, three times as far apart: knees of 20 degrees sd and more."""
+    folder = project / "data" / "demo" / "overhead-squat"
+    results = {}
+    for name in ("fitted", "repetitions"):
+        with xr.open_dataset(folder / f"{name}.nc", engine="h5netcdf") as stored:
+            results[name] = stored.load()
+    fitted = results["fitted"].assign(position_draws=3 * results["fitted"].position_draws)
+    angles = mb.joint_angles(fitted)
+    metrics = mb.overhead_squat(fitted, angles, results["repetitions"])
+    reason = angles["hip_abduction"].attrs["refused"]
+    assert re.fullmatch(r"oblique camera in front: hip abduction sd \d\d deg \(limit 15\)", reason)
+    assert metrics["hip_abduction"].isnull().all()
+    for side in ("left", "right"):
+        shown = sections.cell(metrics, "hip_abduction", results["repetitions"], side=side)
+        assert shown == f"<span class='missing'>not measurable ({reason})</span>"
+    group = group_metrics(metrics)["hip_abduction"]
+    assert group["left_hip_abduction"] is None
+    assert json.dumps(group["right_hip_abduction"]) == "null"
+
+
+def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session) -> None:
+    one = session.fitted()
+    assert sections.cameras(one) == ""
+    assert "one camera" in sections.distrust([], one)
+    found = [
+        {
+            **{"azimuth_deg": 4.0, "focal_length_px": 900.4, "residual_m": 0.012},
+            "residual_px": 3.31,
+        },
+        {
+            **{"azimuth_deg": -88.0, "focal_length_px": 1000.0, "residual_m": 0.015},
+            **{"residual_px": 4.2, "time_offset_s": -0.5184, "time_offset_sd_s": 0.005},
+        },
+    ]
+    two = with_history(one, "fit_body", {}, cameras=found)
+    shown = sections.cameras(two)
+    for text in ("front", "side, from the left", "−0.518 s ± 0.010 s", "1.2 cm", "4.2 pixels"):
+        assert text in shown
+    assert "Two cameras saw this trial" in sections.distrust([], two)
+    assert "one camera" not in sections.distrust([], two)
+
+    quality = session.capture_quality()
+    both = sections.capture_quality({**quality, "second_camera": quality})
+    assert both.count("front oblique, from the right") == 2
+    assert "Second camera" in both
+
+    second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
+    record = session.record.model_copy(update={"second_video": second})
+    told = sections.who_and_what(record, None, one, session.repetitions(), Edits())
+    assert "&lt;b&gt;side" in told
+    told = sections.provenance(record, one, session.metrics(), made_on=datetime.date(2026, 1, 1))
+    assert "d" * 64 in told
 
 
 def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -> None:

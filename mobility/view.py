@@ -1,0 +1,199 @@
+"""From where the camera sees the subject: azimuth, its error, and the kind of view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+
+Array = NDArray[np.float64]
+
+UNKNOWN = "unknown"
+
+_STANDING = 0.9
+"""Share of the usual height of the hips over the feet from which a frame counts as standing."""
+
+_LEAST_FLAT = 0.3
+"""Horizontal part of a unit line of hips or shoulders below which it has no heading."""
+
+_LINES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
+_FEET = ("left_ankle", "right_ankle")
+
+
+@dataclass(frozen=True)
+class View:
+    """View of a whole recording.
+
+    Attributes
+    ----------
+    kind
+        "front", "front-oblique", "side", "back-oblique", "back" (see ``view_support.yaml``), or
+        "unknown".
+    name
+        The kind with the subject's side that the camera sees: "front-oblique left", and "left" or
+        "right" for "side".
+    azimuth_deg
+        Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
+        faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN where
+        it is unknown.
+    sd_deg
+        Standard deviation of its error.
+    """
+
+    kind: str
+    name: str
+    azimuth_deg: float
+    sd_deg: float
+
+    @property
+    def camera(self) -> str:
+        """The view in words that begin a reason: "frontal camera"; empty where unknown."""
+        if self.kind == UNKNOWN:
+            return ""
+        return str(tables.load("view_support")["views"][self.kind]["camera"])
+
+
+def camera_view(pose: xr.Dataset) -> View:
+    r"""View of a recording: median over the standing frames.
+
+    The forward axis is up × (right − left), of the lines of the hips and of the shoulders together.
+    Frames are standing where the hips are at least 90 % as high above the ankles as they usually
+    are at most; where the ankles were not seen, all frames count.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset of one person whose z axis points towards the camera: world landmarks, or a
+        fitted body (for which the direction of the camera is that from the subject's place).
+
+    Returns
+    -------
+    View
+        Of a fitted body the error is the spread over its posterior, else half of the difference
+        between hips and shoulders and the spread over the frames; with the error of the table,
+        which neither contains.
+    """
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    wanted = [*_FEET, *(name for line in _LINES for name in line)]
+    absent = [name for name in wanted if name not in position["keypoint"].to_numpy()]
+    if absent or pose.sizes["time"] == 0:
+        return view_of(float("nan"), float("nan"))
+    points = position.sel(space=["x", "y", "z"]).transpose("keypoint", "time", "space")
+    joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in wanted}
+    placed = "position_draws" in pose  # a fit puts the camera at x = z = 0
+    each, together = _azimuths(joints, placed=placed)
+    used = _standing(joints) & np.isfinite(together)
+    if not used.any():
+        used = np.isfinite(together)
+    if not used.any():
+        return view_of(float("nan"), float("nan"))
+    azimuth = _median_angle(together[used])
+    if "position_draws" in pose:
+        sd = _spread_of_draws(pose, azimuth)
+    else:
+        medians = [_median_angle(line[used & np.isfinite(line)]) for line in each]
+        half = _wrapped(np.diff(medians)) / 2
+        off = np.abs(_wrapped(together[used] - azimuth))
+        sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
+    bias = float(tables.load("view_support")["azimuth_error"]["sd_deg"])
+    return view_of(azimuth, float(np.hypot(sd, bias)))
+
+
+def view_of(azimuth_deg: float, sd_deg: float) -> View:
+    """Name the view of an azimuth (see :class:`View`)."""
+    if not np.isfinite(azimuth_deg):
+        return View(UNKNOWN, UNKNOWN, float("nan"), float("nan"))
+    views = tables.load("view_support")["views"]
+    kind = next(k for k, v in views.items() if abs(azimuth_deg) <= v["largest_azimuth_deg"])
+    side = "right" if azimuth_deg > 0 else "left"
+    name = {"front": kind, "back": kind, "side": side}.get(kind, f"{kind} {side}")
+    return View(kind, name, float(azimuth_deg), float(sd_deg))
+
+
+def supports(view: View, angle: str) -> bool | None:
+    """Whether a view is declared to support an angle; None where view or angle is not known."""
+    entry = tables.load("view_support")["angles"].get(angle)
+    return None if entry is None or view.kind == UNKNOWN else view.kind in entry["supported"]
+
+
+def _azimuths(joints: dict[str, Array], *, placed: bool) -> tuple[list[Array], Array]:
+    """Azimuth by the line of the hips, by that of the shoulders, and by both, degrees."""
+    towards = np.array([0.0, 1.0])  # (x, z) of the direction to the camera
+    if placed:
+        middle = (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
+        distance = np.linalg.norm(middle, axis=-1, keepdims=True)
+        towards = -middle / np.where(distance > 0, distance, np.nan)
+    directions = []
+    for left, right in _LINES:
+        line = joints[right] - joints[left]
+        length = np.linalg.norm(line, axis=-1, keepdims=True)
+        unit = line / np.where(length > 0, length, np.nan)
+        flat = np.hypot(unit[..., 0], unit[..., 2])
+        # up × right = (right_z, 0, -right_x): forward, seen from above.
+        forward = np.stack([unit[..., 2], -unit[..., 0]], axis=-1) / flat[..., None]
+        forward[flat < _LEAST_FLAT] = np.nan
+        # From forward to the camera, positive towards the subject's right, which is -forward × up.
+        sine = forward[..., 0] * towards[..., 1] - forward[..., 1] * towards[..., 0]
+        cosine = (forward * towards).sum(axis=-1)
+        directions.append(np.stack([cosine, sine], axis=-1))
+    known = np.isfinite(directions)
+    both = np.where(known, directions, 0.0).sum(axis=0)
+    both[~known.any(axis=(0, 2))] = np.nan
+    return [_angle(d) for d in directions], _angle(both)
+
+
+def _angle(direction: Array) -> Array:
+    angle: Array = np.degrees(np.arctan2(direction[..., 1], direction[..., 0]))
+    return angle
+
+
+def _wrapped(angle: Array) -> Array:
+    return (angle + 180.0) % 360.0 - 180.0
+
+
+def _median_angle(angles: Array) -> float:
+    """Median of directions, degrees: of their deviations from the mean direction."""
+    if not angles.size:
+        return float("nan")
+    mean = np.degrees(np.angle(np.exp(1j * np.radians(angles)).mean()))
+    median = float(_wrapped(np.asarray(mean + np.median(_wrapped(angles - mean)))))
+    return 180.0 if median == -180.0 else median
+
+
+def _standing(joints: dict[str, Array]) -> NDArray[np.bool_]:
+    hips, feet = (
+        (joints[f"left_{name}"] + joints[f"right_{name}"])[:, 1] / 2 for name in ("hip", "ankle")
+    )
+    height = hips - feet
+    known = np.isfinite(height)
+    if not known.any():
+        return np.ones(height.shape, bool)
+    usual = np.percentile(height[known], 95)
+    standing: NDArray[np.bool_] = known & (height >= _STANDING * usual)
+    return standing
+
+
+def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
+    """Root mean square over the draws of the median azimuth's deviation."""
+    order = ("fit_time", "fit_space", "fit_keypoint")
+    names = fitted["fit_keypoint"].to_numpy().tolist()
+    fit = fitted["fit_position"].transpose(*order).to_numpy()
+    medians = []
+    for draw in fitted["position_draws"].transpose("draw", *order).to_numpy():
+        body = fit + draw
+        joints = {
+            name: body[:, :, names.index(name)]
+            for name in (*_FEET, *(name for line in _LINES for name in line))
+        }
+        _, together = _azimuths(joints, placed=True)
+        used = _standing(joints) & np.isfinite(together)
+        medians.append(_median_angle(together[used if used.any() else np.isfinite(together)]))
+    off = _wrapped(np.array(medians) - azimuth)
+    off = off[np.isfinite(off)]
+    return float(np.sqrt((off**2).mean())) if off.size else float("nan")

@@ -1,0 +1,202 @@
+"""The capture quality against pictures and poses whose quality is known."""
+
+from __future__ import annotations
+
+import json
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility import tables
+from mobility.capture.quality import (
+    body_height_px,
+    capture_quality,
+    edge_width,
+    fraction_near_border,
+    sample_frames,
+    verdict,
+)
+from mobility.capture.video import keyframe_times, probe, read_frames, write_video
+from mobility.kinematics.clean import clean_pose
+
+DEMO_DISTANCE_M = 3.3
+"""Of data/demo/overhead-squat/case.yaml."""
+
+
+@pytest.fixture(scope="module")
+def demo(project):
+    """Pose, fit and video of the demo."""
+    folder = project / "data" / "demo" / "overhead-squat"
+
+    def read(name):
+        with xr.open_dataset(folder / name, engine="h5netcdf") as stored:
+            return stored.load()
+
+    return SimpleNamespace(
+        pose=read("pose.nc"), fitted=read("fitted.nc"), info=probe(folder / "video.mp4")
+    )
+
+
+def changed(demo, folder, change, *, frames=120):
+    """Write the first frames of the demo, changed, and describe the file."""
+    path = folder / "changed.mp4"
+    pictures = []
+    for frame in read_frames(demo.info.path):
+        if len(pictures) == frames:
+            break
+        pictures.append((frame.time, np.ascontiguousarray(change(frame.image))))
+    write_video(path, pictures, crf=18)
+    return capture_quality(demo.pose.isel(time=slice(0, frames)), probe(path))
+
+
+def stripes(blur, *, low, high, period=40):
+    """Edges of a known blur, one in 20 columns: the share that counts as an edge."""
+    from scipy.special import ndtr
+
+    x = (np.arange(10 * period) % period) - period / 2
+    rising = ndtr((x + period / 4) / blur) - ndtr((x - period / 4) / blur)
+    return np.broadcast_to((low + (high - low) * rising).round(), (99, x.size)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("blur", [0.7, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("contrast", [(60, 180), (10, 250)])
+def test_the_width_of_an_edge_is_that_of_its_blur(blur, contrast):
+    found = edge_width(stripes(blur, low=contrast[0], high=contrast[1]))
+    assert found == pytest.approx(blur, rel=0.15)
+
+
+def test_a_flat_picture_has_no_edges():
+    assert np.isnan(edge_width(np.full((50, 50), 128, np.uint8)))
+
+
+def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
+    found = capture_quality(demo.pose, demo.info, demo.fitted)
+    json.dumps(found, allow_nan=False)
+    for check in ("view", "framing", "distance", "size", "light", "sharpness", "swaps"):
+        assert found[check]["verdict"] == "ok", check
+        assert found[check]["advice"] is None, check
+    assert found["view"]["name"] == "front-oblique left"
+    distance = found["distance"]
+    assert distance["distance_m"] == pytest.approx(
+        DEMO_DISTANCE_M, abs=1.96 * distance["distance_sd_m"]
+    )
+    assert distance["known_from"].startswith("fitted body, height 1.")
+    assert found["frames"] == {"total": 417, "with_person": 417}
+
+
+def test_without_a_fit_the_distance_is_a_guess_from_the_size(demo):
+    distance = capture_quality(demo.pose, demo.info)["distance"]
+    assert "usual lens" in distance["known_from"]
+    # 20 % of the focal length, 6 % of the height.
+    assert distance["distance_sd_m"] == pytest.approx(0.209 * distance["distance_m"], abs=0.01)
+    assert distance["distance_m"] == pytest.approx(
+        DEMO_DISTANCE_M, abs=3 * distance["distance_sd_m"]
+    )
+
+
+def test_a_blurred_video_is_called_blurred(demo, tmp_path):
+    import cv2
+
+    poor = changed(demo, tmp_path, lambda image: cv2.GaussianBlur(image, (0, 0), 5))
+    assert poor["sharpness"]["verdict"] == "poor"
+    assert "focus" in poor["sharpness"]["advice"]
+    lost = changed(demo, tmp_path, lambda image: cv2.GaussianBlur(image, (0, 0), 10))
+    assert lost["sharpness"]["verdict"] == "unusable"
+    assert lost["light"]["verdict"] == "ok"
+
+
+def test_dark_and_overexposed_videos_are_called_so(demo, tmp_path):
+    dark = changed(demo, tmp_path, lambda image: (image * 0.2).astype(np.uint8))
+    assert dark["light"]["verdict"] == "poor"
+    assert "more light" in dark["light"]["advice"]
+    night = changed(demo, tmp_path, lambda image: (image * 0.05).astype(np.uint8))
+    assert night["light"]["verdict"] == "unusable"
+    bright = changed(demo, tmp_path, lambda image: np.clip(image * 2.0, 0, 255).astype(np.uint8))
+    assert bright["light"]["verdict"] == "poor"
+    assert "sun" in bright["light"]["advice"]
+
+
+def test_parts_outside_or_at_the_border_are_counted(squat_pose):
+    pose = squat_pose(reps=1, fps=10).pose.assign_attrs(image_width=1000, image_height=1000)
+    marks = xr.full_like(pose.image_position, 500.0)
+    frames = pose.sizes["time"]
+    marks[{"time": slice(0, 10)}].loc[{"keypoint": "left_heel", "pixel": "v"}] = 985.0
+    marks[{"time": slice(0, 4)}].loc[{"keypoint": "right_wrist", "pixel": "u"}] = -3.0
+    marks[{"time": slice(4, 9)}].loc[{"keypoint": "nose", "pixel": "v"}] = 21.0
+    shares = fraction_near_border(pose.assign(image_position=marks), margin=0.02)
+    assert shares == {"head": 0.0, "hands": 4 / frames, "feet": 10 / frames}
+    marks[{"time": 0}] = np.nan  # nobody: neither inside nor outside
+    shares = fraction_near_border(pose.assign(image_position=marks), margin=0.02)
+    assert shares["feet"] == 9 / (frames - 1)
+
+
+def test_feet_outside_are_poor_with_what_to_do(demo):
+    pose = demo.pose.copy(deep=True)
+    pose["image_position"].loc[{"keypoint": "left_heel", "pixel": "v"}] = 10_000.0
+    framing = capture_quality(pose, demo.info)["framing"]
+    assert framing["verdict"] == "unusable"
+    assert "feet" in framing["advice"]
+    assert "hands" not in framing["advice"]
+
+
+def test_height_in_the_picture_is_that_of_standing(squat_pose):
+    """The analytic body has 400 pixels per metre."""
+    pose = squat_pose().pose
+    nose, heel = (
+        pose.position.sel(keypoint=name, space="y").isel(time=0, individual=0)
+        for name in ("nose", "left_heel")
+    )
+    assert body_height_px(pose) == pytest.approx(400 * float(nose - heel), rel=0.01)
+    assert verdict("body_height_px", 500) == "ok"
+    assert verdict("body_height_px", 100) == "poor"
+    assert verdict("body_height_px", 30) == "unusable"
+    assert verdict("body_height_px", float("nan")) is None
+
+
+def test_mended_exchanges_are_counted(demo):
+    swapped = demo.pose.copy(deep=True)
+    names = ("knee", "ankle", "heel", "foot_index")
+    left, right = ([f"{side}_{name}" for name in names] for side in ("left", "right"))
+    for name in ("position", "image_position", "image_depth"):
+        rows = {"time": slice(100, 112)}
+        before = demo.pose[name][rows]
+        swapped[name][rows].loc[{"keypoint": left}] = before.sel(keypoint=right).to_numpy()
+        swapped[name][rows].loc[{"keypoint": right}] = before.sel(keypoint=left).to_numpy()
+    swaps = capture_quality(swapped, demo.info, clean_pose(swapped))["swaps"]
+    assert swaps["mended_frames"]["legs"] == 12
+    assert swaps["verdict"] == "ok"
+    assert capture_quality(demo.pose, demo.info)["swaps"]["verdict"] is None
+
+
+def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):
+    started = time.process_time()
+    frames = list(sample_frames(demo.info, demo.pose))
+    assert time.process_time() - started < 417 / 300
+    assert len(frames) == 20
+    known = demo.pose["time"].to_numpy()
+    assert all(np.abs(known - frame.time).min() < 1e-6 for frame in frames)
+    assert frames[-1].time - frames[0].time > 0.9 * (known[-1] - known[0])
+
+    # With a keyframe every 12 frames only some of them are read, and not the keyframe itself.
+    path = clips.make_clip(tmp_path / "keys.mp4", 300)
+    keys = keyframe_times(path)
+    np.testing.assert_allclose(keys, np.arange(25) * 0.4, atol=1e-4)
+    pose = demo.pose.isel(time=slice(0, 300)).assign_coords(time=np.arange(300) / 30)
+    sampled = list(sample_frames(probe(path), pose))
+    assert len(sampled) == 20
+    assert all(0 < frame.time - keys[keys <= frame.time + 1e-6][-1] < 0.1 for frame in sampled)
+
+
+def test_every_limit_is_in_order_and_has_its_advice():
+    table = tables.load("capture_quality")
+    for name, entry in table.items():
+        for limits in (entry.get("above"), entry.get("share", {}).get("above")):
+            assert limits is None or limits["poor"] < limits["unusable"], name
+        below = entry.get("below")
+        assert below is None or below["poor"] > below["unusable"], name
+        assert not (entry.get("above") or below) or entry["advice"], name
+    assert set(table["view"]) == {*tables.load("view_support")["views"], "unknown"}
+    assert set(table["framing"]["advice"]) >= {"head", "hands", "feet"}

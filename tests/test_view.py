@@ -1,0 +1,81 @@
+"""The view against headings that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility import tables
+from mobility.view import camera_view, supports, view_of
+
+DEMO_AZIMUTH = -40.0
+"""Of data/demo/overhead-squat/case.yaml: the camera is 40 degrees to the left of the front."""
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        (0, "front"),
+        (-15, "front"),
+        (40, "front-oblique right"),
+        (-40, "front-oblique left"),
+        (90, "right"),
+        (-85, "left"),
+        (130, "back-oblique right"),
+        (-130, "back-oblique left"),
+        (180, "back"),
+    ],
+)
+def test_the_camera_is_where_the_subject_was_turned_from(squat_pose, heading, name):
+    """Turned to the picture's right (positive), the subject shows the right side."""
+    view = camera_view(squat_pose(heading=heading, noise=0.01).pose)
+    assert view.name == name
+    assert abs((view.azimuth_deg - heading + 180) % 360 - 180) < 1
+    assert 5 < view.sd_deg < 10
+
+
+def test_the_trunk_turning_in_the_squat_does_not_move_the_view(squat_pose):
+    """Only standing frames count: what the shoulders do at the bottom is another matter."""
+    pose, truth = squat_pose(heading=30)
+    low = truth.crouch.to_numpy() > 0.5
+    position = pose.position.copy(deep=True)
+    right = position.sel(keypoint=["left_hip", "left_shoulder"]).to_numpy()
+    swung = position.sel(keypoint=["right_hip", "right_shoulder"]).to_numpy()
+    position.loc[{"keypoint": ["left_hip", "left_shoulder"]}] = np.where(
+        low[:, None, None, None], swung, right
+    )
+    position.loc[{"keypoint": ["right_hip", "right_shoulder"]}] = np.where(
+        low[:, None, None, None], right, swung
+    )
+    assert camera_view(pose.assign(position=position)).azimuth_deg == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("file", ["pose.nc", "fitted.nc"])
+def test_the_demo_is_seen_from_where_it_was_rendered(project, file):
+    path = project / "data" / "demo" / "overhead-squat" / file
+    with xr.open_dataset(path, engine="h5netcdf") as pose:
+        view = camera_view(pose.load())
+    assert view.name == "front-oblique left"
+    assert abs(view.azimuth_deg - DEMO_AZIMUTH) < 1.96 * view.sd_deg
+
+
+def test_nobody_is_seen_from_nowhere(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose
+    nobody = camera_view(pose.assign(position=pose.position * np.nan))
+    assert (nobody.kind, nobody.name, nobody.camera) == ("unknown", "unknown", "")
+    assert np.isnan(nobody.azimuth_deg)
+    assert supports(nobody, "trunk_lean") is None
+
+
+def test_every_kind_of_view_says_what_it_supports():
+    table = tables.load("view_support")
+    assert table["angles"].keys() == tables.load("angles").keys()
+    for entry in [*table["views"].values(), *table["angles"].values(), table["azimuth_error"]]:
+        assert entry["source"]
+    for entry in table["angles"].values():
+        assert set(entry["supported"]) <= set(table["views"])
+    assert supports(view_of(0, 6), "knee_flexion")
+    assert not supports(view_of(0, 6), "trunk_lean")
+    assert supports(view_of(90, 6), "trunk_lean")
+    assert not supports(view_of(-90, 6), "hip_abduction")
