@@ -238,7 +238,17 @@ class _Worker:
 
 
 def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
-    """Render a case of the cache, find its pose, fit it, and keep its angles beside the truth."""
+    """Render a case of the cache, find its pose, fit it, and keep its angles beside the truth.
+
+    Another sweep that works on the same case is waited for, and its results are used.
+    """
+    from filelock import FileLock
+
+    with FileLock(folder / ".case.lock"):
+        _measure(folder, keep_video=keep_video, resume=resume)
+
+
+def _measure(folder: Path, *, keep_video: bool, resume: bool) -> None:
     case = read_case(folder / "case.yaml")
     angles, pose, truth = (folder / f"{name}.nc" for name in ("angles", "pose", "truth"))
     model = sha256(pose_model())

@@ -196,7 +196,7 @@ def test_a_small_sweep_renders_measures_and_goes_on_after_a_failure(
     assert good.error is None
     assert bad.error is not None
     assert "out of reach" in bad.error
-    assert sorted(p.name for p in good.folder.iterdir()) == [
+    assert sorted(p.name for p in good.folder.glob("[!.]*")) == [
         "angles.nc", "case.yaml", "pose.nc", "truth.nc",
     ]  # fmt: skip
     first = (good.folder / "pose.nc").stat().st_mtime_ns
