@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -206,3 +208,27 @@ def test_a_small_sweep_renders_measures_and_goes_on_after_a_failure(
     table = agreement({"good": read_pose(good.folder / "angles.nc")})
     knee = table["case_mae"].sel(case="good", angle="knee_flexion", estimator="fitted", part="all")
     assert float(knee.mean()) < 25
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_reports_what_it_measured_and_what_failed(
+    extra: None, tmp_path: Path, pose_model: Path
+) -> None:
+    import yaml
+
+    cases = [{"name": "good"}, {"name": "bad", "body": {"height_m": 1.95, "weight_kg": 40}}]
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"defaults": QUICK, "cases": cases}))
+    command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["cases"] == 2
+    assert list(said["failed"]) == ["bad"]
+    assert said["table"] is None
+    assert "warning: case bad: parametric_body: weight_kg 40 is out of reach" in done.stderr
+    made = tmp_path / "reports" / "virtual-lab"
+    assert said["report"] == (made / "virtual-lab.html").resolve().as_uri()
+    data = xr.load_dataset(made / "virtual-lab.nc", engine="h5netcdf")
+    assert list(data["case"].values) == ["good"]
+    assert "out of reach" in (made / "virtual-lab.html").read_text(encoding="utf-8")
