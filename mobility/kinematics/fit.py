@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.depth import calibrated, facing
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
@@ -52,6 +53,10 @@ FITTED: tuple[str, ...] = tuple(
 """The joints that are fitted; all other landmarks are carried along for drawing."""
 
 LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
+_LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
+_LEFT |= {"heel": LC, "toe": LT}
+"""Left joint of each pair; the right one follows it."""
+
 _N = 16
 _D = 3 * _N
 _BAND = 3 * _D
@@ -68,20 +73,21 @@ class _Segment(NamedTuple):
     sd: float  # metres, by which the length may vary from knot to knot
 
 
-_SEGMENTS: Mapping[str, _Segment] = {
-    "thigh": _Segment(((LH, LK), (RH, RK)), 0.242, 0.06, 0.006),
-    "shank": _Segment(((LK, LA), (RK, RA)), 0.250, 0.05, 0.006),
-    "trunk": _Segment((), 0.312, 0.06, 0.015),
-    "upper_arm": _Segment(((LS, LE), (RS, RE)), 0.170, 0.10, 0.008),
-    "forearm": _Segment(((LE, LW), (RE, RW)), 0.142, 0.10, 0.008),
-    "hip_width": _Segment(((LH, RH),), 0.122, 0.15, 0.008),
-    "shoulder_width": _Segment(((LS, RS),), 0.200, 0.15, 0.020),
-    "foot": _Segment(((LC, LT), (RC, RT)), 0.140, 0.12, 0.006),
-    "heel_ankle": _Segment(((LC, LA), (RC, RA)), 0.050, 0.25, 0.006),
-    "ankle_toe": _Segment(((LA, LT), (RA, RT)), 0.110, 0.20, 0.006),
-}
-"""Fractions of stature after Drillis & Contini 1966 and de Leva 1996, between joint centres and
-widened by the spread of people; the trunk joins the middles of shoulders and hips."""
+def _segments() -> Mapping[str, _Segment]:
+    found = {}
+    for name, entry in tables.load("body_segments")["segments"].items():
+        ends: tuple[tuple[int, int], ...] = ()
+        if "limb" in entry:
+            one, other = (_LEFT[joint] for joint in entry["limb"])
+            ends = ((one, other), (one + 1, other + 1))
+        elif "across" in entry:
+            ends = ((_LEFT[entry["across"]], _LEFT[entry["across"]] + 1),)
+        found[name] = _Segment(ends, entry["ratio"], entry["ratio_sd"], entry["sd_m"])
+    return found
+
+
+_SEGMENTS: Mapping[str, _Segment] = _segments()
+"""Table body_segments; the trunk joins the middles of shoulders and hips."""
 
 _ALONG = {
     "thigh": (LH, LK),
@@ -106,30 +112,22 @@ class _Offset(NamedTuple):
     facing: int = 0  # power of the cosine between forward and the camera that it goes with
 
 
-_OFFSETS: Mapping[str, _Offset] = {
-    "shoulder_up": _Offset((LS, RS), "trunk", 0.034, 0.012),
-    "shoulder_up_facing": _Offset((LS, RS), "trunk", -0.041, 0.010, 2),
-    "shoulder_out": _Offset((LS, RS), "shoulders", -0.019, 0.012),
-    "elbow_down": _Offset((LE, RE), "upper_arm", 0.011, 0.012),
-    "elbow_down_facing": _Offset((LE, RE), "upper_arm", -0.056, 0.012, 2),
-    "wrist_down": _Offset((LW, RW), "forearm", 0.026, 0.012),
-    "wrist_down_facing": _Offset((LW, RW), "forearm", -0.022, 0.010, 2),
-    "hip_forward": _Offset((LH, RH), "forward", 0.024, 0.012),
-    "hip_up": _Offset((LH, RH), "up", 0.018, 0.010),
-    "hip_down": _Offset((LH, RH), "thigh", 0.018, 0.010),
-    "hip_out": _Offset((LH, RH), "hips", 0.019, 0.010),
-    "hip_out_facing": _Offset((LH, RH), "hips", -0.039, 0.010, 2),
-    "knee_down": _Offset((LK, RK), "thigh", 0.0, 0.012),
-    "ankle_down": _Offset((LA, RA), "shank", -0.053, 0.010),
-    "ankle_down_facing": _Offset((LA, RA), "shank", 0.027, 0.008, 2),
-    "heel_up": _Offset((LC, RC), "up", 0.042, 0.010),
-    "heel_up_facing": _Offset((LC, RC), "up", -0.014, 0.008, 1),
-    "heel_forward": _Offset((LC, RC), "foot", 0.018, 0.010),
-    "toe_up": _Offset((LT, RT), "up", 0.019, 0.010),
-    "toe_forward": _Offset((LT, RT), "foot", -0.023, 0.012),
-}
+def _offsets() -> Mapping[str, _Offset]:
+    return {
+        name: _Offset(
+            (_LEFT[entry["joint"]], _LEFT[entry["joint"]] + 1),
+            entry["direction"],
+            entry["mean_m"],
+            entry["sd_m"],
+            entry.get("facing", 0),
+        )
+        for name, entry in tables.load("landmark_offsets")["offsets"].items()
+    }
+
+
+_OFFSETS: Mapping[str, _Offset] = _offsets()
 """Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
-heel and toe: from rendered bodies with known joints, the spread widened for real ones."""
+heel and toe: table landmark_offsets."""
 
 _DEPTHS: Mapping[str, tuple[int, int, float, float]] = {
     "hips": (LH, RH, 0.04, 0.7),
@@ -199,7 +197,7 @@ _BEHIND, _FEET_SEEN = 0.5, 0.15
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
-_LONGEST = ("thigh", "shank", "trunk", "upper_arm", "forearm")
+_LONGEST = ("upper_arm", "forearm")
 _LONGEST_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
 _MOVED_FOOT = 0.18
 """Metres in the picture; a foot whose landmarks spread farther is not planted."""
