@@ -145,9 +145,11 @@ def sweep(
     answers: dict[Path, Mapping[str, Any]] = {}
     options = {"keep_video": keep_video, "resume": resume}
     with progress_bar("cases", total=len(set(folders)), unit="case") as bar:
+        crew: list[_Worker] = []
 
         def run() -> None:
             with _Worker() as worker:
+                crew.append(worker)
                 while True:
                     try:
                         i = jobs.get_nowait()
@@ -162,8 +164,17 @@ def sweep(
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            # Interrupted: nothing new begins, and no process renders on for nobody.
+            with suppress(queue.Empty):
+                while True:
+                    jobs.get_nowait()
+            for worker in crew:
+                worker.stop()
+            raise
     return [
         Done(case, folder, answers[folder].get("seconds", np.nan), answers[folder].get("error"))
         for case, folder in zip(cases, folders, strict=True)
@@ -208,6 +219,12 @@ class _Worker:
             process.communicate()
         self._process = None
         return int(process.returncode)
+
+    def stop(self) -> None:
+        """End the process, whatever it does; called from another thread."""
+        process = self._process
+        if process is not None:
+            process.terminate()
 
     def do(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer of the process to a job; an error where it died of it."""
@@ -345,7 +362,6 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         case=truth.attrs["case"],
         model_sha256=pose.attrs["model_sha256"],
         fit_method=str(fitted.attrs["method"]),
-        fit_attributes=json.dumps(_plain_attributes(fitted), sort_keys=True),
         versions=json.dumps(dict(package_versions()), sort_keys=True),
     )
     return with_history(result, "measured_angles", {}, source=fitted)
@@ -364,11 +380,3 @@ def _points(pose: xr.Dataset) -> Any:
         .to_numpy()
         .astype(np.float64)
     )
-
-
-def _plain_attributes(pose: xr.Dataset) -> dict[str, float]:
-    return {
-        str(name): float(value)
-        for name, value in pose.attrs.items()
-        if isinstance(value, (int, float, np.number))
-    }

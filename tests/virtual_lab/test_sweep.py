@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
 
@@ -176,6 +180,34 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(
     assert done[0].folder == done[3].folder
     assert done[0].seconds == done[2].seconds == 1.5
     assert np.isnan(done[1].seconds)
+
+
+def test_an_interrupted_sweep_leaves_no_process_behind(tmp_path: Path) -> None:
+    worker = tmp_path / "worker.sh"
+    worker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    worker.chmod(0o755)
+    script = (
+        "import sys\n"
+        "from mobility.virtual_lab.case import case_from\n"
+        "from mobility.virtual_lab.sweep import sweep\n"
+        f"sys.executable = {str(worker)!r}\n"
+        f"sweep([case_from({{}})], {str(tmp_path / 'cache')!r})\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / "pid"
+    limit = time.monotonic() + 60
+    while not (pid.is_file() and pid.read_text().strip()):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert "KeyboardInterrupt" in said
+    with suppress(psutil.NoSuchProcess):
+        left = psutil.Process(int(pid.read_text()))
+        while left.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
 
 
 def test_absent_file_and_wrong_options(tmp_path: Path) -> None:
