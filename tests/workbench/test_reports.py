@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -24,6 +25,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import mobility as mb
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
+from mobility.kinematics.expected_error import LabError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import report_sections as sections
 from mobility.workbench import reports
@@ -749,3 +751,22 @@ def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -
     assert "another pose model" in other
     assert "<table" not in other
     assert "not known" in sections.lab_errors(pose, metrics, {"view": {"name": "unknown"}})
+
+
+def test_factors_of_filmed_clips_are_told(
+    session: mb.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_for = tables.load("virtual_lab_error")["holds_for"]
+    pose = session.fitted().assign_attrs(
+        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
+    )
+    error = LabError(bias=1.0, sd=4.0, clips=7, coverage=0.93, widening=1.0)
+    quality = {"view": {"name": "front"}}
+
+    def told(factor: float) -> str:
+        known = dataclasses.replace(error, widening=factor)
+        monkeypatch.setattr(sections, "virtual_lab_error", lambda *_, **__: known)
+        return sections.lab_errors(pose, session.metrics(), quality)
+
+    assert "have to be wider" not in told(1.0)
+    assert "hip flexion 1.4" in told(1.4)
