@@ -588,7 +588,9 @@ def lab_sweep(
             help="Folder of poses and truths; what is there is not rendered again.",
         ),
     ] = Path("build/virtual-lab"),
-    workers: WorkersOption = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", callback=_workers, help="Processes that share the cases.")
+    ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Do not fit cases again that were fitted before.")
     ] = False,
@@ -613,7 +615,7 @@ def lab_sweep(
     table = table_in_checkout() if write_table else None
     known = read_grid(grid)
     cases = grid_cases(known)
-    done = sweep(cases, cache, workers=workers or 1, resume=resume, keep_video=keep_video)
+    done = sweep(cases, cache, workers=workers, resume=resume, keep_video=keep_video)
     for case in done:
         if case.error is not None:
             _say(f"warning: case {case.case.name}: {case.error}")

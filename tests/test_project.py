@@ -76,7 +76,7 @@ def test_readme_commands_exist(project):
     targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.MULTILINE))
     for target in set(re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE)):
         assert target in targets
-    commands = set(re.findall(r"^(?:\| `)?mobility ([a-z]+)", readme, re.MULTILINE))
+    commands = set(re.findall(r"^(?:\| `)?mobility ([a-z-]+)", readme, re.MULTILINE))
     assert {"demo", "analyze"} <= commands
     for command in commands:
         subprocess.run(

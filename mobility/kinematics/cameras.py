@@ -334,6 +334,11 @@ class View:
         moved: Array = joints @ turn.T + place
         return moved
 
+    def corrected(self, joints: Array, border: Array) -> View:
+        """With the depths of the world landmarks as a first look at the trial corrects them."""
+        seen = self.seen(joints, border)
+        return replace(self, problem=body._corrected(self.problem, seen, border))
+
     def back(self, border: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""
         turn, _ = self.axes(border)
@@ -522,7 +527,11 @@ def with_cameras(
     joined = []
     for level, problem in enumerate((coarse, fine)):
         views = tuple(
-            replace(pair[level], first=problem.border + i * View.size)
+            replace(
+                pair[level],
+                problem=replace(pair[level].problem, planted=planted),
+                first=problem.border + i * View.size,
+            )
             for i, pair in enumerate(found)
         )
         joined.append(replace(problem, views=views))

@@ -13,18 +13,13 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import likely
 from mobility.provenance import history
+from mobility.view import view_of
 
 TABLE = "virtual_lab_error"
 """Name of the table, which ``mobility virtual-lab sweep --write-table`` writes."""
 
-VIEWS: Mapping[str, float] = {
-    "front": 30.0,
-    "front-oblique": 60.0,
-    "side": 120.0,
-    "back-oblique": 150.0,
-    "back": 180.0,
-}
-"""Kinds of view, and the largest azimuth of each to either side, degrees."""
+VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
+"""Kinds of view, as in ``view_support.yaml``."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +50,7 @@ class LabError:
 
 def view_of_azimuth(azimuth: float) -> str:
     """Kind of the view of a camera at an azimuth (degrees, 0 in front of the subject)."""
-    aside = abs((azimuth + 180.0) % 360.0 - 180.0)
-    return next(name for name, largest in VIEWS.items() if aside <= largest)
+    return view_of((azimuth + 180.0) % 360.0 - 180.0, 0.0).kind
 
 
 def virtual_lab_error(angle: str, view: str, *, deep: bool = False) -> LabError | None:

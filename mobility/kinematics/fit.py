@@ -150,7 +150,7 @@ fraction by which it is larger seen from behind (where the trunk is always told 
 where the feet stay, the corrected depths and their errors take their place."""
 
 _DEPTH_SHARE = 0.25
-"""Weight of these depths where several cameras show the depth: they are too small in every view."""
+"""Weight of these depths where several cameras show the depth: they err alike in every view."""
 
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),
@@ -719,9 +719,9 @@ def _with_depths(problem: _Problem) -> _Problem:
     )
 
 
-def _corrected(problem: _Problem, joints: Array) -> _Problem:
+def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
     """Depths along the segments as a first look at the trial, `joints`, corrects them."""
-    if not problem.planted or problem.views:
+    if not problem.planted:
         return problem
     size = float(np.exp(problem.stature)) / _STATURE
     ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
@@ -735,7 +735,8 @@ def _corrected(problem: _Problem, joints: Array) -> _Problem:
     for i, name in enumerate(_DEPTHS):
         if name in better:
             told[:, i], told_sd[i] = size * better[name][0], size * better[name][1]
-    return replace(problem, told=told, told_sd=told_sd)
+    views = tuple(view.corrected(joints, border) for view in problem.views)
+    return replace(problem, told=told, told_sd=told_sd, views=views)
 
 
 def _chained(problem: _Problem, joints: Array) -> Array:
@@ -1350,8 +1351,8 @@ def _solve_trial(
         at = np.flatnonzero(near)
         part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior, longest=longest)
         best, longest = _first_look(part, joints[near], border)
-        first = best.joints
-        part = _corrected(replace(part, longest=longest), first)
+        first, at_first = best.joints, best.border
+        part = _corrected(replace(part, longest=longest), first, at_first)
         best = min(
             (
                 _solve(part, start, best.border, steps=8, tolerance=1e-3)
@@ -1363,7 +1364,7 @@ def _solve_trial(
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(_part(fine, rows), prior=prior, longest=longest)
-        window = _corrected(window, CubicSpline(part.knots, first)(window.knots))
+        window = _corrected(window, CubicSpline(part.knots, first)(window.knots), at_first)
         solvable.append(replace(window, prior=None))
         begin = CubicSpline(part.knots, best.joints)(window.knots)
         solved = _solve(window, begin, best.border, steps=12, tolerance=1e-3)

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import yaml
+from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.capture.models import pose_model
 from mobility.capture.pose import estimate_pose
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.kinematics.angles import angles_from_points, joint_angles
+from mobility.kinematics.angles import angles_from_points, image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
@@ -144,9 +145,11 @@ def sweep(
     answers: dict[Path, Mapping[str, Any]] = {}
     options = {"keep_video": keep_video, "resume": resume}
     with progress_bar("cases", total=len(set(folders)), unit="case") as bar:
+        crew: list[_Worker] = []
 
         def run() -> None:
             with _Worker() as worker:
+                crew.append(worker)
                 while True:
                     try:
                         i = jobs.get_nowait()
@@ -161,8 +164,17 @@ def sweep(
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            # Interrupted: nothing new begins, and no process renders on for nobody.
+            with suppress(queue.Empty):
+                while True:
+                    jobs.get_nowait()
+            for worker in crew:
+                worker.stop()
+            raise
     return [
         Done(case, folder, answers[folder].get("seconds", np.nan), answers[folder].get("error"))
         for case, folder in zip(cases, folders, strict=True)
@@ -208,6 +220,12 @@ class _Worker:
         self._process = None
         return int(process.returncode)
 
+    def stop(self) -> None:
+        """End the process, whatever it does; called from another thread."""
+        process = self._process
+        if process is not None:
+            process.terminate()
+
     def do(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer of the process to a job; an error where it died of it."""
         if self._process is None:
@@ -237,7 +255,17 @@ class _Worker:
 
 
 def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
-    """Render a case of the cache, find its pose, fit it, and keep its angles beside the truth."""
+    """Render a case of the cache, find its pose, fit it, and keep its angles beside the truth.
+
+    Another sweep that works on the same case is waited for, and its results are used.
+    """
+    from filelock import FileLock
+
+    with FileLock(folder / ".case.lock"):
+        _measure(folder, keep_video=keep_video, resume=resume)
+
+
+def _measure(folder: Path, *, keep_video: bool, resume: bool) -> None:
     case = read_case(folder / "case.yaml")
     angles, pose, truth = (folder / f"{name}.nc" for name in ("angles", "pose", "truth"))
     model = sha256(pose_model())
@@ -300,7 +328,7 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     # Without refusals, which are kept beside.
     raw = {
         "landmarks": angles_from_points(_points(landmarks)),
-        "image_plane": _image_plane(landmarks),
+        "image_plane": _values(image_plane_angles(landmarks)),
         "fitted": angles_from_points(_points(fitted)),
     }
     given = {
@@ -313,7 +341,8 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     for name, definition in definitions.items():
         dims = ("estimator", "time", "side") if definition["sided"] else ("estimator", "time")
         text = {"units": "degree", "long_name": definition["long_name"]}
-        values = np.stack([raw[estimator][name] for estimator in ESTIMATORS])
+        absent = np.full(given["fitted"][name].shape, np.nan)
+        values = np.stack([raw[estimator].get(name, absent) for estimator in ESTIMATORS])
         sd, refused = np.full(values.shape, np.nan), np.zeros(values.shape, dtype=bool)
         for e, estimator in enumerate(ESTIMATORS):
             if estimator in given:
@@ -333,44 +362,13 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         case=truth.attrs["case"],
         model_sha256=pose.attrs["model_sha256"],
         fit_method=str(fitted.attrs["method"]),
-        fit_attributes=json.dumps(_plain_attributes(fitted), sort_keys=True),
         versions=json.dumps(dict(package_versions()), sort_keys=True),
     )
     return with_history(result, "measured_angles", {}, source=fitted)
 
 
-def _image_plane(pose: xr.Dataset) -> dict[str, Any]:
-    """Angles of the lines between landmarks in the picture, as if it were the plane of movement."""
-    image = pose["image_position"].isel(individual=0, drop=True)
-    place = {
-        str(name): image.sel(keypoint=name, pixel=["u", "v"]).transpose("time", "pixel").to_numpy()
-        for name in KEYPOINTS
-    }
-    angles = {
-        name: np.full((image.sizes["time"], 2) if d["sided"] else image.sizes["time"], np.nan)
-        for name, d in tables.load("angles").items()
-    }
-    spine = sum(place[f"{side}_shoulder"] - place[f"{side}_hip"] for side in SIDES) / 2
-    up = np.broadcast_to([0.0, -1.0], spine.shape)
-    angles["trunk_lean"] = _flat_angle(spine, up)
-    for s, side in enumerate(SIDES):
-        at = {name.removeprefix(f"{side}_"): p for name, p in place.items() if side in name}
-        thigh, shank = at["knee"] - at["hip"], at["ankle"] - at["knee"]
-        arm = at["elbow"] - at["shoulder"]
-        foot = at["foot_index"] - at["heel"]
-        angles["knee_flexion"][:, s] = _flat_angle(thigh, shank)
-        angles["hip_flexion"][:, s] = _flat_angle(-spine, thigh)
-        angles["ankle_dorsiflexion"][:, s] = 90.0 - _flat_angle(foot, -shank)
-        angles["shoulder_flexion"][:, s] = _flat_angle(-spine, arm)
-        angles["elbow_flexion"][:, s] = _flat_angle(arm, at["wrist"] - at["elbow"])
-        angles["tibia_inclination"][:, s] = _flat_angle(-shank, up)
-        angles["thigh_elevation"][:, s] = 90.0 - _flat_angle(-thigh, up)
-    return angles
-
-
-def _flat_angle(u: Any, v: Any) -> Any:
-    sine = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    return np.degrees(np.arctan2(np.abs(sine), (u * v).sum(axis=1)))
+def _values(angles: xr.Dataset) -> dict[str, NDArray[np.float64]]:
+    return {str(name): array.to_numpy() for name, array in angles.data_vars.items()}
 
 
 def _points(pose: xr.Dataset) -> Any:
@@ -382,11 +380,3 @@ def _points(pose: xr.Dataset) -> Any:
         .to_numpy()
         .astype(np.float64)
     )
-
-
-def _plain_attributes(pose: xr.Dataset) -> dict[str, float]:
-    return {
-        str(name): float(value)
-        for name, value in pose.attrs.items()
-        if isinstance(value, (int, float, np.number))
-    }

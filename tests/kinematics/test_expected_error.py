@@ -56,8 +56,12 @@ def test_views_are_known_by_the_names_that_recordings_have(name: str, kind: str)
     assert view_kind(name) == kind
 
 
+def test_views_are_those_of_recordings() -> None:
+    assert list(VIEWS) == list(tables.load("view_support")["views"])
+
+
 @pytest.mark.parametrize(
-    ("azimuth", "view"), [(-29, "front"), (300, "front-oblique"), (91, "side")]
+    ("azimuth", "view"), [(-15, "front"), (300, "front-oblique"), (91, "side")]
 )
 def test_view_of_an_azimuth(azimuth: float, view: str) -> None:
     assert view_of_azimuth(azimuth) == view

@@ -150,7 +150,7 @@ def test_absent_or_broken_grid(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", GRIDS)
 def test_committed_grids_cover_every_view_and_bent_elbows(project: Path, name: str) -> None:
     cases = grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml"))
-    assert len(cases) == {"tuning": 36, "held_out": 28}[name]
+    assert len(cases) == {"tuning": 64, "held_out": 28}[name]
     assert {view_of(c.camera.azimuth) for c in cases} == set(VIEWS)
     from mobility.virtual_lab.agreement import is_bent
 

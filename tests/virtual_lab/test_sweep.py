@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
 
@@ -77,22 +82,16 @@ def test_truth_is_taken_at_the_times_of_the_pose(
         measured_angles(pose.assign_coords(time=pose["time"] + 1e4), truth)
 
 
-def test_lines_in_the_picture_give_the_angles_of_a_squat_seen_from_the_side(
-    squat_pose: Any,
+def test_lines_in_the_picture_are_measured_where_there_are_such_angles(
+    demo: tuple[xr.Dataset, xr.Dataset], measured: xr.Dataset
 ) -> None:
-    pose, truth = squat_pose(fps=20, reps=1)
-    position = pose["position"].isel(individual=0)
-    # A camera on the right: forward is to the right in the picture, up is up.
-    forward = -position.sel(space="z", drop=True)
-    if float(truth["trunk_lean"].max()) <= 0:
-        pytest.fail("the analytic squat leans forward")
-    seen = xr.concat([forward, -position.sel(space="y", drop=True)], dim="pixel")
-    flat = pose.assign(
-        image_position=seen.assign_coords(pixel=["u", "v"]).expand_dims(individual=1)
-    )
-    angles = module._image_plane(flat)
-    np.testing.assert_allclose(angles["knee_flexion"], truth["knee_flexion"], atol=1.5)
-    np.testing.assert_allclose(angles["hip_flexion"], truth["hip_flexion"], atol=1.5)
+    lines = measured.sel(estimator="image_plane")
+    assert np.isfinite(lines["knee_flexion"]).any()
+    assert lines["pelvis_obliquity"].isnull().all()
+    # Seen obliquely, a bent knee looks straighter than it is.
+    deep = lines["knee_flexion_true"].mean("side") > 90
+    error = (lines["knee_flexion"] - lines["knee_flexion_true"]).where(deep)
+    assert float(error.mean()) < -5
 
 
 def test_digest_is_of_what_is_shown_not_of_the_name(tmp_path: Path) -> None:
@@ -183,6 +182,34 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(
     assert np.isnan(done[1].seconds)
 
 
+def test_an_interrupted_sweep_leaves_no_process_behind(tmp_path: Path) -> None:
+    worker = tmp_path / "worker.sh"
+    worker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    worker.chmod(0o755)
+    script = (
+        "import sys\n"
+        "from mobility.virtual_lab.case import case_from\n"
+        "from mobility.virtual_lab.sweep import sweep\n"
+        f"sys.executable = {str(worker)!r}\n"
+        f"sweep([case_from({{}})], {str(tmp_path / 'cache')!r})\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / "pid"
+    limit = time.monotonic() + 60
+    while not (pid.is_file() and pid.read_text().strip()):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert "KeyboardInterrupt" in said
+    with suppress(psutil.NoSuchProcess):
+        left = psutil.Process(int(pid.read_text()))
+        while left.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+
+
 def test_absent_file_and_wrong_options(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="run the sweep"):
         read_pose(tmp_path / "pose.nc")
@@ -203,7 +230,7 @@ def test_a_small_sweep_renders_measures_and_goes_on_after_a_failure(
     assert good.error is None
     assert bad.error is not None
     assert "out of reach" in bad.error
-    assert sorted(p.name for p in good.folder.iterdir()) == [
+    assert sorted(p.name for p in good.folder.glob("[!.]*")) == [
         "angles.nc", "case.yaml", "pose.nc", "truth.nc",
     ]  # fmt: skip
     first = (good.folder / "pose.nc").stat().st_mtime_ns
@@ -213,3 +240,27 @@ def test_a_small_sweep_renders_measures_and_goes_on_after_a_failure(
     table = agreement({"good": read_pose(good.folder / "angles.nc")})
     knee = table["case_mae"].sel(case="good", angle="knee_flexion", estimator="fitted", part="all")
     assert float(knee.mean()) < 25
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_reports_what_it_measured_and_what_failed(
+    extra: None, tmp_path: Path, pose_model: Path
+) -> None:
+    import yaml
+
+    cases = [{"name": "good"}, {"name": "bad", "body": {"height_m": 1.95, "weight_kg": 40}}]
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"defaults": QUICK, "cases": cases}))
+    command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["cases"] == 2
+    assert list(said["failed"]) == ["bad"]
+    assert said["table"] is None
+    assert "warning: case bad: parametric_body: weight_kg 40 is out of reach" in done.stderr
+    made = tmp_path / "reports" / "virtual-lab"
+    assert said["report"] == (made / "virtual-lab.html").resolve().as_uri()
+    data = xr.load_dataset(made / "virtual-lab.nc", engine="h5netcdf")
+    assert list(data["case"].values) == ["good"]
+    assert "out of reach" in (made / "virtual-lab.html").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -24,6 +25,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import mobility as mb
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
+from mobility.kinematics.expected_error import LabError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import report_sections as sections
 from mobility.workbench import reports
@@ -703,14 +705,21 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     ]
     two = with_history(one, "fit_body", {}, cameras=found)
     shown = sections.cameras(two)
-    for text in ("front", "from the left", "−0.518 s ± 0.010 s", "1.2 cm", "4.2 pixels"):
+    for text in (
+        "front",
+        "left (88° from the front)",
+        "−0.518 s ± 0.010 s",
+        "1.2 cm",
+        "4.2 pixels",
+    ):
         assert text in shown
     assert "Two cameras saw this trial" in sections.distrust([], two)
     assert "one camera" not in sections.distrust([], two)
 
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
-    assert both.count("front-oblique right: the camera stands 35°") == 2
+    assert both.count("Frames with the person") == 2
+    assert "First camera" in both
     assert "Second camera" in both
 
     second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
@@ -742,3 +751,22 @@ def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -
     assert "another pose model" in other
     assert "<table" not in other
     assert "not known" in sections.lab_errors(pose, metrics, {"view": {"name": "unknown"}})
+
+
+def test_factors_of_filmed_clips_are_told(
+    session: mb.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_for = tables.load("virtual_lab_error")["holds_for"]
+    pose = session.fitted().assign_attrs(
+        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
+    )
+    error = LabError(bias=1.0, sd=4.0, clips=7, coverage=0.93, widening=1.0)
+    quality = {"view": {"name": "front"}}
+
+    def told(factor: float) -> str:
+        known = dataclasses.replace(error, widening=factor)
+        monkeypatch.setattr(sections, "virtual_lab_error", lambda *_, **__: known)
+        return sections.lab_errors(pose, session.metrics(), quality)
+
+    assert "have to be wider" not in told(1.0)
+    assert "hip flexion 1.4" in told(1.4)
