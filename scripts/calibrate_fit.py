@@ -145,7 +145,7 @@ def look(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def terms(segment: str) -> list[str]:
-    """What the depth along a segment is a linear function of."""
+    """Name what the depth along a segment is a linear function of."""
     leg = segment in ("trunk", "thigh", "shank")
     near = ("thigh", "shank", "trunk") if leg else ("upper_arm", "forearm", "trunk")
     known = [f"{kind}_{name}" for kind in ("told", "fitted") for name in near]

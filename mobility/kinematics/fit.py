@@ -246,7 +246,7 @@ class _Problem:
     distance: Array = field(default_factory=lambda: np.zeros(0))  # (n,), m
     scale: float = 1.0  # of the world landmarks
     told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
-    told_sd: Array = field(default_factory=lambda: np.zeros(0))
+    told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
     longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
@@ -712,15 +712,20 @@ def _with_depths(problem: _Problem) -> _Problem:
     """Depths along the segments as the world landmarks tell them, and how far to trust them."""
     z = problem.scale * problem.world[..., 2]
     behind = max(-facing(problem.world[:, LH], problem.world[:, RH])[1], 0.0)
+    sd = np.array([error * (1 + worse * behind) for _, _, error, worse in _DEPTHS.values()])
     return replace(
         problem,
         told=np.stack([z[:, b] - z[:, a] for a, b, _, _ in _DEPTHS.values()], axis=-1),
-        told_sd=np.array([e * (1 + worse * behind) for _, _, e, worse in _DEPTHS.values()]),
+        told_sd=np.tile(sd, (len(z), 1)),
     )
 
 
 def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
-    """Depths along the segments as a first look at the trial, `joints`, corrects them."""
+    """Depths along the segments as a first look at the trial, `joints`, corrects them.
+
+    What is usual was learned from overhead squats: it is not applied where feet walk, nor to an arm
+    whose elbow is below the shoulder.
+    """
     if not problem.planted:
         return problem
     size = float(np.exp(problem.stature)) / _STATURE
@@ -733,8 +738,14 @@ def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
     better = calibrated(found, fitted, facing(joints[:, LH], joints[:, RH]))
     told, told_sd = problem.told.copy(), problem.told_sd.copy()
     for i, name in enumerate(_DEPTHS):
-        if name in better:
-            told[:, i], told_sd[i] = size * better[name][0], size * better[name][1]
+        if name not in better:
+            continue
+        rows = np.ones(len(joints), dtype=bool)
+        if name.endswith("arm"):
+            k = SIDES.index(name.partition("_")[0])
+            rows = joints[:, LE + k, 1] > joints[:, LS + k, 1]
+        told[rows, i] = size * better[name][0][rows]
+        told_sd[rows, i] = size * better[name][1]
     views = tuple(view.corrected(joints, border) for view in problem.views)
     return replace(problem, told=told, told_sd=told_sd, views=views)
 
@@ -990,11 +1001,11 @@ def _length_rows(rows: _Rows, joints: Array, border: Array, share: float) -> Non
 def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
     towards = np.array([0.0, 0.0, 1.0])
     for i, (a, b, _, _) in enumerate(_DEPTHS.values()):
-        sd = problem.told_sd[i]
+        sd = problem.told_sd[:, i]
         off = (joints[:, b, 2] - joints[:, a, 2] - problem.told[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
         factor, loss = _cauchy(off**2, _DEPTH_CAUCHY)
-        slope = np.broadcast_to(towards / sd, (len(off), 3))
+        slope = towards / sd[:, None]
         rows.add(off, weight * factor, [(b, slope), (a, -slope)], cost=float((loss * weight).sum()))
 
 
@@ -1307,6 +1318,7 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
         weight=problem.weight[rows],
         distance=problem.distance[rows],
         told=problem.told[rows],
+        told_sd=problem.told_sd[rows],
         views=tuple(view.part(rows) for view in problem.views),
     )
 
