@@ -104,7 +104,7 @@ def opencap_monocular(lab: Path) -> xr.Dataset:
 
 
 def lagged(found: xr.Dataset, lab: xr.Dataset) -> tuple[xr.Dataset, float]:
-    """Return the reference at the times of `found`, and the lag (s) that suits the mean knee best."""
+    """Return the reference at the times of `found` and the lag (s) that suits the knee best."""
     knee = lab["knee_flexion"].mean("side")
     ours = found["knee_flexion"].mean("side")
     lags = np.arange(-1.0, 1.0005, 0.005)

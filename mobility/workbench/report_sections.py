@@ -22,7 +22,6 @@ from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.kinematics.expected_error import (
     does_not_hold,
     view_kind,
-    view_of_azimuth,
     virtual_lab_error,
 )
 from mobility.provenance import cameras_of, history, warnings_of
@@ -743,10 +742,7 @@ def lab_errors(
     names
         The angles.
     """
-    seen_from = quality.get("view") or {}
-    view, azimuth = str(seen_from.get("name", "unknown")), seen_from.get("azimuth_deg")
-    if azimuth is not None:
-        view = view_of_azimuth(azimuth)  # the kinds of view of that table have limits of their own
+    view = str((quality.get("view") or {}).get("name", "unknown"))
     if reason := does_not_hold(pose):
         return paragraphs(f"Virtual lab: no figures. {reason}")
     if view == "unknown":

@@ -743,9 +743,6 @@ def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -
     assert "virtual lab" in text
     assert f"<td>{round(error.sd)}°</td>" in text
     assert f"<td>{error.clips}</td>" in text
-    # The virtual lab counts a camera at 25 degrees as in front, the capture quality as oblique.
-    near = {"view": {"name": "front-oblique left", "azimuth_deg": -25.0}}
-    assert "view front." in sections.lab_errors(pose, metrics, near)
     # Refused where it does not hold.
     other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
     assert "another pose model" in other
