@@ -62,7 +62,7 @@ _D = 3 * _N
 _BAND = 3 * _D
 """Entries on and below the diagonal: second differences couple a knot with the next two."""
 
-_LANDMARK_SD = (0.020, 0.020, 0.020, 0.025, 0.018, 0.015, 0.020, 0.020)
+_LANDMARK_SD = (0.025, 0.026, 0.022, 0.022, 0.020, 0.015, 0.020, 0.022)
 """Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
 
 
@@ -174,7 +174,7 @@ _CORRELATION_S = 1.5
 _ACCELERATION = 8.0
 """m/s², of a joint, as white noise of 1/30 s steps."""
 
-_PLANTED_SD, _FLAT_SD, _KNEE_SD = 0.012, 0.010, 0.010
+_PLANTED_SD, _FLAT_SD, _KNEE_SD = 0.012, 0.010, 0.020
 _PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
 _TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
 _STATURE, _STATURE_SD = 1.70, 0.005
@@ -182,7 +182,7 @@ _STATURE, _STATURE_SD = 1.70, 0.005
 _FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.20, 0.01
 """Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
 
-_HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 2.0
+_HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 8.0
 """Residuals, in standard deviations, at which they begin to count less."""
 
 _SEEN = 0.05
@@ -209,7 +209,7 @@ _DOUBT, _SAME_MODE, _HOPELESS = 6.0, 0.10, 40.0
 """A mirrored solution that costs so much more is e times less probable. Two would be right if the
 terms were independent and their errors normal; they are not."""
 
-_FRAME_SHARE = 0.33
+_FRAME_SHARE = 0.45
 """Share of the error of one knot that is not smoothed away because errors last; from the
 agreement of errors and standard deviations on rendered clips."""
 
