@@ -1232,7 +1232,7 @@ def _solve(
     return _Solution(joints, border, here, done)
 
 
-def _mirrored(joints: Array) -> dict[str, Array]:
+def _mirrored(joints: Array, *, arms_only: bool) -> dict[str, Array]:
     """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
     z = joints[..., 2]
     found = {}
@@ -1243,10 +1243,10 @@ def _mirrored(joints: Array) -> dict[str, Array]:
 
     hips, shoulders = z[:, [LH, RH]].mean(axis=1), z[:, [LS, RS]].mean(axis=1)
     knees, ankles = z[:, [LK, RK]].mean(axis=1), z[:, [LA, RA]].mean(axis=1)
-    for name, new in (
-        ("trunk", hips - shoulders),
-        ("trunk_along_shanks", 1.3 * (knees - ankles)),
-    ):
+    trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
+    for name, new in trunks.items():
+        if arms_only:
+            continue
         depth = z.copy()
         depth[:, _UPPER] += (new - (shoulders - hips))[:, None]
         keep(name, depth)
@@ -1261,34 +1261,7 @@ def _mirrored(joints: Array) -> dict[str, Array]:
         depth = z.copy()
         depth[:, LW + k] = 2 * elbow - wrist
         keep(f"{side}_forearm", depth)
-    for sign, name in ((1.0, "folded"), (-1.0, "folded_back")):
-        found[name] = _folded(joints, sign)
     return found
-
-
-def _folded(joints: Array, lean: float) -> Array:
-    """Legs folded forwards over the ankles, trunk forwards (`lean` 1) or back (-1).
-
-    Each segment turns in depth as far as its foreshortening says: Taylor 2000, CVIU 80:349.
-    """
-    across = np.median(_unit(joints[:, RH] - joints[:, LH]), axis=0)
-    towards = np.sign(np.cross([0.0, 1.0, 0.0], across)[2]) or 1.0
-    z = joints[..., 2].copy()
-
-    def turned(one: Array, other: Array) -> Array:
-        seen = np.linalg.norm((other - one)[:, :2], axis=-1)
-        whole = np.percentile(np.linalg.norm(other - one, axis=-1), 75)
-        depth: Array = np.sqrt(np.maximum(max(whole, seen.max()) ** 2 - seen**2, 0.0))
-        return towards * depth
-
-    for hip, knee, ankle in ((LH, LK, LA), (RH, RK, RA)):
-        z[:, knee] = z[:, ankle] + turned(joints[:, ankle], joints[:, knee])
-        z[:, hip] = z[:, knee] - turned(joints[:, knee], joints[:, hip])
-    hips, shoulders = joints[:, [LH, RH]].mean(axis=1), joints[:, [LS, RS]].mean(axis=1)
-    leant = lean * turned(hips, shoulders) - (shoulders - hips)[:, 2]
-    z[:, _UPPER] += (z[:, [LH, RH]].mean(axis=1) - hips[:, 2] + leant)[:, None]
-    moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
-    return moved
 
 
 @dataclass(frozen=True)
@@ -1436,8 +1409,9 @@ def _try_mirrored(
     """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
     kept: list[_Solution] = []
     gains = {}
-    for name in _mirrored(best.joints):
-        begin = _mirrored(best.joints)[name]
+    # Corrected depths leave no doubt about trunk and legs.
+    for name in _mirrored(best.joints, arms_only=problem.planted):
+        begin = _mirrored(best.joints, arms_only=problem.planted)[name]
         other = _solve(problem, begin, best.border, steps=3, tolerance=5e-3, free=False)
         if other.normal.cost > best.normal.cost + _HOPELESS:
             continue
