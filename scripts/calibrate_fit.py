@@ -35,6 +35,10 @@ NEAR = 0.3
 
 LEAST_WEIGHT = 0.3
 
+TRUST = {"upper_arm": 0.7, "forearm": 0.7}
+"""Factors on the spread that is left: with them 94 to 96 % of the errors of shoulder and elbow on
+the tuning grid lie within 1.96 sd, without them 97 %, and elbows were refused in half the frames."""
+
 
 class Clip(NamedTuple):
     """What one rendered clip tells."""
@@ -199,7 +203,8 @@ def depths(looks: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, 
         spread = []
         for view in VIEWS:
             near = np.exp(-0.5 * ((cosine - view) / NEAR) ** 2) / each
-            spread.append(round(float(np.sqrt((near * error**2).sum() / near.sum())), 3))
+            left = float(np.sqrt((near * error**2).sum() / near.sum()))
+            spread.append(round(TRUST.get(segment, 1.0) * left, 3))
         before, after = np.sqrt(((y - fitted) ** 2).mean()), np.sqrt((error**2).mean())
         print(f"{segment:10} depth error, cm: {100 * before:.1f} -> {100 * after:.1f}; {spread}")
         coefficients = ridge(x, y, group, PENALTY)

@@ -62,7 +62,7 @@ _D = 3 * _N
 _BAND = 3 * _D
 """Entries on and below the diagonal: second differences couple a knot with the next two."""
 
-_LANDMARK_SD = (0.025, 0.026, 0.022, 0.022, 0.020, 0.015, 0.020, 0.022)
+_LANDMARK_SD = (0.020, 0.020, 0.020, 0.022, 0.020, 0.015, 0.020, 0.022)
 """Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
 
 
