@@ -88,10 +88,11 @@ def filmed(
     tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     camera = level @ tilt.T
     offset = np.zeros_like(points)
-    for o in fit._OFFSETS.values():  # the landmarks lie where they usually do
-        if o.direction == "up":
-            for j in o.joints:
-                offset[:, INDEX[fit.FITTED[j]], 1] += o.mean
+    fitted = [INDEX[name] for name in fit.FITTED]
+    # The landmarks lie where they usually do.
+    means = [o.mean for o in fit._OFFSETS.values()]
+    directions = fit._directions(camera[:, fitted], tilt @ [0.0, 1.0, 0.0])
+    offset[:, fitted] = np.einsum("o,nojx->njx", means, directions)
     seen = camera + offset
     image = np.stack(
         [
@@ -136,6 +137,16 @@ def errors(fitted: xr.Dataset, truth: np.ndarray) -> dict[str, float]:
 def last(fitted: xr.Dataset) -> dict[str, Any]:
     entry: dict[str, Any] = json.loads(fitted.attrs["history"])[-1]
     return entry
+
+
+@pytest.fixture
+def as_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the depths as they are told.
+
+    The correction is for MediaPipe's errors, which `filmed` does not make: depths that are shrunk
+    and otherwise right are spoilt by it.
+    """
+    monkeypatch.setattr(fit, "_corrected", lambda problem, joints, border: problem)
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, -60.0])
@@ -186,6 +197,7 @@ def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
     assert last(fitted)["planted"] is True
 
 
+@pytest.mark.usefixtures("as_told")
 def test_gravity_is_found_when_the_camera_looks_down() -> None:
     time, knee = squat()
     truth = body(knee)
@@ -284,6 +296,38 @@ def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
     assert np.concatenate(inside).mean() > 0.85
 
 
+@pytest.mark.parametrize("azimuth", [0.0, 40.0, -60.0])
+def test_depths_corrected_for_errors_that_were_not_made_stay_within_the_sd(
+    azimuth: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The worst case for the correction: it takes away errors that these depths do not have.
+    moved: list[float] = []
+    corrected = fit._corrected
+
+    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
+        better = corrected(problem, joints, border)
+        moved.append(float(np.abs(better.told - problem.told).max()))
+        return better
+
+    monkeypatch.setattr(fit, "_corrected", spy)
+    time, knee = squat()
+    truth = body(knee)
+    fitted = fit.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
+    assert min(moved) > 0.05
+    got, want = angles_from_points(points_of(fitted)), angles_from_points(truth)
+    sd = angles.angle_sd(fitted)
+    for name in (
+        "knee_flexion",
+        "hip_flexion",
+        "ankle_dorsiflexion",
+        "shoulder_flexion",
+        "trunk_lean",
+    ):
+        off = np.abs(got[name] - want[name]) / sd[f"{name}_sd"].to_numpy()
+        assert np.sqrt(np.nanmean(off**2)) < 1.3, name
+        assert np.nanmean(off < 1.96) > 0.85, name
+
+
 def test_draws_carry_the_correlation_of_the_sides() -> None:
     time, knee = squat(3.0)
     draws = angles.angle_draws(fit.fit_body(filmed(time, body(knee)), draws=64))
@@ -304,7 +348,7 @@ def test_feet_that_walk_are_not_planted() -> None:
     assert moved[-1] - moved[0] == pytest.approx(0.5 * (time[-1] - time[0]), rel=0.15)
 
 
-def test_gradient_is_that_of_the_cost() -> None:
+def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     time, knee = squat(2.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
@@ -319,13 +363,25 @@ def test_gradient_is_that_of_the_cost() -> None:
         fit.fit_body(pose)
     problem, joints, border = caught[-1]
     rng = np.random.default_rng(1)
+    # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.
+    held = fit._directions(joints, fit._up(border))
+    monkeypatch.setattr(fit, "_directions", lambda joints, up: held)
     here = build(problem, joints, border)
-    for i in (*range(5), fit._LEN, fit._LEN + 3, fit._FOOT, fit._FOOT + 4):
+    # Away from the minimum, where the gradient vanishes.
+    beside = border + rng.standard_normal(border.size) / np.sqrt(np.diag(here.shared))
+    here = build(problem, joints, beside)
+    # Held as well: the axes of pelvis and balance, which turn with gravity, and the length of the
+    # foot by which the turn of the sole is divided.
+    nearly = (fit._PITCH, fit._ROLL, fit._LEN + fit._NAMES.index("foot"))
+    for i in range(border.size):
         step = np.zeros(border.size)
-        step[i] = 1e-5
-        ends = [build(problem, joints, border + s * step).cost for s in (1, -1)]
-        slope = (ends[0] - ends[1]) / 2e-5
-        assert slope / 2 == pytest.approx(here.shared_gradient[i], rel=0.02, abs=0.5)
+        step[i] = 1e-6
+        ends = [build(problem, joints, beside + s * step).cost for s in (1, -1)]
+        slope = (ends[0] - ends[1]) / 2e-6
+        expected = pytest.approx(
+            here.shared_gradient[i], rel=0.02 if i in nearly else 1e-4, abs=1e-3
+        )
+        assert slope / 2 == expected, i
     # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.
     move = np.zeros(joints.shape)
     arms = [fit.LE, fit.RE, fit.LW, fit.RW]

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.body import Body, keypoints, parametric_body, skinned, transforms
+from mobility.virtual_lab.body import (
+    Body,
+    _hip_centres,
+    keypoints,
+    parametric_body,
+    skinned,
+    transforms,
+)
 
 
 def test_body_has_the_stature_and_mass_asked_for(body: Body) -> None:
@@ -35,6 +42,35 @@ def test_left_is_left_and_the_person_faces_forwards(body: Body) -> None:
     for side in ("left", "right"):
         assert body.toe[side][2] - body.heel[side][2] > 0.2
         assert body.toe[side][1] == body.heel[side][1] < 0.04
+
+
+@pytest.mark.parametrize("height_m", [1.5, 1.78, 2.0])
+def test_hip_centres_are_where_harrington_puts_them(height_m: float) -> None:
+    bones = np.array([[0.12, 0.9, -0.01], [-0.12, 0.9, -0.01]])
+    left, right = _hip_centres(bones, height_m)
+    # 0.33 of the pelvic width plus 7.3 mm on each side of the middle: Harrington et al. 2007.
+    pelvis = 0.141 * height_m
+    assert left[0] - right[0] == pytest.approx(2 * (0.33 * pelvis + 0.0073), abs=1e-9)
+    np.testing.assert_allclose(left[1:], right[1:])
+    assert left[0] > 0 > right[0]
+    # In front of the bones by less than the regression says, and as high.
+    assert 0.01 * height_m < left[2] - bones[0, 2] < 0.035 * height_m
+    assert left[1] == bones[0, 1]
+
+
+def test_hips_of_a_body_are_moved_before_it_is_posed(body: Body) -> None:
+    left, right = body.joint("hip", "left"), body.joint("hip", "right")
+    assert np.linalg.norm(left - right) == pytest.approx(
+        2 * (0.33 * 0.141 * 1.78 + 0.0073), abs=1e-6
+    )
+    # People's centres are 16 to 20 cm apart; the bones of the rig are 24 cm.
+    assert 0.16 < np.linalg.norm(left - right) < 0.20
+    np.testing.assert_allclose(body.mid_hip[[0, 2]], 0.0, atol=1e-9)
+    # Within the flesh of the hips, nearer to its front than the middle.
+    near = np.abs(body.vertices[:, 1] - left[1]) < 0.03
+    thigh = body.vertices[near & (np.abs(body.vertices[:, 0]) < 0.2)]
+    assert thigh[:, 2].min() < left[2] < thigh[:, 2].max()
+    assert left[2] > (thigh[:, 2].min() + thigh[:, 2].max()) / 2
 
 
 def test_sides_mirror_each_other(body: Body) -> None:

@@ -63,6 +63,44 @@ def test_segments_keep_their_length(crooked: Trial, one: str, other: str, side: 
     assert np.ptp(np.linalg.norm(a - b, axis=1)) < 1e-6
 
 
+def test_thigh_is_as_long_as_at_rest_from_standing_to_the_bottom(body: Body) -> None:
+    """The moved hip centre is the one about which the thigh turns."""
+    trial = trial_of(body, repetitions=1, depth=60)
+    assert hip_height(trial).min() < 0.45 * hip_height(trial)[0]
+    for side in ("left", "right"):
+        thigh = trial.points[f"{side}_hip"] - trial.points[f"{side}_knee"]
+        at_rest = np.linalg.norm(body.joint("hip", side) - body.joint("knee", side))
+        np.testing.assert_allclose(np.linalg.norm(thigh, axis=1), at_rest, atol=1e-6)
+
+
+@pytest.mark.parametrize("lean", [-10.0, 2.0, 10.0])
+def test_subject_stands_with_the_lean_asked_for(body: Body, lean: float) -> None:
+    upright = angles_of(body, trial_of(body, repetitions=1, standing_lean=0.0))
+    trial = trial_of(body, repetitions=1, standing_lean=lean)
+    change = angles_of(body, trial).trunk_lean - upright.trunk_lean
+    for k in (0, -1):
+        pelvis_up = trial.orientation[k, body.bone("root"), :, 1]
+        leaning = np.degrees(np.arctan2(pelvis_up[2], pelvis_up[1]))
+        assert leaning == pytest.approx(lean, abs=0.01)
+        # The spine straightens a little, by up to 12 %.
+        assert 0.88 <= change[k].item() / lean <= 1.0
+    # At the bottom balance alone says how far the trunk leans.
+    bottom = int(upright.knee_flexion.mean("side").argmax("time"))
+    assert change[bottom].item() == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.parametrize("flexion", [3.0, 6.0, 14.0])
+def test_subject_stands_with_the_knees_bent_as_asked(body: Body, flexion: float) -> None:
+    squat = {"repetitions": 1, "standing_knee_flexion": flexion}
+    trial = trial_of(body, stance_width=parallel_legs(body), toe_out=0, **squat)
+    angles = angles_of(body, trial)
+    for k in (0, -1):
+        np.testing.assert_allclose(angles.knee_flexion[k].values, flexion, atol=0.3)
+        # Half of it at the ankle, so that the hips stay over the feet.
+        np.testing.assert_allclose(angles.tibia_inclination[k].values, flexion / 2, atol=0.3)
+    assert hip_height(trial)[0] == pytest.approx(hip_height(trial)[-1], abs=1e-6)
+
+
 def test_pelvis_keeps_its_width(crooked: Trial) -> None:
     width = np.linalg.norm(crooked.points["left_hip"] - crooked.points["right_hip"], axis=1)
     assert np.ptp(width) < 1e-6
