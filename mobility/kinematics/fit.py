@@ -62,7 +62,7 @@ _D = 3 * _N
 _BAND = 3 * _D
 """Entries on and below the diagonal: second differences couple a knot with the next two."""
 
-_LANDMARK_SD = (0.020, 0.020, 0.020, 0.025, 0.018, 0.015, 0.020, 0.020)
+_LANDMARK_SD = (0.025, 0.026, 0.022, 0.022, 0.020, 0.015, 0.020, 0.022)
 """Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
 
 
@@ -174,7 +174,7 @@ _CORRELATION_S = 1.5
 _ACCELERATION = 8.0
 """m/s², of a joint, as white noise of 1/30 s steps."""
 
-_PLANTED_SD, _FLAT_SD, _KNEE_SD = 0.012, 0.010, 0.010
+_PLANTED_SD, _FLAT_SD, _KNEE_SD = 0.012, 0.010, 0.020
 _PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
 _TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
 _STATURE, _STATURE_SD = 1.70, 0.005
@@ -182,7 +182,7 @@ _STATURE, _STATURE_SD = 1.70, 0.005
 _FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.20, 0.01
 """Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
 
-_HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 2.0
+_HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 8.0
 """Residuals, in standard deviations, at which they begin to count less."""
 
 _SEEN = 0.05
@@ -209,7 +209,7 @@ _DOUBT, _SAME_MODE, _HOPELESS = 6.0, 0.10, 40.0
 """A mirrored solution that costs so much more is e times less probable. Two would be right if the
 terms were independent and their errors normal; they are not."""
 
-_FRAME_SHARE = 0.33
+_FRAME_SHARE = 0.45
 """Share of the error of one knot that is not smoothed away because errors last; from the
 agreement of errors and standard deviations on rendered clips."""
 
@@ -1232,7 +1232,7 @@ def _solve(
     return _Solution(joints, border, here, done)
 
 
-def _mirrored(joints: Array) -> dict[str, Array]:
+def _mirrored(joints: Array, *, arms_only: bool) -> dict[str, Array]:
     """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
     z = joints[..., 2]
     found = {}
@@ -1243,10 +1243,10 @@ def _mirrored(joints: Array) -> dict[str, Array]:
 
     hips, shoulders = z[:, [LH, RH]].mean(axis=1), z[:, [LS, RS]].mean(axis=1)
     knees, ankles = z[:, [LK, RK]].mean(axis=1), z[:, [LA, RA]].mean(axis=1)
-    for name, new in (
-        ("trunk", hips - shoulders),
-        ("trunk_along_shanks", 1.3 * (knees - ankles)),
-    ):
+    trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
+    for name, new in trunks.items():
+        if arms_only:
+            continue
         depth = z.copy()
         depth[:, _UPPER] += (new - (shoulders - hips))[:, None]
         keep(name, depth)
@@ -1261,34 +1261,7 @@ def _mirrored(joints: Array) -> dict[str, Array]:
         depth = z.copy()
         depth[:, LW + k] = 2 * elbow - wrist
         keep(f"{side}_forearm", depth)
-    for sign, name in ((1.0, "folded"), (-1.0, "folded_back")):
-        found[name] = _folded(joints, sign)
     return found
-
-
-def _folded(joints: Array, lean: float) -> Array:
-    """Legs folded forwards over the ankles, trunk forwards (`lean` 1) or back (-1).
-
-    Each segment turns in depth as far as its foreshortening says: Taylor 2000, CVIU 80:349.
-    """
-    across = np.median(_unit(joints[:, RH] - joints[:, LH]), axis=0)
-    towards = np.sign(np.cross([0.0, 1.0, 0.0], across)[2]) or 1.0
-    z = joints[..., 2].copy()
-
-    def turned(one: Array, other: Array) -> Array:
-        seen = np.linalg.norm((other - one)[:, :2], axis=-1)
-        whole = np.percentile(np.linalg.norm(other - one, axis=-1), 75)
-        depth: Array = np.sqrt(np.maximum(max(whole, seen.max()) ** 2 - seen**2, 0.0))
-        return towards * depth
-
-    for hip, knee, ankle in ((LH, LK, LA), (RH, RK, RA)):
-        z[:, knee] = z[:, ankle] + turned(joints[:, ankle], joints[:, knee])
-        z[:, hip] = z[:, knee] - turned(joints[:, knee], joints[:, hip])
-    hips, shoulders = joints[:, [LH, RH]].mean(axis=1), joints[:, [LS, RS]].mean(axis=1)
-    leant = lean * turned(hips, shoulders) - (shoulders - hips)[:, 2]
-    z[:, _UPPER] += (z[:, [LH, RH]].mean(axis=1) - hips[:, 2] + leant)[:, None]
-    moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
-    return moved
 
 
 @dataclass(frozen=True)
@@ -1436,8 +1409,9 @@ def _try_mirrored(
     """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
     kept: list[_Solution] = []
     gains = {}
-    for name in _mirrored(best.joints):
-        begin = _mirrored(best.joints)[name]
+    # Corrected depths leave no doubt about trunk and legs.
+    for name in _mirrored(best.joints, arms_only=problem.planted):
+        begin = _mirrored(best.joints, arms_only=problem.planted)[name]
         other = _solve(problem, begin, best.border, steps=3, tolerance=5e-3, free=False)
         if other.normal.cost > best.normal.cost + _HOPELESS:
             continue
