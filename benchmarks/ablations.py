@@ -92,15 +92,6 @@ def _without_offsets(*, facing_only: bool) -> Mapping[str, Any]:
     }
 
 
-def _without_folded() -> Mapping[str, Any]:
-    mirrored = fit._mirrored
-    return {
-        "_mirrored": lambda joints: {
-            name: start for name, start in mirrored(joints).items() if not name.startswith("folded")
-        }
-    }
-
-
 VARIANTS: Mapping[str, Variant] = {
     FULL: _set(),
     "constant segment lengths": Variant(_without_lengths),
@@ -123,8 +114,7 @@ VARIANTS: Mapping[str, Variant] = {
     "robust loss": _set(_HUBER=_NOTHING, _CAUCHY=_NOTHING, _DEPTH_CAUCHY=_NOTHING),
     "free focal length": _set(_FOCAL_SD=_FIXED),
     "free tilt": _set(_PITCH_SD=_FIXED, _ROLL_SD=_FIXED),
-    "mirrored starts": _set(_mirrored=lambda joints: {}),
-    "folded starts": Variant(_without_folded),
+    "mirrored starts": _set(_mirrored=lambda joints, *, arms_only: {}),
 }
 """By what is left out. The places of the feet being free, balance and floor say nothing either."""
 
