@@ -37,7 +37,7 @@ LEAST_WEIGHT = 0.3
 
 TRUST = {"upper_arm": 0.7, "forearm": 0.7}
 """Factors on the spread that is left: with them 94 to 96 % of the errors of shoulder and elbow on
-the tuning grid lie within 1.96 sd, without them 97 %, and elbows were refused in half the frames."""
+the tuning grid lie within 1.96 sd, without them 97 %, and half of the elbows were refused."""
 
 
 class Clip(NamedTuple):
@@ -76,14 +76,20 @@ def clip(folder: Path) -> Clip:
     sight = fit._sight(cleaned, None, None)
     span, _ = fit._span(sight)
     problem = fit._problem(sight, span, fit._COARSE_HZ, None)
+    # Smoothed as the landmarks are, else fast movements would look like offsets.
+    time = sight.time[span]
     flat = seen.reshape(len(seen), -1)
-    at = np.stack(
-        [np.interp(problem.knots, truth["time"].to_numpy(), column) for column in flat.T], axis=-1
+    columns = [np.interp(time, truth["time"].to_numpy(), column) for column in flat.T]
+    _, at, _ = fit._resampled(
+        time,
+        np.stack(columns, axis=-1).reshape(len(time), -1, 3),
+        np.ones((len(time), len(fit.FITTED))),
+        fit._COARSE_HZ,
     )
     height, width = case["video"]["height"], case["video"]["width"]
     focal = height / 2 / np.tan(np.radians(case["camera"]["field_of_view"]) / 2)
     image = problem.image * fit._FOCAL * max(height, width) / focal
-    return Clip(problem, at.reshape(len(at), -1, 3), image)
+    return Clip(problem, at, image)
 
 
 def ridge(x: np.ndarray, y: np.ndarray, group: np.ndarray, penalty: float) -> np.ndarray:
