@@ -31,14 +31,15 @@ class LabError:
     bias
         Mean error, degrees; NaN without a clip.
     sd
-        Standard deviation of one error about the bias, degrees, between and within clips; NaN
-        with fewer than two clips.
+        Standard deviation of one error about the bias, degrees, between and within clips, times
+        `widening`; NaN with fewer than two clips.
     clips
         Number of clips in which it was measured.
     coverage
         Share of the errors that the fit's own 95 % interval held.
     widening
-        By how much intervals must be wider to hold at least 90 % of the errors on filmed clips.
+        By how much intervals were made wider, so that they hold at least 90 % of the errors on
+        filmed clips.
     """
 
     bias: float
@@ -85,12 +86,13 @@ def virtual_lab_error(angle: str, view: str, *, deep: bool = False) -> LabError 
     if entry is None:
         return None
     part = entry["deep"] if deep else entry
+    widening = float(table["widening"][angle]["factor"])
     return LabError(
         bias=_number(part["bias"]),
-        sd=_number(part["sd"]),
+        sd=widening * _number(part["sd"]),
         clips=int(part["clips"]),
         coverage=_number(part["coverage"]),
-        widening=float(table["widening"][angle]["factor"]),
+        widening=widening,
     )
 
 
