@@ -22,6 +22,7 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
+from mobility.kinematics.angles import angles_from_points, image_plane_angles
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS
 
@@ -140,6 +141,17 @@ def within(found: xr.Dataset, lab: xr.Dataset) -> dict[str, float]:
     return shares
 
 
+def of_landmarks(pose: xr.Dataset) -> xr.Dataset:
+    """Angles of the landmarks, those too that the analysis refuses."""
+    position = pose["position"].isel(individual=0).sel(space=["x", "y", "z"])
+    points = position.transpose("time", "keypoint", "space").to_numpy().astype(float)
+    angles = angles_from_points(points)
+    return xr.Dataset(
+        {name: (("time", "side")[: value.ndim], value) for name, value in angles.items()},
+        coords={"time": pose["time"], "side": ["left", "right"]},
+    )
+
+
 def pose_of_film(lab: Path, cache: Path) -> xr.Dataset:
     """Pose of the video, estimated once."""
     kept = cache / "filmed.pose.nc"
@@ -163,7 +175,8 @@ def main() -> None:
     fitted = mb.joint_angles(mb.fit_body(cleaned))
     table = pd.DataFrame(
         {
-            "landmarks": row(mb.joint_angles(mb.clean_pose(pose)), lab),
+            "landmarks": row(of_landmarks(mb.clean_pose(pose)), lab),
+            "image plane": row(image_plane_angles(mb.clean_pose(pose)), lab),
             "fitted body": row(fitted, lab),
             "OpenCap Monocular": row(opencap_monocular(given.lab), lab),
         }

@@ -784,8 +784,8 @@ def lab_errors(
         numeric=True,
     ) + (
         paragraphs(
-            "The virtual lab's standard deviations are widened so that nine of ten errors on filmed "
-            f"clips lie within their 95 % intervals, by these factors: {', '.join(wider)}."
+            "The virtual lab's standard deviations are widened so that nine of ten errors on "
+            f"filmed clips lie within their 95 % intervals, by these factors: {', '.join(wider)}."
         )
         if wider
         else ""
