@@ -380,11 +380,14 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)
         limit = largest_sd(name, method=method)
-        refused = known & (sd > limit)
+        # A draw in which an angle is not even defined leaves its error without a bound.
+        boundless = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
+        refused = known & ((sd > limit) | boundless)
         if refused.any():
             share = float(refused.sum() / known.sum())
-            words = name.replace("_", " ")
-            reason = f"{words} sd {np.median(sd[refused]):.0f} deg (limit {limit:g})"
+            told = sd[refused & ~boundless]
+            size = f"sd {np.median(told):.0f} deg" if told.size else "sd without a bound"
+            reason = f"{name.replace('_', ' ')} {size} (limit {limit:g})"
             if camera:
                 reason = f"{camera}: {reason}"
             variables[name] = variables[name].where(~refused)

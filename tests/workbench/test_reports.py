@@ -669,13 +669,13 @@ def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
 
 
 def test_refused_angle_has_its_reason_in_place_of_the_number(project: Path) -> None:
-    """The draws of the demo, three times as far apart: knees of 20 degrees sd and more."""
+    """The draws of the demo, six times as far apart."""
     folder = project / "data" / "demo" / "overhead-squat"
     results = {}
     for name in ("fitted", "repetitions"):
         with xr.open_dataset(folder / f"{name}.nc", engine="h5netcdf") as stored:
             results[name] = stored.load()
-    fitted = results["fitted"].assign(position_draws=3 * results["fitted"].position_draws)
+    fitted = results["fitted"].assign(position_draws=6 * results["fitted"].position_draws)
     angles = mb.joint_angles(fitted)
     metrics = mb.overhead_squat(fitted, angles, results["repetitions"])
     reason = angles["hip_abduction"].attrs["refused"]
