@@ -32,7 +32,7 @@ GROUPS = {
 VERDICTS = ("ok", "poor", "unusable")
 """From good to bad."""
 
-SAMPLES = 20
+SAMPLES = 12
 """Frames that are looked at for light and sharpness."""
 
 FEWEST_KEYFRAMES = 10
