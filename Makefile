@@ -60,8 +60,10 @@ benchmarks: $(READY)
 
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)
-	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/mobility virtual-lab sweep benchmarks/held_out.yaml
+	test ! -d ../shared/data || $(BIN)/python benchmarks/filmed.py
 	$(BIN)/python benchmarks/cameras.py
+	$(BIN)/python benchmarks/accuracy.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-movement build *.egg-info .pytest_cache .mypy_cache .ruff_cache

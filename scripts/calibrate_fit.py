@@ -36,8 +36,8 @@ NEAR = 0.3
 LEAST_WEIGHT = 0.3
 
 TRUST = {"upper_arm": 0.7, "forearm": 0.7}
-"""Factors on the spread that is left: with them 94 to 96 % of the errors of shoulder and elbow on
-the tuning grid lie within 1.96 sd, without them 97 %, and half of the elbows were refused."""
+"""Factors on the spread that is left, chosen on the tuning grid: with them 94 to 96 % of the errors
+of shoulder and elbow lie within 1.96 sd, and fewer elbows are refused than without."""
 
 
 class Clip(NamedTuple):
