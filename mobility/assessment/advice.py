@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding
-from mobility.kinematics.skeleton import SIDES
 
 System = Literal["metric", "imperial"]
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -113,6 +112,6 @@ def _dose(entry: Mapping[str, Any], because: Sequence[Finding]) -> str:
     each = " on each side" if entry["each_side"] else ""
     text = f"{entry['sets']} sets of {amount}{each}, {entry['per_week']} days a week"
     sides = {finding.side for finding in because}
-    if entry["each_side"] and len(sides) == 1 and sides <= set(SIDES):
+    if entry["each_side"] and len(sides) == 1 and all(sides):
         text += f"; begin with the {sides.pop()}"
     return text

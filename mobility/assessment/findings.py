@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import SIDES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -347,4 +346,4 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     text = number(finding.value, rule)
     if finding.interval is not None:
         text = f"{text} ({interval_text(finding.interval, rule)})"
-    return f"{finding.side} {text}" if finding.side in SIDES else text
+    return f"{finding.side} {text}" if finding.side else text
