@@ -146,22 +146,12 @@ class Store:
             The store cannot be written.
         """
         self._require_writable()
-        faults: dict[str, list[str]] = {}
-
-        def tried(field: str, check: Callable[[], Any]) -> Any:
-            try:
-                return check()
-            except BadInputError as error:
-                faults[field] = [str(error)]
-
-        tried("user_id", lambda: check_id(user_id, what="user_id"))
-        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
-        joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
-        name = session_name
-        if session_name is not None:
-            name = tried("session_name", lambda: check_name(session_name, what="session_name"))
-        if faults:
-            raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        exercise, joints, name = check_creation(
+            user_id=user_id,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
+        )
         sources = [_source(each) for each in (video, second_video) if each is not None]
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
@@ -934,6 +924,48 @@ class Session:
             for row in self.repetitions_table()
             if row["accepted"]
         ]
+
+
+def check_creation(
+    *,
+    user_id: str,
+    exercise_name: str,
+    session_name: str | None,
+    body_joint_angles: str | Sequence[str],
+) -> tuple[str, list[Joint], str | None]:
+    """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``.
+    """
+    faults: dict[str, list[str]] = {}
+
+    def tried(field: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BadInputError as error:
+            faults[field] = [str(error)]
+
+    tried("user_id", lambda: check_id(user_id, what="user_id"))
+    exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
+    name = session_name
+    if session_name is not None:
+        name = tried("session_name", lambda: check_name(session_name, what="session_name"))
+    if faults:
+        raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+    return exercise, joints, name
+
+
+def available_exercises() -> list[str]:
+    """Exercises of which sessions can be made."""
+    available = []
+    for name in EXERCISES:
+        with suppress(BadInputError):
+            available.append(_exercise(name))
+    return available
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:
