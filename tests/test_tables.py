@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import pytest
@@ -16,17 +16,30 @@ DECIDING = ("criteria", "findings", "indices", "reference_ranges")
 PUBLISHED = re.compile(r"\b(19|20)\d\d\b")
 
 
-def numbers_without_source(value: Any, path: str, *, sourced: bool = False) -> Iterator[str]:
-    """Places of numbers that no `source` stands beside; those of a list count as their list's."""
+DETAILS = ("only", "shown", "quantities")
+"""Parts of an entry that its own source holds for."""
+
+
+def numbers_without_source(
+    value: Any, path: str, *, held: bool = False, studies: Container[str] = ()
+) -> Iterator[str]:
+    """Places of numbers that no `source` stands beside; those of a list count as their list's.
+
+    A `study` stands for the source that the table gives for it under `studies`.
+    """
     if isinstance(value, dict):
-        text = value.get("source")
-        beside = isinstance(text, str) and len(text.split()) > 2
+        text = str(value.get("source", ""))
+        studies = value.get("studies", studies)
+        held = held or len(text.split()) > 2 or value.get("study") in studies
         for key, below in value.items():
-            yield from numbers_without_source(below, f"{path}.{key}", sourced=beside)
+            entry = isinstance(below, dict) and key not in DETAILS
+            yield from numbers_without_source(
+                below, f"{path}.{key}", held=held and not entry, studies=studies
+            )
     elif isinstance(value, list):
         for i, below in enumerate(value):
-            yield from numbers_without_source(below, f"{path}[{i}]", sourced=sourced)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and not sourced:
+            yield from numbers_without_source(below, f"{path}[{i}]", held=held, studies=studies)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and not held:
         yield path
 
 
