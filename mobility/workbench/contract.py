@@ -158,8 +158,15 @@ class SummaryDocument(Document):
 class DisplayConfig(Document):
     """Display settings of a Joint Angle Mobility session."""
 
-    shown_angles: list[str]
+    shown_angles: Annotated[list[str], Field(description="in order; empty: no choice, all")]
     comments: dict[str, str]
+
+
+class StoredConfig(DisplayConfig):
+    """``config.json``: display settings, and how often they were saved."""
+
+    schema_version: Literal["1"] = "1"
+    revision: Annotated[int, Field(ge=1)]
 
 
 class ErrorBody(Document):
