@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +16,9 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
+from jupyter_lab import jupyter_lab
 
-from mobility.workbench.files import read_json, write_json
+from mobility.workbench.files import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -60,61 +57,13 @@ def lab(project: Path, tmp_path: Path) -> Iterator[str]:
     )
     program, *arguments = shlex.split(told.stdout.splitlines()[-1])
     assert Path(program).name == "jupyter"
-    jupyter = tmp_path / "jupyter"
-    places = {
-        name: str(jupyter / name.lower())
-        for name in (
-            "JUPYTER_CONFIG_DIR",
-            "JUPYTER_DATA_DIR",
-            "JUPYTER_RUNTIME_DIR",
-            "JUPYTERLAB_SETTINGS_DIR",
-            "JUPYTERLAB_WORKSPACES_DIR",
-            "IPYTHONDIR",
-        )
-    }
-    # The news and the updates would ask for hosts elsewhere.
-    news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    write_json(
-        news / "notification.jupyterlab-settings", {"fetchNews": "false", "checkForUpdates": False}
-    )
-    opened = jupyter / "opened"
-    browser = jupyter / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
-    browser.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (jupyter / "log").open("w") as log:
-        server = subprocess.Popen(
-            [
-                *(str(Path(sys.executable).with_name("jupyter")), *arguments),
-                *("--allow-root", f"--ServerApp.browser={browser} %s"),
-                *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
-                "--ServerApp.port_retries=0",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-                "--LabApp.extension_manager=readonly",
-            ],
-            cwd=tmp_path,
-            env={**os.environ, **places, "MOBILITY_REPORTS": str(tmp_path / "reports")},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while not opened.exists():
-            assert server.poll() is None, (jupyter / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, (jupyter / "log").read_text()[-2000:]
-            time.sleep(0.1)
-        yield opened.read_text()
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+    with jupyter_lab(
+        tmp_path,
+        arguments,
+        MOBILITY_STORE=str(tmp_path / "sessions"),
+        MOBILITY_REPORTS=str(tmp_path / "reports"),
+    ) as address:
+        yield address
 
 
 def test_make_lab_opens_a_notebook_that_runs(

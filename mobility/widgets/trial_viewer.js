@@ -24,13 +24,13 @@ function trialViewer({ model, el }) {
 
   const bodyCanvas = h("canvas", {
     tabindex: 0, role: "img",
-    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 for the front",
+    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 as it was filmed",
   });
-  const view = { yaw: 0.5, pitch: 0.15, size: 1 };
+  const view = { yaw: 0, pitch: 0.1, size: 1 };
   const bodyBox = h("div", { class: "mobility-body" },
     bodyCanvas,
     h("div", { class: "mobility-row" },
-      ...[["Front", 0, 0.05], ["Side", Math.PI / 2, 0.05], ["Above", 0, 1.35]].map(([name, yaw, pitch]) =>
+      ...[["As filmed", 0, 0.1], ["Quarter turn", Math.PI / 2, 0.1], ["From above", 0, 1.35]].map(([name, yaw, pitch]) =>
         h("button", { type: "button", class: "mobility-small", onclick: () => { Object.assign(view, { yaw, pitch }); drawBody(); } }, name)),
       ...["left", "right"].map((side) => h("span", { class: "mobility-key" },
         svg("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke: COLOURS[side], "stroke-width": 3, "stroke-dasharray": DASHES[side].join(" ") })),
@@ -574,7 +574,7 @@ function trialViewer({ model, el }) {
     else if (event.key === "ArrowDown") view.pitch = Math.max(-1.5, view.pitch - turn);
     else if (event.key === "+") view.size = Math.min(4, view.size * 1.1);
     else if (event.key === "-") view.size = Math.max(0.4, view.size / 1.1);
-    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.05, size: 1 });
+    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.1, size: 1 });
     else return;
     event.preventDefault();
     event.stopPropagation();
