@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mobility.assessment.overhead_squat import overhead_squat as overhead_squat
+    from mobility.assessment.reference_ranges import reference_range as reference_range
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
@@ -29,6 +30,7 @@ _PUBLIC = {
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
     "overhead_squat": "mobility.assessment.overhead_squat",
+    "reference_range": "mobility.assessment.reference_ranges",
     "virtual_lab_error": "mobility.kinematics.expected_error",
     "Store": "mobility.workbench.store",
     "Session": "mobility.workbench.store",
@@ -43,6 +45,7 @@ __all__ = [
     "fit_body",
     "joint_angles",
     "overhead_squat",
+    "reference_range",
     "virtual_lab_error",
 ]
 

@@ -101,7 +101,7 @@ STEPS = (
         "metrics",
         "metrics.nc",
         ("fitted", "angles", "repetitions"),
-        (*_KINEMATICS, "assessment/overhead_squat.py"),
+        (*_KINEMATICS, "assessment/*.py"),
     ),
     _Step(
         "capture_quality",

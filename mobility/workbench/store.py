@@ -353,7 +353,7 @@ class Store:
         return self.path / ".locks" / f"{session_id}.{part}.lock"
 
     def _forget_locks(self, session_id: str) -> None:
-        for part in ("session", "edits"):
+        for part in ("session", "edits", "threads"):
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
 
@@ -792,6 +792,45 @@ class Session:
                 f"session {self.id}: is of the exercise '{exercise}'; only those of 'Joint Angle "
                 "Mobility' have display settings"
             )
+
+    def create_summary_threads(self, *, system: str = "metric") -> dict[str, str]:
+        """Threads on what was found: id by metric; the same ones until the data change.
+
+        The parameters are those of :func:`mobility.workbench.threads.create_threads`.
+        """
+        from mobility.workbench.threads import create_threads
+
+        return create_threads(self, "summary", system=system)
+
+    def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
+        """Threads on what to do: id by metric; the same ones until the data change.
+
+        The parameters are those of :func:`mobility.workbench.threads.create_threads`.
+        """
+        from mobility.workbench.threads import create_threads
+
+        return create_threads(self, "recommendation", system=system)
+
+    def threads(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """All threads, or those of one kind; see :func:`mobility.workbench.threads.threads`."""
+        from mobility.workbench.threads import threads
+
+        return threads(self, kind)
+
+    def thread(self, thread_id: str) -> dict[str, Any]:
+        """One thread; see :func:`mobility.workbench.threads.thread`."""
+        from mobility.workbench.threads import thread
+
+        return thread(self, thread_id)
+
+    def append_message(self, thread_id: str, text: str, *, by: str | None = None) -> dict[str, Any]:
+        """Add what someone says (by default the user of this computer) to a thread.
+
+        See :func:`mobility.workbench.threads.append_message`.
+        """
+        from mobility.workbench.threads import append_message
+
+        return append_message(self, thread_id, text, by=by if by is not None else _current_user())
 
     def delete(self) -> None:
         """Delete the session; see :meth:`Store.delete`."""
