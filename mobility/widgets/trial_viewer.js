@@ -2,6 +2,7 @@ const EVERY = 2; // pixels of the curve between drawn points, at least
 
 function trialViewer({ model, el }) {
   const place = root(el, "trial", "Trial");
+  place.tabIndex = -1; // so that the keys work after a click anywhere in it
   const quiet = new AbortController();
   let trial = null; // what Python sent: time, image, visible, body, curves
   let frame = 0;
@@ -63,7 +64,8 @@ function trialViewer({ model, el }) {
   place.append(
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
-    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout),
+    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
+      h("span", { class: "mobility-dim mobility-push" }, "space plays, ← → step, with shift by ten")),
     h("div", { class: "mobility-track mobility-row" }, slider),
     band,
     panels,
@@ -368,7 +370,7 @@ function trialViewer({ model, el }) {
         const values = sides.map(({ side }) => h("span", { style: side ? `color: ${COLOURS[side]}` : "" }));
         const canvas = h("canvas", { role: "img", "aria-label": `${sides[0].label} over time; click to go to a moment` });
         const jump = (event) => goTo(frameAt(timeAt(event.offsetX, canvas.clientWidth)));
-        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); });
+        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); place.focus({ preventScroll: true }); });
         canvas.addEventListener("pointermove", (event) => { if (event.buttons & 1) jump(event); });
         return { sides, canvas, values, box: h("div", {}, h("div", { class: "mobility-panel-head" }, h("strong", {}, sides[0].label), ...values), canvas) };
       });
