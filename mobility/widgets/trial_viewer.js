@@ -2,6 +2,7 @@ const EVERY = 2; // pixels of the curve between drawn points, at least
 
 function trialViewer({ model, el }) {
   const place = root(el, "trial", "Trial");
+  place.tabIndex = -1; // so that the keys work after a click anywhere in it
   const quiet = new AbortController();
   let trial = null; // what Python sent: time, image, visible, body, curves
   let frame = 0;
@@ -24,13 +25,13 @@ function trialViewer({ model, el }) {
 
   const bodyCanvas = h("canvas", {
     tabindex: 0, role: "img",
-    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 for the front",
+    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 as it was filmed",
   });
-  const view = { yaw: 0.5, pitch: 0.15, size: 1 };
+  const view = { yaw: 0, pitch: 0.1, size: 1 };
   const bodyBox = h("div", { class: "mobility-body" },
     bodyCanvas,
     h("div", { class: "mobility-row" },
-      ...[["Front", 0, 0.05], ["Side", Math.PI / 2, 0.05], ["Above", 0, 1.35]].map(([name, yaw, pitch]) =>
+      ...[["As filmed", 0, 0.1], ["Quarter turn", Math.PI / 2, 0.1], ["From above", 0, 1.35]].map(([name, yaw, pitch]) =>
         h("button", { type: "button", class: "mobility-small", onclick: () => { Object.assign(view, { yaw, pitch }); drawBody(); } }, name)),
       ...["left", "right"].map((side) => h("span", { class: "mobility-key" },
         svg("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke: COLOURS[side], "stroke-width": 3, "stroke-dasharray": DASHES[side].join(" ") })),
@@ -63,7 +64,8 @@ function trialViewer({ model, el }) {
   place.append(
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
-    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout),
+    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
+      h("span", { class: "mobility-dim mobility-push" }, "space plays, ← → step, with shift by ten")),
     h("div", { class: "mobility-track mobility-row" }, slider),
     band,
     panels,
@@ -368,7 +370,7 @@ function trialViewer({ model, el }) {
         const values = sides.map(({ side }) => h("span", { style: side ? `color: ${COLOURS[side]}` : "" }));
         const canvas = h("canvas", { role: "img", "aria-label": `${sides[0].label} over time; click to go to a moment` });
         const jump = (event) => goTo(frameAt(timeAt(event.offsetX, canvas.clientWidth)));
-        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); });
+        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); place.focus({ preventScroll: true }); });
         canvas.addEventListener("pointermove", (event) => { if (event.buttons & 1) jump(event); });
         return { sides, canvas, values, box: h("div", {}, h("div", { class: "mobility-panel-head" }, h("strong", {}, sides[0].label), ...values), canvas) };
       });
@@ -574,7 +576,7 @@ function trialViewer({ model, el }) {
     else if (event.key === "ArrowDown") view.pitch = Math.max(-1.5, view.pitch - turn);
     else if (event.key === "+") view.size = Math.min(4, view.size * 1.1);
     else if (event.key === "-") view.size = Math.max(0.4, view.size / 1.1);
-    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.05, size: 1 });
+    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.1, size: 1 });
     else return;
     event.preventDefault();
     event.stopPropagation();
