@@ -36,6 +36,12 @@ participants_app = typer.Typer(
 )
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(participants_app, name="participants")
+config_app = typer.Typer(
+    help="Display settings of a Joint Angle Mobility session.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(config_app, name="config")
 lab_app = typer.Typer(
     help="Rendered squats with known angles (extra virtual-lab).",
     no_args_is_help=True,
@@ -427,6 +433,32 @@ def summary(
 
 
 @app.command()
+def threads(
+    session_id: IdArgument = None,
+    *,
+    kind: Annotated[
+        str, typer.Option("--kind", help="'summary' (what was found) or 'recommendation'.")
+    ],
+    system: Annotated[
+        str, typer.Option("--system", help="'metric' (cm, kg) or 'imperial' (in, lb).")
+    ] = "metric",
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the ids of the threads on each metric, making them where the data are new."""
+    from mobility.workbench.threads import create_threads
+
+    ids = create_threads(_session(store, reports, session_id, demo=demo), kind, system=system)
+    if as_json:
+        _print_json(ids)
+        return
+    for metric, thread_id in ids.items():
+        typer.echo(f"{metric:<18}  {thread_id}")
+
+
+@app.command()
 def repetitions(
     session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
     *,
@@ -551,6 +583,55 @@ def participants_list(
         return
     for user_id in found:
         typer.echo(user_id)
+
+
+@config_app.command("get")
+def config_get(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print which angles are shown, and the comments on them."""
+    session = _session(store, reports, session_id, demo=False)
+    config = session.config()
+    if as_json:
+        _print_json(config)
+        return
+    typer.echo(f"shown    {', '.join(config['shown_angles']) or 'no choice: all'}")
+    for key, comment in config["comments"].items():
+        typer.echo(f"{key}: {' '.join(comment.split())}")
+
+
+@config_app.command("set")
+def config_set(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    *,
+    file: Annotated[
+        Path,
+        typer.Option("--file", help='JSON object: "shown_angles", a list, and "comments", texts.'),
+    ],
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Save which angles are shown, and comments on them; a field left out stays as it is."""
+    from mobility.errors import BadInputError, FieldError
+    from mobility.workbench.files import read_json
+
+    session = _session(store, reports, session_id, demo=False)
+    fields = read_json(file)
+    if not isinstance(fields, dict):
+        raise BadInputError(f"{file}: not a JSON object")
+    absent = {name: ["is null; leave it out"] for name, value in fields.items() if value is None}
+    if absent:
+        raise FieldError(f"{file}", absent)
+    config = session.save_config(**fields)
+    if as_json:
+        _print_json(config)
+        return
+    _say(f"saved the display settings of session {session.id}")
 
 
 @lab_app.command("render")

@@ -34,6 +34,27 @@ class BadInputError(MobilityError, ValueError):
         self.fields = {name: list(faults) for name, faults in (fields or {}).items()}
 
 
+class FieldError(BadInputError):
+    """Named fields of the input cannot be used (HTTP 400).
+
+    Parameters
+    ----------
+    what
+        What has the fields, for the message ("display settings").
+    errors
+        The faults of each field, one line each.
+    """
+
+    def __init__(self, what: str, errors: Mapping[str, Sequence[str]]) -> None:
+        told = "; ".join(f"{name}: {', '.join(faults)}" for name, faults in errors.items())
+        super().__init__(f"{what}: {told}", errors)
+
+    @property
+    def errors(self) -> dict[str, list[str]]:
+        """The faults of each field."""
+        return self.fields
+
+
 class VideoError(BadInputError):
     """A video cannot be decoded, or shows nothing that can be analysed."""
 
@@ -60,6 +81,12 @@ class NotFoundError(MobilityError, LookupError):
     """There is no such session, participant, configuration or file (HTTP 404)."""
 
     status = 404
+
+
+class ConflictError(MobilityError):
+    """What is to be changed was changed by somebody else meanwhile (HTTP 409)."""
+
+    status = 409
 
 
 class TooLargeError(MobilityError):

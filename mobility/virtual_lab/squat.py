@@ -1,14 +1,15 @@
 """An overhead squat of the parametric body, with what is asked of it and nothing else.
 
-The feet are planted and the legs follow by two-link inverse kinematics; the trunk leans so that
-the centre of mass comes over the middle of the feet as the squat deepens.
+The feet are planted and the legs follow by two-link inverse kinematics. Whoever stands does not
+fall: the hips lie so far forward that the centre of mass is over the feet, and the trunk leans so
+that it comes over their middle as the squat deepens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,9 @@ class Squat(Strict):
         Standing at the start and at the end, seconds.
     standing_knee_flexion, standing_lean
         Of the knees and of pelvis and trunk forwards while standing, degrees.
+    standing_balance
+        Where the centre of mass is over the feet while standing, from heel (0) to toe (1). Quiet
+        standers have it some 5 cm before the ankles: Winter 1995, Gait Posture 3:193.
     stance_width
         Distance of the ankles as a multiple of that of the shoulder joint centres.
     toe_out
@@ -105,6 +109,7 @@ class Squat(Strict):
     lead_s: Seconds = 1.2
     standing_knee_flexion: Annotated[float, Field(ge=2, le=40)] = 6.0
     standing_lean: Annotated[float, Field(ge=-20, le=30)] = 2.0
+    standing_balance: Annotated[float, Field(ge=0.1, le=0.8)] = 0.42
     stance_width: Annotated[float, Field(ge=0.3, le=2.5)] = 1.0
     toe_out: Degrees | Sided = 12.0
     tibia_inclination: Annotated[float, Field(ge=0, le=60)] = 32.0
@@ -187,65 +192,31 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     progress = depth / depths.max()
 
     soles = {side: _foot(body, squat, side, progress) for side in SUFFIX}
-    ankles = {side: ankle for side, (_, _, ankle) in soles.items()}
     roll = -np.radians(squat.pelvis_drop) * progress
-    pelvis_roll = _about("z", roll)
-    width = body.joint("hip", "left") - body.mid_hip
-    floor_ankle = np.mean([body.joint("ankle", side)[1] for side in SUFFIX])
-    reach = _standing_reach(body, squat.standing_knee_flexion)
-    sideways = np.mean([abs(ankles[side][0, 0]) - width[0] for side in SUFFIX])
-    standing = np.sqrt(max(reach**2 - sideways**2, 0.0))
+    floor_ankle = float(np.mean([body.joint("ankle", side)[1] for side in SUFFIX]))
+    standing = _standing(body, squat)
     mid_hip = np.zeros((len(time), 3))
     mid_hip[:, 0] = squat.shift_m * progress
-    mid_hip[:, 1] = floor_ankle + standing * (1.0 - depth / 100.0)
+    mid_hip[:, 1] = floor_ankle + standing.height * (1.0 - depth / 100.0)
 
-    def legs(fore_aft: Array) -> tuple[dict[str, Array], dict[str, Array], Array, Array]:
+    def legs(fore_aft: Array) -> _Legs:
         centre = mid_hip.copy()
         centre[:, 2] = fore_aft
-        hips = {side: centre + SIDE_SIGN[side] * (pelvis_roll @ width) for side in SUFFIX}
-        knees, inclination, short = {}, [], []
-        for side in SUFFIX:
-            outwards = np.radians(
-                _sided(squat.toe_out, side) - _sided(squat.knees_in, side) * progress
-            )
-            pole = np.stack(
-                [SIDE_SIGN[side] * np.sin(outwards), 0 * outwards, np.cos(outwards)], axis=1
-            )
-            thigh = _length(body, "hip", "knee", side)
-            shank = _length(body, "knee", "ankle", side)
-            knees[side], missing = _two_links(hips[side], ankles[side], pole, thigh, shank)
-            tibia = knees[side] - ankles[side]
-            inclination.append(np.degrees(np.arctan2(tibia[:, 2], tibia[:, 1])))
-            short.append(missing)
-        return hips, knees, np.mean(inclination, axis=0), np.max(short, axis=0)
+        return _legs(body, squat, soles, roll, progress, centre)
 
     first = squat.standing_knee_flexion / 2
     wanted = first + (squat.tibia_inclination - first) * progress
-    fore_aft = _solve(lambda z: legs(z)[2] - wanted, np.full(len(time), -0.6), 0.3)
-    mid_hip[:, 2] = fore_aft
-    hips, knees, inclination, short = legs(fore_aft)
-    if short.max() > 1e-6 or np.abs(inclination - wanted).max() > 0.01:
+    squatting = _solve(lambda z: legs(z).inclination - wanted, np.full(len(time), -0.6), 0.3)
+    inclined = legs(squatting)
+    mid_hip[:, 2] = progress * squatting + (1.0 - progress) * standing.fore_aft
+    placed = legs(mid_hip[:, 2])
+    short = max(placed.short.max(), inclined.short.max())
+    if short > 1e-6 or np.abs(inclined.inclination - wanted).max() > 0.01:
         raise BadInputError(
             "squat: the legs of this body do not reach; lessen depth, stance_width, shift_m,"
             " pelvis_drop or tibia_inclination"
         )
-
-    rotations: dict[str, Array] = {}
-    for side, suffix in SUFFIX.items():
-        foot, toes, _ = soles[side]
-        rotations["foot" + suffix] = foot
-        for toe in range(1, 6):
-            rotations[f"toe{toe}-1{suffix}"] = toes
-        rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
-        hinge_rest = np.cross(rest["ankle"] - rest["hip"], _rest_forward(body, side))
-        hinge = np.cross(ankles[side] - hips[side], knees[side] - hips[side])
-        hinge_rest, hinge = _unit(hinge_rest), _unit(hinge)
-        rotations["upperleg01" + suffix] = _frame(knees[side] - hips[side], hinge) @ _frame(
-            rest["knee"] - rest["hip"], hinge_rest
-        ).swapaxes(-1, -2)
-        rotations["lowerleg01" + suffix] = _frame(ankles[side] - knees[side], hinge) @ _frame(
-            rest["ankle"] - rest["knee"], hinge_rest
-        ).swapaxes(-1, -2)
+    rotations = _leg_rotations(body, soles, placed)
 
     middle = np.mean(
         [points[:, 2] for side in SUFFIX for points in _heel_toe(body, soles[side], side)], axis=0
@@ -277,6 +248,102 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
         end=end,
         depth=depths,
     )
+
+
+class _Legs(NamedTuple):
+    hips: dict[str, Array]
+    knees: dict[str, Array]
+    inclination: Array  # degrees, mean of both shanks
+    short: Array  # metres by which a leg does not reach
+
+
+def _legs(
+    body: Body,
+    squat: Squat,
+    soles: dict[str, tuple[Array, Array, Array]],
+    roll: Array,
+    progress: Array,
+    mid_hip: Array,
+) -> _Legs:
+    """Place hips and knees over planted feet."""
+    pelvis_roll = _about("z", roll)
+    width = body.joint("hip", "left") - body.mid_hip
+    hips = {side: mid_hip + SIDE_SIGN[side] * (pelvis_roll @ width) for side in SUFFIX}
+    knees, inclination, short = {}, [], []
+    for side in SUFFIX:
+        ankle = soles[side][2]
+        outwards = np.radians(_sided(squat.toe_out, side) - _sided(squat.knees_in, side) * progress)
+        pole = np.stack(
+            [SIDE_SIGN[side] * np.sin(outwards), 0 * outwards, np.cos(outwards)], axis=1
+        )
+        thigh = _length(body, "hip", "knee", side)
+        shank = _length(body, "knee", "ankle", side)
+        knees[side], missing = _two_links(hips[side], ankle, pole, thigh, shank)
+        tibia = knees[side] - ankle
+        inclination.append(np.degrees(np.arctan2(tibia[:, 2], tibia[:, 1])))
+        short.append(missing)
+    return _Legs(hips, knees, np.mean(inclination, axis=0), np.max(short, axis=0))
+
+
+def _leg_rotations(
+    body: Body, soles: dict[str, tuple[Array, Array, Array]], legs: _Legs
+) -> dict[str, Array]:
+    rotations: dict[str, Array] = {}
+    for side, suffix in SUFFIX.items():
+        foot, toes, ankle = soles[side]
+        hip, knee = legs.hips[side], legs.knees[side]
+        rotations["foot" + suffix] = foot
+        for toe in range(1, 6):
+            rotations[f"toe{toe}-1{suffix}"] = toes
+        rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
+        hinge_rest = np.cross(rest["ankle"] - rest["hip"], _rest_forward(body, side))
+        hinge = np.cross(ankle - hip, knee - hip)
+        hinge_rest, hinge = _unit(hinge_rest), _unit(hinge)
+        rotations["upperleg01" + suffix] = _frame(knee - hip, hinge) @ _frame(
+            rest["knee"] - rest["hip"], hinge_rest
+        ).swapaxes(-1, -2)
+        rotations["lowerleg01" + suffix] = _frame(ankle - knee, hinge) @ _frame(
+            rest["ankle"] - rest["knee"], hinge_rest
+        ).swapaxes(-1, -2)
+    return rotations
+
+
+class _Standing(NamedTuple):
+    height: float  # of the mid-hip above the ankles, metres
+    fore_aft: float  # of the mid-hip
+
+
+def _standing(body: Body, squat: Squat) -> _Standing:
+    """Where the hips are while standing in balance."""
+    still = np.zeros(1)
+    soles = {side: _foot(body, squat, side, still) for side in SUFFIX}
+    ends = [_heel_toe(body, soles[side], side) for side in SUFFIX]
+    heel, toe = (float(np.mean([end[i][0, 2] for end in ends])) for i in (0, 1))
+    target = heel + squat.standing_balance * (toe - heel)
+    ankle = np.mean([soles[side][2][0] for side in SUFFIX], axis=0)
+    hip = abs((body.joint("hip", "left") - body.mid_hip)[0])
+    sideways = np.mean([abs(soles[side][2][0, 0]) - hip for side in SUFFIX])
+    reach = _standing_reach(body, squat.standing_knee_flexion)
+
+    def stand(ahead: Array) -> tuple[float, Array]:
+        height = float(np.sqrt(max(reach**2 - sideways**2 - ahead[0] ** 2, 0.0)))
+        mid_hip = np.array([[0.0, ankle[1] + height, ankle[2] + ahead[0]]])
+        legs = _legs(body, squat, soles, still, still, mid_hip)
+        rotations = _leg_rotations(body, soles, legs)
+        lean = np.full(1, np.radians(squat.standing_lean))
+        _upper_body(body, squat, rotations, still, lean, still)
+        orientation, position = transforms(body, rotations, mid_hip)
+        head = position[:, body.bone("head")]
+        return height, _centre_of_mass(keypoints(body, orientation, position), head)[:, 2]
+
+    ahead = _solve(lambda z: stand(z)[1] - target, np.full(1, -0.25), 0.25, steps=20)
+    height, centre = stand(ahead)
+    if abs(float(centre[0]) - target) > 0.001:
+        raise BadInputError(
+            "squat: nobody can stand like this without falling; lessen standing_lean or bring"
+            " standing_balance closer to 0.42"
+        )
+    return _Standing(height, float(ankle[2] + ahead[0]))
 
 
 def duration_s(squat: Squat) -> float:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mobility.assessment.comments import comments
 from mobility.workbench.contract import (
     CreatedAt,
     ExportDocument,
     KneeMovementPhases,
     Participant,
+    ReportComments,
     ReportDocument,
     ReportGroup,
     SessionDocument,
@@ -302,6 +304,16 @@ def group_graphs(
     return graphs
 
 
+def output_quality(metrics: xr.Dataset) -> dict[str, float | None] | None:
+    """Mobility and quality index, 0 to 100 (0.1); null where refused, left out where absent."""
+    found = {
+        name: rounded(metrics[name], 1)
+        for name in ("mobility_index", "quality_index")
+        if name in metrics
+    }
+    return found or None
+
+
 def report_document(
     record: SessionRecord,
     participant: Participant | None,
@@ -311,7 +323,7 @@ def report_document(
     movement: xr.Dataset,
     images: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    """Overhead Squat report.
+    """Overhead Squat report; its comments are for the professional.
 
     Parameters
     ----------
@@ -325,7 +337,7 @@ def report_document(
         Place of the picture of each view: "left", "right", "front".
     """
     graphs = group_graphs(angles, movement)
-    return ReportDocument(
+    document = ReportDocument(
         grouped_data={
             group: ReportGroup(metrics=values, graph_data=graphs[group])
             for group, values in group_metrics(metrics).items()
@@ -334,8 +346,20 @@ def report_document(
         knee_movement_phases=KneeMovementPhases(**images),
         user_info=user_info(record, participant),
         exercise=record.exercise,
+        report_comments=ReportComments(
+            **comments(
+                metrics,
+                name=user_name(record, participant),
+                level="professional",
+                height_m=participant.height_m if participant else None,
+                weight_kg=participant.weight_kg if participant else None,
+            )
+        ),
         date=day(record.created_at),
-    ).json_values()
+    )
+    if quality := output_quality(metrics):
+        document.output_quality = quality
+    return document.json_values()
 
 
 def summary_document(
@@ -345,8 +369,8 @@ def summary_document(
     metrics: xr.Dataset,
     images: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    """Overhead Squat summary: the metrics of the report without its curves."""
-    return SummaryDocument(
+    """Overhead Squat summary: the report without curves; its comments are for the participant."""
+    document = SummaryDocument(
         grouped_data={
             SUMMARY_GROUP.get(group, group): values
             for group, values in group_metrics(metrics).items()
@@ -354,5 +378,11 @@ def summary_document(
         knee_movement_phases=KneeMovementPhases(**images),
         user_info=user_info(record, participant),
         exercise=record.exercise,
+        summary=ReportComments(
+            **comments(metrics, name=participant.display_name if participant else None)
+        ),
         date=day(record.created_at),
-    ).json_values()
+    )
+    if quality := output_quality(metrics):
+        document.output_quality = quality
+    return document.json_values()

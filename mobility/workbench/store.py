@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, cast
 import mobility
 from mobility.errors import (
     BadInputError,
+    ConflictError,
+    FieldError,
     MobilityError,
     NotFoundError,
     NotPermittedError,
@@ -43,8 +45,10 @@ from mobility.workbench.contract import (
     SessionRecord,
     Side,
     Stage,
+    StoredConfig,
     VideoFile,
 )
+from mobility.workbench.display_settings import check_settings
 from mobility.workbench.files import (
     atomic,
     check_decodable,
@@ -142,22 +146,12 @@ class Store:
             The store cannot be written.
         """
         self._require_writable()
-        faults: dict[str, list[str]] = {}
-
-        def tried(field: str, check: Callable[[], Any]) -> Any:
-            try:
-                return check()
-            except BadInputError as error:
-                faults[field] = [str(error)]
-
-        tried("user_id", lambda: check_id(user_id, what="user_id"))
-        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
-        joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
-        name = session_name
-        if session_name is not None:
-            name = tried("session_name", lambda: check_name(session_name, what="session_name"))
-        if faults:
-            raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        exercise, joints, name = check_creation(
+            user_id=user_id,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
+        )
         sources = [_source(each) for each in (video, second_video) if each is not None]
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
@@ -359,7 +353,7 @@ class Store:
         return self.path / ".locks" / f"{session_id}.{part}.lock"
 
     def _forget_locks(self, session_id: str) -> None:
-        for part in ("session", "edits"):
+        for part in ("session", "edits", "threads"):
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
 
@@ -701,6 +695,143 @@ class Session:
             images=self.report()["knee_movement_phases"],
         )
 
+    def config(self) -> dict[str, Any]:
+        """Display settings of a Joint Angle Mobility session: ``shown_angles``, ``comments``.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing was saved for this session.
+        BadInputError
+            The session is of another exercise.
+        """
+        stored = self.stored_config()
+        if stored is None:
+            raise NotFoundError(f"session {self.id}: has no display settings yet; save some first")
+        return stored.model_dump(include={"shown_angles", "comments"})
+
+    def stored_config(self) -> StoredConfig | None:
+        """Display settings with their revision; None where nothing was saved."""
+        self._require_display()
+        file = self.folder / "config.json"
+        if not file.is_file():
+            return None
+        try:
+            return validate(StoredConfig, read_json(file), what=f"{file}")
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.id}: its display settings cannot be used ({error}); restore the "
+                "file, or delete it and save them anew"
+            ) from None
+
+    def save_config(
+        self,
+        /,
+        *,
+        shown_angles: Sequence[str] | None = None,
+        comments: Mapping[str, str] | None = None,
+        revision: int | None = None,
+        **unknown: Any,
+    ) -> dict[str, Any]:
+        """Save the display settings; a field that is not given stays as it is.
+
+        Parameters
+        ----------
+        shown_angles
+            Keys of the angles in the order of showing, of the session's joints:
+            ``<joint>_angle`` for both sides, ``left_<joint>_angle``,
+            ``right_<joint>_angle``. Empty is no choice: all are shown.
+        comments
+            Text on angles, by the same keys; it replaces all earlier ones.
+        revision
+            The :attr:`StoredConfig.revision` that was edited (0: there was
+            none), so that what was saved meanwhile is not overwritten.
+        **unknown
+            Refused, with the likely spelling.
+
+        Returns
+        -------
+        dict
+            What is stored now: ``shown_angles`` and ``comments``.
+
+        Raises
+        ------
+        FieldError
+            With all faults of all fields at once.
+        ConflictError
+            The settings are of another revision.
+        BadInputError
+            The session is of another exercise.
+        """
+        self._require_display()
+        self.store._require_writable()
+        given = {"shown_angles": shown_angles, "comments": comments}
+        fields = {name: value for name, value in given.items() if value is not None} | unknown
+        what = f"display settings of session {self.id}"
+        if revision is not None and (type(revision) is not int or revision < 0):
+            raise FieldError(what, {"revision": [f"must be a count (got {revision!r})"]})
+        settings = check_settings(fields, joints=self.record.joints, what=what)
+        with lock(self.store._lock(self.id, "edits"), what="the display settings", wait_s=10):
+            stored = self.stored_config()
+            now = stored.revision if stored else 0
+            if revision is not None and revision != now:
+                raise ConflictError(
+                    f"{what}: were saved by somebody else meanwhile (revision {now}, yours is "
+                    f"of {revision}); load them again, and change them once more"
+                )
+            kept = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
+            saved = StoredConfig.model_validate({**kept, **settings, "revision": now + 1})
+            sweep(self.folder, "config.json")
+            write_json(self.folder / "config.json", saved.model_dump(mode="json"))
+        return saved.model_dump(include={"shown_angles", "comments"})
+
+    def _require_display(self) -> None:
+        exercise = self.record.exercise
+        if exercise != "Joint Angle Mobility":
+            raise BadInputError(
+                f"session {self.id}: is of the exercise '{exercise}'; only those of 'Joint Angle "
+                "Mobility' have display settings"
+            )
+
+    def create_summary_threads(self, *, system: str = "metric") -> dict[str, str]:
+        """Threads on what was found: id by metric; the same ones until the data change.
+
+        The parameters are those of :func:`mobility.workbench.threads.create_threads`.
+        """
+        from mobility.workbench.threads import create_threads
+
+        return create_threads(self, "summary", system=system)
+
+    def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
+        """Threads on what to do: id by metric; the same ones until the data change.
+
+        The parameters are those of :func:`mobility.workbench.threads.create_threads`.
+        """
+        from mobility.workbench.threads import create_threads
+
+        return create_threads(self, "recommendation", system=system)
+
+    def threads(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """All threads, or those of one kind; see :func:`mobility.workbench.threads.threads`."""
+        from mobility.workbench.threads import threads
+
+        return threads(self, kind)
+
+    def thread(self, thread_id: str) -> dict[str, Any]:
+        """One thread; see :func:`mobility.workbench.threads.thread`."""
+        from mobility.workbench.threads import thread
+
+        return thread(self, thread_id)
+
+    def append_message(self, thread_id: str, text: str, *, by: str | None = None) -> dict[str, Any]:
+        """Add what someone says (by default the user of this computer) to a thread.
+
+        See :func:`mobility.workbench.threads.append_message`.
+        """
+        from mobility.workbench.threads import append_message
+
+        return append_message(self, thread_id, text, by=by if by is not None else _current_user())
+
     def delete(self) -> None:
         """Delete the session; see :meth:`Store.delete`."""
         self.store._require_writable()
@@ -742,8 +873,16 @@ class Session:
             record.model_dump_json(exclude=left_out),
             participant.model_dump_json() if participant else "",
             self.edits().model_dump_json(),
+            *self._shown(),
         )
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+    def _shown(self) -> list[str]:
+        """Display settings, where the exercise has them and some were saved."""
+        if self.record.exercise != "Joint Angle Mobility":
+            return []
+        stored = self.stored_config()
+        return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
 
     def _edit(self, kind: str, after: Any, by: str | None) -> None:
         self.store._require_writable()
@@ -785,6 +924,48 @@ class Session:
             for row in self.repetitions_table()
             if row["accepted"]
         ]
+
+
+def check_creation(
+    *,
+    user_id: str,
+    exercise_name: str,
+    session_name: str | None,
+    body_joint_angles: str | Sequence[str],
+) -> tuple[str, list[Joint], str | None]:
+    """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``.
+    """
+    faults: dict[str, list[str]] = {}
+
+    def tried(field: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BadInputError as error:
+            faults[field] = [str(error)]
+
+    tried("user_id", lambda: check_id(user_id, what="user_id"))
+    exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
+    name = session_name
+    if session_name is not None:
+        name = tried("session_name", lambda: check_name(session_name, what="session_name"))
+    if faults:
+        raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+    return exercise, joints, name
+
+
+def available_exercises() -> list[str]:
+    """Exercises of which sessions can be made."""
+    available = []
+    for name in EXERCISES:
+        with suppress(BadInputError):
+            available.append(_exercise(name))
+    return available
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobility.workbench import documents
+from mobility.workbench import contract, documents
 from mobility.workbench.contract import Participant, SessionRecord
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
@@ -147,8 +147,11 @@ def test_report_document(stand_in_data):
         "weight": 70.0,
         "email": "a@b.c",
     }
-    # Nothing is known about these yet, so nothing is said.
-    assert not {"report_comments", "output_quality"} & set(document)
+    comments = document["report_comments"]
+    assert list(comments) == [*groups, "final_summary"]
+    assert all(text.startswith("Ann: ") for text in comments.values())
+    # There are no indices in the stand-ins, so the field is left out.
+    assert "output_quality" not in document
     json.dumps(document, allow_nan=False)
 
 
@@ -164,6 +167,34 @@ def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_
     assert "hip_abduction" not in groups
     assert groups["knee_flexion"]["knee_flexion_asymmetry"] == 3.0
     assert document["user_info"] == {"user_id": "p01"}
+    # Nobody's name is known: the participant is spoken to without one.
+    assert document["summary"]["hip_abduction"].startswith("This is how far your thighs open")
+    named = documents.summary_document(record(), ANN, metrics=metrics, images=IMAGES)
+    assert named["summary"]["hip_abduction"].startswith("Ann, this is how far")
+    assert list(named["summary"]) == [*documents.group_metrics(metrics), "final_summary"]
+    assert contract.SummaryDocument.model_validate(named).json_values() == named
+
+
+def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in_data):
+    metrics = stand_in_data.metrics()
+    for mobility, quality, expected in (
+        (58.4567, 71.0, {"mobility_index": 58.5, "quality_index": 71.0}),
+        (np.nan, 71.0, {"mobility_index": None, "quality_index": 71.0}),
+        (None, 71.0, {"quality_index": 71.0}),
+    ):
+        given = {"mobility_index": mobility, "quality_index": quality}
+        with_indices = metrics.assign({k: v for k, v in given.items() if v is not None})
+        report = documents.report_document(
+            record(),
+            None,
+            angles=stand_in_data.angles(),
+            metrics=with_indices,
+            movement=stand_in_data.movement(),
+            images=IMAGES,
+        )
+        summary = documents.summary_document(record(), None, metrics=with_indices, images=IMAGES)
+        assert report["output_quality"] == summary["output_quality"] == expected
+        assert report["report_comments"]["hip_flexion"].startswith("p01: hip flexion")
 
 
 def test_inputs_are_not_changed(stand_in_data):

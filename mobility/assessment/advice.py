@@ -1,0 +1,117 @@
+"""What to do about what was found: exercises with dose, purpose and source, from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from mobility import tables
+from mobility.assessment.findings import Finding
+
+System = Literal["metric", "imperial"]
+SYSTEMS: tuple[System, ...] = get_args(System)
+
+_UNITS: Mapping[str, Mapping[System, tuple[float, int, str]]] = {
+    # Per metre and per kilogram, digits, and the symbol.
+    "m": {"metric": (100.0, 1, "cm"), "imperial": (1 / 0.0254, 1, "in")},
+    "kg": {"metric": (1.0, 1, "kg"), "imperial": (1 / 0.45359237, 0, "lb")},
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One exercise that is advised, and why.
+
+    Attributes
+    ----------
+    id, name, kind
+        Entry of the table, its name, and "mobility", "strength" or "control".
+    dose
+        Sets, repetitions or seconds, and days a week, in words.
+    how, purpose
+        What to do, and what for.
+    because
+        The findings that ask for it.
+    source
+        Literature behind exercise and dose.
+    """
+
+    id: str
+    name: str
+    kind: str
+    dose: str
+    how: str
+    purpose: str
+    because: tuple[Finding, ...]
+    source: str
+
+
+def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[Work, ...]:
+    """Choose the exercises for what was found.
+
+    Parameters
+    ----------
+    findings
+        Of :func:`mobility.assessment.findings.find`; only those that are "found" count.
+    system
+        "metric" (cm, kg) or "imperial" (inches, pounds) for lengths and loads.
+
+    Returns
+    -------
+    tuple of Work
+        In the order of the table, each once.
+    """
+    found = [finding for finding in findings if finding.status == "found"]
+    works = []
+    for name, entry in tables.load("advice")["exercises"].items():
+        because = tuple(finding for finding in found if finding.rule in entry["for"])
+        if not because:
+            continue
+        quantities = {
+            key: quantity(given["value"], given["units"], system=system)
+            for key, given in entry.get("quantities", {}).items()
+        }
+        works.append(
+            Work(
+                id=name,
+                name=entry["name"],
+                kind=entry["kind"],
+                dose=_dose(entry, because),
+                how=entry["how"].format(**quantities),
+                purpose=entry["purpose"].format(**quantities),
+                because=because,
+                source=entry["source"],
+            )
+        )
+    return tuple(works)
+
+
+def quantity(value: float, units: str, *, system: System, digits: int | None = None) -> str:
+    """Write a length or a mass in the units of a system: "2.5 cm", "1 in".
+
+    Parameters
+    ----------
+    value
+        In metres or kilograms.
+    units
+        "m" or "kg".
+    system
+        "metric" (cm, kg) or "imperial" (inches of 2.54 cm, pounds of 0.45359237 kg).
+    digits
+        Decimals at most; by default one, of pounds none.
+    """
+    factor, most, symbol = _UNITS[units][system]
+    number = round(value * factor, most if digits is None else digits)
+    return f"{number:g} {symbol}"
+
+
+def _dose(entry: Mapping[str, Any], because: Sequence[Finding]) -> str:
+    """Write a dose: "4 sets of 30 s on each side, 5 days a week; begin with the left"."""
+    amount = f"{entry['seconds']} s" if "seconds" in entry else f"{entry['repetitions']}"
+    each = " on each side" if entry["each_side"] else ""
+    text = f"{entry['sets']} sets of {amount}{each}, {entry['per_week']} days a week"
+    sides = {finding.side for finding in because}
+    if entry["each_side"] and len(sides) == 1 and all(sides):
+        text += f"; begin with the {sides.pop()}"
+    return text

@@ -1,0 +1,263 @@
+"""Comments on a squat in plain words, for the participant and for the professional."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mobility import tables
+from mobility.assessment.advice import System, Work, advise, quantity
+from mobility.assessment.findings import Z95, Finding, Level, find, label, say
+from mobility.options import checked
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
+"""Groups that have a comment of their own."""
+
+WHOLE = "whole_movement"
+SUMMARY = "final_summary"
+"""Key of the comment on everything."""
+
+KEYS = (*GROUPS, SUMMARY)
+
+_HEADINGS: dict[Level, dict[str, str]] = {
+    "participant": {
+        "found": "To work on",
+        "not found": "No fault found",
+        "cannot be told": "Not certain",
+    },
+    "professional": {
+        "found": "Found",
+        "not found": "Not found",
+        "cannot be told": "Open",
+    },
+}
+_INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+
+
+@checked
+def comments(
+    metrics: xr.Dataset,
+    *,
+    name: str | None = None,
+    level: Level = "participant",
+    system: System = "metric",
+    height_m: float | None = None,
+    weight_kg: float | None = None,
+) -> dict[str, str]:
+    """Comment on each group of metrics and on the whole.
+
+    Every statement is one of :func:`mobility.assessment.findings.find`: nothing is said
+    to be there, or not to be there, that its status does not say. Equal metrics give
+    equal texts.
+
+    Parameters
+    ----------
+    metrics
+        Metrics Dataset of :func:`mobility.assessment.overhead_squat.overhead_squat`.
+    name
+        How the participant is called; without it the text says "you".
+    level
+        "participant": plain words, in the second person. "professional": terms and limits.
+    system
+        "metric" (cm, kg) or "imperial" (inches, pounds); angles are in degrees in both.
+    height_m, weight_kg
+        Of the participant, where they are known; named to the professional.
+
+    Returns
+    -------
+    dict
+        Texts by group, and ``final_summary``; a line for each kind of statement.
+
+    Raises
+    ------
+    BadInputError
+        Where a metric has another unit than its rule.
+    """
+    findings = find(metrics)
+    texts = {}
+    for group in GROUPS:
+        own = [finding for finding in findings if finding.group == group]
+        lines = [_opening(group, name, level), *statements(own, level)]
+        if group == "knee_movement":
+            lines += _stance(metrics, level, system)
+        lines += _work(advise(own, system=system))
+        texts[group] = "\n".join(lines)
+    texts[SUMMARY] = "\n".join(
+        [
+            _opening(WHOLE, name, level),
+            *_person(level, system, height_m, weight_kg),
+            *_counted(metrics),
+            *_indices(metrics),
+            *statements([f for f in findings if f.group == WHOLE], level),
+            *_elsewhere([f for f in findings if f.group != WHOLE], level),
+            *_work(advise(findings, system=system)),
+            tables.load("advice")["notice"]["text"],
+        ]
+    )
+    return texts
+
+
+@checked
+def recommendations(
+    metrics: xr.Dataset,
+    *,
+    name: str | None = None,
+    level: Level = "participant",
+    system: System = "metric",
+) -> dict[str, str]:
+    """Recommend work for each group of metrics, and for the whole.
+
+    Parameters
+    ----------
+    metrics, name, level, system
+        As for :func:`comments`. The professional is told the sources too.
+
+    Returns
+    -------
+    dict
+        Texts by group, and ``final_summary``. What cannot be told gets no exercise but
+        advice on how to record it.
+    """
+    findings = find(metrics)
+    texts = {}
+    for key in KEYS:
+        own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
+        works = advise(own, system=system)
+        opening = _opening(WHOLE if key == SUMMARY else key, name, level)
+        lines = [opening, *(_exercise(n, work, level) for n, work in enumerate(works, start=1))]
+        advice = tables.load("advice")
+        is_open = any(finding.status == "cannot be told" for finding in own)
+        if not works:
+            lines.append(advice["nothing" if is_open else "keep"]["text"])
+        if is_open:
+            lines.append(advice["record_again"]["text"])
+        texts[key] = "\n".join([*lines, advice["notice"]["text"]])
+    return texts
+
+
+def statements(findings: Sequence[Finding], level: Level) -> list[str]:
+    """Say what was found, what not, and what cannot be told: one line for each of them.
+
+    Sides of which one rule says the same are told together.
+    """
+    lines = []
+    for status, heading in _HEADINGS[level].items():
+        alike: dict[tuple[str, str], list[Finding]] = {}
+        for finding in findings:
+            if finding.status == status:
+                # Reasons differ only where a value was refused.
+                alike.setdefault((finding.rule, finding.reason), []).append(finding)
+        if alike:
+            lines.append(f"{heading}: " + " ".join(say(each, level) for each in alike.values()))
+    return lines
+
+
+def _opening(group: str, name: str | None, level: Level) -> str:
+    words: str = tables.load("findings")["groups"][group][level]
+    if level == "participant":
+        called = f"{name}, this is " if name else "This is "
+        return f"{called}{words}. In brackets stands where the true value lies with 95 % certainty."
+    called = f"{name}: {words}" if name else words[:1].upper() + words[1:]
+    return f"{called} (in brackets the 95 % intervals)."
+
+
+def _person(
+    level: Level, system: System, height_m: float | None, weight_kg: float | None
+) -> list[str]:
+    known = []
+    if height_m is not None:
+        known.append(f"height {quantity(height_m, 'm', system=system, digits=0)}")
+    if weight_kg is not None:
+        known.append(f"mass {quantity(weight_kg, 'kg', system=system, digits=0)}")
+    if level == "participant" or not known:
+        return []
+    return [f"Participant: {', '.join(known)}."]
+
+
+def _counted(metrics: xr.Dataset) -> list[str]:
+    if "accepted_repetitions" not in metrics:
+        return []
+    count = int(metrics["accepted_repetitions"])
+    if count == 0:
+        return ["No repetition could be measured."]
+    return [f"Measured over {count} repetition{'s' if count > 1 else ''}."]
+
+
+def _indices(metrics: xr.Dataset) -> list[str]:
+    said = []
+    for name, words in _INDICES.items():
+        if name not in metrics:
+            continue
+        value = float(metrics[name])
+        if not math.isfinite(value):
+            note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+            said.append(f"{words}: none" + (f" ({note})." if note else "."))
+            continue
+        text = f"{words} {value:.0f} of 100"
+        if f"{name}_interval" in metrics:
+            low, high = (float(bound) for bound in metrics[f"{name}_interval"])
+            text += f" ({low:.0f} to {high:.0f})"
+        said.append(f"{text}.")
+    return [" ".join(said)] if said else []
+
+
+def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
+    """Say how wide the stance is, in the units of the system."""
+    width = _value(metrics, "stance_width_m")
+    if not math.isfinite(width):
+        return []
+    text = quantity(width, "m", system=system, digits=0)
+    sd = _value(metrics, "stance_width_m_sd")
+    if math.isfinite(sd):
+        low, high = (
+            quantity(width + sign * Z95 * sd, "m", system=system, digits=0) for sign in (-1, 1)
+        )
+        text += f" ({low.split()[0]} to {high})"
+    who = "You stand with your ankles" if level == "participant" else "Stance: ankles"
+    ratio = _value(metrics, "stance_width")
+    shoulders = f", {ratio:.2f} times the width of the shoulders" if math.isfinite(ratio) else ""
+    return [f"{who} {text} apart{shoulders}."]
+
+
+def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
+    """List in a few words what the comments on the groups say."""
+    lines = []
+    for status, heading in _HEADINGS[level].items():
+        named: dict[str, list[str]] = {}
+        for finding in findings:
+            if finding.status == status:
+                named.setdefault(label(finding), []).append(finding.side)
+        if named:
+            listed = (
+                f"{words} ({' and '.join(sides)})" if any(sides) else words
+                for words, sides in named.items()
+            )
+            lines.append(f"{heading}, joint by joint: {'; '.join(listed)}.")
+    return lines
+
+
+def _work(works: Sequence[Work]) -> list[str]:
+    if not works:
+        return []
+    return [f"Work: {'. '.join(f'{_capital(work.name)}, {work.dose}' for work in works)}."]
+
+
+def _exercise(number: int, work: Work, level: Level) -> str:
+    text = f"{number}. {_capital(work.name)}: {work.dose}. {work.how} Purpose: it {work.purpose}."
+    because = dict.fromkeys(f"{label(f)}{f' ({f.side})' if f.side else ''}" for f in work.because)
+    text += f" Because of: {'; '.join(because)}."
+    if level == "professional":
+        text += f" Kind: {work.kind}. Source: {work.source}."
+    return text
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _value(metrics: xr.Dataset, name: str) -> float:
+    return float(metrics[name]) if name in metrics and not metrics[name].dims else math.nan

@@ -1,0 +1,349 @@
+"""What is said about a squat: statements that its metrics support, from a table of rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from mobility import tables
+from mobility.errors import BadInputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Status = Literal["found", "not found", "cannot be told"]
+Level = Literal["participant", "professional"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+Z95 = 1.96
+_TAIL = 0.025
+_MINUS = "−"
+_SHOWN: Mapping[str, Mapping[str, Any]] = {
+    "degree": {"digits": 0, "suffix": "°"},
+    "percent": {"digits": 0, "suffix": " %"},
+    "s": {"digits": 1, "suffix": " s"},
+    "1": {"digits": 2, "suffix": ""},
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule says of one side, or of the whole body.
+
+    Attributes
+    ----------
+    id
+        ``<rule>``, or ``<rule>_<side>`` where the metric has sides.
+    metric, side
+        Variable of the metrics Dataset, and "left", "right" or "" (no sides).
+    group
+        Group of the report, or "whole_movement".
+    value, interval
+        Value and its 95 % interval, in `units`; None where there is none.
+    units
+        Unit of value, interval and threshold.
+    threshold
+        What the value was compared with; None where it is not known.
+    probability
+        That the fault is there; None where it cannot be computed.
+    status
+        "found", "not found" or "cannot be told".
+    reason
+        Why it cannot be told, else "".
+    rule, source
+        Name of the rule, and where its threshold comes from.
+    participant, professional
+        What is said, for each reader.
+    """
+
+    id: str
+    metric: str
+    side: str
+    group: str
+    value: float | None
+    interval: tuple[float, float] | None
+    units: str
+    threshold: float | None
+    probability: float | None
+    status: Status
+    reason: str
+    rule: str
+    source: str
+    participant: str = ""
+    professional: str = ""
+
+
+def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
+    r"""Say what the metrics of a squat show, and what they cannot.
+
+    With x the value and s the standard deviation of its error, a value below the
+    threshold t has the probability P = Φ((t - x) / s), one above it 1 - P, one of a
+    magnitude above it Φ((-t - x) / s) + 1 - Φ((t - x) / s). A difference of the sides is
+    compared in magnitude with its smallest detectable change, MDC95 = 1.96 √2 s. Of a
+    standard deviation over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1
+    degrees of freedom. A fault is "found" where P is at least 0.8, "not found" where it
+    is at most 0.2 (both from the table), and else "cannot be told".
+
+    Parameters
+    ----------
+    metrics
+        Metrics Dataset: each metric over ``(side)`` or without dimension, with
+        ``<name>_sd`` and, where it was refused, the attribute ``note``.
+
+    Returns
+    -------
+    tuple of Finding
+        In the order of the table; of a metric with sides, one for each. A metric that
+        is absent or NaN, or of which the error is unknown, cannot be told.
+
+    Raises
+    ------
+    BadInputError
+        When a metric has another unit than its rule, or other dimensions.
+
+    References
+    ----------
+    Weir (2005), J Strength Cond Res 19:231 (smallest detectable change).
+    """
+    rules = tables.load("findings")["rules"]
+    return tuple(finding for name in rules for finding in _judge(metrics, name, rules[name]))
+
+
+def say(findings: Sequence[Finding], level: Level) -> str:
+    """Say in one sentence what one rule found, alike, on the sides of `findings`.
+
+    Parameters
+    ----------
+    findings
+        One finding, or those of both sides: of one rule, status and (where refused) reason.
+    level
+        Who reads it: "participant" or "professional".
+    """
+    first = findings[0]
+    rule = tables.load("findings")["rules"][first.rule]
+    oriented = [_oriented(finding, rule) for finding in findings]
+    limit = number(first.threshold, rule) if first.threshold is not None else "unknown"
+    probabilities = [f.probability for f in findings if f.probability is not None]
+    fields = {
+        "measured": " and ".join(_measured(finding, rule) for finding in oriented),
+        "threshold": limit,
+        "sign": _sign(first, rule),
+        "reason": first.reason.rstrip("."),
+        "question": rule["question"],
+        "label": rule["label"].format(threshold=limit),
+        "probability": " and ".join(f"{p:.2f}" for p in probabilities),
+    }
+    words = tables.load("findings")["wording"]
+    if first.status == "cannot be told":
+        text: str = words["uncertain" if probabilities else "refused"][level]
+        return text.format(**fields)
+    text = rule[level][first.status.replace(" ", "_")].format(**fields)
+    if any(_TAIL < p < 1 - _TAIL for p in probabilities):
+        # One end of the interval lies beyond the threshold.
+        text = words["likely"][level].format(statement=text.removesuffix("."), **fields)
+    return text
+
+
+def label(finding: Finding) -> str:
+    """Name the fault that a rule looks for, in a few words."""
+    rule = tables.load("findings")["rules"][finding.rule]
+    limit = "" if finding.threshold is None else number(finding.threshold, rule)
+    named: str = rule["label"].format(threshold=limit)
+    return named
+
+
+def number(value: float, rule: Mapping[str, Any]) -> str:
+    """Write a value in the unit of a rule, as the rule shows it."""
+    shown = {**_SHOWN[rule["unit"]], **rule.get("shown", {})}
+    scaled = round(value * shown.get("scale", 1), shown["digits"]) + 0.0
+    return f"{scaled:.{shown['digits']}f}{shown['suffix']}".replace("-", _MINUS)
+
+
+def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
+    """Write a 95 % interval, the unit once: "88 to 108°"."""
+    low, high = (number(bound, rule) for bound in interval)
+    suffix = {**_SHOWN[rule["unit"]], **rule.get("shown", {})}["suffix"]
+    return f"{low.removesuffix(suffix)} to {high}"
+
+
+def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
+    metric = rule["metric"]
+    if metric not in metrics:
+        return [_refused(name, rule, "", "it was not measured")]
+    variable = metrics[metric]
+    if variable.dims not in ((), ("side",)):
+        raise BadInputError(
+            f"metrics: {metric} has the dimensions {variable.dims}; it must have none, or side"
+        )
+    units = variable.attrs.get("units", rule["unit"])
+    if units != rule["unit"]:
+        raise BadInputError(
+            f"metrics: {metric} is in {units!r}, its rule in findings.yaml in {rule['unit']!r}; "
+            "give it in that unit"
+        )
+    if not variable.dims:
+        return [_judged(metrics, name, rule, "")]
+    return [_judged(metrics, name, rule, str(side)) for side in variable["side"].values]
+
+
+def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) -> Finding:
+    metric = rule["metric"]
+    value = _number_of(metrics, metric, side)
+    if not math.isfinite(value):
+        return _refused(name, rule, side, _reason(metrics, metric))
+    if rule.get("spread"):
+        return _judged_spread(metrics, name, rule, side, value)
+    sd = _number_of(metrics, f"{metric}_sd", side)
+    if not (math.isfinite(sd) and sd >= 0):
+        return _refused(name, rule, side, "its error is not known", value)
+    if rule["direction"] == "beyond_mdc":
+        threshold = _number_of(metrics, rule["mdc"], side) if "mdc" in rule else math.nan
+        if not math.isfinite(threshold):
+            threshold = Z95 * math.sqrt(2) * sd
+    else:
+        threshold = float(rule["threshold"])
+    below = _below(threshold, value, sd)
+    if rule["direction"] == "below":
+        probability = below
+    elif rule["direction"] == "above":
+        probability = 1 - below
+    else:
+        probability = _below(-threshold, value, sd) + 1 - below
+    interval = (value - Z95 * sd, value + Z95 * sd)
+    return _decided(name, rule, side, value, interval, threshold, probability)
+
+
+def _judged_spread(
+    metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str, value: float
+) -> Finding:
+    """Judge a standard deviation over repetitions by its chi-square distribution."""
+    from scipy.special import chdtr, chdtri
+
+    count = _number_of(metrics, "accepted_repetitions", "")
+    if not count >= 2:
+        return _refused(name, rule, side, "the number of repetitions is not known", value)
+    free = count - 1
+    squares = free * value**2
+    probability = float(chdtr(free, squares / rule["threshold"] ** 2))
+    low, high = (math.sqrt(squares / float(chdtri(free, tail))) for tail in (0.025, 0.975))
+    return _decided(name, rule, side, value, (low, high), rule["threshold"], probability)
+
+
+def _decided(
+    name: str,
+    rule: Mapping[str, Any],
+    side: str,
+    value: float,
+    interval: tuple[float, float],
+    threshold: float,
+    probability: float,
+) -> Finding:
+    limits = tables.load("findings")["probability"]
+    status: Status = "cannot be told"
+    if probability >= limits["found"]["value"]:
+        status = "found"
+    elif probability <= limits["not_found"]["value"]:
+        status = "not found"
+    reason = "its error is too large for so close a threshold" if status == "cannot be told" else ""
+    return _worded(
+        Finding(
+            id=f"{name}_{side}" if side else name,
+            metric=rule["metric"],
+            side=side,
+            group=rule["group"],
+            value=value,
+            interval=interval,
+            units=rule["unit"],
+            threshold=threshold,
+            probability=probability,
+            status=status,
+            reason=reason,
+            rule=name,
+            source=rule["source"],
+        )
+    )
+
+
+def _refused(
+    name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
+) -> Finding:
+    return _worded(
+        Finding(
+            id=f"{name}_{side}" if side else name,
+            metric=rule["metric"],
+            side=side,
+            group=rule["group"],
+            value=value,
+            interval=None,
+            units=rule["unit"],
+            threshold=rule.get("threshold"),
+            probability=None,
+            status="cannot be told",
+            reason=reason,
+            rule=name,
+            source=rule["source"],
+        )
+    )
+
+
+def _worded(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        participant=say([finding], "participant"),
+        professional=say([finding], "professional"),
+    )
+
+
+def _reason(metrics: xr.Dataset, metric: str) -> str:
+    note = str(metrics[metric].attrs.get("note", "")).removeprefix("refused: ")
+    if note:
+        return note
+    if _number_of(metrics, "accepted_repetitions", "") == 0:
+        return "there is no accepted repetition"
+    if metric.endswith("_variability"):
+        return "there are fewer than three repetitions with a value"
+    return "the recording gives no value"
+
+
+def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
+    """Value of a variable, of the side where it has sides; NaN where it is absent."""
+    if name not in metrics:
+        return math.nan
+    variable = metrics[name]
+    if "side" in variable.dims:
+        variable = variable.sel(side=side)
+    return float(variable)
+
+
+def _below(threshold: float, value: float, sd: float) -> float:
+    """Probability that the true value lies below the threshold, its error being normal."""
+    if sd == 0:
+        return float(value < threshold)
+    return 0.5 * math.erfc((value - threshold) / (sd * math.sqrt(2)))
+
+
+def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:
+    """Turn a negative value round where the sign is said in words."""
+    if "signs" not in rule or finding.value is None or finding.value >= 0:
+        return finding
+    turned = finding.interval and (-finding.interval[1], -finding.interval[0])
+    return replace(finding, value=-finding.value, interval=turned)
+
+
+def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
+    if "signs" not in rule or finding.value is None:
+        return ""
+    word: str = rule["signs"]["negative" if finding.value < 0 else "positive"]
+    return word
+
+
+def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
+    """Write side, value and interval: "left 98° (88 to 108°)"."""
+    if finding.value is None:
+        return finding.side
+    text = number(finding.value, rule)
+    if finding.interval is not None:
+        text = f"{text} ({interval_text(finding.interval, rule)})"
+    return f"{finding.side} {text}" if finding.side else text

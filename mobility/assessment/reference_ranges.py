@@ -1,0 +1,188 @@
+"""How far healthy joints move: published values to compare a range of motion with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import checked, likely
+
+TABLE = "reference_ranges"
+
+Kind = Literal["passive", "active", "weight_bearing", "unstated"]
+Sex = Literal["female", "male"]
+
+
+@dataclass(frozen=True)
+class ReferenceRange:
+    """What one study says of the largest angle of a joint, in degrees.
+
+    Attributes
+    ----------
+    angle, kind
+        What was measured, and how: "passive", "active", "weight_bearing", or "unstated".
+    study
+        Key of the study in the table.
+    mean
+        Mean of the group; NaN where several groups come into question.
+    sd
+        Standard deviation between people; NaN where the source gives none. Without it there is
+        neither a percentile nor a z score.
+    lowest, highest
+        Of the means of the groups that come into question; both are `mean` where it is one.
+    statistic
+        "mean", or what else `mean` is.
+    sex, age
+        Of the group: None where the study does not tell them apart, or several come into question.
+    sample, n, instrument, source
+        Whom the study measured, how many, with what, and where it is published.
+    note
+        What a reader must know: that the sex or age is not known, or that the study measured other
+        people than this one. Empty where there is nothing to say.
+    units
+        "degree".
+    """
+
+    angle: str
+    kind: Kind
+    study: str
+    mean: float
+    sd: float
+    lowest: float
+    highest: float
+    statistic: str
+    sex: Sex | None
+    age: tuple[int, int] | None
+    sample: str
+    n: int | None
+    instrument: str
+    source: str
+    note: str = ""
+    units: str = "degree"
+
+
+@checked
+def reference_range(
+    angle: str,
+    *,
+    sex: Sex | None,
+    age: Annotated[float, Field(ge=0, le=120)] | None,
+    kind: Kind,
+    study: str | None = None,
+) -> ReferenceRange | None:
+    """Give the published largest angle of a joint of people like this one.
+
+    Parameters
+    ----------
+    angle
+        As in :func:`~mobility.kinematics.angles.joint_angles`.
+    sex
+        "female" or "male"; None where it is not known.
+    age
+        In years; completed years count. None where it is not known.
+    kind
+        How the joint was moved. An active motion is smaller than a passive one, and dorsiflexion
+        under the body's weight larger than without: they do not stand in for one another.
+    study
+        Key of a study of the table; None takes the one whose group fits most closely.
+
+    Returns
+    -------
+    ReferenceRange or None
+        None where no source has this angle of this kind, or none for this age. Where the study has
+        groups by sex and age, and sex or age is not known, the means of the groups that come into
+        question are given as `lowest` and `highest`, and `mean` is NaN.
+
+    Raises
+    ------
+    BadInputError
+        There is no such angle, study, sex, kind, or age.
+    """
+    table = tables.load(TABLE)
+    known = tables.load("angles")
+    if angle not in known:
+        raise BadInputError(f"reference_range: no angle {angle!r}{likely(angle, known)}")
+    studies = table["studies"]
+    if study is not None and study not in studies:
+        raise BadInputError(f"reference_range: no study {study!r}{likely(study, studies)}")
+    years = None if age is None else math.floor(age)
+    rows = [
+        row
+        for row in table["values"]
+        if row["angle"] == angle
+        and studies[row["study"]]["kind"] == kind
+        and study in (None, row["study"])
+        and _may_be(row, sex, years)
+    ]
+    if not rows:
+        return None
+    certain = [row for row in rows if _is_known(row, sex, years)]
+    if certain:
+        closest = max(
+            certain, key=lambda row: sum(row[name] is not None for name in ("sex", "age"))
+        )
+        return _answer([closest], studies, sex, years)
+    first = rows[0]["study"]
+    return _answer([row for row in rows if row["study"] == first], studies, sex, years)
+
+
+def _may_be(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether a person of whom this is known may belong to the group."""
+    fits_sex = sex is None or row["sex"] in (None, sex)
+    return fits_sex and (years is None or _of_age(row["age"], years))
+
+
+def _is_known(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether all that defines the group is known of the person."""
+    return not (
+        (row["sex"] is not None and sex is None) or (row["age"] is not None and years is None)
+    )
+
+
+def _of_age(ages: Sequence[int] | None, years: int) -> bool:
+    return ages is None or ages[0] <= years <= ages[1]
+
+
+def _answer(
+    rows: Sequence[Mapping[str, Any]],
+    studies: Mapping[str, Any],
+    sex: Sex | None,
+    years: int | None,
+) -> ReferenceRange:
+    row, study = rows[0], studies[rows[0]["study"]]
+    means = [float(each["mean"]) for each in rows]
+    one = len(rows) == 1
+    notes = []
+    if not one:
+        unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
+        notes.append(f"{' and '.join(unknown)} not known: means of {len(rows)} groups")
+    only = study.get("only", {})
+    whom = f"{only['sex']}s" if "sex" in only else "people"
+    strange_sex = "sex" in only and sex is not None and sex != only["sex"]
+    strange_age = "age" in only and years is not None and not _of_age(only["age"], years)
+    if strange_sex or strange_age:
+        ages = f" from {only['age'][0]} to {only['age'][1]} years" if "age" in only else ""
+        notes.append(f"the study measured {whom}{ages} only")
+    return ReferenceRange(
+        angle=row["angle"],
+        kind=study["kind"],
+        study=row["study"],
+        mean=means[0] if one else math.nan,
+        sd=math.nan if not one or row["sd"] is None else float(row["sd"]),
+        lowest=min(means),
+        highest=max(means),
+        statistic=study["statistic"],
+        sex=row["sex"] if one else None,
+        age=tuple(row["age"]) if one and row["age"] else None,
+        sample=study["sample"],
+        n=study["n"],
+        instrument=study["instrument"],
+        source=study["source"],
+        note="; ".join(notes),
+    )

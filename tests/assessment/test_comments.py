@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility import tables
+from mobility.assessment.comments import GROUPS, KEYS, comments, recommendations
+from mobility.assessment.findings import LEVELS, find
+from mobility.errors import BadInputError
+
+NOTICE = tables.load("advice")["notice"]["text"]
+
+
+def metrics() -> xr.Dataset:
+    """Knees that bend too little and a left foot unlike the right one; depth is open."""
+    degree = {"units": "degree"}
+    values = {
+        "hip_flexion": [125.0, 126.0],
+        "knee_flexion": [100.0, 101.0],
+        "ankle_dorsiflexion": [20.0, 36.0],
+        "thigh_elevation": [0.5, -0.5],
+    }
+    data: dict[str, object] = {"accepted_repetitions": 5}
+    for name, value in values.items():
+        data[name] = ("side", value, degree)
+        data[f"{name}_sd"] = ("side", [2.0, 2.0], degree)
+    data["ankle_dorsiflexion_asymmetry"] = ((), 16.0, degree)
+    data["ankle_dorsiflexion_asymmetry_sd"] = ((), 2.8, degree)
+    data["hip_abduction"] = (
+        "side",
+        [np.nan, np.nan],
+        {**degree, "note": "refused: the camera sees the frontal plane edge-on"},
+    )
+    data["stance_width_m"] = ((), 0.381, {"units": "m"})
+    data["stance_width_m_sd"] = ((), 0.01, {"units": "m"})
+    data["stance_width"] = ((), 1.1, {"units": "1"})
+    return xr.Dataset(data, coords={"side": ["left", "right"]})
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_group_has_a_comment_and_the_whole_has_one(level):
+    texts = comments(metrics(), name="Ann", level=level)
+    assert tuple(texts) == KEYS
+    for text in texts.values():
+        assert text.startswith("Ann")
+        assert not set("{}") & set(text)
+        assert "nan" not in text
+        assert "None" not in text
+
+
+def test_the_numbers_are_told_with_their_intervals():
+    texts = comments(metrics(), name="Ann")
+    # 100 and 101 ± 1.96 x 2 degrees.
+    assert "left 100° (96 to 104°) and right 101° (97 to 105°)" in texts["knee_flexion"]
+    assert "left 20° (16 to 24°)" in texts["ankle_dorsiflexion"]
+
+
+def test_statements_stand_under_the_heading_of_their_status():
+    texts = comments(metrics(), name="Ann")
+    lines = dict(line.split(": ", 1) for line in texts["ankle_dorsiflexion"].splitlines()[1:])
+    assert "Your ankles bend less than a full squat asks for (30°): left 20°" in lines["To work on"]
+    assert "Your right ankle bends more than the other, by 16°" in lines["To work on"]
+    assert "right 36°" in lines["No fault found"]
+    assert "Whether your heels stay on the floor cannot be told" in lines["Not certain"]
+    assert "Calf stretch against the wall, 4 sets of 30 s on each side" in lines["Work"]
+    assert "the camera sees the frontal plane edge-on" in texts["hip_abduction"]
+    assert "To work on" not in texts["hip_flexion"]
+    assert "Work" not in texts["hip_flexion"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_nothing_is_said_that_no_finding_says(level):
+    data = metrics()
+    texts = comments(data, level=level)
+    for finding in find(data):
+        for group in GROUPS:
+            if finding.group != group:
+                assert getattr(finding, level) not in texts[group]
+    # With nothing measured nothing is found, and no work is advised.
+    empty = comments(xr.Dataset(coords={"side": ["left", "right"]}), level=level)
+    for text in empty.values():
+        assert not any(word in text for word in ("To work on:", "Found:", "No fault", "Work:"))
+
+
+def test_the_summary_names_what_the_groups_say_and_gives_the_notice():
+    text = comments(metrics(), name="Ann")["final_summary"]
+    assert "Measured over 5 repetitions." in text
+    assert "To work on, joint by joint: knee flexion below 120° (left and right); " in text
+    assert "ankle dorsiflexion below 30° (left)" in text
+    assert "Whether your thighs come below the horizontal cannot be told" in text
+    assert text.endswith(NOTICE)
+
+
+def test_without_a_name_the_participant_is_spoken_to():
+    for text in comments(metrics()).values():
+        assert text.startswith("This is ")
+    for text in comments(metrics(), level="professional").values():
+        assert text[0].isupper()
+
+
+def test_lengths_and_masses_follow_the_system_and_angles_do_not():
+    metric = comments(metrics(), level="professional", height_m=1.7, weight_kg=64)
+    imperial = comments(
+        metrics(), level="professional", height_m=1.7, weight_kg=64, system="imperial"
+    )
+    stance = "ankles 38 cm (36 to 40 cm) apart, 1.10 times the width of the shoulders"
+    assert stance in metric["knee_movement"]
+    assert "ankles 15 in (14 to 16 in) apart" in imperial["knee_movement"]
+    assert "height 170 cm, mass 64 kg" in metric["final_summary"]
+    assert "height 67 in, mass 141 lb" in imperial["final_summary"]
+    assert metric["hip_flexion"] == imperial["hip_flexion"]
+
+
+def test_indices_are_told_with_interval_or_reason():
+    data = metrics().assign(
+        mobility_index=58.5,
+        mobility_index_interval=("bound", [43.2, 76.9]),
+        quality_index=((), np.nan, {"note": "refused: too few parts"}),
+    )
+    text = comments(data)["final_summary"]
+    assert "Mobility index 58 of 100 (43 to 77). Quality index: none (too few parts)." in text
+    assert "index" not in comments(metrics())["final_summary"]
+
+
+def test_no_repetition_is_said():
+    text = comments(metrics().assign(accepted_repetitions=0))["final_summary"]
+    assert "No repetition could be measured." in text
+
+
+def test_recommendations_have_dose_purpose_and_for_professionals_the_source():
+    plain = recommendations(metrics(), name="Ann")
+    expert = recommendations(metrics(), name="Ann", level="professional")
+    assert tuple(plain) == tuple(expert) == KEYS
+    for key, text in plain.items():
+        assert text.startswith("Ann, ")
+        assert text.endswith(NOTICE)
+        assert "Source" not in text
+        assert text.count("Purpose:") == expert[key].count("Source:")
+    assert "Because of: ankle dorsiflexion below 30° (left)" in plain["ankle_dorsiflexion"]
+    assert "Br J Sports Med 40:870" in expert["ankle_dorsiflexion"]
+    # Nothing found, and something open: no work, but how to record it.
+    assert "no work is advised here" in plain["hip_abduction"]
+    assert "another recording" in plain["hip_abduction"]
+
+
+def test_where_all_is_well_the_advice_is_to_keep_it():
+    data = metrics().assign(
+        hip_flexion_asymmetry=((), 0.0, {"units": "degree"}),
+        hip_flexion_asymmetry_sd=((), 2.0, {"units": "degree"}),
+    )
+    text = recommendations(data)["hip_flexion"]
+    assert "To keep it" in text
+    assert "another recording" not in text
+
+
+def test_bad_options_are_refused_with_the_likely_spelling():
+    with pytest.raises(BadInputError, match="system"):
+        comments(metrics(), system="imperal")
+    with pytest.raises(BadInputError, match="did you mean 'level'"):
+        comments(metrics(), levl="participant")
+
+
+def test_equal_metrics_give_equal_texts_and_stay_as_they_are():
+    data = metrics()
+    before = data.copy(deep=True)
+    assert comments(data) == comments(before)
+    assert data.identical(before)

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import math
+import string
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility import tables
+from mobility.assessment.findings import LEVELS, find, number, say
+from mobility.errors import BadInputError
+
+TABLE = tables.load("findings")
+RULES = TABLE["rules"]
+SIDED = {
+    *("hip_flexion", "hip_abduction", "knee_flexion", "knee_flexion_variability"),
+    *("knee_deviation", "toe_out", "ankle_dorsiflexion", "heel_rise", "thigh_elevation"),
+}
+by_rule = pytest.mark.parametrize("name", RULES)
+
+
+def metrics(
+    values: dict[str, float], sd: float | None = 1.0, *, repetitions: int = 5
+) -> xr.Dataset:
+    """Metrics Dataset with these values on both sides, and one error for all."""
+    data: dict[str, object] = {"accepted_repetitions": repetitions}
+    for name, value in values.items():
+        units = {"units": next(r["unit"] for r in RULES.values() if r["metric"] == name)}
+        sided = name in SIDED
+        data[name] = (("side",), [value, value], units) if sided else ((), value, units)
+        if sd is not None and not name.endswith("_variability"):
+            data[f"{name}_sd"] = (("side",), [sd, sd], units) if sided else ((), sd, units)
+    return xr.Dataset(data, coords={"side": ["left", "right"]})
+
+
+def of_rule(found, name):
+    return [finding for finding in found if finding.rule == name]
+
+
+def either_side(rule) -> tuple[float, float]:
+    """A value far on the side of the fault, one far on the other; in the unit of the rule."""
+    far = {"degree": 50.0, "1": 2.0}[rule["unit"]]
+    if rule["direction"] in ("outside", "beyond_mdc"):
+        return rule.get("threshold", 0) + far, 0.0
+    sign = 1 if rule["direction"] == "above" else -1
+    # A standard deviation has no negative value.
+    other = 0.01 if rule.get("spread") else rule["threshold"] - sign * far
+    return rule["threshold"] + sign * far, other
+
+
+@by_rule
+def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
+    rule = RULES[name]
+    fault, fine = either_side(rule)
+    for value, status in ((fault, "found"), (fine, "not found")):
+        found = of_rule(find(metrics({rule["metric"]: value}, sd=0.2)), name)
+        assert [f.side for f in found] == (["left", "right"] if rule["metric"] in SIDED else [""])
+        for finding in found:
+            assert finding.status == status
+            assert finding.value == value
+            assert finding.interval[0] < value < finding.interval[1]
+            assert (finding.metric, finding.group) == (rule["metric"], rule["group"])
+            assert finding.source == rule["source"]
+            assert finding.reason == ""
+
+
+@by_rule
+def test_a_magnitude_counts_on_both_sides_and_a_direction_on_one(name):
+    rule = RULES[name]
+    if rule.get("spread"):
+        return
+    fault, _ = either_side(rule)
+    both = rule["direction"] in ("outside", "beyond_mdc")
+    mirrored = -fault if both else 2 * rule["threshold"] - fault
+    (finding, *_) = of_rule(find(metrics({rule["metric"]: mirrored}, sd=0.2)), name)
+    assert finding.status == ("found" if both else "not found")
+
+
+@by_rule
+def test_what_is_uncertain_cannot_be_told(name):
+    rule = RULES[name]
+    if rule["direction"] == "beyond_mdc":
+        values = metrics({rule["metric"]: 2.77}, sd=1.0)
+    elif rule.get("spread"):
+        values = metrics({rule["metric"]: rule["threshold"]}, repetitions=3)
+    else:
+        values = metrics(
+            {rule["metric"]: rule["threshold"]}, sd=5.0 if rule["unit"] == "degree" else 0.3
+        )
+    for finding in of_rule(find(values), name):
+        assert finding.status == "cannot be told"
+        assert 0.2 < finding.probability < 0.8
+        assert finding.reason
+        assert "cannot be told" in finding.participant
+
+
+@by_rule
+@pytest.mark.parametrize("missing", ["absent", "nan", "no error", "nan error"])
+def test_what_is_missing_cannot_be_told(name, missing):
+    rule = RULES[name]
+    fault, _ = either_side(rule)
+    values = {
+        "absent": metrics({}),
+        "nan": metrics({rule["metric"]: math.nan}),
+        "no error": metrics({rule["metric"]: fault}, sd=None),
+        "nan error": metrics({rule["metric"]: fault}, sd=math.nan),
+    }[missing]
+    if rule.get("spread") and "error" in missing:
+        values = values.drop_vars("accepted_repetitions")
+    found = of_rule(find(values), name)
+    assert found
+    for finding in found:
+        assert (finding.status, finding.probability) == ("cannot be told", None)
+        assert finding.interval is None
+        assert finding.reason
+        assert finding.reason in finding.professional
+
+
+def test_the_note_of_a_metric_is_the_reason_and_only_where_the_value_is_missing():
+    data = metrics({"knee_flexion": 100.0})
+    data["knee_flexion"] = data["knee_flexion"].where(data["side"] == "left")
+    data["knee_flexion"].attrs = {"units": "degree", "note": "refused: the shin was hidden"}
+    left, right = of_rule(find(data), "knee_flexion_limited")
+    assert (left.status, left.reason) == ("found", "")
+    assert (right.status, right.reason) == ("cannot be told", "the shin was hidden")
+    assert "hidden" not in left.participant
+    assert right.participant == (
+        "Whether your knees bend far enough for a full squat cannot be told: the shin was hidden."
+    )
+
+
+def test_no_repetition_is_a_reason():
+    (left, _) = of_rule(
+        find(metrics({"hip_flexion": math.nan}, repetitions=0)), "hip_flexion_limited"
+    )
+    assert left.reason == "there is no accepted repetition"
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "probability"),
+    # Of the standard normal distribution: P(Z < 1) = 0.8413, P(Z < 1.2816) = 0.9.
+    [(115.0, 5.0, 0.8413), (113.592, 5.0, 0.9), (120.0, 7.0, 0.5), (125.0, 5.0, 0.1587)],
+)
+def test_probability_is_that_of_the_normal_distribution(value, sd, probability):
+    (left, _) = of_rule(find(metrics({"knee_flexion": value}, sd)), "knee_flexion_limited")
+    assert left.probability == pytest.approx(probability, abs=1e-4)
+    assert left.interval == pytest.approx((value - 1.96 * sd, value + 1.96 * sd))
+
+
+def test_a_known_value_is_decided_without_error():
+    for value, status in ((119.0, "found"), (121.0, "not found")):
+        (left, _) = of_rule(find(metrics({"knee_flexion": value}, 0.0)), "knee_flexion_limited")
+        assert left.status == status
+
+
+def test_a_difference_of_the_sides_needs_more_than_its_detectable_change():
+    # MDC95 = 1.96 sqrt(2) sd = 8.32 degrees for sd 3; 0.84 sd more make a probability of 0.8.
+    name = "knee_flexion_asymmetry"
+    for value, status in ((8.0, "cannot be told"), (10.7, "cannot be told"), (10.9, "found")):
+        (finding,) = of_rule(find(metrics({name: value}, 3.0)), name)
+        assert finding.threshold == pytest.approx(8.3156, abs=1e-4)
+        assert finding.status == status
+    # The sides' own detectable change goes before.
+    data = metrics({name: 10.9}, 3.0).assign({f"{name}_mdc95": 20.0})
+    (finding,) = of_rule(find(data), name)
+    assert (finding.threshold, finding.status) == (20.0, "not found")
+
+
+def test_a_difference_is_said_of_the_larger_side_without_sign():
+    name = "knee_flexion_asymmetry"
+    (left,) = of_rule(find(metrics({name: -30.0}, 1.0)), name)
+    assert left.value == -30
+    assert left.participant == "Your left knee bends more than the other, by 30° (28 to 32°)."
+    (right,) = of_rule(find(metrics({name: 30.0}, 1.0)), name)
+    assert right.professional.startswith("Knee flexion larger on the right, by 30°")
+
+
+def test_spread_over_repetitions_follows_chi_square():
+    # With 2 degrees of freedom P(chi2 < q) = 1 - exp(-q/2); q = 2 x 6² / 3² = 8.
+    (left, _) = of_rule(
+        find(metrics({"knee_flexion_variability": 6.0}, repetitions=3)), "knee_flexion_varies"
+    )
+    assert left.probability == pytest.approx(1 - math.exp(-4))
+    # 95 % interval of an SD of one with n = 3: 0.521 to 6.285 (tables of chi-square).
+    assert [bound / 6 for bound in left.interval] == pytest.approx([0.521, 6.285], abs=1e-3)
+
+
+@by_rule
+def test_every_rule_has_its_source_and_its_texts(name):
+    rule = RULES[name]
+    assert len(rule["source"]) > 20
+    assert rule["group"] in TABLE["groups"]
+    assert rule["direction"] in ("below", "above", "outside", "beyond_mdc")
+    assert ("threshold" in rule) != (rule["direction"] == "beyond_mdc")
+    for level in LEVELS:
+        for status in ("found", "not_found"):
+            text = rule[level][status]
+            fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
+            assert "measured" in fields or (level, status) == ("participant", "not_found")
+            assert fields <= {"measured", "threshold", "sign"}
+            assert ("sign" in fields) <= ("signs" in rule)
+
+
+@by_rule
+@pytest.mark.parametrize("sd", [0.2, 3.0, None])
+def test_every_field_of_the_texts_is_filled(name, sd):
+    rule = RULES[name]
+    for value in (*either_side(rule), math.nan):
+        for finding in of_rule(find(metrics({rule["metric"]: value}, sd)), name):
+            for text in (finding.participant, finding.professional):
+                assert not set("{}") & set(text)
+                assert "nan" not in text.replace("unknown", "")
+                assert "  " not in text
+                assert text.endswith(".")
+                assert text[0].isupper()
+
+
+def test_sides_that_agree_are_told_in_one_sentence():
+    both = of_rule(find(metrics({"hip_flexion": 100.0}, 2.0)), "hip_flexion_limited")
+    assert say(both, "professional") == (
+        "Hip flexion at the bottom below 120°: left 100° (96 to 104°) and right 100° (96 to 104°)."
+    )
+
+
+def test_what_is_likely_is_not_told_as_certain():
+    # P(Z < 1.2) = 0.885: found, but the interval holds both sides of the threshold.
+    (left, _) = of_rule(find(metrics({"hip_flexion": 114.0}, 5.0)), "hip_flexion_limited")
+    assert left.status == "found"
+    assert left.participant.endswith("(likely, not certain).")
+    assert "probability of the fault 0.88" in left.professional
+    (left, _) = of_rule(find(metrics({"hip_flexion": 100.0}, 5.0)), "hip_flexion_limited")
+    assert "likely" not in left.participant
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "text"),
+    [
+        (-0.3, "hip_flexion_limited", "0°"),
+        (-2.4, "depth_not_reached", "−2°"),
+        (0.123, "knee_inside_foot", "12 %"),
+        (0.5, "dowel_not_over_feet", "0.50 foot lengths"),
+        (1.84, "knee_flexion_varies", "1.8°"),
+    ],
+)
+def test_numbers_are_written_in_their_unit(value, rule, text):
+    assert number(value, RULES[rule]) == text
+
+
+def test_another_unit_or_shape_is_refused():
+    data = metrics({"hip_flexion": 100.0})
+    data["hip_flexion"].attrs["units"] = "radian"
+    with pytest.raises(BadInputError, match="hip_flexion is in 'radian'"):
+        find(data)
+    with pytest.raises(BadInputError, match="hip_flexion has the dimensions"):
+        find(xr.Dataset({"hip_flexion": ("rep", [1.0, 2.0])}))
+
+
+def test_the_metrics_are_not_changed_and_equal_metrics_say_the_same():
+    data = metrics({"hip_flexion": 100.0, "knee_flexion": math.nan})
+    before = data.copy(deep=True)
+    assert find(data) == find(before)
+    assert data.identical(before)
+
+
+@given(
+    value=st.floats(-200, 200),
+    sd=st.floats(0, 100),
+    name=st.sampled_from([n for n, r in RULES.items() if not r.get("spread")]),
+)
+def test_status_follows_from_probability(value, sd, name):
+    for finding in of_rule(find(metrics({RULES[name]["metric"]: value}, sd)), name):
+        assert 0 <= finding.probability <= 1
+        assert finding.status == (
+            "found"
+            if finding.probability >= 0.8
+            else "not found"
+            if finding.probability <= 0.2
+            else "cannot be told"
+        )
+        assert np.isfinite(finding.interval).all()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mobility import tables
+from mobility.assessment.reference_ranges import TABLE, reference_range
+from mobility.errors import BadInputError
+
+# Soucie et al. 2011: female, male in each band of ages.
+SOUCIE = {
+    "hip_flexion": ((134.9, 135.2), (133.8, 130.4), (130.8, 127.2)),
+    "knee_flexion": ((142.3, 142.2), (141.9, 137.7), (137.8, 132.9)),
+    "ankle_dorsiflexion": ((17.3, 16.3), (13.8, 12.7), (11.6, 11.9)),
+    "shoulder_flexion": ((171.8, 170.9), (172.0, 168.8), (168.1, 164.0)),
+    "elbow_flexion": ((149.7, 148.3), (150.0, 144.6), (148.3, 143.5)),
+}
+BANDS = ((9, 19), (20, 44), (45, 69))
+
+
+@pytest.mark.parametrize("angle", SOUCIE)
+@pytest.mark.parametrize("band", range(3))
+def test_passive_means_by_sex_and_age(angle: str, band: int) -> None:
+    for sex, mean in zip(("female", "male"), SOUCIE[angle][band], strict=True):
+        for age in (*BANDS[band], BANDS[band][1] + 0.99):
+            found = reference_range(angle, sex=sex, age=age, kind="passive")
+            assert found is not None
+            assert (found.mean, found.lowest, found.highest) == (mean, mean, mean)
+            assert (found.sex, found.age, found.n) == (sex, BANDS[band], 674)
+            assert math.isnan(found.sd)
+            assert (found.statistic, found.units, found.note) == ("mean", "degree", "")
+
+
+@pytest.mark.parametrize(
+    ("angle", "kind", "study", "mean", "sd"),
+    [
+        ("shoulder_flexion", "active", None, 167, math.nan),
+        ("elbow_flexion", "active", None, 143, math.nan),
+        ("ankle_dorsiflexion", "weight_bearing", None, 40.6, 5.2),
+        ("hip_flexion", "weight_bearing", None, 101, math.nan),
+        ("knee_flexion", "weight_bearing", None, 149, math.nan),
+        ("shoulder_flexion", "unstated", None, 180, math.nan),
+        ("elbow_flexion", "unstated", None, 150, math.nan),
+        ("hip_flexion", "unstated", None, 120, math.nan),
+        ("knee_flexion", "unstated", None, 135, math.nan),
+        ("ankle_dorsiflexion", "unstated", None, 20, math.nan),
+        ("shoulder_flexion", "unstated", "ama", 180, math.nan),
+        ("elbow_flexion", "unstated", "ama", 140, math.nan),
+    ],
+)
+def test_other_studies(angle: str, kind: str, study: str | None, mean: float, sd: float) -> None:
+    found = reference_range(angle, sex="male", age=30, kind=kind, study=study)
+    assert found is not None
+    assert found.mean == mean
+    assert found.sd == sd or (math.isnan(found.sd) and math.isnan(sd))
+    assert found.note == ""
+
+
+@pytest.mark.parametrize(
+    ("angle", "mean", "sd"),
+    [
+        ("hip_flexion", 122.6, 10.8),
+        ("knee_flexion", 127.6, 8.3),
+        ("ankle_dorsiflexion", 17.7, 6.0),
+    ],
+)
+def test_older_women_have_a_study_of_their_own(angle: str, mean: float, sd: float) -> None:
+    found = reference_range(angle, sex="female", age=70, kind="unstated")
+    assert found is not None
+    assert (found.mean, found.sd, found.n, found.study) == (mean, sd, 95, "jung_yamasaki_2016")
+    for sex, age in (("male", 70), ("female", 64), ("female", 84), (None, 70)):
+        other = reference_range(angle, sex=sex, age=age, kind="unstated")
+        assert other is not None
+        assert other.study == "aaos", (sex, age)
+
+
+def test_no_source_gives_none() -> None:
+    # Nobody of that age was measured.
+    assert reference_range("knee_flexion", sex="female", age=8, kind="passive") is None
+    assert reference_range("knee_flexion", sex="female", age=70, kind="passive") is None
+    # No source of that kind, and an angle of which there is none at all.
+    assert reference_range("knee_flexion", sex="female", age=30, kind="active") is None
+    assert reference_range("trunk_lean", sex="female", age=30, kind="passive") is None
+
+
+def test_without_sex_or_age_the_groups_are_given_not_a_mean() -> None:
+    found = reference_range("knee_flexion", sex=None, age=30, kind="passive")
+    assert found is not None
+    assert math.isnan(found.mean)
+    assert (found.lowest, found.highest) == (137.7, 141.9)
+    assert found.note == "sex not known: means of 2 groups"
+    assert found.sex is None
+
+    found = reference_range("knee_flexion", sex="male", age=None, kind="passive")
+    assert found is not None
+    assert (found.lowest, found.highest) == (132.9, 142.2)
+    assert found.note == "age not known: means of 3 groups"
+
+    found = reference_range("ankle_dorsiflexion", sex=None, age=None, kind="passive")
+    assert found is not None
+    assert (found.lowest, found.highest) == (11.6, 17.3)
+    assert found.note == "sex and age not known: means of 6 groups"
+    assert math.isnan(found.sd)
+
+
+def test_other_people_than_the_study_measured_are_told_so() -> None:
+    woman = reference_range("elbow_flexion", sex="female", age=30, kind="active")
+    assert woman is not None
+    assert woman.note == "the study measured males from 1 to 54 years only"
+    lunge = reference_range("ankle_dorsiflexion", sex="female", age=30, kind="weight_bearing")
+    assert lunge is not None
+    assert (lunge.mean, lunge.note) == (40.6, "the study measured males only")
+    old = reference_range("elbow_flexion", sex="male", age=60, kind="active")
+    assert old is not None
+    assert "from 1 to 54 years only" in old.note
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"angle": "knee_flexon"}, "did you mean 'knee_flexion'"),
+        ({"sex": "woman"}, "sex"),
+        ({"age": -1}, "age"),
+        ({"age": math.nan}, "age"),
+        ({"kind": "pasive"}, "kind"),
+        ({"study": "sousie_2011"}, "did you mean 'soucie_2011'"),
+    ],
+)
+def test_bad_input(arguments: dict[str, object], message: str) -> None:
+    given = {"angle": "knee_flexion", "sex": "female", "age": 30, "kind": "passive"} | arguments
+    with pytest.raises(BadInputError, match=message):
+        reference_range(given.pop("angle"), **given)  # type: ignore[arg-type]
+
+
+def test_every_entry_has_a_source_and_no_group_stands_twice() -> None:
+    table = tables.load(TABLE)
+    for study in table["studies"].values():
+        assert study["source"]
+        assert study["sample"]
+    places = [
+        (row["angle"], row["study"], row["sex"], tuple(row["age"] or ())) for row in table["values"]
+    ]
+    assert len(set(places)) == len(places)
+    assert {row["study"] for row in table["values"]} == set(table["studies"])
