@@ -102,6 +102,13 @@ def test_without_a_name_the_participant_is_spoken_to():
         assert text[0].isupper()
 
 
+def test_a_name_is_no_template():
+    for say in (comments, recommendations):
+        for level in LEVELS:
+            texts = say(metrics(), name="{measured} {0}", level=level)
+            assert all(text.startswith("{measured} {0}") for text in texts.values())
+
+
 def test_lengths_and_masses_follow_the_system_and_angles_do_not():
     metric = comments(metrics(), level="professional", height_m=1.7, weight_kg=64)
     imperial = comments(
