@@ -39,6 +39,12 @@ COLUMNS = (
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
 """First year of each age band: those of the reference values of Soucie et al. (2011)."""
 
+GROUPED_BY = (
+    *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
+    *("view", "recording", "cameras", "method", "software"),
+)
+"""What people can be grouped by."""
+
 UNKNOWN = "not known"
 ANONYMOUS = "anonymous"
 """Id of sessions of which nobody said whose they are: they may be of different people."""
@@ -293,6 +299,21 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     return values[["group", "user_id", "side", "value", "sessions", "units"]]
 
 
+def check_group(group_by: str) -> None:
+    """Refuse what :func:`by_group` cannot group by.
+
+    Raises
+    ------
+    BadInputError
+        It is none of `GROUPED_BY`.
+    """
+    if group_by not in GROUPED_BY:
+        raise BadInputError(
+            f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
+            f"{likely(group_by, GROUPED_BY)}"
+        )
+
+
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
     """Count, median, quartiles and range of each group and side of :func:`by_group`.
 
@@ -451,12 +472,7 @@ def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
     """Group of each session, as an ordered category indexed by session."""
     import pandas as pd
 
-    possible = ("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise")
-    possible += ("view", "recording", "cameras", "method", "software")
-    if group_by not in possible:
-        raise BadInputError(
-            f"group_by {group_by!r}{likely(group_by, possible)}; possible are {', '.join(possible)}"
-        )
+    check_group(group_by)
     sessions = frame.drop_duplicates("session_id").set_index("session_id")
     if group_by == "age_band":
         edges = [*AGE_BANDS, math.inf]

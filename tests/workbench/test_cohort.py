@@ -13,7 +13,7 @@ import pytest
 from cohort_cases import add_failed, add_session
 
 from mobility.errors import BadInputError, StorageError
-from mobility.workbench import cohort, cohort_figures
+from mobility.workbench import cohort, cohort_figures, cohort_sections
 from mobility.workbench.figures import png
 from mobility.workbench.store import Store
 
@@ -281,3 +281,35 @@ def test_the_course_shows_the_band_and_what_lies_beyond(frame) -> None:
     filled = [p.get_ydata()[0] for p in points if p.get_markerfacecolor() != "white"]
     assert filled == [130.0]
     assert len(points) == 6
+
+
+def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
+    frame["user_id"] = frame["user_id"].replace("cid", "<cid>")
+    page = cohort_sections.session_table(cohort.overview(frame))
+    assert "&lt;cid&gt;" in page
+    assert "the analysis failed: nobody was found in it" in page
+    told = cohort_sections.summary(cohort.overview(frame), "here")
+    assert "7, of which 6 are analysed" in told
+    assert "3, and 2 sessions of nobody knows whom" in told
+    assert cohort_sections.chosen_metrics(frame, "knee_flexion, kne") == (["knee_flexion"], ["kne"])
+    said = cohort_sections.of_the_table(frame, ["knee_flexion"], ["knee_flexon"])
+    assert "knee_flexion" in said
+    changed = cohort_sections.changes_table(frame, ["knee_flexion"])
+    assert changed.count("within error") == 3
+    assert changed.count("larger, beyond error") == 1
+    assert "+30°" in changed
+    groups = cohort_sections.groups_table(frame, ["knee_flexion"], "age_band")
+    assert "Knee flexion, 20–44" in groups
+    assert "under 9" not in groups
+    assert "6 of 6" in cohort_sections.refused_table(frame[frame["user_id"].eq("ann")],
+                                                     ["knee_flexion"])  # fmt: skip
+
+
+def test_a_folder_with_something_else_is_not_replaced(store, tmp_path) -> None:
+    from mobility.workbench.reports import render_cohort
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.docx").write_text("years")
+    with pytest.raises(BadInputError, match="holds something else"):
+        render_cohort(store, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.docx").read_text() == "years"
