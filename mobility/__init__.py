@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mobility.assessment.joint_mobility import joint_mobility as joint_mobility
+    from mobility.assessment.joint_mobility import joint_movements as joint_movements
     from mobility.assessment.overhead_squat import overhead_squat as overhead_squat
     from mobility.assessment.reference_ranges import reference_range as reference_range
     from mobility.capture.pose import estimate_pose as estimate_pose
@@ -29,6 +31,8 @@ _PUBLIC = {
     "fit_body": "mobility.kinematics.fit",
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
+    "joint_mobility": "mobility.assessment.joint_mobility",
+    "joint_movements": "mobility.assessment.joint_mobility",
     "overhead_squat": "mobility.assessment.overhead_squat",
     "reference_range": "mobility.assessment.reference_ranges",
     "virtual_lab_error": "mobility.kinematics.expected_error",
@@ -44,6 +48,8 @@ __all__ = [
     "find_repetitions",
     "fit_body",
     "joint_angles",
+    "joint_mobility",
+    "joint_movements",
     "overhead_squat",
     "reference_range",
     "virtual_lab_error",

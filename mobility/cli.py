@@ -433,6 +433,32 @@ def summary(
 
 
 @app.command()
+def threads(
+    session_id: IdArgument = None,
+    *,
+    kind: Annotated[
+        str, typer.Option("--kind", help="'summary' (what was found) or 'recommendation'.")
+    ],
+    system: Annotated[
+        str, typer.Option("--system", help="'metric' (cm, kg) or 'imperial' (in, lb).")
+    ] = "metric",
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the ids of the threads on each metric, making them where the data are new."""
+    from mobility.workbench.threads import create_threads
+
+    ids = create_threads(_session(store, reports, session_id, demo=demo), kind, system=system)
+    if as_json:
+        _print_json(ids)
+        return
+    for metric, thread_id in ids.items():
+        typer.echo(f"{metric:<18}  {thread_id}")
+
+
+@app.command()
 def repetitions(
     session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
     *,

@@ -1,14 +1,41 @@
-"""Progress bars: on a terminal and in a notebook, nowhere else."""
+"""Progress bars: on a terminal and in a notebook, nowhere else, or told to a listener."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+Listener = Callable[[str, float, float | None], None]
+"""Is told what is being done, how much of it is done, and how much there is in all."""
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
 
 
 def watched() -> bool:
     """Whether somebody sees the progress: standard error is a terminal, or this is a notebook."""
+    if _LISTENER.get() is not None:
+        return False
     return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
+@contextmanager
+def progress_told_to(listener: Listener) -> Iterator[None]:
+    """Tell `listener` of the progress of what runs inside, instead of drawing bars.
+
+    Parameters
+    ----------
+    listener
+        Called with the description, the units that are done, and the units in all (None where
+        nobody knows), from the thread that does the work.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
 
 
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:
@@ -23,11 +50,36 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
     unit
         Name of one unit.
     """
+    listener = _LISTENER.get()
+    if listener is not None:
+        return _Told(listener, description, total)
     if _in_notebook():
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
     return tqdm(total=total, desc=description, unit=unit, disable=not watched(), leave=False)
+
+
+class _Told:
+    """What a listener gets in the place of a bar."""
+
+    def __init__(self, listener: Listener, description: str, total: float | None) -> None:
+        self._listener, self._description, self.total = listener, description, total
+        self.n = 0.0
+        listener(description, self.n, total)
+
+    def update(self, n: float = 1) -> None:
+        self.n += n
+        self._listener(self._description, self.n, self.total)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def __enter__(self) -> _Told:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _in_notebook() -> bool:

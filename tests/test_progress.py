@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mobility.progress import progress_bar, watched
+from mobility.progress import progress_bar, progress_told_to, watched
 
 
 class Terminal:
@@ -37,3 +37,17 @@ def test_shown_on_a_terminal(monkeypatch):
     with progress_bar("pose", total=3) as bar:
         bar.update(3)
     assert "pose" in terminal.text
+
+
+def test_told_to_a_listener_and_not_drawn(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    told = []
+    with progress_told_to(lambda *said: told.append(said)):
+        assert not watched()
+        with progress_bar("pose", total=3) as bar:
+            bar.update()
+            bar.update(2)
+    assert told == [("pose", 0, 3), ("pose", 1, 3), ("pose", 3, 3)]
+    assert terminal.text == ""
+    assert watched()

@@ -33,6 +33,17 @@ GroupName = Literal[
 SummaryGroupName = Literal[
     "hip_flexion", "hip_adduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
 ]
+ThreadMetric = Literal[
+    "hip_flexion",
+    "hip_abduction",
+    "knee_flexion",
+    "knee_movement",
+    "ankle_dorsiflexion",
+    "final_summary",
+]
+ThreadKind = Literal["summary", "recommendation"]
+MeasurementSystem = Literal["metric", "imperial"]
+ThreadId = Annotated[str, StringConstraints(pattern=r"^thread_[A-Za-z0-9]{24}$")]
 DayMonthYear = Annotated[str, StringConstraints(pattern=r"^\d{2}/\d{2}/\d{4}$")]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2]):[0-5]\d (AM|PM)$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -265,3 +276,47 @@ class Edits(Document):
     def current(self, kind: str) -> Any:
         """Return what holds now for `kind`; None where nothing was corrected."""
         return next((edit.after for edit in reversed(self.edits) if edit.kind == kind), None)
+
+
+class Message(Document):
+    """One message of a thread."""
+
+    role: Annotated[
+        Literal["workbench", "person"], Field(description="who wrote it: the software, or someone")
+    ]
+    who: str
+    when: datetime.datetime
+    text: str
+
+
+class Evidence(Document):
+    """One statement on which the texts of a thread rest."""
+
+    metric: str
+    side: Side | None
+    value: Number
+    interval: Annotated[tuple[Finite, Finite] | None, Field(description="95 %")]
+    units: str
+    threshold: Number
+    probability: Annotated[Number, Field(description="that the fault is there")]
+    status: Literal["found", "not found", "cannot be told"]
+    rule: str
+    source: Annotated[str, Field(description="of the threshold")]
+
+
+class Thread(Document):
+    """``threads/<id>.json``: texts on one metric, what they rest on, and what people add."""
+
+    schema_version: Literal["1"] = "1"
+    id: ThreadId
+    session_id: str
+    kind: ThreadKind
+    metric: ThreadMetric
+    system: MeasurementSystem
+    data_key: Annotated[Sha256, Field(description="of the data that the texts are about")]
+    created_at: Annotated[datetime.datetime, Field(description="with offset")]
+    superseded_by: Annotated[
+        ThreadId | None, Field(description="the thread on newer data, where there is one")
+    ] = None
+    messages: list[Message]
+    evidence: list[Evidence]

@@ -146,22 +146,12 @@ class Store:
             The store cannot be written.
         """
         self._require_writable()
-        faults: dict[str, list[str]] = {}
-
-        def tried(field: str, check: Callable[[], Any]) -> Any:
-            try:
-                return check()
-            except BadInputError as error:
-                faults[field] = [str(error)]
-
-        tried("user_id", lambda: check_id(user_id, what="user_id"))
-        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
-        joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
-        name = session_name
-        if session_name is not None:
-            name = tried("session_name", lambda: check_name(session_name, what="session_name"))
-        if faults:
-            raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        exercise, joints, name = check_creation(
+            user_id=user_id,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
+        )
         sources = [_source(each) for each in (video, second_video) if each is not None]
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
@@ -363,7 +353,7 @@ class Store:
         return self.path / ".locks" / f"{session_id}.{part}.lock"
 
     def _forget_locks(self, session_id: str) -> None:
-        for part in ("session", "edits"):
+        for part in ("session", "edits", "threads"):
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
 
@@ -803,6 +793,45 @@ class Session:
                 "Mobility' have display settings"
             )
 
+    def create_summary_threads(self, *, system: str = "metric") -> dict[str, str]:
+        """Threads on what was found: id by metric; the same ones until the data change.
+
+        The parameters are those of :func:`mobility.workbench.threads.create_threads`.
+        """
+        from mobility.workbench.threads import create_threads
+
+        return create_threads(self, "summary", system=system)
+
+    def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
+        """Threads on what to do: id by metric; the same ones until the data change.
+
+        The parameters are those of :func:`mobility.workbench.threads.create_threads`.
+        """
+        from mobility.workbench.threads import create_threads
+
+        return create_threads(self, "recommendation", system=system)
+
+    def threads(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """All threads, or those of one kind; see :func:`mobility.workbench.threads.threads`."""
+        from mobility.workbench.threads import threads
+
+        return threads(self, kind)
+
+    def thread(self, thread_id: str) -> dict[str, Any]:
+        """One thread; see :func:`mobility.workbench.threads.thread`."""
+        from mobility.workbench.threads import thread
+
+        return thread(self, thread_id)
+
+    def append_message(self, thread_id: str, text: str, *, by: str | None = None) -> dict[str, Any]:
+        """Add what someone says (by default the user of this computer) to a thread.
+
+        See :func:`mobility.workbench.threads.append_message`.
+        """
+        from mobility.workbench.threads import append_message
+
+        return append_message(self, thread_id, text, by=by if by is not None else _current_user())
+
     def delete(self) -> None:
         """Delete the session; see :meth:`Store.delete`."""
         self.store._require_writable()
@@ -895,6 +924,48 @@ class Session:
             for row in self.repetitions_table()
             if row["accepted"]
         ]
+
+
+def check_creation(
+    *,
+    user_id: str,
+    exercise_name: str,
+    session_name: str | None,
+    body_joint_angles: str | Sequence[str],
+) -> tuple[str, list[Joint], str | None]:
+    """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``.
+    """
+    faults: dict[str, list[str]] = {}
+
+    def tried(field: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BadInputError as error:
+            faults[field] = [str(error)]
+
+    tried("user_id", lambda: check_id(user_id, what="user_id"))
+    exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
+    name = session_name
+    if session_name is not None:
+        name = tried("session_name", lambda: check_name(session_name, what="session_name"))
+    if faults:
+        raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+    return exercise, joints, name
+
+
+def available_exercises() -> list[str]:
+    """Exercises of which sessions can be made."""
+    available = []
+    for name in EXERCISES:
+        with suppress(BadInputError):
+            available.append(_exercise(name))
+    return available
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:

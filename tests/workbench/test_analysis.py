@@ -233,7 +233,7 @@ def test_changed_code_redoes_its_stage_and_the_later_ones(session, calls, monkey
     real = analysis._code_sha256
 
     def changed(patterns: tuple[str, ...]) -> str:
-        return "new" if "assessment/overhead_squat.py" in patterns else real(patterns)
+        return "new" if "assessment/*.py" in patterns else real(patterns)
 
     monkeypatch.setattr(analysis, "_code_sha256", changed)
     session.analyze()
@@ -246,6 +246,16 @@ def test_each_stage_finds_its_code():
             files = list(analysis._PACKAGE.glob(pattern))
             assert files, f"{step.name}: {pattern}"
             assert step.name != "pose" or "quality.py" not in {file.name for file in files}
+
+
+def test_new_words_redo_no_measurement(monkeypatch):
+    fitted = next(step for step in analysis.STEPS if step.name == "fitted")
+    whole = analysis._code_sha256(fitted.code)
+    monkeypatch.setattr(analysis, "_WORDS", frozenset())
+    analysis._code_sha256.cache_clear()
+    with_words = analysis._code_sha256(fitted.code)
+    analysis._code_sha256.cache_clear()
+    assert with_words != whole
 
 
 def test_a_lost_file_is_made_again(session, calls):

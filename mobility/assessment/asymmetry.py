@@ -1,0 +1,112 @@
+"""Ratios that compare the sides of the body, in percent.
+
+They explode where both values are small, so they are told only of large ones; the difference in
+degrees, right less left, is the primary measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from mobility.assessment.propagation import at_frames
+from mobility.kinematics.angles import angle_draws
+
+
+def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
+    r"""Asymmetry index, :math:`200 (R - L) / (R + L)` percent.
+
+    Parameters
+    ----------
+    left, right
+        Values of both sides; arrays are taken element by element.
+
+    Returns
+    -------
+    Percent, 0 for equal sides, positive where the right is larger; NaN where the sum is zero.
+
+    References
+    ----------
+    Robinson, Herzog, Nigg (1987), J Manipulative Physiol Ther 10:172.
+    """
+    one, other = np.asarray(left, float), np.asarray(right, float)
+    total = np.where(one + other == 0, np.nan, one + other)
+    return 200 * (other - one) / total
+
+
+def limb_symmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
+    r"""Limb symmetry index without a dominant side, :math:`100 \min(L, R) / \max(L, R)` percent.
+
+    Parameters
+    ----------
+    left, right
+        Values of both sides; arrays are taken element by element.
+
+    Returns
+    -------
+    Percent, 100 for equal sides; NaN where the larger value is not positive.
+    """
+    one, other = np.asarray(left, float), np.asarray(right, float)
+    larger = np.maximum(one, other)
+    return 100 * np.minimum(one, other) / np.where(larger > 0, larger, np.nan)
+
+
+def symmetry_angle(left: ArrayLike, right: ArrayLike) -> Any:
+    r"""Symmetry angle, :math:`(45° - \mathrm{atan2}(L, R)) / 90° \cdot 100` percent.
+
+    Parameters
+    ----------
+    left, right
+        Values of both sides; arrays are taken element by element.
+
+    Returns
+    -------
+    Percent, 0 for equal sides, positive where the right is larger.
+
+    References
+    ----------
+    Zifchock, Davis, Higginson, Royer (2008), Gait Posture 27:622.
+    """
+    angle = np.degrees(np.arctan2(np.asarray(left, float), np.asarray(right, float)))
+    return (45 - angle) / 90 * 100
+
+
+SYMMETRY: Mapping[str, Callable[[ArrayLike, ArrayLike], Any]] = {
+    "asymmetry_index": asymmetry_index,
+    "limb_symmetry_index": limb_symmetry_index,
+    "symmetry_angle": symmetry_angle,
+}
+"""The ratios by the name that follows that of the angle."""
+
+
+def difference_sd(pose: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Give the standard deviation of the error of right minus left of a fitted body, degrees.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset.
+
+    Returns
+    -------
+    dict
+        By angle with sides, over (time,): the root mean square of the differences of the draws,
+        interpolated from the knots. Empty for a pose without ``position_draws``.
+    """
+    if "position_draws" not in pose:
+        return {}
+    time, knots = pose["time"], pose["fit_time"].to_numpy()
+    found = {}
+    for name, off in angle_draws(pose).data_vars.items():
+        if "side" not in off.dims:
+            continue
+        apart = off.sel(side="right", drop=True) - off.sel(side="left", drop=True)
+        spread = np.sqrt((apart.transpose("draw", "fit_time").to_numpy() ** 2).mean(axis=0))
+        found[str(name)] = xr.DataArray(
+            at_frames(spread, knots, time.to_numpy()), dims="time", coords={"time": time.variable}
+        )
+    return found

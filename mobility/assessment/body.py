@@ -1,0 +1,93 @@
+"""Landmarks of a pose as arrays, and the axes of the body."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import provenance
+from mobility.assessment.phases import watched
+from mobility.kinematics.angles import body_frame
+from mobility.kinematics.skeleton import SIDES
+
+Array = NDArray[np.float64]
+
+OUTWARD = np.array([-1.0, 1.0])
+"""Sign along eZ, the subject's right, of what lies outward on the left and the right."""
+
+
+def points_of(pose: xr.Dataset, joints: Sequence[str]) -> Array:
+    """Positions of paired landmarks, shape (time, joint, side, space)."""
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    names = [f"{side}_{joint}" for joint in joints for side in SIDES]
+    chosen = position.sel(space=["x", "y", "z"], keypoint=names)
+    flat = chosen.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
+    return flat.reshape(len(flat), len(joints), len(SIDES), 3)
+
+
+def body_axes(pose: xr.Dataset) -> xr.DataArray:
+    """Axes of the body at every frame: X to the front, Y up, Z to the subject's right.
+
+    eZ is the horizontal part of the line from the left to the right hip, eX = eY × eZ.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset in metres, y up.
+
+    Returns
+    -------
+    xarray.DataArray
+        Unit vectors, over ``(time, axis, space)``; NaN where a hip is missing or the hip
+        line is more than 60° from the horizontal.
+
+    References
+    ----------
+    Wu et al. (2002), J Biomech 35:543.
+    """
+    hips = points_of(pose, ["hip"])[:, 0]
+    return xr.DataArray(
+        body_frame(hips[:, 0], hips[:, 1]),
+        dims=("time", "axis", "space"),
+        coords={"time": pose["time"].values, "axis": ["X", "Y", "Z"], "space": ["x", "y", "z"]},
+    )
+
+
+def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
+    """Coordinates along eX and eZ of points (..., joint, side, space), `hip` being their joint."""
+    frame = body_frame(points[..., hip, 0, :], points[..., hip, 1, :])[..., None, None, :, :]
+    x: Array = (points * frame[..., 0, :]).sum(axis=-1)
+    z: Array = (points * frame[..., 2, :]).sum(axis=-1)
+    return x, z
+
+
+def camera_angle(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
+    """Angle of eZ out of the image in degrees: median of the frames within repetitions.
+
+    Of several cameras, that of the one that sees the frontal plane best.
+    """
+    share = body_axes(pose).sel(axis="Z", space="z").to_numpy()
+    inside = share[watched(repetitions) & np.isfinite(share)]
+    known = inside if inside.size else share[np.isfinite(share)]
+    if not known.size:
+        return float("nan")
+    shares = [float(np.median(abs(known)))]
+    shares += [
+        abs(np.sin(np.radians(camera["azimuth_deg"]))) for camera in provenance.cameras_of(pose)[1:]
+    ]
+    return float(np.degrees(np.arcsin(min(*shares, 1.0))))
+
+
+def median_of(values: Array) -> Array:
+    """Median over the first axis, of those that are not NaN; NaN where there are none."""
+    if not len(values):
+        return np.full(values.shape[1:], np.nan)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.asarray(np.nanmedian(values, axis=0))

@@ -1,0 +1,249 @@
+"""Criteria of the FMS deep squat and compensations of the overhead squat assessment.
+
+A criterion is a metric against a threshold, and what is given is the probability that it is so,
+from the value and its expected error. What is refused, or too close to the threshold, cannot be
+told; it is never a pass. A landing error score is not given: it belongs to landings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import provenance, tables
+from mobility.assessment.estimates import estimate, seen_sides
+from mobility.options import checked
+
+Array = NDArray[np.float64]
+
+
+class _Said(NamedTuple):
+    probability: float
+    note: str
+
+
+def probability_of(
+    value: float | Array,
+    sd: float | Array,
+    threshold: float,
+    *,
+    side: str,
+    bias: float | Array = 0.0,
+) -> Array:
+    r"""Probability that a true value lies on one side of a threshold.
+
+    The true value is normal about the measured one less its bias: with
+    :math:`z = (\hat x - b - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
+
+    Parameters
+    ----------
+    value, sd, bias
+        Of any shape; NaN where a value or its error is not known. An error of 0 makes it certain.
+    threshold
+        t, in the same units.
+    side
+        ``above``, ``below``, or ``outside`` (magnitude greater than t).
+
+    Returns
+    -------
+    ndarray
+        Between 0 and 1; NaN where it cannot be told.
+    """
+    from scipy.special import ndtr
+
+    centre, sigma = np.asarray(value, dtype=float) - bias, np.asarray(sd, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+
+        def above(t: float) -> Array:
+            z = np.where(sigma > 0, (centre - t) / sigma, np.where(centre > t, np.inf, -np.inf))
+            known = np.isfinite(centre) & np.isfinite(sigma)
+            return np.where(known, ndtr(z), np.nan)
+
+        if side == "above":
+            return above(threshold)
+        if side == "below":
+            return 1.0 - above(threshold)
+        return above(threshold) + 1.0 - above(-threshold)
+
+
+@checked
+def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
+    """Probability that each criterion of the FMS deep squat is met, and what score that allows.
+
+    Parameters
+    ----------
+    metrics
+        Metrics Dataset.
+    view
+        Name of the camera's view (:attr:`mobility.view.View.name`), whose measured errors are taken
+        where they hold; without it, the metrics' own errors.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees`` and ``dowel``, NaN
+        where it cannot be told, and ``fms_joint_probability`` that all are met. The attribute
+        ``verdict`` of both is "3" where that is at least the probability of the table, "at most 2,
+        heel-elevated trial needed" where a criterion fails with it, else "cannot be told"; ``pain``
+        says why there is no 0, and ``notes`` (JSON) what is missing.
+
+    Raises
+    ------
+    BadInputError
+        A metric has other dimensions, or the view is unknown.
+
+    Notes
+    -----
+    The errors of both sides are taken as common, so that the probability of a criterion that both
+    sides must meet is that of the worse side; those of different criteria as independent, so that
+    the joint probability is their product.
+
+    References
+    ----------
+    Cook, Burton, Hoogenboom, Voight (2014), Int J Sports Phys Ther 9:396.
+    """
+    table = tables.load("criteria")
+    entry, certain = table["fms_deep_squat"], table["statement"]["probability"]["value"]
+    said = {
+        name: _fault(metrics, criterion, criterion["fails"], view, certain)
+        for name, criterion in entry["criteria"].items()
+    }
+    probability = np.array([1.0 - one.probability for one in said.values()])
+    joint = float(np.prod(probability))
+    words = entry["verdicts"]
+    if (probability <= 1.0 - certain + 1e-12).any():
+        verdict = words["not_met"]
+    elif joint >= certain:
+        verdict = words["all_met"]
+    else:
+        verdict = words["open"]
+    about = {
+        **_about(entry, said, certain),
+        "verdict": verdict,
+        "pain": words["pain"],
+        "thresholds": _thresholds(entry["criteria"], "fails"),
+    }
+    result = xr.Dataset(
+        {
+            "fms_probability": (
+                "fms_criterion",
+                probability,
+                {**about, "long_name": "FMS deep squat, probability that a criterion is met"},
+            ),
+            "fms_joint_probability": (
+                (),
+                joint,
+                {**about, "long_name": "FMS deep squat, probability that all criteria are met"},
+            ),
+        },
+        coords={"fms_criterion": list(entry["criteria"])},
+    )
+    return provenance.with_history(result, "fms_deep_squat", {"view": view}, source=metrics)
+
+
+@checked
+def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
+    """Probability of each compensation of the overhead squat assessment that a camera can see.
+
+    Parameters
+    ----------
+    metrics
+        Metrics Dataset.
+    view
+        As in :func:`fms_deep_squat`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``compensation_probability(compensation)``, NaN where it cannot be told. Its attribute
+        ``stated`` is the probability from which on a compensation is stated (and, of the opposite,
+        its absence), ``not_assessed`` (JSON) names those that are not assessed and why, ``notes``
+        (JSON) what is missing.
+
+    Raises
+    ------
+    BadInputError
+        A metric has other dimensions, or the view is unknown.
+
+    Notes
+    -----
+    The errors of both sides are taken as common: the probability that one side has a compensation
+    is that of the side which has it more.
+
+    References
+    ----------
+    Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training.
+    """
+    table = tables.load("criteria")
+    entry, certain = table["compensations"], table["statement"]["probability"]["value"]
+    said = {
+        name: _fault(metrics, one, one["found"], view, certain)
+        for name, one in entry["assessed"].items()
+    }
+    unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
+    about = {
+        **_about(entry, said, certain),
+        "not_assessed": json.dumps(unseen),
+        "thresholds": _thresholds(entry["assessed"], "found"),
+        "long_name": "overhead squat, probability of a compensation",
+    }
+    result = xr.Dataset(
+        {
+            "compensation_probability": (
+                "compensation",
+                np.array([one.probability for one in said.values()]),
+                about,
+            )
+        },
+        coords={"compensation": list(said)},
+    )
+    return provenance.with_history(result, "compensations", {"view": view}, source=metrics)
+
+
+def _fault(
+    metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None, certain: float
+) -> _Said:
+    """Probability that a metric, on any side of the body, is beyond its threshold."""
+    given = estimate(metrics, entry["measure"], view=view)
+    each = np.atleast_1d(
+        probability_of(given.value, given.sd, entry["threshold"], side=side, bias=given.bias)
+    )
+    chosen, note = seen_sides(given, view)
+    if chosen:
+        probability = float(each[chosen].max())
+        if np.isnan(probability):
+            return _Said(np.nan, "cannot be told: its error is not known")
+        return _Said(probability, note)
+    known = each[np.isfinite(each)]
+    if known.size and known.max() >= certain:  # one side is enough for a fault
+        return _Said(float(known.max()), note)
+    return _Said(np.nan, f"refused: {note}")
+
+
+def _thresholds(entries: Mapping[str, Any], side: str) -> str:
+    return json.dumps(
+        {
+            name: {"measure": e["measure"], "side": e[side], "value": e["threshold"]}
+            for name, e in entries.items()
+        }
+    )
+
+
+def _about(entry: Mapping[str, Any], said: Mapping[str, _Said], certain: float) -> dict[str, Any]:
+    notes = {name: one.note for name, one in said.items() if one.note}
+    about: dict[str, Any] = {
+        "units": "1",
+        "group": "",
+        "statistic": "probability, from the value and its expected error",
+        "reference": " ".join(str(entry["source"]).split()),
+        "stated": certain,
+    }
+    if notes:
+        about["note"] = "; ".join(f"{key.replace('_', ' ')} {note}" for key, note in notes.items())
+        about["notes"] = json.dumps(notes)
+    return about

@@ -1,0 +1,825 @@
+r"""How far, how often and how fast single joints move: the exercise "Joint Angle Mobility"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility import provenance, tables
+from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import angle_between, angle_draws
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.options import checked
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
+JOINTS: tuple[Joint, ...] = ("ankle", "knee", "hip", "shoulder", "elbow")
+Joints = Annotated[tuple[Joint, ...], Field(min_length=1)]
+
+POSTURES = ("standing", "seated", "lying", "other")
+
+TABLE = "joint_mobility"
+
+_CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
+_ORDER = 3
+"""Of the polynomial of the smoothing."""
+
+_MORE_AT_REST = 1.5
+"""A joint rests bent only where it spends so many times more frames bent than straight."""
+
+_NEAR = 0.2
+"""Share of the range within which a frame is at one of its ends."""
+
+_EDGE_S = 0.15
+"""Seconds from the end of what was seen within which a turn may still be going on."""
+
+_STATISTIC = {
+    "maximum": "median over the movements of the turn at the larger angle",
+    "minimum": "median over the movements of the turn at the smaller angle",
+    "range_of_motion": "maximum minus minimum",
+    "peak_velocity": "median over the movements of the largest speed",
+    "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
+}
+
+
+@dataclass(frozen=True)
+class _Excursion:
+    """One movement of one joint: away from rest and back; times in seconds, angles in degrees."""
+
+    joint: str
+    side: str
+    start: float
+    turn_start: float
+    turn: float
+    turn_end: float
+    end: float
+    rest: float
+    extreme: float
+    peak_velocity: float
+    peak_time: float
+    mean_velocity: float
+    accepted: bool
+    start_seen: bool
+    end_seen: bool
+    reason: str = ""
+
+    @property
+    def excursion(self) -> float:
+        return abs(self.extreme - self.rest)
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What the curve of one joint and side says."""
+
+    joint: str
+    side: str
+    values: Array
+    sd: Array
+    threshold: float
+    excursions: tuple[_Excursion, ...] = ()
+    highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
+    lows: tuple[tuple[float, float], ...] = ()
+    note: str = ""
+
+    @property
+    def accepted(self) -> list[_Excursion]:
+        return [each for each in self.excursions if each.accepted]
+
+
+@checked
+def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JOINTS) -> xr.Dataset:
+    """Find the movements of a person who moves single joints there and back.
+
+    Parameters
+    ----------
+    pose, angles, joints
+        As for :func:`joint_mobility`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``rep``, in the layout of a repetitions Dataset: ``start``, ``bottom_start``,
+        ``bottom`` (the turn), ``bottom_end``, ``end`` in seconds, ``accepted``, ``complete``,
+        ``start_seen``, ``end_seen``, ``reason``, ``joints`` (which joints moved, as text) and
+        ``excursion`` (degrees, the largest of them). Movements of several joints at the same time
+        are one. ``depth`` is NaN: it is of squats. ``standing(time)`` is False throughout.
+
+    Raises
+    ------
+    BadInputError
+        As :func:`joint_mobility`.
+    """
+    courses = _courses(pose, angles, joints)
+    groups = _together([each for course in courses for each in course.excursions])
+    leading = [max(group, key=lambda each: (each.accepted, each.excursion)) for group in groups]
+    seconds = {"units": "second"}
+
+    def over(values: Sequence[Any], kind: type, **attrs: str) -> Any:
+        return ("rep", np.array(values, dtype=kind), attrs)
+
+    def named(group: Sequence[_Excursion]) -> str:
+        return ", ".join(f"{each.side} {each.joint}" for each in group)
+
+    result = xr.Dataset(
+        {
+            "start": over([each.start for each in leading], float, **seconds),
+            "bottom_start": over([each.turn_start for each in leading], float, **seconds),
+            "bottom": over([each.turn for each in leading], float, **seconds),
+            "bottom_end": over([each.turn_end for each in leading], float, **seconds),
+            "end": over([each.end for each in leading], float, **seconds),
+            "depth": over([np.nan] * len(leading), float, units="percent"),
+            "excursion": over([each.excursion for each in leading], float, units="degree"),
+            "accepted": over([each.accepted for each in leading], bool),
+            "complete": over([each.start_seen and each.end_seen for each in leading], bool),
+            "start_seen": over([each.start_seen for each in leading], bool),
+            "end_seen": over([each.end_seen for each in leading], bool),
+            "reason": over([each.reason for each in leading], str),
+            "joints": over([named(group) for group in groups], str),
+            "standing": ("time", np.zeros(angles.sizes["time"], dtype=bool)),
+        },
+        coords={"rep": np.arange(1, len(leading) + 1), "time": angles["time"].variable},
+    )
+    result.attrs = {key: pose.attrs[key] for key in _CARRIED if key in pose.attrs}
+    result.attrs["ds_type"] = "repetitions"
+    result.attrs["phase_names"] = json.dumps(["way out", "turn", "way back", "rest"])
+    return provenance.with_history(
+        result.assign_attrs(history=angles.attrs.get("history", "[]")),
+        "joint_movements",
+        {"joints": list(joints)},
+        movements=int(sum(each.accepted for each in leading)),
+    )
+
+
+@checked
+def joint_mobility(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    *,
+    joints: Joints = JOINTS,
+    sex: Sex | None = None,
+    age: Annotated[float, Field(ge=0, le=120)] | None = None,
+) -> xr.Dataset:
+    r"""Measure range of motion, movements and speed of single joints.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset of the recording, in metres, y up; of a fitted body also its draws.
+    angles
+        What :func:`~mobility.kinematics.angles.joint_angles` made of it.
+    joints
+        Of "ankle", "knee", "hip", "shoulder", "elbow".
+    sex, age
+        Of the participant (years), for the reference; None where they are not known.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``
+        (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
+        ``movements`` (count), ``reference`` (degree; NaN where there is none), ``reference_kind``
+        ("passive", "weight_bearing" or ""), ``refused_share`` (of the frames) and ``note`` (why a
+        value is NaN, and what else a reader must know). Over (time, joint, side): ``angle`` and
+        ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
+        ``movement_side``, ``movement_start``, ``movement_turn``, ``movement_end`` (second),
+        ``movement_rest``, ``movement_extreme`` (degree), ``movement_peak_velocity``,
+        ``movement_mean_velocity`` (degree/s), ``movement_accepted``. ``posture_share(posture)``:
+        of the frames; the attribute ``posture`` is the most frequent.
+
+    Raises
+    ------
+    BadInputError
+        An input lacks what is needed, their frames differ, or an option is wrong.
+
+    Notes
+    -----
+    The largest value of a noisy curve is too large. A turn is therefore the median of the curve,
+    smoothed with a Savitzky-Golay filter (order 3, 0.3 s), over the frames within 3 % of the
+    excursion from its extreme, and ``maximum`` and ``minimum`` are medians over the turns. A
+    joint without a movement has the extremes of the smoothed curve, and neither a range of motion
+    nor a score: its range would be that of the noise.
+
+    The ``_sd`` of an angle over n movements is sqrt(m² + s²/n), with s the SD over the movements
+    and m the error that they share: of a fitted body the spread over its draws (for the range, of
+    the difference within each draw), else the median error of the values (for the range, of both
+    ends as if they were independent). The speed of a pose without draws has an error only from
+    its spread over two movements or more. A fit follows movements up to about 3 Hz.
+
+    ``score`` = 100 clip(maximum / R, 0, 1), with R the mean passive range by sex and age, for the
+    ankle of a foot that stands the mean of the weight-bearing lunge; NaN where sex or age is not
+    known. R is of passive motion and what is measured is active, which is smaller.
+
+    References
+    ----------
+    Soucie et al. 2011, Haemophilia 17:500; Calatayud et al. 2015, Int J Sports Phys Ther 10:197;
+    Savitzky & Golay 1964, Anal Chem 36:1627.
+    """
+    table = tables.load(TABLE)
+    courses = _courses(pose, angles, joints)
+    points = _points(pose)
+    draws = angle_draws(pose) if "position_draws" in pose else None
+    shape = (len(joints), len(SIDES))
+    measured = ("maximum", "minimum", "range_of_motion", "peak_velocity", "mean_velocity", "score")
+    numbers = {name: np.full(shape, np.nan) for name in measured}
+    numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
+    numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
+    counts = np.zeros(shape, dtype=int)
+    notes, kinds = np.full(shape, "", dtype=object), np.full(shape, "", dtype=object)
+    curves = np.full((angles.sizes["time"], *shape), np.nan)
+    curves_sd = curves.copy()
+    references: dict[str, dict[str, Any]] = {}
+    for course in courses:
+        place = joints.index(course.joint), SIDES.index(course.side)
+        curves[:, *place], curves_sd[:, *place] = course.values, course.sd
+        numbers["refused_share"][place] = float(np.isnan(course.values).mean())
+        counts[place] = len(course.accepted)
+        found = _measured(course, table["joints"][course.joint]["angle"], draws)
+        borne = course.joint == "ankle" and _stands(course, points, angles["time"].to_numpy())
+        reference = _reference(course.joint, sex, age, weight_bearing=borne)
+        remarks = [course.note] if course.note else []
+        if not np.isnan(course.values).all():
+            if not course.accepted:
+                cut = [each.reason for each in course.excursions]
+                remarks.append(
+                    "; ".join(dict.fromkeys(cut)) or f"not moved by {course.threshold:.0f} degrees"
+                )
+            if reference is not None:
+                kinds[place] = reference.kind
+                numbers["reference"][place] = reference.mean
+                references[f"{course.side}_{course.joint}"] = _described(reference)
+                score, score_sd, why = _score(found, reference, moved=bool(course.accepted))
+                found |= {"score": score, "score_sd": score_sd}
+                remarks += [why] if why else []
+            elif course.accepted:
+                remarks.append("no reference for this age")
+        for name, value in found.items():
+            numbers[name][place] = value
+        notes[place] = "; ".join(remarks)
+    postures, posture = _postures(points)
+    variables = _variables(numbers, table)
+    dims = ("joint", "side")
+    variables["movements"] = (dims, counts, {"units": "1", "long_name": "number of movements"})
+    variables["reference_kind"] = (dims, kinds.astype(str), {"long_name": "kind of the reference"})
+    variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
+    over_time = ("time", *dims)
+    degree = {"units": "degree"}
+    variables["angle"] = (over_time, curves, {**degree, "long_name": "angle of the joint"})
+    variables["angle_sd"] = (
+        over_time,
+        curves_sd,
+        {**degree, "long_name": "standard deviation of the error of the angle"},
+    )
+    share = [float((postures == name).mean()) for name in POSTURES]
+    variables["posture_share"] = ("posture", share, {"units": "1", "long_name": "share of frames"})
+    variables |= _movement_variables([each for course in courses for each in course.excursions])
+    result = xr.Dataset(
+        variables,
+        coords={
+            "joint": list(joints),
+            "side": list(SIDES),
+            "time": angles["time"].variable,
+            "posture": list(POSTURES),
+        },
+    )
+    result.attrs = {key: pose.attrs[key] for key in _CARRIED if key in pose.attrs}
+    result.attrs |= {
+        "ds_type": "joint_mobility",
+        "posture": posture,
+        "references": json.dumps(references, sort_keys=True),
+    }
+    return provenance.with_history(
+        result.assign_attrs(history=angles.attrs.get("history", "[]")),
+        "joint_mobility",
+        {"joints": list(joints), "sex": sex, "age": age},
+        movements=int(counts.sum()),
+        posture=posture,
+        warnings=_warnings(courses),
+    )
+
+
+def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, Any]:
+    """Give the numbers over (joint, side) their units and names."""
+    units = {"peak_velocity": "degree/s", "mean_velocity": "degree/s", "score": "percent"}
+    units |= {"refused_share": "1"}
+    found = {}
+    for name, values in numbers.items():
+        base = name.removesuffix("_sd")
+        attrs = {"units": units.get(base, "degree")}
+        text = base.replace("_", " ")
+        if name.endswith("_sd"):
+            attrs["long_name"] = f"standard deviation of the error of {text}"
+        else:
+            attrs["long_name"] = text
+            if base in _STATISTIC:
+                attrs["statistic"] = _STATISTIC[base]
+        if name == "score":
+            attrs["reference"] = table["score"]["source"]
+        found[name] = (("joint", "side"), values, attrs)
+    return found
+
+
+def _movement_variables(excursions: Sequence[_Excursion]) -> dict[str, Any]:
+    ordered = sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
+    second, degree, speed = {"units": "second"}, {"units": "degree"}, {"units": "degree/s"}
+    columns: dict[str, tuple[str, type, dict[str, str]]] = {
+        "movement_joint": ("joint", str, {}),
+        "movement_side": ("side", str, {}),
+        "movement_start": ("start", float, second),
+        "movement_turn": ("turn", float, second),
+        "movement_end": ("end", float, second),
+        "movement_rest": ("rest", float, degree),
+        "movement_extreme": ("extreme", float, degree),
+        "movement_peak_velocity": ("peak_velocity", float, speed),
+        "movement_mean_velocity": ("mean_velocity", float, speed),
+        "movement_accepted": ("accepted", bool, {}),
+    }
+    return {
+        name: ("movement", np.array([getattr(each, key) for each in ordered], dtype=kind), attrs)
+        for name, (key, kind, attrs) in columns.items()
+    }
+
+
+def _warnings(courses: Sequence[_Course]) -> list[dict[str, str]]:
+    found = []
+    for course in courses:
+        if np.isnan(course.values).all():
+            text = f"{course.side.capitalize()} {course.joint} is not measured: {course.note}."
+            found.append({"code": "joint_refused", "message": text})
+    return found
+
+
+def _points(pose: xr.Dataset) -> Array:
+    """Positions (time, 33, 3), metres, y up."""
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    ordered = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
+    points: Array = ordered.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
+    return points
+
+
+def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> list[_Course]:
+    """Curve of each joint and side, what of it was refused and why, and its movements."""
+    require_pose(pose, what="joint_mobility")
+    table = tables.load(TABLE)
+    wanted = [table["joints"][joint]["angle"] for joint in joints]
+    absent = [name for angle in wanted for name in (angle, f"{angle}_sd") if name not in angles]
+    if absent:
+        raise BadInputError(
+            f"joint_mobility: the angles have no {', '.join(absent)}; make them with joint_angles"
+        )
+    time = angles["time"].to_numpy().astype(np.float64)
+    if not np.array_equal(pose["time"].to_numpy(), angles["time"].to_numpy()):
+        raise BadInputError("joint_mobility: the pose and the angles have different frames")
+    if len(set(joints)) < len(joints):
+        raise BadInputError(f"joint_mobility: a joint stands twice in {', '.join(joints)}")
+    points = _points(pose)
+    postures, _ = _postures(points)
+    steep = _hip_line(points) > table["hip_line_deg"]["value"]
+    outside, hidden = _unseen(pose)
+    found = []
+    for joint in joints:
+        entry = table["joints"][joint]
+        for k, side in enumerate(SIDES):
+            angle = angles[entry["angle"]].sel(side=side)
+            values = angle.to_numpy().astype(np.float64)
+            sd = angles[f"{entry['angle']}_sd"].sel(side=side).to_numpy().astype(np.float64)
+            reasons = []
+            columns = [INDEX[f"{SIDES[k]}_{name}"] for name in entry["landmarks"]]
+            refuse: Mask = np.any(outside[:, columns], axis=1)
+            if refuse.mean() > table["seen"]["outside_share"]:
+                names = [
+                    name
+                    for name, column in zip(entry["landmarks"], columns, strict=True)
+                    if outside[:, column].mean() > table["seen"]["outside_share"]
+                ] or entry["landmarks"]
+                reasons.append(f"{_listed(names)} outside the picture")
+                refuse = np.ones_like(refuse)
+            elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
+                share = hidden[:, columns].mean(axis=0)
+                name = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
+                reasons.append(f"{name} hidden from the camera in {share.max():.0%} of the frames")
+                refuse = np.ones_like(refuse)
+            if entry["needs_frame"]:
+                lying = postures == "lying"
+                if lying.any():
+                    reasons.append(
+                        f"lying in {lying.mean():.0%} of the frames: no sagittal plane is defined"
+                    )
+                elif steep.any():
+                    reasons.append(
+                        f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
+                    )
+                refuse = refuse | lying | steep
+            if np.isnan(values).any() and (why := angle.attrs.get("refused")):
+                reasons.append(str(why))
+            values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
+            if np.isnan(values).all() and not reasons:
+                reasons.append("landmarks missing in all frames")
+            course = _Course(joint, side, values, sd, np.nan, note="; ".join(reasons))
+            found.append(_moved(course, time, table))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).replace("foot_index", "toe").rsplit(", ", 1))
+
+
+def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
+    """Landmarks outside the picture, and landmarks hidden from the camera, (time, 33)."""
+    table = tables.load(TABLE)["seen"]
+    shape = pose.sizes["time"], len(KEYPOINTS)
+    outside: Mask = np.zeros(shape, dtype=bool)
+    hidden: Mask = np.zeros(shape, dtype=bool)
+
+    def values(name: str, *dims: str) -> Array:
+        variable = pose[name]
+        if "individual" in variable.dims:
+            variable = variable.isel(individual=0, drop=True)
+        ordered: Array = variable.sel(keypoint=list(KEYPOINTS)).transpose(*dims).to_numpy()
+        return ordered
+
+    if "image_position" in pose and {"image_width", "image_height"} <= set(pose.attrs):
+        marks = values("image_position", "time", "keypoint", "pixel")
+        size = np.array([pose.attrs["image_width"], pose.attrs["image_height"]], dtype=float)
+        with np.errstate(invalid="ignore"):
+            outside = np.asarray(((marks < 0) | (marks > size)).any(axis=-1))
+    if "confidence" in pose:
+        with np.errstate(invalid="ignore"):
+            hidden = values("confidence", "time", "keypoint") < table["visibility"]
+    return outside, hidden
+
+
+def _hip_line(points: Array) -> Array:
+    """Angle of the hip line from the horizontal, degrees."""
+    across = points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]]
+    angle: Array = np.degrees(
+        np.arctan2(np.abs(across[:, 1]), np.hypot(across[:, 0], across[:, 2]))
+    )
+    return angle
+
+
+def _postures(points: Array) -> tuple[NDArray[np.str_], str]:
+    """Posture of each frame, and the most frequent one; "other" where it cannot be told."""
+    limits = tables.load(TABLE)["posture"]
+    up = np.array([0.0, 1.0, 0.0])
+
+    def middle(name: str) -> Array:
+        mean: Array = (points[:, INDEX[f"left_{name}"]] + points[:, INDEX[f"right_{name}"]]) / 2
+        return mean
+
+    trunk = angle_between(middle("shoulder") - middle("hip"), up)
+    thighs = np.stack(
+        [
+            angle_between(points[:, INDEX[f"{s}_knee"]] - points[:, INDEX[f"{s}_hip"]], -up)
+            for s in SIDES
+        ]
+    )
+    with np.errstate(invalid="ignore"):
+        hangs = np.where(np.isnan(thighs), np.inf, thighs).min(axis=0)
+        known = np.isfinite(hangs)
+        upright = trunk < limits["upright_deg"]
+        found = np.full(len(points), "other", dtype="<U8")
+        found[upright & (hangs < limits["thigh_deg"])] = "standing"
+        found[upright & known & (hangs >= limits["thigh_deg"])] = "seated"
+        found[(trunk > limits["lying_deg"]) & ~(hangs < limits["thigh_deg"])] = "lying"
+    names, counts = np.unique(found, return_counts=True)
+    return found, str(names[counts.argmax()]) if names.size else "other"
+
+
+def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
+    """Find the turns and the movements of a curve."""
+    rules = table["movement"]
+    values = course.values
+    known = np.isfinite(values)
+    prominence = float(table["joints"][course.joint]["prominence_deg"])
+    if known.sum() < 2:
+        return replace(course, threshold=prominence)
+    low, high = np.percentile(values[known], [5, 95])
+    sd = course.sd[np.isfinite(course.sd)]
+    threshold = max(
+        prominence,
+        rules["range_share"] * (high - low),
+        rules["error_factor"] * float(np.median(sd)) if sd.size else 0.0,
+    )
+    near = _NEAR * (high - low)
+    at_low = int((values[known] <= low + near).sum())
+    at_high = int((values[known] >= high - near).sum())
+    rests_high = at_high > _MORE_AT_REST * at_low
+    excursions: list[_Excursion] = []
+    highs: list[tuple[float, float]] = []
+    lows: list[tuple[float, float]] = []
+    for piece in _pieces(time, known, rules["longest_gap_s"]):
+        curve = _Curve.of(time[piece], values[piece], rules)
+        if curve is None:
+            continue
+        turns = _turning_points(curve.smooth, threshold)
+        spans = [_turn(curve, turns, i, rules["turn_share"]) for i in range(len(turns))]
+        rising = len(turns) > 1 and curve.smooth[turns[1]] > curve.smooth[turns[0]]
+        for i, span in enumerate(spans):
+            is_high = (i % 2 == 1) == rising
+            if is_high == rests_high:
+                (highs if is_high else lows).append((float(curve.time[turns[i]]), span.value))
+                continue
+            each = _excursion(course, curve, spans, i, rules)
+            excursions.append(each)
+            if each.accepted:
+                (highs if is_high else lows).append((each.turn, each.extreme))
+    return replace(
+        course,
+        threshold=threshold,
+        excursions=tuple(excursions),
+        highs=tuple(highs),
+        lows=tuple(lows),
+    )
+
+
+def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
+    """Known frames, apart where a gap is longer than can be bridged."""
+    rows = np.flatnonzero(known)
+    breaks = np.flatnonzero(np.diff(time[rows]) > longest_gap + np.median(np.diff(time))) + 1
+    pieces = []
+    for part in np.split(rows, breaks):
+        mask = np.zeros(len(known), dtype=bool)
+        mask[part] = True
+        pieces.append(mask)
+    return pieces
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A smoothed curve on a regular grid, and its slope in degrees per second."""
+
+    time: Array
+    smooth: Array
+    slope: Array
+
+    @classmethod
+    def of(cls, time: Array, values: Array, rules: dict[str, Any]) -> _Curve | None:
+        from scipy.signal import savgol_filter
+
+        if time.size < 2 or time[-1] - time[0] < rules["shortest_s"]:
+            return None
+        step = float(np.median(np.diff(time)))
+        grid = np.linspace(time[0], time[-1], round((time[-1] - time[0]) / step) + 1)
+        regular = np.interp(grid, time, values)
+        step = float(grid[1] - grid[0])
+        window = max(2 * round(rules["smoothing_s"] / step / 2) + 1, _ORDER + 2)
+        if window > grid.size:
+            return None
+        smooth = savgol_filter(regular, window, _ORDER)
+        slope = savgol_filter(regular, window, _ORDER, deriv=1, delta=step)
+        return cls(grid, smooth, slope)
+
+
+def _turning_points(values: Array, threshold: float) -> list[int]:
+    """Places of alternating extremes that differ by the threshold or more; none if none does."""
+    lowest = highest = 0
+    turns: list[int] = []
+    rising: bool | None = None
+    for i, value in enumerate(values):
+        if value > values[highest]:
+            highest = i
+        if value < values[lowest]:
+            lowest = i
+        if rising is not False and values[highest] - value >= threshold and highest < i:
+            turns.append(highest)
+            rising, lowest = False, i
+        elif rising is not True and value - values[lowest] >= threshold and lowest < i:
+            turns.append(lowest)
+            rising, highest = True, i
+    if rising is not None:
+        turns.append(highest if rising else lowest)
+    return turns
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Frames of a turn, and its value."""
+
+    first: int
+    last: int
+    value: float
+    place: int
+
+
+def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
+    """Frames around a turn that are within a share of the smaller neighbouring excursion."""
+    place = turns[i]
+    beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
+    size = min(abs(curve.smooth[place] - curve.smooth[k]) for k in beside)
+    near = np.abs(curve.smooth - curve.smooth[place]) <= share * size
+    first = last = place
+    while first > 0 and near[first - 1]:
+        first -= 1
+    while last + 1 < len(near) and near[last + 1]:
+        last += 1
+    value = float(np.median(curve.smooth[first : last + 1]))
+    return _Span(first, last, value, place)
+
+
+def _excursion(
+    course: _Course, curve: _Curve, spans: Sequence[_Span], i: int, rules: dict[str, Any]
+) -> _Excursion:
+    span = spans[i]
+    before, after = i > 0, i + 1 < len(spans)
+    resting = [spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)]
+    rest = float(np.mean(resting))
+    away = np.abs(curve.smooth - rest) / abs(span.value - rest)
+    first = spans[i - 1].last if before else 0
+    last = spans[i + 1].first if after else len(away) - 1
+    edge = rules["edge_share"]
+    out = first + np.flatnonzero(away[first : span.place + 1] <= edge)
+    back = span.place + np.flatnonzero(away[span.place : last + 1] <= edge)
+    start = int(out[-1]) if out.size else first
+    end = int(back[0]) if back.size else last
+    speeds = np.abs(curve.slope[start : end + 1])
+    fastest = start + int(speeds.argmax())
+    mean = np.nan
+    if before:
+        low, high = (
+            curve.time[start + int(np.argmax(away[start : span.place + 1] >= part))]
+            for part in rules["outward_shares"]
+        )
+        covered = rules["outward_shares"][1] - rules["outward_shares"][0]
+        if high > low:
+            mean = covered * abs(span.value - rest) / float(high - low)
+    step = float(curve.time[1] - curve.time[0])
+    # A turn at the very end of what was seen may not be the turn yet.
+    going = (not after and len(away) - 1 - span.place < _EDGE_S / step) or (
+        not before and span.place < _EDGE_S / step
+    )
+    return _Excursion(
+        joint=course.joint,
+        side=course.side,
+        start=float(curve.time[start]),
+        turn_start=float(curve.time[span.first]),
+        turn=float(curve.time[span.place]),
+        turn_end=float(curve.time[span.last]),
+        end=float(curve.time[end]),
+        rest=rest,
+        extreme=span.value,
+        peak_velocity=float(speeds.max()),
+        peak_time=float(curve.time[fastest]),
+        mean_velocity=mean,
+        accepted=not going,
+        start_seen=before,
+        end_seen=after,
+        reason="cut off before the turn was seen" if going else "",
+    )
+
+
+def _together(excursions: Sequence[_Excursion]) -> list[list[_Excursion]]:
+    """Group what moves at the same time, in the order of time."""
+    share = tables.load(TABLE)["movement"]["together_share"]
+    groups: list[list[_Excursion]] = []
+    for each in sorted(excursions, key=lambda e: (e.start, e.joint, e.side)):
+        for group in groups:
+            first = group[0]
+            same = (each.joint, each.side) in [(e.joint, e.side) for e in group]
+            common = min(first.end, each.end) - max(first.start, each.start)
+            if not same and common > share * min(first.end - first.start, each.end - each.start):
+                group.append(each)
+                break
+        else:
+            groups.append([each])
+    return groups
+
+
+def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str, float]:
+    """Numbers of one joint and side, without those that need a reference."""
+    if np.isnan(course.values).all():
+        return {}
+    accepted = course.accepted
+    if not accepted:
+        return _still(course)
+    off = None
+    if draws is not None:
+        off = draws[angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
+    knots = None if draws is None else draws["fit_time"].to_numpy()
+
+    def deviations(times: Sequence[float]) -> Array | None:
+        """Of each draw, the median over times; (draw,)."""
+        if off is None or knots is None:
+            return None
+        at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in off])
+        median: Array = np.nanmedian(at, axis=1)
+        return median
+
+    found: dict[str, float] = {}
+    shared: dict[str, Array | float] = {}
+    for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
+        values = np.array([value for _, value in turns])
+        drawn = deviations([t for t, _ in turns])
+        shared[name] = _local_sd(course) if drawn is None else drawn
+        found[name] = float(np.median(values))
+        found[f"{name}_sd"] = _combined(shared[name], values)
+    high, low = shared["maximum"], shared["minimum"]
+    difference: Array | float
+    if isinstance(high, float) or isinstance(low, float):
+        difference = float(np.hypot(high, low))
+    else:
+        difference = high - low
+    sizes = np.array([each.excursion for each in accepted])
+    found["range_of_motion"] = found["maximum"] - found["minimum"]
+    found["range_of_motion_sd"] = _combined(difference, sizes)
+    peaks = np.array([each.peak_velocity for each in accepted])
+    found["peak_velocity"] = float(np.median(peaks))
+    if off is not None and knots is not None:
+        slopes = np.gradient(off, knots, axis=1)
+        times = [each.peak_time for each in accepted]
+        at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
+        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks)
+    elif len(peaks) > 1:
+        found["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
+    means = np.array([each.mean_velocity for each in accepted])
+    if np.isfinite(means).any():
+        means = means[np.isfinite(means)]
+        found["mean_velocity"] = float(np.median(means))
+        relative = float(_rms(difference)) / found["range_of_motion"]
+        found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
+    return found
+
+
+def _still(course: _Course) -> dict[str, float]:
+    """Extremes of a curve without a movement: of its running median, that noise does not widen."""
+    known = course.values[np.isfinite(course.values)]
+    low, high = np.percentile(known, [2.5, 97.5])
+    sd = _local_sd(course)
+    return {"maximum": float(high), "maximum_sd": sd, "minimum": float(low), "minimum_sd": sd}
+
+
+def _local_sd(course: _Course) -> float:
+    sd = course.sd[np.isfinite(course.sd)]
+    return float(np.median(sd)) if sd.size else float("nan")
+
+
+def _rms(shared: Array | float) -> float:
+    return float(np.sqrt(np.mean(np.square(shared))))
+
+
+def _combined(shared: Array | float, values: Array) -> float:
+    """Combine the error that all share with the spread over movements: sqrt(m² + s²/n)."""
+    spread = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else 0.0
+    return float(np.hypot(_rms(shared), spread))
+
+
+def _stands(course: _Course, points: Array, time: Array) -> bool:
+    """Whether the foot carries the body: its toe stays where it is, on the floor, standing."""
+    limits = tables.load(TABLE)["weight_bearing"]
+    if not course.accepted or _postures(points)[1] != "standing":
+        return False
+    # Against the other foot: the origin of world landmarks moves with the hips.
+    own, other = course.side, SIDES[1 - SIDES.index(course.side)]
+    toe = points[:, INDEX[f"{own}_foot_index"]] - points[:, INDEX[f"{other}_foot_index"]]
+    feet = [INDEX[f"{side}_{name}"] for side in SIDES for name in ("heel", "foot_index")]
+    above = points[:, INDEX[f"{own}_foot_index"], 1] - points[:, feet, 1].min(axis=1)
+    moved, raised = [], []
+    for each in course.accepted:
+        first, last = (int(np.argmin(np.abs(time - t))) for t in (each.start, each.turn))
+        moved.append(float(np.linalg.norm(toe[last] - toe[first])))
+        raised.append(float(above[last]))
+    stays = np.median(moved) < limits["foot_moves_m"]
+    return bool(stays and np.median(raised) < limits["above_lowest_m"])
+
+
+def _reference(
+    joint: str, sex: Sex | None, age: float | None, *, weight_bearing: bool
+) -> ReferenceRange | None:
+    angle = tables.load(TABLE)["joints"][joint]["angle"]
+    kind: Literal["passive", "weight_bearing"] = "weight_bearing" if weight_bearing else "passive"
+    return reference_range(angle, sex=sex, age=age, kind=kind)
+
+
+def _described(reference: ReferenceRange) -> dict[str, Any]:
+    """JSON values of a reference; null for what it does not have."""
+    names = ("kind", "study", "statistic", "sex", "age", "sample", "n", "source", "note")
+    found = {name: getattr(reference, name) for name in names}
+    for name in ("mean", "sd", "lowest", "highest"):
+        value = getattr(reference, name)
+        found[name] = value if np.isfinite(value) else None
+    return found
+
+
+def _score(
+    found: dict[str, float], reference: ReferenceRange, *, moved: bool
+) -> tuple[float, float, str]:
+    """Score, its error, and a remark."""
+    if not moved:
+        return np.nan, np.nan, ""
+    if not np.isfinite(reference.mean):
+        groups = f"{reference.lowest:g} to {reference.highest:g} degrees"
+        return np.nan, np.nan, f"no score: {reference.note} ({groups})"
+    score = 100 * float(np.clip(found["maximum"] / reference.mean, 0, 1))
+    return score, 100 * found["maximum_sd"] / reference.mean, reference.note

@@ -1,0 +1,136 @@
+"""Knee movement: separation of the knees, and their deviation from the line of the foot."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import provenance, tables
+from mobility.assessment.body import OUTWARD, camera_angle, in_body_axes, median_of
+from mobility.assessment.metric import CARRIED, frame_variables, merged_history
+from mobility.assessment.phases import REPETITION, require, same_frames, watched
+from mobility.assessment.propagation import values_and_sd
+from mobility.kinematics.skeleton import require_pose
+
+Array = NDArray[np.float64]
+
+_JOINTS = ("hip", "knee", "ankle", "foot_index")
+
+
+def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+    r"""Knee-ankle separation ratio and knee deviation at every frame.
+
+    With eZ the horizontal direction from the left to the right hip, eX that to the front,
+    K, A and T the knee, ankle and toe, W the median distance of the ankles along eZ over
+    the standing frames, and s = +1 on the right, -1 on the left:
+
+    - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
+    - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to
+      toe along eZ at the knee's place along eX. Positive: the knee is medial of that line.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset in metres, y up: ``position(time, space, keypoint, individual)``.
+    repetitions
+        Repetitions Dataset of the same frames; its standing frames give W.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``knee_ankle_separation_ratio(time)``, ``knee_deviation(time, side)``, both without
+        unit, each with its ``_sd``. NaN where landmarks are missing, the hip line is steep,
+        the ankles touch, or the foot points sideways; NaN throughout, with the warning
+        ``frontal_plane_not_visible``, when eZ points along the camera axis.
+
+    Raises
+    ------
+    BadInputError
+        When a variable is missing or the frames of the inputs differ.
+
+    Notes
+    -----
+    The ``_sd`` is the root mean square, over draws of all landmark positions, of what both
+    quantities deviate from their value; hips included, since their line defines eZ (see
+    :func:`~mobility.assessment.propagation.values_and_sd`). Where 1.96 ``_sd`` exceeds the limit
+    of the table the value is refused, NaN, and the attribute ``note`` says so.
+
+    References
+    ----------
+    Ortiz et al. (2016), Open Access J Sports Med 7:65.
+    Bell, Padua, Clark (2008), Arch Phys Med Rehabil 89:1323.
+    """
+    table = tables.load("overhead_squat")
+    require_pose(pose, what="knee_movement")
+    require(repetitions, "repetitions", list(REPETITION))
+    same_frames(pose, repetitions, "repetitions")
+    limits = {name: entry["value"] for name, entry in table["limits"].items()}
+    kernel = functools.partial(_movement, limits=limits)
+    values, sd = values_and_sd(pose, _JOINTS, repetitions["standing"].values.astype(bool), kernel)
+    width = float(values.pop("standing_ankle_width"))
+
+    found: list[dict[str, str]] = []
+    note = ""
+    angle = camera_angle(pose, repetitions)
+    if angle > limits["largest_frontal_plane_angle_deg"]:
+        note = (
+            f"refused: the camera sees the frontal plane edge-on (the line of the hips is "
+            f"{angle:.0f}° out of the image); film from the front for knee movement"
+        )
+        found.append({"code": "frontal_plane_not_visible", "message": f"Knee movement {note}"})
+    elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
+        found.append(
+            {
+                "code": "standing_ankle_width_unknown",
+                "message": "Knee deviation refused: no standing frames with the ankles apart",
+            }
+        )
+    variables, uncertain = frame_variables(
+        pose, watched(repetitions), values, sd, table["knee_movement"], note=note
+    )
+    result = xr.Dataset(variables)
+    result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
+    result.attrs["ds_type"] = "knee_movement"
+    return provenance.with_history(
+        result.assign_attrs(history=merged_history(pose, repetitions)),
+        "knee_movement",
+        {},
+        standing_ankle_width_m=None if np.isnan(width) else width,
+        frontal_plane_angle_deg=None if np.isnan(angle) else float(angle),
+        warnings=found + uncertain,
+    )
+
+
+def ankle_distance(ankle_z: Array) -> Array:
+    """Distance of the ankles, given their coordinates (..., side) along eZ."""
+    return abs(ankle_z[..., 1] - ankle_z[..., 0])
+
+
+def standing_ankle_width(ankle_z: Array, limits: dict[str, float]) -> Array:
+    """Median distance of the ankles over the standing frames; NaN where they nearly touch."""
+    return _apart(median_of(ankle_distance(ankle_z)), limits)
+
+
+def _apart(distance: Array, limits: dict[str, float]) -> Array:
+    return np.where(distance >= limits["smallest_ankle_width_m"], distance, np.nan)
+
+
+def _movement(points: Array, standing: Array, limits: dict[str, float]) -> dict[str, Array]:
+    """Separation ratio (time), deviation (time, side) and standing width of points."""
+    width = standing_ankle_width(in_body_axes(standing, 0)[1][:, 2], limits)
+    x, z = in_body_axes(points, 0)
+    knee_z, ankle_z = z[:, 1], z[:, 2]
+    ratio = abs(knee_z[:, 1] - knee_z[:, 0]) / _apart(ankle_distance(ankle_z), limits)
+    forward, outward = x[:, 3] - x[:, 2], z[:, 3] - ankle_z
+    least = np.hypot(forward, outward) * np.cos(np.radians(limits["largest_toe_out_deg"]))
+    forward = np.where(forward > least, forward, np.nan)
+    reach = (x[:, 1] - x[:, 2]) / forward
+    offset = OUTWARD * (ankle_z + reach * outward - knee_z)
+    return {
+        "knee_ankle_separation_ratio": ratio,
+        "knee_deviation": offset / width,
+        "standing_ankle_width": width,
+    }

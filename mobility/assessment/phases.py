@@ -1,0 +1,121 @@
+"""Phases of the repetitions of a squat, and which frames belong to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.errors import BadInputError
+
+Array = NDArray[np.float64]
+
+PHASES = ("standing", "mid_descent", "bottom", "mid_ascent")
+"""Phases at which the knee movement is reported."""
+
+MOVING_PHASES = PHASES[1:]
+"""Phases over which the extremes are taken: standing is no part of the movement."""
+
+REPETITION = (
+    "start",
+    "bottom_start",
+    "bottom",
+    "bottom_end",
+    "end",
+    "depth",
+    "accepted",
+    "complete",
+    "start_seen",
+    "end_seen",
+    "hip_height",
+    "standing",
+)
+"""Variables that a repetitions Dataset must have."""
+
+
+def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
+    """Say which frames belong to which phase of each repetition.
+
+    Parameters
+    ----------
+    repetitions
+        Repetitions Dataset.
+
+    Returns
+    -------
+    xarray.DataArray
+        Boolean, over ``(rep, phase, time)``. Standing: the frames of the half second before
+        the start in which the subject stands. Mid-descent and mid-ascent: the hips within a
+        tenth of the descent around its middle, or the nearest frame. Bottom: from
+        ``bottom_start`` to ``bottom_end``. Where the recording cuts off the start (the end),
+        no frame belongs to standing and mid-descent (mid-ascent), whose middle is unknown.
+    """
+    require(repetitions, "repetitions", list(REPETITION))
+    limits = tables.load("overhead_squat")["limits"]
+    time, height = repetitions["time"].values, repetitions["hip_height"].values
+    standing = repetitions["standing"].values.astype(bool)
+    frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
+    previous_end = -np.inf
+    for rep in range(repetitions.sizes["rep"]):
+        one = {name: float(repetitions[name][rep]) for name in ("start", "bottom", "end")}
+        earliest = max(previous_end, one["start"] - limits["standing_window_s"]["value"])
+        seen = {1: bool(repetitions["start_seen"][rep]), 3: bool(repetitions["end_seen"][rep])}
+        if seen[1]:
+            frames[rep, 0] = within(time, earliest, one["start"]) & standing
+        frames[rep, 2] = within(
+            time, float(repetitions["bottom_start"][rep]), float(repetitions["bottom_end"][rep])
+        )
+        for phase, first, last in (
+            (1, one["start"], one["bottom"]),
+            (3, one["bottom"], one["end"]),
+        ):
+            inside = within(time, first, last) & np.isfinite(height)
+            if not inside.any() or not seen[phase]:
+                continue
+            top, low = height[inside].max(), height[inside].min()
+            distance = np.where(inside, np.abs(height - (top + low) / 2), np.inf)
+            near = distance <= limits["mid_phase_band"]["value"] * (top - low)
+            frames[rep, phase] = near if near.any() else distance == distance.min()
+        previous_end = one["end"]
+    return xr.DataArray(
+        frames,
+        dims=("rep", "phase", "time"),
+        coords={"rep": repetitions["rep"].values, "phase": list(PHASES), "time": time},
+    )
+
+
+def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
+    """Raise BadInputError unless `dataset`, called `what`, has the variables."""
+    missing = [name for name in names if name not in dataset]
+    if missing:
+        raise BadInputError(
+            f"{what}: variables missing: {', '.join(missing)}; give the Dataset unchanged"
+        )
+
+
+def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
+    """Raise BadInputError unless `other`, called `what`, has the frames of the pose."""
+    if not np.array_equal(pose["time"].values, other["time"].values):
+        raise BadInputError(
+            f"{what}: not of the same frames as the pose "
+            f"({other.sizes['time']} and {pose.sizes['time']}); make it from this pose"
+        )
+
+
+def within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
+    """Say which times are from `first` to `last`."""
+    # Boundaries are frame times that may have gone through a file: allow for rounding.
+    return np.asarray((time >= first - 1e-9) & (time <= last + 1e-9))
+
+
+def between(time: xr.DataArray, first: xr.DataArray, last: xr.DataArray) -> xr.DataArray:
+    """Say which times lie in which of several windows."""
+    inside: xr.DataArray = (time >= first - 1e-9) & (time <= last + 1e-9)
+    return inside
+
+
+def watched(repetitions: xr.Dataset) -> NDArray[np.bool_]:
+    """Frames within a repetition."""
+    inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
+    return inside.any("rep").to_numpy()

@@ -1,0 +1,140 @@
+"""Errors of quantities that are computed from landmarks, by computing them from moved landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.body import points_of
+from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.skeleton import SIDES
+
+Array = NDArray[np.float64]
+Kernel = Callable[[Array, Array], Mapping[str, Array]]
+"""Quantities by name of points (time, joint, side, space) and of those of the standing frames; each
+over time first, or a single number of the trial."""
+
+_DRAWS = 64
+
+
+def values_and_sd(
+    pose: xr.Dataset, joints: Sequence[str], standing: NDArray[np.bool_], kernel: Kernel
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Compute quantities of a pose, and the standard deviation of the error of each.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset in metres, y up.
+    joints
+        Paired landmarks that the kernel needs, in its order; among them the hips.
+    standing
+        The frames in which the subject stands.
+    kernel
+        Computes the quantities.
+
+    Returns
+    -------
+    values, sd
+        By name. The sd is the root mean square, over draws of all landmark positions, of what the
+        quantity deviates from its value. Of a fitted body the draws are its ``position_draws``,
+        and the sd is interpolated from the knots. Else draws (of a fixed seed, with the covariance
+        of the sample made exact) move each landmark by independent errors in the image plane and
+        in depth, whose sizes are in ``tables/overhead_squat.yaml``; the errors last through a
+        phase, but those of the standing frames are others.
+    """
+    points = points_of(pose, joints)
+    values = dict(kernel(points, points[standing]))
+    if "position_draws" in pose:
+        return values, _of_draws(pose, joints, standing, kernel)
+    return values, _of_landmarks(pose, joints, points, standing, kernel)
+
+
+def _of_draws(
+    pose: xr.Dataset, joints: Sequence[str], standing: NDArray[np.bool_], kernel: Kernel
+) -> dict[str, Array]:
+    """Errors at the frames from the draws of the posterior of a fitted body."""
+    time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
+    names = [f"{side}_{joint}" for joint in joints for side in SIDES]
+    order = ("fit_time", "fit_keypoint", "fit_space")
+    chosen = pose[["fit_position", "position_draws"]].sel(
+        fit_keypoint=names, fit_space=["x", "y", "z"]
+    )
+    shape = (knots.size, len(joints), len(SIDES), 3)
+    centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64)
+    deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
+    centre = centre.reshape(shape)
+    after = np.searchsorted(time, knots).clip(1, time.size - 1)
+    stands = standing[after - (knots - time[after - 1] < time[after] - knots)]
+
+    moved = (centre + draw.reshape(shape) for draw in deviations)
+    errors = _root_mean_square(
+        kernel(centre, centre[stands]), (kernel(each, each[stands]) for each in moved)
+    )
+    return {name: at_frames(sd, knots, time) for name, sd in errors.items()}
+
+
+def at_frames(values: Array, knots: Array, time: Array) -> Array:
+    """Interpolate values at the knots of a fit (the first axis) linearly to its frames."""
+    if not values.ndim:
+        return values
+    columns = values.reshape(knots.size, -1)
+    between = np.stack([np.interp(time, knots, column) for column in columns.T], axis=-1)
+    return between.reshape(time.size, *values.shape[1:])
+
+
+def _of_landmarks(
+    pose: xr.Dataset,
+    joints: Sequence[str],
+    points: Array,
+    standing: NDArray[np.bool_],
+    kernel: Kernel,
+) -> dict[str, Array]:
+    """Errors from draws of independent errors of all landmarks."""
+    method = str(pose.attrs.get("method", DEFAULT_METHOD))
+    known = tables.load("overhead_squat")["landmark_position"]
+    error = {name: v["value"] for name, v in known.get(method, known[DEFAULT_METHOD]).items()}
+    shape = points.shape[1:]
+    size = int(np.prod(shape))
+    draws = _DRAWS
+    while draws < 2 * size:
+        draws *= 2
+    normal = np.random.default_rng(0).normal(size=(draws, 2 * size))
+    # Orthogonal columns: the first-order part of the error is then exact.
+    exact = np.linalg.qr(normal)[0] * np.sqrt(draws)
+    sizes = np.empty(shape)
+    sizes[...] = error["image_plane_sd_m"]
+    sizes[..., 2] = error["depth_sd_m"]
+    sizes[joints.index("hip"), :, 2] = error["hip_depth_sd_m"]
+    exact = exact.reshape(draws, 2, *shape) * sizes
+    stood = points[standing]
+    return _root_mean_square(
+        kernel(points, stood),
+        (kernel(points + moved, stood + moved_standing) for moved, moved_standing in exact),
+    )
+
+
+def _root_mean_square(
+    value: Mapping[str, Array], drawn: Iterable[Mapping[str, Array]]
+) -> dict[str, Array]:
+    """Of what the draws are off the value; NaN where most of them are."""
+    # One draw after the other: all at once would need a gigabyte for a trial of minutes.
+    total = {name: np.zeros(np.shape(each)) for name, each in value.items()}
+    known = {name: np.zeros(np.shape(each)) for name, each in value.items()}
+    count = 0
+    for one in drawn:
+        count += 1
+        for name, each in value.items():
+            off = np.asarray(one[name]) - each
+            known[name] += np.isfinite(off)
+            total[name] += np.nan_to_num(off) ** 2
+    return {
+        name: np.where(
+            2 * known[name] > count, np.sqrt(total[name] / np.maximum(known[name], 1)), np.nan
+        )
+        for name in value
+    }

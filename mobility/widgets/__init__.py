@@ -1,0 +1,8 @@
+"""The workbench in JupyterLab: widgets that look at sessions, correct them, and take videos in."""
+
+from mobility.widgets.config_editor import ConfigEditor
+from mobility.widgets.session_browser import SessionBrowser
+from mobility.widgets.trial_viewer import TrialViewer
+from mobility.widgets.upload_form import UploadForm
+
+__all__ = ["ConfigEditor", "SessionBrowser", "TrialViewer", "UploadForm"]

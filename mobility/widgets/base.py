@@ -1,0 +1,157 @@
+"""What the widgets share: acts that the page asks for, and what is said about them.
+
+The page asks by a message ``{"do": name, ...}``. What goes wrong becomes the text of
+``notice`` and, for fields, ``errors``: it stands in the widget, and never as a traceback.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from mobility.errors import BadInputError, ConflictError, MobilityError
+from mobility.progress import progress_told_to
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent
+_TOLD_EVERY_S = 0.1
+
+Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
+
+
+def module(name: str) -> str:
+    """ES module of a widget: what all share, and its own, as one text."""
+    return "\n".join(
+        (FOLDER / file).read_text(encoding="utf-8") for file in ("common.js", f"{name}.js")
+    )
+
+
+def stylesheet() -> str:
+    """Style sheet of all widgets."""
+    return (FOLDER / "style.css").read_text(encoding="utf-8")
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget whose page asks for acts, and that says what came of them.
+
+    Attributes
+    ----------
+    notice
+        ``kind`` ("error", "conflict", "done" or "") and ``text``: what was said last.
+    errors
+        Faults of each field that was refused.
+    progress
+        ``text``, and ``part`` from 0 to 1 or null, of what runs; empty where nothing runs.
+    """
+
+    _css = stylesheet()
+
+    notice = traitlets.Dict().tag(sync=True)
+    errors = traitlets.Dict().tag(sync=True)
+    progress = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._worker: threading.Thread | None = None
+        self.on_msg(self._asked)
+
+    def acts(self) -> Mapping[str, Act]:
+        """Name what the page may ask for."""
+        return {}
+
+    def say(self, kind: str, text: str) -> None:
+        """Show one line in the widget."""
+        self.notice = {"kind": kind, "text": text}
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Show in the widget what goes wrong inside."""
+        self.errors = {}
+        self.notice = {}
+        try:
+            yield
+        except BadInputError as error:
+            self.errors = error.fields
+            self.say("error", str(error))
+        except ConflictError as error:
+            self.say("conflict", str(error))
+        except MobilityError as error:
+            self.say("error", str(error))
+        except Exception as error:
+            log.exception("%s", type(self).__name__)
+            self.say(
+                "error",
+                "this is a fault of mobility, please report it with the log: "
+                f"{type(error).__name__}: {error}",
+            )
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until what runs has ended."""
+        if self._worker is not None:
+            self._worker.join(timeout_s)
+
+    def in_background(self, what: str, work: Callable[[], None]) -> None:
+        """Run `work` beside the notebook, with its progress in the widget.
+
+        Raises
+        ------
+        BadInputError
+            Something runs already.
+        """
+        if self._worker is not None and self._worker.is_alive():
+            raise BadInputError(f"{self.progress.get('text') or 'something'} still runs; wait")
+        last = 0.0
+
+        def heard(description: str, done: float, total: float | None) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _TOLD_EVERY_S or done == total:
+                last = now
+                part = min(1.0, done / total) if total else None
+                self.progress = {"text": f"{what}: {description}", "part": part}
+
+        def run() -> None:
+            try:
+                with self.telling(), progress_told_to(heard):
+                    work()
+            finally:
+                self.progress = {}
+
+        self.progress = {"text": what, "part": None}
+        context = contextvars.copy_context()
+        self._worker = threading.Thread(target=context.run, args=(run,), daemon=True)
+        self._worker.start()
+
+    def static_html(self) -> str:
+        """Return what a notebook shows that is read without a kernel; empty for nothing."""
+        return ""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        try:
+            html = self.static_html()
+        except MobilityError as error:
+            log.info("%s without a still picture: %s", type(self).__name__, error)
+            html = ""
+        return ({**data, "text/html": html} if html else data), metadata
+
+    def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
+        act = self.acts().get(content.get("do", "")) if isinstance(content, Mapping) else None
+        if act is None:
+            log.warning("%s was asked for %r", type(self).__name__, content)
+            return
+        with self.telling():
+            act(content, buffers)

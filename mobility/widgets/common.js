@@ -1,0 +1,130 @@
+// Shared by all widgets; each widget's own file follows in the same module.
+
+// Blue and vermilion of Okabe and Ito, and dashes for the right side, as in the figures.
+const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
+const DASHES = { left: [], right: [6, 3], "": [] };
+let counted = 0;
+
+/** Element with attributes, listeners (on...) and children; text is never read as HTML. */
+function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** An id that no other element of the page has. */
+const newId = (name) => `mobility-${name}-${++counted}-${Math.random().toString(36).slice(2, 8)}`;
+
+const ask = (model, what, content = {}, buffers = []) =>
+  model.send({ do: what, ...content }, undefined, buffers);
+
+/** What the page knows of the Jupyter server that it comes from. */
+function pageServer() {
+  try {
+    const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+    return { base: config.baseUrl || "", root: config.serverRoot || "" };
+  } catch {
+    return { base: "", root: "" };
+  }
+}
+
+/** Root of a widget: JupyterLab's own keys rest inside it. */
+function root(el, name, label) {
+  el.classList.add("mobility");
+  const place = h("section", {
+    class: `mobility-${name}`, "aria-label": label, "data-lm-suppress-shortcuts": "true",
+  });
+  el.append(place);
+  return place;
+}
+
+/** Line that says what came of the last act, and what runs. */
+function noticeLine(model, actions = () => []) {
+  const text = h("span", {});
+  const bar = h("progress", { max: 1, "aria-label": "Progress" });
+  const running = h("span", {});
+  const work = h("div", { class: "mobility-progress", hidden: true }, bar, running);
+  const line = h("div", { class: "mobility-notice", role: "status", "aria-live": "polite" });
+  const show = () => {
+    const notice = model.get("notice");
+    line.className = `mobility-notice mobility-${notice.kind || "none"}`;
+    text.textContent = notice.text || "";
+    line.replaceChildren(...(notice.text ? [text, ...actions(notice)] : []));
+  };
+  const showWork = () => {
+    const { text: said, part } = model.get("progress");
+    work.hidden = !said;
+    running.textContent = said || "";
+    if (part === null || part === undefined) bar.removeAttribute("value");
+    else bar.value = part;
+  };
+  model.on("change:notice", show);
+  model.on("change:progress", showWork);
+  show();
+  showWork();
+  return h("div", {}, work, line);
+}
+
+/** Faults of a field, to stand beside it. */
+function faultLine(model, field, of = (fault) => fault) {
+  const line = h("div", { class: "mobility-fault", role: "alert", id: newId("fault") });
+  const show = () => {
+    const faults = (model.get("errors")[field] || []).map(of).filter(Boolean);
+    line.textContent = faults.join("; ");
+    line.hidden = !faults.length;
+  };
+  model.on("change:errors", show);
+  show();
+  return line;
+}
+
+/** Draw on a canvas in CSS pixels, sharp on every screen. */
+function paint(canvas, width, height, draw) {
+  const ratio = window.devicePixelRatio || 1;
+  const size = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  draw(context);
+}
+
+/** Round steps that cut the range from low to high into at most `most` parts. */
+function ticks(low, high, most) {
+  const raw = (high - low) / most;
+  if (!(raw > 0)) return [];
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= raw);
+  const found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
+    found.push(Number((k * step).toPrecision(12)));
+  return found;
+}
+
+/** Least and greatest finite number, with some air. */
+function span(...series) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const values of series)
+    for (const value of values)
+      if (Number.isFinite(value)) {
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
+  if (low > high) return [0, 1];
+  const air = Math.max((high - low) * 0.08, 2);
+  return [low - air, high + air];
+}

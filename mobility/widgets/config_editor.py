@@ -1,0 +1,213 @@
+"""Display settings in the notebook: choose and order the angles, write comments, save."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from mobility.errors import NotFoundError
+from mobility.widgets.base import Act, Widget, module
+from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
+from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, series
+from mobility.workbench.store import Session
+
+MOST_POINTS = 1200
+"""Points of a curve that the page gets; a longer one is thinned."""
+
+
+class ConfigEditor(Widget):
+    """Edit which angles a Joint Angle Mobility session shows, and the comments on them.
+
+    Parameters
+    ----------
+    session
+        A session of the exercise "Joint Angle Mobility".
+
+    Attributes
+    ----------
+    shown
+        Keys of the chosen angles, in order.
+    comments
+        Text on angles.
+    revision
+        Revision that is edited; 0 where nothing was saved.
+    unsaved, can_undo
+        Whether there are changes to save, or to take back.
+
+    Raises
+    ------
+    BadInputError
+        The session is of another exercise.
+    """
+
+    _esm = module("config_editor")
+
+    title = traitlets.Unicode().tag(sync=True)
+    angles = traitlets.List().tag(sync=True)
+    comment_length = traitlets.Int(COMMENT_LENGTH).tag(sync=True)
+    without_curves = traitlets.Unicode().tag(sync=True)
+    shown = traitlets.List().tag(sync=True)
+    comments = traitlets.Dict().tag(sync=True)
+    revision = traitlets.Int().tag(sync=True)
+    unsaved = traitlets.Bool().tag(sync=True)
+    can_undo = traitlets.Bool().tag(sync=True)
+    answered = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        stored = session.stored_config()
+        self._past: list[tuple[list[str], dict[str, str]]] = []
+        self._now: tuple[list[str], dict[str, str]] = ([], {})
+        self._stored = self._now
+        super().__init__(
+            title=session.title,
+            angles=[
+                {"key": key, "label": _label(key)} for key in angle_keys(session.record.joints)
+            ],
+        )
+        self._take(
+            list(stored.shown_angles) if stored else [],
+            dict(stored.comments) if stored else {},
+            stored.revision if stored else 0,
+        )
+        self.observe(self._changed, names=["shown", "comments"])
+
+    def acts(self) -> dict[str, Act]:
+        """Name what the page may ask for."""
+        return {
+            "change": lambda content, _: self._change(content),
+            "save": lambda content, _: self.save(force=bool(content.get("force"))),
+            "undo": lambda content, _: self._undo(content),
+            "reload": lambda *_: self.reload(),
+            "curves": lambda *_: self._send_curves(),
+        }
+
+    def save(self, *, force: bool = False) -> dict[str, Any]:
+        """Save what is chosen; the answer is what is stored.
+
+        Parameters
+        ----------
+        force
+            Whether to overwrite what somebody else saved meanwhile.
+
+        Raises
+        ------
+        FieldError
+            Something cannot be stored.
+        ConflictError
+            Somebody else saved meanwhile.
+        """
+        answer = self.session.save_config(
+            shown_angles=self.shown,
+            comments=self.comments,
+            revision=None if force else self.revision,
+        )
+        stored = self.session.stored_config()
+        self.revision = stored.revision if stored else 0
+        self._stored = self._now
+        self.unsaved = False
+        self.say("done", "saved; the next report shows it")
+        return answer
+
+    def undo(self) -> None:
+        """Take back the last change; what is stored changes with the next saving."""
+        if self._past:
+            shown, comments = self._past.pop()
+            self._show(shown, comments)
+
+    def reload(self) -> None:
+        """Show what is stored, and forget what was changed here."""
+        stored = self.session.stored_config()
+        if stored is None:
+            raise NotFoundError(f"session {self.session.id}: has no display settings to load")
+        self._take(list(stored.shown_angles), dict(stored.comments), stored.revision)
+
+    def static_html(self) -> str:
+        """Show the chosen curves and their comments."""
+        import html
+
+        from mobility.workbench import figures
+
+        rows = [
+            f"<li>{html.escape(_label(key))}"
+            + (f": {html.escape(self.comments[key])}" if key in self.comments else "")
+            + "</li>"
+            for key in self.shown or [angle["key"] for angle in self.angles[::3]]
+        ]
+        text = f"<p><b>{html.escape(self.title)}</b></p><ul>{''.join(rows)}</ul>"
+        record = self.session.record
+        if not {"angles", "repetitions"} <= record.stages.keys():
+            return text
+        joints = [key.split("_")[-2] for key in self.shown] or list(record.joints)
+        names = list(dict.fromkeys(ANGLE_OF_JOINT[joint] for joint in joints))
+        angles, repetitions = self.session.angles(), self.session.repetitions()
+        picture = figures.png(figures.angle_curves(angles, repetitions, names=names), dpi=60)
+        coded = base64.b64encode(picture).decode()
+        return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
+
+    # The page asks for changes by messages, which keep their order, and not by traits, of which
+    # late ones overtake what was asked meanwhile. It believes the traits again when the last thing
+    # that it asked is answered.
+
+    def _change(self, content: Mapping[str, Any]) -> None:
+        with self.hold_sync(), self.hold_trait_notifications():
+            self.shown = list(content.get("shown") or [])
+            self.comments = dict(content.get("comments") or {})
+            self.answered = str(content.get("number"))
+
+    def _undo(self, content: Mapping[str, Any]) -> None:
+        with self.hold_sync():
+            self.undo()
+            self.answered = str(content.get("number"))
+
+    def _take(self, shown: list[str], comments: dict[str, str], revision: int) -> None:
+        self._past.clear()
+        self._stored = (shown, comments)
+        self.revision = revision
+        self._show(shown, comments)
+
+    def _show(self, shown: list[str], comments: dict[str, str]) -> None:
+        self._now = (shown, comments)
+        with self.hold_trait_notifications():
+            self.shown, self.comments = list(shown), dict(comments)
+        self.unsaved = self._now != self._stored
+        self.can_undo = bool(self._past)
+
+    def _changed(self, _: Any) -> None:
+        now = (list(self.shown), dict(self.comments))
+        if now == self._now:
+            return
+        self._past.append(self._now)
+        self._now = now
+        self.errors = {}
+        self.unsaved = self._now != self._stored
+        self.can_undo = True
+
+    def _send_curves(self) -> None:
+        try:
+            angles = self.session.angles()
+        except NotFoundError as error:
+            self.without_curves = str(error)
+            return
+        thin = max(1, -(-angles.sizes["time"] // MOST_POINTS))
+        angles = angles.isel(time=slice(None, None, thin))
+        curves = {
+            joint: {
+                side: series(angles[ANGLE_OF_JOINT[joint]].sel(side=side).values, 1)
+                for side in SIDES
+            }
+            for joint in self.session.record.joints
+        }
+        time = np.round(angles["time"].values, 4).tolist()
+        self.send({"kind": "curves", "time": time, "of": curves})
+
+
+def _label(key: str) -> str:
+    """Words for a key: ``left_knee_angle`` is "Knee, left"."""
+    words = key.removesuffix("_angle").split("_")
+    joint = words[-1].capitalize()
+    return f"{joint}, {words[0]}" if len(words) > 1 else f"{joint}, both sides"

@@ -1,0 +1,155 @@
+"""How videos and reports reach the browser: in ranges, from the disk, never through the kernel.
+
+Where the file lies below the folder of the Jupyter server, the server's own files route serves
+it: with its login, and wherever the browser is. Else a small server in the kernel does, for
+browsers on the same machine only, under an address that nobody can guess.
+"""
+
+from __future__ import annotations
+
+import functools
+import mimetypes
+import re
+import secrets
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mobility.errors import NotFoundError
+
+_BLOCK = 1 << 18
+
+
+def address(file: Path, page: Mapping[str, Any]) -> str:
+    """Address under which the browser of `page` gets `file`.
+
+    Parameters
+    ----------
+    file
+        An existing file.
+    page
+        What the page knows of its server: ``base`` (path of its address) and ``root`` (its
+        folder); empty where it is no Jupyter server; ``local`` to leave its files route out.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    """
+    if not file.is_file():
+        raise NotFoundError(f"{file}: no such file")
+    if not page.get("local"):
+        route = _files_route(file, str(page.get("base") or ""), str(page.get("root") or ""))
+        if route:
+            return route
+    return _server().share(file.resolve())
+
+
+def _files_route(file: Path, base: str, root: str) -> str:
+    """Address in the files route of the Jupyter server; empty where that does not serve it."""
+    if not (base and root):
+        return ""
+    folder = Path(root).expanduser().resolve()
+    # Not resolved: the server follows links below its folder, and hides dot files.
+    place = file.absolute()
+    for candidate in (place, place.resolve()):
+        if candidate.is_relative_to(folder):
+            parts = candidate.relative_to(folder).parts
+            if not any(part.startswith(".") for part in parts):
+                return f"{base.rstrip('/')}/files/{'/'.join(quote(part) for part in parts)}"
+    return ""
+
+
+@functools.cache
+def _server() -> _Server:
+    server = _Server(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+class _Server(ThreadingHTTPServer):
+    """Serves only the files that were shared, each under a name of its own."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.shared: dict[str, Path] = {}
+
+    def share(self, file: Path) -> str:
+        name = next((name for name, known in self.shared.items() if known == file), None)
+        if name is None:
+            name = f"{secrets.token_urlsafe(24)}/{quote(file.name)}"
+            self.shared[name] = file
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._serve(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._serve(with_body=False)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing prints from the library."""
+
+    def _serve(self, *, with_body: bool) -> None:
+        file = self.server.shared.get(self.path.lstrip("/"))
+        # A page of another name that is made to point here must not read videos.
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        if file is None or not file.is_file() or host not in ("127.0.0.1", "localhost"):
+            self._refuse(HTTPStatus.NOT_FOUND)
+            return
+        size = file.stat().st_size
+        start, stop = 0, size
+        asked = self.headers.get("Range")
+        if asked is not None:
+            found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked.strip())
+            if found is None or not any(found.groups()):
+                self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
+                return
+            first, last = found.groups()
+            start = int(first) if first else max(0, size - int(last))
+            stop = min(size, int(last) + 1) if first and last else size
+            if start >= stop:
+                self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
+                return
+        self.send_response(HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT)
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(stop - start))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Cache-Control", "private, no-store")
+        if asked is not None:
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
+        self.end_headers()
+        if with_body:
+            self._send(file, start, stop)
+
+    def _send(self, file: Path, start: int, stop: int) -> None:
+        try:
+            with file.open("rb") as source:
+                source.seek(start)
+                while start < stop:
+                    block = source.read(min(_BLOCK, stop - start))
+                    if not block:
+                        break
+                    self.wfile.write(block)
+                    start += len(block)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the browser has enough
+
+    def _refuse(self, status: HTTPStatus, size: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        if size is not None:
+            self.send_header("Content-Range", f"bytes */{size}")
+        self.end_headers()

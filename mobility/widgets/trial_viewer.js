@@ -1,0 +1,639 @@
+const EVERY = 2; // pixels of the curve between drawn points, at least
+
+function trialViewer({ model, el }) {
+  const place = root(el, "trial", "Trial");
+  place.tabIndex = -1; // so that the keys work after a click anywhere in it
+  const quiet = new AbortController();
+  let trial = null; // what Python sent: time, image, visible, body, curves
+  let frame = 0;
+  let playing = false;
+  let hasVideo = false;
+  let annotated = false;
+  let tried = { local: false, annotated: false };
+  let drawnFor = "";
+
+  // The screen: the video, and the skeleton over it
+
+  const video = h("video", { muted: true, playsinline: true, preload: "auto", tabindex: -1, "aria-label": "Video of the trial" });
+  video.muted = true;
+  const overlay = h("canvas", { "aria-hidden": "true" });
+  const screen = h("div", { class: "mobility-screen" }, video, overlay);
+  const skeleton = h("input", { type: "checkbox", onchange: () => showFrame() });
+  skeleton.checked = true;
+
+  // The fitted body, which can be turned
+
+  const bodyCanvas = h("canvas", {
+    tabindex: 0, role: "img",
+    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 as it was filmed",
+  });
+  const view = { yaw: 0, pitch: 0.1, size: 1 };
+  const bodyBox = h("div", { class: "mobility-body" },
+    bodyCanvas,
+    h("div", { class: "mobility-row" },
+      ...[["As filmed", 0, 0.1], ["Quarter turn", Math.PI / 2, 0.1], ["From above", 0, 1.35]].map(([name, yaw, pitch]) =>
+        h("button", { type: "button", class: "mobility-small", onclick: () => { Object.assign(view, { yaw, pitch }); drawBody(); } }, name)),
+      ...["left", "right"].map((side) => h("span", { class: "mobility-key" },
+        svg("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke: COLOURS[side], "stroke-width": 3, "stroke-dasharray": DASHES[side].join(" ") })),
+        side))));
+
+  // Playing
+
+  const play = h("button", { type: "button", class: "mobility-main", onclick: () => setPlaying(!playing) }, "Play");
+  const back = h("button", { type: "button", "aria-label": "One frame back", onclick: () => step(-1) }, "◀ frame");
+  const on = h("button", { type: "button", "aria-label": "One frame on", onclick: () => step(1) }, "frame ▶");
+  const speed = h("select", { "aria-label": "Speed", onchange: () => { video.playbackRate = Number(speed.value); } },
+    ...[[1, "1 ×"], [0.5, "½ ×"], [0.25, "¼ ×"]].map(([value, text]) => h("option", { value }, text)));
+  const readout = h("span", { class: "mobility-dim" });
+  const slider = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Time in the trial", oninput: () => goTo(Number(slider.value)) });
+
+  // Curves and repetitions
+
+  const band = h("div", { class: "mobility-band", role: "group", "aria-label": "Repetitions; drag the marks of start, bottom and end" });
+  const cursor = h("div", { class: "mobility-cursor" });
+  const panels = h("div", { class: "mobility-panels" });
+  const choice = h("fieldset", { class: "mobility-choice" });
+  let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason}
+  let changed = false;
+  const table = h("table", { class: "mobility-repetitions" });
+  const saveReps = h("button", { type: "button", class: "mobility-main", onclick: save }, "Save repetitions");
+  const dropReps = h("button", { type: "button", onclick: () => { takeReps(); } }, "Undo changes");
+  const freeReps = h("button", { type: "button", onclick: () => ask(model, "save", { intervals: null }) }, "Find them anew");
+  const addRep = h("button", { type: "button", onclick: add }, "Add one here");
+
+  place.append(
+    h("h3", {}, model.get("title")),
+    h("div", { class: "mobility-trial-top" }, screen, bodyBox),
+    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
+      h("span", { class: "mobility-dim mobility-push" }, "space plays, ← → step, with shift by ten")),
+    h("div", { class: "mobility-track mobility-row" }, slider),
+    band,
+    panels,
+    choice,
+    h("details", {},
+      h("summary", {}, "Correct the repetitions"),
+      h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it."),
+      table,
+      h("div", { class: "mobility-row" }, saveReps, dropReps, addRep, freeReps)),
+    noticeLine(model),
+  );
+
+  // Frames and times
+
+  const time = () => trial.time;
+  const count = () => (trial ? trial.time.length : 0);
+  const first = () => time()[0];
+  const last = () => time()[count() - 1];
+
+  function frameAt(seconds) {
+    const t = time();
+    let [low, high] = [0, t.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (t[middle] <= seconds + 1e-4) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+  /** The middle of a frame: a browser that seeks there shows this frame and no other. */
+  function middleOf(i) {
+    const t = time();
+    const length = i + 1 < t.length ? t[i + 1] - t[i] : t[i] - t[i - 1] || 0.03;
+    return t[i] + Math.min(length, 0.1) / 2;
+  }
+  function goTo(i) {
+    if (!trial) return;
+    setPlaying(false);
+    frame = Math.max(0, Math.min(count() - 1, i));
+    if (hasVideo) video.currentTime = middleOf(frame);
+    showFrame();
+  }
+  const step = (by) => goTo(frame + by);
+
+  let clock = 0; // without a video, the time goes on by itself
+  function setPlaying(wanted) {
+    if (!trial || wanted === playing) return;
+    playing = wanted;
+    play.textContent = playing ? "Pause" : "Play";
+    if (hasVideo) {
+      if (playing) {
+        if (frame >= count() - 1) video.currentTime = 0;
+        video.play().catch((error) => {
+          setPlaying(false);
+          ask(model, "trouble", { text: `the browser does not play the video: ${error.message}` });
+        });
+      } else video.pause();
+    }
+    if (playing) {
+      if (frame >= count() - 1) frame = 0;
+      clock = time()[frame];
+      let before = performance.now();
+      const tick = (now) => {
+        if (!playing || quiet.signal.aborted) return;
+        if (hasVideo) {
+          if (!video.requestVideoFrameCallback) frame = frameAt(video.currentTime);
+        } else {
+          clock += ((now - before) / 1000) * Number(speed.value);
+          frame = frameAt(clock);
+          if (clock >= last()) setPlaying(false);
+        }
+        before = now;
+        showFrame();
+        requestAnimationFrame(tick);
+      };
+      requestAnimationFrame(tick);
+    }
+  }
+  function watchFrames() {
+    if (!video.requestVideoFrameCallback) return;
+    const seen = (_, { mediaTime }) => {
+      if (quiet.signal.aborted) return;
+      if (trial) {
+        // A seek that is under way must not throw the cursor back.
+        if (playing) frame = frameAt(mediaTime);
+        showFrame();
+      }
+      video.requestVideoFrameCallback(seen);
+    };
+    video.requestVideoFrameCallback(seen);
+  }
+  video.addEventListener("ended", () => { setPlaying(false); if (trial) { frame = count() - 1; showFrame(); } });
+  video.addEventListener("loadeddata", () => {
+    hasVideo = true;
+    if (trial && frame) video.currentTime = middleOf(frame);
+    fitScreen();
+    showFrame();
+  });
+  video.addEventListener("error", () => {
+    if (!video.getAttribute("src")) return;
+    const format = video.error && video.error.code >= 3;
+    hasVideo = false;
+    if (!format && !tried.local) tried.local = true;
+    else if (!tried.annotated) tried = { local: false, annotated: true };
+    else if (!tried.local) tried.local = true;
+    else {
+      ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
+      return;
+    }
+    askVideo();
+  });
+  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: tried.local }, annotated: tried.annotated });
+
+  // Drawing
+
+  function fitScreen() {
+    if (!trial) return;
+    const [w, hgt] = [trial.width || 4, trial.height || 3];
+    const high = Math.min(420, (Math.min(place.clientWidth || 600, 620) * hgt) / w);
+    screen.style.height = `${high}px`;
+    screen.style.width = `${(high * w) / hgt}px`;
+  }
+
+  function drawSkeleton() {
+    const [width, height] = [screen.clientWidth, screen.clientHeight];
+    paint(overlay, width, height, (g) => {
+      if (!trial || !skeleton.checked || annotated) return;
+      const n = trial.points.length;
+      const at = (k) => {
+        const o = (frame * n + k) * 2;
+        return [(trial.image[o] / trial.width) * width, (trial.image[o + 1] / trial.height) * height];
+      };
+      const seen = (k) => trial.visible[frame * n + k] === 1;
+      g.lineCap = "round";
+      for (const pass of [0, 1])
+        for (const [a, b, side] of trial.image_bones) {
+          if (!seen(a) || !seen(b)) continue;
+          g.lineWidth = pass ? 3 : 5;
+          g.strokeStyle = pass ? (side ? COLOURS[side] : "#dddddd") : "#141414";
+          g.beginPath();
+          g.moveTo(...at(a));
+          g.lineTo(...at(b));
+          g.stroke();
+        }
+      trial.points.forEach((name, k) => {
+        if (!seen(k)) return;
+        g.fillStyle = name.startsWith("left") ? COLOURS.left : name.startsWith("right") ? COLOURS.right : "#dddddd";
+        g.strokeStyle = "#fff";
+        g.lineWidth = 1;
+        g.beginPath();
+        g.arc(...at(k), 3.5, 0, 7);
+        g.fill();
+        g.stroke();
+      });
+    });
+  }
+
+  function drawBody() {
+    const [width, height] = [bodyCanvas.clientWidth, bodyCanvas.clientHeight];
+    if (!trial || !width || !height) return;
+    paint(bodyCanvas, width, height, (g) => {
+      const [cy, sy, cp, sp] = [Math.cos(view.yaw), Math.sin(view.yaw), Math.cos(view.pitch), Math.sin(view.pitch)];
+      const { low, high, middle } = trial.box;
+      const tall = Math.max(high[1] - low[1], 0.5);
+      const scale = (0.82 * Math.min(height, width * 1.3) * view.size) / tall;
+      /** Metres, seen in parallel from where the view is: x and y on the canvas, and the depth. */
+      const project = ([x, y, z]) => {
+        const [a, b, c] = [x - middle[0], y - (low[1] + high[1]) / 2, z - middle[2]];
+        const [u, w] = [a * cy - c * sy, a * sy + c * cy];
+        return [width / 2 + u * scale, height / 2 - (b * cp - w * sp) * scale, w * cp + b * sp];
+      };
+      g.strokeStyle = "#d8d8d8";
+      g.lineWidth = 1;
+      for (let k = -2; k <= 2; k++)
+        for (const line of [[[k * 0.4, -0.8], [k * 0.4, 0.8]], [[-0.8, k * 0.4], [0.8, k * 0.4]]]) {
+          const ends = line.map(([x, z]) => project([middle[0] + x, low[1], middle[2] + z]));
+          g.beginPath();
+          g.moveTo(ends[0][0], ends[0][1]);
+          g.lineTo(ends[1][0], ends[1][1]);
+          g.stroke();
+        }
+      const n = trial.body_points.length;
+      const at = (k) => {
+        const o = (frame * n + k) * 3;
+        return [trial.body[o], trial.body[o + 1], trial.body[o + 2]];
+      };
+      const bones = trial.body_bones
+        .map(([a, b, side]) => ({ side, from: project(at(a)), to: project(at(b)) }))
+        .filter(({ from, to }) => Number.isFinite(from[0] + to[0]))
+        .sort((p, q) => p.from[2] + p.to[2] - q.from[2] - q.to[2]);
+      g.lineCap = "round";
+      for (const { side, from, to } of bones) {
+        for (const [colour, wide, dash] of [["#ffffff", 7, []], [COLOURS[side], 4, side === "right" ? [9, 6] : []]]) {
+          g.strokeStyle = colour;
+          g.lineWidth = wide;
+          g.setLineDash(dash);
+          g.beginPath();
+          g.moveTo(from[0], from[1]);
+          g.lineTo(to[0], to[1]);
+          g.stroke();
+        }
+        g.setLineDash([]);
+      }
+      if (!bones.length) {
+        g.fillStyle = "#555";
+        g.font = "13px sans-serif";
+        g.textAlign = "center";
+        g.fillText("no body in this frame", width / 2, height / 2);
+      }
+    });
+  }
+
+  const LEFT = 52;
+  const RIGHT = 12;
+  const xOf = (t, width) => LEFT + ((t - first()) / (last() - first() || 1)) * (width - LEFT - RIGHT);
+  const timeAt = (x, width) => first() + ((x - LEFT) / (width - LEFT - RIGHT)) * (last() - first());
+
+  function drawPanel({ canvas, sides }, isLast) {
+    const width = canvas.clientWidth;
+    const height = canvas.clientHeight;
+    if (!width) return;
+    const bottom = isLast ? 18 : 6;
+    const n = count();
+    const ink = getComputedStyle(place).color;
+    paint(canvas, width, height, (g) => {
+      const [low, high] = span(...sides.map(({ values }) => values.subarray(0, n)));
+      const y = (v) => height - bottom - ((v - low) / (high - low)) * (height - bottom - 4);
+      for (const rep of reps) {
+        const shade = (from, to, colour) => {
+          g.fillStyle = colour;
+          g.fillRect(xOf(from, width), 0, Math.max(0, xOf(to, width) - xOf(from, width)), height - bottom);
+        };
+        const bottomFrom = rep.bottom_start ?? rep.bottom;
+        const bottomTo = rep.bottom_end ?? rep.bottom;
+        const pale = rep.accepted ? 1 : 0.35;
+        shade(rep.start, bottomFrom, `rgba(0, 114, 178, ${0.1 * pale})`);
+        shade(bottomFrom, bottomTo, `rgba(106, 61, 0, ${0.2 * pale})`);
+        shade(bottomTo, rep.end, `rgba(0, 158, 115, ${0.12 * pale})`);
+      }
+      g.font = "11px sans-serif";
+      g.fillStyle = ink;
+      g.textAlign = "right";
+      g.textBaseline = "middle";
+      for (const value of ticks(low, high, 4)) {
+        g.globalAlpha = 0.15;
+        g.fillRect(LEFT, y(value), width - LEFT - RIGHT, 1);
+        g.globalAlpha = 1;
+        g.fillText(`${value}${sides[0].units === "°" ? "°" : ""}`, LEFT - 5, y(value));
+      }
+      if (isLast) {
+        g.textAlign = "center";
+        g.textBaseline = "alphabetic";
+        for (const value of ticks(first(), last(), 8)) g.fillText(`${value} s`, xOf(value, width), height - 4);
+      }
+      const thin = Math.max(1, Math.floor((n * EVERY) / 4 / width));
+      g.save();
+      g.beginPath();
+      g.rect(LEFT, 0, width - LEFT - RIGHT, height - bottom);
+      g.clip();
+      for (const { side, values } of sides) {
+        g.fillStyle = COLOURS[side] === "#333333" ? ink : COLOURS[side];
+        g.globalAlpha = 0.13;
+        let from = 0;
+        while (from < n) { // a band for each run without gaps
+          while (from < n && !Number.isFinite(values[from] + values[n + from])) from++;
+          let to = from;
+          while (to < n && Number.isFinite(values[to] + values[n + to])) to++;
+          if (to > from) {
+            g.beginPath();
+            for (let i = from; i < to; i += thin) g.lineTo(xOf(time()[i], width), y(values[i] + 1.96 * values[n + i]));
+            for (let i = to - 1; i >= from; i -= thin) g.lineTo(xOf(time()[i], width), y(values[i] - 1.96 * values[n + i]));
+            g.fill();
+          }
+          from = to + 1;
+        }
+        g.globalAlpha = 1;
+        g.strokeStyle = COLOURS[side] === "#333333" ? ink : COLOURS[side];
+        g.lineWidth = 1.6;
+        g.setLineDash(DASHES[side]);
+        g.beginPath();
+        let drawn = false;
+        for (let i = 0; i < n; i += thin) {
+          if (!Number.isFinite(values[i])) { drawn = false; continue; }
+          if (drawn) g.lineTo(xOf(time()[i], width), y(values[i]));
+          else g.moveTo(xOf(time()[i], width), y(values[i]));
+          drawn = true;
+        }
+        g.stroke();
+        g.setLineDash([]);
+      }
+      g.restore();
+    });
+  }
+
+  let shownPanels = [];
+  function buildPanels() {
+    const names = model.get("shown");
+    shownPanels = names
+      .map((name) => trial.curves.filter((curve) => curve.name === name))
+      .filter((sides) => sides.length)
+      .map((sides) => {
+        const values = sides.map(({ side }) => h("span", { style: side ? `color: ${COLOURS[side]}` : "" }));
+        const canvas = h("canvas", { role: "img", "aria-label": `${sides[0].label} over time; click to go to a moment` });
+        const jump = (event) => goTo(frameAt(timeAt(event.offsetX, canvas.clientWidth)));
+        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); place.focus({ preventScroll: true }); });
+        canvas.addEventListener("pointermove", (event) => { if (event.buttons & 1) jump(event); });
+        return { sides, canvas, values, box: h("div", {}, h("div", { class: "mobility-panel-head" }, h("strong", {}, sides[0].label), ...values), canvas) };
+      });
+    panels.replaceChildren(...shownPanels.map(({ box }) => box), cursor);
+    const all = [...new Map(trial.curves.map((c) => [c.name, c.label])).entries()];
+    choice.replaceChildren(h("legend", {}, "Curves"), ...all.map(([name, label]) => {
+      const box = h("input", { type: "checkbox", onchange: () => {
+        model.set("shown", all.map(([n]) => n).filter((n) => (n === name ? box.checked : names.includes(n))));
+        model.save_changes();
+      } });
+      box.checked = names.includes(name);
+      return h("label", {}, box, label);
+    }));
+    drawPanels();
+  }
+  function drawPanels() {
+    if (!trial) return;
+    shownPanels.forEach((panel, i) => drawPanel(panel, i === shownPanels.length - 1));
+    showFrame();
+  }
+
+  function showFrame() {
+    if (!trial) return;
+    drawSkeleton();
+    const key = `${frame}`;
+    if (drawnFor !== key) {
+      drawnFor = key;
+      drawBody();
+    }
+    const seconds = time()[frame];
+    const inRep = reps.findIndex((rep) => rep.accepted && rep.start <= seconds && seconds <= rep.end);
+    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, repetition ${inRep + 1}`}`;
+    readout.textContent = said;
+    slider.value = frame;
+    slider.setAttribute("aria-valuetext", said);
+    if (shownPanels.length) cursor.style.left = `${xOf(seconds, panels.clientWidth) - 1}px`;
+    for (const { sides, values } of shownPanels)
+      sides.forEach(({ side, values: series, units }, k) => {
+        const [value, sd] = [series[frame], series[count() + frame]];
+        values[k].textContent = Number.isFinite(value)
+          ? `${side} ${value.toFixed(0)}${units}${Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : ""}`
+          : `${side} not given`;
+      });
+  }
+
+  // Repetitions by hand
+
+  function takeReps() {
+    reps = model.get("repetitions").map((rep) => ({ ...rep }));
+    changed = false;
+    showReps();
+  }
+  function touch(rep) {
+    delete rep.bottom_start;
+    delete rep.bottom_end;
+    changed = true;
+  }
+  function limits(rep, which) {
+    const order = reps.indexOf(rep);
+    const before = reps.slice(0, order).filter((r) => r.accepted).pop();
+    const after = reps.slice(order + 1).find((r) => r.accepted);
+    const gap = 0.05;
+    return {
+      start: [before ? before.end : first(), rep.bottom - gap],
+      bottom: [rep.start + gap, rep.end - gap],
+      end: [rep.bottom + gap, after ? after.start : last()],
+    }[which];
+  }
+  function moveMark(rep, which, seconds) {
+    const [low, high] = limits(rep, which);
+    rep[which] = Math.round(Math.max(low, Math.min(high, seconds)) * 1000) / 1000;
+    touch(rep);
+  }
+  function add() {
+    if (!trial) return;
+    const now = time()[frame];
+    if (reps.some((rep) => rep.accepted && rep.start <= now && now <= rep.end)) {
+      ask(model, "trouble", { text: "there is a repetition at this moment already; go to the bottom of the one that is missing" });
+      return;
+    }
+    const before = reps.filter((rep) => rep.accepted && rep.end < now).pop();
+    const after = reps.find((rep) => rep.accepted && rep.start > now);
+    reps.push({ start: Math.max(before ? before.end : first(), now - 1), bottom: now, end: Math.min(after ? after.start : last(), now + 1), accepted: true, reason: "" });
+    reps.sort((a, b) => a.start - b.start);
+    changed = true;
+    showReps();
+  }
+  function save() {
+    const intervals = reps.filter((rep) => rep.accepted).map(({ start, bottom, end }) => ({ start, bottom, end }));
+    ask(model, "save", { intervals });
+  }
+
+  function showReps() {
+    const width = () => band.clientWidth;
+    const left = (t) => `${((t - first()) / (last() - first() || 1)) * 100}%`;
+    if (!trial) return;
+    const marks = [];
+    let number = 0;
+    for (const rep of reps) {
+      if (rep.accepted) number += 1;
+      const name = rep.accepted ? `Repetition ${number}` : "Rejected";
+      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: rep.reason || name }, name);
+      const lay = () => {
+        bar.style.left = left(rep.start);
+        bar.style.width = `calc(${left(rep.end)} - ${left(rep.start)})`;
+      };
+      lay();
+      marks.push(bar);
+      if (!rep.accepted) continue;
+      for (const which of ["start", "bottom", "end"]) {
+        const label = `${name}, ${which}`;
+        const handle = h("div", { class: `mobility-handle mobility-${which}`, role: "slider", tabindex: 0, "aria-label": label, title: label, "aria-orientation": "horizontal" });
+        const put = () => {
+          handle.style.left = left(rep[which]);
+          const [low, high] = limits(rep, which);
+          handle.setAttribute("aria-valuemin", low.toFixed(2));
+          handle.setAttribute("aria-valuemax", high.toFixed(2));
+          handle.setAttribute("aria-valuenow", rep[which].toFixed(2));
+          handle.setAttribute("aria-valuetext", `${rep[which].toFixed(2)} s`);
+        };
+        const move = (seconds) => {
+          moveMark(rep, which, seconds);
+          put();
+          lay();
+          showTable();
+          shownPanels.forEach((panel, i) => drawPanel(panel, i === shownPanels.length - 1));
+          goTo(frameAt(rep[which]));
+        };
+        put();
+        handle.addEventListener("pointerdown", (event) => {
+          event.preventDefault();
+          handle.focus();
+          handle.setPointerCapture(event.pointerId);
+        });
+        handle.addEventListener("pointermove", (event) => {
+          if (!(event.buttons & 1)) return;
+          const box = band.getBoundingClientRect();
+          move(first() + ((event.clientX - box.left) / width()) * (last() - first()));
+        });
+        handle.addEventListener("keydown", (event) => {
+          const by = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
+          if (!by) return;
+          event.preventDefault();
+          event.stopPropagation();
+          const length = (last() - first()) / Math.max(1, count() - 1);
+          move(rep[which] + by * length);
+        });
+        marks.push(handle);
+      }
+    }
+    band.replaceChildren(...marks);
+    showTable();
+    drawPanels();
+  }
+  function showTable() {
+    saveReps.disabled = !changed || Boolean(model.get("progress").text);
+    dropReps.disabled = !changed;
+    freeReps.disabled = !model.get("by_hand");
+    const active = table.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+    const head = h("tr", {}, ...["", "start (s)", "bottom (s)", "end (s)", ""].map((text) => h("th", { scope: "col" }, text)));
+    let number = 0;
+    const rows = reps.map((rep) => {
+      if (rep.accepted) number += 1;
+      const name = rep.accepted ? `Repetition ${number}` : "Rejected";
+      const cells = ["start", "bottom", "end"].map((which) => {
+        const box = h("input", {
+          type: "number", step: 0.01, "aria-label": `${name}, ${which}, seconds`, disabled: !rep.accepted, value: rep[which].toFixed(2),
+          onchange: () => {
+            const value = Number(box.value);
+            if (Number.isFinite(value)) moveMark(rep, which, value);
+            showReps();
+          },
+        });
+        return h("td", {}, box);
+      });
+      const act = rep.accepted
+        ? h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => { reps = reps.filter((r) => r !== rep); changed = true; showReps(); } }, "Remove")
+        : h("button", { type: "button", "aria-label": "Take this one in", onclick: () => { rep.accepted = true; touch(rep); showReps(); } }, "Take in");
+      return h("tr", {}, h("th", { scope: "row" }, name), ...cells, h("td", {}, act, rep.reason ? ` ${rep.reason}` : ""));
+    });
+    table.replaceChildren(head, ...rows);
+    if (active) [...table.querySelectorAll("input, button")].find((e) => e.getAttribute("aria-label") === active)?.focus();
+  }
+
+  // Keys and dragging
+
+  place.addEventListener("keydown", (event) => {
+    const tag = event.target.tagName;
+    if (event.target === bodyCanvas || event.target === slider || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) step(event.shiftKey ? 10 * by : by);
+    else if (event.key === "Home") goTo(0);
+    else if (event.key === "End") goTo(count() - 1);
+    else if (event.key === " " && tag !== "BUTTON" && tag !== "SUMMARY") setPlaying(!playing);
+    else return;
+    event.preventDefault();
+  });
+  bodyCanvas.addEventListener("keydown", (event) => {
+    const turn = 0.12;
+    if (event.key === "ArrowLeft") view.yaw -= turn;
+    else if (event.key === "ArrowRight") view.yaw += turn;
+    else if (event.key === "ArrowUp") view.pitch = Math.min(1.5, view.pitch + turn);
+    else if (event.key === "ArrowDown") view.pitch = Math.max(-1.5, view.pitch - turn);
+    else if (event.key === "+") view.size = Math.min(4, view.size * 1.1);
+    else if (event.key === "-") view.size = Math.max(0.4, view.size / 1.1);
+    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.1, size: 1 });
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    drawBody();
+  });
+  bodyCanvas.addEventListener("pointerdown", (event) => bodyCanvas.setPointerCapture(event.pointerId));
+  bodyCanvas.addEventListener("pointermove", (event) => {
+    if (!(event.buttons & 1)) return;
+    view.yaw += event.movementX * 0.01;
+    view.pitch = Math.max(-1.5, Math.min(1.5, view.pitch + event.movementY * 0.01));
+    drawBody();
+  });
+
+  // What Python says
+
+  const received = (message, buffers) => {
+    if (message.kind === "trial") {
+      const floats = (k) => {
+        const b = buffers[k];
+        return new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
+      };
+      const bytes = (k) => new Uint8Array(buffers[k].buffer, buffers[k].byteOffset, buffers[k].byteLength);
+      trial = {
+        ...message, image: floats(0), visible: bytes(1), body: floats(2),
+        curves: message.curves.map((curve, k) => ({ ...curve, values: floats(3 + k) })),
+      };
+      bodyBox.hidden = !trial.body_points.length;
+      slider.max = count() - 1;
+      frame = Math.min(frame, count() - 1);
+      fitScreen();
+      buildPanels();
+      takeReps();
+      drawnFor = "";
+      showFrame();
+    } else if (message.kind === "video") {
+      annotated = message.annotated;
+      skeleton.disabled = annotated;
+      video.src = message.url;
+    }
+  };
+  model.on("msg:custom", received);
+  model.on("change:shown", () => trial && buildPanels());
+  model.on("change:repetitions change:by_hand", takeReps);
+  model.on("change:progress", () => trial && showTable());
+  const resized = new ResizeObserver(() => { fitScreen(); drawnFor = ""; drawPanels(); });
+  resized.observe(place);
+  watchFrames();
+  ask(model, "load");
+  askVideo();
+  return () => {
+    quiet.abort();
+    playing = false;
+    resized.disconnect();
+    video.removeAttribute("src");
+    video.load();
+    model.off("msg:custom", received);
+  };
+}
+
+export default { render: trialViewer };

@@ -1,0 +1,225 @@
+"""A trial in the notebook: video, skeleton, curves, repetitions, and the fitted body."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import traitlets
+import xarray as xr
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.skeleton import BONES
+from mobility.options import likely
+from mobility.widgets.base import Act, Widget, module
+from mobility.widgets.curves import angle_names, curve_buffers
+from mobility.widgets.media import address
+from mobility.workbench.documents import ANGLE_OF_JOINT
+from mobility.workbench.store import Session
+
+VISIBLE = 0.5
+"""Visibility below which a landmark is not drawn, as in the annotated video."""
+
+MOST_CURVES = 4
+"""Curves that are shown at first."""
+
+
+class TrialViewer(Widget):
+    """Watch an analysed session: the video, and what was measured in it.
+
+    Parameters
+    ----------
+    session
+        A session that was analysed.
+
+    Attributes
+    ----------
+    shown
+        Names of the angles whose curves are shown, in order.
+    repetitions
+        Repetitions as they are stored; those of the page are saved by :meth:`save_repetitions`.
+    by_hand
+        Whether they were corrected by hand.
+
+    Raises
+    ------
+    NotFoundError
+        The session has no landmarks or angles yet.
+    """
+
+    _esm = module("trial_viewer")
+
+    title = traitlets.Unicode().tag(sync=True)
+    shown = traitlets.List().tag(sync=True)
+    repetitions = traitlets.List().tag(sync=True)
+    by_hand = traitlets.Bool().tag(sync=True)
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        known = angle_names(session.angles())
+        self._known = known
+        wanted = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
+        preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
+        wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
+        super().__init__(
+            title=session.title,
+            shown=[name for name in wanted if name in known][:MOST_CURVES],
+        )
+        self._take_repetitions()
+
+    @traitlets.validate("shown")  # type: ignore[untyped-decorator]
+    def _check_shown(self, proposal: Any) -> list[str]:
+        names = list(proposal["value"])
+        for name in names:
+            if name not in self._known:
+                raise BadInputError(f"angle {name!r}: unknown{likely(name, self._known)}")
+        return names
+
+    def acts(self) -> dict[str, Act]:
+        """Name what the page may ask for."""
+        return {
+            "load": lambda *_: self._send_trial(),
+            "video": lambda content, _: self._send_video(content),
+            "save": lambda content, _: self.save_repetitions(content.get("intervals")),
+            "trouble": lambda content, _: self.say("error", str(content.get("text"))[:500]),
+        }
+
+    def save_repetitions(self, intervals: Sequence[Mapping[str, float]] | None) -> None:
+        """Keep repetitions as a correction by hand, and analyse again what depends on them.
+
+        The analysis runs beside the notebook; :meth:`wait` waits for it.
+
+        Parameters
+        ----------
+        intervals
+            ``start``, ``bottom`` and ``end`` of each, in seconds; None goes back to what the
+            analysis finds.
+
+        Raises
+        ------
+        BadInputError
+            Something runs already.
+        NotPermittedError
+            The session is a demo.
+        """
+        self.session.store._require_writable()
+
+        def work() -> None:
+            with self.session.unless_refused():
+                self.session.set_repetitions(intervals)
+                self.session.analyze()
+            self._take_repetitions()
+            self.say("done", "saved; the next report is made with these repetitions")
+
+        self.in_background("analysing again", work)
+
+    def static_html(self) -> str:
+        """Show the curves, with the repetitions."""
+        import html
+
+        from mobility.workbench import figures
+
+        text = f"<p><b>{html.escape(self.title)}</b></p>"
+        if "repetitions" not in self.session.record.stages:
+            return text
+        figure = figures.angle_curves(
+            self.session.angles(), self.session.repetitions(), names=self.shown
+        )
+        coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
+        return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
+
+    def _take_repetitions(self) -> None:
+        rows: list[dict[str, Any]] = []
+        if "repetitions" in self.session.record.stages:
+            found = self.session.repetitions()
+            for rep in range(found.sizes["rep"]):
+                one = found.isel(rep=rep)
+                row: dict[str, Any] = {
+                    name: round(float(one[name]), 4)
+                    for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
+                    if name in one and np.isfinite(one[name])
+                }
+                if {"start", "bottom", "end"} <= row.keys():
+                    row["accepted"] = bool(one["accepted"])
+                    row["reason"] = str(one["reason"].values)
+                    rows.append(row)
+        self.by_hand = self.session.edits().current("repetitions") is not None
+        self.repetitions = rows
+
+    def _send_trial(self) -> None:
+        pose, fitted, angles = self.session.pose(), self.session.fitted(), self.session.angles()
+        described, curves = curve_buffers(angles, self._known)
+        person = pose.isel(individual=0)
+        points = [str(name) for name in person["keypoint"].values]
+        image = person["image_position"].transpose("time", "keypoint", "pixel").values
+        seen = (person["confidence"].transpose("time", "keypoint").values >= VISIBLE) & np.isfinite(
+            image
+        ).all(axis=-1)
+        body_points, body = _body(fitted)
+        head = {
+            "kind": "trial",
+            "time": np.round(angles["time"].values.astype(float), 6).tolist(),
+            "width": int(pose.attrs.get("image_width", 0)),
+            "height": int(pose.attrs.get("image_height", 0)),
+            "points": points,
+            "image_bones": _bones(points),
+            "body_points": body_points,
+            "body_bones": _bones(body_points),
+            "box": _box(body),
+            "curves": described,
+        }
+        self.send(
+            head,
+            buffers=[
+                image.astype(np.float32).tobytes(),
+                seen.astype(np.uint8).tobytes(),
+                body.astype(np.float32).tobytes(),
+                *curves,
+            ],
+        )
+
+    def _send_video(self, content: Mapping[str, Any]) -> None:
+        page = content.get("page") or {}
+        annotated = bool(content.get("annotated"))
+        file = self.session.folder / "analyzed.mp4" if annotated else self.session.video
+        if annotated and not file.is_file():
+            raise NotFoundError(
+                "the browser cannot show the video, and there is no annotated one in its place; "
+                "the curves work without it"
+            )
+        self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
+
+
+def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:
+    """Points of the fitted body that are ever known; their places (time, point, xyz), metres."""
+    person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
+    places = person["position"].transpose("time", "keypoint", "space").values
+    known = np.isfinite(places).all(axis=-1).any(axis=0)
+    points = [str(name) for name in person["keypoint"].values[known]]
+    return points, places[:, known]
+
+
+def _bones(points: Sequence[str]) -> list[list[Any]]:
+    """Bones between `points`, as two indices and the side ("" for what joins both)."""
+    found: list[list[Any]] = []
+    for a, b in BONES:
+        if a in points and b in points:
+            side = a.partition("_")[0]
+            same = b.startswith(f"{side}_")
+            found.append([points.index(a), points.index(b), side if same else ""])
+    return found
+
+
+def _box(body: Any) -> dict[str, list[float]]:
+    """Lowest, highest and middle place of the body over the trial, robust against single frames."""
+    if not body.size or not np.isfinite(body).any():
+        return {"low": [-1, -1, -1], "high": [1, 1, 1], "middle": [0, 0, 0]}
+    flat = body.reshape(-1, 3)
+    low, middle, high = np.nanpercentile(flat, [0.5, 50, 99.5], axis=0)
+    return {
+        "low": low.round(3).tolist(),
+        "high": high.round(3).tolist(),
+        "middle": middle.round(3).tolist(),
+    }

@@ -1,0 +1,206 @@
+"""Take a video in from the browser: in parts, into a temporary file, then into the store."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import traitlets
+
+from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
+from mobility.widgets.base import Act, Widget, module
+from mobility.workbench.contract import JOINTS
+from mobility.workbench.files import check_name, writing
+from mobility.workbench.store import Session, Store, available_exercises, check_creation
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 4 * 10**9
+"""Largest video that is taken in, unless another limit is given."""
+
+PART_BYTES = 1 << 20
+"""Bytes in a message: well below what a Jupyter server lets through."""
+
+
+class UploadForm(Widget):
+    """A form that takes a video in as a new session.
+
+    The browser sends the file in parts of one mebibyte, each after the one before was written,
+    so that neither the kernel nor a message ever holds the whole video.
+
+    Parameters
+    ----------
+    store
+        Where the session goes.
+    most_bytes
+        Size of the largest video that is taken in.
+
+    Attributes
+    ----------
+    created
+        Id of the session that was made last; "" for none.
+    """
+
+    _esm = module("upload_form")
+
+    exercises = traitlets.List().tag(sync=True)
+    joints = traitlets.List(list(JOINTS)).tag(sync=True)
+    participants = traitlets.List().tag(sync=True)
+    most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
+    created = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, store: Store, *, most_bytes: int = MOST_BYTES) -> None:
+        self.store = store
+        self._upload: _Upload | None = None
+        self._heard: list[Callable[[Session], Any]] = []
+        super().__init__(
+            exercises=list(available_exercises()),
+            participants=store.participants(),
+            most_bytes=most_bytes,
+        )
+
+    @property
+    def session(self) -> Session | None:
+        """The session that was made last; None where none was."""
+        return self.store.session(self.created) if self.created else None
+
+    def on_created(self, callback: Callable[[Session], Any]) -> None:
+        """Call `callback` with each session that is made."""
+        self._heard.append(callback)
+
+    def acts(self) -> dict[str, Act]:
+        """Name what the page may ask for."""
+        return {
+            "begin": lambda content, _: self._begin(content),
+            "part": self._take_part,
+            "cancel": lambda content, _: self._cancel(content),
+        }
+
+    def close(self) -> None:
+        """Leave the page, and drop what was uploaded by half."""
+        self._drop()
+        super().close()
+
+    def static_html(self) -> str:
+        """Say what is here when a kernel runs."""
+        return "<p>A form to take a video in; run the notebook to use it.</p>"
+
+    def _begin(self, content: Mapping[str, Any]) -> None:
+        self.store._require_writable()
+        if self._upload is not None:
+            raise BadInputError("a video is being uploaded; wait, or cancel it")
+        name, size = str(content.get("name") or ""), int(content.get("size") or 0)
+        fields = {
+            "user_id": "",
+            "exercise_name": "",
+            "session_name": None,
+            "body_joint_angles": [],
+            **dict(content.get("fields") or {}),
+        }
+        faults: dict[str, list[str]] = {}
+        if not name:
+            faults["video"] = ["choose a video file"]
+        elif size == 0:
+            faults["video"] = [f"{name}: is empty"]
+        elif size > self.most_bytes:
+            limit = TooLargeError(
+                f"{name}: has {size / 1e6:.0f} MB, at most {self.most_bytes / 1e6:.0f} MB are "
+                "taken in; cut it, or give its path to store.create(...)"
+            )
+            faults["video"] = [str(limit)]
+        else:
+            try:
+                name = check_name(name, what="video")
+                if name in (".", ".."):
+                    raise BadInputError(f"video {name!r}: is no name of a file")
+            except BadInputError as error:
+                faults["video"] = [str(error)]
+        try:
+            check_creation(**fields)
+        except BadInputError as error:
+            faults.update(error.fields or {"": [str(error)]})
+        if faults:
+            raise FieldError("cannot be taken in", faults)
+        self._upload = _Upload(name, size, fields)
+        self._want_next(self._upload)
+
+    def _take_part(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+        upload = self._upload
+        if upload is None or content.get("upload") != upload.id:
+            log.info("a part of an upload that was cancelled")
+            return
+        try:
+            upload.write(content.get("offset"), buffers[0] if buffers else b"")
+        except (MobilityError, OSError):
+            self._drop()
+            self.send({"kind": "received"})
+            raise
+        if upload.received < upload.size:
+            self._want_next(upload)
+            return
+        self._upload = None
+        self.send({"kind": "received"})
+        self.in_background("taking the video in", lambda: self._create(upload))
+
+    def _create(self, upload: _Upload) -> None:
+        try:
+            with upload.folder:
+                session = self.store.create(upload.file, **upload.fields)
+        except BadInputError as error:
+            # Of the place where it was for a moment nobody needs to know.
+            told = str(error).replace(f"{upload.file.parent}/", "")
+            raise FieldError("cannot be taken in", error.fields or {"video": [told]}) from None
+        self.created = session.id
+        self.participants = sorted({*self.participants, session.record.user_id})
+        self.send({"kind": "created", "session": session.id})
+        self.say("done", f"{session.title}: taken in as session {session.id}")
+        for callback in self._heard:
+            callback(session)
+
+    def _cancel(self, content: Mapping[str, Any]) -> None:
+        self._drop()
+        self.say("error" if content.get("because") else "", str(content.get("because") or ""))
+
+    def _want_next(self, upload: _Upload) -> None:
+        self.send(
+            {"kind": "send", "upload": upload.id, "offset": upload.received, "bytes": PART_BYTES}
+        )
+
+    def _drop(self) -> None:
+        if self._upload is not None:
+            self._upload.folder.cleanup()
+            self._upload = None
+
+
+class _Upload:
+    """A video that comes in parts into a temporary folder, which vanishes with it."""
+
+    def __init__(self, name: str, size: int, fields: Mapping[str, Any]) -> None:
+        self.id = secrets.token_hex(8)
+        self.size, self.fields, self.received = size, dict(fields), 0
+        with writing(tempfile.gettempdir()):
+            self.folder = tempfile.TemporaryDirectory(prefix="mobility-upload-")
+        self.file = Path(self.folder.name) / name
+
+    def write(self, offset: Any, data: memoryview | bytes) -> None:
+        """Append a part.
+
+        Raises
+        ------
+        BadInputError
+            It is not the part that was asked for.
+        StorageError
+            The disk is full.
+        """
+        part = bytes(data)
+        if offset != self.received or not part or self.received + len(part) > self.size:
+            raise BadInputError(
+                "the upload: a part is missing, or the file changed meanwhile; upload it again"
+            )
+        with writing(self.file), self.file.open("ab") as out:
+            out.write(part)
+        self.received += len(part)

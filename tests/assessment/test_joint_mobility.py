@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobility import tables
+from mobility.assessment.joint_mobility import (
+    JOINTS,
+    joint_mobility,
+    joint_movements,
+)
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.provenance import warnings_of
+from tests.analytic import minimum_jerk, squat_pose
+from tests.limbs import FPS, limb_pose, there_and_back
+
+
+def measured(pose: xr.Dataset, **options: object) -> xr.Dataset:
+    return joint_mobility(pose, joint_angles(pose), **options)  # type: ignore[arg-type]
+
+
+def note(result: xr.Dataset, joint: str, side: str) -> str:
+    return str(result["note"].sel(joint=joint, side=side).item())
+
+
+@pytest.mark.parametrize(
+    ("joint", "posture", "low", "high"),
+    [
+        ("elbow", "standing", 10.0, 140.0),
+        ("shoulder", "standing", 5.0, 165.0),
+        ("hip", "standing", 0.0, 105.0),
+        ("knee", "standing", 5.0, 120.0),
+        ("ankle", "seated", -30.0, 12.0),
+    ],
+)
+def test_range_movements_and_speed_are_those_commanded(
+    joint: str, posture: str, low: float, high: float
+) -> None:
+    time, curve = there_and_back(low=low, high=high, times=3)
+    start = {"elbow": 10.0, "shoulder": 5.0}.get(joint, 0.0)
+    pose = limb_pose(time, posture=posture, joints={joint: (curve, start)})
+    result = measured(pose, joints=(joint,), sex="female", age=30)
+    left = result.sel(joint=joint, side="left")
+    assert left["maximum"] == pytest.approx(high, abs=0.3)
+    assert left["minimum"] == pytest.approx(low, abs=0.3)
+    assert left["range_of_motion"] == pytest.approx(high - low, abs=0.5)
+    assert int(left["movements"]) == 3
+    # The largest speed of a minimum-jerk movement is 15/8 of its mean.
+    assert left["peak_velocity"] == pytest.approx(15 / 8 * (high - low), rel=0.01)
+    x = np.linspace(0, 1, 100001)
+    share = minimum_jerk(x)
+    out = x[np.searchsorted(share, 0.9)] - x[np.searchsorted(share, 0.1)]
+    assert left["mean_velocity"] == pytest.approx(0.8 * (high - low) / out, rel=0.12)  # 1/30 s
+    right = result.sel(joint=joint, side="right")
+    assert int(right["movements"]) == 0
+    assert np.isnan(right["range_of_motion"])
+    assert np.isnan(right["score"])
+    assert "not moved by" in str(right["note"].item())
+    assert right["maximum"] == pytest.approx(start, abs=1e-6)
+
+
+def test_left_and_right_change_places_in_a_mirror() -> None:
+    time, curve = there_and_back(low=10, high=130)
+    one = measured(limb_pose(time, joints={"elbow": (curve, 10.0)}), joints=("elbow",))
+    other = measured(limb_pose(time, joints={"elbow": (10.0, curve)}), joints=("elbow",))
+    for name in ("maximum", "minimum", "range_of_motion", "movements", "peak_velocity"):
+        np.testing.assert_allclose(one[name].values, other[name].values[:, ::-1])
+
+
+def test_a_joint_that_rests_bent_moves_by_straightening() -> None:
+    time, curve = there_and_back(low=90, high=5, times=4)
+    result = measured(limb_pose(time, posture="seated", joints={"knee": (curve, 90.0)}))
+    left = result.sel(joint="knee", side="left")
+    assert int(left["movements"]) == 4
+    assert left["minimum"] == pytest.approx(5, abs=0.3)
+    assert left["maximum"] == pytest.approx(90, abs=0.3)
+    assert result["movement_rest"].values == pytest.approx([90] * 4, abs=0.3)
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.01])
+def test_noise_does_not_widen_the_range_as_extremes_would(noise: float) -> None:
+    time, curve = there_and_back(low=10, high=130, times=5)
+    errors, naive = [], []
+    for seed in range(6):
+        pose = limb_pose(time, joints={"elbow": curve}, noise=noise, seed=seed)
+        angles = joint_angles(pose)
+        found = joint_mobility(pose, angles, joints=("elbow",))
+        errors.append(found["range_of_motion"].values - 120)
+        curves = angles["elbow_flexion"].values
+        naive.append(curves.max(axis=0) - curves.min(axis=0) - 120)
+        assert (found["movements"].values == 5).all()
+    assert abs(np.mean(errors)) < 2.0
+    assert np.mean(naive) > 4 * abs(np.mean(errors))
+
+
+def test_errors_are_those_of_the_angles_and_of_the_spread() -> None:
+    time, curve = there_and_back(low=10, high=130, times=3)
+    # The second movement goes 12 degrees farther.
+    middle = time.size // 2
+    reach = np.where(np.abs(np.arange(time.size) - middle) < 1.6 * FPS, 1.1, 1.0)
+    pose = limb_pose(time, joints={"elbow": 10 + (curve - 10) * reach})
+    left = measured(pose, joints=("elbow",)).sel(joint="elbow", side="left")
+    assert int(left["movements"]) == 3
+    assert left["maximum"] == pytest.approx(130, abs=0.3)
+    spread = np.std([120, 132, 120], ddof=1) / np.sqrt(3)
+    shared = 0.1  # of a true pose
+    assert left["maximum_sd"] == pytest.approx(np.hypot(shared, spread), rel=0.02)
+    assert left["minimum_sd"] == pytest.approx(shared, rel=0.05)
+    assert left["range_of_motion_sd"] == pytest.approx(
+        np.hypot(np.hypot(shared, shared), spread), rel=0.02
+    )
+
+
+def test_an_excursion_smaller_than_the_error_is_no_movement() -> None:
+    time, curve = there_and_back(low=10, high=40, times=3)
+    pose = limb_pose(time, joints={"elbow": curve})
+    angles = joint_angles(pose)
+    assert int(joint_mobility(pose, angles, joints=("elbow",))["movements"].sum()) == 6
+    angles["elbow_flexion_sd"] = angles["elbow_flexion_sd"] + 16.0
+    unsure = joint_mobility(pose, angles, joints=("elbow",))
+    assert int(unsure["movements"].sum()) == 0
+    assert note(unsure, "elbow", "left") == "not moved by 32 degrees"
+
+
+def test_score_against_the_passive_reference_of_sex_and_age() -> None:
+    time, curve = there_and_back(low=10, high=120)
+    pose = limb_pose(time, joints={"elbow": curve})
+    man = measured(pose, joints=("elbow",), sex="male", age=30).sel(side="left", joint="elbow")
+    assert man["score"] == pytest.approx(100 * 120 / 144.6, abs=0.3)
+    assert man["reference"] == 144.6
+    assert str(man["reference_kind"].item()) == "passive"
+    assert man["score_sd"] == pytest.approx(100 * float(man["maximum_sd"]) / 144.6)
+    told = json.loads(man.attrs["references"])["left_elbow"]
+    assert (told["study"], told["n"], told["sd"]) == ("soucie_2011", 674, None)
+
+    time, curve = there_and_back(low=10, high=155)
+    far = measured(limb_pose(time, joints={"elbow": curve}), joints=("elbow",), sex="male", age=30)
+    assert (far["score"].values == 100).all()
+
+
+def test_without_sex_and_age_there_is_no_score() -> None:
+    time, curve = there_and_back(low=10, high=120)
+    pose = limb_pose(time, joints={"elbow": curve})
+    result = measured(pose, joints=("elbow",))
+    assert np.isnan(result["score"].values).all()
+    assert "sex and age not known" in note(result, "elbow", "left")
+    assert "143.5 to 150 degrees" in note(result, "elbow", "left")
+    child = measured(pose, joints=("elbow",), sex="male", age=7)
+    assert np.isnan(child["reference"].values).all()
+    assert note(child, "elbow", "left") == "no reference for this age"
+
+
+def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
+    trial = squat_pose(reps=3, tibia=35.0)
+    standing = measured(trial.pose, joints=("ankle",), sex="female", age=30)
+    assert standing["maximum"].values.ravel() == pytest.approx([35, 35], abs=0.3)
+    assert standing["reference"].values.ravel() == pytest.approx([40.6, 40.6])
+    assert standing["score"].values.ravel() == pytest.approx([100 * 35 / 40.6] * 2, abs=0.8)
+    assert "males only" in note(standing, "ankle", "left")
+
+    time, curve = there_and_back(low=-30, high=12)
+    seated = limb_pose(time, posture="seated", joints={"ankle": curve})
+    free = measured(seated, joints=("ankle",), sex="female", age=30)
+    assert free["reference"].values.ravel() == pytest.approx([13.8, 13.8])
+
+
+@pytest.mark.parametrize("posture", ["standing", "seated", "lying"])
+def test_posture(posture: str) -> None:
+    time, curve = there_and_back(low=10, high=120)
+    result = measured(limb_pose(time, posture=posture, joints={"elbow": curve}))
+    assert result.attrs["posture"] == posture
+    share = result["posture_share"].sel(posture=posture)
+    assert float(share) == pytest.approx(1.0)
+
+
+def test_a_raised_knee_is_still_standing() -> None:
+    time, curve = there_and_back(low=0, high=100)
+    result = measured(limb_pose(time, joints={"hip": (curve, 0.0), "knee": (curve, 5.0)}))
+    assert result.attrs["posture"] == "standing"
+    assert float(result["posture_share"].sel(posture="standing")) == 1.0
+
+
+def test_lying_has_no_sagittal_plane_but_three_point_angles() -> None:
+    time, curve = there_and_back(low=5, high=110)
+    pose = limb_pose(time, posture="lying", joints={"knee": curve, "hip": curve / 2})
+    result = measured(pose, sex="female", age=30)
+    assert np.isnan(result["maximum"].sel(joint="hip").values).all()
+    assert note(result, "hip", "left").startswith("lying in 100% of the frames")
+    assert result["maximum"].sel(joint="knee").values == pytest.approx([110, 110], abs=0.3)
+    assert result["score"].sel(joint="knee", side="left") == pytest.approx(77.5, abs=0.3)
+    assert (result["refused_share"].sel(joint="hip") == 1).all()
+
+
+def test_lying_on_the_side_is_refused_for_the_hip() -> None:
+    time, curve = there_and_back(low=5, high=110)
+    pose = limb_pose(time, joints={"knee": curve, "hip": curve / 2}, roll=80.0)
+    result = measured(pose)
+    assert result.attrs["posture"] == "lying"
+    assert np.isnan(result["angle"].sel(joint="hip").values).all()
+    assert result["maximum"].sel(joint="knee").values == pytest.approx([110, 110], abs=0.3)
+
+
+def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    for name in ("knee", "ankle", "heel", "foot_index"):
+        for side in ("left", "right"):
+            place = {"keypoint": f"{side}_{name}", "pixel": "v"}
+            pose["image_position"].loc[place] = 1400.0
+    result = measured(pose)
+    assert result["maximum"].sel(joint="elbow").values == pytest.approx([130, 130], abs=0.3)
+    for joint in ("knee", "ankle", "hip"):
+        assert np.isnan(result["maximum"].sel(joint=joint).values).all()
+    assert note(result, "knee", "left") == "knee and ankle outside the picture"
+    assert note(result, "ankle", "right") == "knee, ankle, heel and toe outside the picture"
+    assert "Left knee is not measured: knee and ankle outside the picture." in [
+        w["message"] for w in warnings_of(result)
+    ]
+
+
+def test_the_hidden_side_is_refused() -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    pose["confidence"].loc[{"keypoint": "left_wrist"}] = 0.2
+    result = measured(pose, joints=("elbow", "shoulder"))
+    assert np.isnan(result["maximum"].sel(joint="elbow", side="left"))
+    assert note(result, "elbow", "left") == "wrist hidden from the camera in 100% of the frames"
+    assert result["maximum"].sel(joint="elbow", side="right") == pytest.approx(130, abs=0.3)
+    assert int(result["movements"].sel(joint="elbow", side="left")) == 0
+
+
+def test_refused_angles_keep_their_reason_and_gaps_break_no_movement() -> None:
+    time, curve = there_and_back(low=10, high=130, times=3)
+    pose = limb_pose(time, joints={"elbow": curve})
+    angles = joint_angles(pose)
+    rows = (time > 1.5) & (time < 2.6)  # over the first turn
+    angles["elbow_flexion"] = angles["elbow_flexion"].where(
+        xr.DataArray(~rows, dims="time", coords={"time": time})
+    )
+    angles["elbow_flexion"].attrs["refused"] = "side camera: elbow flexion sd 30 deg (limit 25)"
+    result = joint_mobility(pose, angles, joints=("elbow",))
+    assert note(result, "elbow", "left").startswith("side camera: elbow flexion sd 30 deg")
+    assert result["refused_share"].values == pytest.approx(rows.mean())
+    assert result["maximum"].values.ravel() == pytest.approx([130, 130], abs=0.3)
+    assert result["movements"].values.tolist() == [[2, 2]]
+
+    angles["elbow_flexion"] = angles["elbow_flexion"] * np.nan
+    nothing = joint_mobility(pose, angles, joints=("elbow",))
+    for name in ("maximum", "minimum", "range_of_motion", "score", "peak_velocity"):
+        assert np.isnan(nothing[name].values).all()
+    assert nothing["movements"].values.tolist() == [[0, 0]]
+
+
+def test_a_movement_cut_off_before_its_turn_does_not_count() -> None:
+    time, curve = there_and_back(low=10, high=130, times=2)
+    cut = time <= 4.9  # in the middle of the second way out
+    pose = limb_pose(time[cut], joints={"elbow": curve[cut]})
+    result = measured(pose, joints=("elbow",))
+    assert result["movements"].values.tolist() == [[1, 1]]
+    assert result["maximum"].values.ravel() == pytest.approx([130, 130], abs=0.3)
+    assert result["movement_accepted"].values.tolist() == [True, True, False, False]
+    moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
+    assert moves["accepted"].values.tolist() == [True, False]
+    assert str(moves["reason"].values[1]) == "cut off before the turn was seen"
+
+
+def test_movements_of_several_joints_at_once_are_one() -> None:
+    time, curve = there_and_back(low=0, high=100, times=3)
+    pose = limb_pose(time, joints={"hip": (curve, 0.0), "knee": (5 + curve, 5.0)})
+    moves = joint_movements(pose, joint_angles(pose))
+    assert moves.sizes["rep"] == 3
+    assert set(moves["joints"].values.tolist()) == {"left hip, left knee"}
+    starts = 1.0 + 3.3 * np.arange(3)
+    assert moves["start"].values == pytest.approx(starts, abs=0.25)
+    assert moves["bottom"].values == pytest.approx(starts + 1.15, abs=0.2)
+    assert (moves["start"] < moves["bottom_start"]).all()
+    assert (moves["bottom_start"] <= moves["bottom"]).all()
+    assert (moves["bottom_end"] < moves["end"]).all()
+
+
+def test_alternating_arms_are_movements_of_their_own() -> None:
+    time, curve = there_and_back(low=10, high=130, times=4, rest=0.2)
+    number = np.clip(((time - 0.2) / 2.5).astype(int), 0, 3)
+    left, right = (np.where(number % 2 == k, curve, 10.0) for k in (0, 1))
+    pose = limb_pose(time, joints={"elbow": (left, right)})
+    moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
+    assert moves["joints"].values.tolist() == ["left elbow", "right elbow"] * 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    low=st.floats(0, 40),
+    size=st.floats(35, 100),
+    times=st.integers(1, 4),
+    out=st.floats(0.5, 2.0),
+    rest=st.floats(0.4, 2.0),
+)
+def test_any_course_gives_its_range_and_number(
+    low: float, size: float, times: int, out: float, rest: float
+) -> None:
+    time, curve = there_and_back(low=low, high=low + size, times=times, out=out, rest=rest)
+    result = measured(limb_pose(time, joints={"knee": curve}), joints=("knee",))
+    assert result["movements"].values.tolist() == [[times, times]]
+    assert result["range_of_motion"].values == pytest.approx(size, rel=0.02)
+
+
+def test_inputs_are_not_changed_and_history_says_what_was_done() -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    angles = joint_angles(pose)
+    before = pose.copy(deep=True), angles.copy(deep=True)
+    result = joint_mobility(pose, angles, joints=("elbow",), sex="male", age=40.0)
+    xr.testing.assert_identical(pose, before[0])
+    xr.testing.assert_identical(angles, before[1])
+    steps = json.loads(result.attrs["history"])
+    assert [step["operation"] for step in steps][-2:] == ["joint_angles", "joint_mobility"]
+    assert steps[-1]["arguments"] == {"joints": ["elbow"], "sex": "male", "age": 40.0}
+    for name in result.data_vars:
+        if result[name].dtype.kind == "f" and name != "movement_accepted":
+            assert result[name].attrs["units"], name
+
+
+def test_round_trip_through_a_file(tmp_path: Path) -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    for result in (measured(pose), joint_movements(pose, joint_angles(pose))):
+        result.to_netcdf(tmp_path / "metrics.nc", engine="h5netcdf")
+        back = xr.load_dataset(tmp_path / "metrics.nc", engine="h5netcdf")
+        xr.testing.assert_equal(back, result)
+
+
+def test_nobody_moves() -> None:
+    time = np.arange(60) / FPS
+    pose = limb_pose(time)
+    result = measured(pose)
+    assert (result["movements"] == 0).all()
+    assert result.sizes["movement"] == 0
+    assert joint_movements(pose, joint_angles(pose)).sizes["rep"] == 0
+
+
+def test_everything_missing() -> None:
+    time = np.arange(60) / FPS
+    pose = limb_pose(time)
+    pose["position"] = pose["position"] * np.nan
+    result = measured(pose)
+    assert np.isnan(result["maximum"].values).all()
+    assert result.attrs["posture"] == "other"
+    assert note(result, "elbow", "left") == "landmarks missing in all frames"
+
+
+def test_bad_input() -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    angles = joint_angles(pose)
+    with pytest.raises(BadInputError, match="have no elbow_flexion"):
+        joint_mobility(pose, angles.drop_vars("elbow_flexion"), joints=("elbow",))
+    with pytest.raises(BadInputError, match="different frames"):
+        joint_mobility(pose, angles.isel(time=slice(5)), joints=("elbow",))
+    with pytest.raises(BadInputError, match="twice"):
+        joint_mobility(pose, angles, joints=("elbow", "elbow"))
+    with pytest.raises(BadInputError, match="joints"):
+        joint_mobility(pose, angles, joints=("wrist",))  # type: ignore[arg-type]
+    with pytest.raises(BadInputError, match="age"):
+        joint_mobility(pose, angles, age=-1)
+    with pytest.raises(BadInputError, match="not a pose"):
+        joint_mobility(angles, angles)
+
+
+def test_every_rule_of_the_table_has_a_source() -> None:
+    table = tables.load("joint_mobility")
+    assert tuple(table["joints"]) == JOINTS
+    known = tables.load("angles")
+    for entry in table["joints"].values():
+        assert entry["angle"] in known
+        assert entry["source"]
+    for name in ("movement", "seen", "posture", "hip_line_deg", "weight_bearing", "score"):
+        assert table[name]["source"], name

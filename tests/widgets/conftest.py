@@ -1,0 +1,64 @@
+"""Fixtures of the widget tests: sessions as the store keeps them, made from the demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobility.workbench.files import read_json, write_json
+from mobility.workbench.store import Session, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def analysed(project: Path, store: Store) -> Callable[..., Session]:
+    """Factory of analysed sessions: the demo, copied into the store under another name."""
+    demo = project / "data" / "demo" / "overhead-squat"
+    if not (demo / "session.json").is_file():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have the demo session in data/demo")
+        pytest.skip("needs the demo session in data/demo")
+
+    def make(session_id: str = "s1", **changed: Any) -> Session:
+        folder = store.path / session_id
+        shutil.copytree(demo, folder)
+        record = read_json(folder / "session.json")
+        write_json(folder / "session.json", {**record, "session_id": session_id, **changed})
+        return store.session(session_id)
+
+    return make
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[dict[str, Any]]]:
+    """What a widget sends to its page from now on: ``sent(widget)``."""
+
+    def listen(widget: Any) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+
+        def send(content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+            messages.append({**content, "buffers": buffers or []})
+
+        monkeypatch.setattr(widget, "send", send)
+        return messages
+
+    return listen
+
+
+@pytest.fixture
+def ask() -> Callable[..., None]:
+    """Let the page ask a widget: ``ask(widget, "save", force=True)``."""
+
+    def asked(widget: Any, what: str, *, buffers: tuple[bytes, ...] = (), **content: Any) -> None:
+        widget._handle_custom_msg({"do": what, **content}, [memoryview(b) for b in buffers])
+
+    return asked

@@ -1,0 +1,136 @@
+"""The table of sessions: what it lists, and what its buttons do."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.progress import progress_bar
+from mobility.widgets import SessionBrowser
+from mobility.workbench.store import Session
+
+
+@pytest.fixture
+def browser(analysed, store):
+    analysed("s1", session_name="First", created_at="2025-01-01T10:00:00+00:00")
+    analysed("s2", session_name="Second", created_at="2025-02-01T10:00:00+00:00", state="created")
+    return SessionBrowser(store)
+
+
+def test_the_newest_session_comes_first(browser, store):
+    assert [row["title"] for row in browser.rows] == ["Second", "First"]
+    assert browser.rows[1] == {
+        "id": "s1",
+        "title": "First",
+        "participant": "demo",
+        "exercise": "Overhead Squat",
+        "state": "analyzed",
+        "reason": "",
+        "date": "2025-01-01 10:00",
+    }
+
+
+def test_a_damaged_participant_hides_no_session(browser, store):
+    (store.path / "participants").mkdir()
+    (store.path / "participants" / "demo.json").write_text("{")
+    browser.refresh()
+    assert len(browser.rows) == 2
+
+
+def test_an_opened_session_is_told(browser, ask):
+    heard = []
+    browser.on_open(heard.append)
+    assert browser.session is None
+    ask(browser, "open", session="s1")
+    assert browser.opened == "s1"
+    assert browser.session.id == "s1"
+    assert [session.id for session in heard] == ["s1"]
+
+
+def test_a_deleted_session_is_gone(browser, store, ask):
+    ask(browser, "open", session="s1")
+    ask(browser, "delete", session="s1")
+    assert [row["id"] for row in browser.rows] == ["s2"]
+    assert browser.opened == ""
+    assert not (store.path / "s1").exists()
+
+
+@pytest.mark.parametrize("what", ["open", "delete", "analyze", "report"])
+def test_a_session_that_is_not_there_is_said(browser, ask, what):
+    ask(browser, what, session="s3")
+    browser.wait(20)
+    assert browser.notice["kind"] == "error"
+    assert "s3: not in the store" in browser.notice["text"]
+
+
+def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, ask, monkeypatch):
+    here, go, told = threading.current_thread(), threading.Event(), []
+
+    def analyze(session, **options):
+        assert threading.current_thread() is not here
+        assert options == {"workers": 1}
+        with progress_bar("pose", total=4) as bar:
+            bar.update(4)
+        go.wait(20)
+
+    browser._analysis = {"workers": 1}
+    monkeypatch.setattr(Session, "analyze", analyze)
+    browser.observe(lambda change: told.append(change["new"]), names="progress")
+    ask(browser, "analyze", session="s2")
+    assert browser.progress
+    # One at a time.
+    ask(browser, "report", session="s1")
+    assert "wait" in browser.notice["text"]
+    with pytest.raises(BadInputError):
+        browser.analyze("s1")
+    go.set()
+    browser.wait(20)
+    assert {"text": "analysing: pose", "part": 1.0} in told
+    assert browser.progress == {}
+    assert browser.notice["kind"] == "done"
+
+
+def test_an_analysis_that_fails_is_said(browser, ask, monkeypatch):
+    def analyze(session, **options):
+        raise VideoError("squat.mp4: nobody was found in it")
+
+    monkeypatch.setattr(Session, "analyze", analyze)
+    ask(browser, "analyze", session="s2")
+    browser.wait(20)
+    assert browser.notice == {"kind": "error", "text": "squat.mp4: nobody was found in it"}
+
+
+def test_a_report_is_rendered_and_its_address_told(browser, ask, sent, monkeypatch, tmp_path):
+    page = tmp_path / "reports" / "s1" / "overhead squat.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>")
+    monkeypatch.setattr(Session, "render_report", lambda session: {"html": page})
+    messages = sent(browser)
+    ask(browser, "report", session="s1")
+    browser.wait(20)
+    assert messages[-1]["kind"] == "rendered"
+    ask(browser, "address", session="s1", page={"base": "/", "root": str(tmp_path)})
+    assert messages[-1]["url"] == "/files/reports/s1/overhead%20squat.html"
+
+
+def test_a_report_before_the_analysis_is_refused(browser, ask):
+    ask(browser, "report", session="s2")
+    browser.wait(20)
+    assert "has not been analyzed yet" in browser.notice["text"]
+
+
+def test_a_saved_notebook_shows_the_table(browser, analysed):
+    analysed("s4", session_name="<script>")
+    browser.refresh()
+    data, _ = browser._repr_mimebundle_()
+    assert "<td>First</td>" in data["text/html"]
+    assert "<script>" not in data["text/html"]
+
+
+def test_an_empty_store_is_no_fault(store):
+    browser = SessionBrowser(store)
+    assert browser.rows == []
+    with pytest.raises(NotFoundError):
+        browser.open_session("s1")

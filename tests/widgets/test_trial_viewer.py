@@ -1,0 +1,189 @@
+"""The viewer of a trial: what the page gets, and repetitions corrected by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.repetitions import set_repetitions
+from mobility.provenance import sha256
+from mobility.widgets import TrialViewer
+from mobility.workbench.files import read_json, write_dataset, write_json
+from mobility.workbench.store import Session
+
+
+@pytest.fixture
+def session(analysed):
+    return analysed()
+
+
+@pytest.fixture
+def viewer(session):
+    return TrialViewer(session)
+
+
+def numbers(buffer: bytes, *shape: int) -> np.ndarray:
+    return np.frombuffer(buffer, np.float32).reshape(shape)
+
+
+def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent):
+    messages = sent(viewer)
+    ask(viewer, "load")
+    (trial,) = messages
+    pose, fitted, angles = session.pose(), session.fitted(), session.angles()
+    n = angles.sizes["time"]
+    assert trial["time"] == pytest.approx(angles["time"].values, abs=1e-6)
+    image, seen, body, *curves = trial["buffers"]
+    k = trial["points"].index("left_knee")
+    truth = pose["image_position"].sel(keypoint="left_knee").isel(individual=0)
+    assert numbers(image, n, 33, 2)[:, k] == pytest.approx(
+        truth.transpose("time", "pixel").values, abs=0.01, nan_ok=True
+    )
+    assert np.frombuffer(seen, np.uint8).reshape(n, 33)[:, k].all()
+    k = trial["body_points"].index("right_ankle")
+    truth = fitted["position"].sel(keypoint="right_ankle").isel(individual=0)
+    places = numbers(body, n, len(trial["body_points"]), 3)
+    assert places[:, k] == pytest.approx(truth.transpose("time", "space").values, abs=1e-5)
+    assert len(curves) == len(trial["curves"])
+    which = [(c["name"], c["side"]) for c in trial["curves"]].index(("knee_flexion", "right"))
+    value, sd = numbers(curves[which], 2, n)
+    right = angles.sel(side="right")
+    assert value == pytest.approx(right["knee_flexion"].values, abs=1e-3, nan_ok=True)
+    assert sd == pytest.approx(right["knee_flexion_sd"].values, abs=1e-3, nan_ok=True)
+    assert not any(c["name"].endswith("_sd") for c in trial["curves"])
+    assert ("trunk_lean", "") in {(c["name"], c["side"]) for c in trial["curves"]}
+
+
+def test_bones_know_their_side(viewer, ask, sent):
+    messages = sent(viewer)
+    ask(viewer, "load")
+    trial = messages[0]
+    for bones, points in (("image_bones", "points"), ("body_bones", "body_points")):
+        named = {(trial[points][a], trial[points][b]): side for a, b, side in trial[bones]}
+        assert named[("left_hip", "left_knee")] == "left"
+        assert named[("left_hip", "right_hip")] == ""
+
+
+def test_landmarks_that_are_hardly_visible_are_not_drawn(viewer, session, ask, sent, monkeypatch):
+    pose = session.pose()
+    pose["confidence"][{"time": 0}] = 0.4
+    pose["image_position"][{"time": 1}] = np.nan
+    monkeypatch.setattr(session, "pose", lambda: pose)
+    messages = sent(viewer)
+    ask(viewer, "load")
+    seen = np.frombuffer(messages[0]["buffers"][1], np.uint8).reshape(-1, 33)
+    assert not seen[:2].any()
+    assert seen[2:].any()
+
+
+def test_the_video_is_served_and_never_sent(viewer, session, ask, sent, tmp_path):
+    messages = sent(viewer)
+    ask(viewer, "video", page={"base": "/lab/", "root": str(tmp_path)})
+    ask(viewer, "video", page={"base": "/lab/", "root": str(tmp_path), "local": True})
+    ask(viewer, "video", page={}, annotated=True)
+    assert [m["url"].rpartition("/")[2] for m in messages] == [
+        *("video.mp4", "video.mp4", "analyzed.mp4")
+    ]
+    assert messages[0]["url"] == "/lab/files/sessions/s1/video.mp4"
+    assert messages[1]["url"].startswith("http://127.0.0.1:")
+    assert all(m["buffers"] == [] for m in messages)
+
+
+def test_without_an_annotated_video_the_viewer_says_what_is_wrong(viewer, session, ask):
+    (session.folder / "analyzed.mp4").unlink()
+    ask(viewer, "video", page={}, annotated=True)
+    assert "cannot show the video" in viewer.notice["text"]
+
+
+def test_repetitions_are_those_of_the_analysis(viewer, session):
+    table = session.repetitions_table()
+    assert [rep["bottom"] for rep in viewer.repetitions] == pytest.approx(
+        [row["bottom"] for row in table], abs=1e-3
+    )
+    assert all(rep["accepted"] for rep in viewer.repetitions)
+    assert viewer.repetitions[0]["bottom_start"] < viewer.repetitions[0]["bottom"]
+    assert not viewer.by_hand
+
+
+def test_corrected_repetitions_are_kept_as_an_edit(viewer, session, ask, monkeypatch):
+    analysed = []
+
+    def analyze(session, **options):
+        # What the analysis does with the edit, without the annotated video.
+        analysed.append(session.edits().current("repetitions"))
+        write_dataset(
+            session.folder / "repetitions.nc", set_repetitions(session.fitted(), analysed[-1])
+        )
+        file = session.folder / "session.json"
+        record = {**stored, "state": "analyzed"}
+        record["stages"]["repetitions"]["sha256"] = sha256(session.folder / "repetitions.nc")
+        write_json(file, record)
+
+    stored = read_json(session.folder / "session.json")
+    monkeypatch.setattr(Session, "analyze", analyze)
+    wanted = [{"start": 1.2, "bottom": 3.0, "end": 4.5}]
+    ask(viewer, "save", intervals=wanted)
+    viewer.wait(60)
+    assert viewer.notice["kind"] == "done", viewer.notice
+    assert analysed == [wanted]
+    assert viewer.by_hand
+    assert len(viewer.repetitions) == 1
+    assert viewer.repetitions[0]["start"] == pytest.approx(1.2, abs=0.02)
+    assert viewer.progress == {}
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [
+        [{"start": 3, "bottom": 2, "end": 4}],
+        [{"start": 1, "bottom": 2}],
+        [{"start": 1, "bottom": 2, "end": 3}, {"start": 2, "bottom": 3, "end": 4}],
+        [{"start": 1, "bottom": 2, "end": 99}],
+        "nonsense",
+    ],
+)
+def test_impossible_repetitions_are_refused_in_the_widget(viewer, session, ask, intervals):
+    before = viewer.repetitions
+    ask(viewer, "save", intervals=intervals)
+    viewer.wait(60)
+    assert viewer.notice["kind"] == "error"
+    assert "Traceback" not in viewer.notice["text"]
+    assert session.edits().current("repetitions") is None
+    assert viewer.repetitions == before
+
+
+def test_the_demo_is_watched_but_not_changed(store, ask):
+    try:
+        viewer = TrialViewer(store.demo("Overhead Squat"))
+    except NotFoundError:
+        pytest.skip("needs the demo session in data/demo")
+    ask(viewer, "save", intervals=[])
+    assert "the demo cannot be changed" in viewer.notice["text"]
+
+
+def test_curves_to_show_are_known_ones(viewer):
+    viewer.shown = ["trunk_lean"]
+    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
+        viewer.shown = ["knee_flexio"]
+    assert viewer.shown == ["trunk_lean"]
+
+
+def test_a_session_without_analysis_has_no_viewer(analysed):
+    with pytest.raises(NotFoundError, match="analyze it first"):
+        TrialViewer(analysed("s2", stages={}, state="created"))
+
+
+def test_a_saved_notebook_shows_the_curves(viewer):
+    data, _ = viewer._repr_mimebundle_()
+    assert "data:image/png;base64," in data["text/html"]
+    assert len(data["text/html"]) < 300_000
+
+
+def test_what_nobody_foresaw_is_said_and_logged(viewer, session, ask, monkeypatch, caplog):
+    monkeypatch.setattr(session, "pose", lambda: 1 / 0)
+    ask(viewer, "load")
+    assert viewer.notice["kind"] == "error"
+    assert "ZeroDivisionError" in viewer.notice["text"]
+    assert "Traceback" not in viewer.notice["text"]
+    assert "Traceback" in caplog.text

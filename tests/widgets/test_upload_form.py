@@ -1,0 +1,167 @@
+"""Taking a video in: field by field, part by part, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mobility.widgets import UploadForm, upload_form
+
+GOOD = {
+    "user_id": "p01",
+    "exercise_name": "Overhead Squat",
+    "session_name": None,
+    "body_joint_angles": ["knee", "hip"],
+}
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch) -> Path:
+    """Where the uploads wait."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def form(store):
+    return UploadForm(store)
+
+
+@pytest.fixture
+def clip(tmp_path, clips) -> bytes:
+    return clips.make_clip(tmp_path / "clip.mp4", 30).read_bytes()
+
+
+def upload(form, ask, sent, content: bytes, name="squat.mp4", size=None, **fields) -> list[dict]:
+    """Do what the page does until nothing more is wanted."""
+    messages = sent(form)
+    ask(form, "begin", name=name, size=len(content) if size is None else size,
+        fields={**GOOD, **fields})  # fmt: skip
+    while messages and messages[-1]["kind"] == "send":
+        wanted = messages[-1]
+        part = content[wanted["offset"] : wanted["offset"] + wanted["bytes"]]
+        ask(form, "part", upload=wanted["upload"], offset=wanted["offset"], buffers=(part,))
+    form.wait(20)
+    return messages
+
+
+def test_a_video_becomes_a_session(form, store, ask, sent, clip, monkeypatch, temporary):
+    monkeypatch.setattr(upload_form, "PART_BYTES", 1000)
+    heard = []
+    form.on_created(heard.append)
+    messages = upload(form, ask, sent, clip, session_name="Ann's squat")
+    assert len([m for m in messages if m["kind"] == "send"]) == -(-len(clip) // 1000) > 2
+    assert form.notice["kind"] == "done", form.notice
+    (session,) = store.sessions()
+    assert session.video.read_bytes() == clip
+    record = session.record
+    assert (record.user_id, record.joints, session.title) == ("p01", ["knee", "hip"], "Ann's squat")
+    assert record.video.original_name == "squat.mp4"
+    assert form.created == session.id == heard[0].id == form.session.id
+    assert form.participants == ["p01"]
+    assert list(temporary.iterdir()) == []
+
+
+def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
+    messages = upload(
+        form, ask, sent, b"", name="",
+        user_id="../p", exercise_name="Overhead Squad", body_joint_angles=["knees"],
+    )  # fmt: skip
+    assert messages == []
+    assert set(form.errors) == {"video", "user_id", "exercise_name", "body_joint_angles"}
+    assert form.errors["video"] == ["choose a video file"]
+    assert "did you mean 'Overhead Squat'?" in form.errors["exercise_name"][0]
+    assert not store.path.exists()
+
+
+def test_no_joint_is_a_fault(form, ask, sent):
+    upload(form, ask, sent, b"abc", body_joint_angles=[])
+    assert set(form.errors) == {"body_joint_angles"}
+
+
+def test_the_limit_is_said_before_a_byte_is_sent(store, ask, sent):
+    form = UploadForm(store, most_bytes=1_000_000)
+    messages = upload(form, ask, sent, b"", size=2_500_000)
+    assert messages == []
+    assert "has 2 MB, at most 1 MB" in form.errors["video"][0]
+
+
+@pytest.mark.parametrize("name", ["a/b.mp4", "..", "a\x00.mp4", "x" * 300])
+def test_a_name_never_leads_out_of_the_folder(form, ask, sent, clip, name, temporary, store):
+    upload(form, ask, sent, clip, name=name)
+    assert "video" in form.errors
+    assert list(temporary.iterdir()) == []
+    assert store.sessions() == []
+
+
+@pytest.mark.parametrize("content", [b"this is no video" * 100, b"\x00" * 5000])
+def test_a_broken_video_is_said_beside_its_field(form, store, ask, sent, content, temporary):
+    upload(form, ask, sent, content)
+    assert form.errors["video"]
+    assert "squat.mp4" in form.errors["video"][0]
+    assert str(temporary) not in form.errors["video"][0]
+    assert form.notice["kind"] == "error"
+    assert store.sessions() == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_parts_out_of_order_are_refused(form, ask, sent, clip, temporary):
+    messages = sent(form)
+    ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
+    ask(form, "part", upload=messages[0]["upload"], offset=10, buffers=(clip[10:20],))
+    assert "a part is missing" in form.notice["text"]
+    assert messages[-1]["kind"] == "received"
+    assert list(temporary.iterdir()) == []
+
+
+def test_more_than_was_said_is_refused(form, ask, sent, temporary):
+    messages = sent(form)
+    ask(form, "begin", name="a.mp4", size=5, fields=GOOD)
+    ask(form, "part", upload=messages[0]["upload"], offset=0, buffers=(b"123456",))
+    assert form.notice["kind"] == "error"
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_cancelled_upload_leaves_nothing(form, ask, sent, clip, temporary):
+    messages = sent(form)
+    ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
+    ask(form, "part", upload=messages[0]["upload"], offset=0, buffers=(clip[:100],))
+    assert list(temporary.iterdir())
+    ask(form, "begin", name="b.mp4", size=len(clip), fields=GOOD)
+    assert "being uploaded" in form.notice["text"]
+    ask(form, "cancel")
+    assert list(temporary.iterdir()) == []
+    # What is still on its way comes to nothing.
+    ask(form, "part", upload=messages[0]["upload"], offset=100, buffers=(clip[100:],))
+    assert form.notice.get("kind", "") == ""
+    assert form.created == ""
+
+
+def test_a_full_disk_is_said(form, ask, sent, clip, temporary, monkeypatch):
+    messages = sent(form)
+    ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
+
+    def full(*_, **__):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "open", full)
+    ask(form, "part", upload=messages[0]["upload"], offset=0, buffers=(clip,))
+    monkeypatch.undo()
+    assert "the disk is full" in form.notice["text"]
+
+
+def test_a_form_that_is_closed_leaves_nothing(form, ask, sent, clip, temporary):
+    sent(form)
+    ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
+    form.close()
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_demo_takes_nothing_in(form, store, ask, sent, clip):
+    store.read_only = True
+    assert upload(form, ask, sent, clip) == []
+    assert "cannot be changed" in form.notice["text"]
