@@ -114,9 +114,9 @@ def render_cohort(
         If a cell fails.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / f"{COHORT}.ipynb").is_file():
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
+    ours = (folder / f"{COHORT}.ipynb").is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
     given = {"store": _relative(store.path, folder), "out": ".", **(parameters or {})}
     made = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
