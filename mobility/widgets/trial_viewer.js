@@ -49,10 +49,11 @@ function trialViewer({ model, el }) {
 
   // Curves and repetitions
 
-  const band = h("div", { class: "mobility-band", role: "group", "aria-label": "Repetitions; drag the marks of start, bottom and end" });
+  const band = h("div", { class: "mobility-band", role: "group", "aria-label": model.get("correctable") ? "Repetitions; drag the marks of start, bottom and end" : "Movements" });
   const cursor = h("div", { class: "mobility-cursor" });
   const panels = h("div", { class: "mobility-panels" });
   const choice = h("fieldset", { class: "mobility-choice" });
+  const noun = model.get("correctable") ? "Repetition" : "Movement";
   let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason}
   let changed = false;
   const table = h("table", { class: "mobility-repetitions" });
@@ -70,7 +71,7 @@ function trialViewer({ model, el }) {
     band,
     panels,
     choice,
-    h("details", {},
+    h("details", { hidden: !model.get("correctable") },
       h("summary", {}, "Correct the repetitions"),
       h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it."),
       table,
@@ -401,8 +402,8 @@ function trialViewer({ model, el }) {
       drawBody();
     }
     const seconds = time()[frame];
-    const inRep = reps.findIndex((rep) => rep.accepted && rep.start <= seconds && seconds <= rep.end);
-    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, repetition ${inRep + 1}`}`;
+    const inRep = reps.filter((rep) => rep.accepted).findIndex((rep) => rep.start <= seconds && seconds <= rep.end);
+    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun.toLowerCase()} ${inRep + 1}`}`;
     readout.textContent = said;
     slider.value = frame;
     slider.setAttribute("aria-valuetext", said);
@@ -471,7 +472,7 @@ function trialViewer({ model, el }) {
     let number = 0;
     for (const rep of reps) {
       if (rep.accepted) number += 1;
-      const name = rep.accepted ? `Repetition ${number}` : "Rejected";
+      const name = rep.accepted ? `${noun} ${number}` : "Rejected";
       const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: rep.reason || name }, name);
       const lay = () => {
         bar.style.left = left(rep.start);
@@ -479,7 +480,7 @@ function trialViewer({ model, el }) {
       };
       lay();
       marks.push(bar);
-      if (!rep.accepted) continue;
+      if (!rep.accepted || !model.get("correctable")) continue;
       for (const which of ["start", "bottom", "end"]) {
         const label = `${name}, ${which}`;
         const handle = h("div", { class: `mobility-handle mobility-${which}`, role: "slider", tabindex: 0, "aria-label": label, title: label, "aria-orientation": "horizontal" });
