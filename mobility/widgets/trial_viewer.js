@@ -1,3 +1,6 @@
+// Where the video is looked for: by the server's route, from the kernel, and the annotated one,
+// which every browser can play, in the same places.
+const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) => ({ local, annotated })));
 const EVERY = 2; // pixels of the curve between drawn points, at least
 
 function trialViewer({ model, el }) {
@@ -9,7 +12,7 @@ function trialViewer({ model, el }) {
   let playing = false;
   let hasVideo = false;
   let annotated = false;
-  let tried = { local: false, annotated: false };
+  let attempt = 0;
   let drawnFor = "";
 
   // The screen: the video, and the skeleton over it
@@ -167,18 +170,12 @@ function trialViewer({ model, el }) {
   });
   video.addEventListener("error", () => {
     if (!video.getAttribute("src")) return;
-    const format = video.error && video.error.code >= 3;
     hasVideo = false;
-    if (!format && !tried.local) tried.local = true;
-    else if (!tried.annotated) tried = { local: false, annotated: true };
-    else if (!tried.local) tried.local = true;
-    else {
-      ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
-      return;
-    }
-    askVideo();
+    attempt += 1;
+    if (attempt < ATTEMPTS.length) askVideo();
+    else ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
   });
-  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: tried.local }, annotated: tried.annotated });
+  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: ATTEMPTS[attempt].local }, annotated: ATTEMPTS[attempt].annotated });
 
   // Drawing
 
