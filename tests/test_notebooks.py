@@ -53,7 +53,12 @@ def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_p
             f"notebooks/{name}.ipynb",
         ],
         cwd=project,
-        env={**os.environ, "MOBILITY_REPORTS": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "MOBILITY_STORE": str(tmp_path / "sessions"),
+            "MOBILITY_REPORTS": str(tmp_path / "reports"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
