@@ -106,7 +106,7 @@ def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
                  .every(e => /^\\[\\d+\\]:$/.test(e.textContent.trim()))
               || document.querySelector('.jp-OutputArea-output[data-mime-type$=".stderr"], '
                                         + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
-        timeout=180_000,
+        timeout=600_000,
     )
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     seen = {
