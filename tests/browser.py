@@ -106,7 +106,7 @@ def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
                  .every(e => /^\\[\\d+\\]:$/.test(e.textContent.trim()))
               || document.querySelector('.jp-OutputArea-output[data-mime-type$=".stderr"], '
                                         + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
-        timeout=180_000,
+        timeout=600_000,
     )
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     seen = {
@@ -125,9 +125,200 @@ def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
+def run_all(page: Page, url: str) -> None:
+    """Open a notebook and run all of its cells, without looking at what they give."""
+    page.goto(url)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def picture(page: Page, name: str, folder: Path | None) -> None:
+    """Keep how one widget looks, in a window that is high enough for it."""
+    if folder:
+        widget = page.locator(f".mobility-{name}").first
+        page.set_viewport_size({"width": 1280, "height": 1700})
+        widget.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        widget.screenshot(path=folder / f"{name}.png")
+
+
+def see_widgets(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Use every widget of the page of tests/widget_page.py as a person would."""
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    seen: dict[str, Any] = {}
+    for use in (use_config, use_trial, use_sessions, use_upload):
+        seen[use.__name__.removeprefix("use_")] = use(page, folder)
+    seen["errors"] = page.locator(
+        '.jp-OutputArea-output[data-mime-type$=".stderr"], '
+        '.jp-OutputArea-output[data-mime-type$=".error"]'
+    ).all_inner_texts()
+    return seen
+
+
+def use_config(page: Page, folder: Path | None) -> dict[str, Any]:
+    """Choose two angles, change their order, write a comment, undo, save."""
+    widget = page.locator(".mobility-config")
+    widget.wait_for(timeout=120_000)
+    for label in ("Knee, both sides", "Hip, left", "Elbow, right"):
+        widget.get_by_label(label, exact=True).check()
+    widget.get_by_role("button", name="Undo").click()
+    widget.get_by_label("Elbow, right", exact=True).and_(
+        widget.locator(":not(:checked)")
+    ).wait_for()
+    widget.get_by_role("button", name="Move Hip, left up").click()
+    widget.get_by_label("Comment on Knee, both sides").fill("Check the alignment on the way down.")
+    widget.locator("figure.mobility-curve").nth(1).locator("svg path").first.wait_for()
+    widget.get_by_role("button", name="Save", exact=True).click()
+    widget.get_by_text("saved; the next report shows it").wait_for()
+    widget.get_by_text("Saved.", exact=True).wait_for()
+    picture(page, "config", folder)
+    return {
+        "shown": widget.locator("figcaption").all_inner_texts(),
+        "paths": widget.locator("figure.mobility-curve path").count(),
+    }
+
+
+def use_trial(page: Page, folder: Path | None) -> dict[str, Any]:
+    """Play, step, jump by a curve, turn the body, move the end of a repetition."""
+    widget = page.locator(".mobility-trial")
+    widget.locator(".mobility-panels canvas").first.wait_for(timeout=120_000)
+    slider = widget.get_by_label("Time in the trial")
+    page.wait_for_function(
+        "() => document.querySelector('.mobility-trial video').readyState >= 2", timeout=60_000
+    )
+
+    def state() -> dict[str, Any]:
+        found: dict[str, Any] = widget.evaluate("""root => ({
+            frame: Number(root.querySelector('input[type=range]').value),
+            said: root.querySelector('input[type=range]').getAttribute('aria-valuetext'),
+            video: root.querySelector('video').currentTime,
+            cursor: parseFloat(root.querySelector('.mobility-cursor').style.left),
+        })""")
+        return found
+
+    def looks(selector: str) -> str:
+        drawn: str = widget.locator(selector).first.evaluate("canvas => canvas.toDataURL()")
+        return drawn
+
+    seen: dict[str, Any] = {"source": widget.locator("video").get_attribute("src")}
+    seen["played"] = [state()]
+    empty = looks(".mobility-screen canvas")
+    widget.get_by_role("button", name="Play").click()
+    for _ in range(3):
+        page.wait_for_timeout(700)
+        seen["played"].append(state())
+    widget.get_by_role("button", name="Pause").click()
+    seen["skeleton_moves"] = looks(".mobility-screen canvas") != empty
+    widget.locator(".mobility-panels canvas").first.click(position={"x": 300, "y": 50})
+    page.wait_for_timeout(700)
+    seen["jumped"] = state()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(700)
+    seen["stepped"] = state()
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(700)
+    seen["slid"] = state()
+    before = looks(".mobility-body canvas")
+    widget.locator(".mobility-body canvas").focus()
+    page.keyboard.press("ArrowRight")
+    by_keys = looks(".mobility-body canvas")
+    box = widget.locator(".mobility-body canvas").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 60, box["y"] + box["height"] / 2 + 10, steps=4)
+    page.mouse.up()
+    seen["turned"] = [before != by_keys, by_keys != looks(".mobility-body canvas")]
+    end = widget.get_by_role("slider", name="Repetition 1, end")
+    seen["end"] = [float(end.get_attribute("aria-valuenow") or "nan")]
+    place = end.bounding_box()
+    assert place is not None
+    page.mouse.move(place["x"] + 5, place["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 15, place["y"] + 10, steps=3)
+    page.mouse.up()
+    seen["end"].append(float(end.get_attribute("aria-valuenow") or "nan"))
+    end.focus()
+    page.keyboard.press("ArrowLeft")
+    seen["end"].append(float(end.get_attribute("aria-valuenow") or "nan"))
+    widget.get_by_text("Correct the repetitions").click()
+    widget.get_by_label("Repetition 2, bottom, seconds").fill("7.0")
+    widget.get_by_label("Repetition 2, bottom, seconds").press("Tab")
+    picture(page, "trial", folder)
+    widget.get_by_role("button", name="Save repetitions").click()
+    widget.get_by_text("saved; the next report is made with these repetitions").wait_for(
+        timeout=180_000
+    )
+    seen["by_hand"] = widget.get_by_role("button", name="Find them anew").is_enabled()
+    return seen
+
+
+def use_sessions(page: Page, folder: Path | None) -> dict[str, Any]:
+    """Filter the table, open a session, keep one, delete it after all."""
+    widget = page.locator(".mobility-sessions")
+    rows = widget.locator("tbody tr")
+    seen: dict[str, Any] = {"all": rows.count()}
+    widget.get_by_label("Filter the sessions").fill("p07 old")
+    seen["filtered"] = rows.all_inner_texts()
+    widget.get_by_label("Filter the sessions").fill("")
+    widget.get_by_role("button", name="Open Overhead squat").click()
+    widget.locator('tr[aria-selected="true"]').wait_for()
+    widget.get_by_role("button", name="Delete An old one").click()
+    picture(page, "sessions", folder)
+    page.keyboard.press("Escape")
+    seen["kept"] = rows.count()
+    widget.get_by_role("button", name="Delete An old one").click()
+    widget.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    widget.get_by_text("session old is deleted").wait_for()
+    seen["left"] = rows.count()
+    return seen
+
+
+def use_upload(page: Page, folder: Path | None) -> dict[str, Any]:
+    """Upload nothing, something that is no video, too much, and then the demo's video."""
+    widget = page.locator(".mobility-upload")
+    send = widget.get_by_role("button", name="Upload")
+    seen: dict[str, Any] = {}
+
+    def faults() -> list[str]:
+        shown: list[str] = widget.locator(".mobility-fault:visible").all_inner_texts()
+        return shown
+
+    send.click()
+    widget.get_by_text("choose a video file").first.wait_for()
+    seen["nothing"] = faults()
+    widget.get_by_label("Participant").fill("p08")
+    files = {
+        "broken": {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video" * 99},
+        "large": {"name": "large.mp4", "mimeType": "video/mp4", "buffer": b"\0" * 2_500_000},
+    }
+    for name, file in files.items():
+        widget.get_by_label("Video file").set_input_files(file)  # type: ignore[arg-type]
+        send.click()
+        widget.locator(".mobility-fault:visible", has_text=name).wait_for()
+        seen[name] = faults()
+        if name == "broken":
+            picture(page, "upload", folder)
+    video = Path.cwd() / "data" / "demo" / "overhead-squat" / "video.mp4"
+    widget.get_by_label("Video file").set_input_files(video)
+    send.click()
+    widget.get_by_text("taken in as session").wait_for(timeout=60_000)
+    seen["good"] = faults()
+    page.locator(".mobility-sessions tbody tr", has_text="p08").wait_for()
+    return seen
+
+
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     """Open a browser, see the page, print what was seen, said and asked for."""
-    see = {"report": see_report, "video": see_video, "notebook": see_notebook}[kind]
+    see = {
+        "report": see_report,
+        "video": see_video,
+        "notebook": see_notebook,
+        "widgets": see_widgets,
+    }[kind]
     said: list[str] = []
     asked: list[str] = []
     with sync_playwright() as playwright:

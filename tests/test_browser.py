@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,11 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
+from jupyter_lab import jupyter_lab
+from widget_page import make_page
 
-from mobility.workbench.files import read_json, write_json
+from mobility.workbench.files import read_json
+from mobility.workbench.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -60,61 +60,13 @@ def lab(project: Path, tmp_path: Path) -> Iterator[str]:
     )
     program, *arguments = shlex.split(told.stdout.splitlines()[-1])
     assert Path(program).name == "jupyter"
-    jupyter = tmp_path / "jupyter"
-    places = {
-        name: str(jupyter / name.lower())
-        for name in (
-            "JUPYTER_CONFIG_DIR",
-            "JUPYTER_DATA_DIR",
-            "JUPYTER_RUNTIME_DIR",
-            "JUPYTERLAB_SETTINGS_DIR",
-            "JUPYTERLAB_WORKSPACES_DIR",
-            "IPYTHONDIR",
-        )
-    }
-    # The news and the updates would ask for hosts elsewhere.
-    news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    write_json(
-        news / "notification.jupyterlab-settings", {"fetchNews": "false", "checkForUpdates": False}
-    )
-    opened = jupyter / "opened"
-    browser = jupyter / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
-    browser.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (jupyter / "log").open("w") as log:
-        server = subprocess.Popen(
-            [
-                *(str(Path(sys.executable).with_name("jupyter")), *arguments),
-                *("--allow-root", f"--ServerApp.browser={browser} %s"),
-                *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
-                "--ServerApp.port_retries=0",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-                "--LabApp.extension_manager=readonly",
-            ],
-            cwd=tmp_path,
-            env={**os.environ, **places, "MOBILITY_REPORTS": str(tmp_path / "reports")},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while not opened.exists():
-            assert server.poll() is None, (jupyter / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, (jupyter / "log").read_text()[-2000:]
-            time.sleep(0.1)
-        yield opened.read_text()
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+    with jupyter_lab(
+        tmp_path,
+        arguments,
+        MOBILITY_STORE=str(tmp_path / "sessions"),
+        MOBILITY_REPORTS=str(tmp_path / "reports"),
+    ) as address:
+        yield address
 
 
 def test_make_lab_opens_a_notebook_that_runs(
@@ -139,6 +91,76 @@ def test_make_lab_opens_a_notebook_that_runs(
     assert seen["said"] == []
     assert seen["dialogs"] == []
     assert hosts([a for a in seen["asked"] if not a.startswith("file:")]) == {"127.0.0.1"}
+
+
+# The widgets
+
+
+def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable[..., Any]) -> None:
+    page = make_page(demo, tmp_path)
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("widgets", address, tmp_path)
+    store = Store(tmp_path / "sessions")
+
+    # Display settings: chosen, put in order, one taken back, commented, saved.
+    assert seen["config"]["shown"] == ["Hip, left", "Knee, both sides"]
+    assert seen["config"]["paths"] == 3
+    assert store.session("joints").config() == {
+        "shown_angles": ["left_hip_angle", "knee_angle"],
+        "comments": {"knee_angle": "Check the alignment on the way down."},
+    }
+
+    # The trial: the server's own route gives the video, and the cursor goes with it.
+    trial = seen["trial"]
+    time = store.session("squat").angles()["time"].values
+    assert urlsplit(trial["source"]).path == "/files/sessions/squat/video.mp4"
+    for before, after in itertools.pairwise(trial["played"]):
+        assert after["frame"] > before["frame"]
+        assert after["cursor"] > before["cursor"]
+        assert after["video"] > before["video"]
+    for state in trial["played"][1:]:
+        # What is said is the frame on the screen; the clock of the page runs on meanwhile.
+        assert time[state["frame"]] == pytest.approx(state["video"], abs=0.25)
+    assert trial["skeleton_moves"]
+    assert trial["jumped"]["frame"] != trial["played"][-1]["frame"]
+    assert trial["stepped"]["frame"] == trial["jumped"]["frame"] + 1
+    assert trial["slid"]["frame"] == trial["jumped"]["frame"]
+    shown = trial["stepped"]["frame"]
+    assert time[shown] <= trial["stepped"]["video"] < time[shown + 1]
+    assert trial["turned"] == [True, True]
+    first, dragged, by_key = trial["end"]
+    assert dragged > first + 0.05
+    assert by_key == pytest.approx(dragged - 1 / 30, abs=0.011)
+    assert trial["by_hand"]
+    squat = store.session("squat")
+    kept = squat.edits().current("repetitions")
+    assert [rep["bottom"] for rep in kept][1] == 7.0
+    assert kept[0]["end"] == pytest.approx(by_key, abs=0.006)
+    assert squat.record.state == "analyzed"
+    assert float(squat.repetitions()["bottom"][1]) == pytest.approx(7.0, abs=0.02)
+
+    # Sessions: filtered; a deletion is asked for twice.
+    table = seen["sessions"]
+    assert table["all"] == 3
+    assert len(table["filtered"]) == 1
+    assert "An old one" in table["filtered"][0]
+    assert (table["kept"], table["left"]) == (3, 2)
+    assert not (tmp_path / "sessions" / "old").exists()
+
+    # Uploads: what is wrong stands beside its field.
+    upload = seen["upload"]
+    assert "choose a video file" in upload["nothing"]
+    assert len(upload["nothing"]) == 2
+    assert len(upload["broken"]) == 1
+    assert upload["broken"][0].startswith("broken.mp4")
+    assert "at most 2 MB" in upload["large"][0]
+    assert upload["good"] == []
+    (made,) = [session for session in store.sessions() if session.record.user_id == "p08"]
+    assert made.video.read_bytes() == (demo / "video.mp4").read_bytes()
+
+    assert seen["errors"] == []
+    assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 
 # The videos

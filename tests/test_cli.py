@@ -148,6 +148,33 @@ def test_bad_session_id(command, session_id, store):
     refused(mobility(*command, session_id, store=store), store)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["absent", "--kind", "summary"], ["absent: not in the store"]),
+        (["--demo"], ["--kind"]),
+        (["--demo", "absent", "--kind", "summary"], ["not both"]),
+        (["--demo", "--kind", "sumary"], ["sumary", "did you mean 'summary'?"]),
+        (["--demo", "--kind", "summary", "--system", "imperal"], ["did you mean 'imperial'?"]),
+    ],
+)
+def test_bad_threads(options, words, store):
+    refused(mobility("threads", *options, store=store), store, *words)
+
+
+def test_threads_of_the_demo(store):
+    done = mobility("threads", "--demo", "--kind", "recommendation", "--json", store=store)
+    ids = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(ids) == {
+        *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"),
+        "final_summary",
+    }
+    listed = mobility("threads", "--demo", "--kind", "recommendation", store=store).stdout
+    assert [line.split() for line in listed.splitlines()] == [list(item) for item in ids.items()]
+    assert not store.exists()
+
+
 def test_a_misspelt_command_is_one_line(store):
     refused(mobility("analyse", store=store), store, "Did you mean", "analyze")
 

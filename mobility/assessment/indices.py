@@ -24,7 +24,7 @@ from mobility.view import UNKNOWN
 
 Array = NDArray[np.float64]
 
-DRAWS = 100_000
+DRAWS = 20_000
 """Number of draws of the errors of an index, of a fixed seed."""
 
 _INTERVAL = (2.5, 97.5)
@@ -360,6 +360,8 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
         bias[i] = x[i] - QUALITY_PARTS[name].reduce(value - offset)
         if not np.isfinite(x[i]):
             notes[name] = "refused: its measures have no finite x"
+        elif np.isnan(sd[i]):
+            notes[name] = "left out: its error is not known"
         elif sd[i] > part["a"]:
             notes[name] = (
                 f"left out: its error (standard deviation {sd[i]:.2g}) exceeds the {part['a']:g} up"

@@ -13,6 +13,8 @@ from mobility import provenance, tables
 from mobility.assessment.asymmetry import SYMMETRY, difference_sd
 from mobility.assessment.body import body_axes as body_axes
 from mobility.assessment.body import camera_angle
+from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.metric import CARRIED, add, add_note, belongs, merged_history
 from mobility.assessment.phases import PHASES as PHASES
@@ -34,6 +36,7 @@ from mobility.assessment.summaries import (
 from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.view import camera_view
 
 Metrics = dict[str, xr.DataArray]
 
@@ -90,6 +93,11 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
         names the phase in which they occur.
+
+        Of all this, with the errors of the camera's view: ``mobility_index...``,
+        ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
+        ``fms_joint_probability`` and ``compensation_probability`` (see
+        :mod:`mobility.assessment.criteria`).
 
     Raises
     ------
@@ -156,8 +164,13 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result = xr.Dataset(metrics, coords={"rep": repetitions["rep"].values})
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "metrics"
+    result.attrs["history"] = merged_history(angles, repetitions)
+    view = camera_view(pose).name
+    for score in (mobility_index, quality_index, fms_deep_squat, compensations):
+        scored = score(result, view=view)
+        result = result.assign(scored.data_vars).assign_attrs(history=scored.attrs["history"])
     return provenance.with_history(
-        result.assign_attrs(history=merged_history(angles, repetitions)),
+        result,
         "overhead_squat",
         {},
         accepted_repetitions=int(accepted.sum()),

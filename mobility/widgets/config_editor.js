@@ -1,6 +1,9 @@
 function configEditor({ model, el }) {
   const place = root(el, "config", "Display settings");
   let curves = null; // {time: [...], of: {joint: {left, right}}}
+  let now = { shown: model.get("shown"), comments: model.get("comments") };
+  const me = newId("editor");
+  let number = 0; // of what was asked last; older answers are not believed
   const list = h("ul", { class: "mobility-angles", "aria-label": "Angles, those shown first, in order" });
   const pictures = h("div", { class: "mobility-curves", role: "region", "aria-label": "Curves as they are shown", tabindex: 0 });
   const save = h("button", { class: "mobility-main", type: "button", onclick: () => sendAfter("save") }, "Save");
@@ -24,14 +27,21 @@ function configEditor({ model, el }) {
   /** Leave the field that is being written first, so that nothing written is lost. */
   function sendAfter(what) {
     if (list.contains(document.activeElement)) document.activeElement.blur();
-    ask(model, what);
+    ask(model, what, what === "undo" ? { number: `${me} ${++number}` } : {});
   }
   function change(name, value) {
-    model.set(name, value);
-    model.save_changes();
+    now = { ...now, [name]: value };
+    ask(model, "change", { ...now, number: `${me} ${++number}` });
+    showList();
+  }
+  function heard() {
+    const answered = model.get("answered");
+    if (answered.startsWith(`${me} `) && answered !== `${me} ${number}`) return;
+    now = { shown: model.get("shown"), comments: model.get("comments") };
+    showList();
   }
   function move(key, by) {
-    const shown = [...model.get("shown")];
+    const shown = [...now.shown];
     const from = shown.indexOf(key);
     const to = Math.max(0, Math.min(shown.length - 1, from + by));
     if (from < 0 || from === to) return;
@@ -40,16 +50,17 @@ function configEditor({ model, el }) {
     list.querySelector(`[data-key="${key}"] input`)?.focus();
   }
   function comment(key, text) {
-    const comments = { ...model.get("comments") };
+    if (rendering) return;
+    const comments = { ...now.comments };
     if (text.trim()) comments[key] = text;
     else delete comments[key];
-    if (JSON.stringify(comments) !== JSON.stringify(model.get("comments"))) change("comments", comments);
+    if (JSON.stringify(comments) !== JSON.stringify(now.comments)) change("comments", comments);
   }
 
   function row({ key, label }) {
-    const shown = model.get("shown");
+    const { shown } = now;
     const isShown = shown.includes(key);
-    const text = model.get("comments")[key] || "";
+    const text = now.comments[key] || "";
     const box = h("input", {
       type: "checkbox",
       onchange: () => change("shown", isShown ? shown.filter((k) => k !== key) : [...shown, key]),
@@ -96,12 +107,19 @@ function configEditor({ model, el }) {
     return item;
   }
 
+  let shownList = "";
+  let rendering = false;
   function showList() {
-    const shown = model.get("shown");
+    const state = JSON.stringify([now, model.get("errors")]);
+    if (state === shownList) return;
+    shownList = state;
+    rendering = true; // a field that is taken away tells of a change that nobody made
+    const { shown } = now;
     // Where the keyboard was, it stays.
     const active = list.contains(document.activeElement) ? document.activeElement : null;
     const name = active && (active.getAttribute("aria-label") || active.type);
     const at = active && active.closest("li").dataset.key;
+    const draft = active && active.tagName === "TEXTAREA" ? active.value : null;
     const by = Object.fromEntries(model.get("angles").map((angle) => [angle.key, angle]));
     const others = model.get("angles").filter(({ key }) => !shown.includes(key));
     list.replaceChildren(...[...shown.filter((key) => by[key]).map((key) => by[key]), ...others].map(row));
@@ -109,7 +127,9 @@ function configEditor({ model, el }) {
       const controls = [...list.querySelectorAll(`li[data-key="${at}"] :is(input, button, textarea)`)];
       const same = controls.find((c) => !c.disabled && (c.getAttribute("aria-label") || c.type) === name);
       (same || controls[0])?.focus();
+      if (same && draft !== null) same.value = draft;
     }
+    rendering = false;
     showCurves();
   }
 
@@ -152,8 +172,8 @@ function configEditor({ model, el }) {
 
   function showCurves() {
     const by = Object.fromEntries(model.get("angles").map((angle) => [angle.key, angle]));
-    const shown = model.get("shown").filter((key) => by[key]);
-    const comments = model.get("comments");
+    const shown = now.shown.filter((key) => by[key]);
+    const { comments } = now;
     if (!shown.length) {
       pictures.replaceChildren(h("p", { class: "mobility-dim" }, "No angle is chosen: the report shows all of them."));
       return;
@@ -194,7 +214,8 @@ function configEditor({ model, el }) {
     }
   };
   model.on("msg:custom", received);
-  model.on("change:shown change:comments change:errors", showList);
+  model.on("change:shown change:comments change:answered", heard);
+  model.on("change:errors", showList);
   model.on("change:can_undo change:unsaved change:revision", showState);
   showList();
   showState();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class ConfigEditor(Widget):
     revision = traitlets.Int().tag(sync=True)
     unsaved = traitlets.Bool().tag(sync=True)
     can_undo = traitlets.Bool().tag(sync=True)
+    answered = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -77,8 +79,9 @@ class ConfigEditor(Widget):
     def acts(self) -> dict[str, Act]:
         """Name what the page may ask for."""
         return {
+            "change": lambda content, _: self._change(content),
             "save": lambda content, _: self.save(force=bool(content.get("force"))),
-            "undo": lambda *_: self.undo(),
+            "undo": lambda content, _: self._undo(content),
             "reload": lambda *_: self.reload(),
             "curves": lambda *_: self._send_curves(),
         }
@@ -145,6 +148,21 @@ class ConfigEditor(Widget):
         picture = figures.png(figures.angle_curves(angles, repetitions, names=names), dpi=60)
         coded = base64.b64encode(picture).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
+
+    # The page asks for changes by messages, which keep their order, and not by traits, of which
+    # late ones overtake what was asked meanwhile. It believes the traits again when the last thing
+    # that it asked is answered.
+
+    def _change(self, content: Mapping[str, Any]) -> None:
+        with self.hold_sync(), self.hold_trait_notifications():
+            self.shown = list(content.get("shown") or [])
+            self.comments = dict(content.get("comments") or {})
+            self.answered = str(content.get("number"))
+
+    def _undo(self, content: Mapping[str, Any]) -> None:
+        with self.hold_sync():
+            self.undo()
+            self.answered = str(content.get("number"))
 
     def _take(self, shown: list[str], comments: dict[str, str], revision: int) -> None:
         self._past.clear()

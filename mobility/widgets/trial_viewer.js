@@ -1,14 +1,18 @@
+// Where the video is looked for: by the server's route, from the kernel, and the annotated one,
+// which every browser can play, in the same places.
+const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) => ({ local, annotated })));
 const EVERY = 2; // pixels of the curve between drawn points, at least
 
 function trialViewer({ model, el }) {
   const place = root(el, "trial", "Trial");
+  place.tabIndex = -1; // so that the keys work after a click anywhere in it
   const quiet = new AbortController();
   let trial = null; // what Python sent: time, image, visible, body, curves
   let frame = 0;
   let playing = false;
   let hasVideo = false;
   let annotated = false;
-  let tried = { local: false, annotated: false };
+  let attempt = 0;
   let drawnFor = "";
 
   // The screen: the video, and the skeleton over it
@@ -24,13 +28,13 @@ function trialViewer({ model, el }) {
 
   const bodyCanvas = h("canvas", {
     tabindex: 0, role: "img",
-    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 for the front",
+    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 as it was filmed",
   });
-  const view = { yaw: 0.5, pitch: 0.15, size: 1 };
+  const view = { yaw: 0, pitch: 0.1, size: 1 };
   const bodyBox = h("div", { class: "mobility-body" },
     bodyCanvas,
     h("div", { class: "mobility-row" },
-      ...[["Front", 0, 0.05], ["Side", Math.PI / 2, 0.05], ["Above", 0, 1.35]].map(([name, yaw, pitch]) =>
+      ...[["As filmed", 0, 0.1], ["Quarter turn", Math.PI / 2, 0.1], ["From above", 0, 1.35]].map(([name, yaw, pitch]) =>
         h("button", { type: "button", class: "mobility-small", onclick: () => { Object.assign(view, { yaw, pitch }); drawBody(); } }, name)),
       ...["left", "right"].map((side) => h("span", { class: "mobility-key" },
         svg("svg", { viewBox: "0 0 26 8", "aria-hidden": "true" }, svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke: COLOURS[side], "stroke-width": 3, "stroke-dasharray": DASHES[side].join(" ") })),
@@ -48,10 +52,11 @@ function trialViewer({ model, el }) {
 
   // Curves and repetitions
 
-  const band = h("div", { class: "mobility-band", role: "group", "aria-label": "Repetitions; drag the marks of start, bottom and end" });
+  const band = h("div", { class: "mobility-band", role: "group", "aria-label": model.get("correctable") ? "Repetitions; drag the marks of start, bottom and end" : "Movements" });
   const cursor = h("div", { class: "mobility-cursor" });
   const panels = h("div", { class: "mobility-panels" });
   const choice = h("fieldset", { class: "mobility-choice" });
+  const noun = model.get("correctable") ? "Repetition" : "Movement";
   let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason}
   let changed = false;
   const table = h("table", { class: "mobility-repetitions" });
@@ -63,12 +68,13 @@ function trialViewer({ model, el }) {
   place.append(
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
-    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout),
+    h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
+      h("span", { class: "mobility-dim mobility-push" }, "space plays, ← → step, with shift by ten")),
     h("div", { class: "mobility-track mobility-row" }, slider),
     band,
     panels,
     choice,
-    h("details", {},
+    h("details", { hidden: !model.get("correctable") },
       h("summary", {}, "Correct the repetitions"),
       h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it."),
       table,
@@ -164,18 +170,12 @@ function trialViewer({ model, el }) {
   });
   video.addEventListener("error", () => {
     if (!video.getAttribute("src")) return;
-    const format = video.error && video.error.code >= 3;
     hasVideo = false;
-    if (!format && !tried.local) tried.local = true;
-    else if (!tried.annotated) tried = { local: false, annotated: true };
-    else if (!tried.local) tried.local = true;
-    else {
-      ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
-      return;
-    }
-    askVideo();
+    attempt += 1;
+    if (attempt < ATTEMPTS.length) askVideo();
+    else ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
   });
-  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: tried.local }, annotated: tried.annotated });
+  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: ATTEMPTS[attempt].local }, annotated: ATTEMPTS[attempt].annotated });
 
   // Drawing
 
@@ -368,7 +368,7 @@ function trialViewer({ model, el }) {
         const values = sides.map(({ side }) => h("span", { style: side ? `color: ${COLOURS[side]}` : "" }));
         const canvas = h("canvas", { role: "img", "aria-label": `${sides[0].label} over time; click to go to a moment` });
         const jump = (event) => goTo(frameAt(timeAt(event.offsetX, canvas.clientWidth)));
-        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); });
+        canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); place.focus({ preventScroll: true }); });
         canvas.addEventListener("pointermove", (event) => { if (event.buttons & 1) jump(event); });
         return { sides, canvas, values, box: h("div", {}, h("div", { class: "mobility-panel-head" }, h("strong", {}, sides[0].label), ...values), canvas) };
       });
@@ -399,8 +399,8 @@ function trialViewer({ model, el }) {
       drawBody();
     }
     const seconds = time()[frame];
-    const inRep = reps.findIndex((rep) => rep.accepted && rep.start <= seconds && seconds <= rep.end);
-    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, repetition ${inRep + 1}`}`;
+    const inRep = reps.filter((rep) => rep.accepted).findIndex((rep) => rep.start <= seconds && seconds <= rep.end);
+    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun.toLowerCase()} ${inRep + 1}`}`;
     readout.textContent = said;
     slider.value = frame;
     slider.setAttribute("aria-valuetext", said);
@@ -469,7 +469,7 @@ function trialViewer({ model, el }) {
     let number = 0;
     for (const rep of reps) {
       if (rep.accepted) number += 1;
-      const name = rep.accepted ? `Repetition ${number}` : "Rejected";
+      const name = rep.accepted ? `${noun} ${number}` : "Rejected";
       const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: rep.reason || name }, name);
       const lay = () => {
         bar.style.left = left(rep.start);
@@ -477,7 +477,7 @@ function trialViewer({ model, el }) {
       };
       lay();
       marks.push(bar);
-      if (!rep.accepted) continue;
+      if (!rep.accepted || !model.get("correctable")) continue;
       for (const which of ["start", "bottom", "end"]) {
         const label = `${name}, ${which}`;
         const handle = h("div", { class: `mobility-handle mobility-${which}`, role: "slider", tabindex: 0, "aria-label": label, title: label, "aria-orientation": "horizontal" });
@@ -574,7 +574,7 @@ function trialViewer({ model, el }) {
     else if (event.key === "ArrowDown") view.pitch = Math.max(-1.5, view.pitch - turn);
     else if (event.key === "+") view.size = Math.min(4, view.size * 1.1);
     else if (event.key === "-") view.size = Math.max(0.4, view.size / 1.1);
-    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.05, size: 1 });
+    else if (event.key === "0") Object.assign(view, { yaw: 0, pitch: 0.1, size: 1 });
     else return;
     event.preventDefault();
     event.stopPropagation();

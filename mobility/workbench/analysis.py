@@ -68,6 +68,9 @@ class _Step:
     edits: tuple[str, ...] = ()
 
 
+# On the words for what was measured no measurement depends.
+_WORDS = frozenset(_PACKAGE / "tables" / name for name in ("findings.yaml", "advice.yaml"))
+
 # [!c]: all tables but that of the capture quality, on which no measurement depends.
 _KINEMATICS = ("kinematics/*.py", "view.py", "tables/[!c]*.yaml")
 
@@ -693,7 +696,7 @@ def _model_sha256(model: str | None) -> str:
 def _code_sha256(patterns: tuple[str, ...]) -> str:
     """Hash of the source files that make a stage, so that changed code redoes it."""
     digest = hashlib.sha256()
-    for file in sorted({file for pattern in patterns for file in _PACKAGE.glob(pattern)}):
+    for file in sorted({f for pattern in patterns for f in _PACKAGE.glob(pattern)} - _WORDS):
         digest.update(file.relative_to(_PACKAGE).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

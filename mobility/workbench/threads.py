@@ -286,7 +286,7 @@ def _thread(session: Session, thread_id: str) -> Thread:
             f"thread id {thread_id!r}: must be 'thread_' and {_LENGTH} letters or digits"
         )
     if session.store.read_only:
-        known = [t for kind in KINDS for system in SYSTEMS for t in _made(session, kind, system)]
+        known = (t for kind in KINDS for system in SYSTEMS for t in _made(session, kind, system))
         found = next((each for each in known if each.id == thread_id), None)
         if found is not None:
             return found

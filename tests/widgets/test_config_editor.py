@@ -166,3 +166,12 @@ def test_unknown_requests_do_nothing(editor, ask):
     ask(editor, "__init__")
     editor._handle_custom_msg("nonsense", [])
     assert editor.notice == {}
+
+
+def test_what_the_page_changes_is_answered_in_order(editor, ask):
+    ask(editor, "change", shown=["knee_angle"], comments={}, number="a 1")
+    ask(editor, "change", shown=["knee_angle"], comments={"knee_angle": "x"}, number="a 2")
+    ask(editor, "undo", number="a 3")
+    assert (editor.shown, editor.comments, editor.answered) == (["knee_angle"], {}, "a 3")
+    ask(editor, "undo", number="a 4")
+    assert (editor.shown, editor.can_undo) == ([], False)

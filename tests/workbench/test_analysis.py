@@ -248,6 +248,16 @@ def test_each_stage_finds_its_code():
             assert step.name != "pose" or "quality.py" not in {file.name for file in files}
 
 
+def test_new_words_redo_no_measurement(monkeypatch):
+    fitted = next(step for step in analysis.STEPS if step.name == "fitted")
+    whole = analysis._code_sha256(fitted.code)
+    monkeypatch.setattr(analysis, "_WORDS", frozenset())
+    analysis._code_sha256.cache_clear()
+    with_words = analysis._code_sha256(fitted.code)
+    analysis._code_sha256.cache_clear()
+    assert with_words != whole
+
+
 def test_a_lost_file_is_made_again(session, calls):
     session.analyze()
     before = results(session)

@@ -1,0 +1,345 @@
+"""How often statements about a squat are right, counted on rendered squats with known truth.
+
+usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID] [--clips N] [--resume]
+                                     [--each] [--json] [--write]
+
+Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml` left in its
+cache. The true positions of a trial go through the same assessment; what lies within a margin of a
+threshold there is neither true nor untrue, and is counted apart ("grey"). The others are stated
+rightly (TP: the fault is there and is stated; TN: it is not there and that is stated), wrongly (FP,
+FN), or it is said that they cannot be told. --each also prints the trials that were told wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mobility import tables
+from mobility.assessment.findings import Finding, find
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.kinematics.repetitions import find_repetitions
+from mobility.progress import progress_bar
+from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
+from mobility.virtual_lab.grid import grid_cases, read_grid
+from mobility.virtual_lab.sweep import case_folder, read_pose
+from mobility.workbench.files import atomic
+
+ROOT = Path(__file__).resolve().parents[1]
+GRID = ROOT / "benchmarks" / "findings.yaml"
+TABLE = ROOT / "benchmarks" / "findings.md"
+COMMAND = "python benchmarks/findings.py --write"
+
+MARGIN = {
+    "thigh_elevation": 3.0,
+    "trunk_tibia_difference": 3.0,
+    "arm_fall": 3.0,
+    "heel_rise": 2.0,
+    "toe_out": 3.0,
+    "hip_flexion": 5.0,
+    "knee_flexion": 5.0,
+    "ankle_dorsiflexion": 3.0,
+    "hip_abduction": 3.0,
+    "pelvis_obliquity": 1.0,
+    "knee_deviation": 0.05,
+    "knee_ankle_separation_ratio": 0.05,
+    "lateral_shift": 0.03,
+    "dowel_offset": 0.1,
+}
+"""How far from its threshold a true value must lie to be clearly beyond it or not: half of what
+the faults of the grid span, or less."""
+
+SEEN_AS = {
+    "trunk_tibia_difference": "trunk_lean",
+    "dowel_offset": "arm_fall",
+    "heel_rise": "ankle_dorsiflexion",
+    "toe_out": "hip_abduction",
+    "knee_deviation": "hip_abduction",
+    "knee_ankle_separation_ratio": "hip_abduction",
+    "lateral_shift": "hip_abduction",
+}
+"""The angle in whose plane a metric lies, for what `view_support.yaml` declares."""
+
+FINDINGS = (
+    *("hip_flexion_limited", "hip_adduction", "knee_flexion_limited"),
+    *("ankle_dorsiflexion_limited", "knees_inside_ankles", "knees_far_inside_ankles"),
+    "pelvis_tilts_sideways",
+)
+"""Rules of `findings.yaml` with a threshold, for which no criterion or compensation stands."""
+
+_PROCESSES = 2
+
+
+class Told(NamedTuple):
+    """What was said of one item in one trial, and what is true.
+
+    Attributes
+    ----------
+    true
+        None where the truth is too close to the threshold, or has no value.
+    stated
+        None where it was said that it cannot be told.
+    value, sd, truth
+        Of the metric: as measured, its error, and the true one, each of the side that has more of
+        the fault.
+    """
+
+    kind: str
+    item: str
+    measure: str
+    view: str
+    trial: str
+    true: bool | None
+    stated: bool | None
+    probability: float
+    value: float
+    sd: float
+    truth: float
+
+    @property
+    def outcome(self) -> str:
+        """One of TP, FP, TN, FN, "not told", "grey"."""
+        if self.true is None:
+            return "grey"
+        if self.stated is None:
+            return "not told"
+        return ("TN", "FN", "FP", "TP")[2 * self.stated + self.true]
+
+
+def assessed(folder: Path, *, resume: bool = False) -> tuple[xr.Dataset, xr.Dataset]:
+    """Metrics of the recording and of the truth of a case of the cache."""
+    kept = folder / "fitted.nc"
+    if resume and kept.is_file():
+        fitted = read_pose(kept)
+    else:
+        pose = clean_pose(read_pose(folder / "pose.nc"), visibility_threshold=VISIBILITY_THRESHOLD)
+        fitted = fit_body(pose)
+        write_dataset(fitted, kept)
+    return measured(fitted), measured(truth_pose(read_truth(folder / "truth.nc")))
+
+
+def measured(pose: xr.Dataset) -> xr.Dataset:
+    """Metrics of a pose."""
+    return overhead_squat(pose, joint_angles(pose), find_repetitions(pose))
+
+
+def true_or_not(value: np.ndarray, threshold: float, side: str, margin: float) -> bool | None:
+    """Whether a true value, on any side of the body, is clearly beyond a threshold, or is not."""
+    if not np.isfinite(value).all():
+        return None
+    if side == "outside":
+        beyond = float(np.max(np.abs(value))) - threshold
+    else:
+        sign = 1 if side == "above" else -1
+        beyond = float(np.max(sign * (value - threshold)))
+    return None if abs(beyond) < margin else beyond > 0
+
+
+def items(metrics: xr.Dataset) -> list[tuple[str, str, str, str, float, float]]:
+    """Kind, item, metric, side of the threshold, threshold, and probability of each fault."""
+    found: list[tuple[str, str, str, str, float, float]] = []
+    for kind, name, dim in (
+        ("FMS", "fms_probability", "fms_criterion"),
+        ("NASM", "compensation_probability", "compensation"),
+    ):
+        limits = json.loads(metrics[name].attrs["thresholds"])
+        for item, limit in limits.items():
+            probability = float(metrics[name].sel({dim: item}))
+            if kind == "FMS":
+                probability = 1.0 - probability
+            found.append(
+                (kind, item, *(limit[k] for k in ("measure", "side", "value")), probability)
+            )
+    rules = tables.load("findings")["rules"]
+    for item, findings in by_rule(find(metrics)).items():
+        rule = rules[item]
+        each = [np.nan if f.probability is None else f.probability for f in findings]
+        probability = float(np.max(each)) if np.isfinite(each).all() else np.nan
+        found.append(
+            ("finding", item, rule["metric"], rule["direction"], rule["threshold"], probability)
+        )
+    return found
+
+
+def by_rule(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Group the findings of the rules that are counted."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.rule in FINDINGS:
+            found.setdefault(finding.rule, []).append(finding)
+    return found
+
+
+def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
+    """Collect what was said of each item in a trial."""
+    metrics, truth = assessed(folder, resume=resume)
+    case = read_case(folder / "case.yaml")
+    view = view_of_azimuth(case.camera.azimuth)
+    certain = tables.load("criteria")["statement"]["probability"]["value"]
+    told = []
+    for kind, item, measure, side, threshold, probability in items(metrics):
+        true = np.atleast_1d(truth[measure].to_numpy())
+        stated = None
+        if probability >= certain:
+            stated = True
+        elif probability <= 1 - certain:
+            stated = False
+        value, sd = (np.atleast_1d(metrics[key].to_numpy()) for key in (measure, f"{measure}_sd"))
+        worst = _worst(true, side)
+        told.append(
+            Told(
+                *(kind, item, measure, view, case.name),
+                true_or_not(true, threshold, side, MARGIN[measure]),
+                *(stated, probability, float(value[worst]), float(sd[worst]), float(true[worst])),
+            )
+        )
+    return told
+
+
+def _worst(true: np.ndarray, side: str) -> int:
+    known = np.where(np.isfinite(true), true, 0.0)
+    return int(np.argmax({"above": known, "below": -known, "outside": np.abs(known)}[side]))
+
+
+def all_told(folders: list[Path], *, resume: bool = False) -> pd.DataFrame:
+    """Collect what was said of each item in all trials, one row each, with its outcome."""
+    # Read by BLAS when the processes start; more threads than cores wait for each other.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    bar = progress_bar("assessing", total=len(folders), unit="clip")
+    rows = []
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(_PROCESSES, mp_context=spawn) as pool:
+        for clip in pool.map(partial(clip_told, resume=resume), folders):
+            rows += [{**told._asdict(), "outcome": told.outcome} for told in clip]
+            bar.update()
+    bar.close()
+    return pd.DataFrame(rows)
+
+
+def supported(measure: str, view: str) -> bool:
+    """Whether a view is declared to support a metric."""
+    angle = SEEN_AS.get(measure, measure)
+    return view in tables.load("view_support")["angles"][angle]["supported"]
+
+
+COUNTS = ("TP", "FN", "FP", "TN", "not told", "grey")
+
+
+def counted(told: pd.DataFrame) -> dict[str, Any]:
+    """Count the outcomes, and give the shares that were right of what was told."""
+    n = {name: int((told["outcome"] == name).sum()) for name in COUNTS}
+    positive, negative = n["TP"] + n["FN"], n["TN"] + n["FP"]
+    there = int((told["true"] == True).sum())  # noqa: E712
+    absent = int((told["true"] == False).sum())  # noqa: E712
+    return {
+        **n,
+        "sensitivity": n["TP"] / positive if positive else np.nan,
+        "specificity": n["TN"] / negative if negative else np.nan,
+        "found of all": n["TP"] / there if there else np.nan,
+        "cleared of all": n["TN"] / absent if absent else np.nan,
+    }
+
+
+def table(told: pd.DataFrame) -> pd.DataFrame:
+    """Count each item over the views that support it, in each of these, and elsewhere."""
+    rows = []
+    for (kind, item), group in told.groupby(["kind", "item"], sort=False):
+        measure = group["measure"].iloc[0]
+        shown = group["view"].map(lambda view, measure=measure: supported(measure, view))
+        parts = {"supported": group[shown]}
+        parts |= {view: group[group["view"] == view] for view in VIEWS if supported(measure, view)}
+        if not shown.all():
+            parts["elsewhere"] = group[~shown]
+        for view, part in parts.items():
+            if len(part):
+                rows.append({"kind": kind, "item": item, "view": view, **counted(part)})
+    return pd.DataFrame(rows)
+
+
+def markdown(frame: pd.DataFrame, clips: int, grid: str) -> str:
+    """Give the table as Markdown."""
+    certain = tables.load("criteria")["statement"]["probability"]["value"]
+    columns = ["", "fault", "view", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
+    lines = [
+        f"Made by `{COMMAND}`.",
+        "",
+        f"Statements about {clips} trials of `benchmarks/{grid}`, against their truth. A statement"
+        f" is made where its probability is at least {certain:g};",
+        "a criterion counts as a fault when it is not met. TP, FN, FP, TN: trials in which the"
+        " fault is there and stated, there and denied, not there",
+        "and stated, not there and denied. *not told*: it is said that this cannot be told. *grey*:"
+        " the truth is too close to the threshold to count.",
+        "Sensitivity and specificity are of what was told; *found* and *cleared* are shares of all"
+        " trials with the fault, and of all without.",
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|---|---|---|" + "---:|" * (len(COUNTS) + 4),
+    ]
+    for row in frame.to_dict("records"):
+        first = row["view"] == "supported"
+        name = row["item"].replace("_", " ") if first else ""
+        view = "**all that support it**" if first else row["view"]
+        cells = [row["kind"] if first else "", name, view, *(str(row[c]) for c in COUNTS)]
+        shares = ("sensitivity", "specificity", "found of all", "cleared of all")
+        cells += [f"{row[c]:.2f}" if np.isfinite(row[c]) else "–" for c in shares]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "virtual-lab")
+    parser.add_argument(
+        "--grid", type=Path, default=GRID, help="another grid, to choose settings on"
+    )
+    parser.add_argument("--clips", type=int, help="only the first N clips")
+    parser.add_argument(
+        "--resume", action="store_true", help="use fitted bodies of the cache again"
+    )
+    parser.add_argument("--each", action="store_true", help="print what was told wrongly")
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
+    parser.add_argument("--write", action="store_true", help=f"also write {TABLE.name}")
+    given = parser.parse_args()
+    whole = given.clips is None and given.grid == GRID
+    if (given.clips is not None and given.clips < 1) or (given.write and not whole):
+        parser.error("--clips takes a number from 1; --write needs all clips of the own grid")
+    folders = [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))]
+    told = all_told(folders[: given.clips], resume=given.resume)
+    frame, clips = table(told), told["trial"].nunique()
+    if given.json:
+        print(
+            json.dumps({"clips": clips, "table": _plain(frame), "trials": _plain(told)}, indent=1)
+        )
+    else:
+        print(markdown(frame, clips, given.grid.name), end="")
+    if given.each:
+        wrong = told[told["outcome"].isin(["FP", "FN"])]
+        print(wrong.drop(columns=["true", "stated"]).round(3).to_string(index=False))
+    if given.write:
+        with atomic(TABLE) as hidden:
+            hidden.write_text(markdown(frame, clips, given.grid.name), encoding="utf-8")
+
+
+def _plain(frame: pd.DataFrame) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = json.loads(frame.round(4).to_json(orient="records"))
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Criteria and compensations: probabilities by hand, and what cannot be told."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+from hand_made import lab_attrs, metrics_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobility import tables
+from mobility.assessment.criteria import compensations, fms_deep_squat, probability_of
+from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import virtual_lab_error
+from mobility.provenance import history
+
+NAN = float("nan")
+ALL = "3"
+NOT_MET = "at most 2, heel-elevated trial needed"
+OPEN = "cannot be told"
+
+
+def verdict(changed=None, view=None):
+    return fms_deep_squat(metrics_of(changed), view=view)["fms_probability"].attrs["verdict"]
+
+
+def criterion(name, changed=None, view=None):
+    found = fms_deep_squat(metrics_of(changed), view=view)["fms_probability"]
+    return float(found.sel(fms_criterion=name))
+
+
+def compensation(name, changed=None, view=None):
+    found = compensations(metrics_of(changed), view=view)["compensation_probability"]
+    return float(found.sel(compensation=name))
+
+
+def test_probability_by_hand():
+    # 1.2816 standard deviations are exceeded by a tenth.
+    assert probability_of(10 + 1.2816 * 4, 4, 10, side="above") == pytest.approx(0.9, abs=1e-4)
+    assert probability_of(10 + 1.2816 * 4, 4, 10, side="below") == pytest.approx(0.1, abs=1e-4)
+    assert probability_of(0, 1, 1.95996, side="outside") == pytest.approx(0.05, abs=1e-5)
+    assert probability_of(7, 4, 10, side="above", bias=-3) == pytest.approx(0.5)
+    assert probability_of(10.001, 0, 10, side="above") == 1
+    assert probability_of(10, 0, 10, side="above") == 0
+    np.testing.assert_equal(
+        probability_of(np.array([NAN, 3.0]), np.array([1.0, NAN]), 0, side="above"), [NAN, NAN]
+    )
+
+
+@given(st.floats(-50, 50), st.floats(0.01, 20), st.floats(0, 30))
+@settings(max_examples=60, deadline=None)
+def test_opposites_add_up_to_one(value, sd, threshold):
+    above = probability_of(value, sd, threshold, side="above")
+    below = probability_of(value, sd, threshold, side="below")
+    assert above + below == pytest.approx(1)
+    outside = probability_of(value, sd, threshold, side="outside")
+    assert outside == pytest.approx(probability_of(-value, sd, threshold, side="outside"), abs=1e-9)
+    assert -1e-12 <= outside <= 1 + 1e-12
+
+
+def test_good_squat_scores_3_with_its_joint_probability():
+    found = fms_deep_squat(metrics_of())
+    assert found["fms_probability"].attrs["verdict"] == ALL
+    joint = float(found["fms_joint_probability"])
+    assert joint == pytest.approx(float(np.prod(found["fms_probability"])))
+    assert joint > 0.9
+    assert list(found["fms_criterion"].values) == ["torso", "femur", "knees", "dowel"]
+    assert "questionnaire" in found["fms_probability"].attrs["pain"]
+    assert history(found)[-1]["operation"] == "fms_deep_squat"
+
+
+FAILS = {
+    "torso": {"trunk_tibia_difference": (20.0, 4.0)},
+    "femur": {"thigh_elevation": ((-10.0, 8.0), (3.0, 3.0))},  # one thigh is enough
+    "knees": {"knee_deviation": ((0.2, -0.1), (0.05, 0.05))},
+    "dowel": {"dowel_offset": (-0.9, 0.1)},  # behind the feet as well as in front
+}
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_one_failed_criterion_is_enough(name):
+    assert criterion(name, FAILS[name]) < 0.01
+    assert verdict(FAILS[name]) == NOT_MET
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_refused_measure_is_never_a_pass(name):
+    (measure,) = FAILS[name]
+    nothing = (NAN, NAN) if measure in ("trunk_tibia_difference", "dowel_offset") else None
+    gone = {measure: nothing or ((NAN, NAN), (NAN, NAN))}
+    assert math.isnan(criterion(name, gone))
+    assert verdict(gone) == OPEN
+    assert verdict({measure: None}) == OPEN
+    other = next(key for key in FAILS if key != name)
+    assert verdict({**gone, **FAILS[other]}) == NOT_MET
+
+
+def test_tolerance_of_the_torso_is_that_of_the_table():
+    assert criterion("torso", {"trunk_tibia_difference": (4.9, 0.0)}) == 1
+    assert criterion("torso", {"trunk_tibia_difference": (5.1, 0.0)}) == 0
+
+
+def test_close_to_a_threshold_cannot_be_told():
+    close = {"thigh_elevation": ((-1.0, -1.0), (4.0, 4.0))}
+    assert 0.2 < criterion("femur", close) < 0.8
+    assert verdict(close) == OPEN
+
+
+def test_criteria_that_are_likely_one_by_one_may_not_be_so_together():
+    each = {
+        "trunk_tibia_difference": (5 - 1.0, 1.0),  # 0.84
+        "thigh_elevation": ((-1.0, -1.0), (1.0, 1.0)),
+        "dowel_offset": (0.0, 0.1),
+    }
+    found = fms_deep_squat(metrics_of(each))
+    assert (found["fms_probability"] >= 0.8).all()
+    assert float(found["fms_joint_probability"]) == pytest.approx(0.8413**2, abs=0.01)
+    assert found["fms_probability"].attrs["verdict"] == OPEN
+
+
+FOUND = {
+    "feet_turn_out": {"toe_out": ((45.0, 10.0), (5.0, 5.0))},
+    "knees_in": {"knee_deviation": ((-0.1, 0.2), (0.05, 0.05))},
+    "knees_out": {"knee_deviation": ((-0.1, -0.5), (0.05, 0.05))},
+    "forward_lean": {"trunk_tibia_difference": (20.0, 5.0)},
+    "arms_fall": {"arm_fall": (40.0, 8.0)},
+    "heel_rise": {"heel_rise": ((12.0, 0.0), (2.0, 2.0))},
+    "asymmetric_shift": {"lateral_shift": (-0.25, 0.05)},
+}
+
+
+def test_every_compensation_of_the_table_is_found_and_absent_in_a_good_squat():
+    found = compensations(metrics_of())["compensation_probability"]
+    assert list(found["compensation"].values) == list(FOUND)
+    assert (found <= 0.2).all()
+    for name, changed in FOUND.items():
+        assert compensation(name, changed) > 0.95, name
+
+
+def test_what_is_not_assessed_is_named_with_a_reason():
+    attrs = compensations(metrics_of())["compensation_probability"].attrs
+    reasons = json.loads(attrs["not_assessed"])
+    assert {"low_back_arches", "low_back_rounds", "foot_flattens", "shoulders_elevate"} == {
+        *reasons
+    }
+    assert all(reasons.values())
+    assert attrs["stated"] == 0.8
+
+
+def test_one_known_side_may_show_a_fault_but_not_its_absence():
+    raised = {"heel_rise": ((NAN, 12.0), (NAN, 2.0))}
+    down = {"heel_rise": ((NAN, 0.0), (NAN, 1.0))}
+    assert compensation("heel_rise", raised) > 0.95
+    assert math.isnan(compensation("heel_rise", down))
+    # A camera on the right sees the right heel, and says so.
+    assert compensation("heel_rise", down, view="right") < 0.01
+    notes = compensations(metrics_of(down), view="right")["compensation_probability"].attrs["notes"]
+    assert "near" in json.loads(notes)["heel_rise"]
+    assert math.isnan(compensation("heel_rise", down, view="left"))
+
+
+def test_unknown_error_cannot_be_told():
+    assert math.isnan(compensation("arms_fall", {"arm_fall": (60.0, NAN)}))
+    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == OPEN
+
+
+def test_bias_of_the_view_is_taken_away_where_it_holds():
+    lab = virtual_lab_error("thigh_elevation", "back", deep=True)
+    assert lab.bias > 5  # thighs look higher from behind than they are
+    changed = {"thigh_elevation": ((4.0, 4.0), (1.0, 1.0))}
+    metrics = metrics_of(changed, **lab_attrs())
+    met = float(fms_deep_squat(metrics, view="back")["fms_probability"].sel(fms_criterion="femur"))
+    sd = max(lab.sd, 1.0)
+    assert met == pytest.approx(0.5 * math.erfc((4 - lab.bias) / sd / math.sqrt(2)))
+    assert criterion("femur", changed) < 0.01
+
+
+def test_bias_of_a_difference_is_that_of_its_angles():
+    lean, shank = (
+        virtual_lab_error(name, "side", deep=True) for name in ("trunk_lean", "tibia_inclination")
+    )
+    metrics = metrics_of({"trunk_tibia_difference": (9.0, 0.1)}, **lab_attrs())
+    found = compensations(metrics, view="left")["compensation_probability"]
+    z = (9 - (lean.bias - shank.bias) - 5) / math.hypot(lean.sd, shank.sd)
+    expected = 0.5 * math.erfc(-z / math.sqrt(2))
+    assert float(found.sel(compensation="forward_lean")) == pytest.approx(expected)
+
+
+def test_no_landing_score_is_given():
+    for dataset in (compensations(metrics_of()), fms_deep_squat(metrics_of())):
+        assert not [name for name in dataset.variables if "less" in str(name).lower()]
+
+
+def test_inputs_are_not_changed_and_bad_ones_refused():
+    metrics = metrics_of()
+    before = metrics.copy(deep=True)
+    compensations(metrics, view="front")
+    fms_deep_squat(metrics, view="front")
+    xr.testing.assert_identical(metrics, before)
+    wrong = metrics.assign(arm_fall=("rep", [1.0, 2.0]))
+    with pytest.raises(BadInputError, match="arm_fall: has the dimensions"):
+        compensations(wrong)
+    with pytest.raises(BadInputError, match="no view"):
+        fms_deep_squat(metrics_of(None, **lab_attrs()), view="above")
+
+
+def test_criteria_go_through_a_file_unchanged(tmp_path):
+    for dataset in (compensations(metrics_of()), fms_deep_squat(metrics_of({"arm_fall": None}))):
+        dataset.to_netcdf(tmp_path / "criteria.nc", engine="h5netcdf")
+        read = xr.load_dataset(tmp_path / "criteria.nc", engine="h5netcdf")
+        xr.testing.assert_equal(read, dataset)
+        for name in dataset.data_vars:
+            assert dict(read[name].attrs) == dict(dataset[name].attrs)
+
+
+def test_criteria_and_compensations_share_their_thresholds():
+    table = tables.load("criteria")
+    torso = table["fms_deep_squat"]["criteria"]["torso"]["threshold"]
+    parts = tables.load("indices")["quality_index"]["parts"]
+    assessed = table["compensations"]["assessed"]
+    assert torso == assessed["forward_lean"]["threshold"] == parts["forward_lean"]["a"]
+    assert assessed["arms_fall"]["threshold"] == parts["arm_fall"]["a"]
+    assert assessed["heel_rise"]["threshold"] == parts["heel_rise"]["a"]

@@ -1,0 +1,74 @@
+"""A real JupyterLab on this machine, with settings of its own, that ends with the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mobility.workbench.files import write_json
+
+PLACES = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+    "IPYTHONDIR",
+)
+
+
+@contextmanager
+def jupyter_lab(folder: Path, arguments: Sequence[str], **environment: str) -> Iterator[str]:
+    """Run ``jupyter`` with `arguments` in `folder`; gives the address that it opens."""
+    jupyter = folder / ".jupyter-of-test"
+    places = {name: str(jupyter / name.lower()) for name in PLACES}
+    # The news and the updates would ask for hosts elsewhere.
+    news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
+    news.mkdir(parents=True)
+    write_json(
+        news / "notification.jupyterlab-settings", {"fetchNews": "false", "checkForUpdates": False}
+    )
+    opened = jupyter / "opened"
+    browser = jupyter / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (jupyter / "log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                *(str(Path(sys.executable).with_name("jupyter")), *arguments),
+                *("--allow-root", f"--ServerApp.browser={browser} %s"),
+                *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
+                "--ServerApp.port_retries=0",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                "--LabApp.extension_manager=readonly",
+            ],
+            cwd=folder,
+            env={**os.environ, **places, **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not opened.exists():
+            assert server.poll() is None, (jupyter / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, (jupyter / "log").read_text()[-2000:]
+            time.sleep(0.1)
+        yield opened.read_text()
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()

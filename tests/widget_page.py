@@ -1,0 +1,50 @@
+"""A notebook with every widget, on a store made from the demo: for the browser tests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from mobility.workbench.files import read_json, write_json
+
+CELLS = (
+    (
+        "import mobility as mb\n"
+        "from mobility.widgets import ConfigEditor, SessionBrowser, TrialViewer, UploadForm\n"
+        'store = mb.Store("sessions", reports="reports")'
+    ),
+    'ConfigEditor(store.session("joints"))',
+    'TrialViewer(store.session("squat"))',
+    "browser = SessionBrowser(store)\nbrowser",
+    (
+        "form = UploadForm(store, most_bytes=2_000_000)\n"
+        "form.on_created(lambda session: browser.refresh())\n"
+        "form"
+    ),
+)
+
+
+def make_page(demo: Path, folder: Path) -> Path:
+    """Write the notebook and its store into `folder`; gives the path of the notebook."""
+    sessions = {
+        "squat": {"session_name": "Overhead squat, first visit"},
+        "joints": {
+            "exercise": "Joint Angle Mobility",
+            "session_name": "Knee and hip, first visit",
+        },
+        "old": {"session_name": "An old one", "user_id": "p07"},
+    }
+    for name, changed in sessions.items():
+        place = folder / "sessions" / name
+        shutil.copytree(demo, place)
+        record = read_json(place / "session.json")
+        write_json(place / "session.json", {**record, "session_id": name, **changed})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
+    }  # fmt: skip
+    path = folder / "widgets.ipynb"
+    nbformat.write(notebook, path)
+    return path
