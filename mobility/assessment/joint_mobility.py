@@ -113,7 +113,8 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
         ``bottom`` (the turn), ``bottom_end``, ``end`` in seconds, ``accepted``, ``complete``,
         ``start_seen``, ``end_seen``, ``reason``, ``joints`` (which joints moved, as text) and
         ``excursion`` (degrees, the largest of them). Movements of several joints at the same time
-        are one. ``depth`` is NaN: it is of squats. ``standing(time)`` is False throughout.
+        are one. ``depth`` is NaN: it is of squats. ``standing(time)``: frames outside of all
+        movements, at rest.
 
     Raises
     ------
@@ -124,6 +125,10 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
     groups = _together([each for course in courses for each in course.excursions])
     leading = [max(group, key=lambda each: (each.accepted, each.excursion)) for group in groups]
     seconds = {"units": "second"}
+    time = angles["time"].to_numpy()
+    at_rest = np.ones(time.size, dtype=bool)
+    for each in leading:
+        at_rest &= (time < each.start) | (time > each.end)
 
     def over(values: Sequence[Any], kind: type, **attrs: str) -> Any:
         return ("rep", np.array(values, dtype=kind), attrs)
@@ -146,7 +151,7 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
             "end_seen": over([each.end_seen for each in leading], bool),
             "reason": over([each.reason for each in leading], str),
             "joints": over([named(group) for group in groups], str),
-            "standing": ("time", np.zeros(angles.sizes["time"], dtype=bool)),
+            "standing": ("time", at_rest),
         },
         coords={"rep": np.arange(1, len(leading) + 1), "time": angles["time"].variable},
     )
