@@ -749,6 +749,49 @@ def lab_sweep(
 
 
 @app.command()
+def cohort(
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=_path,
+            metavar="PATH",
+            help="Folder of the report and the table; default: cohort in that of the reports.",
+        ),
+    ] = None,
+    exercise: Annotated[
+        str, typer.Option("--exercise", help="Name of the exercise; '' for all.")
+    ] = "Overhead Squat",
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Comma-separated metrics to show.")
+    ] = None,
+    group_by: Annotated[
+        str, typer.Option("--group-by", help="sex, age_band, height_m, view, ...")
+    ] = "sex",
+    participants: Annotated[
+        str, typer.Option("--participants", help="Comma-separated ids; default: all.")
+    ] = "",
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Put all sessions into one table (CSV, Parquet), and report on people and groups."""
+    from mobility.workbench.cohort import check_group
+    from mobility.workbench.reports import render_cohort
+
+    check_group(group_by)
+    parameters = {"exercise": exercise, "group_by": group_by, "participants": participants}
+    if metrics is not None:
+        parameters["metrics"] = metrics
+    made = render_cohort(_store(store, reports), out or reports / "cohort", parameters=parameters)
+    if as_json:
+        _print_json({name: path.resolve().as_uri() for name, path in made.items()})
+        return
+    typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
+
+
+@app.command()
 def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Say where the pose model is, and its SHA-256; fetch it where it is absent."""
     from mobility.capture.models import pose_model

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from cohort_cases import add_failed, add_session
 
-from mobility.workbench.reports import check_parameters
+from mobility.workbench.reports import check_parameters, render_cohort
+from mobility.workbench.store import Store
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
@@ -39,7 +41,7 @@ def test_notebook_is_stripped_and_checks_itself(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["overhead_squat", "workbench", "virtual_lab"])
+@pytest.mark.parametrize("name", ["overhead_squat", "workbench", "virtual_lab", "cohort"])
 def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]
     done = subprocess.run(
@@ -63,3 +65,24 @@ def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_p
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sessions", [0, 1, 3])
+def test_the_cohort_of_no_one_and_many_sessions(sessions: int, demo: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for i in range(sessions):
+        add_session(store, demo, f"s{i}", user_id="ann", date=f"2026-01-0{i + 1}")
+    if sessions > 1:
+        add_failed(store, demo, "f0", user_id="bob", date="2026-01-09")
+    made = render_cohort(store, tmp_path / "out", parameters={"metrics": "knee_flexion, kne"})
+    page = made["html"].read_text()
+    assert len(made["csv"].read_text().splitlines()) == 1 or sessions
+    assert ("There is no session" in page) == (sessions == 0)
+    assert ("has been measured twice" in page) == (sessions < 2)
+    assert ("within error" in page.split("<table")[-2]) or sessions < 2
+    assert page.count("<img") == {0: 0, 1: 1, 3: 2}[sessions]
+    assert ("the analysis failed: nobody was found" in page) == (sessions > 1)
+    assert "Traceback" not in page
+    if sessions:
+        assert "No session has the metric “kne”" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -92,6 +93,7 @@ def comments(
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
             *_indices(metrics),
+            *_criteria(metrics, level),
             *statements([f for f in findings if f.group == WHOLE], level),
             *_elsewhere([f for f in findings if f.group != WHOLE], level),
             *_work(advise(findings, system=system)),
@@ -203,6 +205,24 @@ def _indices(metrics: xr.Dataset) -> list[str]:
             text += f" ({low:.0f} to {high:.0f})"
         said.append(f"{text}.")
     return [" ".join(said)] if said else []
+
+
+def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
+    """Give the score that the criteria of the FMS deep squat allow, and what was not assessed."""
+    lines = []
+    if "fms_probability" in metrics:
+        criteria = metrics["fms_probability"]
+        text = f"FMS deep squat: {criteria.attrs['verdict']}"
+        if level == "professional":
+            met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
+            each = (f"{name} {p:.2f}" if math.isfinite(p) else f"{name} unknown" for name, p in met)
+            text += f". Probability that a criterion is met: {', '.join(each)}"
+        lines.append(f"{text}.")
+    if "compensation_probability" in metrics and level == "professional":
+        unseen = json.loads(metrics["compensation_probability"].attrs["not_assessed"])
+        names = ", ".join(name.replace("_", " ") for name in unseen)
+        lines.append(f"Compensations that a camera does not show, not assessed: {names}.")
+    return lines
 
 
 def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:

@@ -732,7 +732,7 @@ def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
     ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
     found = dict(zip(_DEPTHS, problem.told.T / size, strict=True))
     fitted = {
-        name: (joints[:, b, 2] - joints[:, a, 2]) / size
+        name: (joints[:, b] - joints[:, a]) / size
         for name, (a, b) in zip(_DEPTHS, ends, strict=True)
     }
     better = calibrated(found, fitted, facing(joints[:, LH], joints[:, RH]))
@@ -744,8 +744,8 @@ def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
         if name.endswith("arm"):
             k = SIDES.index(name.partition("_")[0])
             rows = joints[:, LE + k, 1] > joints[:, LS + k, 1]
-        told[rows, i] = size * better[name][0][rows]
-        told_sd[rows, i] = size * better[name][1]
+        depth, sd = better[name]
+        told[rows, i], told_sd[rows, i] = size * depth[rows], size * sd[rows]
     views = tuple(view.corrected(joints, border) for view in problem.views)
     return replace(problem, told=told, told_sd=told_sd, views=views)
 

@@ -34,10 +34,14 @@ COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
 LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
 """Line styles, so that the sides are told apart in grey too."""
 
-_MARKERS = {"left": "o", "right": "s"}
+MARKERS = {"left": "o", "right": "s"}
+"""Marks, for the same reason."""
+
+SMALL, NORMAL = 9, 10
+"""Sizes of the text, points."""
+
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
-_SMALL, _NORMAL = 9, 10
-_GREY, _LIGHT = "#555555", "#E6E6E6"
+GREY, _LIGHT = "#555555", "#E6E6E6"
 _Z95 = 1.96
 _GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 _PHASE_TITLES = {
@@ -92,7 +96,7 @@ def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence
         When a name is not in `angles`.
     """
     _known(angles, names)
-    figure, axes = _panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
+    figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
     for axis, name in zip(axes, names, strict=True):
         time = angles["time"].values
         for side, value, sd in _sides_of(angles, name):
@@ -110,9 +114,9 @@ def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence
             )
         _keep_curves_readable(axis, _sides_of(angles, name))
         _show_repetitions(axis, repetitions)
-        axis.set_ylabel(_unit(angles[name]), fontsize=_NORMAL)
+        axis.set_ylabel(_unit(angles[name]), fontsize=NORMAL)
         _panel_title(axis, _label(angles[name]))
-    axes[-1].set_xlabel("Time (s)", fontsize=_NORMAL)
+    axes[-1].set_xlabel("Time (s)", fontsize=NORMAL)
     if len(time):
         axes[-1].set_xlim(time[0], time[-1])
     sided = any("side" in angles[name].dims for name in names)
@@ -148,7 +152,7 @@ def repetition_curves(
     _known(angles, names)
     columns = 2 if len(names) > 1 else 1
     rows = -(-len(names) // columns)
-    figure, axes = _panels(rows, columns, height=0.9 + 2.5 * rows, sharex=True)
+    figure, axes = panels(rows, columns, height=0.9 + 2.5 * rows, sharex=True)
     # A repetition that the recording cuts off has no 0 or no 100 %.
     whole = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
     curves = normalise_repetitions(angles[list(names)], whole)
@@ -172,10 +176,10 @@ def repetition_curves(
                 )
         if not count:
             _say_empty(axis, "no accepted repetition")
-        axis.set_ylabel(_unit(angles[name]), fontsize=_NORMAL)
+        axis.set_ylabel(_unit(angles[name]), fontsize=NORMAL)
         _panel_title(axis, _label(angles[name]))
         axis.set_xlim(0, 100)
-        axis.set_xlabel("Repetition (%)", fontsize=_NORMAL)
+        axis.set_xlabel("Repetition (%)", fontsize=NORMAL)
         axis.tick_params(labelbottom=True)
     for axis in axes[len(names) :]:
         axis.remove()
@@ -198,7 +202,7 @@ def hip_height_curve(repetitions: xr.Dataset) -> Figure:
     matplotlib.figure.Figure
         The figure.
     """
-    figure, (axis,) = _panels(1, 1, height=3.0)
+    figure, (axis,) = panels(1, 1, height=3.0)
     time, height = repetitions["time"].values, repetitions["hip_height"].values
     axis.plot(time, height, color=COLOURS[""], linewidth=1.5, zorder=3)
     for bottom, accepted in zip(
@@ -207,11 +211,11 @@ def hip_height_curve(repetitions: xr.Dataset) -> Figure:
         known = np.isfinite(height)
         if known.any():
             level = np.interp(bottom, time[known], height[known])
-            axis.plot(bottom, level, "v", color=COLOURS[""] if accepted else _GREY, zorder=4)
+            axis.plot(bottom, level, "v", color=COLOURS[""] if accepted else GREY, zorder=4)
     _show_repetitions(axis, repetitions)
-    axis.axhline(1.0, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
-    axis.set_xlabel("Time (s)", fontsize=_NORMAL)
-    axis.set_ylabel("Hip height (1 = standing)", fontsize=_NORMAL)
+    axis.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    axis.set_xlabel("Time (s)", fontsize=NORMAL)
+    axis.set_ylabel("Hip height (1 = standing)", fontsize=NORMAL)
     if len(time):
         axis.set_xlim(time[0], time[-1])
     _legend(figure, repetitions, sided=False, band="")
@@ -232,7 +236,7 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
         Angles in degrees and, beside them, the knee deviation in percent of the ankle width;
         on the right of each the difference right minus left with its interval.
     """
-    figure, axes = _panels(1, 2, height=3.4, widths=(3, 1.7))
+    figure, axes = panels(1, 2, height=3.4, widths=(3, 1.7))
     for axis, names, scale, unit in (
         (axes[0], _GROUPS, 1.0, "Degrees at the bottom"),
         (axes[1], ("knee_deviation",), 100.0, "Percent of the ankle width"),
@@ -246,7 +250,7 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
                     value,
                     row + offset,
                     xerr=None if np.isnan(sd) else _Z95 * sd,
-                    fmt=_MARKERS[side],
+                    fmt=MARKERS[side],
                     color=COLOURS[side],
                     markersize=6,
                     elinewidth=1.4,
@@ -261,11 +265,11 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
             else:
                 error = "" if np.isnan(sd) else f" ± {_Z95 * sd:.0f}"
                 labels.append(f"{_capital(label)}\nR − L {_signed(difference)}{error}{sign}")
-        axis.set_yticks(range(len(names)), labels, fontsize=_SMALL)
+        axis.set_yticks(range(len(names)), labels, fontsize=SMALL)
         middle = (len(names) - 1) / 2  # the same spacing in both panels
         axis.set_ylim(middle + len(_GROUPS) / 2, middle - len(_GROUPS) / 2)
-        axis.set_xlabel(unit, fontsize=_NORMAL)
-        axis.axvline(0, color=_GREY, linewidth=0.8, linestyle=":", zorder=0)
+        axis.set_xlabel(unit, fontsize=NORMAL)
+        axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
         axis.grid(axis="x", color=_LIGHT, linewidth=0.8)
         axis.tick_params(axis="y", length=0)
     if np.isnan(metrics["knee_deviation"].values).all():
@@ -319,17 +323,17 @@ def knee_movement_image(
         {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
         for rows in frames
     ]
-    figure, axes = _panels(1, len(PHASES), height=4.1, sharex=True, sharey=True)
+    figure, axes = panels(1, len(PHASES), height=4.1, sharex=True, sharey=True)
     _place_bodies(figure, axes, bodies)
     for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
         _bare(axis)
-        axis.set_title(_PHASE_TITLES[phase], fontsize=_NORMAL, color="black", pad=6)
-        axis.axhline(0, color=_GREY, linewidth=1.0, zorder=0)
+        axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6)
+        axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
             _draw_body(axis, body, view)
         else:
             _say_empty(axis, "not seen")
-        axis.set_xlabel(caption, fontsize=_SMALL, color="black", labelpad=4)
+        axis.set_xlabel(caption, fontsize=SMALL, color="black", labelpad=4)
     note = _depth_note(pose, frames, view)
     where = "the front" if view == "front" else f"the subject's {view}"
     _legend(figure, None, sided=True, band="", lines_only=True, title=f"Seen from {where}{note}")
@@ -346,7 +350,7 @@ def _known(angles: xr.Dataset, names: Sequence[str]) -> None:
             )
 
 
-def _panels(
+def panels(
     rows: int,
     columns: int,
     *,
@@ -355,6 +359,19 @@ def _panels(
     sharey: bool = False,
     widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
+    """Make a figure of the width of a page with `rows` x `columns` plain panels.
+
+    Parameters
+    ----------
+    rows, columns
+        Numbers of panels; they are returned row by row.
+    height
+        Of the figure, inches.
+    sharex, sharey
+        Whether all panels have one axis.
+    widths
+        Of the columns, relative to each other.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -366,8 +383,8 @@ def _panels(
     axes = list(grid.ravel())
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(_GREY)
-        axis.tick_params(labelsize=_SMALL, color=_GREY, labelcolor="black")
+        axis.spines[["left", "bottom"]].set_color(GREY)
+        axis.tick_params(labelsize=SMALL, color=GREY, labelcolor="black")
     return figure, axes
 
 
@@ -378,7 +395,7 @@ def _bare(axis: Axes) -> None:
 
 
 def _panel_title(axis: Axes, text: str) -> None:
-    axis.set_title(text, fontsize=_NORMAL, loc="left", color="black", pad=4)
+    axis.set_title(text, fontsize=NORMAL, loc="left", color="black", pad=4)
 
 
 def _say_empty(axis: Axes, text: str) -> None:
@@ -389,8 +406,8 @@ def _say_empty(axis: Axes, text: str) -> None:
         transform=axis.transAxes,
         ha="center",
         va="center",
-        fontsize=_SMALL,
-        color=_GREY,
+        fontsize=SMALL,
+        color=GREY,
     )
 
 
@@ -440,7 +457,7 @@ def _show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
             axis.axvspan(
                 start, end, facecolor="none", edgecolor="#D9D9D9", hatch="///", lw=0, zorder=0
             )
-        axis.axvline(bottom, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
+        axis.axvline(bottom, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
 
 
 def _legend(
@@ -461,7 +478,7 @@ def _legend(
     if sided:
         for side in SIDES:
             line = "" if markers else ("-" if lines_only else LINES[side])
-            marker = _MARKERS[side] if markers or lines_only else ""
+            marker = MARKERS[side] if markers or lines_only else ""
             handles.append(
                 Line2D(
                     [],
@@ -484,16 +501,16 @@ def _legend(
                 Patch(facecolor="none", edgecolor="#D9D9D9", hatch="///", label="rejected")
             )
         if accepted.size:
-            handles.append(Line2D([], [], color=_GREY, ls=":", lw=1, label="bottom"))
+            handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label="bottom"))
     if handles or title:
         figure.legend(
             handles=handles,
             loc="upper left" if title else "outside upper left",
             ncols=max(len(handles), 1),
             frameon=False,
-            fontsize=_SMALL,
+            fontsize=SMALL,
             title=title or None,
-            title_fontsize=_NORMAL,
+            title_fontsize=NORMAL,
             alignment="left",
             borderaxespad=0.3,
         )
@@ -541,7 +558,7 @@ def _draw_body(axis: Axes, body: dict[str, tuple[float, float]], view: View) -> 
         for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
             axis.plot(
                 *body[f"{side}_{joint}"],
-                marker=_MARKERS[side],
+                marker=MARKERS[side],
                 markersize=4.5,
                 markerfacecolor="white",
                 markeredgecolor=style["color"],
@@ -555,19 +572,19 @@ def _draw_body(axis: Axes, body: dict[str, tuple[float, float]], view: View) -> 
         from matplotlib.patches import Circle
 
         head, neck = ears.mean(axis=0), shoulders.mean(axis=0)
-        axis.plot(*zip(head, neck, strict=True), color=_GREY, lw=1.5, zorder=2)
+        axis.plot(*zip(head, neck, strict=True), color=GREY, lw=1.5, zorder=2)
         axis.add_patch(
-            Circle(tuple(head), 0.1, facecolor="white", edgecolor=_GREY, linewidth=1.5, zorder=4)
+            Circle(tuple(head), 0.1, facecolor="white", edgecolor=GREY, linewidth=1.5, zorder=4)
         )
     if view == "front":
         for joint in ("knee", "ankle"):
             ends = [body[f"{side}_{joint}"] for side in SIDES]
-            axis.plot(*zip(*ends, strict=True), color=_GREY, lw=1.0, ls=":", zorder=1)
+            axis.plot(*zip(*ends, strict=True), color=GREY, lw=1.0, ls=":", zorder=1)
 
 
 def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
     if not side:
-        return {"color": _GREY, "lw": 1.5, "alpha": 1.0, "zorder": 3}
+        return {"color": GREY, "lw": 1.5, "alpha": 1.0, "zorder": 3}
     far = view != "front" and side != near
     return {
         "color": COLOURS[side],

@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility import errors
-from mobility.errors import MobilityError, NotFoundError, ReportError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
 from mobility.workbench.files import lock, sync_folder, write_json, writing
 
 if TYPE_CHECKING:
-    from mobility.workbench.store import Session
+    from mobility.workbench.store import Session, Store
 
 logger = logging.getLogger(__name__)
 
 NAME = "overhead-squat"
 IMAGES = "images"
+COHORT = "cohort"
 
 KERNEL_LOG = "kernel.log"
 
@@ -83,6 +84,45 @@ def render_report(
         parameters={**which, "images": IMAGES, **(parameters or {})},
         finish=write_document,
     )
+
+
+def render_cohort(
+    store: Store, folder: Path, *, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Render the report of many sessions of a store, with their table and pictures.
+
+    Parameters
+    ----------
+    store
+        Where the sessions are; nothing in it is changed.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+    parameters
+        Parameters of the notebook ``cohort.ipynb`` besides ``store`` and ``out``.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"``, ``"csv"`` and ``"parquet"``: paths in `folder`.
+
+    Raises
+    ------
+    BadInputError
+        If there is something else in `folder`, or for a parameter that does not fit.
+    ReportError
+        If a cell fails.
+    """
+    folder = Path(folder)
+    ours = (folder / f"{COHORT}.ipynb").is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
+    given = {"store": _relative(store.path, folder), "out": ".", **(parameters or {})}
+    made = render_notebook(
+        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
+    )
+    tables = {kind: made["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
+    return {"html": made["html"], "notebook": made["notebook"], **tables}
 
 
 def render_notebook(

@@ -1,0 +1,53 @@
+"""Stores of several analysed sessions with known values, made from the demo session."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mobility.workbench.files import read_dataset, write_dataset
+from mobility.workbench.store import Store
+
+_KEPT = ("session.json", "metrics.nc", "repetitions.nc", "capture_quality.json")
+
+
+def add_session(
+    store: Store,
+    demo: Path,
+    name: str,
+    *,
+    user_id: str,
+    date: str,
+    values: Mapping[str, Any] | None = None,
+    sd: float | None = None,
+) -> None:
+    """Put a session into `store`: the demo's, with other numbers of some metrics."""
+    folder = store.path / name
+    folder.mkdir(parents=True)
+    for file in _KEPT:
+        shutil.copy2(demo / file, folder / file)
+    metrics = read_dataset(folder / "metrics.nc")
+    for metric, value in (values or {}).items():
+        metrics[metric] = metrics[metric].copy(data=value)
+        if sd is not None:
+            metrics[f"{metric}_sd"] = metrics[f"{metric}_sd"] * 0 + sd
+    write_dataset(folder / "metrics.nc", metrics)
+    record = json.loads((folder / "session.json").read_text())
+    record |= {"session_id": name, "user_id": user_id, "created_at": f"{date}T10:00:00+02:00"}
+    stage = record["stages"]["metrics"]
+    stage["sha256"] = hashlib.sha256((folder / "metrics.nc").read_bytes()).hexdigest()
+    (folder / "session.json").write_text(json.dumps(record))
+
+
+def add_failed(store: Store, demo: Path, name: str, *, user_id: str, date: str) -> None:
+    """Put a session into `store` of which the analysis failed."""
+    folder = store.path / name
+    folder.mkdir(parents=True)
+    record = json.loads((demo / "session.json").read_text())
+    record |= {"session_id": name, "user_id": user_id, "created_at": f"{date}T10:00:00+02:00"}
+    record |= {"stages": {}, "state": "failed", "reason": "nobody was found in it", "warnings": []}
+    (folder / "session.json").write_text(json.dumps(record))
