@@ -39,8 +39,10 @@ def make_page(demo: Path, folder: Path) -> Path:
     for name, changed in sessions.items():
         place = folder / "sessions" / name
         shutil.copytree(demo, place)
-        record = read_json(place / "session.json")
-        write_json(place / "session.json", {**record, "session_id": name, **changed})
+        record = {**read_json(place / "session.json"), "session_id": name, **changed}
+        if name == "joints":
+            record["stages"].pop("metrics")  # they are of squats
+        write_json(place / "session.json", record)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
