@@ -10,9 +10,7 @@ the lab's own model. Five people also squat as a patient would who cannot do it 
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import json
 from pathlib import Path
 
 import numpy as np
