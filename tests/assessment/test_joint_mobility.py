@@ -123,7 +123,7 @@ def test_an_excursion_smaller_than_the_error_is_no_movement() -> None:
     pose = limb_pose(time, joints={"elbow": curve})
     angles = joint_angles(pose)
     assert int(joint_mobility(pose, angles, joints=("elbow",))["movements"].sum()) == 6
-    angles["elbow_flexion_sd"] = angles["elbow_flexion_sd"] + 16.0
+    angles["elbow_flexion_sd"] = angles["elbow_flexion_sd"] + 32.0
     unsure = joint_mobility(pose, angles, joints=("elbow",))
     assert int(unsure["movements"].sum()) == 0
     assert note(unsure, "elbow", "left") == "not moved by 32 degrees"
