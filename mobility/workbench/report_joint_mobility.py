@@ -312,19 +312,19 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         level = float(one[name])
         if math.isfinite(level):
             axis.axhline(level, color=colour, linewidth=0.9, linestyle="--", zorder=2)
-            labels.append((level, f"{level:.0f}°", above, colour))
+            labels.append((level, f"{level:.0f}°", above, colour, 1.0))
     reference = float(one["reference"])
     if math.isfinite(reference):
         axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)
-        labels.append((reference, f"reference {reference:.0f}°", True, "#333333"))
-    for level, text, above, shade in labels:
+        labels.append((reference, f"reference {reference:.0f}°", True, "#333333", 0.0))
+    for level, text, above, shade, across in labels:
         axis.annotate(
             text,
-            (1.0, level),
+            (across, level),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2 if above else -2),
+            xytext=(-2 if across else 4, 2 if above else -2),
             textcoords="offset points",
-            ha="right",
+            ha="right" if across else "left",
             va="bottom" if above else "top",
             fontsize=9,
             color=shade,
