@@ -2,10 +2,12 @@
 
 usage: python benchmarks/uiprmd.py [--lab FOLDER] [--json]
 
-UI-PRMD (Vakanski et al. 2018, Data 3:2): deep squats with the arms overhead, 39 Plug-in-Gait
-markers at 100 Hz, cut into repetitions. Our formulas are applied to the markers (hip centres by
-Harrington 2007, the other joints where their lateral markers are) and compared with the angles of
-the lab's own model. Five people also squat as a patient would who cannot do it well.
+UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): deep squats with the
+arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
+the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
+compared, frame by frame, with the angles of the lab's own model. Their hip flexion is of the pelvis
+and ours of the trunk, so that people differ by a constant there. Five people also squat as somebody
+would who cannot do it well; the quality index should be lower then.
 """
 
 from __future__ import annotations
@@ -128,3 +130,81 @@ def agreement(lab: Path) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def correlations(lab: Path) -> pd.DataFrame:
+    """Of each angle: r of the frames of a trial and side, least of persons and pooled."""
+    rows = agreement(lab)
+    table = {}
+    for angle, part in rows.groupby("angle", sort=False):
+        of_person = part.groupby("person")["r"].median()
+        pooled = np.corrcoef(np.concatenate(list(part["ours"])), np.concatenate(list(part["lab"])))
+        table[angle] = {
+            "median r of a person": of_person.median(),
+            "least of the people": of_person.min(),
+            "least of trials and sides": part["r"].min(),
+            "pooled frames": pooled[0, 1],
+            "pooled, less the mean of each person": _pooled_within(part),
+            "mean difference (deg)": part["difference_deg"].mean(),
+        }
+    return pd.DataFrame(table).T
+
+
+def _pooled_within(part: pd.DataFrame) -> float:
+    series = []
+    for _, person in part.groupby("person"):
+        ours, theirs = (np.concatenate(list(person[name])) for name in ("ours", "lab"))
+        series.append(np.stack([ours - ours.mean(), theirs - theirs.mean()]))
+    return float(np.corrcoef(np.concatenate(series, axis=1))[0, 1])
+
+
+def qualities(lab: Path) -> pd.DataFrame:
+    """Quality index of one repetition done well and one done poorly, by person.
+
+    The parts that either lacks are left out of both: those that need several repetitions always.
+    """
+    rows = {}
+    for path in trials(lab, poorly=True):
+        well, poorly = (
+            metrics(path.with_name(path.name.replace("_inc_", kind))) for kind in ("_", "_inc_")
+        )
+        both = (well["quality_index_part_score"] + poorly["quality_index_part_score"]).notnull()
+        weight = well["quality_index_part_weight"].where(both, 0.0)
+        parts = well["quality_part"].to_numpy()
+        scores = {
+            name: float(
+                100 * (each["quality_index_part_score"].fillna(0) * weight).sum() / weight.sum()
+            )
+            for name, each in (("well", well), ("poorly", poorly))
+        }
+        lower = (well["quality_index_part_score"] < poorly["quality_index_part_score"]).to_numpy()
+        rows[path.name.split("_")[1]] = {
+            **scores,
+            "higher": scores["well"] > scores["poorly"],
+            "left out": ", ".join(parts[~both.to_numpy()]),
+            "lower when done well": ", ".join(parts[lower & both.to_numpy()]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared/data/lab/uiprmd")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not trials(options.lab):
+        parser.error(f"no trials of UI-PRMD in {options.lab}; give their folder with --lab")
+    angles, quality = correlations(options.lab), qualities(options.lab)
+    if options.json:
+        print(json.dumps({"angles": angles.to_dict("index"), "quality": quality.to_dict("index")}))
+        return
+    print("Angles from markers against those of the lab (Pearson's r over the frames):\n")
+    print(angles.round(4).to_string(), end="\n\n")
+    print("Quality index, of 100:\n")
+    print(quality.round(1).to_string(), end="\n\n")
+    print(f"Higher when done well: {int(quality['higher'].sum())} of {len(quality)} people.")
+
+
+if __name__ == "__main__":
+    main()

@@ -163,6 +163,26 @@ def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable
     assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 
+def test_what_is_chosen_stands_in_the_report(
+    demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = make_page(demo, tmp_path)
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("settings", address, tmp_path)
+    assert urlsplit(seen["address"]).path == "/files/reports/joints/joint-angle-mobility.html"
+    assert "Check the alignment on the way down." in seen["report"]
+    headings = [line.strip().lower() for line in seen["report"].splitlines()]
+    places = [
+        min(i for i, line in enumerate(headings) if line.startswith(name))
+        for name in ("left hip", "knee")
+    ]
+    assert places == sorted(places)
+    assert not any(line.startswith(("elbow", "right elbow")) for line in headings)
+    assert seen["figures"]
+    assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
 # The videos
 
 

@@ -179,7 +179,7 @@ _PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
 _TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
 _STATURE, _STATURE_SD = 1.70, 0.005
 
-_FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.20, 0.01
+_FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.12, 0.01
 """Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
 
 _HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 8.0
@@ -348,7 +348,7 @@ def fit_body(
         gives each its own.
     focal_length
         In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
-        sd 20 %).
+        sd 12 %).
     height_m
         Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do.
     feet_planted

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import fitted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,48 +22,6 @@ from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of
 
 SIDED = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion", "thigh_elevation")
-
-
-@pytest.fixture(scope="module")
-def repetitions_of() -> Any:
-    """The true repetitions of an analytic trial, in the layout of find_repetitions."""
-
-    def make(trial: Any, accepted: list[bool] | None = None) -> xr.Dataset:
-        truth = trial.truth
-        n = truth.sizes["rep"]
-        kept = np.array([True] * n if accepted is None else accepted, bool)
-        height = truth["hip_height"]
-        lowest = float(height.min()) if height.size else 1.0
-        return truth[["start", "bottom_start", "bottom", "bottom_end", "end"]].assign(
-            depth=("rep", np.full(n, 100 * (1 - lowest)), {"units": "percent"}),
-            accepted=("rep", kept),
-            complete=("rep", np.full(n, True)),
-            start_seen=("rep", np.full(n, True)),
-            end_seen=("rep", np.full(n, True)),
-            reason=("rep", np.array(["" if k else "truncated" for k in kept], dtype=object)),
-            hip_height=height,
-            standing=truth["crouch"] < 0.001,
-        )
-
-    return make
-
-
-def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:
-    """The pose as that of a fit with a knot at every frame, and draws of known spread (metres)."""
-    centre = pose["position"].isel(individual=0, drop=True).sel(keypoint=list(FITTED))
-    centre = centre.transpose("time", "space", "keypoint").to_numpy()
-    normal = np.random.default_rng(2).normal(size=(draws, 1, *centre.shape[1:]))
-    dims = ("fit_time", "fit_space", "fit_keypoint")
-    return (
-        pose.assign(
-            fit_position=(dims, centre),
-            position_draws=(("draw", *dims), sd * np.broadcast_to(normal, (draws, *centre.shape))),
-        )
-        .assign_coords(
-            fit_time=pose["time"].values, fit_space=["x", "y", "z"], fit_keypoint=list(FITTED)
-        )
-        .assign_attrs(method="fitted_body")
-    )
 
 
 def apart(pose: xr.Dataset, metres: float = 0.2) -> xr.Dataset:
