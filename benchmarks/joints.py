@@ -2,8 +2,8 @@
 
 usage: python benchmarks/joints.py [--cache FOLDER] [--cases NAME ...] [--rendered-only]
 
-Needs the extra virtual-lab. Each case of joints.yaml is rendered, its pose estimated and kept in the
-cache, and measured as a session of Joint Angle Mobility is; the truth goes through the same
+Needs the extra virtual-lab. Each case of joints.yaml is rendered, its pose estimated and kept in
+the cache, and measured as a session of Joint Angle Mobility is; the truth goes through the same
 formulas. Printed for the sides that move and that the camera sees: range and largest angle with
 their standard deviation, the true ones, and the mean absolute error of the curve.
 """
