@@ -17,6 +17,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility import tables
+from mobility.workbench import report_sections as sections
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.workbench.figures import COLOURS, LINES
 from mobility.workbench.report_sections import Z95, facts, paragraphs, quantity, table
@@ -35,6 +37,15 @@ KINDS = {
 """Kinds of the reference in words."""
 
 _GREY = "#DDDDDD"
+
+_SIDE = 35.0
+"""Degrees from the side within which movements of the sagittal plane are seen in the picture."""
+
+_VIEW = (
+    "Flexion is measured best from the side, arms that are raised sideways from the front: so "
+    "that the joint moves in the plane of the picture."
+)
+_UNKNOWN_VIEW = "Film the whole body."
 
 
 @dataclass(frozen=True)
@@ -245,6 +256,39 @@ def uncertainty(pose: xr.Dataset) -> str:
         f"{source} The spread over the movements, divided by the root of their number, is part of "
         "them. Movements faster than about 3 Hz are flattened by the fit."
     )
+
+
+def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
+    """Say how well the video can be measured; its view and framing are judged for single joints.
+
+    Parameters
+    ----------
+    quality
+        The document of :func:`mobility.capture.quality.capture_quality`, which judges for squats.
+    joints
+        Which joints are measured: without a leg among them the feet may be outside the picture.
+    """
+    return sections.capture_quality(_judged(quality, joints))
+
+
+def _judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
+    found = dict(quality)
+    legs = bool({"ankle", "knee", "hip"} & set(joints))
+    if "verdict" in found.get("view", {}):
+        seen = {k: v for k, v in found["view"].items() if k not in ("supports", "does_not_support")}
+        known = seen["azimuth_deg"] is not None
+        side = known and abs(abs(seen["azimuth_deg"]) - 90) <= _SIDE
+        advice = _UNKNOWN_VIEW if legs and not known else None if side or not known else _VIEW
+        verdict = "ok" if side else None
+        found["view"] = {**seen, "verdict": verdict, "advice": advice}
+    if not legs and "verdict" in found.get("framing", {}):
+        shares = {k: v for k, v in found["framing"]["outside"].items() if k != "feet"}
+        limit = tables.load("capture_quality")["framing"]["share"]["above"]["poor"]
+        if all((share or 0.0) <= limit for share in shares.values()):
+            found["framing"] = {"outside": shares, "verdict": "ok", "advice": None}
+    if second := found.get("second_camera"):
+        found["second_camera"] = _judged(second, joints)
+    return found
 
 
 def posture(metrics: xr.Dataset) -> str:

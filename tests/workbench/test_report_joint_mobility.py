@@ -116,3 +116,37 @@ def test_spans_of_missing_frames() -> None:
 def test_posture_and_uncertainty(metrics: xr.Dataset) -> None:
     assert "standing 100%" in report.posture(metrics)
     assert "table of errors" in report.uncertainty(metrics)
+
+
+def judged(azimuth: float | None, outside: dict[str, float], joints: list[str]) -> str:
+    document = {
+        "view": {
+            "name": "left",
+            "azimuth_deg": azimuth,
+            "azimuth_sd_deg": 3.0,
+            "supports": ["knee_flexion"],
+            "does_not_support": ["hip_abduction"],
+            "verdict": "poor",
+            "advice": "Film from the front.",
+        },
+        "framing": {"outside": outside, "verdict": "unusable", "advice": "Show the feet."},
+    }
+    return report.capture_quality(document, joints)
+
+
+def test_the_side_is_the_best_view_here() -> None:
+    inside = {"head": 0.0, "hands": 0.0, "feet": 0.9}
+    html = judged(-88.0, inside, ["knee"])
+    assert "Film from the front" not in html
+    assert "does not support" not in html
+    assert "Show the feet." in html
+    assert "measured best from the side" in judged(-10.0, inside, ["knee"])
+
+
+def test_without_a_leg_the_feet_may_be_outside() -> None:
+    html = judged(None, {"head": 0.0, "hands": 0.0, "feet": 1.0}, ["elbow"])
+    assert "Show the feet." not in html
+    assert "Film the whole body" not in html
+    assert "all in the picture" in html
+    assert "Show the feet." in judged(None, {"head": 0.5, "hands": 0.0, "feet": 1.0}, ["elbow"])
+    assert "Film the whole body" in judged(None, {"head": 0.0, "hands": 0.0, "feet": 0.0}, ["hip"])
