@@ -259,6 +259,9 @@ def joint_mobility(
                 remarks.append(
                     "; ".join(dict.fromkeys(cut)) or f"not moved by {course.threshold:.0f} degrees"
                 )
+            if course.accepted and not (course.highs and course.lows):
+                ends = "smallest" if course.highs else "largest"
+                remarks.append(f"the {ends} angle was refused or missing in all movements")
             if reference is not None:
                 kinds[place] = reference.kind
                 numbers["reference"][place] = reference.mean
@@ -311,6 +314,43 @@ def joint_mobility(
         posture=posture,
         warnings=_warnings(courses),
     )
+
+
+def single_joint_limits() -> dict[str, float]:
+    """Largest expected error with which angles are given where single joints move, degrees.
+
+    For :func:`~mobility.kinematics.angles.joint_angles`.
+    """
+    table = tables.load(TABLE)["joints"]
+    return {entry["angle"]: float(entry["largest_sd_deg"]) for entry in table.values()}
+
+
+def feet_may_stay(pose: xr.Dataset) -> bool:
+    """Whether a fit should look whether the feet stay: someone stands and bends the knees.
+
+    Parameters
+    ----------
+    pose
+        A pose, not fitted yet.
+
+    Returns
+    -------
+    bool
+        False: the body is to be fitted without planted feet, which also says where the centre of
+        mass is.
+    """
+    require_pose(pose, what="feet_may_stay")
+    points = _points(pose)
+    if _postures(points)[1] != "standing":
+        return False
+    limit = tables.load(TABLE)["feet"]["legs_move_deg"]
+    for side in SIDES:
+        hip, knee, ankle = (points[:, INDEX[f"{side}_{n}"]] for n in ("hip", "knee", "ankle"))
+        bend = angle_between(knee - hip, ankle - knee)
+        bend = bend[np.isfinite(bend)]
+        if bend.size and np.ptp(np.percentile(bend, [5, 95])) > limit:
+            return True
+    return False
 
 
 def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, Any]:
@@ -519,8 +559,10 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         rules["error_factor"] * float(np.median(sd)) if sd.size else 0.0,
     )
     near = _NEAR * (high - low)
-    at_low = int((values[known] <= low + near).sum())
-    at_high = int((values[known] >= high - near).sum())
+    # What was refused within the recording lies between its neighbours.
+    bridged = np.interp(time, time[known], values[known])
+    at_low = int((bridged <= low + near).sum())
+    at_high = int((bridged >= high - near).sum())
     rests_high = at_high > _MORE_AT_REST * at_low
     excursions: list[_Excursion] = []
     highs: list[tuple[float, float]] = []
@@ -535,7 +577,10 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         for i, span in enumerate(spans):
             is_high = (i % 2 == 1) == rising
             if is_high == rests_high:
-                (highs if is_high else lows).append((float(curve.time[turns[i]]), span.value))
+                # Where values were refused next to it, the joint may have gone on to its rest.
+                at = float(curve.time[turns[i]])
+                if not (_near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])):
+                    (highs if is_high else lows).append((at, span.value))
                 continue
             each = _excursion(course, curve, spans, i, rules)
             excursions.append(each)
@@ -548,6 +593,11 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         highs=tuple(highs),
         lows=tuple(lows),
     )
+
+
+def _near(at: float, end: float, end_of_all: float) -> bool:
+    """Whether a place is at the end of a piece that is not that of the recording."""
+    return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
 
 
 def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
@@ -725,6 +775,9 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
     found: dict[str, float] = {}
     shared: dict[str, Array | float] = {}
     for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
+        if not turns:
+            shared[name] = found[name] = found[f"{name}_sd"] = np.nan
+            continue
         values = np.array([value for _, value in turns])
         drawn = deviations([t for t, _ in turns])
         shared[name] = _local_sd(course) if drawn is None else drawn
@@ -752,7 +805,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
     if np.isfinite(means).any():
         means = means[np.isfinite(means)]
         found["mean_velocity"] = float(np.median(means))
-        relative = float(_rms(difference)) / found["range_of_motion"]
+        relative = float(_rms(difference)) / float(np.median(sizes))
         found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
     return found
 
@@ -821,10 +874,11 @@ def _score(
     found: dict[str, float], reference: ReferenceRange, *, moved: bool
 ) -> tuple[float, float, str]:
     """Score, its error, and a remark."""
-    if not moved:
+    if not moved or not np.isfinite(found["maximum"]):
         return np.nan, np.nan, ""
     if not np.isfinite(reference.mean):
         groups = f"{reference.lowest:g} to {reference.highest:g} degrees"
         return np.nan, np.nan, f"no score: {reference.note} ({groups})"
     score = 100 * float(np.clip(found["maximum"] / reference.mean, 0, 1))
-    return score, 100 * found["maximum_sd"] / reference.mean, reference.note
+    remark = f"reference: {reference.note}" if reference.note else ""
+    return score, 100 * found["maximum_sd"] / reference.mean, remark

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -93,9 +93,14 @@ def known_by(centres: Array, length_scale: float) -> Array:
     return np.asarray(np.linalg.inv(kernel + 1e-6 * np.eye(len(centres))), dtype=np.float64)
 
 
+def _settings() -> Mapping[str, Any]:
+    settings: Mapping[str, Any] = tables.load("depth_calibration")
+    return settings
+
+
 @cache
 def _process() -> Process:
-    settings = tables.load("depth_calibration")
+    kernel = _settings()["kernel"]
     with as_file(files("mobility.tables") / "depth_calibration.nc") as file:
         held = xr.load_dataset(file, engine="h5netcdf")
     centres = held["centre"].to_numpy().astype(np.float64)
@@ -105,9 +110,9 @@ def _process() -> Process:
         centres=centres,
         weights=held["weight"].to_numpy().astype(np.float64),
         offset=held["offset"].to_numpy().astype(np.float64),
-        length_scale=settings["kernel"]["length_scale"],
-        linear=settings["kernel"]["linear"],
-        known=known_by(centres, settings["kernel"]["length_scale"]),
+        length_scale=kernel["length_scale"],
+        linear=kernel["linear"],
+        known=known_by(centres, kernel["length_scale"]),
     )
 
 
@@ -188,7 +193,7 @@ def calibrated(
         For each segment, as in ``left_thigh``: the corrected depth, and its standard deviation,
         (n,), metres. The farther a posture from those that were learned, the larger the latter.
     """
-    settings = tables.load("depth_calibration")
+    settings = _settings()
     process = _process()
     corrected = {}
     for side in _OTHER:

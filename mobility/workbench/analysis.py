@@ -139,6 +139,13 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             ("fit", "height_m", "field_of_view", "exercise"),
         ),
         _Step(
+            "angles",
+            "angles.nc",
+            ("fitted",),
+            (*_KINEMATICS, "assessment/joint_mobility.py"),
+            ("keep_raw", "fit"),
+        ),
+        _Step(
             "repetitions",
             "repetitions.nc",
             ("fitted", "angles"),
@@ -523,14 +530,26 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m, field_of_view=run.field_of_view)
+    planted: dict[str, Any] = {}
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import feet_may_stay
+
+        planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
+    fitted: xr.Dataset = fit_body(
+        cleaned, height_m=run.height_m, field_of_view=run.field_of_view, **planted
+    )
     return fitted
 
 
 def _angles(run: _Run) -> xr.Dataset:
     from mobility.kinematics.angles import joint_angles, with_raw_angles
 
-    angles = joint_angles(run["fitted"])
+    limits: dict[str, Any] = {}
+    if run.is_mobility and run.fit:
+        from mobility.assessment.joint_mobility import single_joint_limits
+
+        limits = {"limits": single_joint_limits()}
+    angles: xr.Dataset = joint_angles(run["fitted"], **limits)
     if not run.keep_raw:
         return angles
     from mobility.kinematics.clean import clean_pose
