@@ -424,6 +424,17 @@ def test_sideways_camera_refuses_what_it_cannot_see(
     np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
 
 
+def test_what_a_side_view_hides_is_said_once(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1, heading=85.0)
+    raw = trial.pose.assign_attrs(method="mediapipe_world")
+    metrics = overhead_squat(raw, joint_angles(trial.pose), repetitions_of(trial))
+    codes = {w["code"] for w in warnings_of(metrics)}
+    assert codes >= {"sides_not_comparable", "frontal_plane_not_visible", "heel_rise_uncertain"}
+    assert not codes & {"lateral_shift_uncertain", "toe_out_uncertain", "stance_width_uncertain"}
+    for name in ("lateral_shift", "toe_out", "stance_width"):
+        assert "edge-on" in metrics[name].attrs["note"]
+
+
 def test_oblique_camera_is_less_certain(squat_pose: Any, repetitions_of: Any) -> None:
     name = "knee_ankle_separation_ratio_sd"
     front, oblique = (
