@@ -12,7 +12,9 @@ would who cannot do it well; the quality index should be lower then.
 
 from __future__ import annotations
 
+import argparse
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
