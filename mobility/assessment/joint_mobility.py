@@ -880,4 +880,5 @@ def _score(
         groups = f"{reference.lowest:g} to {reference.highest:g} degrees"
         return np.nan, np.nan, f"no score: {reference.note} ({groups})"
     score = 100 * float(np.clip(found["maximum"] / reference.mean, 0, 1))
-    return score, 100 * found["maximum_sd"] / reference.mean, reference.note
+    remark = f"reference: {reference.note}" if reference.note else ""
+    return score, 100 * found["maximum_sd"] / reference.mean, remark

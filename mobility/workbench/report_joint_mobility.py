@@ -17,6 +17,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility import tables
+from mobility.workbench import report_sections as sections
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.workbench.figures import COLOURS, LINES
 from mobility.workbench.report_sections import Z95, facts, paragraphs, quantity, table
@@ -35,6 +37,15 @@ KINDS = {
 """Kinds of the reference in words."""
 
 _GREY = "#DDDDDD"
+
+_SIDE = 35.0
+"""Degrees from the side within which movements of the sagittal plane are seen in the picture."""
+
+_VIEW = (
+    "Flexion is measured best from the side, arms that are raised sideways from the front: so "
+    "that the joint moves in the plane of the picture."
+)
+_UNKNOWN_VIEW = "Film the whole body."
 
 
 @dataclass(frozen=True)
@@ -247,6 +258,39 @@ def uncertainty(pose: xr.Dataset) -> str:
     )
 
 
+def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
+    """Say how well the video can be measured; its view and framing are judged for single joints.
+
+    Parameters
+    ----------
+    quality
+        The document of :func:`mobility.capture.quality.capture_quality`, which judges for squats.
+    joints
+        Which joints are measured: without a leg among them the feet may be outside the picture.
+    """
+    return sections.capture_quality(_judged(quality, joints))
+
+
+def _judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
+    found = dict(quality)
+    legs = bool({"ankle", "knee", "hip"} & set(joints))
+    if "verdict" in found.get("view", {}):
+        seen = {k: v for k, v in found["view"].items() if k not in ("supports", "does_not_support")}
+        known = seen["azimuth_deg"] is not None
+        side = known and abs(abs(seen["azimuth_deg"]) - 90) <= _SIDE
+        advice = _UNKNOWN_VIEW if legs and not known else None if side or not known else _VIEW
+        verdict = "ok" if side else None
+        found["view"] = {**seen, "verdict": verdict, "advice": advice}
+    if not legs and "verdict" in found.get("framing", {}):
+        shares = {k: v for k, v in found["framing"]["outside"].items() if k != "feet"}
+        limit = tables.load("capture_quality")["framing"]["share"]["above"]["poor"]
+        if all((share or 0.0) <= limit for share in shares.values()):
+            found["framing"] = {"outside": shares, "verdict": "ok", "advice": None}
+    if second := found.get("second_camera"):
+        found["second_camera"] = _judged(second, joints)
+    return found
+
+
 def posture(metrics: xr.Dataset) -> str:
     """Say in which posture the joints were moved."""
     share = {
@@ -312,19 +356,19 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         level = float(one[name])
         if math.isfinite(level):
             axis.axhline(level, color=colour, linewidth=0.9, linestyle="--", zorder=2)
-            labels.append((level, f"{level:.0f}°", above, colour))
+            labels.append((level, f"{level:.0f}°", above, colour, 1.0))
     reference = float(one["reference"])
     if math.isfinite(reference):
         axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)
-        labels.append((reference, f"reference {reference:.0f}°", True, "#333333"))
-    for level, text, above, shade in labels:
+        labels.append((reference, f"reference {reference:.0f}°", True, "#333333", 0.0))
+    for level, text, above, shade, across in labels:
         axis.annotate(
             text,
-            (1.0, level),
+            (across, level),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2 if above else -2),
+            xytext=(-2 if across else 4, 2 if above else -2),
             textcoords="offset points",
-            ha="right",
+            ha="right" if across else "left",
             va="bottom" if above else "top",
             fontsize=9,
             color=shade,

@@ -163,7 +163,7 @@ def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
     assert standing["maximum"].values.ravel() == pytest.approx([35, 35], abs=0.3)
     assert standing["reference"].values.ravel() == pytest.approx([40.6, 40.6])
     assert standing["score"].values.ravel() == pytest.approx([100 * 35 / 40.6] * 2, abs=0.8)
-    assert "males only" in note(standing, "ankle", "left")
+    assert "reference: the study measured males only" in note(standing, "ankle", "left")
 
     time, curve = there_and_back(low=-30, high=12)
     seated = limb_pose(time, posture="seated", joints={"ankle": curve})
