@@ -242,6 +242,12 @@ def use_trial(page: Page, folder: Path | None) -> dict[str, Any]:
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(700)
     seen["slid"] = state()
+    seen["cells"] = [page.locator(".jp-Cell").count()]
+    widget.get_by_role("button", name="One frame on").focus()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    page.wait_for_timeout(300)
+    seen["cells"].append(page.locator(".jp-Cell").count())
     before = looks(".mobility-body canvas")
     widget.locator(".mobility-body canvas").focus()
     page.keyboard.press("ArrowRight")
@@ -253,6 +259,7 @@ def use_trial(page: Page, folder: Path | None) -> dict[str, Any]:
     page.mouse.move(box["x"] + box["width"] / 2 + 60, box["y"] + box["height"] / 2 + 10, steps=4)
     page.mouse.up()
     seen["turned"] = [before != by_keys, by_keys != looks(".mobility-body canvas")]
+    page.keyboard.press("0")
     end = widget.get_by_role("slider", name="Repetition 1, end")
     seen["end"] = [float(end.get_attribute("aria-valuenow") or "nan")]
     place = end.bounding_box()

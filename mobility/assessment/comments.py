@@ -92,7 +92,7 @@ def comments(
             _opening(WHOLE, name, level),
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
-            *_indices(metrics),
+            *_indices(metrics, level),
             *_criteria(metrics, level),
             *statements([f for f in findings if f.group == WHOLE], level),
             *_elsewhere([f for f in findings if f.group != WHOLE], level),
@@ -189,15 +189,17 @@ def _counted(metrics: xr.Dataset) -> list[str]:
     return [f"Measured over {count} repetition{'s' if count > 1 else ''}."]
 
 
-def _indices(metrics: xr.Dataset) -> list[str]:
+def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
     said = []
     for name, words in _INDICES.items():
         if name not in metrics:
             continue
         value = float(metrics[name])
         if not math.isfinite(value):
-            note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
-            said.append(f"{words}: none" + (f" ({note})." if note else "."))
+            reason = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+            if level == "participant" or not reason:
+                reason = "too little of it could be measured well enough"
+            said.append(f"{words}: none ({reason}).")
             continue
         text = f"{words} {value:.0f} of 100"
         if f"{name}_interval" in metrics:
@@ -208,8 +210,10 @@ def _indices(metrics: xr.Dataset) -> list[str]:
 
 
 def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
-    """Give the score that the criteria of the FMS deep squat allow, and what was not assessed."""
+    """Give the score that the criteria of the FMS deep squat allow, and what it rests on."""
     lines = []
+    if level == "professional" and "errors" in (about := _attrs(metrics, "mobility_index")):
+        lines.append(f"Errors of the angles: {about['errors']}.")
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
         text = f"FMS deep squat: {criteria.attrs['verdict']}"
@@ -277,6 +281,10 @@ def _exercise(number: int, work: Work, level: Level) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _attrs(metrics: xr.Dataset, name: str) -> dict[str, str]:
+    return dict(metrics[name].attrs) if name in metrics else {}
 
 
 def _value(metrics: xr.Dataset, name: str) -> float:

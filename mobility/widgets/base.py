@@ -55,6 +55,8 @@ class Widget(anywidget.AnyWidget):
     """
 
     _css = stylesheet()
+    fields_of_page: frozenset[str] = frozenset()
+    """Fields beside which the page shows their faults."""
 
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
@@ -82,7 +84,9 @@ class Widget(anywidget.AnyWidget):
             yield
         except BadInputError as error:
             self.errors = error.fields
-            self.say("error", str(error))
+            beside = error.fields and error.fields.keys() <= self.fields_of_page
+            text = "not done: what is wrong stands beside each field"
+            self.say("error", text if beside else str(error))
         except ConflictError as error:
             self.say("conflict", str(error))
         except MobilityError as error:

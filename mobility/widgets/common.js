@@ -5,9 +5,15 @@ const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
 const DASHES = { left: [], right: [6, 3], "": [] };
 let counted = 0;
 
+const FOCUSABLE = ["a", "button", "input", "select", "summary", "textarea"];
+
 /** Element with attributes, listeners (on...) and children; text is never read as HTML. */
 function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  // JupyterLab's own keys (arrows, "d d" to delete the cell) look at the element that has the
+  // focus, before what it stands in.
+  if (FOCUSABLE.includes(tag) || "tabindex" in attributes)
+    element.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");

@@ -45,6 +45,7 @@ class ConfigEditor(Widget):
     """
 
     _esm = module("config_editor")
+    fields_of_page = frozenset({"shown_angles", "comments"})
 
     title = traitlets.Unicode().tag(sync=True)
     angles = traitlets.List().tag(sync=True)

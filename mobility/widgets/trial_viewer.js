@@ -69,7 +69,7 @@ function trialViewer({ model, el }) {
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
-      h("span", { class: "mobility-dim mobility-push" }, "space plays, ← → step, with shift by ten")),
+      h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
     band,
     panels,

@@ -129,6 +129,8 @@ def test_indices_are_told_with_interval_or_reason():
         quality_index=((), np.nan, {"note": "refused: too few parts"}),
     )
     text = comments(data)["final_summary"]
+    assert "Mobility index 58 of 100 (43 to 77). Quality index: none (too little of it" in text
+    text = comments(data, level="professional")["final_summary"]
     assert "Mobility index 58 of 100 (43 to 77). Quality index: none (too few parts)." in text
     assert "index" not in comments(metrics())["final_summary"]
 

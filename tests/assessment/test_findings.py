@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import string
 
+import hand_made
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobility import tables
+from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import LEVELS, find, number, say
 from mobility.errors import BadInputError
 
@@ -241,9 +243,25 @@ def test_a_threshold_is_the_same_wherever_it_is_used():
     assert tables_[0]["statement"]["probability"]["value"] == TABLE["probability"]["found"]["value"]
 
 
-def test_the_good_squat_has_no_fault():
-    import hand_made
+@pytest.mark.parametrize("view", [None, "front"])
+def test_findings_and_criteria_of_one_dataset_agree(view):
+    data = hand_made.metrics_of(
+        {"thigh_elevation": ((2.0, -3.0), (3.0, 3.0)), "trunk_tibia_difference": (6.0, 3.0)},
+        **hand_made.lab_attrs(),
+    )
+    own = {finding.id: finding.probability for finding in find(data)}
+    judged = fms_deep_squat(data, view=view)
+    both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
+    found = {finding.id: finding.probability for finding in find(both)}
+    met = judged["fms_probability"]
+    assert found["trunk_leans_forward"] == pytest.approx(1 - float(met.sel(fms_criterion="torso")))
+    worse = max(found["depth_not_reached_left"], found["depth_not_reached_right"])
+    assert worse == pytest.approx(1 - float(met.sel(fms_criterion="femur")))
+    # The errors of the virtual lab are there only with a view.
+    assert (found["depth_not_reached_left"] == own["depth_not_reached_left"]) == (view is None)
 
+
+def test_the_good_squat_has_no_fault():
     found = find(hand_made.metrics_of())
     assert [finding.id for finding in found if finding.status == "found"] == []
     # And with one fault it is that which is found.

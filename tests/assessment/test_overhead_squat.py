@@ -525,13 +525,154 @@ def test_dorsiflexion_from_standing_removes_a_constant(
     np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing"], 25.0, atol=0.1)
 
 
+NEW = (
+    *("shoulder_flexion", "elbow_flexion", "tibia_inclination", "pelvis_obliquity", "arm_fall"),
+    *("heel_rise", "trunk_tibia_difference", "dowel_offset", "lateral_shift", "toe_out"),
+)
+
+
+def test_posture_and_all_angles_are_measured(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(trunk=35.0, tibia=25.0, toe_out=(12.0, 20.0), turn_out=10.0))
+    sided = {"shoulder_flexion", "elbow_flexion", "tibia_inclination", "heel_rise", "toe_out"}
+    for name in NEW:
+        value, bottom = metrics[name], metrics[f"{name}_bottom"]
+        assert value.notnull().all(), name
+        assert value.dims == (("side",) if name in sided else ())
+        assert bottom.dims == (("rep", "side") if name in sided else ("rep",))
+        assert {f"{name}_sd", f"{name}_bottom_sd"} <= set(metrics.data_vars)
+        assert (f"{name}_asymmetry" in metrics) is (name in sided)
+    np.testing.assert_allclose(metrics["arm_fall"], 24.81, atol=0.01)
+    np.testing.assert_allclose(metrics["shoulder_flexion"], 160, atol=0.01)
+    np.testing.assert_allclose(metrics["toe_out"], [12, 20], atol=0.01)
+    shank = float(metrics["tibia_inclination"].mean())
+    np.testing.assert_allclose(metrics["trunk_tibia_difference"], 35 - shank, atol=0.01)
+    np.testing.assert_allclose(metrics["stance_width_m"], 0.18, atol=1e-3)
+    np.testing.assert_allclose(metrics["knee_ankle_separation_ratio_standing"], 1, atol=1e-3)
+
+
+def test_arms_that_fall_are_the_extreme(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    inside = np.argmin(abs(angles["time"].values - 1.5))
+    for name, value in {"shoulder_flexion": 110.0, "arm_fall": 80.0}.items():
+        angles[name][inside] = value
+    angles["pelvis_obliquity"][inside] = -9.0
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["shoulder_flexion_peak"], 110.0)
+    np.testing.assert_allclose(metrics["arm_fall_peak"], 80.0)
+    np.testing.assert_allclose(metrics["pelvis_obliquity_peak"], -9.0)
+
+
+def test_who_is_first_seen_going_down_stands_in_the_end(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    """No repetition has a standing phase, but the trial has frames of standing."""
+    trial = squat_pose(reps=1, turn_out=10.0, crop=(1.2, 20.0))
+    repetitions = repetitions_of(trial).assign(start_seen=("rep", [False]))
+    pose = fitted(trial.pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    name = "knee_ankle_separation_ratio"
+    assert metrics[f"{name}_phase"].sel(phase="standing").isnull().all()
+    assert float(metrics[f"{name}_standing"]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_tempo_and_smoothness(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(descent=1.5, ascent=1.0))
+    np.testing.assert_allclose(metrics["tempo_ratio"], 1.5)
+    for phase in ("descent", "ascent"):
+        np.testing.assert_allclose(metrics[f"{phase}_sparc"], -1.4, atol=0.03)
+        np.testing.assert_allclose(metrics[f"{phase}_ldlj"], -5.5, atol=1.0)
+    both = (metrics["descent_sparc"] + metrics["ascent_sparc"]) / 2
+    np.testing.assert_allclose(metrics["smoothness_sparc"], both.median())
+    assert float(metrics["smoothness_sparc_sd"]) < 0.01
+    # A fit with a knot at each of 30 frames a second has at most 15 Hz.
+    assert metrics["smoothness_sparc"].attrs["cutoff_hz"] == 10.0
+    one = measure(squat_pose(reps=1))
+    assert np.isfinite(one["smoothness_sparc"])
+    assert np.isnan(one["smoothness_sparc_sd"])
+
+
+def test_smoothness_of_raw_landmarks_is_refused(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose()
+    raw = trial.pose.assign_attrs(method="mediapipe_world")
+    metrics = overhead_squat(raw, joint_angles(trial.pose), repetitions_of(trial))
+    for name in ("descent_sparc", "ascent_ldlj", "smoothness_sparc", "smoothness_sparc_sd"):
+        assert metrics[name].isnull().all()
+        assert metrics[name].attrs["note"].startswith("refused: noise of landmarks")
+
+
+def test_curves_that_differ_by_a_constant(squat_pose: Any, repetitions_of: Any) -> None:
+    """Repetitions at -4, 0 and 4 degrees have an SD of 4 at every one of their points."""
+    trial = squat_pose(reps=3)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    for rep, extra in enumerate((-4.0, 0.0, 4.0)):
+        during = (angles["time"] >= float(trial.truth["start"][rep]) - 0.1) & (
+            angles["time"] <= float(trial.truth["end"][rep]) + 0.1
+        )
+        angles["knee_flexion"] = angles["knee_flexion"] + xr.where(during, extra, 0.0)
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["knee_flexion_curve_variability"], 4.0, atol=0.05)
+    np.testing.assert_allclose(metrics["hip_flexion_curve_variability"], 0.0, atol=0.05)
+    two = overhead_squat(trial.pose, angles, repetitions_of(trial, [True, True, False]))
+    assert two["knee_flexion_curve_variability"].isnull().all()
+
+
+def test_ratios_of_the_sides_are_told_of_large_angles(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), turn_out=(20.0, 0.0)))
+    left, right = metrics["knee_flexion"].values
+    np.testing.assert_allclose([left, right], [100, 120], atol=0.1)
+    asymmetry = float(metrics["knee_flexion_asymmetry_index"])
+    assert asymmetry == pytest.approx(200 * 20 / 220, abs=0.1)
+    assert float(metrics["knee_flexion_limb_symmetry_index"]) == pytest.approx(100 / 1.2, abs=0.1)
+    assert float(metrics["knee_flexion_symmetry_angle"]) == pytest.approx(5.77, abs=0.05)
+    assert metrics["knee_flexion_asymmetry_index"].attrs["units"] == "percent"
+    small = [f"hip_abduction_{kind}" for kind in ("asymmetry_index", "limb_symmetry_index")]
+    for name in (*small, "hip_abduction_symmetry_angle"):
+        assert np.isnan(metrics[name])
+        assert metrics[name].attrs["note"].endswith("below a mean of 20°")
+    np.testing.assert_allclose(
+        metrics["knee_flexion_asymmetry_mdc95"],
+        1.96 * 2**0.5 * metrics["knee_flexion_asymmetry_sd"],
+    )
+
+
+def test_the_error_of_an_asymmetry_is_that_of_the_draws(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    """Draws that move both knees alike, and that move them against each other."""
+    trial = squat_pose(reps=1, hold=1.0)
+    pose = fitted(trial.pose, draws=2)
+    forward = xr.zeros_like(pose["position_draws"])
+    knees = pose["fit_keypoint"].isin(["left_knee", "right_knee"])
+    ahead = pose["fit_space"] == "z"
+    step = 0.02 * xr.DataArray([1.0, -1.0], dims="draw")
+    sign = {"alike": 1.0, "against": -1.0}
+    found = {}
+    for kind in sign:
+        sides = xr.where(pose["fit_keypoint"] == "left_knee", sign[kind], 1.0)
+        draws = (forward + step * sides * knees * ahead).transpose(*forward.dims)
+        moved = pose.assign(position_draws=draws)
+        found[kind] = overhead_squat(moved, joint_angles(moved), repetitions_of(trial))
+    alike, against = (found[kind]["tibia_inclination_asymmetry_sd"] for kind in sign)
+    single = found["alike"]["tibia_inclination_sd"].mean()
+    assert float(single) == pytest.approx(math.degrees(0.02 / 0.42) * 0.9, rel=0.1)
+    assert float(alike) < 0.02 * float(single)
+    assert float(against) == pytest.approx(2 * float(single), rel=0.01)
+    np.testing.assert_allclose(
+        found["against"]["tibia_inclination_bottom_asymmetry_sd"], against, rtol=0.01
+    )
+
+
 def test_no_repetition(squat_pose: Any, measure: Any) -> None:
     metrics = measure(squat_pose(reps=0, rest=2.0))
     assert metrics.sizes["rep"] == 0
     assert int(metrics["accepted_repetitions"]) == 0
-    for name in (*SIDED, "trunk_lean", "knee_ankle_separation_ratio", "knee_deviation"):
+    every = (*SIDED, *NEW, "trunk_lean", "knee_ankle_separation_ratio", "knee_deviation")
+    for name in (*every, "smoothness_sparc"):
         assert metrics[name].isnull().all(), name
         assert metrics[f"{name}_sd"].isnull().all(), name
+    assert metrics["tempo_ratio"].shape == (0,)
+    assert metrics["knee_flexion_curve_variability"].isnull().all()
 
 
 def test_none_accepted(squat_pose: Any, measure: Any) -> None:
