@@ -426,7 +426,7 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
     postures, _ = _postures(points)
     steep = _hip_line(points) > table["hip_line_deg"]["value"]
     outside, hidden = _unseen(pose)
-    exchanged = _exchanged(pose, hidden)
+    exchanged = _exchanged(pose, points, hidden)
     found = []
     for joint in joints:
         entry = table["joints"][joint]
@@ -504,12 +504,12 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
     return outside, hidden
 
 
-def _exchanged(pose: xr.Dataset, hidden: Mask) -> str:
+def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     """Say why one leg may be taken for the other; empty where it is not to be feared.
 
-    From the side the far leg is behind the near one. Where it comes into sight in a part of the
-    frames only, a leg moves, and the pose model cannot tell which: it was seen to call the raised
-    leg the far one.
+    From the side the far leg is behind the near one. Where the far leg seems to move more than the
+    near one, and comes into sight in a part of the frames only, the pose model cannot tell which
+    leg moves: it was seen to call the raised near leg the far one.
     """
     limits = tables.load(TABLE)["legs_told_apart"]
     azimuth = camera_view(pose).azimuth_deg
@@ -517,14 +517,27 @@ def _exchanged(pose: xr.Dataset, hidden: Mask) -> str:
         return ""
     near = "right" if azimuth > 0 else "left"
     far = SIDES[1 - SIDES.index(near)]
-    share = {side: float(hidden[:, INDEX[f"{side}_knee"]].mean()) for side in SIDES}
+    in_sight = 1 - float(hidden[:, INDEX[f"{far}_knee"]].mean())
+    moves = {side: _leg_range(points, side) for side in SIDES}
     least = limits["least_share"]
-    if share[near] > least or not least < share[far] < 1 - least:
+    if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
         return ""
     return (
-        f"one leg may be taken for the other, the far knee is in sight in {1 - share[far]:.0%} of "
-        "the frames only: film from obliquely in front"
+        f"one leg may be taken for the other, the far one seems to move and is in sight in "
+        f"{in_sight:.0%} of the frames: film from obliquely in front"
     )
+
+
+def _leg_range(points: Array, side: str) -> float:
+    """How far thigh or knee turn (P95 - P5), degrees."""
+    down = np.array([0.0, -1.0, 0.0])
+    thigh = points[:, INDEX[f"{side}_knee"]] - points[:, INDEX[f"{side}_hip"]]
+    shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
+    ranges = []
+    for turned in (angle_between(thigh, down), angle_between(thigh, shank)):
+        known = turned[np.isfinite(turned)]
+        ranges.append(float(np.ptp(np.percentile(known, [5, 95]))) if known.size else 0.0)
+    return max(ranges)
 
 
 def _hip_line(points: Array) -> Array:

@@ -411,7 +411,7 @@ def test_limits_are_wider_than_those_of_a_squat() -> None:
 def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
     time, curve = there_and_back(low=0, high=100)
     for heading, refused in ((-90.0, True), (-40.0, False)):
-        joints = {"hip": (curve, 0.0), "knee": (5 + curve, 5.0), "elbow": (curve, 10.0)}
+        joints = {"hip": (0.0, curve), "knee": (5.0, 5 + curve), "elbow": (curve, 10.0)}
         pose = limb_pose(time, joints=joints, heading=heading)
         # The far knee comes into sight while a knee is raised.
         pose["confidence"].loc[{"keypoint": "right_knee"}] = np.where(curve > 50, 0.9, 0.3)[:, None]
@@ -419,3 +419,12 @@ def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
         assert np.isnan(result["maximum"].sel(joint="hip", side="left")) == refused
         assert ("one leg may be taken for the other" in note(result, "hip", "left")) == refused
         assert result["maximum"].sel(joint="elbow", side="left") == pytest.approx(100, abs=0.3)
+
+
+def test_a_near_leg_that_moves_is_told_from_the_far_one() -> None:
+    time, curve = there_and_back(low=0, high=100)
+    for joints in ({"knee": (5 + curve, 5.0)}, {"knee": 5 + curve, "hip": curve}):
+        pose = limb_pose(time, joints=joints, heading=-90.0)
+        pose["confidence"].loc[{"keypoint": "right_knee"}] = np.where(curve > 50, 0.9, 0.3)[:, None]
+        result = measured(pose, joints=("knee",))
+        assert result["maximum"].sel(joint="knee", side="left") == pytest.approx(105, abs=0.5)
