@@ -1,13 +1,14 @@
 """How often statements about a squat are right, counted on rendered squats with known truth.
 
 usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID] [--clips N] [--resume]
-                                     [--each] [--json] [--write]
+                                     [--errors | --each] [--json] [--write]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml` left in its
 cache. The true positions of a trial go through the same assessment; what lies within a margin of a
 threshold there is neither true nor untrue, and is counted apart ("grey"). The others are stated
 rightly (TP: the fault is there and is stated; TN: it is not there and that is stated), wrongly (FP,
-FN), or it is said that they cannot be told. --each also prints the trials that were told wrongly.
+FN), or it is said that they cannot be told. --each also prints the trials that were told wrongly;
+--errors prints instead how far the metrics are from the truth, by view, as for metric_error.yaml.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,7 @@ SEEN_AS = {
     "toe_out": "hip_abduction",
     "knee_deviation": "hip_abduction",
     "knee_ankle_separation_ratio": "hip_abduction",
-    "lateral_shift": "hip_abduction",
+    "lateral_shift": "pelvis_obliquity",
 }
 """The angle in whose plane a metric lies, for what `view_support.yaml` declares."""
 
@@ -211,6 +212,44 @@ def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
     return told
 
 
+def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
+    """Measured less true value of each metric that is compared, and of each side."""
+    metrics, truth = assessed(folder, resume=resume)
+    case = read_case(folder / "case.yaml")
+    rows = []
+    for measure in MARGIN:
+        value, sd, true = (
+            np.atleast_1d(a.to_numpy())
+            for a in (metrics[measure], metrics[f"{measure}_sd"], truth[measure])
+        )
+        rows += [
+            {
+                "metric": measure,
+                "view": view_of_azimuth(case.camera.azimuth),
+                "trial": case.name,
+                "error": float(value[i] - true[i]),
+                "own sd": float(sd[i]),
+                "truth": float(true[i]),
+            }
+            for i in range(value.size)
+        ]
+    return rows
+
+
+def error_table(errors: pd.DataFrame) -> pd.DataFrame:
+    """Bias and spread of the errors by metric and view, and the errors the metrics state."""
+    known = errors[errors["error"].notna()]
+    grouped = known.groupby(["metric", "view"], sort=False)
+    return pd.DataFrame(
+        {
+            "bias": grouped["error"].mean(),
+            "sd": grouped["error"].std(),
+            "own sd": grouped["own sd"].median(),
+            "clips": grouped["trial"].nunique(),
+        }
+    )
+
+
 def _worst(true: np.ndarray, side: str) -> int:
     known = np.where(np.isfinite(true), true, 0.0)
     return int(np.argmax({"above": known, "below": -known, "outside": np.abs(known)}[side]))
@@ -218,17 +257,24 @@ def _worst(true: np.ndarray, side: str) -> int:
 
 def all_told(folders: list[Path], *, resume: bool = False) -> pd.DataFrame:
     """Collect what was said of each item in all trials, one row each, with its outcome."""
+    clips = _of_clips(partial(clip_told, resume=resume), folders)
+    return pd.DataFrame(
+        [{**told._asdict(), "outcome": told.outcome} for clip in clips for told in clip]
+    )
+
+
+def _of_clips(function: Callable[[Path], list[Any]], folders: list[Path]) -> list[list[Any]]:
     # Read by BLAS when the processes start; more threads than cores wait for each other.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     bar = progress_bar("assessing", total=len(folders), unit="clip")
     rows = []
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_PROCESSES, mp_context=spawn) as pool:
-        for clip in pool.map(partial(clip_told, resume=resume), folders):
-            rows += [{**told._asdict(), "outcome": told.outcome} for told in clip]
+        for clip in pool.map(function, folders):
+            rows.append(clip)
             bar.update()
     bar.close()
-    return pd.DataFrame(rows)
+    return rows
 
 
 def supported(measure: str, view: str) -> bool:
@@ -271,7 +317,7 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def markdown(frame: pd.DataFrame, clips: int, grid: str) -> str:
+def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
     """Give the table as Markdown."""
     certain = tables.load("criteria")["statement"]["probability"]["value"]
     columns = ["", "fault", "view", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
@@ -312,19 +358,29 @@ def main() -> None:
     parser.add_argument(
         "--resume", action="store_true", help="use fitted bodies of the cache again"
     )
+    parser.add_argument("--errors", action="store_true", help="print errors of the metrics instead")
     parser.add_argument("--each", action="store_true", help="print what was told wrongly")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument("--write", action="store_true", help=f"also write {TABLE.name}")
     given = parser.parse_args()
-    whole = given.clips is None and given.grid == GRID
-    if (given.clips is not None and given.clips < 1) or (given.write and not whole):
-        parser.error("--clips takes a number from 1; --write needs all clips of the own grid")
+    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != GRID):
+        parser.error("--clips takes a number from 1; --write goes with the own grid")
     folders = [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))]
-    told = all_told(folders[: given.clips], resume=given.resume)
-    frame, clips = table(told), told["trial"].nunique()
+    of = len(folders)
+    folders = folders[: given.clips]
+    if given.errors:
+        clips = _of_clips(partial(clip_errors, resume=given.resume), folders)
+        errors = pd.DataFrame([row for clip in clips for row in clip])
+        print(error_table(errors).round(3).to_string())
+        return
+    told = all_told(folders, resume=given.resume)
+    frame = table(told)
+    clips = f"{len(folders)}" if len(folders) == of else f"the first {len(folders)} of {of}"
     if given.json:
         print(
-            json.dumps({"clips": clips, "table": _plain(frame), "trials": _plain(told)}, indent=1)
+            json.dumps(
+                {"clips": len(folders), "table": _plain(frame), "trials": _plain(told)}, indent=1
+            )
         )
     else:
         print(markdown(frame, clips, given.grid.name), end="")

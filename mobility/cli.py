@@ -135,13 +135,20 @@ def _store(store: Path, reports: Path) -> Store:
     return Store(store, reports=reports)
 
 
-def _session(store: Path, reports: Path, session_id: str | None, *, demo: bool) -> Session:
+def _session(
+    store: Path,
+    reports: Path,
+    session_id: str | None,
+    *,
+    demo: bool,
+    exercise: str = "Overhead Squat",
+) -> Session:
     from mobility.errors import BadInputError
 
     if demo == (session_id is not None):
         raise BadInputError("give the ID of a session, or --demo (not both)")
     opened = _store(store, reports)
-    return opened.demo("Overhead Squat") if demo else opened.session(str(session_id))
+    return opened.demo(exercise) if demo else opened.session(str(session_id))
 
 
 def _print_json(document: Any) -> None:
@@ -193,8 +200,9 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
 
 def _say_analysed(session: Session) -> None:
     """Say on standard error that the results are new, and that the report is not."""
+    command = "report" if session.record.exercise == "Overhead Squat" else "joint-mobility"
     typer.echo(
-        f"session {session.id} is analysed; renew its report with: mobility report {session.id}",
+        f"session {session.id} is analysed; renew its report with: mobility {command} {session.id}",
         err=True,
     )
 
@@ -432,6 +440,23 @@ def summary(
     _print_json(_session(store, reports, session_id, demo=demo).summary())
 
 
+@app.command("joint-mobility")
+def joint_mobility(
+    session_id: IdArgument = None,
+    *,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the Joint Angle Mobility document, rendering the report where it is absent or old."""
+    exercise = "Joint Angle Mobility"
+    session = _session(store, reports, session_id, demo=demo, exercise=exercise)
+    document = session.joint_mobility()
+    session.render_report()
+    _print_json(document)
+
+
 @app.command()
 def threads(
     session_id: IdArgument = None,
@@ -587,14 +612,15 @@ def participants_list(
 
 @config_app.command("get")
 def config_get(
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    session_id: IdArgument = None,
     *,
+    demo: DemoOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
     """Print which angles are shown, and the comments on them."""
-    session = _session(store, reports, session_id, demo=False)
+    session = _session(store, reports, session_id, demo=demo, exercise="Joint Angle Mobility")
     config = session.config()
     if as_json:
         _print_json(config)

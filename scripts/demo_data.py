@@ -1,6 +1,8 @@
-"""Make the demo again: render its video with its truth, analyse it, render its report.
+"""Make the demos again: render their videos with their truth, analyse them, render their reports.
 
-usage: python scripts/demo_data.py [--keep-video]
+usage: python scripts/demo_data.py [--keep-video] [EXERCISE ...]
+
+Without a name the demos of all exercises are made.
 """
 
 from __future__ import annotations
@@ -10,47 +12,78 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
-from mobility.workbench.store import Store
+from mobility.workbench.store import REPORT_NAMES, Store
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "data" / "demo" / "overhead-squat"
-NAME = "demo-overhead-squat"
 RENDERED = ("case.yaml", "truth.nc", "video.mp4")
 
 
-def main() -> None:
-    """Replace data/demo/overhead-squat and reports/demo-overhead-squat."""
-    if "--keep-video" not in sys.argv[1:]:
+class Demo(NamedTuple):
+    """Which joints are measured, and of whom."""
+
+    joints: str
+    user_id: str
+    person: dict[str, object]
+
+
+DEMOS = {
+    "Overhead Squat": Demo(
+        "all", "demo", {"display_name": "Demo", "sex": "male", "age": 30, "height_m": 1.75}
+    ),
+    "Joint Angle Mobility": Demo(
+        "shoulder,elbow",
+        "demo-2",
+        {"display_name": "Demo 2", "sex": "female", "age": 34, "height_m": 1.68},
+    ),
+}
+
+
+def make(exercise: str, *, keep_video: bool) -> None:
+    """Replace the demo session of an exercise, and its report."""
+    folder = ROOT / "data" / "demo" / REPORT_NAMES[exercise]
+    name = f"demo-{REPORT_NAMES[exercise]}"
+    demo = DEMOS[exercise]
+    if not keep_video:
         from mobility.virtual_lab.case import render_case
 
-        render_case(FOLDER / "case.yaml", FOLDER)
+        render_case(folder / "case.yaml", folder)
     with tempfile.TemporaryDirectory(dir=ROOT / "data") as scratch:
         store = Store(Path(scratch) / "sessions", reports=Path(scratch) / "reports")
-        store.set_participant("demo", display_name="Demo", sex="male", age=30, height_m=1.75)
+        store.set_participant(demo.user_id, **demo.person)
         session = store.create(
-            FOLDER / "video.mp4",
-            user_id="demo",
-            exercise_name="Overhead Squat",
-            session_name="Demo: Overhead Squat",
+            folder / "video.mp4",
+            user_id=demo.user_id,
+            exercise_name=exercise,
+            session_name=f"Demo: {exercise}",
+            body_joint_angles=demo.joints,
         )
         session.analyze()
-        for old in FOLDER.iterdir():
+        for old in folder.iterdir():
             if old.name not in RENDERED:
                 old.unlink()
         for made in session.folder.iterdir():
             if made.is_file() and not made.name.startswith((".", "video")):
-                shutil.copyfile(made, FOLDER / made.name)
-        record = json.loads((FOLDER / "session.json").read_text())
-        record["session_id"] = NAME
-        (FOLDER / "session.json").write_text(json.dumps(record, indent=2) + "\n")
-        people = FOLDER.parent / "participants"
+                shutil.copyfile(made, folder / made.name)
+        record = json.loads((folder / "session.json").read_text())
+        record["session_id"] = name
+        (folder / "session.json").write_text(json.dumps(record, indent=2) + "\n")
+        people = folder.parent / "participants"
         people.mkdir(exist_ok=True)
-        shutil.copyfile(store.path / "participants" / "demo.json", people / "demo.json")
-    shutil.rmtree(ROOT / "reports" / NAME, ignore_errors=True)
-    demo = Store(ROOT / "data" / "sessions", reports=ROOT / "reports").demo("Overhead Squat")
-    demo.store.reports = ROOT / "reports"
-    demo.render_report()
+        file = f"{demo.user_id}.json"
+        shutil.copyfile(store.path / "participants" / file, people / file)
+    shutil.rmtree(ROOT / "reports" / name, ignore_errors=True)
+    opened = Store(ROOT / "data" / "sessions", reports=ROOT / "reports").demo(exercise)
+    opened.store.reports = ROOT / "reports"
+    opened.render_report()
+
+
+def main() -> None:
+    """Replace the demos in data/demo and their reports in reports."""
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    for exercise in names or DEMOS:
+        make(exercise, keep_video="--keep-video" in sys.argv[1:])
 
 
 if __name__ == "__main__":

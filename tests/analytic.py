@@ -49,6 +49,12 @@ KEYPOINTS = [
     "right_foot_index",
 ]
 SIDES = ("left", "right")
+FITTED = [
+    f"{side}_{joint}"
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for side in SIDES
+]
+"""The joints of a fitted body."""
 THIGH, SHANK, TRUNK, UPPER_ARM, FOREARM = 0.42, 0.42, 0.50, 0.30, 0.30 * 0.926
 HIP_HALF_WIDTH, SHOULDER_HALF_WIDTH = 0.09, 0.18
 ANKLE_HEIGHT, HEEL_BACK, TOE_FORWARD = 0.07, 0.05, 0.18
@@ -333,6 +339,22 @@ def squat_pose(
         },
     )
     return Trial(pose, truth)
+
+
+def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:
+    """The pose as that of a fit with a knot at every frame, and draws of known spread (metres)."""
+    centre = pose["position"].isel(individual=0, drop=True).sel(keypoint=FITTED)
+    centre = centre.transpose("time", "space", "keypoint").to_numpy()
+    normal = np.random.default_rng(2).normal(size=(draws, 1, *centre.shape[1:]))
+    dims = ("fit_time", "fit_space", "fit_keypoint")
+    return (
+        pose.assign(
+            fit_position=(dims, centre),
+            position_draws=(("draw", *dims), sd * np.broadcast_to(normal, (draws, *centre.shape))),
+        )
+        .assign_coords(fit_time=pose["time"].values, fit_space=["x", "y", "z"], fit_keypoint=FITTED)
+        .assign_attrs(method="fitted_body")
+    )
 
 
 def _other_side(name: str) -> str:

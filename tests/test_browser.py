@@ -128,6 +128,8 @@ def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable
     shown = trial["stepped"]["frame"]
     assert time[shown] <= trial["stepped"]["video"] < time[shown + 1]
     assert trial["turned"] == [True, True]
+    # Keys in a widget are its own: "d d" elsewhere deletes the cell.
+    assert trial["cells"][0] == trial["cells"][1]
     first, dragged, by_key = trial["end"]
     assert dragged > first + 0.05
     assert by_key == pytest.approx(dragged - 1 / 30, abs=0.011)
@@ -149,16 +151,33 @@ def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable
 
     # Uploads: what is wrong stands beside its field.
     upload = seen["upload"]
-    assert "choose a video file" in upload["nothing"]
-    assert len(upload["nothing"]) == 2
+    assert upload["nothing"] == ["choose a video file", "say who it is, for example p01"]
     assert len(upload["broken"]) == 1
     assert upload["broken"][0].startswith("broken.mp4")
-    assert "at most 2 MB" in upload["large"][0]
+    assert "at most 2.0 MB" in upload["large"][0]
     assert upload["good"] == []
     (made,) = [session for session in store.sessions() if session.record.user_id == "p08"]
     assert made.video.read_bytes() == (demo / "video.mp4").read_bytes()
 
     assert seen["errors"] == []
+    assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
+def test_what_is_chosen_stands_in_the_report(
+    demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = make_page(demo, tmp_path)
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("settings", address, tmp_path)
+    assert urlsplit(seen["address"]).path == "/files/reports/joints/joint-angle-mobility.html"
+    assert "Check the alignment on the way down." in seen["report"]
+    assert [name for name in seen["headings"] if name in ("Left hip", "Knee")] == [
+        "Left hip",
+        "Knee",
+    ]
+    assert not any("lbow" in name for name in seen["headings"])
+    assert seen["figures"]
     assert seen["said"] == []
     assert hosts(seen["asked"]) == {"127.0.0.1"}
 

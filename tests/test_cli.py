@@ -175,6 +175,23 @@ def test_threads_of_the_demo(store):
     assert not store.exists()
 
 
+def test_documents_of_another_exercise_are_refused(store, clips, tmp_path):
+    opened = Store(store)
+    clip = clips.make_clip(tmp_path / "a.mp4", 3)
+    squat = opened.create(clip, user_id="p01", exercise_name="Overhead Squat")
+    joint = opened.create(clip, user_id="p01", exercise_name="Joint Angle Mobility")
+    for command, session, words in (
+        ("joint-mobility", squat, "is of the exercise 'Overhead Squat'"),
+        ("report", joint, "is of the exercise 'Joint Angle Mobility'"),
+        ("summary", joint, "is of the exercise 'Joint Angle Mobility'"),
+        ("joint-mobility", joint, "has not been analyzed yet"),
+    ):
+        done = mobility(command, session.id, store=store)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_a_misspelt_command_is_one_line(store):
     refused(mobility("analyse", store=store), store, "Did you mean", "analyze")
 

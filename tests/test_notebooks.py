@@ -41,7 +41,9 @@ def test_notebook_is_stripped_and_checks_itself(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["overhead_squat", "workbench", "virtual_lab", "cohort"])
+@pytest.mark.parametrize(
+    "name", ["overhead_squat", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"]
+)
 def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]
     done = subprocess.run(
@@ -53,7 +55,12 @@ def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_p
             f"notebooks/{name}.ipynb",
         ],
         cwd=project,
-        env={**os.environ, "MOBILITY_REPORTS": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "MOBILITY_STORE": str(tmp_path / "sessions"),
+            "MOBILITY_REPORTS": str(tmp_path / "reports"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import nbformat
 
-from mobility.workbench.files import read_json, write_json
+import mobility
+from mobility.provenance import sha256
+from mobility.workbench.files import read_json, write_dataset, write_json
+from mobility.workbench.store import Session, Store
 
 CELLS = (
     (
@@ -26,6 +29,22 @@ CELLS = (
 )
 
 
+def make_joint_mobility(session: Session) -> None:
+    """Put movements and metrics of single joints in the place of those of the squat."""
+    fitted, angles = session.fitted(), session.angles()
+    joints = tuple(session.record.joints)
+    results = {
+        "repetitions": mobility.joint_movements(fitted, angles, joints=joints),
+        "metrics": mobility.joint_mobility(fitted, angles, joints=joints),
+    }
+    record = read_json(session.folder / "session.json")
+    for stage, result in results.items():
+        file = session.folder / f"{stage}.nc"
+        write_dataset(file, result)
+        record["stages"][stage]["sha256"] = sha256(file)
+    write_json(session.folder / "session.json", record)
+
+
 def make_page(demo: Path, folder: Path) -> Path:
     """Write the notebook and its store into `folder`; gives the path of the notebook."""
     sessions = {
@@ -41,6 +60,7 @@ def make_page(demo: Path, folder: Path) -> Path:
         shutil.copytree(demo, place)
         record = read_json(place / "session.json")
         write_json(place / "session.json", {**record, "session_id": name, **changed})
+    make_joint_mobility(Store(folder / "sessions").session("joints"))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",

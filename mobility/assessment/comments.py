@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity
 from mobility.assessment.findings import Z95, Finding, Level, find, label, say
 from mobility.options import checked
+from mobility.provenance import warnings_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,9 +91,11 @@ def comments(
     texts[SUMMARY] = "\n".join(
         [
             _opening(WHOLE, name, level),
+            *_not_the_exercise(metrics),
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
-            *_indices(metrics),
+            *_indices(metrics, level),
+            *_criteria(metrics, level),
             *statements([f for f in findings if f.group == WHOLE], level),
             *_elsewhere([f for f in findings if f.group != WHOLE], level),
             *_work(advise(findings, system=system)),
@@ -128,7 +132,8 @@ def recommendations(
         own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
         works = advise(own, system=system)
         opening = _opening(WHOLE if key == SUMMARY else key, name, level)
-        lines = [opening, *(_exercise(n, work, level) for n, work in enumerate(works, start=1))]
+        lines = [opening, *_not_the_exercise(metrics)]
+        lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
         is_open = any(finding.status == "cannot be told" for finding in own)
         if not works:
@@ -165,6 +170,15 @@ def _opening(group: str, name: str | None, level: Level) -> str:
     return f"{called} (in brackets the 95 % intervals)."
 
 
+def _not_the_exercise(metrics: xr.Dataset) -> list[str]:
+    """Repeat the warning that something else was done than an overhead squat."""
+    return [
+        f"Careful: {warned['message']}"
+        for warned in warnings_of(metrics)
+        if warned["code"] == "hands_not_overhead"
+    ]
+
+
 def _person(
     level: Level, system: System, height_m: float | None, weight_kg: float | None
 ) -> list[str]:
@@ -187,15 +201,17 @@ def _counted(metrics: xr.Dataset) -> list[str]:
     return [f"Measured over {count} repetition{'s' if count > 1 else ''}."]
 
 
-def _indices(metrics: xr.Dataset) -> list[str]:
+def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
     said = []
     for name, words in _INDICES.items():
         if name not in metrics:
             continue
         value = float(metrics[name])
         if not math.isfinite(value):
-            note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
-            said.append(f"{words}: none" + (f" ({note})." if note else "."))
+            reason = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+            if level == "participant" or not reason:
+                reason = "too little of it could be measured well enough"
+            said.append(f"{words}: none ({reason}).")
             continue
         text = f"{words} {value:.0f} of 100"
         if f"{name}_interval" in metrics:
@@ -203,6 +219,26 @@ def _indices(metrics: xr.Dataset) -> list[str]:
             text += f" ({low:.0f} to {high:.0f})"
         said.append(f"{text}.")
     return [" ".join(said)] if said else []
+
+
+def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
+    """Give the score that the criteria of the FMS deep squat allow, and what it rests on."""
+    lines = []
+    if level == "professional" and "errors" in (about := _attrs(metrics, "mobility_index")):
+        lines.append(f"Errors of the angles: {about['errors']}.")
+    if "fms_probability" in metrics:
+        criteria = metrics["fms_probability"]
+        text = f"FMS deep squat: {criteria.attrs['verdict']}"
+        if level == "professional":
+            met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
+            each = (f"{name} {p:.2f}" if math.isfinite(p) else f"{name} unknown" for name, p in met)
+            text += f". Probability that a criterion is met: {', '.join(each)}"
+        lines.append(f"{text}.")
+    if "compensation_probability" in metrics and level == "professional":
+        unseen = json.loads(metrics["compensation_probability"].attrs["not_assessed"])
+        names = ", ".join(name.replace("_", " ") for name in unseen)
+        lines.append(f"Compensations that a camera does not show, not assessed: {names}.")
+    return lines
 
 
 def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
@@ -257,6 +293,10 @@ def _exercise(number: int, work: Work, level: Level) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _attrs(metrics: xr.Dataset, name: str) -> dict[str, str]:
+    return dict(metrics[name].attrs) if name in metrics else {}
 
 
 def _value(metrics: xr.Dataset, name: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,16 +10,11 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import does_not_hold, virtual_lab_error
+from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual_lab_error
 from mobility.kinematics.skeleton import SIDES
 from mobility.view import UNKNOWN
 
 Array = NDArray[np.float64]
-
-_OF_ANGLES: Mapping[str, Mapping[str, int]] = {
-    "trunk_tibia_difference": {"trunk_lean": 1, "tibia_inclination": -1}
-}
-"""Metrics that are sums of angles, so that their bias is that of the angles."""
 
 
 class Estimate(NamedTuple):
@@ -59,8 +53,9 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     -------
     Estimate
         Where the virtual lab's errors hold for this recording and view, bias and standard deviation
-        of angles are those of the deep part of the squat there, the latter never below the metric's
-        own ``_sd``; else the own ``_sd`` and no bias. A metric that is absent is NaN.
+        are those of ``tables/metric_error.yaml``, or of the angle in the deep part of the squat;
+        the standard deviation is never below the metric's own ``_sd``. Else the own ``_sd`` and no
+        bias. A metric that is absent is NaN.
 
     Raises
     ------
@@ -95,15 +90,19 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
 
 
 def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> tuple[float, float] | None:
-    parts = _OF_ANGLES.get(name, {name: 1} if name in tables.load("angles") else {})
-    if not parts or view is None or view == UNKNOWN or does_not_hold(metrics) is not None:
+    """Bias and sd of a metric in rendered squats, or of its angle, where they hold."""
+    if view is None or view == UNKNOWN or does_not_hold(metrics) is not None:
         return None
-    errors = [(sign, virtual_lab_error(angle, view, deep=True)) for angle, sign in parts.items()]
-    if any(error is None or not np.isfinite(error.sd) for _, error in errors):
+    measured = tables.load("metric_error")
+    if name == "heel_rise":
+        return 0.0, float(measured["heel_rise_of_raised_heels"]["sd"])
+    if name in measured["metrics"]:
+        error = measured["metrics"][name].get(view_kind(view))
+        return None if error is None else (float(error["bias"]), float(error["sd"]))
+    if name not in tables.load("angles"):
         return None
-    bias = sum(sign * error.bias for sign, error in errors if error is not None)
-    variance = sum(error.sd**2 for _, error in errors if error is not None)
-    return float(bias), float(np.sqrt(variance))
+    lab = virtual_lab_error(name, view, deep=True)
+    return None if lab is None or not np.isfinite(lab.sd) else (lab.bias, lab.sd)
 
 
 def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.provenance import history
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,6 +19,8 @@ Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Z95 = 1.96
+SIDES = ("left", "right")
+
 _TAIL = 0.025
 _MINUS = "−"
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
@@ -41,7 +44,8 @@ class Finding:
     group
         Group of the report, or "whole_movement".
     value, interval
-        Value and its 95 % interval, in `units`; None where there is none.
+        Value as it was measured, and the 95 % interval of the true one, in `units`; None where
+        there is none. Where a bias is known the value is not the middle of the interval.
     units
         Unit of value, interval and threshold.
     threshold
@@ -78,13 +82,16 @@ class Finding:
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     r"""Say what the metrics of a squat show, and what they cannot.
 
-    With x the value and s the standard deviation of its error, a value below the
+    With x the value less its bias and s the standard deviation of its error, a value below the
     threshold t has the probability P = Φ((t - x) / s), one above it 1 - P, one of a
     magnitude above it Φ((-t - x) / s) + 1 - Φ((t - x) / s). A difference of the sides is
     compared in magnitude with its smallest detectable change, MDC95 = 1.96 √2 s. Of a
     standard deviation over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1
-    degrees of freedom. A fault is "found" where P is at least 0.8, "not found" where it
-    is at most 0.2 (both from the table), and else "cannot be told".
+    degrees of freedom. Bias and s are those with which the criteria in the same Dataset were
+    judged (:func:`mobility.assessment.estimates.estimate`, for the camera's view); without
+    criteria there is no bias, and s is the metric's own ``_sd``. A fault is "found" where P is
+    at least 0.8, "not found" where it is at most 0.2 (both from the table), and else "cannot
+    be told".
 
     Parameters
     ----------
@@ -195,7 +202,7 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
         return _refused(name, rule, side, _reason(metrics, metric))
     if rule.get("spread"):
         return _judged_spread(metrics, name, rule, side, value)
-    sd = _number_of(metrics, f"{metric}_sd", side)
+    bias, sd = _error(metrics, metric, side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, "its error is not known", value)
     if rule["direction"] == "beyond_mdc":
@@ -204,14 +211,15 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
             threshold = Z95 * math.sqrt(2) * sd
     else:
         threshold = float(rule["threshold"])
-    below = _below(threshold, value, sd)
+    centre = value - bias
+    below = _below(threshold, centre, sd)
     if rule["direction"] == "below":
         probability = below
     elif rule["direction"] == "above":
         probability = 1 - below
     else:
-        probability = _below(-threshold, value, sd) + 1 - below
-    interval = (value - Z95 * sd, value + Z95 * sd)
+        probability = _below(-threshold, centre, sd) + 1 - below
+    interval = (centre - Z95 * sd, centre + Z95 * sd)
     return _decided(name, rule, side, value, interval, threshold, probability)
 
 
@@ -315,6 +323,25 @@ def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
     if "side" in variable.dims:
         variable = variable.sel(side=side)
     return float(variable)
+
+
+def _error(metrics: xr.Dataset, metric: str, side: str) -> tuple[float, float]:
+    """Bias and standard deviation of the error of a metric, as the criteria take them."""
+    # Not at the top: it brings xarray along.
+    from mobility.assessment.estimates import estimate
+
+    given = estimate(metrics, metric, view=_view(metrics))
+    index = SIDES.index(side) if side else ()
+    return float(given.bias[index]), float(given.sd[index])
+
+
+def _view(metrics: xr.Dataset) -> str | None:
+    """View of the camera for which the criteria in this Dataset were judged."""
+    for entry in reversed(history(metrics)):
+        if entry["operation"] == "fms_deep_squat":
+            view: str | None = entry["arguments"]["view"]
+            return view
+    return None
 
 
 def _below(threshold: float, value: float, sd: float) -> float:

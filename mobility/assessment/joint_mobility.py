@@ -18,6 +18,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
+from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,6 +37,8 @@ _ORDER = 3
 
 _MORE_AT_REST = 1.5
 """A joint rests bent only where it spends so many times more frames bent than straight."""
+
+_LEGS = ("ankle", "knee", "hip")
 
 _NEAR = 0.2
 """Share of the range within which a frame is at one of its ends."""
@@ -113,7 +116,8 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
         ``bottom`` (the turn), ``bottom_end``, ``end`` in seconds, ``accepted``, ``complete``,
         ``start_seen``, ``end_seen``, ``reason``, ``joints`` (which joints moved, as text) and
         ``excursion`` (degrees, the largest of them). Movements of several joints at the same time
-        are one. ``depth`` is NaN: it is of squats. ``standing(time)`` is False throughout.
+        are one. ``depth`` is NaN: it is of squats. ``standing(time)``: frames outside of all
+        movements, at rest.
 
     Raises
     ------
@@ -124,6 +128,10 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
     groups = _together([each for course in courses for each in course.excursions])
     leading = [max(group, key=lambda each: (each.accepted, each.excursion)) for group in groups]
     seconds = {"units": "second"}
+    time = angles["time"].to_numpy()
+    at_rest = np.ones(time.size, dtype=bool)
+    for each in leading:
+        at_rest &= (time < each.start) | (time > each.end)
 
     def over(values: Sequence[Any], kind: type, **attrs: str) -> Any:
         return ("rep", np.array(values, dtype=kind), attrs)
@@ -146,7 +154,7 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
             "end_seen": over([each.end_seen for each in leading], bool),
             "reason": over([each.reason for each in leading], str),
             "joints": over([named(group) for group in groups], str),
-            "standing": ("time", np.zeros(angles.sizes["time"], dtype=bool)),
+            "standing": ("time", at_rest),
         },
         coords={"rep": np.arange(1, len(leading) + 1), "time": angles["time"].variable},
     )
@@ -254,6 +262,9 @@ def joint_mobility(
                 remarks.append(
                     "; ".join(dict.fromkeys(cut)) or f"not moved by {course.threshold:.0f} degrees"
                 )
+            if course.accepted and not (course.highs and course.lows):
+                ends = "smallest" if course.highs else "largest"
+                remarks.append(f"the {ends} angle was refused or missing in all movements")
             if reference is not None:
                 kinds[place] = reference.kind
                 numbers["reference"][place] = reference.mean
@@ -306,6 +317,33 @@ def joint_mobility(
         posture=posture,
         warnings=_warnings(courses),
     )
+
+
+def single_joint_limits() -> dict[str, float]:
+    """Largest expected error with which angles are given where single joints move, degrees.
+
+    For :func:`~mobility.kinematics.angles.joint_angles`.
+    """
+    table = tables.load(TABLE)["joints"]
+    return {entry["angle"]: float(entry["largest_sd_deg"]) for entry in table.values()}
+
+
+def feet_may_stay(pose: xr.Dataset) -> bool:
+    """Whether a fit should look whether the feet stay: only of someone who stands.
+
+    Parameters
+    ----------
+    pose
+        A pose, not fitted yet.
+
+    Returns
+    -------
+    bool
+        False (seated, lying, or not to be told): the body is to be fitted without planted feet,
+        which would also say that the centre of mass is over them.
+    """
+    require_pose(pose, what="feet_may_stay")
+    return _postures(_points(pose))[1] == "standing"
 
 
 def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, Any]:
@@ -388,6 +426,7 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
     postures, _ = _postures(points)
     steep = _hip_line(points) > table["hip_line_deg"]["value"]
     outside, hidden = _unseen(pose)
+    exchanged = _exchanged(pose, points, hidden)
     found = []
     for joint in joints:
         entry = table["joints"][joint]
@@ -411,6 +450,9 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
                 name = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
                 reasons.append(f"{name} hidden from the camera in {share.max():.0%} of the frames")
                 refuse = np.ones_like(refuse)
+            if exchanged and joint in _LEGS and not refuse.all():
+                reasons.append(exchanged)
+                refuse = np.ones_like(refuse)
             if entry["needs_frame"]:
                 lying = postures == "lying"
                 if lying.any():
@@ -422,7 +464,8 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
                         f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
                     )
                 refuse = refuse | lying | steep
-            if np.isnan(values).any() and (why := angle.attrs.get("refused")):
+            unsure = np.isnan(values).any() and not refuse.all()
+            if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
@@ -459,6 +502,42 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
         with np.errstate(invalid="ignore"):
             hidden = values("confidence", "time", "keypoint") < table["visibility"]
     return outside, hidden
+
+
+def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
+    """Say why one leg may be taken for the other; empty where it is not to be feared.
+
+    From the side the far leg is behind the near one. Where the far leg seems to move more than the
+    near one, and comes into sight in a part of the frames only, the pose model cannot tell which
+    leg moves: it was seen to call the raised near leg the far one.
+    """
+    limits = tables.load(TABLE)["legs_told_apart"]
+    azimuth = camera_view(pose).azimuth_deg
+    if not (abs(abs(azimuth) - 90) <= limits["side_deg"]):
+        return ""
+    near = "right" if azimuth > 0 else "left"
+    far = SIDES[1 - SIDES.index(near)]
+    in_sight = 1 - float(hidden[:, INDEX[f"{far}_knee"]].mean())
+    moves = {side: _leg_range(points, side) for side in SIDES}
+    least = limits["least_share"]
+    if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
+        return ""
+    return (
+        f"one leg may be taken for the other, the far one seems to move and is in sight in "
+        f"{in_sight:.0%} of the frames: film from obliquely in front"
+    )
+
+
+def _leg_range(points: Array, side: str) -> float:
+    """How far thigh or knee turn (P95 - P5), degrees."""
+    down = np.array([0.0, -1.0, 0.0])
+    thigh = points[:, INDEX[f"{side}_knee"]] - points[:, INDEX[f"{side}_hip"]]
+    shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
+    ranges = []
+    for turned in (angle_between(thigh, down), angle_between(thigh, shank)):
+        known = turned[np.isfinite(turned)]
+        ranges.append(float(np.ptp(np.percentile(known, [5, 95]))) if known.size else 0.0)
+    return max(ranges)
 
 
 def _hip_line(points: Array) -> Array:
@@ -514,8 +593,10 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         rules["error_factor"] * float(np.median(sd)) if sd.size else 0.0,
     )
     near = _NEAR * (high - low)
-    at_low = int((values[known] <= low + near).sum())
-    at_high = int((values[known] >= high - near).sum())
+    # What was refused within the recording lies between its neighbours.
+    bridged = np.interp(time, time[known], values[known])
+    at_low = int((bridged <= low + near).sum())
+    at_high = int((bridged >= high - near).sum())
     rests_high = at_high > _MORE_AT_REST * at_low
     excursions: list[_Excursion] = []
     highs: list[tuple[float, float]] = []
@@ -530,7 +611,10 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         for i, span in enumerate(spans):
             is_high = (i % 2 == 1) == rising
             if is_high == rests_high:
-                (highs if is_high else lows).append((float(curve.time[turns[i]]), span.value))
+                # Where values were refused next to it, the joint may have gone on to its rest.
+                at = float(curve.time[turns[i]])
+                if not (_near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])):
+                    (highs if is_high else lows).append((at, span.value))
                 continue
             each = _excursion(course, curve, spans, i, rules)
             excursions.append(each)
@@ -543,6 +627,11 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         highs=tuple(highs),
         lows=tuple(lows),
     )
+
+
+def _near(at: float, end: float, end_of_all: float) -> bool:
+    """Whether a place is at the end of a piece that is not that of the recording."""
+    return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
 
 
 def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
@@ -720,6 +809,9 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
     found: dict[str, float] = {}
     shared: dict[str, Array | float] = {}
     for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
+        if not turns:
+            shared[name] = found[name] = found[f"{name}_sd"] = np.nan
+            continue
         values = np.array([value for _, value in turns])
         drawn = deviations([t for t, _ in turns])
         shared[name] = _local_sd(course) if drawn is None else drawn
@@ -747,7 +839,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
     if np.isfinite(means).any():
         means = means[np.isfinite(means)]
         found["mean_velocity"] = float(np.median(means))
-        relative = float(_rms(difference)) / found["range_of_motion"]
+        relative = float(_rms(difference)) / float(np.median(sizes))
         found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
     return found
 
@@ -816,10 +908,11 @@ def _score(
     found: dict[str, float], reference: ReferenceRange, *, moved: bool
 ) -> tuple[float, float, str]:
     """Score, its error, and a remark."""
-    if not moved:
+    if not moved or not np.isfinite(found["maximum"]):
         return np.nan, np.nan, ""
     if not np.isfinite(reference.mean):
         groups = f"{reference.lowest:g} to {reference.highest:g} degrees"
         return np.nan, np.nan, f"no score: {reference.note} ({groups})"
     score = 100 * float(np.clip(found["maximum"] / reference.mean, 0, 1))
-    return score, 100 * found["maximum_sd"] / reference.mean, reference.note
+    remark = f"reference: {reference.note}" if reference.note else ""
+    return score, 100 * found["maximum_sd"] / reference.mean, remark

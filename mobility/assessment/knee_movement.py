@@ -29,7 +29,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
     - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to
-      toe along eZ at the knee's place along eX. Positive: the knee is medial of that line.
+      toe along eZ at the knee's place along eX. Positive: the knee is medial of that line;
+    - ``frontal_plane_projection_angle``, see :func:`frontal_plane_projection_angle`.
 
     Parameters
     ----------
@@ -42,9 +43,10 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         ``knee_ankle_separation_ratio(time)``, ``knee_deviation(time, side)``, both without
-        unit, each with its ``_sd``. NaN where landmarks are missing, the hip line is steep,
-        the ankles touch, or the foot points sideways; NaN throughout, with the warning
-        ``frontal_plane_not_visible``, when eZ points along the camera axis.
+        unit, ``frontal_plane_projection_angle(time, side)`` in degrees, each with its ``_sd``.
+        NaN where landmarks are missing, the hip line is steep, the ankles touch, or the foot
+        points sideways (the angle: where the thigh points at the viewer); NaN throughout, with
+        the warning ``frontal_plane_not_visible``, when eZ points along the camera axis.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    The ``_sd`` is the root mean square, over draws of all landmark positions, of what both
+    The ``_sd`` is the root mean square, over draws of all landmark positions, of what the
     quantities deviate from their value; hips included, since their line defines eZ (see
     :func:`~mobility.assessment.propagation.values_and_sd`). Where 1.96 ``_sd`` exceeds the limit
     of the table the value is refused, NaN, and the attribute ``note`` says so.
@@ -88,10 +90,17 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
                 "message": "Knee deviation refused: no standing frames with the ankles apart",
             }
         )
-    variables, uncertain = frame_variables(
-        pose, watched(repetitions), values, sd, table["knee_movement"], note=note
+    inside = watched(repetitions)
+    result, uncertain = xr.Dataset(), []
+    for part in ("knee_movement", "frontal_plane"):
+        own = {name: values[name] for name in table[part]}
+        variables, said = frame_variables(pose, inside, own, sd, table[part], note=note)
+        result = result.assign(variables)
+        # The angle is told of so few frames that its refusal is no warning.
+        uncertain += said if part == "knee_movement" else []
+    result["frontal_plane_projection_angle"].attrs.setdefault(
+        "note", "refused where the thigh points at the viewer; see the separation ratio"
     )
-    result = xr.Dataset(variables)
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "knee_movement"
     return provenance.with_history(
@@ -102,6 +111,38 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         frontal_plane_angle_deg=None if np.isnan(angle) else float(angle),
         warnings=found + uncertain,
     )
+
+
+def frontal_plane_projection_angle(
+    hip: Array, knee: Array, ankle: Array, *, smallest_share: float = 0.0
+) -> Array:
+    """Angle of the knee in the frontal plane (2D knee valgus), degrees.
+
+    Parameters
+    ----------
+    hip, knee, ankle
+        Joints of one leg (..., 3) in metres: forward, up, and outward from the middle of the body.
+    smallest_share
+        Least length of the projected thigh, as a share of its own, at which there is an angle. Deep
+        in a squat the thigh points at the viewer, and the angle of what is left of it says where
+        the foot points: with the knees over turned out toes it falls from -29 to -137 degrees.
+
+    Returns
+    -------
+    Array
+        180 degrees less the angle between thigh and shank in the plane of the last two axes:
+        0 straight, positive with the knee medial of the line from hip to ankle (valgus).
+
+    References
+    ----------
+    Willson, Ireland, Davis (2006), Med Sci Sports Exerc 38:945.
+    """
+    thigh, shank = knee - hip, ankle - knee
+    up, out = thigh[..., 1], thigh[..., 2]
+    cross = out * shank[..., 1] - up * shank[..., 2]
+    angle = np.degrees(np.arctan2(cross, up * shank[..., 1] + out * shank[..., 2]))
+    share = np.hypot(up, out) / np.linalg.norm(thigh, axis=-1)
+    return np.where(share >= smallest_share, angle, np.nan)
 
 
 def ankle_distance(ankle_z: Array) -> Array:
@@ -129,8 +170,13 @@ def _movement(points: Array, standing: Array, limits: dict[str, float]) -> dict[
     forward = np.where(forward > least, forward, np.nan)
     reach = (x[:, 1] - x[:, 2]) / forward
     offset = OUTWARD * (ankle_z + reach * outward - knee_z)
+    leg = np.stack([x, points[..., 1], OUTWARD * z], axis=-1)[:, :3]
+    valgus = frontal_plane_projection_angle(
+        *np.moveaxis(leg, 1, 0), smallest_share=limits["smallest_projected_thigh"]
+    )
     return {
         "knee_ankle_separation_ratio": ratio,
         "knee_deviation": offset / width,
+        "frontal_plane_projection_angle": valgus,
         "standing_ankle_width": width,
     }

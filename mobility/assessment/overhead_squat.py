@@ -69,7 +69,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         ``pelvis_obliquity`` the signed value farthest from zero), ``<angle>_phase`` (median
         within each phase), ``<angle>_bottom_asymmetry`` (right minus left),
         ``knee_ankle_separation_ratio_phase(rep, phase)``,
-        ``knee_deviation_phase(rep, phase, side)``, ``<posture>_bottom`` of the quantities of
+        ``knee_deviation_phase(rep, phase, side)``,
+        ``frontal_plane_projection_angle_phase(rep, phase, side)`` (NaN where the thigh points at
+        the viewer, so at the bottom), ``<posture>_bottom`` of the quantities of
         :func:`~mobility.assessment.posture.posture`, ``depth``, ``descent_duration``,
         ``bottom_duration``, ``ascent_duration``, ``tempo_ratio`` (descent over ascent),
         ``descent_sparc``, ``ascent_sparc``, ``descent_ldlj``, ``ascent_ldlj`` (smoothness of the
@@ -150,14 +152,16 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     metrics: Metrics = {}
     _add_angles(metrics, pose, angles, repetitions, frames)
     movement = knee_movement(pose, repetitions)
-    _add_knee_movement(metrics, movement, frames, accepted)
+    _add_knee_movement(metrics, movement, repetitions, frames)
     stature = posture(pose, repetitions)
     _add_posture(metrics, stature, frames, accepted)
     found = (
         provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
     )
     found += _hands_not_overhead(pose, frames, accepted)
-    found += _refuse_side_view(metrics, camera_angle(pose, repetitions))
+    if side_view := _refuse_side_view(metrics, camera_angle(pose, repetitions)):
+        said = {f"{name}_uncertain" for name in _frontal()}
+        found = [warning for warning in found if warning["code"] not in said] + side_view
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
 
@@ -303,8 +307,10 @@ def _curve_variability(curves: xr.DataArray) -> xr.DataArray:
 
 
 def _add_knee_movement(
-    metrics: Metrics, movement: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+    metrics: Metrics, movement: xr.Dataset, repetitions: xr.Dataset, frames: xr.DataArray
 ) -> None:
+    accepted = repetitions["accepted"].values.astype(bool)
+    standing = repetitions["standing"].astype(bool)
     for name, entry in tables.load("overhead_squat")["knee_movement"].items():
         phase, phase_sd = median_within(movement[name], movement[f"{name}_sd"], frames)
         add(metrics, f"{name}_phase", phase, phase_sd, entry, "median within the phase")
@@ -320,17 +326,22 @@ def _add_knee_movement(
         )
         metrics[name].attrs["phase"] = phases_in_words(where, accepted)
         if name == "knee_ankle_separation_ratio":
-            standing, standing_sd = (v.sel(phase="standing", drop=True) for v in (phase, phase_sd))
-            value, value_sd = over_repetitions(standing, standing_sd, accepted)
+            # Of the trial, as all that refers to standing: a first repetition may have none before.
+            value, value_sd = median_within(movement[name], movement[f"{name}_sd"], standing)
             add(
                 metrics,
                 f"{name}_standing",
                 value,
                 value_sd,
                 entry,
-                "median in standing, median over accepted repetitions",
+                "median in standing",
                 suffix=" in standing",
             )
+        if note := movement[name].attrs.get("note"):
+            add_note(metrics, name, note)
+    for name, entry in tables.load("overhead_squat")["frontal_plane"].items():
+        phase, phase_sd = median_within(movement[name], movement[f"{name}_sd"], frames)
+        add(metrics, f"{name}_phase", phase, phase_sd, entry, "median within the phase")
         if note := movement[name].attrs.get("note"):
             add_note(metrics, name, note)
 
@@ -467,18 +478,24 @@ def _hands_not_overhead(
     return [{"code": "hands_not_overhead", "message": message}]
 
 
+def _frontal() -> list[str]:
+    """Names of the table of what lies in the frontal plane, but for the knee movement."""
+    table = tables.load("overhead_squat")
+    return [
+        name
+        for part in ("angles", "posture", "stance")
+        for name, entry in table[part].items()
+        if entry.get("frontal")
+    ]
+
+
 def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
     """Blank, in place, what a camera at the side does not show; the warning, if any."""
     table = tables.load("overhead_squat")
     if not angle > table["limits"]["largest_frontal_plane_angle_deg"]["value"]:
         return []
     turned = f"(the line of the hips is {angle:.0f}° out of the image)"
-    frontal = [
-        name
-        for part in ("angles", "posture", "stance")
-        for name, entry in table[part].items()
-        if entry.get("frontal")
-    ]
+    frontal = _frontal()
     compare = ("_asymmetry", *(f"_{kind}" for kind in SYMMETRY))
     for name, variable in metrics.items():
         if any(belongs(name, each) for each in frontal):

@@ -7,13 +7,18 @@ the right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.options import checked, likely
 from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
 
@@ -276,7 +281,10 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
     return float(table["methods"].get(method, table["angles"][angle])["largest_sd_deg"])
 
 
-def joint_angles(pose: xr.Dataset) -> xr.Dataset:
+@checked
+def joint_angles(
+    pose: xr.Dataset, *, limits: Mapping[str, Annotated[float, Field(gt=0)]] | None = None
+) -> xr.Dataset:
     r"""Joint and segment angles of a pose, with the expected error of each.
 
     With shoulder S, hip H, knee K, ankle A, heel, toe T, elbow E, wrist W, and a bar for the mean
@@ -304,6 +312,9 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         Pose Dataset; ``position`` (time, space, keypoint, individual) in metres, y up (the camera
         is taken to be level). The attribute ``method`` says how the positions were obtained;
         without it they are raw MediaPipe world landmarks.
+    limits
+        Largest expected error with which an angle is given, degrees, by angle; of those that are
+        not named, and where it is None, the limits of the table hold.
 
     Returns
     -------
@@ -330,6 +341,10 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     J Biomech Eng 105:136.
     """
     require_pose(pose, what="joint_angles")
+    for name in limits or {}:
+        if name not in tables.load("angles"):
+            known = tables.load("angles")
+            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, known)}")
     position = pose["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
@@ -379,7 +394,7 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
         else:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)
-        limit = largest_sd(name, method=method)
+        limit = (limits or {}).get(name, largest_sd(name, method=method))
         # A draw in which an angle is not even defined leaves its error without a bound.
         boundless = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
         refused = known & ((sd > limit) | boundless)
@@ -410,7 +425,7 @@ def joint_angles(pose: xr.Dataset) -> xr.Dataset:
     return with_history(
         result.assign_attrs(ds_type="angles"),
         "joint_angles",
-        {},
+        {} if limits is None else {"limits": dict(limits)},
         method=method,
         warnings=warnings,
     )

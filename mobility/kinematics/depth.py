@@ -1,19 +1,30 @@
 r"""Depth along the segments as MediaPipe's world landmarks tell it, corrected for its usual errors.
 
 MediaPipe infers depth from a single picture, and its errors have a pattern: seen from the front it
-makes thighs shorter in depth, from behind it draws trunks upright, far feet come forwards. The
-table ``depth_calibration`` holds, for each segment, the true depth between its ends as a linear
-function of what the world landmarks tell of the same limb and of the direction in which the
-subject faces, with the spread of what is left.
+makes thighs shorter in depth, from behind it draws trunks upright, far feet come forwards. A
+Gaussian process, learned from rendered squats, gives the true depth between the ends of each
+segment from what the world landmarks tell, from a first fit, and from the direction in which the
+subject faces. The table ``depth_calibration`` holds its settings and the spread of what is left;
+the numbers of the process are in the file beside it.
+
+With features :math:`x` of a limb at one instant, centres :math:`c_i` and weights :math:`w_i`, what
+is added to the depth of the first fit is
+
+.. math:: b + \sum_i w_i \left( e^{-|x - c_i|^2 / 2 \ell^2 d} + a\, x \cdot c_i / d \right)
+
+with :math:`d` features, each divided by its standard deviation (projected process approximation:
+Quiñonero-Candela and Rasmussen 2005, J Mach Learn Res 6:1939).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from importlib.resources import as_file, files
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
@@ -23,11 +34,93 @@ Array = NDArray[np.float64]
 VIEWS = (-1.0, -0.7, 0.0, 0.7, 1.0)
 """Cosine between the subject's forward direction and the camera's, at which spreads are given."""
 
+GROUPS = {
+    "legs": ("trunk", "thigh", "shank"),
+    "arms": ("trunk", "thigh", "shank", "upper_arm", "forearm"),
+}
+"""Sided segments that each process knows: that of trunk and legs must not depend on what the arms
+do, for the arms were overhead in all that was learned."""
+
+CORRECTED = {"legs": GROUPS["legs"], "arms": ("upper_arm", "forearm")}
+"""Sided segments whose depth each process corrects."""
+
+SEGMENTS = (*CORRECTED["legs"], *CORRECTED["arms"])
+
+PAIRS = ("hips", "shoulders", "knees", "ankles")
+"""From left to right."""
+
+_OTHER = {"left": "right", "right": "left"}
+
+
+class Process(NamedTuple):
+    """A sparse Gaussian process.
+
+    Attributes
+    ----------
+    mean, scale
+        Of the features, (feature,).
+    centres
+        In scaled features, (centre, feature).
+    weights, offset
+        (centre, segment) and (segment,), metres.
+    length_scale, linear
+        Of the kernel.
+    known
+        Inverse of the kernel between the centres, without its linear part.
+    """
+
+    mean: Array
+    scale: Array
+    centres: Array
+    weights: Array
+    offset: Array
+    length_scale: float
+    linear: float
+    known: Array
+
+    def predicted(self, x: Array) -> tuple[Array, Array]:
+        """Return what to add to depths, (n, segment), and how novel each of the `x` is, 0 to 1."""
+        scaled = (x - self.mean) / self.scale
+        near = likeness(scaled, self.centres, self.length_scale)
+        along = scaled @ self.centres.T / scaled.shape[1]
+        novel = 1.0 - np.einsum("ni,ij,nj->n", near, self.known, near)
+        return self.offset + (near + self.linear * along) @ self.weights, novel.clip(0.0, 1.0)
+
+
+def likeness(one: Array, other: Array, length_scale: float) -> Array:
+    """Squared-exponential kernel of scaled features (n, feature) and (m, feature): (n, m)."""
+    square = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    kernel: Array = np.exp(-0.5 * np.maximum(square, 0.0) / (length_scale**2 * one.shape[1]))
+    return kernel
+
+
+def known_by(centres: Array, length_scale: float) -> Array:
+    """Inverse of the kernel between centres."""
+    kernel = likeness(centres, centres, length_scale)
+    return np.asarray(np.linalg.inv(kernel + 1e-6 * np.eye(len(centres))), dtype=np.float64)
+
+
+def _settings() -> Mapping[str, Any]:
+    settings: Mapping[str, Any] = tables.load("depth_calibration")
+    return settings
+
 
 @cache
-def _calibration() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = tables.load("depth_calibration")["segments"]
-    return found
+def _process(group: str) -> Process:
+    kernel = _settings()["kernel"]
+    with as_file(files("mobility.tables") / "depth_calibration.nc") as file:
+        held = xr.load_dataset(file, engine="h5netcdf", group=group)
+    centres = held["centre"].to_numpy().astype(np.float64)
+    return Process(
+        mean=held["mean"].to_numpy().astype(np.float64),
+        scale=held["scale"].to_numpy().astype(np.float64),
+        centres=centres,
+        weights=held["weight"].to_numpy().astype(np.float64),
+        offset=held["offset"].to_numpy().astype(np.float64),
+        length_scale=kernel["length_scale"],
+        linear=kernel["linear"],
+        known=known_by(centres, kernel["length_scale"]),
+    )
 
 
 def facing(left_hip: Array, right_hip: Array) -> tuple[float, float]:
@@ -51,51 +144,75 @@ def facing(left_hip: Array, right_hip: Array) -> tuple[float, float]:
     return float(forward[0]), float(forward[2])
 
 
-def calibrated(
-    told: Mapping[str, Array], fitted: Mapping[str, Array], forward: tuple[float, float]
-) -> dict[str, tuple[Array, float]]:
-    r"""Correct depths along segments.
+def features(
+    told: Mapping[str, Array],
+    fitted: Mapping[str, Array],
+    forward: tuple[float, float],
+    *,
+    side: str,
+    group: str,
+) -> Array:
+    """Describe the limbs of one side by what their depths are learned from.
 
     Parameters
     ----------
     told
-        Depth (towards the camera) of the far end of each segment less that of its near end, metres,
-        (n,), by segment and side as in ``left_thigh``; and from left to right, as in ``knees``.
+        Depth (towards the camera) of the far end of each segment less that of its near end, metres
+        of a person of 1.70 m, (n,), by segment and side as in ``left_thigh``, and from left to
+        right, as in ``knees``: what the world landmarks tell.
+    fitted
+        The same as vectors, (n, 3), in camera axes: what a first fit gives.
     forward
         As from :func:`facing`.
+    side
+        ``left`` or ``right``. The mirror image of a right limb is a left one that faces the other
+        way: both have the same features.
+    group
+        One of :data:`GROUPS`.
+
+    Returns
+    -------
+    ndarray
+        (n, feature).
+    """
+    mirror = 1.0 if side == "left" else -1.0
+    n = len(fitted["hips"])
+    columns = [np.full(n, forward[1]), np.full(n, mirror * forward[0])]
+    for whose in (side, _OTHER[side]):
+        for segment in GROUPS[group]:
+            x, y, z = fitted[f"{whose}_{segment}"].T
+            columns += [told[f"{whose}_{segment}"], z, mirror * x, y]
+    for pair in PAIRS:
+        x, y, z = fitted[pair].T
+        columns += [mirror * told[pair], mirror * z, x, mirror * y]
+    return np.stack(columns, axis=-1)
+
+
+def calibrated(
+    told: Mapping[str, Array], fitted: Mapping[str, Array], forward: tuple[float, float]
+) -> dict[str, tuple[Array, Array]]:
+    r"""Correct depths along segments.
+
+    Parameters
+    ----------
+    told, fitted, forward
+        As for :func:`features`.
 
     Returns
     -------
     dict
-        For each segment of the table that is in `told`: the corrected depth, and its standard
-        deviation in metres.
+        For each segment, as in ``left_thigh``: the corrected depth, and its standard deviation,
+        (n,), metres. The farther a posture from those that were learned, the larger the latter.
     """
-    right, towards = forward
+    settings = _settings()
     corrected = {}
-    for name, value in told.items():
-        side, _, segment = name.partition("_")
-        paired = side in ("left", "right")
-        key = segment if paired else name
-        if key not in _calibration():
-            continue
-        entry = _calibration()[key]
-        symbols: dict[str, Array | float] = {"1": 1.0, "z": towards, "x": right}
-        if paired:
-            other = "right" if side == "left" else "left"
-            # The mirror image of a left limb is a right one that faces the other way.
-            symbols["x"] = right if side == "left" else -right
-            for prefix, depths in (("told", told), ("fitted", fitted)):
-                for label, depth in depths.items():
-                    whose, _, what = label.partition("_")
-                    if whose == side:
-                        symbols[f"{prefix}_{what}"] = depth
-                    elif whose == other:
-                        symbols[f"{prefix}_other_{what}"] = depth
-        total = np.zeros(len(value))
-        for term, coefficient in entry["terms"].items():
-            product: Array | float = float(coefficient)
-            for factor in str(term).split():
-                product = product * symbols[factor]
-            total = total + product
-        corrected[name] = (total, float(np.interp(towards, VIEWS, entry["sd"])))
+    for group, segments in CORRECTED.items():
+        for side in _OTHER:
+            x = features(told, fitted, forward, side=side, group=group)
+            added, novel = _process(group).predicted(x)
+            for i, segment in enumerate(segments):
+                name = f"{side}_{segment}"
+                usual = float(np.interp(forward[1], VIEWS, settings["sd"][segment]))
+                sd = np.sqrt(usual**2 + settings["novel_sd_m"]["value"] ** 2 * novel)
+                corrected[name] = (fitted[name][:, 2] + added[:, i], sd)
     return corrected

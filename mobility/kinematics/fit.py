@@ -149,7 +149,7 @@ _DEPTHS: Mapping[str, tuple[int, int, float, float]] = {
 fraction by which it is larger seen from behind (where the trunk is always told to be upright);
 where the feet stay, the corrected depths and their errors take their place."""
 
-_DEPTH_SHARE = 0.25
+_DEPTH_SHARE = 0.5
 """Weight of these depths where several cameras show the depth: they err alike in every view."""
 
 _COM_SHARES = (
@@ -174,12 +174,12 @@ _CORRELATION_S = 1.5
 _ACCELERATION = 8.0
 """m/s², of a joint, as white noise of 1/30 s steps."""
 
-_PLANTED_SD, _FLAT_SD, _KNEE_SD = 0.012, 0.010, 0.020
+_PLANTED_SD, _FLAT_SD = 0.012, 0.010
 _PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
 _TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
 _STATURE, _STATURE_SD = 1.70, 0.005
 
-_FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.20, 0.01
+_FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.12, 0.01
 """Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
 
 _HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 8.0
@@ -197,8 +197,6 @@ _BEHIND, _FEET_SEEN = 0.5, 0.15
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
-_LONGEST = ("upper_arm", "forearm")
-_LONGEST_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
 _MOVED_FOOT = 0.18
 """Metres in the picture; a foot whose landmarks spread farther is not planted."""
 
@@ -247,7 +245,6 @@ class _Problem:
     scale: float = 1.0  # of the world landmarks
     told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
     told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
 
@@ -316,10 +313,9 @@ def fit_body(
     - segment lengths less their shared values, and these less usual fractions of stature;
     - depth between the ends of segments less that of the world landmarks (Cauchy);
     - second differences in time;
-    - a knee behind the line from hip to ankle (one-sided), and feet turned far from the pelvis;
+    - feet turned far from the pelvis;
     - with planted feet: heel and toe less their constant places (Cauchy), these less one floor, and
       the centre of mass less its place over the feet (Cauchy);
-    - the length of an arm segment less that where it is seen longest;
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
     No term concerns the posture of a joint that is measured. Errors of landmarks last from frame to
@@ -348,7 +344,7 @@ def fit_body(
         gives each its own.
     focal_length
         In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
-        sd 20 %).
+        sd 12 %).
     height_m
         Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do.
     feet_planted
@@ -732,7 +728,7 @@ def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
     ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
     found = dict(zip(_DEPTHS, problem.told.T / size, strict=True))
     fitted = {
-        name: (joints[:, b, 2] - joints[:, a, 2]) / size
+        name: (joints[:, b] - joints[:, a]) / size
         for name, (a, b) in zip(_DEPTHS, ends, strict=True)
     }
     better = calibrated(found, fitted, facing(joints[:, LH], joints[:, RH]))
@@ -744,8 +740,8 @@ def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
         if name.endswith("arm"):
             k = SIDES.index(name.partition("_")[0])
             rows = joints[:, LE + k, 1] > joints[:, LS + k, 1]
-        told[rows, i] = size * better[name][0][rows]
-        told_sd[rows, i] = size * better[name][1]
+        depth, sd = better[name]
+        told[rows, i], told_sd[rows, i] = size * depth[rows], size * sd[rows]
     views = tuple(view.corrected(joints, border) for view in problem.views)
     return replace(problem, told=told, told_sd=told_sd, views=views)
 
@@ -786,35 +782,6 @@ def _is_planted(problem: _Problem, distance: Array, joints: tuple[int, int]) -> 
 def _lengths(joints: Array, name: str) -> Array:
     ends = _SEGMENTS[name].ends
     return np.concatenate([np.linalg.norm(joints[:, b] - joints[:, a], axis=-1) for a, b in ends])
-
-
-def _longest_seen(problem: _Problem, joints: Array) -> Array:
-    """Logarithm of the length of the arm segments where they are seen longest; NaN: no news.
-
-    The length across the line of sight never exceeds the true one. Its 95th percentile less what
-    noise adds to it is taken, unless it is so short that the arm always pointed at the camera.
-    """
-    found = np.full(len(_SEGMENTS), np.nan)
-    hips, shoulders = joints[:, [LH, RH]].mean(axis=1), joints[:, [LS, RS]].mean(axis=1)
-    for name in _LONGEST:
-        i = _NAMES.index(name)
-        ends = [
-            (joints[:, a], joints[:, b], np.minimum(problem.weight[:, a], problem.weight[:, b]))
-            for a, b in _SEGMENTS[name].ends
-        ] or [(hips, shoulders, problem.weight[:, [LS, RS, LH, RH]].min(axis=1))]
-        seen = []
-        for one, other, weight in ends:
-            v, ray = other - one, _unit(one + other)
-            across = np.linalg.norm(v - (v * ray).sum(axis=-1, keepdims=True) * ray, axis=-1)
-            seen.append(across[weight > 0.3])
-        length = np.concatenate(seen)
-        if length.size <= 10:
-            continue
-        middle, high = np.percentile(length, [50, 95])
-        value = np.log(max(middle, high - _LONGEST_NOISE))
-        if value > problem.stature + _RATIO[i] + np.log(_LONGEST_LEAST):
-            found[i] = value
-    return found
 
 
 def _directions(joints: Array, up: Array) -> Array:
@@ -908,7 +875,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     _picture_rows(rows, problem, joints, border, share)
     _length_rows(rows, joints, border, share)
     _depth_rows(rows, problem, joints, share * problem.depth_share)
-    _leg_rows(rows, joints, border, share)
+    _toe_out_rows(rows, joints, border, share)
     if problem.planted:
         _foot_rows(rows, joints, border, share)
     for view in problem.views:
@@ -1009,28 +976,16 @@ def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> 
         rows.add(off, weight * factor, [(b, slope), (a, -slope)], cost=float((loss * weight).sum()))
 
 
-def _leg_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+def _toe_out_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
     up = _up(border)
     across = joints[:, RH] - joints[:, LH]
     across = _unit(across - (across @ up)[:, None] * up)
     foot = float(np.exp(border[_LEN + _NAMES.index("foot")]))
-    for hip, knee, ankle, heel, toe, outwards in (
-        (LH, LK, LA, LC, LT, -across),
-        (RH, RK, RA, RC, RT, across),
-    ):
+    for heel, toe, outwards in ((LC, LT, -across), (RC, RT, across)):
         sole = joints[:, toe] - joints[:, heel]
         off = ((sole * outwards).sum(axis=-1) / foot - np.sin(_TOE_OUT)) / _TOE_OUT_SD
         slope = outwards / (foot * _TOE_OUT_SD)
         rows.add(off, share, [(toe, slope), (heel, -slope)])
-        forward = _unit(sole)
-        middle = 0.5 * (joints[:, hip] + joints[:, ankle])
-        ahead = ((joints[:, knee] - middle) * forward).sum(axis=-1)
-        slope = forward * ((ahead < 0) / _KNEE_SD)[:, None]
-        rows.add(
-            np.minimum(ahead, 0.0) / _KNEE_SD,
-            share,
-            [(knee, slope), (hip, -0.5 * slope), (ankle, -0.5 * slope)],
-        )
 
 
 def _foot_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
@@ -1101,9 +1056,6 @@ def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Ar
     excess = border[_LEN:_OFF] - border[_H] - _RATIO
     for i, off in enumerate(excess):
         add(off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
-        if np.isfinite(problem.longest[i]):
-            longer = border[_LEN + i] - problem.longest[i]
-            add(longer, _LONGEST_SD, (_LEN + i, 1.0))
     scale = [_NAMES.index(name) for name in _SCALE]
     terms = [(_LEN + i, 1 / len(scale)) for i in scale]
     add(float(excess[scale].mean()), _SCALE_SD, (_H, -1.0), *terms)
@@ -1321,7 +1273,6 @@ def _solve_trial(
     border = _first_border(coarse, joints)
     windows = _windows(len(fine.knots))
     prior: tuple[Array, Array] | None = None
-    longest = fine.longest
     starts: list[Array] = []
     solvable: list[_Problem] = []
     others: list[tuple[slice, float, Array]] = []
@@ -1334,10 +1285,11 @@ def _solve_trial(
             coarse.knots <= fine.knots[rows][-1] + 0.5
         )
         at = np.flatnonzero(near)
-        part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior, longest=longest)
-        best, longest = _first_look(part, joints[near], border)
+        part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior)
+        # A first look at the trial with the depths as they are told.
+        best = _solve(part, joints[near], border, steps=20, tolerance=1e-3)
         first, at_first = best.joints, best.border
-        part = _corrected(replace(part, longest=longest), first, at_first)
+        part = _corrected(part, first, at_first)
         best = min(
             (
                 _solve(part, start, best.border, steps=8, tolerance=1e-3)
@@ -1348,7 +1300,7 @@ def _solve_trial(
         best, modes, found = _try_mirrored(part, best)
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
-        window = replace(_part(fine, rows), prior=prior, longest=longest)
+        window = replace(_part(fine, rows), prior=prior)
         window = _corrected(window, CubicSpline(part.knots, first)(window.knots), at_first)
         solvable.append(replace(window, prior=None))
         begin = CubicSpline(part.knots, best.joints)(window.knots)
@@ -1388,19 +1340,6 @@ def _solve_trial(
     for rows, chance, change in others:
         spread[rng.random(draws) < chance, rows] += change
     return _Trial(mean, border, spread, shift.T, mirrored, steps)
-
-
-def _first_look(problem: _Problem, joints: Array, border: Array) -> tuple[_Solution, Array]:
-    """Solve with the depths as they are told; also the lengths of segments where seen longest."""
-    best = _solve(problem, joints, border, steps=15, tolerance=1e-3)
-    if problem.prior is not None:
-        return best, problem.longest
-    longest = _longest_seen(problem, best.joints)
-    for view in problem.views:
-        seen = view.seen(best.joints, best.border)
-        longest = np.fmax(longest, _longest_seen(view.problem, seen))
-    problem = replace(problem, longest=longest)
-    return _solve(problem, best.joints, best.border, steps=8, tolerance=1e-3), longest
 
 
 def _try_mirrored(

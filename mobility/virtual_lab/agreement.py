@@ -186,7 +186,7 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
             "azimuth": ("case", [case.camera.azimuth for case in cases], degrees),
             "depth": (
                 "case",
-                [float(np.max(case.motion.depth)) for case in cases],
+                [float(np.max(case.squat.depth)) for case in cases],
                 {"units": "percent"},
             ),
         },
@@ -211,7 +211,7 @@ def view_class(case: Case) -> str:
 
 def is_bent(case: Case) -> bool:
     """Whether an elbow is bent by more than :data:`BENT` degrees."""
-    bend = case.motion.elbow_bend
+    bend = case.squat.elbow_bend
     return (bend if isinstance(bend, (int, float)) else max(bend.left, bend.right)) > BENT
 
 

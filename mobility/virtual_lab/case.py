@@ -21,6 +21,7 @@ from mobility.options import Strict, validate
 from mobility.provenance import with_history
 from mobility.virtual_lab.body import Body, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
+from mobility.virtual_lab.single_joint import JointMotion, joint_duration_s, perform_joint
 from mobility.virtual_lab.squat import Squat, Trial, duration_s, perform
 
 log = logging.getLogger(__name__)
@@ -63,15 +64,29 @@ class Case(Strict):
     name
         Of the case.
     body, motion, camera, look, video
-        Who does what, seen from where, how it looks, and the film.
+        Who does what, seen from where, how it looks, and the film. The motion is a squat, or that
+        of a single joint where it names a `movement`.
     """
 
     name: str = "case"
     body: Subject = Subject()
-    motion: Squat = Squat()
+    motion: Squat | JointMotion = Squat()
     camera: Camera = Camera()
     look: Look = Look()
     video: Film = Film()
+
+    @property
+    def squat(self) -> Squat:
+        """The motion, where it is a squat.
+
+        Raises
+        ------
+        BadInputError
+            A single joint moves instead.
+        """
+        if not isinstance(self.motion, Squat):
+            raise BadInputError(f"{self.name}: its motion is that of a single joint, not a squat")
+        return self.motion
 
 
 _SECTIONS: Mapping[str, type[Strict]] = {
@@ -131,6 +146,8 @@ def case_from(values: Any, *, what: str = "case") -> Case:
         if name not in built:
             continue
         section = built[name]
+        if name == "motion" and isinstance(section, Mapping) and "movement" in section:
+            model = JointMotion
         if not isinstance(section, Mapping):
             known = ", ".join(model.model_fields)
             raise BadInputError(f"{what}: {name} is a mapping with any of {known}")
@@ -194,8 +211,12 @@ def render_case(
 def perform_case(case: Case) -> tuple[Body, Trial]:
     """Build the body of a case and let it perform its motion, without rendering."""
     body = parametric_body(**case.body.model_dump())
-    count = round(duration_s(case.motion) * case.video.frame_rate)
-    return body, perform(body, case.motion, np.arange(count) / case.video.frame_rate)
+    motion = case.motion
+    if isinstance(motion, JointMotion):
+        count = round(joint_duration_s(motion) * case.video.frame_rate)
+        return body, perform_joint(body, motion, np.arange(count) / case.video.frame_rate)
+    count = round(duration_s(motion) * case.video.frame_rate)
+    return body, perform(body, motion, np.arange(count) / case.video.frame_rate)
 
 
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
@@ -211,7 +232,8 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
     xarray.Dataset
         `position(time, space, keypoint)`, metres, float32: x to the subject's left, y up against
         gravity, z forwards at the start, the floor at y = 0. `start`, `bottom`, `end` (seconds)
-        and `depth` (percent of the standing height of the mid-hip above the ankles) over `rep`.
+        and `depth` (percent of the standing height of the mid-hip above the ankles; NaN where it
+        is no squat) over `rep`.
     """
     position = np.stack([trial.points[name] for name in TRUTH_KEYPOINTS], axis=2)
     seconds = {"units": "second"}

@@ -246,7 +246,7 @@ def cases_like(
         "camera.azimuth": (case.camera.azimuth, 8.0, -180.0, 360.0),
         "camera.distance_m": (case.camera.distance_m, 0.05 * case.camera.distance_m, 1.0, 8.0),
         "camera.height_m": (case.camera.height_m, 0.10, 0.1, 3.0),
-        "motion.depth": (float(np.max(case.motion.depth)), 5.0, 6.0, 75.0),
+        "motion.depth": (float(np.max(case.squat.depth)), 5.0, 6.0, 75.0),
     }
     ranges: dict[str, Any] = {
         place: {"low": max(low, value - off), "high": min(high, value + off)}

@@ -55,6 +55,8 @@ class Widget(anywidget.AnyWidget):
     """
 
     _css = stylesheet()
+    fields_of_page: frozenset[str] = frozenset()
+    """Fields beside which the page shows their faults."""
 
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
@@ -82,7 +84,9 @@ class Widget(anywidget.AnyWidget):
             yield
         except BadInputError as error:
             self.errors = error.fields
-            self.say("error", str(error))
+            beside = error.fields and error.fields.keys() <= self.fields_of_page
+            text = "not done: what is wrong stands beside each field"
+            self.say("error", text if beside else str(error))
         except ConflictError as error:
             self.say("conflict", str(error))
         except MobilityError as error:
@@ -149,9 +153,14 @@ class Widget(anywidget.AnyWidget):
         return ({**data, "text/html": html} if html else data), metadata
 
     def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
-        act = self.acts().get(content.get("do", "")) if isinstance(content, Mapping) else None
+        acts = {**self.acts(), "trouble": self._trouble}
+        act = acts.get(content.get("do", "")) if isinstance(content, Mapping) else None
         if act is None:
             log.warning("%s was asked for %r", type(self).__name__, content)
             return
         with self.telling():
             act(content, buffers)
+
+    def _trouble(self, content: Mapping[str, Any], _: Sequence[memoryview]) -> None:
+        """Say what the page met, so that it does not stand in its console only."""
+        self.say("error", str(content.get("text"))[:500])

@@ -5,9 +5,15 @@ const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
 const DASHES = { left: [], right: [6, 3], "": [] };
 let counted = 0;
 
+const FOCUSABLE = ["a", "button", "input", "select", "summary", "textarea"];
+
 /** Element with attributes, listeners (on...) and children; text is never read as HTML. */
 function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  // JupyterLab's own keys (arrows, "d d" to delete the cell) look at the element that has the
+  // focus, before what it stands in.
+  if (FOCUSABLE.includes(tag) || "tabindex" in attributes)
+    element.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
@@ -30,6 +36,31 @@ const newId = (name) => `mobility-${name}-${++counted}-${Math.random().toString(
 
 const ask = (model, what, content = {}, buffers = []) =>
   model.send({ do: what, ...content }, undefined, buffers);
+
+/** The same function; what it throws is said in the widget, and not only in the console. */
+const guarded = (model, act) => (...given) => {
+  try {
+    return act(...given);
+  } catch (error) {
+    console.error(error);
+    ask(model, "trouble", { text: `the page met a fault of mobility, please report it: ${error.message}` });
+    return undefined;
+  }
+};
+
+/** A widget that says so where it cannot be drawn. */
+const shown = (draw) => ({
+  render: (context) => {
+    try {
+      return draw(context);
+    } catch (error) {
+      console.error(error);
+      context.el.replaceChildren(
+        h("p", { class: "mobility-error", role: "alert" }, `the widget cannot be shown: ${error.message}`));
+      return undefined;
+    }
+  },
+});
 
 /** What the page knows of the Jupyter server that it comes from. */
 function pageServer() {

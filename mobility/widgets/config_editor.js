@@ -50,6 +50,7 @@ function configEditor({ model, el }) {
     list.querySelector(`[data-key="${key}"] input`)?.focus();
   }
   function comment(key, text) {
+    if (rendering) return;
     const comments = { ...now.comments };
     if (text.trim()) comments[key] = text;
     else delete comments[key];
@@ -106,12 +107,19 @@ function configEditor({ model, el }) {
     return item;
   }
 
+  let shownList = "";
+  let rendering = false;
   function showList() {
+    const state = JSON.stringify([now, model.get("errors")]);
+    if (state === shownList) return;
+    shownList = state;
+    rendering = true; // a field that is taken away tells of a change that nobody made
     const { shown } = now;
     // Where the keyboard was, it stays.
     const active = list.contains(document.activeElement) ? document.activeElement : null;
     const name = active && (active.getAttribute("aria-label") || active.type);
     const at = active && active.closest("li").dataset.key;
+    const draft = active && active.tagName === "TEXTAREA" ? active.value : null;
     const by = Object.fromEntries(model.get("angles").map((angle) => [angle.key, angle]));
     const others = model.get("angles").filter(({ key }) => !shown.includes(key));
     list.replaceChildren(...[...shown.filter((key) => by[key]).map((key) => by[key]), ...others].map(row));
@@ -119,7 +127,9 @@ function configEditor({ model, el }) {
       const controls = [...list.querySelectorAll(`li[data-key="${at}"] :is(input, button, textarea)`)];
       const same = controls.find((c) => !c.disabled && (c.getAttribute("aria-label") || c.type) === name);
       (same || controls[0])?.focus();
+      if (same && draft !== null) same.value = draft;
     }
+    rendering = false;
     showCurves();
   }
 
@@ -197,12 +207,12 @@ function configEditor({ model, el }) {
       sendAfter("save");
     }
   });
-  const received = (message) => {
+  const received = guarded(model, (message) => {
     if (message.kind === "curves") {
       curves = message;
       showCurves();
     }
-  };
+  });
   model.on("msg:custom", received);
   model.on("change:shown change:comments change:answered", heard);
   model.on("change:errors", showList);
@@ -213,4 +223,4 @@ function configEditor({ model, el }) {
   return () => model.off("msg:custom", received);
 }
 
-export default { render: configEditor };
+export default shown(configEditor);

@@ -45,6 +45,7 @@ class ConfigEditor(Widget):
     """
 
     _esm = module("config_editor")
+    fields_of_page = frozenset({"shown_angles", "comments"})
 
     title = traitlets.Unicode().tag(sync=True)
     angles = traitlets.List().tag(sync=True)
@@ -144,7 +145,7 @@ class ConfigEditor(Widget):
             return text
         joints = [key.split("_")[-2] for key in self.shown] or list(record.joints)
         names = list(dict.fromkeys(ANGLE_OF_JOINT[joint] for joint in joints))
-        angles, repetitions = self.session.angles(), self.session.repetitions()
+        angles, repetitions = self.session.shown_angles(), self.session.repetitions()
         picture = figures.png(figures.angle_curves(angles, repetitions, names=names), dpi=60)
         coded = base64.b64encode(picture).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
@@ -189,7 +190,7 @@ class ConfigEditor(Widget):
 
     def _send_curves(self) -> None:
         try:
-            angles = self.session.angles()
+            angles = self.session.shown_angles()
         except NotFoundError as error:
             self.without_curves = str(error)
             return

@@ -1,3 +1,6 @@
+// Where the video is looked for: by the server's route, from the kernel, and the annotated one,
+// which every browser can play, in the same places.
+const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) => ({ local, annotated })));
 const EVERY = 2; // pixels of the curve between drawn points, at least
 
 function trialViewer({ model, el }) {
@@ -9,7 +12,7 @@ function trialViewer({ model, el }) {
   let playing = false;
   let hasVideo = false;
   let annotated = false;
-  let tried = { local: false, annotated: false };
+  let attempt = 0;
   let drawnFor = "";
 
   // The screen: the video, and the skeleton over it
@@ -49,10 +52,11 @@ function trialViewer({ model, el }) {
 
   // Curves and repetitions
 
-  const band = h("div", { class: "mobility-band", role: "group", "aria-label": "Repetitions; drag the marks of start, bottom and end" });
+  const band = h("div", { class: "mobility-band", role: "group", "aria-label": model.get("correctable") ? "Repetitions; drag the marks of start, bottom and end" : "Movements" });
   const cursor = h("div", { class: "mobility-cursor" });
   const panels = h("div", { class: "mobility-panels" });
   const choice = h("fieldset", { class: "mobility-choice" });
+  const noun = model.get("correctable") ? "Repetition" : "Movement";
   let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason}
   let changed = false;
   const table = h("table", { class: "mobility-repetitions" });
@@ -65,12 +69,12 @@ function trialViewer({ model, el }) {
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
-      h("span", { class: "mobility-dim mobility-push" }, "space plays, ← → step, with shift by ten")),
+      h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
     band,
     panels,
     choice,
-    h("details", {},
+    h("details", { hidden: !model.get("correctable") },
       h("summary", {}, "Correct the repetitions"),
       h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it."),
       table,
@@ -166,18 +170,12 @@ function trialViewer({ model, el }) {
   });
   video.addEventListener("error", () => {
     if (!video.getAttribute("src")) return;
-    const format = video.error && video.error.code >= 3;
     hasVideo = false;
-    if (!format && !tried.local) tried.local = true;
-    else if (!tried.annotated) tried = { local: false, annotated: true };
-    else if (!tried.local) tried.local = true;
-    else {
-      ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
-      return;
-    }
-    askVideo();
+    attempt += 1;
+    if (attempt < ATTEMPTS.length) askVideo();
+    else ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
   });
-  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: tried.local }, annotated: tried.annotated });
+  const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: ATTEMPTS[attempt].local }, annotated: ATTEMPTS[attempt].annotated });
 
   // Drawing
 
@@ -401,8 +399,8 @@ function trialViewer({ model, el }) {
       drawBody();
     }
     const seconds = time()[frame];
-    const inRep = reps.findIndex((rep) => rep.accepted && rep.start <= seconds && seconds <= rep.end);
-    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, repetition ${inRep + 1}`}`;
+    const inRep = reps.filter((rep) => rep.accepted).findIndex((rep) => rep.start <= seconds && seconds <= rep.end);
+    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun.toLowerCase()} ${inRep + 1}`}`;
     readout.textContent = said;
     slider.value = frame;
     slider.setAttribute("aria-valuetext", said);
@@ -410,9 +408,10 @@ function trialViewer({ model, el }) {
     for (const { sides, values } of shownPanels)
       sides.forEach(({ side, values: series, units }, k) => {
         const [value, sd] = [series[frame], series[count() + frame]];
+        const error = Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : "";
         values[k].textContent = Number.isFinite(value)
-          ? `${side} ${value.toFixed(0)}${units}${Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : ""}`
-          : `${side} not given`;
+          ? `${side} ${value.toFixed(0)}${units}${error}`.trim()
+          : `${side} not given`.trim();
       });
   }
 
@@ -471,7 +470,7 @@ function trialViewer({ model, el }) {
     let number = 0;
     for (const rep of reps) {
       if (rep.accepted) number += 1;
-      const name = rep.accepted ? `Repetition ${number}` : "Rejected";
+      const name = rep.accepted ? `${noun} ${number}` : "Rejected";
       const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: rep.reason || name }, name);
       const lay = () => {
         bar.style.left = left(rep.start);
@@ -479,7 +478,7 @@ function trialViewer({ model, el }) {
       };
       lay();
       marks.push(bar);
-      if (!rep.accepted) continue;
+      if (!rep.accepted || !model.get("correctable")) continue;
       for (const which of ["start", "bottom", "end"]) {
         const label = `${name}, ${which}`;
         const handle = h("div", { class: `mobility-handle mobility-${which}`, role: "slider", tabindex: 0, "aria-label": label, title: label, "aria-orientation": "horizontal" });
@@ -592,7 +591,7 @@ function trialViewer({ model, el }) {
 
   // What Python says
 
-  const received = (message, buffers) => {
+  const received = guarded(model, (message, buffers) => {
     if (message.kind === "trial") {
       const floats = (k) => {
         const b = buffers[k];
@@ -616,7 +615,7 @@ function trialViewer({ model, el }) {
       skeleton.disabled = annotated;
       video.src = message.url;
     }
-  };
+  });
   model.on("msg:custom", received);
   model.on("change:shown", () => trial && buildPanels());
   model.on("change:repetitions change:by_hand", takeReps);
@@ -636,4 +635,4 @@ function trialViewer({ model, el }) {
   };
 }
 
-export default { render: trialViewer };
+export default shown(trialViewer);

@@ -42,6 +42,8 @@ class TrialViewer(Widget):
         Repetitions as they are stored; those of the page are saved by :meth:`save_repetitions`.
     by_hand
         Whether they were corrected by hand.
+    correctable
+        Whether they can be: those of squats; movements of single joints belong to each joint.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class TrialViewer(Widget):
     shown = traitlets.List().tag(sync=True)
     repetitions = traitlets.List().tag(sync=True)
     by_hand = traitlets.Bool().tag(sync=True)
+    correctable = traitlets.Bool().tag(sync=True)
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -66,6 +69,7 @@ class TrialViewer(Widget):
         super().__init__(
             title=session.title,
             shown=[name for name in wanted if name in known][:MOST_CURVES],
+            correctable=session.record.exercise == "Overhead Squat",
         )
         self._take_repetitions()
 
@@ -83,7 +87,6 @@ class TrialViewer(Widget):
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),
             "save": lambda content, _: self.save_repetitions(content.get("intervals")),
-            "trouble": lambda content, _: self.say("error", str(content.get("text"))[:500]),
         }
 
     def save_repetitions(self, intervals: Sequence[Mapping[str, float]] | None) -> None:
@@ -100,11 +103,13 @@ class TrialViewer(Widget):
         Raises
         ------
         BadInputError
-            Something runs already.
+            Something runs already, or the exercise has no repetitions to correct.
         NotPermittedError
             The session is a demo.
         """
         self.session.store._require_writable()
+        if not self.correctable:
+            raise BadInputError(f"{self.title}: only repetitions of squats are corrected by hand")
 
         def work() -> None:
             with self.session.unless_refused():

@@ -4,6 +4,7 @@ function uploadForm({ model, el }) {
     bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
   let file = null;
   let upload = null; // {id, file}
+  let began = false; // here, and not in another view of the same form
   const name = h("span", { class: "mobility-dim" }, "or drop one here");
   const pick = h("input", { type: "file", accept: "video/*,.mkv,.mov,.mp4,.avi,.webm", "aria-label": "Video file", onchange: () => choose(pick.files[0]) });
   const drop = h("div", { class: "mobility-drop" }, pick, " ", name);
@@ -61,6 +62,7 @@ function uploadForm({ model, el }) {
   });
 
   function begin() {
+    began = true;
     ask(model, "begin", {
       name: file ? file.name : "", size: file ? file.size : 0,
       fields: {
@@ -72,6 +74,7 @@ function uploadForm({ model, el }) {
     });
   }
   async function part({ upload: id, offset, bytes }) {
+    if (!began || !file) return;
     if (!upload || upload.id !== id) upload = { id, file };
     const now = upload;
     bar.value = offset / now.file.size;
@@ -91,7 +94,7 @@ function uploadForm({ model, el }) {
     cancel.hidden = !upload;
     send.disabled = Boolean(upload) || Boolean(model.get("progress").text);
   }
-  const received = (message) => {
+  const received = guarded(model, (message) => {
     if (message.kind === "send") part(message);
     else if (message.kind === "received") {
       upload = null;
@@ -100,7 +103,7 @@ function uploadForm({ model, el }) {
       pick.value = "";
       choose(null);
     }
-  };
+  });
   const showParticipants = () => known.replaceChildren(...model.get("participants").map((id) => h("option", { value: id })));
   model.on("msg:custom", received);
   model.on("change:progress", showState);
@@ -113,4 +116,4 @@ function uploadForm({ model, el }) {
   };
 }
 
-export default { render: uploadForm };
+export default shown(uploadForm);

@@ -46,6 +46,9 @@ class UploadForm(Widget):
     """
 
     _esm = module("upload_form")
+    fields_of_page = frozenset(
+        {"video", "user_id", "session_name", "exercise_name", "body_joint_angles"}
+    )
 
     exercises = traitlets.List().tag(sync=True)
     joints = traitlets.List(list(JOINTS)).tag(sync=True)
@@ -108,7 +111,7 @@ class UploadForm(Widget):
             faults["video"] = [f"{name}: is empty"]
         elif size > self.most_bytes:
             limit = TooLargeError(
-                f"{name}: has {size / 1e6:.0f} MB, at most {self.most_bytes / 1e6:.0f} MB are "
+                f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
                 "taken in; cut it, or give its path to store.create(...)"
             )
             faults["video"] = [str(limit)]
@@ -122,7 +125,9 @@ class UploadForm(Widget):
         try:
             check_creation(**fields)
         except BadInputError as error:
-            faults.update(error.fields or {"": [str(error)]})
+            faults.update(error.fields)
+        if not fields["user_id"]:
+            faults["user_id"] = ["say who it is, for example p01"]
         if faults:
             raise FieldError("cannot be taken in", faults)
         self._upload = _Upload(name, size, fields)

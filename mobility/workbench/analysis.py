@@ -28,6 +28,7 @@ from mobility import tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import Workers, check_point, checked
 from mobility.provenance import package_versions, sha256, warnings_of
+from mobility.workbench import documents
 from mobility.workbench.contract import (
     Edits,
     Provenance,
@@ -127,6 +128,48 @@ STEPS = (
 )
 """The stages in their order; the second pose is there only with a second video."""
 
+_JOINT_MOBILITY: Mapping[str, _Step] = {
+    step.name: step
+    for step in (
+        _Step(
+            "fitted",
+            "fitted.nc",
+            ("pose", "second_pose"),
+            (*_KINEMATICS, "assessment/joint_mobility.py"),
+            ("fit", "height_m", "field_of_view", "exercise"),
+        ),
+        _Step(
+            "angles",
+            "angles.nc",
+            ("fitted",),
+            (*_KINEMATICS, "assessment/joint_mobility.py"),
+            ("keep_raw", "fit"),
+        ),
+        _Step(
+            "repetitions",
+            "repetitions.nc",
+            ("fitted", "angles"),
+            (*_KINEMATICS, "assessment/joint_mobility.py"),
+            ("joints",),
+        ),
+        _Step(
+            "metrics",
+            "metrics.nc",
+            ("fitted", "angles", "repetitions"),
+            (*_KINEMATICS, "assessment/joint_mobility.py", "assessment/reference_ranges.py"),
+            ("joints", "sex", "age"),
+        ),
+        _Step(
+            "annotated",
+            "analyzed.mp4",
+            ("pose", "angles", "repetitions"),
+            ("workbench/overlay.py",),
+            ("blur_face", "joints"),
+        ),
+    )
+}
+"""Stages of that exercise which are not those of a squat."""
+
 DEFAULTS: Mapping[str, Any] = {
     "subject": "largest",
     "fit": True,
@@ -156,12 +199,19 @@ class _Run:
     field_of_view: float | None
     keep_raw: bool
     blur_face: bool
+    sex: Literal["female", "male"] | None
+    age: float | None
     results: dict[str, xr.Dataset] = field(default_factory=dict)
 
     def __getitem__(self, stage: str) -> xr.Dataset:
         if stage not in self.results:
             self.results[stage] = read_dataset(self.session.folder / _step(stage).file)
         return self.results[stage]
+
+    @property
+    def is_mobility(self) -> bool:
+        """Whether single joints move, instead of a person who squats."""
+        return self.record.exercise == "Joint Angle Mobility"
 
     @property
     def video(self) -> Path:
@@ -308,7 +358,10 @@ def _analyze(
     height_m = None if options["height_m"] == "auto" else options["height_m"]
     if height_m is None and session.participant:
         height_m = session.participant.height_m
-    concerned = {**options, **people, "height_m": height_m}
+    person = session.participant
+    sex, age = person.sex if person else None, documents.age_at(record.created_at, person)
+    of_whom = {"sex": sex, "age": age, "exercise": record.exercise, "joints": record.joints}
+    concerned = {**options, **people, "height_m": height_m, **of_whom}
     keys = _keys(record, edits, concerned, model_sha256)
     wanted = [step for step in steps if options["annotate"] or step.name != "annotated"]
     provenance = Provenance(
@@ -350,6 +403,8 @@ def _analyze(
         field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
         keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
+        sex=sex,
+        age=age,
     )
     record.reason = ""
     record.provenance = provenance
@@ -419,6 +474,10 @@ def _perform(step: _Step, run: _Run) -> None:
     if step.name == "annotated":
         from mobility.workbench.overlay import annotate_video
 
+        # Those of a squat are the default.
+        shown: dict[str, Any] = {}
+        if run.is_mobility:
+            shown["shown_angles"] = tuple(documents.ANGLE_OF_JOINT[j] for j in run.record.joints)
         with atomic(target) as hidden:
             # The face is to be blurred wherever it was detected, so the pose
             # as it was detected, not the cleaned one.
@@ -429,6 +488,7 @@ def _perform(step: _Step, run: _Run) -> None:
                 run["repetitions"],
                 hidden,
                 blur_face=run.blur_face,
+                **shown,
             )
     elif step.name == "capture_quality":
         from mobility.capture.quality import capture_quality
@@ -470,14 +530,26 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    fitted: xr.Dataset = fit_body(cleaned, height_m=run.height_m, field_of_view=run.field_of_view)
+    planted: dict[str, Any] = {}
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import feet_may_stay
+
+        planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
+    fitted: xr.Dataset = fit_body(
+        cleaned, height_m=run.height_m, field_of_view=run.field_of_view, **planted
+    )
     return fitted
 
 
 def _angles(run: _Run) -> xr.Dataset:
     from mobility.kinematics.angles import joint_angles, with_raw_angles
 
-    angles = joint_angles(run["fitted"])
+    limits: dict[str, Any] = {}
+    if run.is_mobility and run.fit:
+        from mobility.assessment.joint_mobility import single_joint_limits
+
+        limits = {"limits": single_joint_limits()}
+    angles: xr.Dataset = joint_angles(run["fitted"], **limits)
     if not run.keep_raw:
         return angles
     from mobility.kinematics.clean import clean_pose
@@ -486,6 +558,13 @@ def _angles(run: _Run) -> xr.Dataset:
 
 
 def _repetitions(run: _Run) -> xr.Dataset:
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import joint_movements
+
+        moves: xr.Dataset = joint_movements(
+            run["fitted"], run["angles"], joints=tuple(run.record.joints)
+        )
+        return moves
     from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 
     intervals = run.edits.current("repetitions")
@@ -495,6 +574,17 @@ def _repetitions(run: _Run) -> xr.Dataset:
 
 
 def _metrics(run: _Run) -> xr.Dataset:
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import joint_mobility
+
+        found: xr.Dataset = joint_mobility(
+            run["fitted"],
+            run["angles"],
+            joints=tuple(run.record.joints),
+            sex=run.sex,
+            age=run.age,
+        )
+        return found
     from mobility.assessment.overhead_squat import overhead_squat
 
     return overhead_squat(run["fitted"], run["angles"], run["repetitions"])
@@ -512,11 +602,13 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 def _steps(record: SessionRecord) -> list[_Step]:
     """Stages of a session; with one video none is of the second."""
+    own = _JOINT_MOBILITY if record.exercise == "Joint Angle Mobility" else {}
+    steps = [own.get(step.name, step) for step in STEPS]
     if record.second_video is not None:
-        return list(STEPS)
+        return steps
     return [
         replace(step, needs=tuple(name for name in step.needs if name != "second_pose"))
-        for step in STEPS
+        for step in steps
         if step.name != "second_pose"
     ]
 

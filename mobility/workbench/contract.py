@@ -155,6 +155,27 @@ class SummaryDocument(Document):
     date: DayMonthYear
 
 
+class JointAngle(Document):
+    """One angle of one side: its extremes, and its course over the session's timestamps."""
+
+    max: Annotated[Number, Field(description="degrees, of values; null where there is none")]
+    min: Annotated[Number, Field(description="degrees, of values; null where there is none")]
+    values: Numbers
+
+
+class JointMobilityDocument(Document):
+    """Joint Angle Mobility report."""
+
+    title: str
+    angles: dict[str, JointAngle]
+    exercise: Literal["Joint Angle Mobility"]
+    user_info: UserInfo | None = None
+    date: DayMonthYear
+    uploaded_date: Annotated[datetime.datetime, Field(description="with offset")]
+    shown_angles: Annotated[list[str], Field(description="keys of angles, in their order")]
+    comments: dict[str, str]
+
+
 class DisplayConfig(Document):
     """Display settings of a Joint Angle Mobility session."""
 

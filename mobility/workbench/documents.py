@@ -17,6 +17,8 @@ from mobility.assessment.comments import comments
 from mobility.workbench.contract import (
     CreatedAt,
     ExportDocument,
+    JointAngle,
+    JointMobilityDocument,
     KneeMovementPhases,
     Participant,
     ReportComments,
@@ -125,6 +127,15 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
     if record.session_name:
         return record.session_name
     return f"{record.exercise}, {user_name(record, participant)}, {day(record.created_at)}"
+
+
+def age_at(moment: datetime.datetime, participant: Participant | None) -> float | None:
+    """Age in years; of a year of birth that reached in the year of `moment`. None: not known."""
+    if participant is None:
+        return None
+    if participant.age is not None or participant.birth_year is None:
+        return participant.age
+    return float(max(moment.year - participant.birth_year, 0))
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
@@ -386,3 +397,61 @@ def summary_document(
     if quality := output_quality(metrics):
         document.output_quality = quality
     return document.json_values()
+
+
+def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]:
+    """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
+    return list(shown) or [f"{joint}_angle" for joint in joints]
+
+
+def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
+    """Angles without what the joint mobility refused (a hidden side, legs outside the picture)."""
+    measured = metrics["angle"]
+    return angles.assign(
+        {
+            ANGLE_OF_JOINT[joint]: angles[ANGLE_OF_JOINT[joint]].where(
+                measured.sel(joint=joint, drop=True).notnull()
+            )
+            for joint in map(str, measured["joint"].to_numpy())
+        }
+    )
+
+
+def joint_mobility_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    angles: xr.Dataset,
+    side: Side,
+    shown_angles: Iterable[str] = (),
+    comments: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Joint Angle Mobility report.
+
+    Parameters
+    ----------
+    record, participant
+        What the store holds.
+    angles
+        Angles Dataset, NaN where they were refused.
+    side
+        See :func:`camera_side`.
+    shown_angles, comments
+        Display settings; without a choice, `<joint>_angle` of each selected joint.
+    """
+
+    def angle(values: list[float | None]) -> JointAngle:
+        known = [value for value in values if value is not None]
+        return JointAngle(max=max(known, default=None), min=min(known, default=None), values=values)
+
+    found = angle_series(angles, joints=record.joints, side=side)
+    return JointMobilityDocument(
+        title=title(record, participant),
+        angles={key: angle(values) for key, values in found.items()},
+        exercise="Joint Angle Mobility",
+        user_info=user_info(record, participant),
+        date=day(record.created_at),
+        uploaded_date=record.created_at,
+        shown_angles=joint_angles_shown(record.joints, shown_angles),
+        comments=dict(comments or {}),
+    ).json_values()

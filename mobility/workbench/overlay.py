@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ HEAD_GAP_S = 0.5
 
 SUBPIXEL = 4
 """Bits of a pixel's fraction in which OpenCV takes coordinates."""
+
+
+_PHASES_OF_SQUATS = '["descent", "bottom", "ascent", "standing"]'
+"""Names of the phases, unless the repetitions have others in the attribute `phase_names`."""
 
 
 @checked
@@ -330,16 +335,17 @@ def _phases(repetitions: xr.Dataset) -> Callable[[float], tuple[int, int, str]]:
     standing = repetitions["standing"].to_numpy().astype(bool)
     standing_row = _row_finder(repetitions["time"].to_numpy())
     total = int(accepted.sum())
+    down, turn, up, still = json.loads(repetitions.attrs.get("phase_names", _PHASES_OF_SQUATS))
 
     def phase(time: float) -> tuple[int, int, str]:
         count = int((accepted & (limits[:, 0] <= time)).sum())
         for start, bottom_start, _, bottom_end, end in limits:
             if start <= time <= end:
                 if time < bottom_start:
-                    return count, total, "descent"
-                return count, total, "bottom" if time <= bottom_end else "ascent"
+                    return count, total, down
+                return count, total, turn if time <= bottom_end else up
         row = standing_row(time)
-        return count, total, "standing" if row is not None and standing[row] else "-"
+        return count, total, still if row is not None and standing[row] else "-"
 
     return phase
 

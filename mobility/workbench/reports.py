@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "overhead-squat"
+MOBILITY_NAME = "joint-angle-mobility"
 IMAGES = "images"
 COHORT = "cohort"
 
@@ -42,10 +43,11 @@ _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 def render_report(
     session: Session, *, parameters: Mapping[str, Any] | None = None
 ) -> dict[str, Path]:
-    """Render the Overhead Squat report of an analysed session.
+    """Render the report of an analysed session.
 
-    The notebook ``overhead_squat.ipynb`` is run in a fresh kernel of this very
-    interpreter. The report replaces an earlier one as a whole, or not at all.
+    The notebook of its exercise (``overhead_squat.ipynb``, ``joint_angle_mobility.ipynb``) is run
+    in a fresh kernel of this very interpreter. The report replaces an earlier one as a whole, or
+    not at all.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def render_report(
     -------
     dict
         ``"html"``, ``"notebook"`` and ``"json"``: paths of the finished files in
-        ``<reports>/<session_id>/``, beside ``images/{left,right,front}.png``.
+        ``<reports>/<session_id>/``, of squats beside ``images/{left,right,front}.png``.
 
     Raises
     ------
@@ -67,9 +69,12 @@ def render_report(
     ReportError
         If a cell fails, with that cell's error.
     """
+    mobility = session.record.exercise == "Joint Angle Mobility"
+    name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
 
     def write_document(folder: Path) -> None:
-        write_json(folder / f"{NAME}.json", _document(session, folder / IMAGES))
+        document = session.joint_mobility() if mobility else _document(session, folder / IMAGES)
+        write_json(folder / f"{name}.json", document)
 
     folder = session.report_folder
     # The demo is found by the notebook itself; its folder is not a store.
@@ -77,11 +82,11 @@ def render_report(
     if not session.store.read_only:
         which = {"store": _relative(session.store.path, folder), "session_id": session.id}
     return render_notebook(
-        find_notebook("overhead_squat"),
+        find_notebook(name.replace("-", "_")),
         folder,
-        name=NAME,
+        name=name,
         title=session.title,
-        parameters={**which, "images": IMAGES, **(parameters or {})},
+        parameters={**which, **own, **(parameters or {})},
         finish=write_document,
     )
 

@@ -71,9 +71,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
-REPORT_NAME = "overhead-squat"
-DEMOS = {"Overhead Squat": "overhead-squat"}
-"""Folder of the demo session of each exercise, in ``data/demo`` of the checkout."""
+REPORT_NAMES = {
+    "Overhead Squat": "overhead-squat",
+    "Joint Angle Mobility": "joint-angle-mobility",
+}
+"""Name of the files of the report of each exercise, without their endings; and folder of its
+demo session in ``data/demo`` of the checkout."""
 
 _CREATING, _DELETING = ".creating-", ".deleting-"
 _BLOCK = 1 << 20
@@ -127,7 +130,7 @@ class Store:
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
-            "Overhead Squat".
+            "Overhead Squat" or "Joint Angle Mobility".
         session_name
             Title of the session.
         body_joint_angles
@@ -331,7 +334,7 @@ class Store:
         # The demo's report is rendered beforehand too, unless only the package is here.
         shipped = _checkout() / "reports"
         name = Session(folder, self).record.session_id
-        has_report = (shipped / name / f"{REPORT_NAME}.json").is_file()
+        has_report = (shipped / name / f"{REPORT_NAMES[exercise_name]}.json").is_file()
         store = Store(folder.parent, reports=shipped if has_report else self.reports)
         store.read_only = True
         return Session(folder, store)
@@ -523,8 +526,10 @@ class Session:
         Raises
         ------
         BadInputError
-            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses.
+            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses; or the
+            session is not of squats.
         """
+        self._require_exercise("Overhead Squat", "list of repetitions to correct")
         after = None if intervals is None else _intervals(intervals)
         if after is not None and "fitted" in self.record.stages:
             from mobility.kinematics.repetitions import set_repetitions
@@ -605,7 +610,7 @@ class Session:
         """
         record = self.record
         done = record.stages
-        angles = self.angles() if {"pose", "angles"} <= done.keys() else None
+        angles = self.shown_angles() if {"pose", "angles"} <= done.keys() else None
         return documents.session_document(
             record,
             self.participant,
@@ -623,7 +628,7 @@ class Session:
     def export(self) -> dict[str, Any]:
         """Export document: landmarks and angles."""
         return documents.export_document(
-            self._analyzed(), pose=self.pose(), angles=self.angles(), side=self.camera_side()
+            self._analyzed(), pose=self.pose(), angles=self.shown_angles(), side=self.camera_side()
         )
 
     def report(self) -> dict[str, Any]:
@@ -635,7 +640,10 @@ class Session:
         ------
         NotFoundError
             The session has not been analyzed.
+        BadInputError
+            The session is of another exercise.
         """
+        self._require_exercise("Overhead Squat", "report")
         stored = read_json(self.render_report()["json"])
         document = validate(ReportDocument, stored, what=f"report of session {self.id}")
         answer = document.json_values()
@@ -658,12 +666,12 @@ class Session:
         NotFoundError
             The session has not been analyzed.
         """
-        self._analyzed()
+        name = REPORT_NAMES[self._analyzed().exercise]
         paths = {
-            kind: self.report_folder / f"{REPORT_NAME}.{suffix}"
+            kind: self.report_folder / f"{name}.{suffix}"
             for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
         }
-        key_file = self.report_folder / f".{REPORT_NAME}.key"
+        key_file = self.report_folder / f".{name}.key"
         key = self._report_key()
         if _is_current(key_file, key, paths.values()):
             return paths
@@ -687,12 +695,36 @@ class Session:
         ------
         NotFoundError
             The session has not been analyzed.
+        BadInputError
+            The session is of another exercise.
         """
+        self._require_exercise("Overhead Squat", "summary")
         return documents.summary_document(
             self._analyzed(),
             self.participant,
             metrics=self.metrics(),
             images=self.report()["knee_movement_phases"],
+        )
+
+    def joint_mobility(self) -> dict[str, Any]:
+        """Joint Angle Mobility report: angles with their extremes, and the display settings.
+
+        Raises
+        ------
+        NotFoundError
+            The session has not been analyzed.
+        BadInputError
+            The session is of another exercise.
+        """
+        self._require_exercise("Joint Angle Mobility", "Joint Angle Mobility report")
+        stored = self.stored_config()
+        return documents.joint_mobility_document(
+            self._analyzed(),
+            self.participant,
+            angles=self.shown_angles(),
+            side=self.camera_side(),
+            shown_angles=stored.shown_angles if stored else (),
+            comments=stored.comments if stored else None,
         )
 
     def config(self) -> dict[str, Any]:
@@ -784,6 +816,22 @@ class Session:
             sweep(self.folder, "config.json")
             write_json(self.folder / "config.json", saved.model_dump(mode="json"))
         return saved.model_dump(include={"shown_angles", "comments"})
+
+    def shown_angles(self) -> xr.Dataset:
+        """Angles as documents show them: without what the joint mobility refused."""
+        angles = self.angles()
+        record = self.record
+        if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
+            return angles
+        return documents.with_refused_joints(angles, self.metrics())
+
+    def _require_exercise(self, exercise: str, what: str) -> None:
+        own = self.record.exercise
+        if own != exercise:
+            raise BadInputError(
+                f"session {self.id}: is of the exercise '{own}'; only those of '{exercise}' have "
+                f"a {what}"
+            )
 
     def _require_display(self) -> None:
         exercise = self.record.exercise
@@ -999,7 +1047,7 @@ def _demo_folder(exercise_name: str) -> Path:
         raise BadInputError(
             f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
         )
-    return _checkout() / "data" / "demo" / DEMOS.get(exercise_name, "absent")
+    return _checkout() / "data" / "demo" / REPORT_NAMES[exercise_name]
 
 
 def _absent_demo(exercise_name: str) -> NotFoundError:
@@ -1027,8 +1075,6 @@ def _exercise(name: str) -> str:
     if name not in EXERCISES:
         choice = likely(name, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
         raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
-    if name != "Overhead Squat":
-        raise BadInputError(f"exercise_name '{name}': not available yet; choose 'Overhead Squat'")
     return name
 
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import hand_made
 import numpy as np
 import pytest
 import xarray as xr
 
 from mobility import tables
 from mobility.assessment.comments import GROUPS, KEYS, comments, recommendations
+from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.findings import LEVELS, find
+from mobility.assessment.indices import mobility_index, quality_index
 from mobility.errors import BadInputError
+from mobility.provenance import with_history
 
 NOTICE = tables.load("advice")["notice"]["text"]
 
@@ -99,6 +103,13 @@ def test_without_a_name_the_participant_is_spoken_to():
         assert text[0].isupper()
 
 
+def test_a_name_is_no_template():
+    for say in (comments, recommendations):
+        for level in LEVELS:
+            texts = say(metrics(), name="{measured} {0}", level=level)
+            assert all(text.startswith("{measured} {0}") for text in texts.values())
+
+
 def test_lengths_and_masses_follow_the_system_and_angles_do_not():
     metric = comments(metrics(), level="professional", height_m=1.7, weight_kg=64)
     imperial = comments(
@@ -119,8 +130,33 @@ def test_indices_are_told_with_interval_or_reason():
         quality_index=((), np.nan, {"note": "refused: too few parts"}),
     )
     text = comments(data)["final_summary"]
+    assert "Mobility index 58 of 100 (43 to 77). Quality index: none (too little of it" in text
+    text = comments(data, level="professional")["final_summary"]
     assert "Mobility index 58 of 100 (43 to 77). Quality index: none (too few parts)." in text
     assert "index" not in comments(metrics())["final_summary"]
+
+
+def test_the_score_and_the_indices_of_real_functions_are_told():
+    data = hand_made.metrics_of({"dowel_offset": (2.0, 0.1)})
+    for add in (mobility_index, quality_index, fms_deep_squat, compensations):
+        data = data.merge(add(data), combine_attrs="override")
+    text = comments(data, level="professional")["final_summary"]
+    assert "FMS deep squat: at most 2, heel-elevated trial needed. Probability" in text
+    assert "dowel 0.00." in text
+    assert "not assessed: low back arches, low back rounds" in text
+    assert f"Mobility index {float(data['mobility_index']):.0f} of 100 (" in text
+    assert f"Quality index {float(data['quality_index']):.0f} of 100 (" in text
+    plain = comments(data)["final_summary"]
+    assert "FMS deep squat: at most 2, heel-elevated trial needed.\n" in plain
+
+
+def test_a_squat_without_raised_arms_is_said_to_be_none():
+    said = {"code": "hands_not_overhead", "message": "The hands are low: no overhead squat."}
+    data = with_history(metrics(), "overhead_squat", {}, warnings=[said])
+    assert "Careful: The hands are low" in comments(data)["final_summary"]
+    for text in recommendations(data).values():
+        assert text.splitlines()[1] == "Careful: The hands are low: no overhead squat."
+    assert "Careful" not in comments(metrics())["final_summary"]
 
 
 def test_no_repetition_is_said():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import string
 
+import hand_made
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobility import tables
+from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import LEVELS, find, number, say
 from mobility.errors import BadInputError
 
@@ -56,7 +58,7 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
     rule = RULES[name]
     fault, fine = either_side(rule)
     for value, status in ((fault, "found"), (fine, "not found")):
-        found = of_rule(find(metrics({rule["metric"]: value}, sd=0.2)), name)
+        found = of_rule(find(metrics({rule["metric"]: value}, sd=0.02)), name)
         assert [f.side for f in found] == (["left", "right"] if rule["metric"] in SIDED else [""])
         for finding in found:
             assert finding.status == status
@@ -216,6 +218,55 @@ def test_every_field_of_the_texts_is_filled(name, sd):
                 assert "  " not in text
                 assert text.endswith(".")
                 assert text[0].isupper()
+
+
+def test_a_threshold_is_the_same_wherever_it_is_used():
+    """The criteria, the compensations and the indices draw their lines where the rules do."""
+    lines = {(r["metric"], r["direction"], r.get("threshold")) for r in RULES.values()}
+    tables_ = tables.load("criteria"), tables.load("indices")
+    for entry in tables_[0]["fms_deep_squat"]["criteria"].values():
+        assert (entry["measure"], entry["fails"], entry["threshold"]) in lines
+    for entry in tables_[0]["compensations"]["assessed"].values():
+        assert (entry["measure"], entry["found"], entry["threshold"]) in lines
+    for angle, entry in tables_[1]["mobility_index"]["parts"].items():
+        assert (angle, "below", entry["reference"]) in lines
+    quality = tables_[1]["quality_index"]["parts"]
+    for part, measure, direction, sign in (
+        ("forward_lean", "trunk_tibia_difference", "above", 1),
+        ("heel_rise", "heel_rise", "above", 1),
+        ("arm_fall", "arm_fall", "above", 1),
+        ("pelvis_obliquity", "pelvis_obliquity", "outside", 1),
+        ("variability", "knee_flexion_variability", "above", 1),
+        ("smoothness", "smoothness_sparc", "below", -1),
+    ):
+        assert (measure, direction, sign * quality[part]["a"]) in lines
+    assert tables_[0]["statement"]["probability"]["value"] == TABLE["probability"]["found"]["value"]
+
+
+@pytest.mark.parametrize("view", [None, "front"])
+def test_findings_and_criteria_of_one_dataset_agree(view):
+    data = hand_made.metrics_of(
+        {"thigh_elevation": ((2.0, -3.0), (3.0, 3.0)), "trunk_tibia_difference": (6.0, 3.0)},
+        **hand_made.lab_attrs(),
+    )
+    own = {finding.id: finding.probability for finding in find(data)}
+    judged = fms_deep_squat(data, view=view)
+    both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
+    found = {finding.id: finding.probability for finding in find(both)}
+    met = judged["fms_probability"]
+    assert found["trunk_leans_forward"] == pytest.approx(1 - float(met.sel(fms_criterion="torso")))
+    worse = max(found["depth_not_reached_left"], found["depth_not_reached_right"])
+    assert worse == pytest.approx(1 - float(met.sel(fms_criterion="femur")))
+    # The errors of the virtual lab are there only with a view.
+    assert (found["depth_not_reached_left"] == own["depth_not_reached_left"]) == (view is None)
+
+
+def test_the_good_squat_has_no_fault():
+    found = find(hand_made.metrics_of())
+    assert [finding.id for finding in found if finding.status == "found"] == []
+    # And with one fault it is that which is found.
+    found = find(hand_made.metrics_of({"heel_rise": ((20.0, 0.0), (2.0, 1.0))}))
+    assert [finding.id for finding in found if finding.status == "found"] == ["heel_rise_left"]
 
 
 def test_sides_that_agree_are_told_in_one_sentence():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import fitted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,48 +22,6 @@ from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of
 
 SIDED = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion", "thigh_elevation")
-
-
-@pytest.fixture(scope="module")
-def repetitions_of() -> Any:
-    """The true repetitions of an analytic trial, in the layout of find_repetitions."""
-
-    def make(trial: Any, accepted: list[bool] | None = None) -> xr.Dataset:
-        truth = trial.truth
-        n = truth.sizes["rep"]
-        kept = np.array([True] * n if accepted is None else accepted, bool)
-        height = truth["hip_height"]
-        lowest = float(height.min()) if height.size else 1.0
-        return truth[["start", "bottom_start", "bottom", "bottom_end", "end"]].assign(
-            depth=("rep", np.full(n, 100 * (1 - lowest)), {"units": "percent"}),
-            accepted=("rep", kept),
-            complete=("rep", np.full(n, True)),
-            start_seen=("rep", np.full(n, True)),
-            end_seen=("rep", np.full(n, True)),
-            reason=("rep", np.array(["" if k else "truncated" for k in kept], dtype=object)),
-            hip_height=height,
-            standing=truth["crouch"] < 0.001,
-        )
-
-    return make
-
-
-def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:
-    """The pose as that of a fit with a knot at every frame, and draws of known spread (metres)."""
-    centre = pose["position"].isel(individual=0, drop=True).sel(keypoint=list(FITTED))
-    centre = centre.transpose("time", "space", "keypoint").to_numpy()
-    normal = np.random.default_rng(2).normal(size=(draws, 1, *centre.shape[1:]))
-    dims = ("fit_time", "fit_space", "fit_keypoint")
-    return (
-        pose.assign(
-            fit_position=(dims, centre),
-            position_draws=(("draw", *dims), sd * np.broadcast_to(normal, (draws, *centre.shape))),
-        )
-        .assign_coords(
-            fit_time=pose["time"].values, fit_space=["x", "y", "z"], fit_keypoint=list(FITTED)
-        )
-        .assign_attrs(method="fitted_body")
-    )
 
 
 def apart(pose: xr.Dataset, metres: float = 0.2) -> xr.Dataset:
@@ -465,6 +424,17 @@ def test_sideways_camera_refuses_what_it_cannot_see(
     np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
 
 
+def test_what_a_side_view_hides_is_said_once(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1, heading=85.0)
+    raw = trial.pose.assign_attrs(method="mediapipe_world")
+    metrics = overhead_squat(raw, joint_angles(trial.pose), repetitions_of(trial))
+    codes = {w["code"] for w in warnings_of(metrics)}
+    assert codes >= {"sides_not_comparable", "frontal_plane_not_visible", "heel_rise_uncertain"}
+    assert not codes & {"lateral_shift_uncertain", "toe_out_uncertain", "stance_width_uncertain"}
+    for name in ("lateral_shift", "toe_out", "stance_width"):
+        assert "edge-on" in metrics[name].attrs["note"]
+
+
 def test_oblique_camera_is_less_certain(squat_pose: Any, repetitions_of: Any) -> None:
     name = "knee_ankle_separation_ratio_sd"
     front, oblique = (
@@ -566,13 +536,154 @@ def test_dorsiflexion_from_standing_removes_a_constant(
     np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing"], 25.0, atol=0.1)
 
 
+NEW = (
+    *("shoulder_flexion", "elbow_flexion", "tibia_inclination", "pelvis_obliquity", "arm_fall"),
+    *("heel_rise", "trunk_tibia_difference", "dowel_offset", "lateral_shift", "toe_out"),
+)
+
+
+def test_posture_and_all_angles_are_measured(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(trunk=35.0, tibia=25.0, toe_out=(12.0, 20.0), turn_out=10.0))
+    sided = {"shoulder_flexion", "elbow_flexion", "tibia_inclination", "heel_rise", "toe_out"}
+    for name in NEW:
+        value, bottom = metrics[name], metrics[f"{name}_bottom"]
+        assert value.notnull().all(), name
+        assert value.dims == (("side",) if name in sided else ())
+        assert bottom.dims == (("rep", "side") if name in sided else ("rep",))
+        assert {f"{name}_sd", f"{name}_bottom_sd"} <= set(metrics.data_vars)
+        assert (f"{name}_asymmetry" in metrics) is (name in sided)
+    np.testing.assert_allclose(metrics["arm_fall"], 24.81, atol=0.01)
+    np.testing.assert_allclose(metrics["shoulder_flexion"], 160, atol=0.01)
+    np.testing.assert_allclose(metrics["toe_out"], [12, 20], atol=0.01)
+    shank = float(metrics["tibia_inclination"].mean())
+    np.testing.assert_allclose(metrics["trunk_tibia_difference"], 35 - shank, atol=0.01)
+    np.testing.assert_allclose(metrics["stance_width_m"], 0.18, atol=1e-3)
+    np.testing.assert_allclose(metrics["knee_ankle_separation_ratio_standing"], 1, atol=1e-3)
+
+
+def test_arms_that_fall_are_the_extreme(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    inside = np.argmin(abs(angles["time"].values - 1.5))
+    for name, value in {"shoulder_flexion": 110.0, "arm_fall": 80.0}.items():
+        angles[name][inside] = value
+    angles["pelvis_obliquity"][inside] = -9.0
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["shoulder_flexion_peak"], 110.0)
+    np.testing.assert_allclose(metrics["arm_fall_peak"], 80.0)
+    np.testing.assert_allclose(metrics["pelvis_obliquity_peak"], -9.0)
+
+
+def test_who_is_first_seen_going_down_stands_in_the_end(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    """No repetition has a standing phase, but the trial has frames of standing."""
+    trial = squat_pose(reps=1, turn_out=10.0, crop=(1.2, 20.0))
+    repetitions = repetitions_of(trial).assign(start_seen=("rep", [False]))
+    pose = fitted(trial.pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    name = "knee_ankle_separation_ratio"
+    assert metrics[f"{name}_phase"].sel(phase="standing").isnull().all()
+    assert float(metrics[f"{name}_standing"]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_tempo_and_smoothness(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(descent=1.5, ascent=1.0))
+    np.testing.assert_allclose(metrics["tempo_ratio"], 1.5)
+    for phase in ("descent", "ascent"):
+        np.testing.assert_allclose(metrics[f"{phase}_sparc"], -1.4, atol=0.03)
+        np.testing.assert_allclose(metrics[f"{phase}_ldlj"], -5.5, atol=1.0)
+    both = (metrics["descent_sparc"] + metrics["ascent_sparc"]) / 2
+    np.testing.assert_allclose(metrics["smoothness_sparc"], both.median())
+    assert float(metrics["smoothness_sparc_sd"]) < 0.01
+    # A fit with a knot at each of 30 frames a second has at most 15 Hz.
+    assert metrics["smoothness_sparc"].attrs["cutoff_hz"] == 10.0
+    one = measure(squat_pose(reps=1))
+    assert np.isfinite(one["smoothness_sparc"])
+    assert np.isnan(one["smoothness_sparc_sd"])
+
+
+def test_smoothness_of_raw_landmarks_is_refused(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose()
+    raw = trial.pose.assign_attrs(method="mediapipe_world")
+    metrics = overhead_squat(raw, joint_angles(trial.pose), repetitions_of(trial))
+    for name in ("descent_sparc", "ascent_ldlj", "smoothness_sparc", "smoothness_sparc_sd"):
+        assert metrics[name].isnull().all()
+        assert metrics[name].attrs["note"].startswith("refused: noise of landmarks")
+
+
+def test_curves_that_differ_by_a_constant(squat_pose: Any, repetitions_of: Any) -> None:
+    """Repetitions at -4, 0 and 4 degrees have an SD of 4 at every one of their points."""
+    trial = squat_pose(reps=3)
+    angles = joint_angles(trial.pose).copy(deep=True)
+    for rep, extra in enumerate((-4.0, 0.0, 4.0)):
+        during = (angles["time"] >= float(trial.truth["start"][rep]) - 0.1) & (
+            angles["time"] <= float(trial.truth["end"][rep]) + 0.1
+        )
+        angles["knee_flexion"] = angles["knee_flexion"] + xr.where(during, extra, 0.0)
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["knee_flexion_curve_variability"], 4.0, atol=0.05)
+    np.testing.assert_allclose(metrics["hip_flexion_curve_variability"], 0.0, atol=0.05)
+    two = overhead_squat(trial.pose, angles, repetitions_of(trial, [True, True, False]))
+    assert two["knee_flexion_curve_variability"].isnull().all()
+
+
+def test_ratios_of_the_sides_are_told_of_large_angles(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), turn_out=(20.0, 0.0)))
+    left, right = metrics["knee_flexion"].values
+    np.testing.assert_allclose([left, right], [100, 120], atol=0.1)
+    asymmetry = float(metrics["knee_flexion_asymmetry_index"])
+    assert asymmetry == pytest.approx(200 * 20 / 220, abs=0.1)
+    assert float(metrics["knee_flexion_limb_symmetry_index"]) == pytest.approx(100 / 1.2, abs=0.1)
+    assert float(metrics["knee_flexion_symmetry_angle"]) == pytest.approx(5.77, abs=0.05)
+    assert metrics["knee_flexion_asymmetry_index"].attrs["units"] == "percent"
+    small = [f"hip_abduction_{kind}" for kind in ("asymmetry_index", "limb_symmetry_index")]
+    for name in (*small, "hip_abduction_symmetry_angle"):
+        assert np.isnan(metrics[name])
+        assert metrics[name].attrs["note"].endswith("below a mean of 20°")
+    np.testing.assert_allclose(
+        metrics["knee_flexion_asymmetry_mdc95"],
+        1.96 * 2**0.5 * metrics["knee_flexion_asymmetry_sd"],
+    )
+
+
+def test_the_error_of_an_asymmetry_is_that_of_the_draws(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    """Draws that move both knees alike, and that move them against each other."""
+    trial = squat_pose(reps=1, hold=1.0)
+    pose = fitted(trial.pose, draws=2)
+    forward = xr.zeros_like(pose["position_draws"])
+    knees = pose["fit_keypoint"].isin(["left_knee", "right_knee"])
+    ahead = pose["fit_space"] == "z"
+    step = 0.02 * xr.DataArray([1.0, -1.0], dims="draw")
+    sign = {"alike": 1.0, "against": -1.0}
+    found = {}
+    for kind in sign:
+        sides = xr.where(pose["fit_keypoint"] == "left_knee", sign[kind], 1.0)
+        draws = (forward + step * sides * knees * ahead).transpose(*forward.dims)
+        moved = pose.assign(position_draws=draws)
+        found[kind] = overhead_squat(moved, joint_angles(moved), repetitions_of(trial))
+    alike, against = (found[kind]["tibia_inclination_asymmetry_sd"] for kind in sign)
+    single = found["alike"]["tibia_inclination_sd"].mean()
+    assert float(single) == pytest.approx(math.degrees(0.02 / 0.42) * 0.9, rel=0.1)
+    assert float(alike) < 0.02 * float(single)
+    assert float(against) == pytest.approx(2 * float(single), rel=0.01)
+    np.testing.assert_allclose(
+        found["against"]["tibia_inclination_bottom_asymmetry_sd"], against, rtol=0.01
+    )
+
+
 def test_no_repetition(squat_pose: Any, measure: Any) -> None:
     metrics = measure(squat_pose(reps=0, rest=2.0))
     assert metrics.sizes["rep"] == 0
     assert int(metrics["accepted_repetitions"]) == 0
-    for name in (*SIDED, "trunk_lean", "knee_ankle_separation_ratio", "knee_deviation"):
+    every = (*SIDED, *NEW, "trunk_lean", "knee_ankle_separation_ratio", "knee_deviation")
+    for name in (*every, "smoothness_sparc"):
         assert metrics[name].isnull().all(), name
         assert metrics[f"{name}_sd"].isnull().all(), name
+    assert metrics["tempo_ratio"].shape == (0,)
+    assert metrics["knee_flexion_curve_variability"].isnull().all()
 
 
 def test_none_accepted(squat_pose: Any, measure: Any) -> None:
@@ -676,3 +787,33 @@ def test_hands_below_the_shoulders_are_no_overhead_squat(
         codes.append([w["code"] for w in warnings_of(metrics)])
     assert "hands_not_overhead" not in codes[0]
     assert "hands_not_overhead" in codes[1]
+
+
+def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
+    """Rendered, seen obliquely from the front: the same measures of its true joints."""
+    folder = project / "data" / "demo" / "overhead-squat"
+
+    def read(name: str) -> xr.Dataset:
+        with xr.open_dataset(
+            folder / f"{name}.nc", engine="h5netcdf", decode_timedelta=False
+        ) as stored:
+            return stored.load()
+
+    pose, repetitions = read("fitted"), read("repetitions")
+    position = read("truth")["position"].astype(float).reindex(keypoint=list(KEYPOINTS))
+    position = position.expand_dims(individual=["subject"]).transpose(*pose["position"].dims)
+    position = position.assign_coords(time=pose["time"])
+    true_pose = xr.Dataset({"position": position}, attrs={"method": "truth"})
+    true = overhead_squat(true_pose, joint_angles(true_pose), repetitions)
+    metrics = overhead_squat(pose, read("angles"), repetitions)
+    off = {}
+    for name in metrics.data_vars:
+        if f"{name}_sd" not in metrics or "_index" in str(name) or "rep" in metrics[name].dims:
+            continue
+        for error in np.ravel((metrics[name] - true[name]) / metrics[f"{name}_sd"]):
+            off[f"{name} {len(off)}"] = abs(float(error))
+    known = np.array([value for value in off.values() if np.isfinite(value)])
+    assert {name.split()[0] for name in off} >= {*NEW, "stance_width", "knee_deviation_asymmetry"}
+    assert len(known) > 40
+    assert (known < 1.96).mean() > 0.9
+    assert known.max() < 3, off

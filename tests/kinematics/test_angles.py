@@ -23,6 +23,7 @@ from mobility.kinematics.angles import (
 )
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
+from tests.analytic import squat_pose
 
 SIDED = {
     "knee_flexion": {"hip", "knee", "ankle"},
@@ -430,3 +431,17 @@ def test_raw_angles_stand_beside_the_fitted_ones(squat_pose, tmp_path):
     both.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     with pytest.raises(BadInputError, match="different frames"):
         with_raw_angles(own, pose.isel(time=slice(1, None)))
+
+
+def test_other_limits_than_those_of_the_table_refuse_less_or_more() -> None:
+    pose = squat_pose(reps=1).pose.assign_attrs(method="mediapipe_world")
+    usual = joint_angles(pose)  # knees 24.3 degrees, limit 30
+    assert usual["knee_flexion"].notnull().all()
+    strict = joint_angles(pose, limits={"knee_flexion": 20.0})
+    assert strict["knee_flexion"].isnull().all()
+    assert "(limit 20)" in strict["knee_flexion"].attrs["refused"]
+    xr.testing.assert_equal(strict["hip_flexion"], usual["hip_flexion"])
+    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
+        joint_angles(pose, limits={"knee_flexon": 20.0})
+    with pytest.raises(BadInputError, match="limits"):
+        joint_angles(pose, limits={"knee_flexion": 0.0})

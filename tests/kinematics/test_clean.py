@@ -49,6 +49,27 @@ def test_two_passes_have_the_gain_of_one_half_power_at_the_cutoff(rate):
     assert low_pass(np.ones(50), cutoff_hz=6.0, rate_hz=rate) == pytest.approx(1)
 
 
+def test_one_design_for_both_passes_would_halve_the_power(monkeypatch):
+    """Without the correction of 0.802243 two passes leave half of the amplitude at the cutoff."""
+    import scipy.signal
+
+    designed = []
+    real = scipy.signal.butter
+
+    def noting(order, wn, **options):
+        designed.append(wn)
+        return real(order, wn, **options)
+
+    monkeypatch.setattr(scipy.signal, "butter", noting)
+    low_pass(np.ones(200), cutoff_hz=6.0, rate_hz=30.0)
+    correction = np.tan(np.pi * 6 / 30) / np.tan(np.pi * designed[0] / 2)
+    assert correction == pytest.approx(0.802243, abs=1e-6)
+    for wn, gain in ((designed[0], 0.7071), (6 / 15, 0.5)):
+        b, a = real(2, wn)
+        once = np.abs(scipy.signal.freqz(b, a, worN=[6.0], fs=30.0)[1][0])
+        assert once**2 == pytest.approx(gain, abs=1e-4)
+
+
 def test_a_cutoff_at_half_the_rate_is_refused():
     with pytest.raises(BadInputError, match="12 samples/s"):
         low_pass(np.zeros(20), cutoff_hz=6.0, rate_hz=12.0)

@@ -1,8 +1,9 @@
-"""Depths along segments, corrected by a table with known coefficients."""
+"""Depths along segments, corrected by a process that is known."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,18 @@ import pytest
 
 from mobility import tables
 from mobility.kinematics import depth, fit
-from mobility.kinematics.depth import VIEWS, calibrated, facing
+from mobility.kinematics.depth import (
+    PAIRS,
+    SEGMENTS,
+    VIEWS,
+    Process,
+    calibrated,
+    facing,
+    features,
+    known_by,
+)
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
-SEGMENTS = ("trunk", "upper_arm", "forearm", "thigh", "shank")
 
 
 def hips(forward_deg: float, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +34,24 @@ def hips(forward_deg: float, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
     return np.tile(middle - right, (n, 1)), np.tile(middle + right, (n, 1))
 
 
-def use(monkeypatch: pytest.MonkeyPatch, segments: dict[str, Any]) -> None:
-    monkeypatch.setattr(depth, "_calibration", lambda: segments)
+def use(
+    monkeypatch: pytest.MonkeyPatch, added: float, *, sd: Any = 0.033, novel: float = 0.0
+) -> None:
+    """Let all depths be those of the first fit and so much more."""
+    found = SimpleNamespace(
+        predicted=lambda x: (np.full((len(x), 3), added), np.full(len(x), novel))
+    )
+    spread = np.broadcast_to(sd, len(VIEWS)).tolist()
+    settings = {"sd": dict.fromkeys(SEGMENTS, spread), "novel_sd_m": {"value": 0.08}}
+    monkeypatch.setattr(depth, "_process", lambda group: found)
+    monkeypatch.setattr(depth, "_settings", lambda: settings)
+
+
+def limbs(rng: np.random.Generator, n: int = 4) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Told depths and fitted segments of a posture that nobody has."""
+    names = [f"{side}_{name}" for name in SEGMENTS for side in ("left", "right")] + list(PAIRS)
+    told = {name: rng.normal(0, 0.2, n) for name in names}
+    return told, {name: rng.normal(0, 0.2, (n, 3)) for name in names}
 
 
 @pytest.mark.parametrize("turn", [0.0, 90.0, 180.0, -90.0, 35.0, -130.0])
@@ -64,42 +89,69 @@ def test_frames_without_hips_do_not_turn_the_subject() -> None:
     assert np.isnan(facing(left, right)).all()
 
 
-def test_depth_is_the_sum_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    terms = {
-        "1": 0.01,
-        "z": 0.02,
-        "z z": 0.03,
-        "x": 0.04,
-        "told_thigh": 0.5,
-        "fitted_thigh z": 0.6,
-        "told_other_thigh": 0.7,
-        "fitted_other_thigh": 0.8,
+def process(**changed: Any) -> Process:
+    """One centre, which adds 0.3 m to the first of two segments, around features of 1 and sd 2."""
+    numbers: dict[str, Any] = {
+        "mean": np.ones(3),
+        "scale": np.full(3, 2.0),
+        "centres": np.array([[1.0, -1.0, 0.5]]),
+        "weights": np.array([[0.3, 0.0]]),
+        "offset": np.array([0.01, 0.02]),
+        "length_scale": 0.7,
+        "linear": 0.0,
+        "known": known_by(np.array([[1.0, -1.0, 0.5]]), 0.7),
     }
-    use(monkeypatch, {"thigh": {"terms": terms, "sd": [0.05] * 5}})
-    told = {"left_thigh": np.array([0.1, 0.2]), "right_thigh": np.array([0.3, 0.0])}
-    fitted = {"left_thigh": np.array([0.4, 0.4]), "right_thigh": np.array([0.0, 0.1])}
+    return Process(**(numbers | changed))
+
+
+def test_process_gives_all_at_its_centre_and_nothing_far_from_it() -> None:
+    centre, far = np.array([3.0, -1.0, 2.0]), np.array([300.0, 0.0, 0.0])
+    added, novel = process().predicted(np.stack([centre, far]))
+    np.testing.assert_allclose(added, [[0.31, 0.02], [0.01, 0.02]], atol=1e-9)
+    np.testing.assert_allclose(novel, [0.0, 1.0], atol=1e-5)
+
+
+def test_process_falls_off_as_a_bell() -> None:
+    # One scaled unit from the centre along one of three features: exp(-1 / (2 * 0.49 * 3)).
+    x = np.array([[5.0, -1.0, 2.0]])
+    added, novel = process().predicted(x)
+    bell = np.exp(-1 / (2 * 0.49 * 3))
+    assert added[0, 0] == pytest.approx(0.01 + 0.3 * bell)
+    assert novel[0] == pytest.approx(1 - bell**2, abs=1e-5)
+    slanted, _ = process(linear=0.5).predicted(x)
+    assert slanted[0, 0] - added[0, 0] == pytest.approx(0.3 * 0.5 * (2 * 1 + 1 + 0.25) / 3)
+
+
+def test_depth_is_that_of_the_first_fit_and_what_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, 0.1)
+    told, fitted = limbs(np.random.default_rng(1))
     found = calibrated(told, fitted, (0.6, 0.8))
-    fixed = 0.01 + 0.02 * 0.8 + 0.03 * 0.64
-    left = fixed + 0.04 * 0.6 + 0.5 * np.array([0.1, 0.2]) + 0.6 * 0.8 * np.array([0.4, 0.4])
-    left += 0.7 * np.array([0.3, 0.0]) + 0.8 * np.array([0.0, 0.1])
-    right = fixed - 0.04 * 0.6 + 0.5 * np.array([0.3, 0.0]) + 0.6 * 0.8 * np.array([0.0, 0.1])
-    right += 0.7 * np.array([0.1, 0.2]) + 0.8 * np.array([0.4, 0.4])
-    np.testing.assert_allclose(found["left_thigh"][0], left)
-    np.testing.assert_allclose(found["right_thigh"][0], right)
+    assert set(found) == set(told) - set(PAIRS)
+    for name, (value, sd) in found.items():
+        np.testing.assert_allclose(value, fitted[name][:, 2] + 0.1)
+        np.testing.assert_allclose(sd, 0.033)
 
 
-def test_segments_without_an_entry_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, {"shank": {"terms": {"told_shank": 1.0}, "sd": [0.05] * 5}})
-    told = {name: np.zeros(2) for name in ("hips", "left_thigh", "left_shank", "knees")}
-    assert set(calibrated(told, told, (0.0, 1.0))) == {"left_shank"}
+def test_what_is_novel_is_less_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, 0.0, novel=0.25)
+    told, fitted = limbs(np.random.default_rng(1))
+    _, sd = calibrated(told, fitted, (0.0, 1.0))["left_shank"]
+    np.testing.assert_allclose(sd, np.sqrt(0.033**2 + 0.04**2))
+
+
+def test_a_posture_that_nobody_has_is_novel_to_the_package() -> None:
+    told, fitted = limbs(np.random.default_rng(1))
+    usual = max(tables.load("depth_calibration")["sd"]["thigh"])
+    _, sd = calibrated(told, {k: 10 * v for k, v in fitted.items()}, (0.0, 1.0))["left_thigh"]
+    assert (sd > 1.5 * usual).all()
 
 
 def test_sd_lies_between_those_of_the_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, {"shank": {"terms": {"1": 0.0}, "sd": [0.10, 0.08, 0.06, 0.04, 0.02]}})
+    use(monkeypatch, 0.0, sd=[0.10, 0.08, 0.06, 0.04, 0.02])
+    told, fitted = limbs(np.random.default_rng(1))
 
     def sd(towards: float) -> float:
-        told = {"left_shank": np.zeros(2)}
-        return calibrated(told, told, (0.0, towards))["left_shank"][1]
+        return calibrated(told, fitted, (0.0, towards))["left_shank"][1][0]
 
     for view, value in zip(VIEWS, (0.10, 0.08, 0.06, 0.04, 0.02), strict=True):
         assert sd(view) == pytest.approx(value)
@@ -110,36 +162,55 @@ def test_sd_lies_between_those_of_the_views(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("turn", [0.0, 50.0, -110.0])
 def test_a_mirrored_subject_has_mirrored_depths(turn: float) -> None:
     """With the table of the package: left becomes right, depths stay."""
-    rng = np.random.default_rng(2)
-    told, fitted = (
-        {f"{side}_{name}": rng.normal(0, 0.2, 4) for name in SEGMENTS for side in ("left", "right")}
-        for _ in range(2)
-    )
+    told, fitted = limbs(np.random.default_rng(2))
+    other = {"left": "right", "right": "left"}
 
-    def swapped(values: dict[str, Any]) -> dict[str, Any]:
-        other = {"left": "right", "right": "left"}
-        return {
-            f"{other[side]}_{name}": values[f"{side}_{name}"] for side in other for name in SEGMENTS
+    def mirrored(values: dict[str, Any], pairs: Any, limb: Any) -> dict[str, Any]:
+        swapped = {
+            f"{other[side]}_{name}": limb * values[f"{side}_{name}"]
+            for side in other
+            for name in SEGMENTS
         }
+        # From left to right is from right to left in the mirror.
+        return swapped | {pair: pairs * values[pair] for pair in PAIRS}
 
     left, right = hips(turn)
     here = calibrated(told, fitted, facing(left, right))
-    there = calibrated(swapped(told), swapped(fitted), facing(right * MIRROR, left * MIRROR))
-    assert set(here) == set(told)
-    for name, (value, sd) in swapped(here).items():
-        np.testing.assert_allclose(there[name][0], value, atol=1e-12)
-        assert there[name][1] == pytest.approx(sd)
+    there = calibrated(
+        mirrored(told, -1.0, 1.0),
+        mirrored(fitted, np.array([1.0, -1.0, -1.0]), MIRROR),
+        facing(right * MIRROR, left * MIRROR),
+    )
+    for name, (value, sd) in here.items():
+        side, _, segment = name.partition("_")
+        np.testing.assert_allclose(there[f"{other[side]}_{segment}"][0], value, atol=1e-9)
+        np.testing.assert_allclose(there[f"{other[side]}_{segment}"][1], sd, atol=1e-9)
 
 
-def test_the_table_names_only_what_is_known() -> None:
-    segments = tables.load("depth_calibration")["segments"]
-    assert set(segments) == set(SEGMENTS)
-    for name, entry in segments.items():
-        factors = {factor for term in entry["terms"] for factor in str(term).split()}
-        known = {f"{kind}_{segment}" for kind in ("told", "fitted") for segment in SEGMENTS}
-        assert factors <= {"1", "x", "z"} | known, name
-        assert len(entry["sd"]) == len(VIEWS)
-        assert all(0.01 < sd < 0.2 for sd in entry["sd"])
+@pytest.mark.parametrize("group", ["legs", "arms"])
+def test_features_have_the_number_that_was_learned_from(group: str) -> None:
+    told, fitted = limbs(np.random.default_rng(2), n=3)
+    x = features(told, fitted, (0.0, 1.0), side="left", group=group)
+    assert x.shape == (3, depth._process(group).centres.shape[1])
+
+
+def test_trunk_and_legs_do_not_depend_on_the_arms() -> None:
+    rng = np.random.default_rng(3)
+    told, fitted = limbs(rng)
+    raised = {k: v + (0.5 if k.endswith("arm") else 0.0) for k, v in fitted.items()}
+    here = calibrated(told, fitted, (0.0, 1.0))
+    there = calibrated(told, raised, (0.0, 1.0))
+    for name, (value, sd) in here.items():
+        same = np.allclose(value, there[name][0]) and np.allclose(sd, there[name][1])
+        assert same is not name.endswith("arm")
+
+
+def test_the_table_has_a_spread_for_each_segment_and_view() -> None:
+    spreads = tables.load("depth_calibration")["sd"]
+    assert set(spreads) == set(SEGMENTS)
+    for spread in spreads.values():
+        assert len(spread) == len(VIEWS)
+        assert all(0.01 < sd < 0.2 for sd in spread)
 
 
 @pytest.fixture
@@ -171,11 +242,8 @@ def by_name(problem: fit._Problem) -> dict[str, np.ndarray]:
 
 
 def shifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use a table that adds 0.1 m to all it knows."""
-    entries = {
-        name: {"terms": {"1": 0.1, f"told_{name}": 1.0}, "sd": [0.033] * 5} for name in SEGMENTS
-    }
-    use(monkeypatch, entries)
+    """Add 0.1 m to all depths."""
+    use(monkeypatch, 0.1)
 
 
 def test_fit_takes_the_corrected_depths_and_their_sd(

@@ -122,7 +122,7 @@ def test_long_curves_are_thinned_and_gaps_are_null(editor, session, ask, sent, m
     monkeypatch.setattr("mobility.widgets.config_editor.MOST_POINTS", 100)
     angles = session.angles()
     angles["knee_flexion"][{"time": slice(0, 50)}] = float("nan")
-    monkeypatch.setattr(session, "angles", lambda: angles)
+    monkeypatch.setattr(session, "shown_angles", lambda: angles)
     messages = sent(editor)
     ask(editor, "curves")
     assert len(messages[0]["time"]) <= 100

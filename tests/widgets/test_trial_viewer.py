@@ -162,6 +162,15 @@ def test_the_demo_is_watched_but_not_changed(store, ask):
     assert "the demo cannot be changed" in viewer.notice["text"]
 
 
+def test_movements_of_single_joints_are_not_corrected(analysed, ask):
+    viewer = TrialViewer(analysed("s2", exercise="Joint Angle Mobility", joints=["elbow", "knee"]))
+    assert not viewer.correctable
+    assert viewer.shown == ["knee_flexion", "elbow_flexion"]
+    ask(viewer, "save", intervals=[])
+    assert "only repetitions of squats" in viewer.notice["text"]
+    assert viewer.session.edits().edits == []
+
+
 def test_curves_to_show_are_known_ones(viewer):
     viewer.shown = ["trunk_lean"]
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
@@ -187,3 +196,10 @@ def test_what_nobody_foresaw_is_said_and_logged(viewer, session, ask, monkeypatc
     assert "ZeroDivisionError" in viewer.notice["text"]
     assert "Traceback" not in viewer.notice["text"]
     assert "Traceback" in caplog.text
+
+
+def test_what_the_page_meets_stands_in_the_widget(viewer, ask):
+    ask(viewer, "trouble", text="the video cannot be shown here" + "x" * 9999)
+    assert viewer.notice["kind"] == "error"
+    assert viewer.notice["text"].startswith("the video cannot be shown here")
+    assert len(viewer.notice["text"]) == 500

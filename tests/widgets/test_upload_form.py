@@ -87,7 +87,7 @@ def test_the_limit_is_said_before_a_byte_is_sent(store, ask, sent):
     form = UploadForm(store, most_bytes=1_000_000)
     messages = upload(form, ask, sent, b"", size=2_500_000)
     assert messages == []
-    assert "has 2 MB, at most 1 MB" in form.errors["video"][0]
+    assert "has 2.5 MB, at most 1.0 MB" in form.errors["video"][0]
 
 
 @pytest.mark.parametrize("name", ["a/b.mp4", "..", "a\x00.mp4", "x" * 300])

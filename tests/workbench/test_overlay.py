@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,15 @@ def test_counter_and_phases() -> None:
     assert phase(0.85) == (1, 2, "ascent")  # the second was not accepted
     assert phase(1.3) == (2, 2, "bottom")
     assert phase(9.0) == (2, 2, "-")
+
+
+def test_phases_of_other_movements_have_their_own_names() -> None:
+    names = json.dumps(["way out", "turn", "way back", "rest"])
+    phase = overlay._phases(two_repetitions().assign_attrs(phase_names=names))
+    assert phase(0.0) == (0, 2, "rest")
+    assert phase(0.15) == (1, 2, "way out")
+    assert phase(0.22) == (1, 2, "turn")
+    assert phase(0.35) == (1, 2, "way back")
 
 
 def test_numbers_in_the_panel(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

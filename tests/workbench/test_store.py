@@ -156,7 +156,7 @@ def test_joints(store, video, given_joints, joints):
         ({"user_id": 7}, "user_id", "string"),
         ({"exercise_name": "Overhead Squad"}, "exercise_name", "mean 'Overhead Squat'"),
         ({"exercise_name": "x"}, "exercise_name", "choose one of 'Overhead Squat'"),
-        ({"exercise_name": "Joint Angle Mobility"}, "exercise_name", "not available yet"),
+        ({"exercise_name": "Joint Angle"}, "exercise_name", "mean 'Joint Angle Mobility'"),
         ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
         ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),
         ({"body_joint_angles": ","}, "body_joint_angles", "choose of ankle"),

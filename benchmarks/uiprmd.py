@@ -1,0 +1,210 @@
+"""Angles and metrics of ten people's overhead squats from markers, beside those of the lab.
+
+usage: python benchmarks/uiprmd.py [--lab FOLDER] [--json]
+
+UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): deep squats with the
+arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
+the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
+compared, frame by frame, with the angles of the lab's own model. Their hip flexion is of the pelvis
+and ours of the trunk, so that people differ by a constant there. Five people also squat as somebody
+would who cannot do it well; the quality index should be lower then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import mobility as mb
+from mobility.kinematics.angles import angles_from_points
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE_HZ = 100.0
+MARKERS = (
+    *("LFHD", "RFHD", "LBHD", "RBHD", "C7", "T10", "CLAV", "STRN", "RBAK", "LSHO", "LUPA"),
+    *("LELB", "LFRM", "LWRA", "LWRB", "LFIN", "RSHO", "RUPA", "RELB", "RFRM", "RWRA", "RWRB"),
+    *("RFIN", "LASI", "RASI", "LPSI", "RPSI", "LTHI", "LKNE", "LTIB", "LANK", "LHEE", "LTOE"),
+    *("RTHI", "RKNE", "RTIB", "RANK", "RHEE", "RTOE"),
+)
+COLUMNS = {"hip_flexion": (45, 48), "knee_flexion": (57, 60), "ankle_dorsiflexion": (69, 72)}
+"""Of the lab's angles: left, right."""
+
+_PLACE = {  # landmarks, but for the hips, by the markers whose mean they are
+    **{"shoulder": ("SHO",), "elbow": ("ELB",), "wrist": ("WRA", "WRB"), "knee": ("KNE",)},
+    **{"ankle": ("ANK",), "heel": ("HEE",), "foot_index": ("TOE",)},
+}
+_AXES = [1, 2, 0]  # of the lab, z up, as x, y, z with y up
+
+
+def table(path: Path) -> np.ndarray:
+    """Numbers of a gzipped file, a row per frame."""
+    with gzip.open(path, "rt") as file:
+        return np.loadtxt(file, delimiter=",")
+
+
+def trials(lab: Path, *, poorly: bool = False) -> list[Path]:
+    """Positions of the squats, done well or as by a patient."""
+    kind = "positions_inc_vicon" if poorly else "positions_vicon"
+    return sorted(lab.glob(f"m01_*_{kind}.txt.gz"))
+
+
+def markers(path: Path) -> dict[str, np.ndarray]:
+    """Markers (time, 3) in metres, y up, turned so that the subject faces +z."""
+    rows = table(path).reshape(-1, len(MARKERS), 3)[..., _AXES] / 1000
+    right = np.median(rows[:, MARKERS.index("RASI")] - rows[:, MARKERS.index("LASI")], axis=0)
+    c, s = -np.array([right[0], right[2]]) / np.hypot(right[0], right[2])
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    return {name: rows[:, i] @ turn.T for i, name in enumerate(MARKERS)}
+
+
+def hip_centres(place: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right hip centre from the pelvis (Harrington et al. 2007, J Biomech 40:595)."""
+    front = (place["LASI"] + place["RASI"]) / 2
+    across = place["RASI"] - place["LASI"]
+    ahead = front - (place["LPSI"] + place["RPSI"]) / 2
+    width, depth = (float(np.median(np.linalg.norm(v, axis=-1))) for v in (across, ahead))
+    z = across / np.linalg.norm(across, axis=-1, keepdims=True)
+    x = ahead - (ahead * z).sum(axis=-1, keepdims=True) * z
+    x /= np.linalg.norm(x, axis=-1, keepdims=True)
+    middle = front - (0.24 * depth + 0.0099) * x - (0.30 * width + 0.0109) * np.cross(z, x)
+    out = (0.33 * width + 0.0073) * z
+    return middle - out, middle + out
+
+
+def pose(path: Path) -> xr.Dataset:
+    """Pose of a trial; landmarks of face and hands, of which there are no markers, are NaN."""
+    place = markers(path)
+    position = np.full((len(place["C7"]), 3, len(KEYPOINTS), 1), np.nan)
+    hips = hip_centres(place)
+    for j, side in enumerate(("left", "right")):
+        position[:, :, INDEX[f"{side}_hip"], 0] = hips[j]
+        for joint, names in _PLACE.items():
+            mean = np.mean([place[f"{side[0].upper()}{name}"] for name in names], axis=0)
+            position[:, :, INDEX[f"{side}_{joint}"], 0] = mean
+    return xr.Dataset(
+        {"position": (("time", "space", "keypoint", "individual"), position)},
+        coords={
+            "time": np.arange(len(position)) / RATE_HZ,
+            "space": ["x", "y", "z"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+        attrs={"method": "truth", "fps": RATE_HZ, "source_file": path.name, "ds_type": "poses"},
+    )
+
+
+def metrics(path: Path) -> xr.Dataset:
+    """Metrics of a trial."""
+    found = pose(path)
+    return mb.overhead_squat(found, mb.joint_angles(found), mb.find_repetitions(found))
+
+
+def agreement(lab: Path) -> pd.DataFrame:
+    """Correlation and mean difference with the lab's angle over the frames of each trial."""
+    rows = []
+    for path in trials(lab):
+        position = pose(path)["position"].isel(individual=0)
+        ours = angles_from_points(position.transpose("time", "keypoint", "space").to_numpy())
+        theirs = table(path.with_name(path.name.replace("positions", "angles")))
+        subject, repetition = path.name.split("_")[1:3]
+        for angle, columns in COLUMNS.items():
+            for side, j, column in zip(("left", "right"), (0, 1), columns, strict=True):
+                a, b = ours[angle][:, j], theirs[:, column]
+                rows.append(
+                    {
+                        "angle": angle,
+                        "person": subject,
+                        "repetition": repetition,
+                        "side": side,
+                        "r": np.corrcoef(a, b)[0, 1],
+                        "difference_deg": float((a - b).mean()),
+                        "ours": a,
+                        "lab": b,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def correlations(lab: Path) -> pd.DataFrame:
+    """Of each angle: r of the frames of a trial and side, least of persons and pooled."""
+    rows = agreement(lab)
+    table = {}
+    for angle, part in rows.groupby("angle", sort=False):
+        of_person = part.groupby("person")["r"].median()
+        pooled = np.corrcoef(np.concatenate(list(part["ours"])), np.concatenate(list(part["lab"])))
+        table[angle] = {
+            "median r of a person": of_person.median(),
+            "least of the people": of_person.min(),
+            "least of trials and sides": part["r"].min(),
+            "pooled frames": pooled[0, 1],
+            "pooled, less the mean of each person": _pooled_within(part),
+            "mean difference (deg)": part["difference_deg"].mean(),
+        }
+    return pd.DataFrame(table).T
+
+
+def _pooled_within(part: pd.DataFrame) -> float:
+    series = []
+    for _, person in part.groupby("person"):
+        ours, theirs = (np.concatenate(list(person[name])) for name in ("ours", "lab"))
+        series.append(np.stack([ours - ours.mean(), theirs - theirs.mean()]))
+    return float(np.corrcoef(np.concatenate(series, axis=1))[0, 1])
+
+
+def qualities(lab: Path) -> pd.DataFrame:
+    """Quality index of one repetition done well and one done poorly, by person.
+
+    The parts that either lacks are left out of both: those that need several repetitions always.
+    """
+    rows = {}
+    for path in trials(lab, poorly=True):
+        well, poorly = (
+            metrics(path.with_name(path.name.replace("_inc_", kind))) for kind in ("_", "_inc_")
+        )
+        both = (well["quality_index_part_score"] + poorly["quality_index_part_score"]).notnull()
+        weight = well["quality_index_part_weight"].where(both, 0.0)
+        parts = well["quality_part"].to_numpy()
+        scores = {
+            name: float(
+                100 * (each["quality_index_part_score"].fillna(0) * weight).sum() / weight.sum()
+            )
+            for name, each in (("well", well), ("poorly", poorly))
+        }
+        lower = (well["quality_index_part_score"] < poorly["quality_index_part_score"]).to_numpy()
+        rows[path.name.split("_")[1]] = {
+            **scores,
+            "higher": scores["well"] > scores["poorly"],
+            "left out": ", ".join(parts[~both.to_numpy()]),
+            "lower when done well": ", ".join(parts[lower & both.to_numpy()]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared/data/lab/uiprmd")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not trials(options.lab):
+        parser.error(f"no trials of UI-PRMD in {options.lab}; give their folder with --lab")
+    angles, quality = correlations(options.lab), qualities(options.lab)
+    if options.json:
+        print(json.dumps({"angles": angles.to_dict("index"), "quality": quality.to_dict("index")}))
+        return
+    print("Angles from markers against those of the lab (Pearson's r over the frames):\n")
+    print(angles.round(4).to_string(), end="\n\n")
+    print("Quality index, of 100:\n")
+    print(quality.round(1).to_string(), end="\n\n")
+    print(f"Higher when done well: {int(quality['higher'].sum())} of {len(quality)} people.")
+
+
+if __name__ == "__main__":
+    main()

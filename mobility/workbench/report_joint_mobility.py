@@ -1,0 +1,406 @@
+"""The parts of the Joint Angle Mobility report as HTML and figures, no science of their own.
+
+Every function takes plain values or Datasets; whatever came from a person (comments, names) is
+escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.workbench import report_sections as sections
+from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, joint_angles_shown
+from mobility.workbench.figures import COLOURS, LINES
+from mobility.workbench.report_sections import Z95, facts, paragraphs, quantity, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mobility.workbench.contract import SessionRecord, StoredConfig, Warned
+
+KINDS = {
+    "passive": "passive motion",
+    "active": "active motion",
+    "weight_bearing": "under the body's weight",
+}
+"""Kinds of the reference in words."""
+
+_GREY = "#DDDDDD"
+
+_SIDE = 35.0
+"""Degrees from the side within which movements of the sagittal plane are seen in the picture."""
+
+_VIEW = (
+    "Flexion is measured best from the side, arms that are raised sideways from the front: so "
+    "that the joint moves in the plane of the picture."
+)
+_UNKNOWN_VIEW = "Film the whole body."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One angle of the report: its key in the display settings, joint, sides and comment."""
+
+    key: str
+    joint: str
+    sides: tuple[str, ...]
+    comment: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The joint, and the side where only one is shown."""
+        side = f"{self.sides[0]} " if len(self.sides) == 1 else ""
+        text = f"{side}{self.joint}"
+        return text[:1].upper() + text[1:]
+
+
+def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
+    """List the angles that were chosen, in the chosen order, with their comments.
+
+    `knee_angle` shows both sides, `left_knee_angle` that side; without a choice each selected
+    joint is shown with both.
+    """
+    keys = joint_angles_shown(record.joints, config.shown_angles if config else ())
+    comments = config.comments if config else {}
+    found = []
+    for key in keys:
+        name = key.removesuffix("_angle")
+        side, _, joint = name.rpartition("_")
+        found.append(Shown(key, joint, (side,) if side else SIDES, comments.get(key, "")))
+    return found
+
+
+def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+    """Make the table of what was measured of each joint and side, with 95 % intervals."""
+    rows = []
+    for each in angles:
+        for side in each.sides:
+            one = metrics.sel(joint=each.joint, side=side)
+            rows.append(
+                [
+                    f"{side.capitalize()} {escape(each.joint)}",
+                    str(int(one["movements"])),
+                    _cell(one, "range_of_motion"),
+                    _cell(one, "minimum"),
+                    _cell(one, "maximum"),
+                    _reference(metrics, each.joint, side),
+                    _cell(one, "score"),
+                ]
+            )
+    return table(
+        ["Joint", "Movements", "Range", "Smallest", "Largest", "Reference", "Score"],
+        rows,
+        caption="Range of motion with 95 % intervals",
+        numeric=True,
+    )
+
+
+def _cell(one: xr.Dataset, name: str) -> str:
+    value = float(one[name])
+    if not math.isfinite(value):
+        return "<td class='missing'>–</td>"
+    return quantity(value, str(one[name].attrs["units"]), sd=float(one[f"{name}_sd"]))
+
+
+def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
+    return cast("Mapping[str, Mapping[str, Any]]", json.loads(metrics.attrs["references"]))
+
+
+def _reference(metrics: xr.Dataset, joint: str, side: str) -> str:
+    found = _references(metrics).get(f"{side}_{joint}")
+    if found is None:
+        return "<td class='missing'>–</td>"
+    if found["mean"] is None:
+        return f"{found['lowest']:.0f} to {found['highest']:.0f}°"
+    spread = "" if found["sd"] is None else f" (SD {found['sd']:g}°)"
+    return f"{found['mean']:.0f}°{spread}"
+
+
+def details(metrics: xr.Dataset, angle: Shown) -> str:
+    """Say what was measured of one joint: comment, numbers, speed, and what must be known."""
+    parts = []
+    if angle.comment:
+        parts.append(f"<blockquote class='comment'>{escape(angle.comment)}</blockquote>")
+    rows = []
+    for side in angle.sides:
+        one = metrics.sel(joint=angle.joint, side=side)
+        rows.append(
+            [
+                side.capitalize(),
+                str(int(one["movements"])),
+                _cell(one, "range_of_motion"),
+                _cell(one, "minimum"),
+                _cell(one, "maximum"),
+                _speed(one, "peak_velocity"),
+                _speed(one, "mean_velocity"),
+                _cell(one, "score"),
+            ]
+        )
+    head = ["Side", "Movements", "Range", "Smallest", "Largest", "Peak speed", "Mean speed"]
+    parts.append(
+        table([*head, "Score"], rows, caption=f"{angle.heading}, 95 % intervals", numeric=True)
+    )
+    for side in angle.sides:
+        note = str(metrics["note"].sel(joint=angle.joint, side=side).item())
+        refused = float(metrics["refused_share"].sel(joint=angle.joint, side=side))
+        told = [f"{side.capitalize()}: {note}."] if note else []
+        if 0.005 <= refused < 1:
+            told.append(f"{refused:.0%} of the values are missing or were refused (grey).")
+        if told:
+            parts.append(paragraphs(" ".join(told)))
+    return "".join(parts)
+
+
+def _speed(one: xr.Dataset, name: str) -> str:
+    value, sd = float(one[name]), float(one[f"{name}_sd"])
+    if not math.isfinite(value):
+        return "<td class='missing'>–</td>"
+    half = f" <span class='interval'>± {Z95 * sd:.0f}°/s</span>" if math.isfinite(sd) else ""
+    return f"{value:.0f}°/s{half}"
+
+
+def reference_table(metrics: xr.Dataset) -> str:
+    """Say with what each joint was compared, and whom those studies measured."""
+    rows = []
+    for key, found in _references(metrics).items():
+        side, joint = key.split("_")
+        if found["mean"] is None:
+            value = f"{found['lowest']:g} to {found['highest']:g}°"
+        else:
+            value = f"{found['mean']:g}°"
+        group = ", ".join(
+            part
+            for part in (
+                found["sex"],
+                None if found["age"] is None else f"{found['age'][0]} to {found['age'][1]} years",
+            )
+            if part
+        )
+        rows.append(
+            [
+                f"{side.capitalize()} {escape(joint)}",
+                f"{value} ({escape(found['statistic'])})",
+                escape(KINDS.get(found["kind"], found["kind"])),
+                escape(group or "all together"),
+                escape(found["sample"]),
+                escape(found["note"] or "–"),
+                escape(found["source"]),
+            ]
+        )
+    if not rows:
+        return paragraphs("No published range was found for these joints and this person.")
+    return paragraphs(
+        "The reference of a joint that the person moves is that of passive motion, moved by an "
+        "examiner, which goes farther: a healthy joint need not reach it, and about half of the "
+        "healthy people measured did not reach their mean. No percentile is given where the "
+        "source states no spread between people."
+    ) + table(
+        ["Joint", "Value", "Motion", "Group", "Sample", "Note", "Source"],
+        rows,
+        caption="What the ranges are compared with",
+    )
+
+
+def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+    """Make the table of the movements of the shown joints, in the order of time."""
+    wanted = {(each.joint, side) for each in angles for side in each.sides}
+    rows = []
+    for i in range(metrics.sizes["movement"]):
+        one = {str(name): metrics[name].values[i] for name in metrics if "movement_" in str(name)}
+        if (str(one["movement_joint"]), str(one["movement_side"])) not in wanted:
+            continue
+        rows.append(
+            [
+                f"{str(one['movement_side']).capitalize()} {one['movement_joint']}",
+                f"{one['movement_start']:.1f} s",
+                f"{one['movement_turn']:.1f} s",
+                f"{one['movement_end']:.1f} s",
+                quantity(float(one["movement_rest"]), "degree"),
+                quantity(float(one["movement_extreme"]), "degree"),
+                f"{one['movement_peak_velocity']:.0f}°/s",
+                "yes" if one["movement_accepted"] else "no: cut off before the turn",
+            ]
+        )
+    if not rows:
+        return paragraphs("No movement was found.")
+    head = ["Joint", "Start", "Turn", "End", "At rest", "At the turn", "Peak speed", "Counts"]
+    return table(head, rows, caption="The movements", numeric=True)
+
+
+def relevant(warnings: Sequence[Warned], names: Sequence[str]) -> list[Warned]:
+    """Leave out the refusals of angles that are not among `names`."""
+    others = [
+        entry["long_name"] for name, entry in tables.load("angles").items() if name not in names
+    ]
+    return [
+        warning
+        for warning in warnings
+        if warning.code != "angle_refused"
+        or not warning.message.lower().startswith(tuple(f"{other} refused" for other in others))
+    ]
+
+
+def uncertainty(pose: xr.Dataset) -> str:
+    """Say where the standard deviations come from."""
+    source = (
+        "come from a table of errors of landmarks that are not fitted, measured on squats; that "
+        "of a range takes both ends as independent, which is more likely too large than too small."
+    )
+    if "position_draws" in pose:
+        source = (
+            f"are computed from this recording: {pose.sizes['draw']} bodies that explain the "
+            "landmarks about as well as the fitted one are drawn, and each angle, range and speed "
+            "is computed from every one of them. What the fit takes for granted, such as constant "
+            "segments and usual errors of landmarks, is not questioned by it."
+        )
+    return paragraphs(
+        f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. They "
+        f"{source} The spread over the movements, divided by the root of their number, is part of "
+        "them. Movements faster than about 3 Hz are flattened by the fit."
+    )
+
+
+def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
+    """Say how well the video can be measured; its view and framing are judged for single joints.
+
+    Parameters
+    ----------
+    quality
+        The document of :func:`mobility.capture.quality.capture_quality`, which judges for squats.
+    joints
+        Which joints are measured: without a leg among them the feet may be outside the picture.
+    """
+    return sections.capture_quality(_judged(quality, joints))
+
+
+def _judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
+    found = dict(quality)
+    legs = bool({"ankle", "knee", "hip"} & set(joints))
+    if "verdict" in found.get("view", {}):
+        seen = {k: v for k, v in found["view"].items() if k not in ("supports", "does_not_support")}
+        known = seen["azimuth_deg"] is not None
+        side = known and abs(abs(seen["azimuth_deg"]) - 90) <= _SIDE
+        advice = _UNKNOWN_VIEW if legs and not known else None if side or not known else _VIEW
+        verdict = "ok" if side else None
+        found["view"] = {**seen, "verdict": verdict, "advice": advice}
+    if not legs and "verdict" in found.get("framing", {}):
+        shares = {k: v for k, v in found["framing"]["outside"].items() if k != "feet"}
+        limit = tables.load("capture_quality")["framing"]["share"]["above"]["poor"]
+        if all((share or 0.0) <= limit for share in shares.values()):
+            found["framing"] = {"outside": shares, "verdict": "ok", "advice": None}
+    if second := found.get("second_camera"):
+        found["second_camera"] = _judged(second, joints)
+    return found
+
+
+def posture(metrics: xr.Dataset) -> str:
+    """Say in which posture the joints were moved."""
+    share = {
+        str(name): float(metrics["posture_share"].sel(posture=name))
+        for name in metrics["posture"].values
+    }
+    told = ", ".join(f"{name} {value:.0%}" for name, value in share.items() if value >= 0.005)
+    return facts({"Posture (share of the frames)": told or "not known"})
+
+
+def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:
+    """Draw an angle over time, its range, its reference, and what was refused.
+
+    Parameters
+    ----------
+    metrics
+        Of :func:`mobility.joint_mobility`.
+    angle
+        Which joint and sides.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel for each side: the curve with its 95 % band, accepted movements shaded, largest
+        and smallest angle dashed, the reference dotted; frames without a value are hatched grey.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 0.7 + 2.3 * len(angle.sides)), layout="constrained")
+    axes = figure.subplots(len(angle.sides), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axis, side in zip(axes, angle.sides, strict=True):
+        _panel(axis, metrics, angle.joint, side)
+        name = ANGLE_OF_JOINT[angle.joint].replace("_", " ")
+        axis.set_title(f"{side.capitalize()} {name}", loc="left", fontsize=10, fontweight="bold")
+        axis.set_ylabel("degrees", fontsize=10)
+        for edge in ("top", "right"):
+            axis.spines[edge].set_visible(False)
+    axes[-1].set_xlabel("Time (s)", fontsize=10)
+    time = metrics["time"].values
+    if time.size > 1:
+        axes[-1].set_xlim(time[0], time[-1])
+    return figure
+
+
+def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
+    one = metrics.sel(joint=joint, side=side)
+    time = metrics["time"].values
+    value, sd = one["angle"].values, one["angle_sd"].values
+    colour = COLOURS[side]
+    axis.plot(time, value, color=colour, linestyle=LINES[side], linewidth=1.5, zorder=3)
+    axis.fill_between(
+        time, value - Z95 * sd, value + Z95 * sd, color=colour, alpha=0.13, linewidth=0, zorder=2
+    )
+    labels = []
+    for first, last in _spans(np.isnan(value), time):
+        axis.axvspan(first, last, facecolor=_GREY, edgecolor="white", hatch="///", lw=0, zorder=1)
+    for i in range(metrics.sizes["movement"]):
+        place = str(metrics["movement_joint"].values[i]), str(metrics["movement_side"].values[i])
+        if place == (joint, side) and metrics["movement_accepted"].values[i]:
+            start, end = (float(metrics[f"movement_{x}"].values[i]) for x in ("start", "end"))
+            axis.axvspan(start, end, color="#F0F0F0", lw=0, zorder=0)
+    for name, above in (("maximum", True), ("minimum", False)):
+        level = float(one[name])
+        if math.isfinite(level):
+            axis.axhline(level, color=colour, linewidth=0.9, linestyle="--", zorder=2)
+            labels.append((level, f"{level:.0f}°", above, colour, 1.0))
+    reference = float(one["reference"])
+    if math.isfinite(reference):
+        axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)
+        labels.append((reference, f"reference {reference:.0f}°", True, "#333333", 0.0))
+    for level, text, above, shade, across in labels:
+        axis.annotate(
+            text,
+            (across, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2 if across else 4, 2 if above else -2),
+            textcoords="offset points",
+            ha="right" if across else "left",
+            va="bottom" if above else "top",
+            fontsize=9,
+            color=shade,
+            zorder=5,
+        )
+    if np.isnan(value).all():
+        note = str(one["note"].item())
+        axis.text(
+            0.5, 0.5, f"not measured: {note}", transform=axis.transAxes, ha="center", fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none"}, zorder=6, wrap=True,
+        )  # fmt: skip
+
+
+def _spans(rows: NDArray[np.bool_], time: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Beginning and end of each run of True, seconds."""
+    if not rows.size:
+        return []
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(int)))
+    return [
+        (float(time[a]), float(time[min(b, time.size - 1)]))
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]

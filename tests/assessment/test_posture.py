@@ -1,0 +1,211 @@
+"""Posture of bodies that are bent, shifted and turned by known amounts."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+from analytic import FOREARM, THIGH, TRUNK, UPPER_ARM, fitted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.assessment.posture import posture
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.provenance import history, warnings_of
+
+FOOT = 0.05 + 0.18
+NAMES = ("heel_rise", "trunk_tibia_difference", "dowel_offset", "lateral_shift", "toe_out")
+
+
+def at_bottom(found, trial):
+    return found.sel(time=float(trial.truth["bottom"][0]), method="nearest")
+
+
+def crouched(trial) -> np.ndarray:
+    return trial.truth["crouch"].values > 0.99
+
+
+def moved(pose, rows, names, axis, by):
+    """The pose with landmarks displaced, metres, in some frames."""
+    found = pose.copy(deep=True)
+    found["position"].loc[{"time": pose["time"][rows], "keypoint": list(names), "space": axis}] += (
+        by
+    )
+    return found
+
+
+def test_nothing_moves_that_was_not_moved(squat_pose, repetitions_of):
+    trial = squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), trunk=35.0, toe_out=(10.0, 25.0))
+    found = posture(trial.pose, repetitions_of(trial))
+    bottom = at_bottom(found, trial)
+    np.testing.assert_allclose(bottom["heel_rise"], 0, atol=1e-6)
+    np.testing.assert_allclose(found["toe_out"].median("time"), [10, 25], atol=1e-6)
+    assert float(bottom["trunk_tibia_difference"]) == pytest.approx(35 - 22.5, abs=1e-3)
+    assert float(found["stance_width"]) == pytest.approx(0.18 / 0.36, abs=1e-6)
+    assert float(found["stance_width_m"]) == pytest.approx(0.18, abs=1e-6)
+
+
+def test_trunk_parallel_to_the_shanks(squat_pose, repetitions_of):
+    trial = squat_pose(tibia=30.0, thigh=0.0, trunk=30.0)
+    found = posture(trial.pose, repetitions_of(trial))
+    assert float(at_bottom(found, trial)["trunk_tibia_difference"]) == pytest.approx(0, abs=1e-3)
+
+
+def test_hands_over_the_feet(squat_pose, repetitions_of):
+    """The offset of a body of known segments, by hand."""
+    trunk, arm, elbow, tibia, thigh = (math.radians(v) for v in (35, 20, 10, 25, 15))
+    trial = squat_pose(tibia=25, thigh=15, trunk=35, arm_forward=20, elbow=10)
+    hands = (
+        TRUNK * math.sin(trunk)
+        + UPPER_ARM * math.sin(trunk + arm)
+        + FOREARM * math.sin(trunk + arm + elbow)
+    )
+    ankles = THIGH * math.cos(thigh) - 0.42 * math.sin(tibia)
+    expected = (hands - ankles - (0.18 - 0.05) / 2) / FOOT
+    found = posture(trial.pose, repetitions_of(trial))
+    assert float(at_bottom(found, trial)["dowel_offset"]) == pytest.approx(expected, abs=1e-3)
+    # A foot's length backwards, of the hands alone.
+    back = moved(trial.pose, slice(None), ["left_wrist", "right_wrist"], "z", -FOOT)
+    found = posture(back, repetitions_of(trial))
+    assert float(at_bottom(found, trial)["dowel_offset"]) == pytest.approx(expected - 1, abs=1e-3)
+
+
+def test_a_raised_heel(squat_pose, repetitions_of):
+    trial = squat_pose()
+    rise = FOOT * math.tan(math.radians(10))
+    pose = moved(trial.pose, crouched(trial), ["right_heel"], "y", rise)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+    np.testing.assert_allclose(metrics["heel_rise"], [0, 10], atol=1e-6)
+    np.testing.assert_allclose(metrics["heel_rise_bottom"], [[0, 10]] * 3, atol=1e-6)
+    assert float(metrics["heel_rise_asymmetry"]) == pytest.approx(10)
+    # Markers of different heights are no rise: what counts is the change from standing.
+    high = moved(trial.pose, slice(None), ["right_heel"], "y", rise)
+    found = posture(high, repetitions_of(trial))
+    np.testing.assert_allclose(found["heel_rise"], 0, atol=1e-6)
+
+
+def test_hips_that_shift(squat_pose, repetitions_of):
+    """To the subject's right, which is on the left of a picture from the front."""
+    trial = squat_pose()
+    above = [n for n in trial.pose["keypoint"].values if not n.endswith(("ankle", "heel", "index"))]
+    pose = moved(trial.pose, crouched(trial), above, "x", -0.25 * 0.18)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+    assert float(metrics["lateral_shift"]) == pytest.approx(0.25, abs=1e-6)
+    # Who stands to the right of the feet all the time does not shift.
+    pose = moved(trial.pose, slice(None), above, "x", -0.25 * 0.18)
+    found = posture(pose, repetitions_of(trial))
+    np.testing.assert_allclose(found["lateral_shift"], 0, atol=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(heading=st.floats(-180, 180))
+def test_nothing_depends_on_the_heading(squat_pose, repetitions_of, heading):
+    one = squat_pose(reps=1, fps=15, turn_out=12.0, heading=0.0)
+    other = squat_pose(reps=1, fps=15, turn_out=12.0, heading=heading)
+    first, second = (posture(t.pose, repetitions_of(t)) for t in (one, other))
+    for name in (*NAMES, "stance_width", "stance_width_m"):
+        np.testing.assert_allclose(first[name], second[name], atol=1e-9, err_msg=name)
+
+
+def test_errors_of_landmarks(squat_pose, repetitions_of):
+    """By hand: 2 cm in the picture, 8 cm in depth, 3 cm in the depth of a hip."""
+    trial = squat_pose(reps=1, tibia=0.0, thigh=90.0, trunk=0.0)
+    pose = trial.pose.assign_attrs(method="mediapipe_world")
+    found = posture(pose, repetitions_of(trial))
+    # Along the line of the hips, which errs in depth and turns by `turn`, so that a part of the
+    # errors in depth comes in.
+    turn = 2**0.5 * 0.03 / 0.18
+    ankles = 2**0.5 * math.hypot(0.02, turn * 0.08)
+    assert float(found["stance_width_m_sd"]) == pytest.approx(ankles, rel=0.1)
+    over_ankles = math.hypot(0.02, turn * math.hypot(0.03, 0.08) / 2**0.5)
+    assert found["lateral_shift"].notnull().all()
+    # Twice: those of standing are others.
+    np.testing.assert_allclose(
+        found["lateral_shift_sd"].median(), 2**0.5 * over_ankles / 0.18, rtol=0.1
+    )
+
+
+def test_what_says_nothing_is_refused(squat_pose, repetitions_of):
+    """A level foot, seen from the side, pitches by what heel and toe differ in height."""
+    trial = squat_pose(reps=1, heading=90.0)
+    found = posture(trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial))
+    note = found["heel_rise"].attrs["note"]
+    said = re.fullmatch(r"refused: its 95 % interval \(± (\d+)°\) exceeds ± 12°", note)
+    # Twice, since the heel in standing errs as well.
+    assert float(said[1]) == pytest.approx(1.96 * math.degrees(2 * 0.02 / FOOT), rel=0.12)
+    for name in ("heel_rise", "heel_rise_sd"):
+        assert found[name].isnull().all()
+    assert "heel_rise_uncertain" in [w["code"] for w in warnings_of(found)]
+
+
+def test_what_trunk_and_shanks_err_alike_cancels(squat_pose, repetitions_of):
+    """Draws that pitch the whole body, as an error of gravity does."""
+    trial = squat_pose(reps=1)
+    pose = fitted(trial.pose)
+    centre = pose["fit_position"]
+    angle = math.radians(4)
+    y, z = (centre.sel(fit_space=axis, drop=True) for axis in ("y", "z"))
+    forward = xr.concat([0 * y, -angle * z, angle * y], dim="fit_space")
+    forward = forward.assign_coords(fit_space=["x", "y", "z"])
+    draws = xr.concat([forward, -forward], dim="draw").transpose(*pose["position_draws"].dims)
+    pose = pose.assign(position_draws=draws)
+    found = at_bottom(posture(pose, repetitions_of(trial)), trial)
+    assert float(found["trunk_tibia_difference_sd"]) < 0.05
+    assert float(found["heel_rise_sd"].max()) < 0.05
+    trunk = at_bottom(joint_angles(pose), trial)["trunk_lean_sd"]
+    assert float(trunk) == pytest.approx(4.0, abs=0.05)
+
+
+def test_who_never_stands_has_no_reference(squat_pose, repetitions_of):
+    trial = squat_pose(reps=1)
+    repetitions = repetitions_of(trial)
+    seated = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
+    found = posture(trial.pose, seated)
+    for name in ("heel_rise", "lateral_shift", "stance_width", "stance_width_m"):
+        assert found[name].isnull().all(), name
+    for name in ("trunk_tibia_difference", "dowel_offset", "toe_out"):
+        assert found[name].notnull().all(), name
+
+
+def test_missing_landmarks(squat_pose, repetitions_of):
+    trial = squat_pose(reps=1, missing={"left_heel": (1.0, 2.0), "right_wrist": (1.0, 2.0)})
+    found = posture(trial.pose, repetitions_of(trial))
+    gone = (found["time"] > 1.01) & (found["time"] < 1.99)
+    for name in ("heel_rise", "toe_out"):
+        assert found[name].sel(side="left").isnull().where(gone, True).all()
+        assert found[name].sel(side="right").notnull().all()
+    assert found["dowel_offset"].isnull().equals(gone) or found["dowel_offset"][gone].isnull().all()
+    assert found["trunk_tibia_difference"].notnull().all()
+    empty = squat_pose(reps=1, absent=[(0.0, 60.0)])
+    for variable in posture(empty.pose, repetitions_of(empty)).data_vars.values():
+        assert variable.isnull().all()
+
+
+def test_the_result_says_what_it_is(squat_pose, repetitions_of, tmp_path):
+    trial = squat_pose(reps=1)
+    before = trial.pose.copy(deep=True)
+    found = posture(trial.pose, repetitions_of(trial))
+    xr.testing.assert_identical(trial.pose, before)
+    assert history(found)[-1]["operation"] == "posture"
+    for name in (*NAMES, "stance_width", "stance_width_m"):
+        assert {"units", "long_name", "group", "reference"} <= set(found[name].attrs)
+        assert f"{name}_sd" in found
+    found.to_netcdf(tmp_path / "posture.nc", engine="h5netcdf")
+    with xr.open_dataset(
+        tmp_path / "posture.nc", engine="h5netcdf", decode_timedelta=False
+    ) as read:
+        xr.testing.assert_identical(read.load(), found)
+
+
+def test_bad_input(squat_pose, repetitions_of):
+    trial = squat_pose(reps=1)
+    repetitions = repetitions_of(trial)
+    with pytest.raises(BadInputError, match="standing"):
+        posture(trial.pose, repetitions.drop_vars("standing"))
+    with pytest.raises(BadInputError, match="same frames"):
+        posture(trial.pose.isel(time=slice(1, None)), repetitions)

@@ -1,0 +1,119 @@
+"""Counting of right and wrong statements by `benchmarks/findings.py`, on some made by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hand_made import metrics_of
+
+from mobility import tables
+from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.virtual_lab.grid import grid_cases, read_grid
+
+
+@pytest.fixture(scope="module")
+def benchmark(project):
+    """The module benchmarks/findings.py."""
+    path = project / "benchmarks/findings.py"
+    spec = importlib.util.spec_from_file_location("findings_benchmark", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["findings_benchmark"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "side", "true"),
+    [
+        ([10.0, -5.0], 4, "above", True),
+        ([5.0, 0.0], 4, "above", None),  # within the margin
+        ([-3.0, 0.0], 4, "above", False),
+        ([-0.9], 0.5, "outside", True),
+        ([0.2, -0.2], 2.5, "outside", False),
+        ([-0.5, 5.0], 1.5, "below", True),
+        ([5.0, 6.0], 1, "below", False),
+        ([np.nan, 20.0], 4, "above", None),
+    ],
+)
+def test_truth_close_to_a_threshold_is_neither(benchmark, value, threshold, side, true):
+    margin = 0.3 if side == "outside" and threshold == 0.5 else 1.9
+    assert benchmark.true_or_not(np.array(value), threshold, side, margin) is true
+
+
+def told(benchmark, outcomes, view="side", item="heel_rise", measure="heel_rise"):
+    said = {
+        "TP": (True, True), "FN": (True, False), "FP": (False, True), "TN": (False, False),
+        "not told": (True, None), "grey": (None, True),
+    }  # fmt: skip
+    rows = [
+        benchmark.Told("NASM", item, measure, view, str(i), *said[o], 0.5, 0.0, 1.0, 0.0)
+        for i, o in enumerate(outcomes)
+    ]
+    assert [row.outcome for row in rows] == outcomes
+    return pd.DataFrame([{**row._asdict(), "outcome": row.outcome} for row in rows])
+
+
+def test_shares_by_hand(benchmark):
+    given = ["TP"] * 3 + ["FN"] + ["FP"] * 2 + ["TN"] * 6 + ["not told"] * 4 + ["grey"] * 5
+    counted = benchmark.counted(told(benchmark, given))
+    assert counted["sensitivity"] == pytest.approx(3 / 4)
+    assert counted["specificity"] == pytest.approx(6 / 8)
+    assert counted["found of all"] == pytest.approx(3 / 8)  # what was not told was there
+    assert counted["cleared of all"] == pytest.approx(6 / 8)
+    assert counted["not told"] == 4
+    assert counted["grey"] == 5
+
+
+def test_views_that_do_not_support_an_item_are_counted_apart(benchmark):
+    frame = pd.concat(
+        [
+            told(benchmark, ["TP", "TN"], view="side", item="arms_fall", measure="arm_fall"),
+            told(benchmark, ["FN"], view="front", item="arms_fall", measure="arm_fall"),
+        ]
+    )
+    table = benchmark.table(frame).set_index("view")
+    assert table.loc["supported", ["TP", "TN", "FN"]].tolist() == [1, 1, 0]
+    assert table.loc["elsewhere", "FN"] == 1
+    text = benchmark.markdown(table.reset_index(), "3", "findings.yaml")
+    assert "| NASM | arms fall | **all that support it** | 1 | 0 | 0 | 1 | 0 | 0 | 1.00" in text
+
+
+def test_every_criterion_compensation_and_rule_has_a_margin_and_a_view(benchmark):
+    limits = {}
+    for name, dataset in (
+        ("fms_probability", fms_deep_squat(metrics_of())),
+        ("compensation_probability", compensations(metrics_of())),
+    ):
+        limits |= json.loads(dataset[name].attrs["thresholds"])
+    measures = {limit["measure"] for limit in limits.values()}
+    rules = tables.load("findings")["rules"]
+    measures |= {rules[name]["metric"] for name in benchmark.FINDINGS}
+    assert measures == set(benchmark.MARGIN)
+    for measure in measures:
+        assert any(benchmark.supported(measure, view) for view in benchmark.VIEWS)
+
+
+def test_grid_has_at_least_40_trials_and_each_fault_in_many_and_not_in_many(project):
+    cases = grid_cases(read_grid(project / "benchmarks/findings.yaml"))
+    assert len(cases) >= 40
+    motions = [case.motion for case in cases]
+
+    def worst(motion, name):
+        value = getattr(motion, name)
+        return max(value.left, value.right) if hasattr(value, "left") else value
+
+    faults = {
+        "toe_out": [worst(m, "toe_out") > 30 for m in motions],
+        "knees_in": [worst(m, "knees_in") >= 12 for m in motions],
+        "heel_rise": [worst(m, "heel_rise") >= 9 for m in motions],
+        "arm_fall": [m.arm_fall >= 40 for m in motions],
+        "shift": [abs(m.shift_m) >= 0.035 for m in motions],
+        "depth": [m.depth >= 58 for m in motions],
+    }
+    for name, present in faults.items():
+        assert 15 <= sum(present) <= len(cases) - 15, name

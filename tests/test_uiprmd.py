@@ -1,0 +1,89 @@
+"""Our formulas on the markers of ten people's overhead squats, beside the lab's own angles."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mobility as mb
+from mobility.provenance import warnings_of
+
+
+@pytest.fixture(scope="module")
+def uiprmd(project) -> ModuleType:
+    """The module benchmarks/uiprmd.py."""
+    spec = importlib.util.spec_from_file_location("uiprmd", project / "benchmarks/uiprmd.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def lab(shared_data) -> Any:
+    return shared_data / "lab" / "uiprmd"
+
+
+@pytest.fixture(scope="module")
+def agreement(uiprmd, lab) -> pd.DataFrame:
+    return uiprmd.agreement(lab)
+
+
+@pytest.mark.parametrize("angle", ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"])
+def test_every_person_s_angles_follow_those_of_the_lab(agreement, angle) -> None:
+    rows = agreement[agreement["angle"] == angle]
+    assert rows["person"].nunique() == 10
+    assert rows["r"].min() >= 0.97
+    assert rows.groupby("person")["r"].median().median() >= 0.99
+
+
+def test_people_differ_by_a_constant_in_the_hip(uiprmd, lab) -> None:
+    """The lab measures the pelvis against the thigh, we the trunk."""
+    table = uiprmd.correlations(lab)
+    assert (table["pooled, less the mean of each person"] >= 0.98).all()
+    assert table["pooled frames"].drop("hip_flexion").min() >= 0.98
+    assert table.loc["hip_flexion", "pooled frames"] < 0.97
+
+
+def test_the_pose_is_that_of_the_markers(uiprmd, lab) -> None:
+    path = uiprmd.trials(lab)[0]
+    pose, place = uiprmd.pose(path), uiprmd.markers(path)
+    position = pose["position"].isel(individual=0)
+    np.testing.assert_allclose(position.sel(keypoint="left_heel"), place["LHEE"])
+    hips = position.sel(keypoint=["left_hip", "right_hip"])
+    apart = (hips.diff("keypoint") ** 2).sum("space") ** 0.5
+    # 0.66 of the distance of the spines, and 15 mm (Harrington et al. 2007).
+    spines = np.median(np.linalg.norm(place["RASI"] - place["LASI"], axis=-1))
+    np.testing.assert_allclose(apart, 0.66 * spines + 0.0146, atol=1e-9)
+    # From the front, on the floor, standing: right hip on the left of a picture.
+    assert float(hips.sel(space="x").diff("keypoint").median()) < -0.1
+    toes = position.sel(keypoint="left_foot_index") - position.sel(keypoint="left_heel")
+    assert float(toes.sel(space="z").median()) > 0.1
+
+
+def test_a_squat_of_the_lab_is_measured(uiprmd, lab) -> None:
+    path = lab / "m01_s03_e01_positions_vicon.txt.gz"
+    pose = uiprmd.pose(path)
+    repetitions = mb.find_repetitions(pose)
+    assert repetitions["accepted"].values.tolist() == [True]
+    metrics = uiprmd.metrics(path)
+    codes = {warning["code"] for warning in warnings_of(metrics)}
+    assert "hands_not_overhead" not in codes
+    for name in ("heel_rise", "trunk_tibia_difference", "dowel_offset", "lateral_shift", "toe_out"):
+        assert metrics[name].notnull().all(), name
+    assert abs(metrics["heel_rise"]).max() < 5
+    assert -3 < float(metrics["smoothness_sparc"]) < -1.4
+
+
+def test_quality_of_squats_done_well_and_poorly(uiprmd, lab) -> None:
+    """Not for all five: the front spines of two, pushed aside when deep, tilt the pelvis."""
+    table = uiprmd.qualities(lab)
+    assert len(table) == 5
+    assert table["left out"].str.contains("variability").all()
+    assert table["higher"].sum() >= 3
+    reversed_ones = table[~table["higher"]]
+    assert reversed_ones["lower when done well"].str.contains("pelvis_obliquity").all()
