@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from mobility import tables
 from mobility.assessment.joint_mobility import (
     JOINTS,
+    feet_may_stay,
     joint_mobility,
     joint_movements,
+    single_joint_limits,
 )
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
@@ -380,5 +382,49 @@ def test_every_rule_of_the_table_has_a_source() -> None:
     for entry in table["joints"].values():
         assert entry["angle"] in known
         assert entry["source"]
-    for name in ("movement", "seen", "posture", "hip_line_deg", "weight_bearing", "score"):
+    for name in (
+        "movement",
+        "seen",
+        "posture",
+        "hip_line_deg",
+        "weight_bearing",
+        "score",
+        "legs_told_apart",
+    ):
         assert table[name]["source"], name
+
+
+@pytest.mark.parametrize(
+    ("posture", "may"), [("standing", True), ("seated", False), ("lying", False)]
+)
+def test_only_of_those_who_stand_the_feet_may_be_planted(posture: str, may: bool) -> None:
+    time, curve = there_and_back(low=10, high=120, times=1)
+    assert feet_may_stay(limb_pose(time, posture=posture, joints={"elbow": curve})) is may
+
+
+def test_limits_are_wider_than_those_of_a_squat() -> None:
+    usual = tables.load("angle_limits")["angles"]
+    for angle, limit in single_joint_limits().items():
+        assert limit > usual[angle]["largest_sd_deg"]
+
+
+def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
+    time, curve = there_and_back(low=0, high=100)
+    for heading, refused in ((-90.0, True), (-40.0, False)):
+        joints = {"hip": (0.0, curve), "knee": (5.0, 5 + curve), "elbow": (curve, 10.0)}
+        pose = limb_pose(time, joints=joints, heading=heading)
+        # The far knee comes into sight while a knee is raised.
+        pose["confidence"].loc[{"keypoint": "right_knee"}] = np.where(curve > 50, 0.9, 0.3)[:, None]
+        result = measured(pose, joints=("hip", "elbow"))
+        assert np.isnan(result["maximum"].sel(joint="hip", side="left")) == refused
+        assert ("one leg may be taken for the other" in note(result, "hip", "left")) == refused
+        assert result["maximum"].sel(joint="elbow", side="left") == pytest.approx(100, abs=0.3)
+
+
+def test_a_near_leg_that_moves_is_told_from_the_far_one() -> None:
+    time, curve = there_and_back(low=0, high=100)
+    for joints in ({"knee": (5 + curve, 5.0)}, {"knee": 5 + curve, "hip": curve}):
+        pose = limb_pose(time, joints=joints, heading=-90.0)
+        pose["confidence"].loc[{"keypoint": "right_knee"}] = np.where(curve > 50, 0.9, 0.3)[:, None]
+        result = measured(pose, joints=("knee",))
+        assert result["maximum"].sel(joint="knee", side="left") == pytest.approx(105, abs=0.5)
