@@ -130,9 +130,10 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     ``_sd`` of the asymmetry.
 
     The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
-    how uncertain a speed is. ``smoothness_sparc_sd`` is therefore s/sqrt(n) alone, NaN for a
-    single repetition. A fitted body cannot move faster than half of the rate of its knots: what
-    is jerky beyond that is smoothed away. Smoothness of landmarks without a fit is refused.
+    how uncertain a speed is: in ``smoothness_sparc_sd`` m is what a fit was found to err on
+    rendered squats, which move smoothly. A fitted body cannot move faster than half of the rate of
+    its knots: what is jerky beyond that is smoothed away. Smoothness of landmarks without a fit is
+    refused.
 
     References
     ----------
@@ -404,13 +405,13 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
             )
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
     # No draw tells how uncertain a speed is: see the notes of overhead_squat.
-    value, value_sd = over_repetitions(both, xr.zeros_like(both), accepted)
-    repeated = both.isel(rep=accepted).notnull().sum("rep") >= 2
+    fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0
+    value, value_sd = over_repetitions(both, xr.full_like(both, fit_error), accepted)
     add(
         metrics,
         "smoothness_sparc",
         value,
-        value_sd.where(repeated),
+        value_sd,
         table["sparc"],
         "mean of descent and ascent, median over accepted repetitions",
     )

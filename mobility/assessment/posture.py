@@ -68,7 +68,8 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     -----
     The ``_sd`` is computed by moving the landmarks, see
     :func:`~mobility.assessment.propagation.values_and_sd`; so what errors of trunk and shanks, or
-    of both hips and both ankles, have in common cancels as it does in the quantity. What the
+    of both hips and both ankles, have in common cancels as it does in the quantity. For the stance
+    of a fitted body a share of it is added, since its draws know nothing of stature. What the
     camera cannot see from the side is not refused here, but by :func:`mobility.overhead_squat`.
 
     References
@@ -84,6 +85,9 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     kernel = functools.partial(_posture, limits=limits)
     standing = repetitions["standing"].values.astype(bool)
     values, sd = values_and_sd(pose, _JOINTS, standing, kernel)
+    if "position_draws" in pose:
+        for name, entry in table["stance"].items():
+            sd[name] = np.hypot(sd[name], entry["fit_error_share"]["value"] * values[name])
     entries = {**table["posture"], **table["stance"]}
     variables, found = frame_variables(pose, watched(repetitions), values, sd, entries)
     result = xr.Dataset(variables)

@@ -161,6 +161,15 @@ def test_what_trunk_and_shanks_err_alike_cancels(squat_pose, repetitions_of):
     assert float(trunk) == pytest.approx(4.0, abs=0.05)
 
 
+def test_a_fit_knows_no_stature(squat_pose, repetitions_of):
+    """Its draws leave lengths as they are: a share of the stance is added to its error."""
+    trial = squat_pose(reps=1)
+    found = posture(fitted(trial.pose), repetitions_of(trial))
+    assert float(found["stance_width_m_sd"]) == pytest.approx(0.12 * 0.18, rel=0.01)
+    assert float(found["stance_width_sd"]) == pytest.approx(0.07 * 0.5, rel=0.01)
+    assert float(found["trunk_tibia_difference_sd"].max()) < 0.01
+
+
 def test_who_never_stands_has_no_reference(squat_pose, repetitions_of):
     trial = squat_pose(reps=1)
     repetitions = repetitions_of(trial)
