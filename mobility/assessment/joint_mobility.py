@@ -18,6 +18,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
+from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,6 +37,8 @@ _ORDER = 3
 
 _MORE_AT_REST = 1.5
 """A joint rests bent only where it spends so many times more frames bent than straight."""
+
+_LEGS = ("ankle", "knee", "hip")
 
 _NEAR = 0.2
 """Share of the range within which a frame is at one of its ends."""
@@ -326,7 +329,7 @@ def single_joint_limits() -> dict[str, float]:
 
 
 def feet_may_stay(pose: xr.Dataset) -> bool:
-    """Whether a fit should look whether the feet stay: someone stands and bends the knees.
+    """Whether a fit should look whether the feet stay: only of someone who stands.
 
     Parameters
     ----------
@@ -336,21 +339,11 @@ def feet_may_stay(pose: xr.Dataset) -> bool:
     Returns
     -------
     bool
-        False: the body is to be fitted without planted feet, which also says where the centre of
-        mass is.
+        False (seated, lying, or not to be told): the body is to be fitted without planted feet,
+        which would also say that the centre of mass is over them.
     """
     require_pose(pose, what="feet_may_stay")
-    points = _points(pose)
-    if _postures(points)[1] != "standing":
-        return False
-    limit = tables.load(TABLE)["feet"]["legs_move_deg"]
-    for side in SIDES:
-        hip, knee, ankle = (points[:, INDEX[f"{side}_{n}"]] for n in ("hip", "knee", "ankle"))
-        bend = angle_between(knee - hip, ankle - knee)
-        bend = bend[np.isfinite(bend)]
-        if bend.size and np.ptp(np.percentile(bend, [5, 95])) > limit:
-            return True
-    return False
+    return _postures(_points(pose))[1] == "standing"
 
 
 def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, Any]:
@@ -433,6 +426,7 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
     postures, _ = _postures(points)
     steep = _hip_line(points) > table["hip_line_deg"]["value"]
     outside, hidden = _unseen(pose)
+    exchanged = _exchanged(pose, points, hidden)
     found = []
     for joint in joints:
         entry = table["joints"][joint]
@@ -456,6 +450,9 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
                 name = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
                 reasons.append(f"{name} hidden from the camera in {share.max():.0%} of the frames")
                 refuse = np.ones_like(refuse)
+            if exchanged and joint in _LEGS and not refuse.all():
+                reasons.append(exchanged)
+                refuse = np.ones_like(refuse)
             if entry["needs_frame"]:
                 lying = postures == "lying"
                 if lying.any():
@@ -467,7 +464,8 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
                         f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
                     )
                 refuse = refuse | lying | steep
-            if np.isnan(values).any() and (why := angle.attrs.get("refused")):
+            unsure = np.isnan(values).any() and not refuse.all()
+            if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
@@ -504,6 +502,42 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
         with np.errstate(invalid="ignore"):
             hidden = values("confidence", "time", "keypoint") < table["visibility"]
     return outside, hidden
+
+
+def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
+    """Say why one leg may be taken for the other; empty where it is not to be feared.
+
+    From the side the far leg is behind the near one. Where the far leg seems to move more than the
+    near one, and comes into sight in a part of the frames only, the pose model cannot tell which
+    leg moves: it was seen to call the raised near leg the far one.
+    """
+    limits = tables.load(TABLE)["legs_told_apart"]
+    azimuth = camera_view(pose).azimuth_deg
+    if not (abs(abs(azimuth) - 90) <= limits["side_deg"]):
+        return ""
+    near = "right" if azimuth > 0 else "left"
+    far = SIDES[1 - SIDES.index(near)]
+    in_sight = 1 - float(hidden[:, INDEX[f"{far}_knee"]].mean())
+    moves = {side: _leg_range(points, side) for side in SIDES}
+    least = limits["least_share"]
+    if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
+        return ""
+    return (
+        f"one leg may be taken for the other, the far one seems to move and is in sight in "
+        f"{in_sight:.0%} of the frames: film from obliquely in front"
+    )
+
+
+def _leg_range(points: Array, side: str) -> float:
+    """How far thigh or knee turn (P95 - P5), degrees."""
+    down = np.array([0.0, -1.0, 0.0])
+    thigh = points[:, INDEX[f"{side}_knee"]] - points[:, INDEX[f"{side}_hip"]]
+    shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
+    ranges = []
+    for turned in (angle_between(thigh, down), angle_between(thigh, shank)):
+        known = turned[np.isfinite(turned)]
+        ranges.append(float(np.ptp(np.percentile(known, [5, 95]))) if known.size else 0.0)
+    return max(ranges)
 
 
 def _hip_line(points: Array) -> Array:
@@ -786,7 +820,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
-        difference = float(np.hypot(high, low))
+        difference = float(np.hypot(_rms(high), _rms(low)))
     else:
         difference = high - low
     sizes = np.array([each.excursion for each in accepted])

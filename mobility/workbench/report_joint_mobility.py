@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mobility.workbench.contract import SessionRecord, StoredConfig
+    from mobility.workbench.contract import SessionRecord, StoredConfig, Warned
 
 KINDS = {
     "passive": "passive motion",
@@ -155,7 +155,7 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
         note = str(metrics["note"].sel(joint=angle.joint, side=side).item())
         refused = float(metrics["refused_share"].sel(joint=angle.joint, side=side))
         told = [f"{side.capitalize()}: {note}."] if note else []
-        if 0 < refused < 1:
+        if 0.005 <= refused < 1:
             told.append(f"{refused:.0%} of the values are missing or were refused (grey).")
         if told:
             parts.append(paragraphs(" ".join(told)))
@@ -236,6 +236,19 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         return paragraphs("No movement was found.")
     head = ["Joint", "Start", "Turn", "End", "At rest", "At the turn", "Peak speed", "Counts"]
     return table(head, rows, caption="The movements", numeric=True)
+
+
+def relevant(warnings: Sequence[Warned], names: Sequence[str]) -> list[Warned]:
+    """Leave out the refusals of angles that are not among `names`."""
+    others = [
+        entry["long_name"] for name, entry in tables.load("angles").items() if name not in names
+    ]
+    return [
+        warning
+        for warning in warnings
+        if warning.code != "angle_refused"
+        or not warning.message.lower().startswith(tuple(f"{other} refused" for other in others))
+    ]
 
 
 def uncertainty(pose: xr.Dataset) -> str:

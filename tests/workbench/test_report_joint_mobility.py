@@ -9,7 +9,7 @@ import xarray as xr
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.kinematics.angles import joint_angles
 from mobility.workbench import report_joint_mobility as report
-from mobility.workbench.contract import SessionRecord, StoredConfig, VideoFile
+from mobility.workbench.contract import SessionRecord, StoredConfig, VideoFile, Warned
 from mobility.workbench.figures import png
 from tests.limbs import limb_pose, there_and_back
 
@@ -150,3 +150,13 @@ def test_without_a_leg_the_feet_may_be_outside() -> None:
     assert "all in the picture" in html
     assert "Show the feet." in judged(None, {"head": 0.5, "hands": 0.0, "feet": 1.0}, ["elbow"])
     assert "Film the whole body" in judged(None, {"head": 0.0, "hands": 0.0, "feet": 0.0}, ["hip"])
+
+
+def test_refusals_of_other_angles_are_left_out() -> None:
+    texts = {
+        "angle_refused": ["Knee flexion refused in 9%: x.", "Elbow flexion refused in 9%: x."],
+        "dark": ["Knee flexion refused in the dark."],
+    }
+    warnings = [Warned(code=code, message=text) for code in texts for text in texts[code]]
+    kept = report.relevant(warnings, ["elbow_flexion"])
+    assert [warning.message for warning in kept] == [texts["angle_refused"][1], *texts["dark"]]
