@@ -820,7 +820,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
-        difference = float(np.hypot(high, low))
+        difference = float(np.hypot(_rms(high), _rms(low)))
     else:
         difference = high - low
     sizes = np.array([each.excursion for each in accepted])

@@ -20,7 +20,7 @@ from mobility.assessment.joint_mobility import (
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import warnings_of
-from tests.analytic import minimum_jerk, squat_pose
+from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
 
 
@@ -428,3 +428,40 @@ def test_a_near_leg_that_moves_is_told_from_the_far_one() -> None:
         pose["confidence"].loc[{"keypoint": "right_knee"}] = np.where(curve > 50, 0.9, 0.3)[:, None]
         result = measured(pose, joints=("knee",))
         assert result["maximum"].sel(joint="knee", side="left") == pytest.approx(105, abs=0.5)
+
+
+def with_draws(pose: xr.Dataset, *, sd: float) -> xr.Dataset:
+    """Like a fitted body whose wrists are uncertain by `sd` metres, the same at all times."""
+    names = [n for n in pose["keypoint"].values if n.split("_", 1)[-1] in FITTED_PARTS]
+    fit = pose["position"].isel(individual=0, drop=True).sel(keypoint=names)
+    fit = fit.rename(time="fit_time", space="fit_space", keypoint="fit_keypoint")
+    off = np.zeros((40, *fit.shape))
+    wrists = [names.index("left_wrist"), names.index("right_wrist")]
+    off[..., wrists] = np.random.default_rng(1).normal(0, sd, (40, 1, 3, 1))
+    draws = xr.DataArray(off, dims=("draw", *fit.dims), coords=fit.coords)
+    return pose.assign(fit_position=fit, position_draws=draws).assign_attrs(method="fitted_body")
+
+
+FITTED_PARTS = (*("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index"),)
+
+
+def test_errors_of_a_fit_come_from_its_draws() -> None:
+    time, curve = there_and_back(low=40, high=130, times=2)
+    pose = with_draws(limb_pose(time, joints={"elbow": curve}), sd=0.01)
+    angles = joint_angles(pose)
+    found = joint_mobility(pose, angles, joints=("elbow",)).sel(joint="elbow", side="left")
+    # A wrist that is off by 1 cm at the end of a forearm turns it.
+    turn = np.degrees(0.01 / FOREARM)
+    assert found["maximum_sd"] == pytest.approx(turn, rel=0.3)
+    assert found["minimum_sd"] == pytest.approx(turn, rel=0.3)
+    # The forearm points 90 degrees farther at the turn: errors there are independent.
+    assert found["range_of_motion_sd"] == pytest.approx(np.sqrt(2) * turn, rel=0.35)
+    # What is the same at all times has no speed of its own; it only turns with the forearm.
+    assert found["peak_velocity_sd"] < found["peak_velocity"]
+
+    angles["elbow_flexion"] = angles["elbow_flexion"].where(angles["elbow_flexion"] > 60)
+    part = joint_mobility(pose, angles, joints=("elbow",)).sel(joint="elbow", side="left")
+    assert part["maximum"] == pytest.approx(130, abs=0.3)
+    assert np.isnan(part["minimum"])
+    assert np.isnan(part["range_of_motion"])
+    assert "smallest angle was refused or missing" in str(part["note"].item())

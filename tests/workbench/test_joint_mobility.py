@@ -192,3 +192,31 @@ def test_null_where_nothing_was_measured():
     found = documents.angle_series(angles, joints=["elbow"], side="left")
     assert found["elbow_angle"] == [None, None]
     assert documents.joint_angles_shown(["elbow"], []) == ["elbow_angle"]
+
+
+def test_the_demo_agrees_with_its_truth(project):
+    folder = project / "data" / "demo" / "joint-angle-mobility"
+    if not (folder / "session.json").is_file():
+        pytest.skip("needs the demo session in data/demo")
+    demo = Store("unused").demo("Joint Angle Mobility")
+    document = demo.joint_mobility()
+    assert document["shown_angles"] == ["shoulder_angle", "elbow_angle"]
+    # The right arm is behind the body.
+    assert document["angles"]["right_elbow_angle"]["max"] is None
+    assert document["angles"]["elbow_angle"] == document["angles"]["left_elbow_angle"]
+    assert demo.details()["segments"] == 3
+    assert demo.repetitions()["joints"].values.tolist() == ["left elbow, left shoulder"] * 3
+
+    from mobility.assessment.joint_mobility import joint_mobility
+    from mobility.kinematics.angles import joint_angles
+    from mobility.virtual_lab.case import read_truth, truth_pose
+
+    known = truth_pose(read_truth(folder / "truth.nc"))
+    true = joint_mobility(known, joint_angles(known), joints=("shoulder", "elbow"))
+    found = demo.metrics()
+    for joint, within in (("shoulder", 8), ("elbow", 25)):
+        one, right = (data.sel(joint=joint, side="left") for data in (found, true))
+        off = abs(float(one["range_of_motion"] - right["range_of_motion"]))
+        assert off < within, joint
+        assert off < 1.96 * float(one["range_of_motion_sd"]), joint
+        assert int(one["movements"]) == int(right["movements"]) == 3
