@@ -179,9 +179,9 @@ def fms(metrics: xr.Dataset) -> str:
         )
     verdict = f"<h3>FMS deep squat: {escape(fms_verdict(metrics))}</h3>"
     return verdict + table(
-        ["Criterion", "Probability that it is met", "So it is"],
+        ["Criterion", "Probability", "So it is"],
         rows,
-        caption="Its criteria, each with its probability from the value and its error",
+        caption="Probability that each criterion is met, from the value and its error",
     )
 
 
@@ -209,7 +209,7 @@ def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
         return words[0]
     if p <= 1 - stated:
         return words[1]
-    return "<span class='missing'>open: too close for this recording</span>"
+    return "<span class='missing'>open: too close to tell</span>"
 
 
 def main_findings(findings: Sequence[Finding]) -> str:
