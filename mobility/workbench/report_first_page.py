@@ -77,7 +77,9 @@ def trust(quality: Mapping[str, Any]) -> str:
     for camera, seen in (("", quality), ("second camera: ", second)):
         for name, heading in check_headings().items():
             check = seen.get(name)
-            verdict = check.get("verdict") if isinstance(check, Mapping) else None
+            if not isinstance(check, Mapping):
+                continue
+            verdict = check.get("verdict")
             checked += verdict is not None
             if verdict in faults:
                 faults[verdict].append(f"{camera}{heading.lower()}")
@@ -94,7 +96,7 @@ def trust(quality: Mapping[str, Any]) -> str:
         "poor": "Recording: poor. Errors may be larger than stated.",
         "unusable": "Recording: unusable. Do not rely on the numbers.",
     }
-    told = "; ".join(f"{', '.join(names)} {verdict}" for verdict, names in faults.items() if names)
+    told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in faults.items() if names)
     return (
         f"<p class='trust {worst}'><strong>{words[worst]}</strong> "
         f"{escape(told[:1].upper() + told[1:])}. {escape(' '.join(filter(None, advice)))}</p>"
@@ -150,15 +152,13 @@ def short_reason(metrics: xr.Dataset, name: str) -> str:
     return note.split(" (")[0] or "nothing was measured"
 
 
-def fms(metrics: xr.Dataset, *, cite: str = "") -> str:
+def fms(metrics: xr.Dataset) -> str:
     """Show the criteria of the FMS deep squat with their probabilities, and the verdict.
 
     Parameters
     ----------
     metrics
         With ``fms_probability(fms_criterion)``; without it the text says so.
-    cite
-        HTML after the heading.
     """
     if "fms_probability" not in metrics:
         return "<p class='missing'>The FMS deep squat is not part of this analysis.</p>"
@@ -177,11 +177,12 @@ def fms(metrics: xr.Dataset, *, cite: str = "") -> str:
                 _decided(p, stated, ("met", "not met"), why),
             ]
         )
-    return table(
-        ["Criterion", "Probability that it is met", "So it is"],
+    verdict = f"<h3>FMS deep squat: {escape(fms_verdict(metrics))}</h3>"
+    return verdict + table(
+        ["Criterion", "Probability", "So it is"],
         rows,
-        caption=f"FMS deep squat: {fms_verdict(metrics)}",
-    ) + (f"<p class='note'>{cite}</p>" if cite else "")
+        caption="Probability that each criterion is met, from the value and its error",
+    )
 
 
 def fms_verdict(metrics: xr.Dataset) -> str:
@@ -208,7 +209,7 @@ def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
         return words[0]
     if p <= 1 - stated:
         return words[1]
-    return "<span class='missing'>open: too close for this recording</span>"
+    return "<span class='missing'>open: too close to tell</span>"
 
 
 def main_findings(findings: Sequence[Finding]) -> str:

@@ -1,0 +1,185 @@
+"""First page, scores and groups of the report: what they show is what the Dataset holds."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.assessment.findings import Finding, find
+from mobility.assessment.indices import mobility_index, quality_index
+from mobility.workbench import report_first_page as first_page
+from mobility.workbench import report_groups as groups
+from mobility.workbench import report_scores as scores
+from mobility.workbench.contract import Participant, SessionRecord, VideoFile
+from mobility.workbench.report_references import References
+
+SIDES = ["left", "right"]
+
+
+def metrics(**changed: object) -> xr.Dataset:
+    """Metrics of the mobility index, of known values: 60, 120 and 15 degrees."""
+    data = xr.Dataset(coords={"side": SIDES})
+    for name, value in {
+        "hip_flexion": 60.0,
+        "knee_flexion": 120.0,
+        "ankle_dorsiflexion": 15.0,
+    }.items():
+        given = changed.get(name, [value, value])
+        data[name] = ("side", np.asarray(given, float), {"units": "degree", "long_name": name})
+        data[f"{name}_sd"] = ("side", [2.0, 2.0], {"units": "degree"})
+    data["accepted_repetitions"] = 3
+    index = mobility_index(data)
+    return data.assign({**index.data_vars, **quality_index(data).data_vars})
+
+
+def repetitions(count: int = 3) -> xr.Dataset:
+    return xr.Dataset(
+        {"accepted": ("rep", [True] * count)}, coords={"rep": np.arange(1, count + 1)}
+    )
+
+
+def finding(rule: str = "hip_flexion_limited", **changed: object) -> Finding:
+    (left, _right) = [f for f in find(metrics()) if f.rule == rule]
+    return Finding(**{**left.__dict__, **changed})
+
+
+def text(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_the_index_shown_is_that_of_the_dataset() -> None:
+    data = metrics()
+    # 100 / 3 (60/120 + 1 + 15/30) = 66.7
+    assert float(data["mobility_index"]) == pytest.approx(66.667, abs=0.01)
+    shown = text(first_page.indices(data))
+    low, high = first_page.interval(data, "mobility_index")
+    assert f"67 of 100 ( 95 % interval {low:.0f} to {high:.0f}" in shown.replace("(95", "( 95")
+    other = data.assign(mobility_index=data["mobility_index"] * 0 + 12.0)
+    assert "12 of 100" in text(first_page.indices(other))
+
+
+def test_the_parts_of_an_index_add_up_for_a_reader() -> None:
+    shown = text(scores.index_table(metrics(), "mobility_index", References()))
+    assert "16.7 + 33.3 + 16.7 = 66.7" in shown
+    for cell in ("60.0°", "120°", "0.500", "15.0°", "30°"):
+        assert cell in shown
+
+
+def test_an_index_that_is_refused_says_why_and_shows_no_number() -> None:
+    data = metrics(hip_flexion=[np.nan, np.nan], knee_flexion=[np.nan, np.nan])
+    shown = text(first_page.indices(data))
+    assert "Not given: only 0.33 of the weights are available" in shown
+    assert "nan" not in shown.lower()
+    told = text(scores.index_table(data, "mobility_index", References()))
+    assert "The index is not given" in told
+    assert "nan" not in told.lower()
+    bare = text(first_page.indices(xr.Dataset()))
+    assert bare.count("not part of this analysis") == 2
+
+
+def test_a_few_findings_come_first_and_the_others_are_counted() -> None:
+    rules = ("hip_flexion_limited", "knee_flexion_limited", "ankle_dorsiflexion_limited")
+    found = [
+        finding(rule, status="found", probability=p, side="left")
+        for rule, p in zip(rules, (0.85, 0.9, 0.99), strict=True)
+    ]
+    shown = text(first_page.main_findings(found))
+    assert shown.index("ankles") < shown.index("knees") < shown.index("hips")
+    assert "Also found" not in shown
+    assert first_page.main_findings([]) == "<p>No fault was found.</p>"
+    open_one = finding(status="cannot be told", reason="dark", probability=None)
+    assert "Not everything could be told" in first_page.main_findings([open_one])
+
+
+def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
+    refused = finding(status="cannot be told", reason="a <b> camera", probability=None)
+    close = finding("knee_flexion_limited", status="cannot be told", reason="x", probability=0.5)
+    shown = first_page.cannot_be_told([refused, close], xr.Dataset())
+    assert "a &lt;b&gt; camera" in shown
+    assert "Too close to their limits" in text(shown)
+    nothing = first_page.cannot_be_told([], xr.Dataset())
+    assert "could be told" in nothing
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ({}, "was not checked"),
+        ({"light": "ok"}, "good enough"),
+        ({"light": "ok", "framing": "poor"}, "Recording: poor"),
+        ({"light": "unusable", "framing": "poor"}, "Recording: unusable"),
+    ],
+)
+def test_the_worst_check_decides_the_trust(verdicts, said) -> None:
+    quality = {name: {"verdict": v, "advice": f"mend {name}"} for name, v in verdicts.items()}
+    shown = text(first_page.trust(quality))
+    assert said in shown
+    for name, verdict in verdicts.items():
+        assert (f"mend {name}" in shown) == (verdict != "ok")
+    second = first_page.trust(
+        {"light": {"verdict": "ok", "advice": None}, "second_camera": quality}
+    )
+    assert ("second camera" in second.lower()) == any(v != "ok" for v in verdicts.values())
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "view"),
+    [(0, "front"), (40, "front"), (90, "right"), (-80, "left"), (None, "front")],
+)
+def test_the_picture_is_the_view_of_the_camera(azimuth, view) -> None:
+    assert first_page.best_view(xr.Dataset(), {"view": {"azimuth_deg": azimuth}}) == view
+
+
+def test_a_probability_is_never_a_certainty() -> None:
+    assert first_page.probability(1.0) == "&gt; 0.99"
+    assert first_page.probability(1e-9) == "&lt; 0.01"
+    assert first_page.probability(np.nan) == "–"
+
+
+def test_references_are_numbered_once_and_escaped() -> None:
+    references = References()
+    assert text(references.cite("A 1999", "B <2001>")) == "[ 1 , 2 ]"
+    assert text(references.cite("A  1999")) == "[ 1 ]"
+    assert references.cite("", "–") == ""
+    listed = references.listed()
+    assert listed.count("<li") == 2
+    assert "<li id='ref-2'>B &lt;2001&gt;</li>" in listed
+
+
+def record() -> SessionRecord:
+    return SessionRecord(
+        schema_version="1",
+        session_id="s",
+        user_id="p",
+        exercise="Overhead Squat",
+        joints=["knee"],
+        created_at=datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC),
+        video=VideoFile(file="v.mp4", original_name="v.mp4", sha256="a" * 64, size=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("birth_year", "shown"),
+    [(1996, "138°"), (1981, "133° to 142°")],  # 44 or 45 years: on the border of two groups
+)
+def test_published_ranges_are_those_of_sex_and_age(birth_year, shown) -> None:
+    person = Participant(user_id="p", sex="male", birth_year=birth_year)
+    told = text(groups.published_ranges("knee_flexion", person, record(), References()))
+    assert f"Moved by an examiner [ 1 ] {shown}" in told
+    none = groups.published_ranges("trunk_lean", person, record(), References())
+    assert "No published range" in none
+
+
+def test_two_repetitions_have_no_spread() -> None:
+    assert "needs three" in groups.spread_table(metrics(), repetitions(2))
+    assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References())
+
+
+def test_every_finding_stands_in_a_section() -> None:
+    known = {"hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion",
+             "trunk_and_arms", "feet_and_stance", "tempo", "variability_and_asymmetry"}  # fmt: skip
+    assert {groups.section_of(f) for f in find(metrics())} == known
