@@ -62,6 +62,7 @@ benchmarks: $(READY)
 accuracy: $(LAB)
 	$(BIN)/mobility virtual-lab sweep benchmarks/held_out.yaml
 	test ! -d ../shared/data || $(BIN)/python benchmarks/filmed.py
+	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/cameras.py
 	$(BIN)/python benchmarks/accuracy.py
 

@@ -317,7 +317,7 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def markdown(frame: pd.DataFrame, clips: int, grid: str) -> str:
+def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
     """Give the table as Markdown."""
     certain = tables.load("criteria")["statement"]["probability"]["value"]
     columns = ["", "fault", "view", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
@@ -363,10 +363,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument("--write", action="store_true", help=f"also write {TABLE.name}")
     given = parser.parse_args()
-    whole = given.clips is None and given.grid == GRID
-    if (given.clips is not None and given.clips < 1) or (given.write and not whole):
-        parser.error("--clips takes a number from 1; --write needs all clips of the own grid")
+    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != GRID):
+        parser.error("--clips takes a number from 1; --write goes with the own grid")
     folders = [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))]
+    of = len(folders)
     folders = folders[: given.clips]
     if given.errors:
         clips = _of_clips(partial(clip_errors, resume=given.resume), folders)
@@ -374,10 +374,13 @@ def main() -> None:
         print(error_table(errors).round(3).to_string())
         return
     told = all_told(folders, resume=given.resume)
-    frame, clips = table(told), told["trial"].nunique()
+    frame = table(told)
+    clips = f"{len(folders)}" if len(folders) == of else f"the first {len(folders)} of {of}"
     if given.json:
         print(
-            json.dumps({"clips": clips, "table": _plain(frame), "trials": _plain(told)}, indent=1)
+            json.dumps(
+                {"clips": len(folders), "table": _plain(frame), "trials": _plain(told)}, indent=1
+            )
         )
     else:
         print(markdown(frame, clips, given.grid.name), end="")

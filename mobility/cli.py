@@ -612,14 +612,15 @@ def participants_list(
 
 @config_app.command("get")
 def config_get(
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
+    session_id: IdArgument = None,
     *,
+    demo: DemoOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
     """Print which angles are shown, and the comments on them."""
-    session = _session(store, reports, session_id, demo=False)
+    session = _session(store, reports, session_id, demo=demo, exercise="Joint Angle Mobility")
     config = session.config()
     if as_json:
         _print_json(config)

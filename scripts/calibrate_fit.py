@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -25,7 +25,7 @@ import mobility as mb
 from mobility import tables
 from mobility.kinematics import fit
 from mobility.kinematics.depth import (
-    SEGMENTS,
+    CORRECTED,
     VIEWS,
     Process,
     facing,
@@ -178,9 +178,9 @@ class Postures(NamedTuple):
     cosine: np.ndarray  # (n,), between forward and towards the camera
 
 
-def postures(looks: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Postures:
-    """Put together what the clips tell."""
-    x, short, error, group, cosine = [], [], [], [], []
+def postures(looks: list[tuple[np.ndarray, np.ndarray, np.ndarray]], group: str) -> Postures:
+    """Put together what the clips tell one process."""
+    x, short, error, clips, cosine = [], [], [], [], []
     ends = {name: (a, b) for name, (a, b, _, _) in fit._DEPTHS.items()}
     for number, (told, joints, truth) in enumerate(looks):
         said = dict(zip(ends, told.T, strict=True))
@@ -188,13 +188,13 @@ def postures(looks: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Postures
         true = {name: truth[:, b, 2] - truth[:, a, 2] for name, (a, b) in ends.items()}
         forward = facing(joints[:, fit.LH], joints[:, fit.RH])
         for side in ("left", "right"):
-            names = [f"{side}_{segment}" for segment in SEGMENTS]
-            x.append(features(said, fitted, forward, side))
+            names = [f"{side}_{segment}" for segment in CORRECTED[group]]
+            x.append(features(said, fitted, forward, side=side, group=group))
             short.append(np.stack([true[name] - fitted[name][:, 2] for name in names], axis=-1))
             error.append(np.stack([true[name] - said[name] for name in names], axis=-1))
-            group.append(np.full(len(truth), number))
+            clips.append(np.full(len(truth), number))
             cosine.append(np.full(len(truth), forward[1]))
-    return Postures(*(np.concatenate(part) for part in (x, short, error, group, cosine)))
+    return Postures(*(np.concatenate(part) for part in (x, short, error, clips, cosine)))
 
 
 def middles(x: np.ndarray, count: int) -> np.ndarray:
@@ -243,7 +243,7 @@ def left_out_depths(found: Postures) -> np.ndarray:
     return error
 
 
-def depths(found: Postures) -> dict[str, list[float]]:
+def depths(found: Postures, group: str) -> dict[str, list[float]]:
     """Spreads of the depths, in metres, by segment and view."""
     error = left_out_depths(found)
     each = 1 / np.bincount(found.clip)[found.clip]
@@ -252,7 +252,7 @@ def depths(found: Postures) -> dict[str, list[float]]:
         return float(np.sqrt((weight * of**2).sum() / weight.sum()))
 
     spreads = {}
-    for i, segment in enumerate(SEGMENTS):
+    for i, segment in enumerate(CORRECTED[group]):
         near = [np.exp(-0.5 * ((found.cosine - view) / NEAR) ** 2) * each for view in VIEWS]
         spread = [TRUST.get(segment, 1.0) * size(error[:, i], weight) for weight in near]
         spreads[segment] = [round(value, 3) for value in spread]
@@ -264,8 +264,8 @@ def depths(found: Postures) -> dict[str, list[float]]:
     return spreads
 
 
-def keep(process: Process) -> None:
-    """Write the numbers of the process."""
+def keep(process: Process, group: str, file: Path, mode: Literal["w", "a"]) -> None:
+    """Write the numbers of one process."""
     held = xr.Dataset(
         {
             "mean": ("feature", process.mean.astype(np.float32)),
@@ -274,10 +274,10 @@ def keep(process: Process) -> None:
             "weight": (("number", "segment"), process.weights),
             "offset": ("segment", process.offset),
         },
-        coords={"segment": list(SEGMENTS)},
+        coords={"segment": list(CORRECTED[group])},
         attrs={"source": tables.load("depth_calibration")["source"], "units": "m"},
     )
-    held.to_netcdf(TABLES / "depth_calibration.nc", engine="h5netcdf")
+    held.to_netcdf(file, group=group, mode=mode, engine="h5netcdf")
 
 
 def _commented(path: Path) -> Iterator[str]:
@@ -307,13 +307,21 @@ def main() -> None:
             write("landmark_offsets", {**tables.load("landmark_offsets"), "offsets": table})
     # New processes, which read the new offsets.
     with get_context("spawn").Pool(2) as pool:
-        found = postures(pool.map(look, folders))
-    spreads = depths(found)
-    if not given.check:
-        kernel = {"length_scale": LENGTH_SCALE, "linear": LINEAR}
-        settings = {**tables.load("depth_calibration"), "kernel": kernel, "sd": spreads}
-        write("depth_calibration", settings)
-        keep(learned(found.x, found.short, found.clip))
+        looks = pool.map(look, folders)
+    found = {group: postures(looks, group) for group in CORRECTED}
+    spreads = {}
+    for group, those in found.items():
+        spreads |= depths(those, group)
+    if given.check:
+        return
+    kernel = {"length_scale": LENGTH_SCALE, "linear": LINEAR}
+    settings = {**tables.load("depth_calibration"), "kernel": kernel, "sd": spreads}
+    write("depth_calibration", settings)
+    mode: Literal["w", "a"] = "w"
+    for group, those in found.items():
+        process = learned(those.x, those.short, those.clip)
+        keep(process, group, TABLES / "depth_calibration.nc", mode)
+        mode = "a"
 
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ def see_settings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     report.wait_for_load_state()
     seen["address"] = report.url
     seen["report"] = report.locator("body").inner_text()
+    seen["headings"] = report.locator("h2, h3, h4").all_inner_texts()
     seen["figures"] = report.evaluate("[...document.images].map(e => e.alt)")
     if folder:
         report.screenshot(path=folder / "settings-report.png", full_page=True)

@@ -38,7 +38,8 @@ def demo(project: Path) -> Path:
 
 
 def hosts(addresses: list[str]) -> set[str | None]:
-    return {urlsplit(address).hostname for address in addresses}
+    """Hosts that were asked; the file through which Jupyter opens a browser is of none."""
+    return {urlsplit(address).hostname for address in addresses if not address.startswith("file:")}
 
 
 # The notebook
@@ -90,7 +91,7 @@ def test_make_lab_opens_a_notebook_that_runs(
     assert {3, 8} <= {cell["rows"] for cell in seen["cells"]}
     assert seen["said"] == []
     assert seen["dialogs"] == []
-    assert hosts([a for a in seen["asked"] if not a.startswith("file:")]) == {"127.0.0.1"}
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 
 # The widgets
@@ -172,13 +173,11 @@ def test_what_is_chosen_stands_in_the_report(
         seen = browse("settings", address, tmp_path)
     assert urlsplit(seen["address"]).path == "/files/reports/joints/joint-angle-mobility.html"
     assert "Check the alignment on the way down." in seen["report"]
-    headings = [line.strip().lower() for line in seen["report"].splitlines()]
-    places = [
-        min(i for i, line in enumerate(headings) if line.startswith(name))
-        for name in ("left hip", "knee")
+    assert [name for name in seen["headings"] if name in ("Left hip", "Knee")] == [
+        "Left hip",
+        "Knee",
     ]
-    assert places == sorted(places)
-    assert not any(line.startswith(("elbow", "right elbow")) for line in headings)
+    assert not any("lbow" in name for name in seen["headings"])
     assert seen["figures"]
     assert seen["said"] == []
     assert hosts(seen["asked"]) == {"127.0.0.1"}

@@ -77,8 +77,8 @@ def rms(error: np.ndarray) -> float:
 
 
 def test_what_the_first_look_lacks_is_learned(script) -> None:
-    found = script.postures(looks(clips=60))
-    new = script.postures(looks(clips=10, seed=5))
+    found = script.postures(looks(clips=60), "legs")
+    new = script.postures(looks(clips=10, seed=5), "legs")
     process = script.learned(found.x, found.short, found.clip)
     added, _ = process.predicted(new.x)
     assert rms(new.short) > 0.1
@@ -87,9 +87,12 @@ def test_what_the_first_look_lacks_is_learned(script) -> None:
 
 def test_the_fit_applies_what_was_learned(script, monkeypatch) -> None:
     """What the script calls told, fitted, forward and left is what the fit calls so."""
-    found = script.postures(looks(clips=60))
-    process = script.learned(found.x, found.short, found.clip)
-    monkeypatch.setattr(depth, "_process", lambda: process)
+    seen = looks(clips=60)
+    found = {group: script.postures(seen, group) for group in depth.CORRECTED}
+    processes = {
+        group: script.learned(those.x, those.short, those.clip) for group, those in found.items()
+    }
+    monkeypatch.setattr(depth, "_process", processes.get)
     for told, joints, truth in looks(clips=4, seed=9):
         better = calibrated(
             dict(zip(fit._DEPTHS, told.T, strict=True)),
@@ -105,7 +108,7 @@ def test_the_fit_applies_what_was_learned(script, monkeypatch) -> None:
 
 
 def test_noise_is_found_as_the_spread(script) -> None:
-    spreads = script.depths(script.postures(looks(clips=80, noise=0.06)))
+    spreads = script.depths(script.postures(looks(clips=80, noise=0.06), "arms"), "arms")
     for name, spread in spreads.items():
         # More than the noise, since what the first look lacks is not known exactly.
         low, high = (script.TRUST.get(name, 1.0) * sd for sd in (0.055, 0.08))
@@ -114,8 +117,8 @@ def test_noise_is_found_as_the_spread(script) -> None:
 
 def test_clips_left_out_tell_the_error_on_new_clips(script) -> None:
     size = {"noise": 0.02, "own": 0.05}
-    found = script.postures(looks(clips=48, **size))
-    new = script.postures(looks(clips=100, seed=7, **size))
+    found = script.postures(looks(clips=48, **size), "legs")
+    new = script.postures(looks(clips=100, seed=7, **size), "legs")
     process = script.learned(found.x, found.short, found.clip)
     inside = rms(found.short - process.predicted(found.x)[0])
     outside = rms(new.short - process.predicted(new.x)[0])
@@ -132,15 +135,16 @@ def test_centres_are_among_the_postures(script) -> None:
     assert script.middles(x, 100) is x
 
 
-def test_a_written_process_is_read_again(script, monkeypatch, tmp_path) -> None:
-    found = script.postures(looks(clips=20))
-    process = script.learned(found.x, found.short, found.clip)
-    monkeypatch.setattr(script, "TABLES", tmp_path)
-    script.keep(process)
+def test_written_processes_are_read_again(script, monkeypatch, tmp_path) -> None:
+    seen = looks(clips=20)
     monkeypatch.setattr(depth, "files", lambda _: tmp_path)
-    read = depth._process.__wrapped__()
-    for one, other in zip(read.predicted(found.x), process.predicted(found.x), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-3)
+    for group, mode in (("legs", "w"), ("arms", "a")):
+        found = script.postures(seen, group)
+        process = script.learned(found.x, found.short, found.clip)
+        script.keep(process, group, tmp_path / "depth_calibration.nc", mode)
+        read = depth._process.__wrapped__(group)
+        for one, other in zip(read.predicted(found.x), process.predicted(found.x), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-3)
 
 
 def test_each_clip_has_the_same_weight(script) -> None:

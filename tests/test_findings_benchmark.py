@@ -79,7 +79,7 @@ def test_views_that_do_not_support_an_item_are_counted_apart(benchmark):
     table = benchmark.table(frame).set_index("view")
     assert table.loc["supported", ["TP", "TN", "FN"]].tolist() == [1, 1, 0]
     assert table.loc["elsewhere", "FN"] == 1
-    text = benchmark.markdown(table.reset_index(), 3, "findings.yaml")
+    text = benchmark.markdown(table.reset_index(), "3", "findings.yaml")
     assert "| NASM | arms fall | **all that support it** | 1 | 0 | 0 | 1 | 0 | 0 | 1.00" in text
 
 

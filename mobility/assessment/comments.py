@@ -11,6 +11,7 @@ from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity
 from mobility.assessment.findings import Z95, Finding, Level, find, label, say
 from mobility.options import checked
+from mobility.provenance import warnings_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,6 +91,7 @@ def comments(
     texts[SUMMARY] = "\n".join(
         [
             _opening(WHOLE, name, level),
+            *_not_the_exercise(metrics),
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
             *_indices(metrics, level),
@@ -130,7 +132,8 @@ def recommendations(
         own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
         works = advise(own, system=system)
         opening = _opening(WHOLE if key == SUMMARY else key, name, level)
-        lines = [opening, *(_exercise(n, work, level) for n, work in enumerate(works, start=1))]
+        lines = [opening, *_not_the_exercise(metrics)]
+        lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
         is_open = any(finding.status == "cannot be told" for finding in own)
         if not works:
@@ -165,6 +168,15 @@ def _opening(group: str, name: str | None, level: Level) -> str:
         return f"{called}{words}. In brackets stands where the true value lies with 95 % certainty."
     called = f"{name}: {words}" if name else words[:1].upper() + words[1:]
     return f"{called} (in brackets the 95 % intervals)."
+
+
+def _not_the_exercise(metrics: xr.Dataset) -> list[str]:
+    """Repeat the warning that something else was done than an overhead squat."""
+    return [
+        f"Careful: {warned['message']}"
+        for warned in warnings_of(metrics)
+        if warned["code"] == "hands_not_overhead"
+    ]
 
 
 def _person(

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.assessment.estimates import estimate, seen_sides
+from mobility.kinematics.expected_error import view_kind
 from mobility.options import checked
+from mobility.view import UNKNOWN
 
 Array = NDArray[np.float64]
 
@@ -209,6 +211,11 @@ def _fault(
     metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None, certain: float
 ) -> _Said:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
+    angle = entry.get("only_where_supported")
+    if angle and view not in (None, UNKNOWN):
+        kind = view_kind(view)
+        if kind not in tables.load("view_support")["angles"][angle]["supported"]:
+            return _Said(np.nan, f"refused: a view from the {kind} does not support it")
     given = estimate(metrics, entry["measure"], view=view)
     each = np.atleast_1d(
         probability_of(given.value, given.sd, entry["threshold"], side=side, bias=given.bias)

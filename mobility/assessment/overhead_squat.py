@@ -159,7 +159,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
     )
     found += _hands_not_overhead(pose, frames, accepted)
-    found += _refuse_side_view(metrics, camera_angle(pose, repetitions))
+    if side_view := _refuse_side_view(metrics, camera_angle(pose, repetitions)):
+        said = {f"{name}_uncertain" for name in _frontal()}
+        found = [warning for warning in found if warning["code"] not in said] + side_view
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
 
@@ -476,18 +478,24 @@ def _hands_not_overhead(
     return [{"code": "hands_not_overhead", "message": message}]
 
 
+def _frontal() -> list[str]:
+    """Names of the table of what lies in the frontal plane, but for the knee movement."""
+    table = tables.load("overhead_squat")
+    return [
+        name
+        for part in ("angles", "posture", "stance")
+        for name, entry in table[part].items()
+        if entry.get("frontal")
+    ]
+
+
 def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
     """Blank, in place, what a camera at the side does not show; the warning, if any."""
     table = tables.load("overhead_squat")
     if not angle > table["limits"]["largest_frontal_plane_angle_deg"]["value"]:
         return []
     turned = f"(the line of the hips is {angle:.0f}° out of the image)"
-    frontal = [
-        name
-        for part in ("angles", "posture", "stance")
-        for name, entry in table[part].items()
-        if entry.get("frontal")
-    ]
+    frontal = _frontal()
     compare = ("_asymmetry", *(f"_{kind}" for kind in SYMMETRY))
     for name, variable in metrics.items():
         if any(belongs(name, each) for each in frontal):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.assessment.body import median_of
 from mobility.assessment.phases import MOVING_PHASES
 from mobility.kinematics.skeleton import SIDES
+
+Array = NDArray[np.float64]
 
 _PHASE_WORDS = {"mid_descent": "mid-descent", "mid_ascent": "mid-ascent"}
 
@@ -27,31 +31,59 @@ def median_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Median over the frames of each window, NaN if most of them are; and that of the sd."""
-    supported = _supported(value, frames)
-    chosen = frames & value.notnull()
-    return (
-        nanmedian(value.where(chosen), "time").where(supported),
-        nanmedian(sd.where(chosen), "time").where(supported),
-    )
 
+    def medians(values: Array, errors: Array) -> tuple[Array, Array]:
+        known = ~np.isnan(values)
+        return median_of(values), median_of(np.where(known, errors, np.nan))
 
-def _supported(value: xr.DataArray, frames: xr.DataArray) -> xr.DataArray:
-    seen, asked = (frames & value.notnull()).sum("time"), frames.sum("time")
-    largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
-    supported: xr.DataArray = (seen > 0) & (seen >= (1 - largest) * asked)
-    return supported
+    return _each_window(value, sd, frames, medians)
 
 
 def peak_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray, kind: str
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Extreme value of each window and the sd of the frame where it is."""
-    rank = {"maximum": value, "minimum": -value, "magnitude": abs(value)}[kind]
-    where = rank.where(frames).fillna(-np.inf).argmax("time")
-    supported = _supported(value, frames)
-    return value.isel(time=where, drop=True).where(supported), sd.isel(time=where, drop=True).where(
-        supported
+
+    def extremes(values: Array, errors: Array) -> tuple[Array, Array]:
+        rank = {"maximum": values, "minimum": -values, "magnitude": np.abs(values)}[kind]
+        where = np.where(np.isnan(rank), -np.inf, rank).argmax(axis=0)[None]
+        return (
+            np.take_along_axis(values, where, axis=0)[0],
+            np.take_along_axis(errors, where, axis=0)[0],
+        )
+
+    return _each_window(value, sd, frames, extremes)
+
+
+def _each_window(
+    value: xr.DataArray,
+    sd: xr.DataArray,
+    frames: xr.DataArray,
+    reduce: Callable[[Array, Array], tuple[Array, Array]],
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Reduce value and sd over the frames of each window; NaN where most of the values are NaN."""
+    # Window by window: all at once would need a gigabyte for hundreds of repetitions.
+    largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
+    values, errors = (v.transpose("time", ...).to_numpy() for v in (value, sd))
+    inside = frames.transpose(..., "time").to_numpy()
+    found = np.full((2, *inside.shape[:-1], *values.shape[1:]), np.nan)
+    for window in np.ndindex(inside.shape[:-1]):
+        rows = np.flatnonzero(inside[window])
+        if not rows.size:
+            continue
+        seen = (~np.isnan(values[rows])).sum(axis=0)
+        supported = (seen > 0) & (seen >= (1 - largest) * rows.size)
+        for kind, reduced in enumerate(reduce(values[rows], errors[rows])):
+            found[(kind, *window)] = np.where(supported, reduced, np.nan)
+    over = [dim for dim in frames.dims if dim != "time"]
+    rest = [dim for dim in value.dims if dim != "time"]
+    coords = {dim: frames[dim] for dim in over if dim in frames.coords}
+    coords |= {dim: value[dim] for dim in rest if dim in value.coords}
+    reduced_value, reduced_sd = (
+        xr.DataArray(part, dims=[*over, *rest], coords=coords, attrs=of.attrs)
+        for part, of in zip(found, (value, sd), strict=True)
     )
+    return reduced_value, reduced_sd
 
 
 def extreme_of_phases(

@@ -34,13 +34,20 @@ Array = NDArray[np.float64]
 VIEWS = (-1.0, -0.7, 0.0, 0.7, 1.0)
 """Cosine between the subject's forward direction and the camera's, at which spreads are given."""
 
-SEGMENTS = ("trunk", "thigh", "shank", "upper_arm", "forearm")
-"""Sided segments whose depth is corrected."""
+GROUPS = {
+    "legs": ("trunk", "thigh", "shank"),
+    "arms": ("trunk", "thigh", "shank", "upper_arm", "forearm"),
+}
+"""Sided segments that each process knows: that of trunk and legs must not depend on what the arms
+do, for the arms were overhead in all that was learned."""
+
+CORRECTED = {"legs": GROUPS["legs"], "arms": ("upper_arm", "forearm")}
+"""Sided segments whose depth each process corrects."""
+
+SEGMENTS = (*CORRECTED["legs"], *CORRECTED["arms"])
 
 PAIRS = ("hips", "shoulders", "knees", "ankles")
 """From left to right."""
-
-FEATURES = 2 + 4 * (2 * len(SEGMENTS) + len(PAIRS))
 
 _OTHER = {"left": "right", "right": "left"}
 
@@ -99,10 +106,10 @@ def _settings() -> Mapping[str, Any]:
 
 
 @cache
-def _process() -> Process:
+def _process(group: str) -> Process:
     kernel = _settings()["kernel"]
     with as_file(files("mobility.tables") / "depth_calibration.nc") as file:
-        held = xr.load_dataset(file, engine="h5netcdf")
+        held = xr.load_dataset(file, engine="h5netcdf", group=group)
     centres = held["centre"].to_numpy().astype(np.float64)
     return Process(
         mean=held["mean"].to_numpy().astype(np.float64),
@@ -141,7 +148,9 @@ def features(
     told: Mapping[str, Array],
     fitted: Mapping[str, Array],
     forward: tuple[float, float],
+    *,
     side: str,
+    group: str,
 ) -> Array:
     """Describe the limbs of one side by what their depths are learned from.
 
@@ -158,6 +167,8 @@ def features(
     side
         ``left`` or ``right``. The mirror image of a right limb is a left one that faces the other
         way: both have the same features.
+    group
+        One of :data:`GROUPS`.
 
     Returns
     -------
@@ -168,7 +179,7 @@ def features(
     n = len(fitted["hips"])
     columns = [np.full(n, forward[1]), np.full(n, mirror * forward[0])]
     for whose in (side, _OTHER[side]):
-        for segment in SEGMENTS:
+        for segment in GROUPS[group]:
             x, y, z = fitted[f"{whose}_{segment}"].T
             columns += [told[f"{whose}_{segment}"], z, mirror * x, y]
     for pair in PAIRS:
@@ -194,13 +205,14 @@ def calibrated(
         (n,), metres. The farther a posture from those that were learned, the larger the latter.
     """
     settings = _settings()
-    process = _process()
     corrected = {}
-    for side in _OTHER:
-        added, novel = process.predicted(features(told, fitted, forward, side))
-        for i, segment in enumerate(SEGMENTS):
-            name = f"{side}_{segment}"
-            usual = float(np.interp(forward[1], VIEWS, settings["sd"][segment]))
-            sd = np.sqrt(usual**2 + settings["novel_sd_m"]["value"] ** 2 * novel)
-            corrected[name] = (fitted[name][:, 2] + added[:, i], sd)
+    for group, segments in CORRECTED.items():
+        for side in _OTHER:
+            x = features(told, fitted, forward, side=side, group=group)
+            added, novel = _process(group).predicted(x)
+            for i, segment in enumerate(segments):
+                name = f"{side}_{segment}"
+                usual = float(np.interp(forward[1], VIEWS, settings["sd"][segment]))
+                sd = np.sqrt(usual**2 + settings["novel_sd_m"]["value"] ** 2 * novel)
+                corrected[name] = (fitted[name][:, 2] + added[:, i], sd)
     return corrected

@@ -153,9 +153,14 @@ class Widget(anywidget.AnyWidget):
         return ({**data, "text/html": html} if html else data), metadata
 
     def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
-        act = self.acts().get(content.get("do", "")) if isinstance(content, Mapping) else None
+        acts = {**self.acts(), "trouble": self._trouble}
+        act = acts.get(content.get("do", "")) if isinstance(content, Mapping) else None
         if act is None:
             log.warning("%s was asked for %r", type(self).__name__, content)
             return
         with self.telling():
             act(content, buffers)
+
+    def _trouble(self, content: Mapping[str, Any], _: Sequence[memoryview]) -> None:
+        """Say what the page met, so that it does not stand in its console only."""
+        self.say("error", str(content.get("text"))[:500])

@@ -37,6 +37,31 @@ const newId = (name) => `mobility-${name}-${++counted}-${Math.random().toString(
 const ask = (model, what, content = {}, buffers = []) =>
   model.send({ do: what, ...content }, undefined, buffers);
 
+/** The same function; what it throws is said in the widget, and not only in the console. */
+const guarded = (model, act) => (...given) => {
+  try {
+    return act(...given);
+  } catch (error) {
+    console.error(error);
+    ask(model, "trouble", { text: `the page met a fault of mobility, please report it: ${error.message}` });
+    return undefined;
+  }
+};
+
+/** A widget that says so where it cannot be drawn. */
+const shown = (draw) => ({
+  render: (context) => {
+    try {
+      return draw(context);
+    } catch (error) {
+      console.error(error);
+      context.el.replaceChildren(
+        h("p", { class: "mobility-error", role: "alert" }, `the widget cannot be shown: ${error.message}`));
+      return undefined;
+    }
+  },
+});
+
 /** What the page knows of the Jupyter server that it comes from. */
 function pageServer() {
   try {

@@ -207,12 +207,12 @@ function configEditor({ model, el }) {
       sendAfter("save");
     }
   });
-  const received = (message) => {
+  const received = guarded(model, (message) => {
     if (message.kind === "curves") {
       curves = message;
       showCurves();
     }
-  };
+  });
   model.on("msg:custom", received);
   model.on("change:shown change:comments change:answered", heard);
   model.on("change:errors", showList);
@@ -223,4 +223,4 @@ function configEditor({ model, el }) {
   return () => model.off("msg:custom", received);
 }
 
-export default { render: configEditor };
+export default shown(configEditor);

@@ -60,18 +60,18 @@ function sessionBrowser({ model, el }) {
     counted.textContent = rows.length ? `${found.length} of ${rows.length}` : "no sessions yet; take a video in first";
     body.replaceChildren(...found.flatMap(rowOf));
   }
-  const received = (message) => {
+  const received = guarded(model, (message) => {
     if (message.kind === "report")
       links.replaceChildren(
         h("span", {}, `Report of ${message.title}: `),
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
     else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
-  };
+  });
   model.on("msg:custom", received);
   model.on("change:rows change:opened change:progress", showRows);
   showRows();
   return () => model.off("msg:custom", received);
 }
 
-export default { render: sessionBrowser };
+export default shown(sessionBrowser);

@@ -408,9 +408,10 @@ function trialViewer({ model, el }) {
     for (const { sides, values } of shownPanels)
       sides.forEach(({ side, values: series, units }, k) => {
         const [value, sd] = [series[frame], series[count() + frame]];
+        const error = Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : "";
         values[k].textContent = Number.isFinite(value)
-          ? `${side} ${value.toFixed(0)}${units}${Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : ""}`
-          : `${side} not given`;
+          ? `${side} ${value.toFixed(0)}${units}${error}`.trim()
+          : `${side} not given`.trim();
       });
   }
 
@@ -590,7 +591,7 @@ function trialViewer({ model, el }) {
 
   // What Python says
 
-  const received = (message, buffers) => {
+  const received = guarded(model, (message, buffers) => {
     if (message.kind === "trial") {
       const floats = (k) => {
         const b = buffers[k];
@@ -614,7 +615,7 @@ function trialViewer({ model, el }) {
       skeleton.disabled = annotated;
       video.src = message.url;
     }
-  };
+  });
   model.on("msg:custom", received);
   model.on("change:shown", () => trial && buildPanels());
   model.on("change:repetitions change:by_hand", takeReps);
@@ -634,4 +635,4 @@ function trialViewer({ model, el }) {
   };
 }
 
-export default { render: trialViewer };
+export default shown(trialViewer);

@@ -87,7 +87,6 @@ class TrialViewer(Widget):
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),
             "save": lambda content, _: self.save_repetitions(content.get("intervals")),
-            "trouble": lambda content, _: self.say("error", str(content.get("text"))[:500]),
         }
 
     def save_repetitions(self, intervals: Sequence[Mapping[str, float]] | None) -> None:

@@ -94,7 +94,7 @@ function uploadForm({ model, el }) {
     cancel.hidden = !upload;
     send.disabled = Boolean(upload) || Boolean(model.get("progress").text);
   }
-  const received = (message) => {
+  const received = guarded(model, (message) => {
     if (message.kind === "send") part(message);
     else if (message.kind === "received") {
       upload = null;
@@ -103,7 +103,7 @@ function uploadForm({ model, el }) {
       pick.value = "";
       choose(null);
     }
-  };
+  });
   const showParticipants = () => known.replaceChildren(...model.get("participants").map((id) => h("option", { value: id })));
   model.on("msg:custom", received);
   model.on("change:progress", showState);
@@ -116,4 +116,4 @@ function uploadForm({ model, el }) {
   };
 }
 
-export default { render: uploadForm };
+export default shown(uploadForm);

@@ -55,8 +55,8 @@ PHASES = {
     "mid_ascent": "middle of the ascent",
 }
 
-_DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2}
-_SUFFIX = {"degree": "°", "percent": " %", "%": " %", "s": " s", "second": " s"}
+_DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2}
+_SUFFIX = {"degree": "°", "percent": " %", "%": " %", "s": " s", "second": " s", "m": " m"}
 
 
 def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = False) -> str:
@@ -326,7 +326,8 @@ def _shares(document: Mapping[str, float | None]) -> str | None:
     return ", ".join(known) or None
 
 
-def _seen_from(view: Mapping[str, Any]) -> str:
+def seen_from(view: Mapping[str, Any]) -> str:
+    """Say where the camera stood, from the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
     if azimuth is None:
         return "unknown"
@@ -383,7 +384,7 @@ def _exchanged(swaps: Mapping[str, Any]) -> str:
 
 
 _CHECKS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
-    "view": ("View", _seen_from),
+    "view": ("View", seen_from),
     "framing": ("In the picture", _near_border),
     "distance": ("Distance of the camera", _away),
     "size": ("Size of the person", _size_of),
@@ -392,6 +393,11 @@ _CHECKS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "swaps": ("Left and right exchanged", _exchanged),
 }
 """Checks of the capture quality in their order: heading, and what was found in words."""
+
+
+def check_headings() -> dict[str, str]:
+    """Names of the checks of a recording, by their key in the capture quality."""
+    return {name: heading for name, (heading, _) in _CHECKS.items()}
 
 
 def _supported(view: Mapping[str, Any]) -> str:
@@ -444,15 +450,18 @@ def cell(
     signed: bool = False,
 ) -> str:
     """Write one metric with its 95 % interval, or why it could not be measured."""
-    value, sd = _value(metrics, name, side), _value(metrics, f"{name}_sd", side)
+    value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
         why = escape(reason_missing(metrics, name, repetitions))
         return f"<span class='missing'>not measurable ({why})</span>"
-    return quantity(value, _units(metrics, name), sd=sd, signed=signed)
+    return quantity(value, units_of(metrics, name), sd=sd, signed=signed)
 
 
 def verdict(metrics: xr.Dataset, name: str) -> str:
-    """Say whether a signed asymmetry (right minus left) exceeds its own 95 % interval.
+    """Say whether a signed asymmetry (right minus left) exceeds what error alone may make.
+
+    That is the minimal detectable difference ``<name>_mdc95`` where there is one, else half of its
+    own 95 % interval.
 
     Returns
     -------
@@ -462,12 +471,13 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
         ``"of different phases"`` where the sides have their extremes at different times,
         so that a difference of the sides cannot be told from one of the phases.
     """
-    value, sd = _value(metrics, name), _value(metrics, f"{name}_sd")
+    value, sd = value_of(metrics, name), value_of(metrics, f"{name}_sd")
     if not math.isfinite(value):
         return ""
     if not math.isfinite(sd):
         return "error unknown"
-    if abs(value) <= Z95 * sd:
+    least = value_of(metrics, f"{name}_mdc95")
+    if abs(value) <= (least if math.isfinite(least) else Z95 * sd):
         return "within error"
     measured = metrics.get(name.removesuffix("_asymmetry"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):
@@ -515,7 +525,7 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 def nothing_measured(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:
     """Give the reason why neither side of a metric has a value; empty where one has."""
-    if any(math.isfinite(_value(metrics, name, side)) for side in ("left", "right")):
+    if any(math.isfinite(value_of(metrics, name, side)) for side in ("left", "right")):
         return ""
     return reason_missing(metrics, name, repetitions)
 
@@ -527,7 +537,7 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
     why = nothing_measured(metrics, name, repetitions)
     if group == "knee_movement":
         ratio = "knee_ankle_separation_ratio"
-        if math.isfinite(_value(metrics, ratio)):
+        if math.isfinite(value_of(metrics, ratio)):
             sentences.append(
                 f"Smallest knee–ankle separation ratio{_where(metrics, ratio)}: "
                 f"{cell(metrics, ratio, repetitions)} (1 means knees over ankles, less than 1 "
@@ -546,7 +556,7 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
         where = f"Largest deviation{_where(metrics, name)}"
     sides = [f"{side} {cell(metrics, name, repetitions, side=side)}" for side in ("left", "right")]
     spread = [
-        quantity(_value(metrics, f"{name}_variability", side), _units(metrics, name))
+        quantity(value_of(metrics, f"{name}_variability", side), units_of(metrics, name))
         for side in ("left", "right")
     ]
     sentences.append(f"{where}: {sides[0]}, {sides[1]}.")
@@ -557,10 +567,9 @@ def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> s
     difference = f"{name}_asymmetry"
     shown = cell(metrics, difference, repetitions, signed=True)
     meaning = {
-        "within error": "smaller than its 95 % interval, so it is within error and does not "
-        "show that the sides differ",
-        "right larger": "larger than its 95 % interval: the right value is the larger one",
-        "left larger": "larger than its 95 % interval: the left value is the larger one",
+        "within error": "within error: it does not show that the sides differ",
+        "right larger": "beyond error: the right value is the larger one",
+        "left larger": "beyond error: the left value is the larger one",
         "error unknown": "its error is not known, so it must not be interpreted",
         "of different phases": "but the sides are at their most inward in different phases, so it "
         "does not show that the sides differ",
@@ -583,7 +592,7 @@ def _from_standing(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     sides = ("left", "right")
     shown = [f"{side} {cell(metrics, name, repetitions, side=side, signed=True)}" for side in sides]
     text = f"Change from standing: {shown[0]}, {shown[1]}."
-    if any(_value(metrics, name, side) < 0 for side in sides):
+    if any(value_of(metrics, name, side) < 0 for side in sides):
         text += (
             " In a squat with the heels on the floor the shin leans forward and this change is "
             "positive: a negative one means lifted heels or, more often, feet that were not "
@@ -608,13 +617,13 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             [
                 escape(PHASES.get(str(phase), str(phase)).capitalize()),
                 quantity(
-                    _median(here[ratio]), _units(metrics, ratio), sd=_median(here[f"{ratio}_sd"])
+                    _median(here[ratio]), units_of(metrics, ratio), sd=_median(here[f"{ratio}_sd"])
                 ),
                 *(
                     quantity(
-                        _factor(deviation) * _median(here[deviation].sel(side=side)),
-                        _units(metrics, deviation),
-                        sd=_factor(deviation) * _median(here[f"{deviation}_sd"].sel(side=side)),
+                        factor_of(deviation) * _median(here[deviation].sel(side=side)),
+                        units_of(metrics, deviation),
+                        sd=factor_of(deviation) * _median(here[f"{deviation}_sd"].sel(side=side)),
                     )
                     for side in ("left", "right")
                 ),
@@ -644,14 +653,14 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             f"{float(here['start']):.1f}–{float(here['end']):.1f}",
             quantity(float(here["depth"]), "percent").removesuffix(" %"),
             " / ".join(
-                quantity(_value(metrics, name, rep=number), "s").removesuffix(" s")
+                quantity(value_of(metrics, name, rep=number), "s").removesuffix(" s")
                 for name in durations
             ),
         ]
         row += [
             " / ".join(
                 quantity(
-                    _value(metrics, f"{name}_bottom", side, rep=number), "degree"
+                    value_of(metrics, f"{name}_bottom", side, rep=number), "degree"
                 ).removesuffix("°")
                 for side in ("left", "right")
             )
@@ -927,9 +936,10 @@ def show(
     )
 
 
-def _value(
+def value_of(
     metrics: xr.Dataset, name: str, side: str | None = None, rep: int | None = None
 ) -> float:
+    """Look one number up, as it is shown; NaN where the analysis does not have it."""
     if name not in metrics:
         return math.nan
     array = metrics[name]
@@ -939,7 +949,7 @@ def _value(
         if rep not in array["rep"].values:
             return math.nan
         array = array.sel(rep=rep)
-    return _factor(name) * float(array) if array.ndim == 0 else math.nan
+    return factor_of(name) * float(array) if array.ndim == 0 else math.nan
 
 
 def _fitted(*datasets: xr.Dataset) -> bool:
@@ -953,15 +963,16 @@ def _median(array: xr.DataArray) -> float:
     return float(np.median(values)) if values.size else math.nan
 
 
-def _units(metrics: xr.Dataset, name: str) -> str:
-    if _factor(name) != 1:
+def units_of(metrics: xr.Dataset, name: str) -> str:
+    """Look the unit of :func:`value_of` up."""
+    if factor_of(name) != 1:
         return "percent"
     return str(metrics[name].attrs.get("units", "1")) if name in metrics else "1"
 
 
-def _factor(name: str) -> float:
-    """100 for the knee deviation, a share of the ankle width that is shown in percent."""
-    return 100.0 if name.startswith("knee_deviation") else 1.0
+def factor_of(name: str) -> float:
+    """Give 100 for shares of the ankle width, which are shown in percent."""
+    return 100.0 if name.startswith(("knee_deviation", "lateral_shift")) else 1.0
 
 
 def _versions(dataset: xr.Dataset) -> dict[str, str]:

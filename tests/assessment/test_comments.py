@@ -11,6 +11,7 @@ from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.findings import LEVELS, find
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.errors import BadInputError
+from mobility.provenance import with_history
 
 NOTICE = tables.load("advice")["notice"]["text"]
 
@@ -147,6 +148,15 @@ def test_the_score_and_the_indices_of_real_functions_are_told():
     assert f"Quality index {float(data['quality_index']):.0f} of 100 (" in text
     plain = comments(data)["final_summary"]
     assert "FMS deep squat: at most 2, heel-elevated trial needed.\n" in plain
+
+
+def test_a_squat_without_raised_arms_is_said_to_be_none():
+    said = {"code": "hands_not_overhead", "message": "The hands are low: no overhead squat."}
+    data = with_history(metrics(), "overhead_squat", {}, warnings=[said])
+    assert "Careful: The hands are low" in comments(data)["final_summary"]
+    for text in recommendations(data).values():
+        assert text.splitlines()[1] == "Careful: The hands are low: no overhead squat."
+    assert "Careful" not in comments(metrics())["final_summary"]
 
 
 def test_no_repetition_is_said():

@@ -196,6 +196,17 @@ def test_measured_errors_never_make_a_metric_more_certain():
             assert np.max(estimate(metrics, name, view=view).sd) == 40
 
 
+def test_arms_and_dowel_are_not_judged_along_the_line_of_sight():
+    fallen = {"arm_fall": (60.0, 2.0), "dowel_offset": (2.0, 0.1)}
+    for view in ("front", "back", "back-oblique left"):
+        assert math.isnan(compensation("arms_fall", fallen, view=view))
+        assert math.isnan(criterion("dowel", fallen, view=view))
+        assert verdict(view=view) == OPEN
+    for view in (None, "unknown", "left", "front-oblique right"):
+        assert compensation("arms_fall", fallen, view=view) > 0.99
+        assert criterion("dowel", fallen, view=view) < 0.01
+
+
 def test_no_landing_score_is_given():
     for dataset in (compensations(metrics_of()), fms_deep_squat(metrics_of())):
         assert not [name for name in dataset.variables if "less" in str(name).lower()]
@@ -211,7 +222,7 @@ def test_inputs_are_not_changed_and_bad_ones_refused():
     with pytest.raises(BadInputError, match="arm_fall: has the dimensions"):
         compensations(wrong)
     with pytest.raises(BadInputError, match="no view"):
-        fms_deep_squat(metrics_of(None, **lab_attrs()), view="above")
+        fms_deep_squat(metrics, view="above")
 
 
 def test_criteria_go_through_a_file_unchanged(tmp_path):

@@ -12,7 +12,6 @@ import pytest
 from mobility import tables
 from mobility.kinematics import depth, fit
 from mobility.kinematics.depth import (
-    FEATURES,
     PAIRS,
     SEGMENTS,
     VIEWS,
@@ -40,11 +39,11 @@ def use(
 ) -> None:
     """Let all depths be those of the first fit and so much more."""
     found = SimpleNamespace(
-        predicted=lambda x: (np.full((len(x), len(SEGMENTS)), added), np.full(len(x), novel))
+        predicted=lambda x: (np.full((len(x), 3), added), np.full(len(x), novel))
     )
     spread = np.broadcast_to(sd, len(VIEWS)).tolist()
     settings = {"sd": dict.fromkeys(SEGMENTS, spread), "novel_sd_m": {"value": 0.08}}
-    monkeypatch.setattr(depth, "_process", lambda: found)
+    monkeypatch.setattr(depth, "_process", lambda group: found)
     monkeypatch.setattr(depth, "_settings", lambda: settings)
 
 
@@ -188,10 +187,22 @@ def test_a_mirrored_subject_has_mirrored_depths(turn: float) -> None:
         np.testing.assert_allclose(there[f"{other[side]}_{segment}"][1], sd, atol=1e-9)
 
 
-def test_features_have_the_number_that_was_learned_from() -> None:
+@pytest.mark.parametrize("group", ["legs", "arms"])
+def test_features_have_the_number_that_was_learned_from(group: str) -> None:
     told, fitted = limbs(np.random.default_rng(2), n=3)
-    assert features(told, fitted, (0.0, 1.0), "left").shape == (3, FEATURES)
-    assert depth._process().centres.shape[1] == FEATURES
+    x = features(told, fitted, (0.0, 1.0), side="left", group=group)
+    assert x.shape == (3, depth._process(group).centres.shape[1])
+
+
+def test_trunk_and_legs_do_not_depend_on_the_arms() -> None:
+    rng = np.random.default_rng(3)
+    told, fitted = limbs(rng)
+    raised = {k: v + (0.5 if k.endswith("arm") else 0.0) for k, v in fitted.items()}
+    here = calibrated(told, fitted, (0.0, 1.0))
+    there = calibrated(told, raised, (0.0, 1.0))
+    for name, (value, sd) in here.items():
+        same = np.allclose(value, there[name][0]) and np.allclose(sd, there[name][1])
+        assert same is not name.endswith("arm")
 
 
 def test_the_table_has_a_spread_for_each_segment_and_view() -> None:

@@ -196,3 +196,10 @@ def test_what_nobody_foresaw_is_said_and_logged(viewer, session, ask, monkeypatc
     assert "ZeroDivisionError" in viewer.notice["text"]
     assert "Traceback" not in viewer.notice["text"]
     assert "Traceback" in caplog.text
+
+
+def test_what_the_page_meets_stands_in_the_widget(viewer, ask):
+    ask(viewer, "trouble", text="the video cannot be shown here" + "x" * 9999)
+    assert viewer.notice["kind"] == "error"
+    assert viewer.notice["text"].startswith("the video cannot be shown here")
+    assert len(viewer.notice["text"]) == 500

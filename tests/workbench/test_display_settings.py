@@ -307,6 +307,9 @@ def test_config_on_the_command_line(session, run, tmp_path):
     status, out, _ = run("config", "get", session.id)
     assert "knee_angle, hip_angle" in out
     assert "knee_angle: Check alignment" in out
+    status, _, err = run("config", "get")
+    assert status == 2
+    assert "or --demo" in err
 
 
 @pytest.mark.parametrize(

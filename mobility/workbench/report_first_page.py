@@ -1,0 +1,290 @@
+"""The first page of a report: what a reader with one minute should know, and how sure it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility import tables
+from mobility.assessment.findings import Finding, label, say
+from mobility.provenance import cameras_of
+from mobility.view import UNKNOWN, view_of
+from mobility.workbench.report_sections import (
+    check_headings,
+    count_repetitions,
+    facts,
+    person,
+    seen_from,
+    table,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.workbench.contract import Edits, Participant, SessionRecord
+    from mobility.workbench.figures import View
+
+INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+_SAYS = {
+    "mobility_index": "100: hips, knees and ankles bend as far as a full squat needs",
+    "quality_index": "100: none of the deviations that are looked for",
+}
+MOST_FINDINGS = 3
+"""Findings on the first page."""
+
+_MOST_REASONS = 5
+
+
+def who_when_how(
+    record: SessionRecord,
+    participant: Participant | None,
+    pose: xr.Dataset,
+    repetitions: xr.Dataset,
+    quality: Mapping[str, Any],
+    edits: Edits,
+) -> str:
+    """Say in few lines who was filmed, when and how, and whether the recording is good enough."""
+    view = quality.get("view") or {}
+    filmed = [seen_from(view) if "azimuth_deg" in view else None]
+    if cameras_of(pose):
+        filmed = ["two cameras"]
+    if "fps" in pose.attrs:
+        filmed.append(f"{float(pose.attrs['fps']):.3g} frames/s")
+    told = facts(
+        {
+            "Participant": person(participant, record),
+            "Date": f"{record.created_at:%Y-%m-%d}",
+            "Filmed": ", ".join(part for part in filmed if part) or None,
+            "Repetitions": count_repetitions(repetitions),
+            "Corrected by hand": ", ".join(sorted({e.kind for e in edits.edits})).replace("_", " ")
+            or None,
+        }
+    )
+    return told + trust(quality)
+
+
+def trust(quality: Mapping[str, Any]) -> str:
+    """Say whether the recording can be trusted: its worst checks, and what to do about them."""
+    faults: dict[str, list[str]] = {"unusable": [], "poor": []}
+    advice = []
+    checked = 0
+    second = quality.get("second_camera") or {}
+    for camera, seen in (("", quality), ("second camera: ", second)):
+        for name, heading in check_headings().items():
+            check = seen.get(name)
+            verdict = check.get("verdict") if isinstance(check, Mapping) else None
+            checked += verdict is not None
+            if verdict in faults:
+                faults[verdict].append(f"{camera}{heading.lower()}")
+                advice.append(str(check["advice"] or ""))
+    worst = next((verdict for verdict, names in faults.items() if names), "ok")
+    if not checked:
+        return "<p class='trust'>The recording was not checked.</p>"
+    if worst == "ok":
+        return (
+            "<p class='trust ok'><strong>Recording: good enough.</strong> None of its "
+            f"{checked} checks found a fault.</p>"
+        )
+    words = {
+        "poor": "Recording: poor. Errors may be larger than stated.",
+        "unusable": "Recording: unusable. Do not rely on the numbers.",
+    }
+    told = "; ".join(f"{', '.join(names)} {verdict}" for verdict, names in faults.items() if names)
+    return (
+        f"<p class='trust {worst}'><strong>{words[worst]}</strong> "
+        f"{escape(told[:1].upper() + told[1:])}. {escape(' '.join(filter(None, advice)))}</p>"
+    )
+
+
+def indices(metrics: xr.Dataset) -> str:
+    """Show both indices with their 95 % intervals as numbers and bars, or why there is none."""
+    return f"<div class='indices'>{''.join(_index(metrics, name) for name in INDICES)}</div>"
+
+
+def _index(metrics: xr.Dataset, name: str) -> str:
+    heading = f"<h3>{INDICES[name]}</h3>"
+    value = float(metrics[name]) if name in metrics else math.nan
+    if not math.isfinite(value):
+        why = short_reason(metrics, name)
+        return f"<div>{heading}<p class='missing'>Not given: {escape(why)}.</p></div>"
+    low, high = interval(metrics, name)
+    known = math.isfinite(low)
+    between = f"95 % interval {low:.0f} to {high:.0f}" if known else "its error is not known"
+    worse = f"{name}_worse_side"
+    side = float(metrics[worse]) if worse in metrics else math.nan
+    told = f"; by the worse side {side:.0f}" if math.isfinite(side) else ""
+    version = metrics[name].attrs.get("version", "")
+    band = (
+        f"<rect x='{low:.1f}' y='2' width='{max(high - low, 0.5):.1f}' height='6' class='band'/>"
+        if known
+        else ""
+    )
+    return (
+        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100 "
+        f"<span class='interval'>({between}{told})</span></p>"
+        "<svg viewBox='-1 0 102 10' aria-hidden='true' preserveAspectRatio='none'>"
+        f"<rect x='0' y='2' width='100' height='6' class='scale'/>{band}"
+        f"<rect x='{value - 0.4:.1f}' y='0' width='0.8' height='10' class='value'/></svg>"
+        f"<p class='note'>{_SAYS[name]}. Version {escape(str(version))}.</p></div>"
+    )
+
+
+def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
+    """Give lower and upper limit of the 95 % interval of an index; NaN where unknown."""
+    bounds = metrics.get(f"{name}_interval")
+    if bounds is None:
+        return math.nan, math.nan
+    return float(bounds.sel(bound="lower")), float(bounds.sel(bound="upper"))
+
+
+def short_reason(metrics: xr.Dataset, name: str) -> str:
+    """Say in a few words why a metric has no value, without what stands in brackets."""
+    if name not in metrics:
+        return "it is not part of this analysis"
+    note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+    return note.split(" (")[0] or "nothing was measured"
+
+
+def fms(metrics: xr.Dataset, *, cite: str = "") -> str:
+    """Show the criteria of the FMS deep squat with their probabilities, and the verdict.
+
+    Parameters
+    ----------
+    metrics
+        With ``fms_probability(fms_criterion)``; without it the text says so.
+    cite
+        HTML after the heading.
+    """
+    if "fms_probability" not in metrics:
+        return "<p class='missing'>The FMS deep squat is not part of this analysis.</p>"
+    given = metrics["fms_probability"]
+    known = tables.load("criteria")["fms_deep_squat"]["criteria"]
+    notes = json.loads(given.attrs.get("notes", "{}"))
+    stated = float(given.attrs.get("stated", 0.8))
+    rows = []
+    for name in map(str, given["fms_criterion"].values):
+        p = float(given.sel(fms_criterion=name))
+        why = str(notes.get(name, "")).removeprefix("refused: ").removeprefix("cannot be told: ")
+        rows.append(
+            [
+                escape(str(known[name]["long_name"]).capitalize()),
+                probability(p),
+                _decided(p, stated, ("met", "not met"), why),
+            ]
+        )
+    return table(
+        ["Criterion", "Probability that it is met", "So it is"],
+        rows,
+        caption=f"FMS deep squat: {fms_verdict(metrics)}",
+    ) + (f"<p class='note'>{cite}</p>" if cite else "")
+
+
+def fms_verdict(metrics: xr.Dataset) -> str:
+    """Say which score the criteria allow, in words that do not give more than they know."""
+    verdict = str(metrics["fms_probability"].attrs.get("verdict", "cannot be told"))
+    return {"3": "score 3 (all criteria met)", "cannot be told": "no score can be told"}.get(
+        verdict, f"score {verdict}"
+    )
+
+
+def probability(p: float) -> str:
+    """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
+    if not math.isfinite(p):
+        return "–"
+    if p < 0.01:
+        return "&lt; 0.01"
+    return "&gt; 0.99" if p > 0.99 else f"{p:.2f}"
+
+
+def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
+    if not math.isfinite(p):
+        return f"<span class='missing'>cannot be told ({escape(why or 'not measured')})</span>"
+    if p >= stated:
+        return words[0]
+    if p <= 1 - stated:
+        return words[1]
+    return "<span class='missing'>open: too close for this recording</span>"
+
+
+def main_findings(findings: Sequence[Finding]) -> str:
+    """State the most likely findings in words, one for each rule; others are counted."""
+    found = _alike([f for f in findings if f.status == "found"])
+    if not found:
+        open_ones = any(f.status == "cannot be told" for f in findings)
+        text = (
+            "No fault was found. Not everything could be told: see below."
+            if open_ones
+            else "No fault was found."
+        )
+        return f"<p>{text}</p>"
+    found.sort(key=lambda each: -max(f.probability or 0.0 for f in each))
+    items = "".join(
+        f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
+    )
+    more = len(found) - MOST_FINDINGS
+    also = ""
+    if more > 0:
+        named = "; ".join(label(each[0]) for each in found[MOST_FINDINGS:])
+        also = f"<p>Also found: {escape(named)}.</p>"
+    return f"<ol>{items}</ol>{also}"
+
+
+def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
+    """List what cannot be told, and why: first what was refused, then what is too close."""
+    unknown = [each for each in findings if each.status == "cannot be told"]
+    refused: dict[str, list[str]] = {}
+    close = []
+    for each in _alike(unknown):
+        first = each[0]
+        # The sides of one rule may be refused for reasons of their own.
+        sides = {f.side for f in each} - {""}
+        named = label(first) + (f" ({sides.pop()})" if len(sides) == 1 else "")
+        if first.probability is None:
+            refused.setdefault(first.reason.rstrip("."), []).append(named)
+        elif named not in close:
+            close.append(named)
+    items = [f"{'; '.join(names)}: {reason}" for reason, names in refused.items()]
+    left = len(items) - _MOST_REASONS
+    if left > 0:
+        items = [*items[:_MOST_REASONS], f"{left} more, with their reasons in the sections below"]
+    if close:
+        items.append(f"too close to their limits for this recording: {'; '.join(close)}")
+    unseen = json.loads(
+        metrics["compensation_probability"].attrs.get("not_assessed", "{}")
+        if "compensation_probability" in metrics
+        else "{}"
+    )
+    if unseen:
+        items.append(
+            f"not seen by any camera with these landmarks: {', '.join(map(_words, unseen))}"
+        )
+    if not items:
+        return "<p>Everything that is looked for could be told.</p>"
+    return "<ul>" + "".join(f"<li>{escape(i[:1].upper() + i[1:])}.</li>" for i in items) + "</ul>"
+
+
+def best_view(pose: xr.Dataset, quality: Mapping[str, Any]) -> View:
+    """Choose the picture that rests least on estimated depth: where the camera stood."""
+    azimuth = (quality.get("view") or {}).get("azimuth_deg")
+    if azimuth is None or view_of(azimuth).name == UNKNOWN:
+        return "front"
+    if abs(np.cos(np.radians(azimuth))) >= np.cos(np.radians(45)):
+        return "front"
+    return "right" if azimuth > 0 else "left"
+
+
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Put the sides together of which one rule says the same."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.rule, finding.reason), []).append(finding)
+    return list(alike.values())
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
