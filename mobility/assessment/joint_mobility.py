@@ -315,7 +315,7 @@ def joint_mobility(
         {"joints": list(joints), "sex": sex, "age": age},
         movements=int(counts.sum()),
         posture=posture,
-        warnings=_warnings(courses),
+        warnings=_warnings(courses) + _upper_body_only(pose),
     )
 
 
@@ -395,6 +395,20 @@ def _warnings(courses: Sequence[_Course]) -> list[dict[str, str]]:
             text = f"{course.side.capitalize()} {course.joint} is not measured: {course.note}."
             found.append({"code": "joint_refused", "message": text})
     return found
+
+
+def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
+    """Warn where the knees are hardly ever in the picture."""
+    outside, hidden = _unseen(pose)
+    knees = [INDEX[f"{side}_knee"] for side in SIDES]
+    share = tables.load(TABLE)["seen"]["outside_share"]
+    if (outside | hidden)[:, knees].all(axis=1).mean() <= share:
+        return []
+    text = (
+        "Only the upper body is in the picture: the errors of the arms can be several times larger "
+        "than their intervals say."
+    )
+    return [{"code": "upper_body_only", "message": text}]
 
 
 def _points(pose: xr.Dataset) -> Array:

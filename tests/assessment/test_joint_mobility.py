@@ -222,9 +222,13 @@ def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
         assert np.isnan(result["maximum"].sel(joint=joint).values).all()
     assert note(result, "knee", "left") == "knee and ankle outside the picture"
     assert note(result, "ankle", "right") == "knee, ankle, heel and toe outside the picture"
+    warned = {w["code"]: w["message"] for w in warnings_of(result)}
+    assert "upper_body_only" in warned
     assert "Left knee is not measured: knee and ankle outside the picture." in [
         w["message"] for w in warnings_of(result)
     ]
+    whole = limb_pose(time, joints={"elbow": curve})
+    assert "upper_body_only" not in [w["code"] for w in warnings_of(measured(whole))]
 
 
 def test_the_hidden_side_is_refused() -> None:
