@@ -106,6 +106,7 @@ VARIANTS: Mapping[str, Variant] = {
     "planted feet, depths corrected": _set(_PLANTED_SD=_NOTHING),
     "common floor": _set(_FLAT_SD=_NOTHING),
     "balance": _set(_BALANCE_SD=_NOTHING),
+    "longest arm": _set(_LONGEST_SD=_NOTHING),
     "feet along the pelvis": _set(_TOE_OUT_SD=_NOTHING),
     "offsets of landmarks": Variant(partial(_without_offsets, facing_only=False)),
     "offsets with facing": Variant(partial(_without_offsets, facing_only=True)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from mobility.kinematics import fit
 SPARED = (
     *("constant segment lengths", "usual segment lengths", "scale", "depth of world landmarks"),
     *("smoothness", "planted feet, and with them correction", "planted feet, depths corrected"),
-    *("common floor", "balance", "feet along the pelvis"),
+    *("common floor", "balance", "feet along the pelvis", "longest arm"),
 )
 """Without these terms, none of which is negative, the same body costs less."""
 
@@ -50,6 +51,9 @@ def seen(sight, *, feet_planted=None):
     span, _ = fit._span(sight)
     problem, joints = fit._start(fit._problem(sight, span, 2.5, None), feet_planted)
     joints = joints + rng.normal(0, 0.03, joints.shape)
+    longest = problem.longest.copy()
+    longest[[fit._NAMES.index(name) for name in fit._LONGEST]] = np.log(0.2)
+    problem = replace(problem, longest=longest)
     border = fit._first_border(problem, joints)
     border[: fit._OFF] += rng.normal(0, 0.05, fit._OFF)
     problem = fit._corrected(problem, joints, border)
