@@ -308,9 +308,11 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
             log = Path(scratch) / KERNEL_LOG
             said = log.read_text(errors="replace").strip() if log.is_file() else ""
             last = f" ({said.splitlines()[-1]})" if said else ""
-            raise ReportError(
+            failed = ReportError(
                 f"{notebook.name}: the kernel did not run it: {_one_line(error)}{last}"
-            ) from None
+            )
+            failed.may_pass = isinstance(error, DeadKernelError)
+            raise failed from None
     _forget_the_run(node)
     return node
 
