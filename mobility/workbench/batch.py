@@ -32,6 +32,7 @@ from mobility.workbench.contract import BatchRow
 from mobility.workbench.files import lock, writing
 from mobility.workbench.manifest import Row
 from mobility.workbench.store import Session, Store
+from mobility.workbench.warm_kernels import use_warm_kernels
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +180,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     dict
         A :class:`BatchRow` as JSON values.
     """
+    logging.getLogger("mobility").setLevel(logging.INFO)
     given = dict(task["row"])
     row = Row(**{**given, "video": Path(given["video"]), "joints": tuple(given["joints"])})
     outcome: dict[str, Any] = {
@@ -196,6 +198,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
             )
         import dask
 
+        use_warm_kernels()
         # Inside a worker xarray would ask the scheduler for the lock of every file.
         with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
             found = _up_to_date(row, task)

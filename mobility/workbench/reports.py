@@ -20,6 +20,7 @@ from mobility import errors
 from mobility.errors import BadInputError, MobilityError, NotFoundError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
+from mobility.workbench import warm_kernels
 from mobility.workbench.files import lock, sync_folder, write_json, writing
 
 if TYPE_CHECKING:
@@ -379,6 +380,7 @@ def _kernel_manager(scratch: str) -> type:
                 self.transport = "ipc"
 
         async def start_kernel(self, **kwargs: Any) -> None:
+            self.provisioner = warm_kernels.provisioner(self)
             with (Path(scratch) / KERNEL_LOG).open("wb") as log:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
 
