@@ -47,6 +47,8 @@ OnEndOption = Annotated[
 def add_batch_commands(app: typer.Typer) -> None:
     """Register the commands of this module."""
     app.command()(batch)
+    app.command("watch")(watch_folder)
+    app.command()(prune)
 
 
 def batch(
@@ -129,4 +131,129 @@ def batch(
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
     if summary.counts["failed"]:
+        raise typer.Exit(1)
+
+
+def watch_folder(
+    folder: Annotated[
+        Path, typer.Argument(parser=given_path, metavar="FOLDER", help="Where videos arrive.")
+    ],
+    *,
+    every: Annotated[float, typer.Option("--every", help="Seconds between two looks.")] = 10.0,
+    settle: Annotated[
+        float,
+        typer.Option("--settle", help="Seconds without a change after which a video is complete."),
+    ] = 30.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when every video that is there is processed.")
+    ] = False,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    user_id: ParticipantOption = "anonymous",
+    exercise: ExerciseOption = "Overhead Squat",
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Analyse and report each video of a folder once, when its upload has ended.
+
+    A line is printed for each. What was processed is kept in the store, so that a watch can be
+    stopped and started again. A subfolder is called like its participant.
+    """
+    from mobility.errors import BadInputError
+    from mobility.workbench.contract import BatchRow
+    from mobility.workbench.manifest import refuse_url
+    from mobility.workbench.store import check_creation
+    from mobility.workbench.watch import watch
+
+    for place, what in ((folder, "folder"), (store, "store"), (reports, "reports")):
+        refuse_url(place, what=what)
+    if scheduler is not None and workers is not None:
+        raise typer.BadParameter("give --workers or --scheduler, not both")
+    check_creation(
+        user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
+    )
+    if store.resolve().is_relative_to(folder.resolve()):
+        raise BadInputError(f"{folder}: holds the store; watch another folder")
+
+    def told(outcome: BatchRow) -> None:
+        said = outcome.reason or (f"{reports / outcome.report}" if outcome.report else "")
+        line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {said}"
+        typer.echo("".join(c if c.isprintable() else "?" for c in line))
+
+    watch(
+        folder,
+        open_store(store, reports),
+        told=told,
+        participant=user_id,
+        exercise=exercise,
+        workers=workers,
+        scheduler=scheduler,
+        every_s=every,
+        settle_s=settle,
+        once=once,
+    )
+
+
+def prune(
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="AGE", help="What is older: 12h, 90d, 6w."),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", metavar="N", help="All but the newest N sessions.")
+    ] = None,
+    user_id: Annotated[
+        str | None, typer.Option("--user-id", help="Of this participant only.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """List sessions by age or number, and delete them with --yes: video, data, edits, reports.
+
+    By age, summaries of batches go too. Status 1 if something could not be deleted.
+    """
+    from mobility.errors import MobilityError
+    from mobility.workbench import retention
+
+    opened = open_store(store, reports)
+    age = None if older_than is None else retention.duration(older_than)
+    if (age is None) == (keep is None):
+        raise typer.BadParameter("give --older-than or --keep, and not both")
+    doomed = retention.to_prune(opened, older_than=age, keep=keep, user_id=user_id)
+    rows = []
+    failed = 0
+    for each in doomed:
+        fault = ""
+        if yes:
+            try:
+                retention.prune(opened, each)
+            except MobilityError as error:
+                fault = str(error)
+                failed += 1
+                say(f"warning: {error}")
+        if not as_json:
+            verb = "kept   " if fault else ("deleted" if yes else "would go")
+            size = f"{each.bytes / 1e6:8.1f} MB"
+            typer.echo(f"{verb}  {each.name:<40} {each.since:%d/%m/%Y}  {size}  {each.user_id}")
+        rows.append(
+            {
+                "name": each.name,
+                "kind": each.kind,
+                "user_id": each.user_id,
+                "since": each.since.isoformat(),
+                "bytes": each.bytes,
+                "deleted": yes and not fault,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    elif not doomed:
+        say("nothing to delete")
+    elif not yes:
+        total = sum(each.bytes for each in doomed) / 1e6
+        say(f"{len(doomed)} would go, {total:.1f} MB; nothing was deleted: --yes deletes them")
+    if failed:
         raise typer.Exit(1)

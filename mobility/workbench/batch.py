@@ -97,23 +97,23 @@ def run_batch(
     folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
         store.reports, started
     )
-    outcomes: dict[int, BatchRow] = {}
-    with _logged(folder / LOG), _journal(folder / JOURNAL, key) as (told, note):
+    became: dict[int, BatchRow] = {}
+    with logged(folder / LOG), _journal(folder / JOURNAL, key) as (told, note):
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.path)
         _describe_people(rows, store)
-        with _client(min(workers or _processors(), len(rows)), scheduler) as client:
-            for outcome in _outcomes(client, rows, store, folder, workers, scheduler):
+        with cluster_client(min(workers or _processors(), len(rows)), scheduler) as client:
+            for outcome in outcomes(client, rows, store, folder, workers, scheduler):
                 before = told.get(outcome.row)
                 if before and before.state == "done" and outcome.state == "skipped":
                     outcome = before
-                outcomes[outcome.row] = outcome
+                became[outcome.row] = outcome
                 note(outcome)
         summary = Summary(
             folder=folder,
             manifest=manifest,
             started=started,
             ended=datetime.datetime.now().astimezone().replace(microsecond=0),
-            rows=[outcomes[row.number] for row in rows],
+            rows=[became[row.number] for row in rows],
         )
         write_summary(summary)
         log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
@@ -205,6 +205,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         return BatchRow.model_validate({**outcome, **found}).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
+        outcome["may_pass"] = error.may_pass or isinstance(error, StorageError)
         log.warning("row %d, %s: %s", row.number, row.video.name, reason)
     except Exception as error:  # a bug, of which the other rows must not suffer
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
@@ -299,7 +300,7 @@ def _again(work: Callable[[], Any]) -> Any:
     return None
 
 
-def _outcomes(
+def outcomes(
     client: Any,
     rows: Sequence[Row],
     store: Store,
@@ -342,6 +343,7 @@ def _result(future: Any, row: Row) -> BatchRow:
 
     from distributed.scheduler import KilledWorker
 
+    may_pass = True
     try:
         return BatchRow.model_validate(future.result())
     except KilledWorker:
@@ -349,6 +351,7 @@ def _result(future: Any, row: Row) -> BatchRow:
     except (CancelledError, OSError, TimeoutError):
         reason = "the scheduler was lost; run the batch again"
     except Exception as error:  # what a worker says that has not even this package
+        may_pass = False
         reason = " ".join(f"the worker could not do it: {type(error).__name__}: {error}".split())
     return BatchRow.model_validate(
         {
@@ -359,12 +362,13 @@ def _result(future: Any, row: Row) -> BatchRow:
             "session_id": row.session_id,
             "state": "failed",
             "reason": reason,
+            "may_pass": may_pass,
         }
     )
 
 
 @contextlib.contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Give a client of the scheduler, or of processes of this machine."""
     import dask
 
@@ -384,7 +388,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         with (
             tempfile.TemporaryDirectory(prefix="mobility-batch-") as scratch,
             LocalCluster(
-                n_workers=workers,
+                n_workers=workers or _processors(),
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
@@ -467,7 +471,7 @@ def _journal(
 
 
 @contextlib.contextmanager
-def _logged(path: Path) -> Iterator[None]:
+def logged(path: Path) -> Iterator[None]:
     """Keep the log of this package in a file."""
     with writing(path):
         handler = logging.FileHandler(path, encoding="utf-8")

@@ -361,6 +361,9 @@ class BatchRow(Document):
     session_id: str
     state: Literal["done", "skipped", "failed"]
     reason: Annotated[str, Field(description="why it failed")] = ""
+    may_pass: Annotated[
+        bool, Field(description="whether it failed of what may pass: a full disk, a lost worker")
+    ] = False
     report: Annotated[
         str | None, Field(description="HTML page, as seen from the folder of the summary")
     ] = None
