@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -94,20 +95,24 @@ def run_batch(
     store = Store(store.path.absolute(), reports=store.reports.absolute())
     started = datetime.datetime.now().astimezone().replace(microsecond=0)
     key = _digest([row.to_json() for row in rows])
-    folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
-        store.reports, started
-    )
     became: dict[int, BatchRow] = {}
-    with logged(folder / LOG), _journal(folder / JOURNAL, key) as (told, note):
+    with contextlib.ExitStack() as stack:
+        # First, for without workers there is no batch.
+        at_most = min(workers or _processors(), len(rows))
+        client = stack.enter_context(cluster_client(at_most, scheduler))
+        folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
+            store.reports, started
+        )
+        stack.enter_context(logged(folder / LOG))
+        told, note = stack.enter_context(_journal(folder / JOURNAL, key))
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.path)
         _describe_people(rows, store)
-        with cluster_client(min(workers or _processors(), len(rows)), scheduler) as client:
-            for outcome in outcomes(client, rows, store, folder, workers, scheduler):
-                before = told.get(outcome.row)
-                if before and before.state == "done" and outcome.state == "skipped":
-                    outcome = before
-                became[outcome.row] = outcome
-                note(outcome)
+        for outcome in outcomes(client, rows, store, folder, workers, scheduler):
+            before = told.get(outcome.row)
+            if before and before.state == "done" and outcome.state == "skipped":
+                outcome = before
+            became[outcome.row] = outcome
+            note(outcome)
         summary = Summary(
             folder=folder,
             manifest=manifest,
@@ -376,6 +381,8 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         from distributed import Client, LocalCluster
 
         if scheduler is not None:
+            if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
+                raise BadInputError(f"scheduler {scheduler}: write it as tcp://host:8786")
             try:
                 client = Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
@@ -385,23 +392,27 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
             with client:
                 yield client
             return
-        with (
-            tempfile.TemporaryDirectory(prefix="mobility-batch-") as scratch,
-            LocalCluster(
-                n_workers=workers or _processors(),
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                # What the pose takes is not in these processes, so their own limit says nothing.
-                memory_limit=0,
-                local_directory=scratch,
-                silence_logs=logging.CRITICAL,
-                env=dict.fromkeys(
-                    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-                ),
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
+        with contextlib.ExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mobility-batch-"))
+            try:
+                cluster = LocalCluster(
+                    n_workers=workers or _processors(),
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    # What the pose takes is not in these processes: their own limit says nothing.
+                    memory_limit=0,
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                    env=dict.fromkeys(
+                        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+                    ),
+                )
+            except (RuntimeError, OSError) as error:
+                reason = _line(error.__cause__ or error)
+                raise StorageError(f"the workers could not be started ({reason})") from None
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster, set_as_default=False))
             client.forward_logging("mobility", logging.INFO)
             yield client
 
