@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from pathlib import Path
@@ -23,7 +22,8 @@ def notebook(path: Path, code: str) -> Path:
         nbformat.v4.new_code_cell('who: str = ""', metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(code),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
     return path
 
 
@@ -86,14 +86,14 @@ def test_nothing_of_one_report_is_seen_by_the_next(tmp_path):
 
 @pytest.mark.slow
 def test_kernels_and_their_server_end(tmp_path):
-    before, files = children(), len(os.listdir("/proc/self/fd"))
+    before, files = children(), len(list(Path("/proc/self/fd").iterdir()))
     with warm_kernels():
         for _ in range(3):
             kernel = int(said(tmp_path, "import os; print(os.getpid())"))
             wait_for(lambda kernel=kernel: not psutil.pid_exists(kernel))
         assert len(children() - before) == 1
     wait_for(lambda: children() <= before)
-    assert len(os.listdir("/proc/self/fd")) <= files + 3
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files + 3
 
 
 @pytest.mark.slow
