@@ -42,7 +42,9 @@ def main() -> int:
             break
         time.sleep(0.2)
     paths = scheduler.get_staging_paths(found)
-    print(json.dumps({"status": status, "why": found.status_message, "paths": paths}))
+    sys.stdout.write(
+        json.dumps({"status": status, "why": found.status_message, "paths": paths}) + "\n"
+    )
     return 0
 
 
