@@ -3,9 +3,9 @@
 usage: python benchmarks/batch.py throughput|reports|soak [--runs 3] [--videos 4] [--sessions 200]
 
 ``throughput``: videos per hour of batches of one and of more workers, beside two loops of one
-worker each side by side, which start a kernel for every report. ``reports``: seconds of a report with a
-fresh and with a forked kernel, and of reading the metrics by xarray and by ours. ``soak``: memory,
-processes and open files of a batch of many short sessions, in its first and last quarter.
+worker each side by side, which start a kernel for every report. ``reports``: seconds of a report
+with a fresh and with a forked kernel, and of reading the metrics by xarray and by ours. ``soak``:
+memory, processes and open files of a batch of many short sessions, in its first and last quarter.
 """
 
 from __future__ import annotations

@@ -378,7 +378,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     import dask
 
     with dask.config.set({"distributed.scheduler.allowed-failures": LOST_TWICE}):
-        from distributed import Client, LocalCluster
+        from distributed import Client, LocalCluster, Security
 
         if scheduler is not None:
             if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
@@ -400,6 +400,8 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
+                    # A scheduler runs what it is sent: others on this machine must not send.
+                    security=Security.temporary(),
                     # What the pose takes is not in these processes: their own limit says nothing.
                     memory_limit=0,
                     local_directory=scratch,
