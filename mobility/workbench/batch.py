@@ -16,9 +16,11 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -395,21 +397,23 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         with contextlib.ExitStack() as stack:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mobility-batch-"))
             try:
-                cluster = LocalCluster(
-                    n_workers=workers or _processors(),
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=None,
-                    # A scheduler runs what it is sent: others on this machine must not send.
-                    security=Security.temporary(),
-                    # What the pose takes is not in these processes: their own limit says nothing.
-                    memory_limit=0,
-                    local_directory=scratch,
-                    silence_logs=logging.CRITICAL,
-                    env=dict.fromkeys(
-                        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
-                    ),
-                )
+                # A key pressed at the terminal is for us; we end the workers.
+                with _ignored(signal.SIGINT):
+                    cluster = LocalCluster(
+                        n_workers=workers or _processors(),
+                        threads_per_worker=1,
+                        processes=True,
+                        dashboard_address=None,
+                        # A scheduler runs what it is sent: others on this machine must not send.
+                        security=Security.temporary(),
+                        # The pose is not in these processes: a limit of theirs says nothing.
+                        memory_limit=0,
+                        local_directory=scratch,
+                        silence_logs=logging.CRITICAL,
+                        env=dict.fromkeys(
+                            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+                        ),
+                    )
             except (RuntimeError, OSError) as error:
                 reason = _line(error.__cause__ or error)
                 raise StorageError(f"the workers could not be started ({reason})") from None
@@ -417,6 +421,19 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
             client = stack.enter_context(Client(cluster, set_as_default=False))
             client.forward_logging("mobility", logging.INFO)
             yield client
+
+
+@contextlib.contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    """Let processes that are started inside ignore a signal, where that can be arranged."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _line(error: BaseException) -> str:
