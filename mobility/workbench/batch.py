@@ -381,6 +381,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 
     with dask.config.set({"distributed.scheduler.allowed-failures": LOST_TWICE}):
         from distributed import Client, LocalCluster, Security
+        from distributed.utils import silence_logging_cmgr
 
         if scheduler is not None:
             if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
@@ -391,7 +392,8 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 raise BadInputError(
                     f"scheduler {scheduler}: cannot be reached ({_line(error)})"
                 ) from None
-            with client:
+            # That the scheduler is gone is said of the rows.
+            with client, silence_logging_cmgr(logging.CRITICAL):
                 yield client
             return
         with contextlib.ExitStack() as stack:
@@ -403,7 +405,8 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                         n_workers=workers or _processors(),
                         threads_per_worker=1,
                         processes=True,
-                        dashboard_address=None,
+                        dashboard_address="127.0.0.1:0",
+                        worker_dashboard_address="127.0.0.1:0",
                         # A scheduler runs what it is sent: others on this machine must not send.
                         security=Security.temporary(),
                         # The pose is not in these processes: a limit of theirs says nothing.

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from mobility.errors import BadInputError
 from mobility.workbench import batch
+from mobility.workbench.files import read_dataset
 from mobility.workbench.manifest import read_manifest
 from mobility.workbench.store import Store
 
@@ -28,14 +30,23 @@ RESULTS = (
 FAULTY = Path(__file__).with_name("faulty_worker.py")
 
 
-@pytest.fixture
-def place(tmp_path, clips):
-    """A folder with three short videos of two people, and a manifest of them."""
+MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, clips):
+    """Three short videos; made once, for the same pictures do not always give the same file."""
+    folder = tmp_path_factory.mktemp("originals")
     for number, name in enumerate(("a", "b", "c")):
-        clips.make_clip(tmp_path / f"{name}.mp4", 3 + number)
-    (tmp_path / "m.csv").write_text(
-        "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
-    )
+        clips.make_clip(folder / f"{name}.mp4", 3 + number)
+    (folder / "m.csv").write_text(MANIFEST)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, originals):
+    """A folder with three short videos of two people, and a manifest of them."""
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -81,26 +92,37 @@ def rows_of(found):
 
 
 def results(place):
-    """Bytes of all results, by session and file; nothing else may be there but the records."""
+    """Content of all results, by video and file; nothing else may be there but the records.
+
+    Bytes, but for NetCDF: HDF5 may lay out the same content in another order.
+    """
     found = {}
     for session in Store(place / "data" / "sessions").sessions():
         assert session.record.state == "analyzed"
         names = {file.name for file in session.folder.iterdir()}
         assert names == {*RESULTS, "session.json"}
         for name in RESULTS:
-            found[session.record.video.original_name, name] = (session.folder / name).read_bytes()
+            path = session.folder / name
+            content = everything_in(path) if path.suffix == ".nc" else path.read_bytes()
+            found[session.record.video.original_name, name] = content
     return found
 
 
+def everything_in(path):
+    """All that a NetCDF file says, as bytes and texts."""
+    dataset = read_dataset(path)
+    variables = [
+        (name, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
+        for name, v in dataset.variables.items()
+    ]
+    return variables, str(dataset.attrs), dict(dataset.sizes)
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, clips):
+def undisturbed(tmp_path_factory, originals):
     """What the three videos give when nothing happens."""
     place = tmp_path_factory.mktemp("undisturbed")
-    for number, name in enumerate(("a", "b", "c")):
-        clips.make_clip(place / f"{name}.mp4", 3 + number)
-    (place / "m.csv").write_text(
-        "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
-    )
+    shutil.copytree(originals, place, dirs_exist_ok=True)
     status, found, _ = run(place, "--workers", 2)
     assert (status, counts(found)) == (0, {"done": 3, "skipped": 0, "failed": 0})
     return results(place)
