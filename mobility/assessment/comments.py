@@ -147,15 +147,17 @@ def recommendations(
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
     """Say what was found, what not, and what cannot be told: one line for each of them.
 
-    Sides of which one rule says the same are told together.
+    Sides of which one rule says the same are told together, and so is all that was refused for one
+    reason.
     """
     lines = []
     for status, heading in _HEADINGS[level].items():
         alike: dict[tuple[str, str], list[Finding]] = {}
         for finding in findings:
             if finding.status == status:
-                # Reasons differ only where a value was refused.
-                alike.setdefault((finding.rule, finding.reason), []).append(finding)
+                refused = finding.status == "cannot be told" and finding.probability is None
+                rule = "" if refused else finding.rule
+                alike.setdefault((rule, finding.reason), []).append(finding)
         if alike:
             lines.append(f"{heading}: " + " ".join(say(each, level) for each in alike.values()))
     return lines

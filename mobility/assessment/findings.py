@@ -124,12 +124,15 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     Parameters
     ----------
     findings
-        One finding, or those of both sides: of one rule, status and (where refused) reason.
+        One finding, or those of both sides: of one rule and status. Where values were refused for
+        one reason, those of several rules.
     level
         Who reads it: "participant" or "professional".
     """
     first = findings[0]
-    rule = tables.load("findings")["rules"][first.rule]
+    rules = tables.load("findings")["rules"]
+    rule = rules[first.rule]
+    names = list(dict.fromkeys(finding.rule for finding in findings))
     oriented = [_oriented(finding, rule) for finding in findings]
     limit = number(first.threshold, rule) if first.threshold is not None else "unknown"
     probabilities = [f.probability for f in findings if f.probability is not None]
@@ -138,8 +141,8 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "threshold": limit,
         "sign": _sign(first, rule),
         "reason": first.reason.rstrip("."),
-        "question": rule["question"],
-        "label": rule["label"].format(threshold=limit),
+        "question": "; whether ".join(rules[name]["question"] for name in names),
+        "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
         "probability": " and ".join(f"{p:.2f}" for p in probabilities),
     }
     words = tables.load("findings")["wording"]

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.comments import GROUPS, KEYS, comments, recommendations
+from mobility.assessment.comments import GROUPS, KEYS, comments, recommendations, statements
 from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.findings import LEVELS, find
 from mobility.assessment.indices import mobility_index, quality_index
@@ -71,6 +71,16 @@ def test_statements_stand_under_the_heading_of_their_status():
     assert "the camera sees the frontal plane edge-on" in texts["hip_abduction"]
     assert "To work on" not in texts["hip_flexion"]
     assert "Work" not in texts["hip_flexion"]
+
+
+def test_what_one_reason_refuses_is_told_in_one_sentence():
+    data = metrics()
+    refused = [f for f in find(data) if f.status == "cannot be told" and f.probability is None]
+    reasons = {f.reason for f in refused}
+    assert len(reasons) < len({(f.rule, f.reason) for f in refused})
+    (line,) = statements(refused, "participant")
+    assert all(line.count(reason.rstrip(".")) == 1 for reason in reasons)
+    assert line.lower().count("whether ") == len({f.rule for f in refused})
 
 
 @pytest.mark.parametrize("level", LEVELS)

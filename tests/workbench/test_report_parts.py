@@ -183,3 +183,30 @@ def test_every_finding_stands_in_a_section() -> None:
     known = {"hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion",
              "trunk_and_arms", "feet_and_stance", "tempo", "variability_and_asymmetry"}  # fmt: skip
     assert {groups.section_of(f) for f in find(metrics())} == known
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "The accepted repetition from"), (2, "Both accepted"), (3, "mean and ± 1 SD")],
+)
+def test_curves_are_shown_of_what_was_measured_only(monkeypatch, count, said) -> None:
+    time = np.arange(0, 2 * count, 0.05)
+    angles = xr.Dataset(coords={"time": time, "side": SIDES})
+    for name in ("hip_flexion", "knee_flexion"):
+        values = np.repeat(50 * (1 - np.cos(np.pi * time))[:, None], 2, axis=1)
+        angles[name] = (("time", "side"), values, {"units": "degree", "long_name": name})
+    found = repetitions(count)
+    found["complete"] = found["accepted"]
+    for name, shift in (("start", 0.0), ("bottom", 1.0), ("end", 2.0)):
+        found[name] = ("rep", 2.0 * np.arange(count) + shift)
+    shown: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        groups, "show", lambda figure, *, alt, caption: shown.append((len(figure.axes), caption))
+    )
+    refused = metrics(hip_flexion=[np.nan, np.nan])
+    both = ["hip_flexion", "knee_flexion"]
+    groups.show_curves(angles, found, refused, names=both, alt="curves")
+    groups.show_curves(angles, found, refused, names=["hip_flexion"], alt="curves")
+    ((panels, caption),) = shown
+    assert panels == 1
+    assert said in caption
