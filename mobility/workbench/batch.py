@@ -381,7 +381,6 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 
     with dask.config.set({"distributed.scheduler.allowed-failures": LOST_TWICE}):
         from distributed import Client, LocalCluster, Security
-        from distributed.utils import silence_logging_cmgr
 
         if scheduler is not None:
             if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
@@ -393,7 +392,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                     f"scheduler {scheduler}: cannot be reached ({_line(error)})"
                 ) from None
             # That the scheduler is gone is said of the rows.
-            with client, silence_logging_cmgr(logging.CRITICAL):
+            with _quiet(), client:
                 yield client
             return
         with contextlib.ExitStack() as stack:
@@ -424,6 +423,17 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
             client = stack.enter_context(Client(cluster, set_as_default=False))
             client.forward_logging("mobility", logging.INFO)
             yield client
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let dask write nothing to the terminal."""
+    from distributed.utils import silence_logging_cmgr
+
+    with contextlib.ExitStack() as stack:
+        for root in ("distributed", "distributed.client", "tornado", "asyncio"):
+            stack.enter_context(silence_logging_cmgr(logging.CRITICAL, root))
+        yield
 
 
 @contextlib.contextmanager
