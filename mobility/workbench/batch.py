@@ -328,6 +328,7 @@ def outcomes(
 
     # Fewer rows than workers: the pose of each is shared.
     spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
+    failed = 0
     shared = {
         "store": str(store.path),
         "reports": str(store.reports),
@@ -349,7 +350,6 @@ def outcomes(
         log.info("row %d, %s: %s %s", row.number, row.video.name, outcome.state, outcome.reason)
         return outcome
 
-    failed = 0
     blamed = []
     tasks = {submit(row): row for row in rows}
     with progress_bar("batch", total=len(rows), unit="video") as bar:
@@ -403,7 +403,12 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Give a client of the scheduler, or of processes of this machine."""
     import dask
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": LOST - 1}):
+    settings = {
+        "distributed.scheduler.allowed-failures": LOST - 1,
+        # Its records grow by a third of a megabyte with each video.
+        "distributed.worker.profile.enabled": False,
+    }
+    with dask.config.set(settings):
         from distributed import Client, LocalCluster, Security
 
         if scheduler is not None:

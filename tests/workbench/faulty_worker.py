@@ -1,8 +1,8 @@
 """Preloaded into the workers of a batch under test: stand-ins for what takes long, and a fault.
 
 ``FAULT`` is ``stage:action:times``. The fault happens when a worker comes to the stage, as many
-times as it says in all workers together; files below ``FAULT_FOLDER`` count them. dask copies this
-file, so ``STAND_INS`` says where the stand-ins are.
+times as it says in all workers together; files below ``FAULT_FOLDER`` count them. With
+``FAULT_VIDEO`` it happens in the pose of that video only. dask copies this file, so ``STAND_INS`` says where the stand-ins are.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ def _install() -> None:
 
         @functools.wraps(real)
         def faulty(*args: object, **kwargs: object) -> object:
+            only = os.environ.get("FAULT_VIDEO")
+            if only and Path(str(args[0])).read_bytes() != Path(only).read_bytes():
+                return real(*args, **kwargs)
             for number in range(int(times)):
                 mark = Path(os.environ["FAULT_FOLDER"]) / f"fault-{number}"
                 try:
