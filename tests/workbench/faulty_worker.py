@@ -2,7 +2,8 @@
 
 ``FAULT`` is ``stage:action:times``. The fault happens when a worker comes to the stage, as many
 times as it says in all workers together; files below ``FAULT_FOLDER`` count them. With
-``FAULT_VIDEO`` it happens in the pose of that video only. dask copies this file, so ``STAND_INS`` says where the stand-ins are.
+``FAULT_VIDEO`` it happens in the pose of that video only. dask copies this file, so ``STAND_INS``
+says where the stand-ins are.
 """
 
 from __future__ import annotations
