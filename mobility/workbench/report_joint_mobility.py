@@ -229,7 +229,9 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 quantity(float(one["movement_rest"]), "degree"),
                 quantity(float(one["movement_extreme"]), "degree"),
                 f"{one['movement_peak_velocity']:.0f}°/s",
-                "yes" if one["movement_accepted"] else "no: cut off before the turn",
+                "yes"
+                if one["movement_accepted"]
+                else f"no: {escape(str(one.get('movement_reason', 'cut off')))}",
             ]
         )
     if not rows:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
+import mobility
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
 from mobility.provenance import sha256
@@ -162,13 +165,63 @@ def test_the_demo_is_watched_but_not_changed(store, ask):
     assert "the demo cannot be changed" in viewer.notice["text"]
 
 
-def test_movements_of_single_joints_are_not_corrected(analysed, ask):
-    viewer = TrialViewer(analysed("s2", exercise="Joint Angle Mobility", joints=["elbow", "knee"]))
-    assert not viewer.correctable
-    assert viewer.shown == ["knee_flexion", "elbow_flexion"]
-    ask(viewer, "save", intervals=[])
-    assert "only repetitions of squats" in viewer.notice["text"]
-    assert viewer.session.edits().edits == []
+@pytest.fixture
+def elbows(store):
+    """The demo of single joints, as a session that can be changed; without its videos' analysis."""
+    try:
+        demo = store.demo("Joint Angle Mobility")
+    except NotFoundError:
+        pytest.skip("needs the demo session in data/demo")
+    shutil.copytree(demo.folder, store.path / "s2")
+    record = read_json(store.path / "s2" / "session.json")
+    write_json(store.path / "s2" / "session.json", {**record, "session_id": "s2"})
+    return store.session("s2")
+
+
+def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
+    viewer = TrialViewer(elbows)
+    assert viewer.noun == "movement"
+    assert viewer.shown == ["shoulder_flexion", "elbow_flexion"]
+    found = viewer.repetitions
+    assert len(found) == 3
+    assert set(found[0]["joints"]) == {"left shoulder", "left elbow"}
+
+    def analyze(session, **options):
+        # What the analysis does with the edit, without the video.
+        marked = session.edits().current("repetitions")
+        result = mobility.joint_movements(
+            session.fitted(), session.angles(), joints=("shoulder", "elbow"), movements=marked
+        )
+        write_dataset(session.folder / "repetitions.nc", result)
+        record = {**stored, "state": "analyzed"}
+        record["stages"]["repetitions"]["sha256"] = sha256(session.folder / "repetitions.nc")
+        write_json(session.folder / "session.json", record)
+
+    stored = read_json(elbows.folder / "session.json")
+    monkeypatch.setattr(Session, "analyze", analyze)
+    names = ("start", "bottom", "end", "joints")
+    wanted = [{name: each[name] for name in names} for each in found[1:]]
+    wanted[0]["start"] = round(wanted[0]["start"] + 0.3, 3)
+    ask(viewer, "save", intervals=wanted)
+    viewer.wait(60)
+    assert viewer.notice == {
+        "kind": "done", "text": "saved; the next report is made with these movements",
+    }  # fmt: skip
+    assert elbows.edits().current("repetitions") == wanted
+    assert viewer.by_hand
+    assert [each["start"] for each in viewer.repetitions] == [
+        pytest.approx(each["start"], abs=1e-3) for each in wanted
+    ]
+    assert viewer.repetitions[1] == found[2]
+
+
+def test_impossible_movements_are_refused_in_the_widget(elbows, ask):
+    viewer = TrialViewer(elbows)
+    ask(viewer, "save", intervals=[{"start": 1, "bottom": 2, "end": 3, "joints": ["left knee"]}])
+    viewer.wait(60)
+    assert viewer.notice["kind"] == "error"
+    assert "joint 'left knee' is not measured" in viewer.notice["text"]
+    assert elbows.edits().edits == []
 
 
 def test_curves_to_show_are_known_ones(viewer):
