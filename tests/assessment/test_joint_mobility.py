@@ -210,6 +210,67 @@ def test_lying_on_the_side_is_refused_for_the_hip() -> None:
     assert result["maximum"].sel(joint="knee").values == pytest.approx([110, 110], abs=0.3)
 
 
+@pytest.mark.parametrize("posture", ["standing", "seated", "lying"])
+def test_each_posture_gives_what_it_can(posture: str) -> None:
+    """All five joints of the left side move, one after the other; the right side rests."""
+    limits = {
+        "ankle": (-10.0, 15.0),
+        "knee": (20.0, 110.0),
+        "hip": (30.0, 95.0),
+        "shoulder": (10.0, 150.0),
+        "elbow": (10.0, 135.0),
+    }
+    time, one = there_and_back(low=0, high=1, times=1)
+    n = time.size
+    time = np.arange(n * len(limits)) / FPS
+    joints = {}
+    for k, (joint, (low, high)) in enumerate(limits.items()):
+        share = np.zeros(time.size)
+        share[k * n : (k + 1) * n] = one
+        joints[joint] = (low + (high - low) * share, low)
+    result = measured(limb_pose(time, posture=posture, joints=joints), sex="female", age=30)
+    left = result.sel(side="left")
+    given = [joint for joint in limits if np.isfinite(left["maximum"].sel(joint=joint))]
+    # The hip has no sagittal plane in a person who lies; a line through three points needs none.
+    assert given == [joint for joint in limits if (joint, posture) != ("hip", "lying")]
+    for joint in given:
+        low, high = limits[joint]
+        one_joint = left.sel(joint=joint)
+        assert one_joint["minimum"] == pytest.approx(low, abs=0.3), joint
+        assert one_joint["maximum"] == pytest.approx(high, abs=0.3), joint
+        assert int(one_joint["movements"]) == 1, joint
+        assert np.isnan(result["range_of_motion"].sel(joint=joint, side="right")), joint
+
+
+def test_only_while_a_person_lies_the_hip_is_refused() -> None:
+    time, curve = there_and_back(low=5, high=100, times=1)
+    up = limb_pose(time, joints={"hip": curve})
+    down = limb_pose(time, posture="lying", joints={"hip": curve})
+    both = xr.concat([up, down.assign_coords(time=time + time[-1] + 1 / FPS)], "time")
+    both.attrs = up.attrs
+    result = measured(both, joints=("hip",))
+    assert result["refused_share"].values == pytest.approx(0.5, abs=0.01)
+    assert np.isfinite(result["angle"].values[: time.size]).all()
+    assert np.isnan(result["angle"].values[time.size :]).all()
+    assert result["maximum"].values.ravel() == pytest.approx([100, 100], abs=0.3)
+    assert "lying in 50% of the frames" in note(result, "hip", "left")
+
+
+def test_the_side_that_is_hidden_changes_nothing_of_the_other() -> None:
+    time, curve = there_and_back(low=10, high=110)
+    pose = limb_pose(time, joints={"elbow": curve, "knee": (curve, 5.0)}, heading=-90)
+    whole = measured(pose).sel(side="left")
+    far = [f"right_{name}" for name in ("knee", "ankle", "heel", "foot_index", "elbow", "wrist")]
+    for name in far:
+        pose["confidence"].loc[{"keypoint": name}] = 0.3
+    result = measured(pose)
+    right = result.sel(side="right")
+    assert np.isnan(right["maximum"].values).all()
+    assert all("hidden from the camera" in text for text in right["note"].values)
+    xr.testing.assert_identical(result["maximum"].sel(side="left"), whole["maximum"])
+    assert result["range_of_motion"].sel(side="left", joint="elbow") == pytest.approx(100, abs=0.5)
+
+
 def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
     time, curve = there_and_back(low=10, high=130)
     pose = limb_pose(time, joints={"elbow": curve})
