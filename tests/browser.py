@@ -158,7 +158,106 @@ def see_widgets(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for use in (use_config, use_trial, use_sessions, use_upload):
         seen[use.__name__.removeprefix("use_")] = use(page, folder)
+    seen["stills"] = still_pictures(page)
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
+def still_pictures(page: Page) -> list[bool]:
+    """Tell of each still picture beside a widget whether it is seen."""
+    found: list[bool] = page.locator("[data-mobility-still]").evaluate_all(
+        "all => all.map(still => still.checkVisibility())"
+    )
+    return found
+
+
+CONTROLS = """root => [...root.querySelectorAll(
+    "a[href], button, input, select, textarea, summary, [tabindex='0']"
+)].filter(e => !e.disabled && e.checkVisibility())"""
+
+FOCUSED = f"""root => {{
+    const style = getComputedStyle(document.activeElement);
+    return [({CONTROLS})(root).indexOf(document.activeElement), style.outlineStyle];
+}}"""
+
+NAMELESS = re.compile(
+    r"^\s*- (button|checkbox|textbox|slider|combobox|spinbutton|searchbox|link|img|region|group"
+    r"|progressbar|alertdialog)(?! \")",
+    re.MULTILINE,
+)
+
+
+def see_keyboard(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Use every widget without a mouse, and read what a screen reader is told."""
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    page.locator(".mobility-trial .mobility-panels canvas").first.wait_for(timeout=120_000)
+    page.locator(".mobility-upload").wait_for()
+    seen: dict[str, Any] = {"told": {}, "reached": {}, "outlines": {}}
+    page.get_by_text("Correct the repetitions").press("Enter")
+    config = page.locator(".mobility-config")
+    config.get_by_label("Knee, both sides", exact=True).press("Space")
+    config.get_by_label("Hip, left", exact=True).press("Space")
+    config.get_by_label("Comment on Hip, left").wait_for()
+    for name in ("config", "trial", "sessions", "upload"):
+        widget = page.locator(f".mobility-{name}")
+        seen["told"][name] = widget.aria_snapshot()
+        count = widget.evaluate(f"root => ({CONTROLS})(root).length")
+        widget.evaluate(f"root => ({CONTROLS})(root)[0].focus()")
+        places = [widget.evaluate(FOCUSED)]
+        for _ in range(count - 1):
+            page.keyboard.press("Tab")
+            places.append(widget.evaluate(FOCUSED))
+        seen["reached"][name] = [count, [place for place, _ in places]]
+        seen["outlines"][name] = sorted({outline for _, outline in places[1:]})
+    seen["nameless"] = {
+        name: [line.group().strip() for line in NAMELESS.finditer(told)]
+        for name, told in seen["told"].items()
+    }
+    # Settings: order by Alt and an arrow, saved by Ctrl+S.
+    hip = config.get_by_label("Hip, left", exact=True)
+    hip.press("Alt+ArrowUp")
+    page.keyboard.press("Control+s")
+    config.get_by_text("saved; the next report shows it").wait_for()
+    seen["order"] = config.locator("figcaption").all_inner_texts()
+    # Sessions: a deletion is asked for, and Escape keeps the session.
+    sessions = page.locator(".mobility-sessions")
+    sessions.get_by_role("button", name="Delete An old one").press("Enter")
+    dialog = sessions.get_by_role("alertdialog", name="Delete the session?")
+    dialog.wait_for()
+    seen["asked_to"] = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Escape")
+    seen["rows"] = sessions.locator("tbody tr").count()
+    # Upload: the fault is read out, and belongs to its field.
+    upload = page.locator(".mobility-upload")
+    upload.get_by_role("button", name="Upload").press("Enter")
+    upload.get_by_role("alert").filter(has_text="choose a video file").wait_for()
+    field = upload.get_by_label("Participant")
+    seen["described"] = page.locator(
+        f"[id='{field.get_attribute('aria-describedby')}']"
+    ).inner_text()
+    seen["invalid"] = field.get_attribute("aria-invalid")
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
+def see_saved(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Open a notebook that was saved after it ran, and run nothing."""
+    page.set_viewport_size({"width": 1280, "height": 3600})
+    page.goto(url)
+    page.locator("[data-mobility-still]").first.wait_for(timeout=120_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+    page.wait_for_timeout(2000)
+    seen = {
+        "stills": still_pictures(page),
+        "text": page.locator(".jp-Notebook").inner_text(),
+        "pictures": page.locator("[data-mobility-still] img").evaluate_all(
+            "all => all.map(image => image.naturalWidth)"
+        ),
+        "errors": page.locator(ERRORS).all_inner_texts(),
+    }
+    if folder:
+        page.screenshot(path=folder / "saved.png")
     return seen
 
 
@@ -419,6 +518,8 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "widgets": see_widgets,
         "settings": see_settings,
         "workbench": see_workbench,
+        "saved": see_saved,
+        "keyboard": see_keyboard,
     }[kind]
     said: list[str] = []
     asked: list[str] = []

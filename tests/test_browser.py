@@ -18,6 +18,8 @@ import nbformat
 import numpy as np
 import pytest
 from jupyter_lab import jupyter_lab
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from widget_page import make_page
 
 from mobility.provenance import history
@@ -241,8 +243,79 @@ def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable
     (made,) = [session for session in store.sessions() if session.record.user_id == "p08"]
     assert made.video.read_bytes() == (demo / "video.mp4").read_bytes()
 
+    # Where the widgets live, nobody sees their still pictures.
+    assert seen["stills"] == [False] * 4
+
     assert seen["errors"] == []
     assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
+def test_every_widget_works_without_a_mouse_and_says_what_it_is(
+    demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = make_page(demo, tmp_path)
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("keyboard", address, tmp_path)
+    assert seen["nameless"] == {"config": [], "trial": [], "sessions": [], "upload": []}
+    for told, said in (
+        ("config", 'region "Display settings"'),
+        ("config", 'textbox "Comment on Hip, left"'),
+        ("config", 'img "Knee, both sides over time"'),
+        ("trial", 'slider "Repetition 1, start"'),
+        ("trial", 'spinbutton "Repetition 2, bottom, seconds"'),
+        ("trial", 'slider "Time in the trial"'),
+        ("sessions", 'button "Delete An old one"'),
+        ("sessions", 'columnheader "Participant"'),
+        ("upload", 'combobox "Exercise"'),
+    ):
+        assert said in seen["told"][told]
+    # Tab leads to every control, in the order in which they stand, and shows where it is.
+    for name, (count, places) in seen["reached"].items():
+        assert count > 5, name
+        assert places == list(range(count)), name
+    assert all(outlines == ["solid"] for outlines in seen["outlines"].values()), seen["outlines"]
+    assert seen["order"] == ["Hip, left", "Knee, both sides"]
+    assert Store(tmp_path / "sessions").session("joints").config()["shown_angles"] == [
+        "left_hip_angle",
+        "knee_angle",
+    ]
+    assert (seen["asked_to"], seen["rows"]) == ("Keep", 3)
+    assert seen["described"] == "say who it is, for example p01"
+    assert seen["invalid"] == "true"
+    assert seen["errors"] == []
+
+
+def test_a_saved_notebook_shows_something_where_each_widget_was(
+    demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = make_page(demo, tmp_path)
+    notebook = nbformat.read(page, as_version=4)
+    NotebookClient(
+        notebook, resources={"metadata": {"path": str(tmp_path)}}, store_widget_state=False
+    ).execute()
+    assert "widgets" not in notebook.metadata
+    nbformat.write(notebook, page)
+
+    # As a page, by nbconvert.
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    (tmp_path / "saved.html").write_text(html)
+    stills = [part.partition("</div>")[0] for part in html.split('<div data-mobility-still="')[1:]]
+    settings, trial, sessions, upload = stills
+    assert "<img" in settings
+    assert "<img" in trial
+    assert "<td>An old one</td>" in sessions
+    assert "run the notebook to use it" in upload
+    assert "application/vnd.jupyter.widget-view+json" not in html
+
+    # In JupyterLab, where the kernel that made it is gone.
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("saved", address, tmp_path)
+    assert seen["stills"] == [True] * 4
+    assert min(seen["pictures"]) > 300
+    assert len(seen["pictures"]) == 2
+    assert "An old one" in seen["text"]
+    assert seen["errors"] == []
     assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 

@@ -52,6 +52,9 @@ const guarded = (model, act) => (...given) => {
 const shown = (draw) => ({
   render: (context) => {
     try {
+      // Where it is alive, its still picture is not needed.
+      const still = `[data-mobility-still="${context.model.get("still")}"]`;
+      context.el.append(h("style", {}, `${still}, .jp-OutputArea-child:has(${still}) { display: none }`));
       return draw(context);
     } catch (error) {
       console.error(error);
@@ -109,14 +112,16 @@ function noticeLine(model, actions = () => []) {
   return h("div", {}, work, line);
 }
 
-/** Faults of a field, to stand beside it. */
-function faultLine(model, field, of = (fault) => fault) {
+/** Faults of a field, to stand beside it; `control` is told to be at fault. */
+function faultLine(model, field, control = null) {
   const line = h("div", { class: "mobility-fault", role: "alert", id: newId("fault") });
   const show = () => {
-    const faults = (model.get("errors")[field] || []).map(of).filter(Boolean);
+    const faults = model.get("errors")[field] || [];
     line.textContent = faults.join("; ");
+    control?.setAttribute("aria-invalid", faults.length ? "true" : "false");
     line.hidden = !faults.length;
   };
+  control?.setAttribute("aria-describedby", line.id);
   model.on("change:errors", show);
   show();
   return line;

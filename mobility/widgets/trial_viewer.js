@@ -85,7 +85,7 @@ function trialViewer({ model, el }) {
     band,
     panels,
     choice,
-    h("details", {},
+    h("details", { "aria-label": `Correct the ${noun}s` },
       h("summary", {}, `Correct the ${noun}s`),
       h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it.",
         noun === "movement" ? " What is added is of every joint that moves in it." : null),

@@ -153,13 +153,12 @@ def test_a_session_deleted_meanwhile_is_said(editor, session, ask):
     assert "Traceback" not in editor.notice["text"]
 
 
-def test_a_saved_notebook_shows_the_choice_and_the_curves(editor):
+def test_a_saved_notebook_shows_the_choice_and_the_curves(still, editor):
     editor.shown = ["knee_angle"]
     editor.comments = {"knee_angle": "<b>bold</b>"}
-    data, _ = editor._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert "Knee, both sides: &lt;b&gt;bold&lt;/b&gt;" in data["text/html"]
-    assert "data:image/png;base64," in data["text/html"]
+    html = still(editor)
+    assert "Knee, both sides: &lt;b&gt;bold&lt;/b&gt;" in html
+    assert "data:image/png;base64," in html
 
 
 def test_unknown_requests_do_nothing(editor, ask):
