@@ -242,22 +242,37 @@ def see_keyboard(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
 
 
 def see_saved(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
-    """Open a notebook that was saved after it ran, and run nothing."""
+    """Open a notebook that ran elsewhere; run it, save it, end its kernel, and open it again."""
     page.set_viewport_size({"width": 1280, "height": 3600})
+
+    def shown(name: str) -> dict[str, Any]:
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+        page.locator(".jp-OutputArea img").nth(1).wait_for(timeout=60_000)
+        page.wait_for_timeout(2000)
+        if folder:
+            page.screenshot(path=folder / f"saved-{name}.png")
+        return {
+            "text": page.locator(".jp-Notebook").inner_text(),
+            "stills": still_pictures(page),
+            "pictures": page.locator(".jp-OutputArea img").evaluate_all(
+                "all => all.map(image => image.naturalWidth)"
+            ),
+            "errors": page.locator(ERRORS).all_inner_texts(),
+        }
+
     page.goto(url)
-    page.locator("[data-mobility-still]").first.wait_for(timeout=120_000)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
-    page.wait_for_timeout(2000)
-    seen = {
-        "stills": still_pictures(page),
-        "text": page.locator(".jp-Notebook").inner_text(),
-        "pictures": page.locator("[data-mobility-still] img").evaluate_all(
-            "all => all.map(image => image.naturalWidth)"
-        ),
-        "errors": page.locator(ERRORS).all_inner_texts(),
-    }
-    if folder:
-        page.screenshot(path=folder / "saved.png")
+    seen: dict[str, Any] = {"another's": shown("another")}
+    run_all(page, url)
+    until_run(page)
+    page.locator(".mobility-upload").wait_for()
+    seen["hidden"] = still_pictures(page)
+    page.keyboard.press("Control+s")
+    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    page.get_by_text("No Kernel").first.wait_for()
+    page.goto(url)
+    seen["own"] = shown("own")
     return seen
 
 

@@ -305,17 +305,21 @@ def test_a_saved_notebook_shows_something_where_each_widget_was(
     assert "<img" in settings
     assert "<img" in trial
     assert "<td>An old one</td>" in sessions
-    assert "run the notebook to use it" in upload
+    assert "A form to take a video in" in upload
     assert "application/vnd.jupyter.widget-view+json" not in html
 
-    # In JupyterLab, where the kernel that made it is gone.
+    # In JupyterLab: from somebody else, and one's own, where the kernel that made it is gone.
     with jupyter_lab(tmp_path, ["lab", page.name]) as address:
         seen = browse("saved", address, tmp_path)
-    assert seen["stills"] == [True] * 4
-    assert min(seen["pictures"]) > 300
-    assert len(seen["pictures"]) == 2
-    assert "An old one" in seen["text"]
-    assert seen["errors"] == []
+    for whose in ("another's", "own"):
+        shown = seen[whose]
+        assert len(shown["pictures"]) == 2, whose
+        assert min(shown["pictures"]) > 300, whose
+        assert "An old one" in shown["text"], whose
+        assert "A form to take a video in" in shown["text"], whose
+        assert shown["errors"] == [], whose
+    assert seen["hidden"] == [False] * 4
+    assert seen["own"]["stills"] == [True] * 4
     assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 

@@ -162,8 +162,8 @@ class Widget(anywidget.AnyWidget):
         bundle = self._repr_mimebundle_()
         if bundle is not None:
             data, metadata = bundle
-            if html:
-                data = {kind: value for kind, value in data.items() if kind != "text/plain"}
+            if html:  # stands above already, and nothing else is to be read here
+                data = {**data, "text/html": "", "text/plain": ""}
             display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
     def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:

@@ -27,6 +27,7 @@ def test_the_newest_session_comes_first(browser, store):
         "participant": "demo",
         "exercise": "Overhead Squat",
         "state": "analyzed",
+        "said": "analysed",
         "reason": "",
         "date": "2025-01-01 10:00",
     }
