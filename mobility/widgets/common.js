@@ -3,6 +3,8 @@
 // Blue and vermilion of Okabe and Ito, and dashes for the right side, as in the figures.
 const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
 const DASHES = { left: [], right: [6, 3], "": [] };
+// The axis of a joint that rests must not make its noise look like a movement.
+const LEAST_DEGREES = 30;
 let counted = 0;
 
 const FOCUSABLE = ["a", "button", "input", "select", "summary", "textarea"];
@@ -150,8 +152,8 @@ function ticks(low, high, most) {
   return found;
 }
 
-/** Least and greatest finite number, with some air. */
-function span(...series) {
+/** Least and greatest finite number, with some air; at least `least` apart. */
+function span(least, ...series) {
   let low = Infinity;
   let high = -Infinity;
   for (const values of series)
@@ -161,6 +163,6 @@ function span(...series) {
         if (value > high) high = value;
       }
   if (low > high) return [0, 1];
-  const air = Math.max((high - low) * 0.08, 2);
+  const air = Math.max((high - low) * 0.08, (least - (high - low)) / 2, 2);
   return [low - air, high + air];
 }

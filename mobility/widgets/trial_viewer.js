@@ -318,7 +318,7 @@ function trialViewer({ model, el }) {
     const n = count();
     const ink = getComputedStyle(place).color;
     paint(canvas, width, height, (g) => {
-      const [low, high] = span(...sides.map(({ values }) => values.subarray(0, n)));
+      const [low, high] = span(sides[0].units === "°" ? LEAST_DEGREES : 0, ...sides.map(({ values }) => values.subarray(0, n)));
       const y = (v) => height - bottom - ((v - low) / (high - low)) * (height - bottom - 4);
       g.save();
       g.beginPath();
@@ -510,7 +510,7 @@ function trialViewer({ model, el }) {
       if (rep.accepted) number += 1;
       const name = rep.accepted ? `${Noun} ${number}` : "Rejected";
       const of = (rep.joints || []).join(", ");
-      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: [of, rep.reason].filter(Boolean).join(": ") || name }, of ? `${name}: ${of}` : name);
+      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: [of, rep.reason].filter(Boolean).join(": ") || name }, name);
       const lay = () => {
         bar.style.left = left(rep.start);
         bar.style.width = `${Math.max(0, partOf(rep.end) - partOf(rep.start)) * 100}%`;

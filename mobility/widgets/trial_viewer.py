@@ -64,7 +64,7 @@ class TrialViewer(Widget):
         known = angle_names(session.angles())
         self._known = known
         wanted = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
-        preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
+        preferred = [*_moved(session), "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
         wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
         super().__init__(
             title=session.title,
@@ -194,6 +194,15 @@ class TrialViewer(Widget):
                 "the curves work without it"
             )
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
+
+
+def _moved(session: Session) -> list[str]:
+    """Angles of the joints that move in the movements of a session of single joints."""
+    if "repetitions" not in session.record.stages:
+        return []
+    found = session.repetitions()
+    named = "" if "joints" not in found else ", ".join(map(str, found["joints"].values))
+    return [angle for joint, angle in ANGLE_OF_JOINT.items() if f" {joint}" in named]
 
 
 def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:
