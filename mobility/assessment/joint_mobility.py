@@ -15,7 +15,7 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, angle_draws
+from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
 from mobility.view import camera_view
@@ -101,6 +101,7 @@ class _Course:
     highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
     lows: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    added_sd: float = 0.0  # what a fit does not know of its error, degrees
 
     @property
     def accepted(self) -> list[_Excursion]:
@@ -324,8 +325,10 @@ def joint_mobility(
     The ``_sd`` of an angle over n movements is sqrt(m² + s²/n), with s the SD over the movements
     and m the error that they share: of a fitted body the spread over its draws (for the range, of
     the difference within each draw), else the median error of the values (for the range, of both
-    ends as if they were independent). The speed of a pose without draws has an error only from
-    its spread over two movements or more. A fit follows movements up to about 3 Hz.
+    ends as if they were independent). To the former is added what the fit does not know
+    (``added_sd_deg`` of the angle), at both ends of a range as if they were independent. The speed
+    of a pose without draws has an error only from its spread over two movements or more. A fit
+    follows movements up to about 3 Hz.
 
     In a marked movement a joint is read where the person marked its turn: the median of the
     smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
@@ -511,14 +514,11 @@ def _warnings(courses: Sequence[_Course]) -> list[dict[str, str]]:
 
 def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
     """Warn where the knees are hardly ever in the picture."""
-    outside, hidden = _unseen(pose)
-    knees = [INDEX[f"{side}_knee"] for side in SIDES]
-    share = tables.load(TABLE)["seen"]["outside_share"]
-    if (outside | hidden)[:, knees].all(axis=1).mean() <= share:
+    if not legs_unseen(pose):
         return []
     text = (
-        "Only the upper body is in the picture: the errors of the arms can be several times larger "
-        "than their intervals say."
+        "Only the upper body is in the picture: nothing tells how large the body is, and the arms "
+        "are measured with large errors. Film the whole body."
     )
     return [{"code": "upper_body_only", "message": text}]
 
@@ -625,7 +625,11 @@ def _courses(
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
                 reasons.append("landmarks missing in all frames")
-            course = _Course(joint, side, values, sd, np.nan, note="; ".join(reasons))
+            course = _Course(
+                *(joint, side, values, sd, np.nan),
+                note="; ".join(reasons),
+                added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
+            )
             found.append(_moved(course, time, table))
     if marks is None:
         return found
@@ -1168,7 +1172,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
         drawn = deviations([t for t, _ in turns])
         shared[name] = _local_sd(course) if drawn is None else drawn
         found[name] = float(np.median(values))
-        found[f"{name}_sd"] = _combined(shared[name], values)
+        found[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
@@ -1177,21 +1181,24 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
         difference = high - low
     sizes = np.array([each.excursion for each in accepted])
     found["range_of_motion"] = found["maximum"] - found["minimum"]
-    found["range_of_motion_sd"] = _combined(difference, sizes)
+    both = np.sqrt(2) * course.added_sd
+    found["range_of_motion_sd"] = _combined(difference, sizes, added=both)
     peaks = np.array([each.peak_velocity for each in accepted])
     found["peak_velocity"] = float(np.median(peaks))
     if off is not None and knots is not None:
         slopes = np.gradient(off, knots, axis=1)
         times = [each.peak_time for each in accepted]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
-        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks)
+        # As the range: what is not known of both ends is not known of the way between.
+        less = both / float(np.median(sizes)) * found["peak_velocity"]
+        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
         found["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
     means = np.array([each.mean_velocity for each in accepted])
     if np.isfinite(means).any():
         means = means[np.isfinite(means)]
         found["mean_velocity"] = float(np.median(means))
-        relative = float(_rms(difference)) / float(np.median(sizes))
+        relative = float(np.hypot(_rms(difference), both)) / float(np.median(sizes))
         found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
     return found
 
@@ -1213,10 +1220,10 @@ def _rms(shared: Array | float) -> float:
     return float(np.sqrt(np.mean(np.square(shared))))
 
 
-def _combined(shared: Array | float, values: Array) -> float:
-    """Combine the error that all share with the spread over movements: sqrt(m² + s²/n)."""
+def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> float:
+    """Combine the error that all share with the spread over movements: sqrt(m² + a² + s²/n)."""
     spread = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else 0.0
-    return float(np.hypot(_rms(shared), spread))
+    return float(np.hypot(np.hypot(_rms(shared), added), spread))
 
 
 def _stands(course: _Course, points: Array, time: Array) -> bool:

@@ -18,6 +18,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.kinematics.angles import legs_unseen
+from mobility.provenance import cameras_of
 from mobility.workbench import report_sections as sections
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.workbench.figures import COLOURS, LINES
@@ -281,6 +283,14 @@ def uncertainty(pose: xr.Dataset) -> str:
             "is computed from every one of them. What the fit takes for granted, such as constant "
             "segments and usual errors of landmarks, is not questioned by it."
         )
+        if legs_unseen(pose) and len(cameras_of(pose)) < 2:
+            added = tables.load("measurement_error")["legs_unseen"]["angles"].items()
+            told = ", ".join(f"{name.replace('_', ' ')} {entry['sd']}°" for name, entry in added)
+            source += (
+                " Without the legs in sight nothing tells how large the body is: to the errors of "
+                "the arms those of rendered clips of the upper body alone are added (as standard "
+                f"deviations: {told})."
+            )
     return paragraphs(
         f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. They "
         f"{source} The spread over the movements, divided by the root of their number, is part of "

@@ -19,7 +19,7 @@ from mobility.assessment.joint_mobility import (
     single_joint_limits,
 )
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.angles import joint_angles, legs_unseen
 from mobility.provenance import warnings_of
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -682,3 +682,33 @@ def test_errors_of_a_fit_come_from_its_draws() -> None:
     assert np.isnan(part["minimum"])
     assert np.isnan(part["range_of_motion"])
     assert "smallest angle was refused or missing" in str(part["note"].item())
+
+
+def test_without_legs_the_arms_carry_what_the_fit_does_not_know() -> None:
+    time, curve = there_and_back(low=40, high=130, times=2)
+    whole = with_draws(limb_pose(time, joints={"elbow": curve, "shoulder": 30.0}), sd=0.01)
+    upper = whole.copy(deep=True)
+    knees = {"keypoint": ["left_knee", "right_knee"], "pixel": "v"}
+    upper["image_position"].loc[knees] = 1400.0
+    added = tables.load("measurement_error")["legs_unseen"]["angles"]["elbow_flexion"]["sd"]
+    known, unknown = joint_angles(whole), joint_angles(upper)
+    np.testing.assert_allclose(
+        unknown["elbow_flexion_sd"], np.hypot(known["elbow_flexion_sd"], added)
+    )
+    for name in ("knee_flexion_sd", "trunk_lean_sd"):
+        xr.testing.assert_identical(unknown[name].variable, known[name].variable)
+    one, other = (
+        joint_mobility(pose, angles, joints=("elbow",)).sel(joint="elbow", side="left")
+        for pose, angles in ((whole, known), (upper, unknown))
+    )
+    for name, more in (("maximum", added), ("range_of_motion", np.sqrt(2) * added)):
+        wider = float(np.hypot(one[f"{name}_sd"], more))
+        assert other[f"{name}_sd"] == pytest.approx(wider, rel=1e-6)
+        assert other[name] == pytest.approx(float(one[name]), abs=1e-6)
+    assert other["peak_velocity_sd"] > one["peak_velocity_sd"]
+
+    # One knee is enough, and hidden is as good as outside.
+    upper["image_position"].loc[{"keypoint": "left_knee", "pixel": "v"}] = 700.0
+    assert not legs_unseen(upper)
+    upper["confidence"].loc[{"keypoint": "left_knee"}] = 0.2
+    assert legs_unseen(upper)

@@ -119,6 +119,13 @@ def test_spans_of_missing_frames() -> None:
 def test_posture_and_uncertainty(metrics: xr.Dataset) -> None:
     assert "standing 100%" in report.posture(metrics)
     assert "table of errors" in report.uncertainty(metrics)
+    time, curve = there_and_back(low=10, high=130, times=1)
+    fitted = limb_pose(time, joints={"elbow": curve}).expand_dims(draw=2)
+    fitted = fitted.isel(draw=0).assign(position_draws=fitted["position"])
+    assert "upper body alone" not in report.uncertainty(fitted)
+    for knee in ("left_knee", "right_knee"):
+        fitted["confidence"].loc[{"keypoint": knee}] = 0.2
+    assert "elbow flexion 19°, shoulder flexion 11°" in report.uncertainty(fitted)
 
 
 def judged(azimuth: float | None, outside: dict[str, float], joints: list[str]) -> str:
