@@ -120,8 +120,8 @@ def test_posture_and_uncertainty(metrics: xr.Dataset) -> None:
     assert "standing 100%" in report.posture(metrics)
     assert "table of errors" in report.uncertainty(metrics)
     time, curve = there_and_back(low=10, high=130, times=1)
-    fitted = limb_pose(time, joints={"elbow": curve}).expand_dims(draw=2)
-    fitted = fitted.isel(draw=0).assign(position_draws=fitted["position"])
+    fitted = limb_pose(time, joints={"elbow": curve})
+    fitted = fitted.assign(position_draws=fitted["position"].expand_dims(draw=2))
     assert "upper body alone" not in report.uncertainty(fitted)
     for knee in ("left_knee", "right_knee"):
         fitted["confidence"].loc[{"keypoint": knee}] = 0.2
