@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import mobility
 from mobility.errors import BadInputError, NotFoundError
@@ -256,3 +260,70 @@ def test_what_the_page_meets_stands_in_the_widget(viewer, ask):
     assert viewer.notice["kind"] == "error"
     assert viewer.notice["text"].startswith("the video cannot be shown here")
     assert len(viewer.notice["text"]) == 500
+
+
+LOOK = """
+import json, resource, sys, urllib.request
+from mobility.widgets import TrialViewer
+from mobility.workbench.store import Store
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
+
+session = Store(sys.argv[1]).session("s1")
+viewer = TrialViewer(Store(sys.argv[1]).session("short"))
+viewer._send_trial()  # so that what is imported counts for nothing
+before = peak()
+viewer = TrialViewer(session)
+sent = []
+viewer.send = lambda content, buffers=(): sent.append((content, sum(len(b) for b in buffers)))
+viewer._send_trial()
+loaded = peak()
+viewer._send_video({"page": {}})
+url, size = sent[-1][0]["url"], 0
+with urllib.request.urlopen(url) as video:
+    while block := video.read(1 << 16):
+        size += len(block)
+print(json.dumps({
+    "minutes": (sent[0][0]["time"][-1] - sent[0][0]["time"][0]) / 60, "sent": sent[0][1] / 1e6,
+    "size": size / 1e6, "trial": loaded - before, "video": peak() - loaded,
+}))
+"""
+
+
+@pytest.mark.slow
+def test_minutes_of_video_do_not_fill_the_kernel(analysed, store):
+    analysed("short")
+    session = analysed()
+    times = 18
+    record = read_json(session.folder / "session.json")
+    for name in ("pose", "fitted", "angles"):
+        one = getattr(session, name)()
+        parts = []
+        for number in range(times):
+            part = one.assign_coords(time=one["time"] + number * 14.0)
+            if "fit_time" in one.dims:
+                part = part.assign_coords(fit_time=one["fit_time"] + number * 14.0)
+            parts.append(part)
+        # What has neither time is the same in all of them.
+        dims = [dim for dim in ("time", "fit_time") if dim in one.dims]
+        long = xr.merge(
+            [
+                xr.concat([part[[n for n in part if dim in part[n].dims]] for part in parts], dim)
+                for dim in dims
+            ]
+        ).assign_attrs(one.attrs)
+        write_dataset(session.folder / f"{name}.nc", long)
+        record["stages"][name]["sha256"] = sha256(session.folder / f"{name}.nc")
+    write_json(session.folder / "session.json", record)
+    with session.video.open("ab") as video:
+        video.truncate(400_000_000)  # as many bytes as minutes of a phone's video have
+    told = subprocess.run(
+        [sys.executable, "-c", LOOK, str(store.path)], check=True, capture_output=True, text=True
+    )
+    seen = json.loads(told.stdout)
+    assert seen["minutes"] > 4
+    assert seen["size"] == 400
+    assert seen["sent"] < 15, seen  # MB to the page, once
+    assert seen["trial"] < 150, seen
+    assert seen["video"] < 20, seen
