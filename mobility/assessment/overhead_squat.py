@@ -14,6 +14,7 @@ from mobility.assessment.asymmetry import SYMMETRY, difference_sd
 from mobility.assessment.body import body_axes as body_axes
 from mobility.assessment.body import camera_angle
 from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.assessment.estimates import estimate
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.metric import CARRIED, add, add_note, belongs, merged_history
@@ -90,11 +91,14 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         ``ankle_dorsiflexion_from_standing``, ``knee_ankle_separation_ratio`` (median of the
         smallest over mid-descent, bottom and mid-ascent) and its
         ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the
-        largest over the same), ``knee_deviation_asymmetry``, ``heel_rise``,
-        ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out`` (medians of
-        their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
+        largest over the same), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``,
+        ``heel_rise``, ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out``
+        (medians of their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
-        names the phase in which they occur.
+        names the phase in which they occur. The ``_sd`` of these is the larger of the fit's and,
+        where it holds, of the error in rendered squats of the same view (see
+        :func:`mobility.assessment.estimates.estimate`); the former alone is then in its attribute
+        ``fit_sd``.
 
         Of all this, with the errors of the camera's view: ``mobility_index...``,
         ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
@@ -171,6 +175,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
     view = camera_view(pose).name
+    result = _with_measured_errors(result, view)
     for score in (mobility_index, quality_index, fms_deep_squat, compensations):
         scored = score(result, view=view)
         result = result.assign(scored.data_vars).assign_attrs(history=scored.attrs["history"])
@@ -326,6 +331,19 @@ def _add_knee_movement(
             f"{entry['extreme']} over mid-descent, bottom and mid-ascent",
         )
         metrics[name].attrs["phase"] = phases_in_words(where, accepted)
+        if name == "knee_deviation":
+            bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
+            value, value_sd = over_repetitions(bottom, bottom_sd, accepted)
+            statistic = "median within the bottom, median over accepted repetitions"
+            add(
+                metrics,
+                f"{name}_at_bottom",
+                value,
+                value_sd,
+                entry,
+                statistic,
+                suffix=" at the bottom",
+            )
         if name == "knee_ankle_separation_ratio":
             # Of the trial, as all that refers to standing: a first repetition may have none before.
             value, value_sd = median_within(movement[name], movement[f"{name}_sd"], standing)
@@ -456,6 +474,21 @@ def _add_over_repetitions(
         f"right minus left: {statistic}",
         suffix=", asymmetry",
     )
+
+
+def _with_measured_errors(metrics: xr.Dataset, view: str) -> xr.Dataset:
+    """Widen the errors of what is over all repetitions where rendered squats show larger ones."""
+    wider = {}
+    for name in map(str, metrics.data_vars):
+        if f"{name}_sd" not in metrics or metrics[name].dims not in ((), ("side",)):
+            continue
+        own = metrics[f"{name}_sd"]
+        sd = own.copy(data=estimate(metrics, name, view=view).sd)
+        if bool((sd > own).any()):
+            sd.attrs["fit_sd"] = own.values.ravel().tolist()
+            sd.attrs["statistic"] += ", or that in rendered squats where larger"
+            wider[f"{name}_sd"] = sd
+    return metrics.assign(wider)
 
 
 def _hands_not_overhead(
