@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 import os
 import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-import mobility
 from mobility import errors
-from mobility.errors import BadInputError, MobilityError, NotFoundError, ReportError
+from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
 from mobility.workbench.files import lock, sync_folder, write_json, writing
+from mobility.workbench.report_source import find_notebook
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session, Store
@@ -38,9 +36,6 @@ KERNEL_LOG = "kernel.log"
 
 CELL_TIMEOUT_S = 600
 """Longest time that one cell of a report may take."""
-
-_READ = (".py", ".yaml", ".css", ".j2")
-"""Files of the package that a report is made with."""
 
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
@@ -190,46 +185,6 @@ def render_notebook(
             finish(unfinished)
     endings = {"html": "html", "notebook": "ipynb", "json": "json"}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
-
-
-def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it.
-
-    Raises
-    ------
-    NotFoundError
-        If it is in neither place.
-    """
-    checkout = Path(__file__).resolve().parents[2] / "notebooks"
-    installed = Path(sysconfig.get_path("data")) / "share" / "mobility" / "notebooks"
-    for place in (checkout, installed):
-        if (place / f"{name}.ipynb").is_file():
-            return place / f"{name}.ipynb"
-    raise NotFoundError(f"there is no notebook {name}.ipynb in {checkout} or {installed}")
-
-
-@functools.cache
-def made_with(notebook: str) -> str:
-    """Digest of all that decides how a report reads: code, tables and style, and the notebook.
-
-    Parameters
-    ----------
-    notebook
-        Name of the notebook without its ending.
-
-    Returns
-    -------
-    str
-        SHA-256; another one after an update, also of a checkout whose version stayed the same.
-    """
-    package = Path(mobility.__file__).parent
-    read = (f for f in package.rglob("*") if f.suffix in _READ and f.is_file())
-    digest = hashlib.sha256()
-    for file in (*sorted(read), find_notebook(notebook)):
-        name = file.relative_to(package).as_posix() if package in file.parents else file.name
-        content = file.read_bytes()
-        digest.update(f"{name}\n{len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:

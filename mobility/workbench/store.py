@@ -930,7 +930,7 @@ class Session:
         """Digest of what makes the report; nothing for the demo, whose report is shipped."""
         if self.store.read_only:
             return ""
-        from mobility.workbench.reports import made_with
+        from mobility.workbench.report_source import made_with
 
         return made_with(REPORT_NAMES[self.record.exercise].replace("-", "_"))
 

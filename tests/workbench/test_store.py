@@ -25,7 +25,7 @@ from mobility.errors import (
     StorageError,
     VideoError,
 )
-from mobility.workbench import reports
+from mobility.workbench import report_source
 from mobility.workbench.store import Store, demo_video
 
 # These processes have no threads that a copy could miss.
@@ -140,10 +140,10 @@ def test_a_report_is_made_anew_after_code_tables_or_notebook_changed(
     for file in files:
         file.write_text("before")
     monkeypatch.setattr(mobility, "__file__", str(package / "__init__.py"))
-    monkeypatch.setattr(reports, "find_notebook", lambda name: notebooks / f"{name}.ipynb")
+    monkeypatch.setattr(report_source, "find_notebook", lambda name: notebooks / f"{name}.ipynb")
 
     def key():
-        reports.made_with.cache_clear()
+        report_source.made_with.cache_clear()
         return session._report_key()
 
     keys = [key()]
@@ -159,7 +159,7 @@ def test_a_report_is_made_anew_after_code_tables_or_notebook_changed(
     shipped = key()
     files[0].write_text("again")
     assert key() == shipped
-    reports.made_with.cache_clear()
+    report_source.made_with.cache_clear()
 
 
 def test_title_without_a_name_follows_the_participant(store, video):
