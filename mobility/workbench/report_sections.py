@@ -827,11 +827,11 @@ def uncertainty(pose: xr.Dataset) -> str:
     return paragraphs(
         "Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
         f"error. {source}",
-        "Over n repetitions the standard deviation is √(m² + s²/n), m being the median of those of "
-        "the repetitions and s the spread of their values. So m does not shrink with more "
-        "repetitions: it is assumed, not measured, that this part of the error is the same in "
-        "every repetition. As far as it differs from one to the next, the interval is wider than "
-        "it need be.",
+        "The standard deviation of a repetition is the median of those of its frames; over n "
+        "repetitions it is √(m² + s²/n), m being the median of those of the repetitions and s the "
+        "spread of their values. So m does not shrink with more frames or repetitions: it is "
+        "assumed, not measured, that this part of the error is the same in all of them. As far as "
+        "it differs from one to the next, the interval is wider than it need be.",
         f"{apart} as if both values erred independently, which is more likely too large than too "
         "small. A difference of the sides counts from its minimal detectable difference on, MDC₉₅ "
         "= 1.96 √2 standard deviations of its error, which is 1.41 times the half of its interval "
