@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
+from mobility.assessment.reasons import plain
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -143,8 +144,9 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "measured": " and ".join(_measured(finding, rule) for finding in oriented),
         "threshold": limit,
         "relevant": number(rule["relevant"], rule) if "relevant" in rule else "",
+        "limit": limit.removesuffix(_suffix(rule)),
         "sign": _sign(first, rule),
-        "reason": first.reason.rstrip("."),
+        "reason": plain(first.reason) if level == "participant" else first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
         "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
         "probability": " and ".join(f"{p:.2f}" for p in probabilities),
@@ -178,8 +180,11 @@ def number(value: float, rule: Mapping[str, Any]) -> str:
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
     """Write a 95 % interval, the unit once: "88 to 108°"."""
     low, high = (number(bound, rule) for bound in interval)
-    suffix = {**_SHOWN[rule["unit"]], **rule.get("shown", {})}["suffix"]
-    return f"{low.removesuffix(suffix)} to {high}"
+    return f"{low.removesuffix(_suffix(rule))} to {high}"
+
+
+def _suffix(rule: Mapping[str, Any]) -> str:
+    return str({**_SHOWN[rule["unit"]], **rule.get("shown", {})}["suffix"])
 
 
 def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
@@ -313,11 +318,16 @@ def _worded(finding: Finding) -> Finding:
 
 
 def _reason(metrics: xr.Dataset, metric: str) -> str:
+    count = _number_of(metrics, "accepted_repetitions", "")
+    if count == 0:
+        return "there is no accepted repetition"
+    # Comes first: with too few repetitions no view of the camera would give a spread.
+    if metric.endswith("_variability") and count < 3:
+        there = "is one accepted repetition" if count == 1 else "are two accepted repetitions"
+        return f"there {there}, and a spread needs three"
     note = str(metrics[metric].attrs.get("note", "")).removeprefix("refused: ")
     if note:
         return note
-    if _number_of(metrics, "accepted_repetitions", "") == 0:
-        return "there is no accepted repetition"
     if metric.endswith("_variability"):
         return "there are fewer than three repetitions with a value"
     return "the recording gives no value"
@@ -380,10 +390,13 @@ def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
 
 
 def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
-    """Write side, value and interval: "left 98° (88 to 108°)"."""
+    """Write side, value and interval: "left 98° (88 to 108°)"; a unit in words once, at the end."""
     if finding.value is None:
         return finding.side
     text = number(finding.value, rule)
     if finding.interval is not None:
         text = f"{text} ({interval_text(finding.interval, rule)})"
+    suffix = _suffix(rule)
+    if len(suffix) > 3:
+        text = f"{text.replace(suffix, '')}{suffix}"
     return f"{finding.side} {text}" if finding.side else text

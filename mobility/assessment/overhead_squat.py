@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.asymmetry import SYMMETRY, difference_sd
 from mobility.assessment.body import body_axes as body_axes
-from mobility.assessment.body import camera_angle
+from mobility.assessment.body import camera_angle, lean_at_rest
 from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.estimates import estimate
 from mobility.assessment.indices import mobility_index, quality_index
@@ -122,6 +122,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     NaN, with the attribute ``note`` and a warning. What lies in the sagittal plane is refused by
     its error.
 
+    Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
+    but durations is NaN, with a note and a warning.
+
     The ``_sd`` of an angle is mostly the bias of the model, which more frames or
     repetitions do not average away. Within a repetition it is therefore the median of the
     frames' ``_sd``. Over n repetitions it is sqrt(m² + s²/n), with m the median ``_sd`` of
@@ -169,6 +172,8 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         found = [warning for warning in found if warning["code"] not in said] + side_view
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
+    if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
+        found = lying
 
     result = xr.Dataset(metrics, coords={"rep": repetitions["rep"].values})
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
@@ -546,3 +551,18 @@ def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
         f"between left and right refused: side view {turned}"
     )
     return [{"code": "sides_not_comparable", "message": message}]
+
+
+def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:
+    """Blank, in place, the metrics of someone who did not stand; the warning, if any."""
+    table = tables.load("overhead_squat")
+    if not lean > table["limits"]["largest_standing_lean_deg"]["value"]:
+        return []
+    kept = set(table["tempo"]) - {"depth"}
+    reason = f"this is no squat from standing (at rest the trunk leans by {lean:.0f}°)"
+    for name, variable in metrics.items():
+        if name not in kept:
+            blank = xr.full_like(variable, np.nan)
+            metrics[name] = blank.assign_attrs(note=f"refused: {reason}")
+    message = f"All but durations refused: {reason}; whoever lies or bends over is not measured"
+    return [{"code": "not_standing", "message": message}]
