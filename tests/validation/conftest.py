@@ -106,8 +106,10 @@ def mot(tmp_path: Path) -> Callable[..., Path]:
             "endheader",
             "\t".join(["time", *columns]),
         ]
-        for i in range(rows):
-            lines.append("\t".join([f"{i / rate:.8f}", *(f"{v[i]:.8f}" for v in columns.values())]))
+        lines += [
+            "\t".join([f"{i / rate:.8f}", *(f"{v[i]:.8f}" for v in columns.values())])
+            for i in range(rows)
+        ]
         path = tmp_path / name
         path.write_text("\n".join(lines) + "\n")
         return path

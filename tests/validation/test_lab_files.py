@@ -124,8 +124,8 @@ def test_uiprmd_without_header_by_its_mapping(lab: Path) -> None:
     np.testing.assert_allclose(angles["knee_flexion"], raw[:, [57, 60]])
     with pytest.raises(BadInputError, match="no header; give a mapping"):
         read_lab(positions)
+    few = {"columns": list("abcd"), "joint_centres": {"left_knee": "a"}}
     with pytest.raises(BadInputError, match=r"has 117 columns; mapping .* names 4"):
-        few = {"columns": list("abcd"), "joint_centres": {"left_knee": "a"}}
         read_lab(positions, mapping=few)
 
 
@@ -423,7 +423,7 @@ def test_c3d_of_plug_in_gait_with_modelled_angles(tmp_path: Path) -> None:
     knee = np.stack([np.linspace(0, 90, 6), np.zeros(6), np.zeros(6)], axis=-1)
     points |= {
         "Ann:LKneeAngles": knee,
-        "Ann:RKneeAngles": knee + [5, 0, 0],
+        "Ann:RKneeAngles": knee + np.array([5, 0, 0]),
         "Ann:LHipAngles": knee[:, [1, 0, 2]],
         "Ann:RHipAngles": knee[:, [1, 0, 2]],
         "Ann:LKneeMoment": 1000 * knee,
@@ -561,7 +561,7 @@ def test_a_row_that_was_cut_names_its_line(trc, mot) -> None:
     path = trc()
     lines = path.read_text().splitlines()
     lines[-1] = lines[-1][:40]
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines) + "\n")
     with pytest.raises(
         BadInputError, match=r"line 11 \(the last: the file was cut off\) has 6 of 44"
     ):
@@ -606,9 +606,9 @@ def test_a_file_of_another_kind_than_its_ending(trc, tmp_path: Path) -> None:
         read_mot(renamed)
     with pytest.raises(BadInputError, match="is no C3D file"):
         read_c3d(path)
+    csv = tmp_path / "a.csv"
+    csv.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n")
     with pytest.raises(BadInputError, match="has no markers, so that units='mm' does not fit"):
-        csv = tmp_path / "a.csv"
-        csv.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n")
         read_lab(csv, units="mm")
 
 
