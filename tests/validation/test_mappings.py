@@ -117,7 +117,10 @@ def test_a_mapping_of_one_s_own(tmp_path: Path) -> None:
         ({"angles": {"knee_flexion": {"column": "a"}}}, "give the columns of left and right"),
         ({"angles": {"knee_flexion": "a"}}, "must be an object with named fields"),
         ({"angles": {"trunk_lean": {"left": "a"}}}, "is of the whole body; give its 'column'"),
-        ({"joint_centres": {"left_knee": "a"}, "units": "inch"}, "units: input should be 'm', 'cm'"),
+        (
+            {"joint_centres": {"left_knee": "a"}, "units": "inch"},
+            "units: input should be 'm', 'cm'",
+        ),
         ({"joint_centres": {"left_knee": "a"}, "vertical_axis": "w"}, "vertical_axis: input"),
         ({"joint_centres": {"left_knee": "a"}, "rate_hz": 0}, "rate_hz: input should be greater"),
         (
@@ -137,7 +140,9 @@ def test_what_is_wrong_with_a_mapping_is_said(given, message: str) -> None:
 
 
 def test_files_that_are_no_mapping(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no such file, nor a built-in.*did you mean 'opensim'"):
+    with pytest.raises(
+        NotFoundError, match=r"no such file, nor a built-in.*did you mean 'opensim'"
+    ):
         given_mapping("opensimm")
     bad = tmp_path / "bad.yaml"
     bad.write_text("joint_centres: [a\nb: c")
