@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,9 @@ from mobility.validation.lab_datasets import Found, require_unique, unit_of, who
 from mobility.validation.mappings import OURS, LabMapping, built_in, listed
 
 Array = NDArray[np.float64]
+Row = tuple[int, str]
+"""Number of a line, from 1, and its text, which is split only when it is needed."""
+Split = Callable[[str], list[str]]
 
 BY_US = "Angles between segments, by mobility."
 """The line of a header by which a motion that this package wrote is known."""
@@ -91,12 +94,10 @@ def trc(what: str, lines: list[str]) -> Found:
     if names[: 3 * count : 3] != markers:
         raise BadInputError(f"{what}: line 4: each marker must stand over three columns (two tabs)")
     require_unique(markers, what=what, kind="markers")
-    rows = [
-        (number, line.split("\t")) for number, line in enumerate(lines[5:], start=6) if line.strip()
-    ]
+    rows = [(n, line) for n, line in enumerate(lines[5:], start=6) if line.strip()]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
-    table = _numbers(rows, 2 + 3 * count, what=what)
+    table = _numbers(rows, _by_tabs, 2 + 3 * count, what=what)
     if len(table) != frames:
         raise BadInputError(
             f"{what}: its header says {frames} frames, it has {len(table)}; the file was cut "
@@ -137,10 +138,10 @@ def mot(what: str, lines: list[str]) -> Found:
         raise BadInputError(
             f"{what}: its header says {stated_columns} columns and names {len(names)}"
         )
-    rows = [(number, line.split()) for number, line in body[1:]]
+    rows = body[1:]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
-    table = _numbers(rows, len(names), what=what)
+    table = _numbers(rows, str.split, len(names), what=what)
     stated_rows = header.get("nrows", header.get("datarows"))
     if stated_rows is not None and stated_rows != str(len(table)):
         raise BadInputError(
@@ -168,29 +169,41 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
         return _visual3d(what, kept)
     if kept[0][1].strip().strip(",\t;").lower() in _SECTIONS:
         return _nexus(what, lines)
-    separator = max("\t;,", key=kept[0][1].count)
-    if separator not in kept[0][1]:
-        rows = [(n, line.split()) for n, line in kept]
-    else:
-        cells = csv.reader([line for _, line in kept], delimiter=separator)
-        rows = [(n, row) for (n, _), row in zip(kept, cells, strict=True)]
-    if separator == ";":  # with it, commas are those of decimals
-        rows = [rows[0], *((n, [c.replace(",", ".") for c in cells]) for n, cells in rows[1:])]
-    if all(_is_number(cell) for cell in rows[0][1]):
-        return _without_header(what, rows, mapping)
-    header = [name.strip() for name in rows[0][1]]
+    split = _splitter(kept[0][1])
+    first = split(kept[0][1])
+    if all(_is_number(cell) for cell in first):
+        return _without_header(what, kept, split, mapping)
+    header = [name.strip() for name in first]
     while header and not header[-1]:
         header.pop()
-    if len(rows) < 2:
+    rows = kept[1:]
+    if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
     lowered = [name.lower() for name in header]
     if lowered[:5] == ["time", "keypoint", "x_m", "y_m", "z_m"]:
-        return _tidy_pose(what, rows[1:], len(header))
+        return _tidy_pose(what, rows, split, len(header))
     if lowered[:4] == ["time", "angle", "side", "value_deg"]:
-        return _tidy_angles(what, rows[1:], len(header))
+        return _tidy_angles(what, rows, split, len(header))
     require_unique([name for name in header if name], what=what, kind="columns")
-    table = _numbers(rows[1:], len(header), what=what)
-    return _wide(what, header, table)
+    return _wide(what, header, _numbers(rows, split, len(header), what=what))
+
+
+def _splitter(header: str) -> Split:
+    """Choose how the rows of a table are split, by what stands in its first one."""
+    separator = max("\t;,", key=header.count)
+    if separator not in header:
+        return str.split
+
+    def split(line: str) -> list[str]:
+        cells = next(csv.reader([line], delimiter=separator))
+        # Beside semicolons, commas are those of decimals.
+        return [cell.replace(",", ".") for cell in cells] if separator == ";" else cells
+
+    return split
+
+
+def _by_tabs(line: str) -> list[str]:
+    return line.split("\t")
 
 
 def _is_number(cell: str) -> bool:
@@ -249,15 +262,15 @@ def _split_unit(name: str) -> tuple[str, str]:
 
 
 def _without_header(
-    what: str, rows: list[tuple[int, list[str]]], mapping: LabMapping | None
+    what: str, rows: Sequence[Row], split: Split, mapping: LabMapping | None
 ) -> Found:
     if mapping is None or mapping.columns is None:
         raise BadInputError(
             f"{what}: has no header; give a mapping that says its columns (built in: "
             "uiprmd_positions, uiprmd_angles)"
         )
-    width = len(rows[0][1])
-    table = _numbers(rows, width, what=what)
+    width = len(split(rows[0][1]))
+    table = _numbers(rows, split, width, what=what)
     frames = np.arange(len(table), dtype=np.float64)
     found = Found(what=what, file_format="CSV", frames=frames)
     names = mapping.columns
@@ -278,16 +291,17 @@ def _without_header(
     return found
 
 
-def _tidy_pose(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: int) -> Found:
+def _tidy_pose(what: str, rows: Sequence[Row], split: Split, width: int) -> Found:
     """Read a row for each time and keypoint, as write_csv makes them."""
-    keypoints = [cells[1].strip() if len(cells) > 1 else "" for _, cells in rows]
-    numbers = _numbers([(n, [c[0], *c[2:]]) for n, c in rows], width - 1, what=what)
+    numbers = _numbers(rows, split, width, what=what, names=(1,))
+    keypoints = [split(line)[1].strip() for _, line in rows]
     time, where = np.unique(numbers[:, 0], return_inverse=True)
     names = list(dict.fromkeys(keypoints))
-    places = np.array([names.index(name) for name in keypoints])
+    at = {name: i for i, name in enumerate(names)}
+    places = np.array([at[name] for name in keypoints])
     _once(where * len(names) + places, rows, what=what)
     values = np.full((len(time), len(names), 3), np.nan)
-    values[where, places] = numbers[:, 1:4]
+    values[where, places] = numbers[:, 2:5]
     return Found(
         what=what,
         file_format="CSV",
@@ -299,16 +313,17 @@ def _tidy_pose(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: int)
     )
 
 
-def _tidy_angles(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: int) -> Found:
+def _tidy_angles(what: str, rows: Sequence[Row], split: Split, width: int) -> Found:
     """Read a row for each time, angle and side, as write_csv makes them."""
-    keys = [(*(cell.strip() for cell in cells[1:3]), "", "")[:2] for _, cells in rows]
-    numbers = _numbers([(n, [c[0], *c[3:]]) for n, c in rows], width - 2, what=what)
+    numbers = _numbers(rows, split, width, what=what, names=(1, 2))
+    keys = [tuple(cell.strip() for cell in split(line)[1:3]) for _, line in rows]
     time, where = np.unique(numbers[:, 0], return_inverse=True)
     names = list(dict.fromkeys(keys))
-    places = np.array([names.index(key) for key in keys])
+    at = {name: i for i, name in enumerate(names)}
+    places = np.array([at[key] for key in keys])
     _once(where * len(names) + places, rows, what=what)
     values = np.full((len(names), len(time)), np.nan)
-    values[places, where] = numbers[:, 1]
+    values[places, where] = numbers[:, 3]
     ours = built_in()[OURS].angles
     columns: dict[str, Array] = {}
     for (angle, side), course in zip(names, values, strict=True):
@@ -322,10 +337,10 @@ def _tidy_angles(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: in
     )
 
 
-def _once(keys: NDArray[np.int64], rows: Sequence[tuple[int, Sequence[str]]], *, what: str) -> None:
+def _once(keys: NDArray[np.int64], rows: Sequence[Row], *, what: str) -> None:
     _, first = np.unique(keys, return_index=True)
     if first.size < keys.size:
-        again = sorted(set(range(keys.size)) - set(first.tolist()))[0]
+        again = min(set(range(keys.size)) - set(first.tolist()))
         raise BadInputError(f"{what}: line {rows[again][0]} gives a value a second time")
 
 
@@ -339,10 +354,10 @@ def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
         signal = names[i].strip() if i < len(names) else ""
         header.append(f"{signal}.{component.strip()}" if component.strip() != "0" else signal)
     require_unique(header, what=what, kind="columns")
-    rows = [(n, line.split("\t")) for n, line in kept[5:]]
+    rows = kept[5:]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
-    found = _wide(what, header, _numbers(rows, len(header), what=what))
+    found = _wide(what, header, _numbers(rows, _by_tabs, len(header), what=what))
     found.notes["layout"] = "Visual3D"
     return found
 
@@ -350,40 +365,39 @@ def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
 def _nexus(what: str, lines: list[str]) -> Found:
     """Vicon Nexus' table: sections of a title, a rate, names, components, units and frames."""
     separator = "\t" if any("\t" in line for line in lines[:5]) else ","
-    cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
-    starts = [i for i, row in enumerate(cells) if _title(row) in _SECTIONS]
+
+    def split(line: str) -> list[str]:
+        return [cell.strip() for cell in line.split(separator)]
+
+    titles = [line.strip().strip(",\t;").lower() for line in lines]
+    starts = [i for i, title in enumerate(titles) if title in _SECTIONS]
     found = Found(what=what, file_format="CSV", notes={"layout": "Vicon Nexus"})
-    for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
-        title = _title(cells[start])
-        if title in ("trajectories", "model outputs"):
-            rows = [(i + 1, cells[i]) for i in range(start + 1, end) if any(cells[i])]
-            _add_section(found, title, rows)
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        if titles[start] in ("trajectories", "model outputs"):
+            rows = [(i + 1, lines[i]) for i in range(start + 1, end) if titles[i]]
+            _add_section(found, titles[start], rows, split)
     if found.frames is None:
         raise BadInputError(f"{what}: has no section Trajectories or Model Outputs")
     return found
 
 
-def _title(row: Sequence[str]) -> str:
-    return row[0].lower() if row and not any(row[1:]) else ""
-
-
-def _add_section(found: Found, title: str, rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+def _add_section(found: Found, title: str, rows: Sequence[Row], split: Split) -> None:
     """Add the markers or the modelled angles of a section of Nexus' table."""
     what = found.what
     if len(rows) < 5:
         raise BadInputError(f"{what}: its section {title} ends before its frames; it was cut off")
-    rate, (_, names), (line, components), (_, units) = rows[0][1][0], *rows[1:4]
-    if not _is_number(rate) or [c.lower() for c in components[:1]] != ["frame"]:
+    rate, names, components, units = (split(text) for _, text in rows[:4])
+    if not _is_number(rate[0]) or [c.lower() for c in components[:1]] != ["frame"]:
         raise BadInputError(
-            f"{what}: line {line}: its section {title} must have a rate, names, then Frame, Sub "
-            "Frame, X, Y, Z"
+            f"{what}: line {rows[2][0]}: its section {title} must have a rate, names, then Frame, "
+            "Sub Frame, X, Y, Z"
         )
     width = len(components)
-    table = _numbers(rows[4:], width, what=what)
+    table = _numbers(rows[4:], split, width, what=what)
     frames = table[:, 0] - 1
     if found.frames is not None and not np.array_equal(found.frames, frames):
         raise BadInputError(f"{what}: its sections have different frames; export them at one rate")
-    found.frames, found.stated_rate = frames, float(rate)
+    found.frames, found.stated_rate = frames, float(rate[0])
     places = {name: i for i, name in enumerate(names[:width]) if name}
     wanted = {
         name: i
@@ -417,14 +431,18 @@ def _number(cell: str, *, what: str, line: int) -> float:
         if text.casefold() in _MISSING:
             return math.nan
         raise BadInputError(f"{what}: line {line}: '{text[:40]}' is not a number") from None
-    return value if math.isfinite(value) else math.nan
+    return value
 
 
-def _numbers(rows: Sequence[tuple[int, Sequence[str]]], width: int, *, what: str) -> Array:
-    """Numbers of the rows, each with its line number; all must have `width` cells."""
-    for line, cells in rows:
+def _numbers(
+    rows: Sequence[Row], split: Split, width: int, *, what: str, names: tuple[int, ...] = ()
+) -> Array:
+    """Numbers of the rows, all of which must have `width` cells; NaN in columns of `names`."""
+    values = np.full((len(rows), width), np.nan)
+    for i, (line, text) in enumerate(rows):
+        cells = split(text)
         if len(cells) < width:
-            last = " (the last: the file was cut off)" if line == rows[-1][0] else ""
+            last = " (the last: the file was cut off)" if i == len(rows) - 1 else ""
             raise BadInputError(
                 f"{what}: line {line}{last} has {len(cells)} of {width} values; write the file anew"
             )
@@ -432,5 +450,11 @@ def _numbers(rows: Sequence[tuple[int, Sequence[str]]], width: int, *, what: str
             raise BadInputError(
                 f"{what}: line {line} has more than the {width} values of the header"
             )
-    values = [[_number(cell, what=what, line=n) for cell in cells[:width]] for n, cells in rows]
-    return np.array(values, dtype=np.float64).reshape(len(values), width)
+        for column in names:
+            cells[column] = ""
+        try:
+            values[i] = [*map(float, cells[:width])]
+        except ValueError:  # something is missing
+            values[i] = [_number(cell, what=what, line=line) for cell in cells[:width]]
+    values[~np.isfinite(values)] = np.nan
+    return values
