@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import numpy as np
@@ -721,7 +722,7 @@ def _curves(
         "reference": "Pataky 2012, Comput Methods Biomech Biomed Engin 15:295 (spm1d)",
         "alpha": _SPM_ALPHA,
         "least_curves": LEAST_CURVES,
-    } | ({"note": note} if note else {})
+    } | ({"note": note} if note else {"software": f"spm1d {version('spm1d')}"})
     found["spm_t"] = (dims, t, attrs | {"long_name": "paired t at every point, SPM"})
     found["spm_threshold"] = (
         dims[:2],

@@ -74,9 +74,9 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
     parts: dict[str, tuple[xr.DataArray, str]] = {
         "bias": (bias, "mean difference of the curves"),
         "mae": (abs(difference).mean(dim), "mean absolute difference of the curves"),
-        "rmse": (np.sqrt((difference**2).mean(dim)), "root mean square difference of the curves"),
+        "rmse": ((difference**2).mean(dim) ** 0.5, "root mean square difference of the curves"),
         "rmse_offset_removed": (
-            np.sqrt(((difference - bias) ** 2).mean(dim)),
+            ((difference - bias) ** 2).mean(dim) ** 0.5,
             "root mean square difference of the curves after their mean difference is removed",
         ),
     }
