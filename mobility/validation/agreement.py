@@ -19,14 +19,14 @@ from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
-from mobility.validation.inference import LEAST_CLUSTERS, cluster_bootstrap
-from mobility.validation.inference import tost_paired as tost_paired
+from mobility.validation.inference import LEAST_CLUSTERS, cluster_bootstrap, tost_paired
 from mobility.validation.limits import Z95, bland_altman, proportional_bias
-from mobility.validation.limits import bland_altman_replicates as bland_altman_replicates
-from mobility.validation.limits import limits_interval_width as limits_interval_width
-from mobility.validation.limits import participants_for_width as participants_for_width
-from mobility.validation.reliability import concordance as concordance
-from mobility.validation.reliability import intraclass_correlation, measurement_error
+from mobility.validation.reliability import (
+    Estimate,
+    concordance,
+    intraclass_correlation,
+    measurement_error,
+)
 from mobility.validation.waveforms import (
     LEAST_CURVES,
     curve_errors,
@@ -66,7 +66,8 @@ def agreement(
     Frames are never taken as independent: an error of a curve is computed within a repetition, and
     averaged within a participant, before participants are compared; every interval is over
     participants. With a single participant its repetitions take their place, and all intervals
-    and limits describe this participant only, as the attribute ``scope`` says.
+    and limits describe this participant only, as the attribute ``scope`` says; ICC and CCC,
+    which weigh differences against the spread of people, are refused then.
 
     Parameters
     ----------
@@ -170,11 +171,6 @@ def agreement(
     for key in map(str, result.data_vars):
         if "rep" not in result[key].dims:
             result[key].attrs["scope"] = scope
-            if single and key.startswith(("icc", "ccc")):
-                result[key].attrs["note"] = (
-                    "between the repetitions of one participant: not comparable with coefficients"
-                    " between people"
-                )
     if margin_deg is None:
         for key in ("tost_p", "tost_low", "tost_high"):
             result[key].attrs["note"] = "no margin was chosen beforehand, so there is no test"
@@ -600,9 +596,16 @@ def _waveforms(
         if not applicable[at]:
             because(at, _NO_SIDE)
         elif compared[at] == 0:
-            lacks = not np.isfinite(rows["lab_curves"].to_numpy()[(slice(None), *at)]).any()
+            lacking = [
+                what
+                for what in ("video", "lab")
+                if not np.isfinite(rows[f"{what}_curves"].to_numpy()[(slice(None), *at)]).any()
+            ]
             because(
-                at, "no curve of the lab" if lacks else "no repetition with enough of its curve"
+                at,
+                f"no curve of the {' and the '.join(lacking)}"
+                if lacking
+                else "no repetition with enough of its curve",
             )
         elif units[at] < LEAST_CLUSTERS:
             because(at, f"intervals: {units[at]} independent curves, needs {LEAST_CLUSTERS}")
@@ -797,10 +800,15 @@ def _of_pairs(
     means = unit_means(one), unit_means(other)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
-    absolute = intraclass_correlation(table, form="A,1")
-    consistent = intraclass_correlation(table, form="C,1")
-    concordant = concordance(*means)
     error = measurement_error(table)
+    if participants is None:
+        # They weigh the differences against the spread of people, which one person does not show.
+        reason = "ICC and CCC: one participant, they need a spread between participants"
+        absolute = consistent = concordant = Estimate(len(table), *(np.nan,) * 3, reason=reason)
+    else:
+        absolute = intraclass_correlation(table, form="A,1")
+        consistent = intraclass_correlation(table, form="C,1")
+        concordant = concordance(*means)
     statistics = {
         "pairs": limits.pairs,
         "targets": int(np.isfinite(table).all(axis=1).sum()),

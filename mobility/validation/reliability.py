@@ -219,7 +219,8 @@ def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     scale = float(np.sqrt(variances[0] * variances[1]))
     r = both / scale
     if n < 4 or 1 - value**2 < 1e-12 or abs(r) < 1e-12:
-        return Estimate(n, float(value), np.nan, np.nan, "CCC interval: cannot be told")
+        why = f"{n} independent pairs, needs 4" if n < 4 else "no error, or no correlation at all"
+        return Estimate(n, float(value), np.nan, np.nan, f"CCC interval: {why}")
     u2 = apart**2 / scale
     inner = 1 - value**2
     variance = (

@@ -85,7 +85,6 @@ def test_one_participant_is_described_and_no_other():
     assert result.attrs["scope"] == "this participant only"
     assert result["upper_limit"].attrs["scope"] == "this participant only"
     assert result["rmse"].attrs["scope"] == "this participant only"
-    assert "not comparable" in result["icc"].attrs["note"]
     assert result.attrs["targets"] == "repetitions"
     peak = result.sel(**KNEE, metric="peak")
     plain = bland_altman([101, 106, 100, 102, 101], [100, 104, 96, 99, 101])
@@ -93,13 +92,16 @@ def test_one_participant_is_described_and_no_other():
     assert peak["sd_difference"] == pytest.approx(plain.sd, rel=1e-3)
     assert peak["upper_limit_high"] == pytest.approx(plain.upper_high, rel=1e-3)
     assert np.isnan(peak["sd_between"])
+    # Coefficients weigh errors against the spread of people; absolute errors are told.
+    assert peak[["icc", "icc_consistency", "ccc"]].to_array().isnull().all()
+    assert "one participant" in str(peak["value_reason"].item())
+    assert peak["sem_consistency"] == pytest.approx(plain.sd / 2**0.5, rel=1e-3)
 
 
 def test_several_participants_have_limits_for_repeated_measures(study):
     result, offsets = study
     assert result.attrs["scope"] == "participants"
     assert result.attrs["participants"] == 8
-    assert "note" not in result["icc"].attrs
     peak = result.sel(**KNEE, metric="peak")
     assert (peak["pairs"], peak["targets"]) == (24, 8)
     people = np.repeat(np.arange(8), 3)
@@ -179,7 +181,6 @@ def test_too_little_is_refused_with_the_reason():
         assert np.isnan(peak[name]), name
     reason = str(peak["value_reason"].item())
     assert "limits of agreement: 2 pairs, needs 3" in reason
-    assert "ICC: 2 independent targets, needs 3" in reason
     assert "equivalence: 2 independent pairs" in reason
     assert peak["mean_difference"] == pytest.approx(3)
     two = agreement(
@@ -188,6 +189,7 @@ def test_too_little_is_refused_with_the_reason():
     ).sel(**KNEE, metric="peak")
     assert np.isnan(two["upper_limit"])
     assert "2 participants, needs 3" in str(two["value_reason"].item())
+    assert "ICC: 2 independent targets, needs 3" in str(two["value_reason"].item())
 
 
 def test_what_lacks_says_so():
@@ -393,7 +395,7 @@ def test_bad_input_says_what_to_do():
 def test_exchanging_video_and_lab_turns_the_signs_only(offset, seed):
     video, lab, repetitions = paired_trial(offset=offset, noise=2, seed=seed)
     one, other = agreement(video, lab, repetitions), agreement(lab, video, repetitions)
-    for name in ("rmse", "mae", "rmse_offset_removed", "cmc", "sd_difference", "icc", "ccc"):
+    for name in ("rmse", "mae", "rmse_offset_removed", "cmc", "sd_difference", "sem_agreement"):
         np.testing.assert_allclose(one[name], other[name], atol=1e-9, err_msg=name)
     np.testing.assert_allclose(one["bias"], -other["bias"], atol=1e-9)
     np.testing.assert_allclose(one["upper_limit"], -other["lower_limit"], atol=1e-9)
