@@ -106,4 +106,4 @@ def test_bootstrap_holds_what_it_promises(n):
     for _ in range(draws):
         low, high = cluster_bootstrap(rng.normal(3, 2, n), draws=2000, seed=int(rng.integers(1e9)))
         hit += low <= 3 <= high
-    assert hit / draws == pytest.approx(0.93 if n == 5 else 0.945, abs=0.025)
+    assert hit / draws == pytest.approx(0.92 if n == 5 else 0.945, abs=0.025)
