@@ -414,7 +414,7 @@ def test_exchanging_video_and_lab_turns_the_signs_only(offset, seed):
 
 
 def test_spm_tests_the_curves_of_participants(study):
-    pytest.importorskip("spm1d", reason="optional: pip install mobility[cross-checks] (GPL)")
+    pytest.importorskip("spm1d", reason="needs the extra cross-checks (GPL)")
     trials, _ = several(between=0.5, within=0.1, noise=0.5)
     result = agreement(*lists(trials), participants=list("abcdefgh")).sel(KNEE)
     assert result["spm_p"] < 0.01  # 2 degrees, with 0.5 between participants
