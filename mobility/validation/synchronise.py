@@ -227,8 +227,8 @@ def find_lag(
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         raise BadInputError(
             f"find_lag: the best lag ({seconds[best]:+.2f} s) is at the border of what is possible"
-            "; allow a larger one (--max-lag-s), give the lab file of the whole trial, or the lag by "
-            "hand (--lag-s)"
+            "; allow a larger one (--max-lag-s), give the lab file of the whole trial, or the lag "
+            "by hand (--lag-s)"
         )
     if likeness < _LEAST_CORRELATION:
         raise BadInputError(

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import shutil
 import sys
 import sysconfig
 import tempfile
@@ -20,7 +19,7 @@ from mobility import errors
 from mobility.errors import BadInputError, MobilityError, NotFoundError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
-from mobility.workbench.files import lock, sync_folder, write_json, writing
+from mobility.workbench.files import replaced, write_json, writing
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session, Store
@@ -174,7 +173,7 @@ def render_notebook(
     """
     values = check_parameters(notebook, parameters)
     folder = Path(folder).absolute()
-    with _replacing(folder) as unfinished:
+    with replaced(folder, what=f"the report in {folder}") as unfinished:
         node = _run(notebook, unfinished, values)
         with writing(folder):
             import nbformat
@@ -398,40 +397,6 @@ def _quick_import() -> Iterator[None]:
         yield
     finally:
         del sys.modules["rfc3987_syntax"]
-
-
-@contextlib.contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder` that takes its place if all goes well.
-
-    A folder cannot be exchanged for another in one step everywhere: between two
-    renames the report can be absent, but never half there. The earlier report
-    is then still beside it, and is put back by the next run.
-    """
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    earlier = folder.with_name(f".{folder.name}.earlier")
-    guard = folder.with_name(f".{folder.name}.rendering.lock")
-    with lock(guard, what=f"the report in {folder}", wait_s=600):
-        with writing(folder):
-            if earlier.exists() and not folder.exists():
-                earlier.rename(folder)
-            for stale in (earlier, unfinished):
-                if stale.exists():
-                    shutil.rmtree(stale)
-            unfinished.mkdir()
-        try:
-            yield unfinished
-            with writing(folder):
-                if folder.exists():
-                    folder.rename(earlier)
-                unfinished.rename(folder)
-        except BaseException:
-            if earlier.exists() and not folder.exists():
-                earlier.rename(folder)
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-        shutil.rmtree(earlier, ignore_errors=True)
-        sync_folder(folder.parent)
 
 
 def _document(session: Session, images: Path) -> dict[str, Any]:
