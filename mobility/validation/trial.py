@@ -24,6 +24,7 @@ from mobility.provenance import warnings_of, with_history
 from mobility.validation.agreement import agreement
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
+from mobility.validation.mappings import given_mapping
 from mobility.validation.synchronise import Synchronisation, align, find_lag
 
 FILE = str | os.PathLike[str]
@@ -140,16 +141,23 @@ def read_reference(
     NotFoundError
         There is no such file.
     """
-    main = read_lab(lab_file, mapping=mapping, units=units, vertical_axis=vertical_axis)
+    # One mapping may be of the markers, of the angles, or of both.
+    of_markers = of_angles = None
+    if mapping is not None:
+        given = given_mapping(mapping)
+        of_markers = given if given.joint_centres or given.pelvis else None
+        of_angles = given if given.angles else None
+    in_one = mapping if lab_angles is None else of_markers
+    main = read_lab(lab_file, mapping=in_one, units=units, vertical_axis=vertical_axis)
     files = {"lab": _described(main)}
     found = [main]
     pose = formulas = None
     if "marker_position" in main:
         still = None
         if static is not None:
-            still = read_lab(static, mapping=mapping, units=units, vertical_axis=vertical_axis)
+            still = read_lab(static, mapping=of_markers, units=units, vertical_axis=vertical_axis)
             files["static"] = _described(still)
-        pose = lab_pose(main, mapping=mapping, static=still)
+        pose = lab_pose(main, mapping=of_markers, static=still)
         formulas = joint_angles(pose)
         found.append(formulas)
     elif static is not None:
@@ -159,7 +167,7 @@ def read_reference(
         )
     source = main
     if lab_angles is not None:
-        source = read_lab(lab_angles, mapping=mapping)
+        source = read_lab(lab_angles, mapping=of_angles)
         files["angles"] = _described(source)
         found.append(source)
     names = [name for name in _KNOWN_ANGLES if name in source]
@@ -290,9 +298,8 @@ def _described(dataset: xr.Dataset) -> dict[str, str]:
 
 
 def _differences(dataset: xr.Dataset, names: list[str]) -> dict[str, str]:
-    content = json.loads(str(dataset.attrs.get("mapping_content", "{}")))
-    told = {name: content.get("angles", {}).get(name, {}).get("difference", "") for name in names}
-    return {name: " ".join(text.split()) for name, text in told.items() if text}
+    told = {name: str(dataset[name].attrs.get("difference", "")) for name in names}
+    return {name: text for name, text in told.items() if text}
 
 
 def _clocks_of_lab(reference: Reference) -> list[dict[str, str]]:
