@@ -25,18 +25,20 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 SIGNALS = (
-    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
+    ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
+    ("shoulder_flexion", "elbow_flexion"),
 )
-"""Angles that are compared, as far as both recordings have them."""
+"""Angles that are compared, as far as both recordings have them: of the legs, and of the arms where
+the legs do not move. Arms that only follow a squat err by more than they tell."""
 
 RATE_HZ = 100.0
 """Rate of the common grid."""
 
 _LEAST_OVERLAP_S = 2.0
-_LEAST_SHARE = 0.5
+_LEAST_SHARE = 0.6
 """Share of the movement of the recording with less of it that must lie in the overlap."""
 
-_LEAST_CORRELATION = 0.8
+_LEAST_CORRELATION = 0.9
 """Correlation of the angles below which the recordings are not of the same movement."""
 
 _RIVAL = 4.0
@@ -75,7 +77,8 @@ class Synchronisation:
     lag_s
         To be added to video time to get lab time, seconds; with a drift, at `reference_s`.
     lag_sd_s
-        Standard deviation of its error, seconds; NaN for a lag that was given.
+        Standard deviation of its random error, seconds; NaN for a lag that was given. A delay that
+        all angles of a recording share, as by smoothing, is part of the lag and not of its error.
     correlation
         Of all signals together at this lag, at most 1.
     second_correlation, second_lag_s
@@ -161,7 +164,7 @@ def find_lag(
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
     signals
-        Names of the angles to compare; by default those of `SIGNALS` that both have.
+        Names of the angles to compare; by default the first group of `SIGNALS` that moves, else all.
     max_lag_s
         Largest lag that is possible, seconds; by default any that leaves enough in common.
     lag_s
@@ -185,18 +188,21 @@ def find_lag(
     ----------
     Künsch 1989, Ann Stat 17:1217 (blocks of dependent errors).
     """
-    names = _signals(video, lab, signals)
     step = 1 / RATE_HZ
-    start_a, a = _on_grid(video, names, what="video")
-    start_b, b = _on_grid(lab, names, what="lab file")
-    size = np.stack([[_movement(x) for x in each] for each in (a, b)])
-    moving = (
-        size >= np.maximum(_LEAST_MOVEMENT, _LEAST_OF_LARGEST * size.max(axis=1)[:, None])
-    ).all(axis=0)
-    if not moving.any():
+    groups = _signals(video, lab, signals)
+    for names in groups:
+        start_a, a = _on_grid(video, names, what="video")
+        start_b, b = _on_grid(lab, names, what="lab file")
+        size = np.array([[_movement(x) for x in each] for each in (a, b)])
+        least = np.maximum(_LEAST_MOVEMENT, _LEAST_OF_LARGEST * size.max(axis=1)[:, None])
+        moving = (size >= least).all(axis=0)
+        if moving.any():
+            break
+    else:
+        told = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"find_lag: none of {', '.join(sorted({name for name, _ in names}))} moves in both "
-            "recordings; give the lab file of this trial, or the lag by hand (--lag-s)"
+            f"find_lag: none of {told} moves in both recordings; give the lab file of this trial, "
+            "or the lag by hand (--lag-s)"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
@@ -305,10 +311,9 @@ def align(lab: xr.Dataset, sync: Synchronisation, time: Any) -> xr.Dataset:
 
 def _signals(
     video: xr.Dataset, lab: xr.Dataset, asked: Sequence[str] | None
-) -> list[tuple[str, str]]:
-    """Angle and side of what both recordings have; the side is "" where there is none."""
+) -> list[list[tuple[str, str]]]:
+    """Groups of angle and side that both recordings have; the side is "" where there is none."""
     both = [str(name) for name in video.data_vars if name in lab.data_vars]
-    chosen = [name for name in SIGNALS if name in both] or both
     if asked is not None:
         if isinstance(asked, str) or not asked:
             raise BadInputError("find_lag: signals must be a list of names of angles, not empty")
@@ -319,26 +324,31 @@ def _signals(
                     f"find_lag: the {where} has no '{name}'"
                     f"{likely(name, both) or '; both have: ' + (', '.join(both) or 'nothing')}"
                 )
-        chosen = list(asked)
-    if not chosen:
+        groups = [list(asked)]
+    else:
+        groups = [[name for name in group if name in both] for group in SIGNALS]
+        groups.append([name for name in both if not name.endswith("_sd")])
+    if not any(groups):
         raise BadInputError(
             "find_lag: video and lab file have no angle in common; name the columns or markers of "
             "the lab file in a mapping (--mapping)"
         )
-    found = []
-    for name in chosen:
-        one, other = video[name], lab[name]
-        if "side" not in one.dims or "side" not in other.dims:
-            if "side" not in one.dims and "side" not in other.dims:
-                found.append((name, ""))
-            continue
-        sides = [str(side) for side in one["side"].to_numpy() if side in other["side"].to_numpy()]
-        found += [(name, side) for side in sides]
+    found = [
+        [signal for name in group for signal in _sides(name, video[name], lab[name])]
+        for group in groups
+    ]
+    found = [group for group in found if group]
     if not found:
-        raise BadInputError(
-            f"find_lag: {', '.join(chosen)} of video and lab file have no side in common"
-        )
+        told = ", ".join(dict.fromkeys(name for group in groups for name in group))
+        raise BadInputError(f"find_lag: {told} of video and lab file have no side in common")
     return found
+
+
+def _sides(name: str, one: xr.DataArray, other: xr.DataArray) -> list[tuple[str, str]]:
+    if "side" in one.dims and "side" in other.dims:
+        theirs = other["side"].to_numpy().tolist()
+        return [(name, str(side)) for side in one["side"].to_numpy() if side in theirs]
+    return [] if "side" in one.dims or "side" in other.dims else [(name, "")]
 
 
 def _label(signal: tuple[str, str]) -> str:

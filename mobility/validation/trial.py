@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,7 +179,8 @@ def read_reference(
         pose=pose,
         differences=_differences(source, names),
         files=files,
-        warnings=tuple(warnings_of(*found)),
+        # That markers have no stated error is as it should be: they are the reference.
+        warnings=tuple(w for w in warnings_of(*found) if w["code"] != "unknown_error"),
     )
 
 
@@ -213,7 +214,8 @@ def compare(
     Returns
     -------
     Trial
-        `curves`: each angle over (estimator, time, side) or (estimator, time) at the frames of the
+        `sync`: the lag at which the angles fit. It contains the delay of the video's angles
+        (``tables/synchronisation.yaml``), and its error the variation of that. `curves`: each angle over (estimator, time, side) or (estimator, time) at the frames of the
         video, with ``<angle>_sd`` of the video, and the repetitions. `agreement`: the statistics
         of :func:`~mobility.validation.agreement.agreement` over `comparison` besides.
 
@@ -227,6 +229,11 @@ def compare(
     if first is None:
         raise BadInputError("compare: the lab files hold no angle that the video has")
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s, drift=drift)
+    delay = tables.load("synchronisation")["video_delay"]
+    if not sync.given:
+        # From trial to trial the video's angles come late by more or less.
+        sd = float(np.hypot(sync.lag_sd_s, delay["sd_beyond_random_s"]))
+        sync = replace(sync, lag_sd_s=sd)
     if reference.formulas is not None and reference.model is not None:
         warnings += _clocks_of_lab(reference)
     curves = _curves(video, repetitions, reference, sync)
@@ -251,7 +258,9 @@ def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
 
     Those of the video bring their ``<angle>_sd``.
     """
-    found = {}
+    found: dict[str, xr.DataArray] = {}
+    if estimator not in curves["estimator"].values:
+        return xr.Dataset(attrs=curves.attrs)
     for name in _KNOWN_ANGLES:
         if name not in curves:
             continue
@@ -261,6 +270,18 @@ def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
             if estimator in ("fitted", "landmarks") and f"{name}_sd" in curves:
                 found[f"{name}_sd"] = curves[f"{name}_sd"]
     return xr.Dataset(found, attrs=curves.attrs)
+
+
+def repetitions_of(curves: xr.Dataset) -> xr.Dataset:
+    """Repetitions that are kept with the curves of a trial."""
+    prefix = "repetition_"
+    return xr.Dataset(
+        {
+            str(name).removeprefix(prefix): variable
+            for name, variable in curves.data_vars.items()
+            if str(name).startswith(prefix)
+        }
+    )
 
 
 def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -278,7 +299,7 @@ def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
     ]
     parts = []
     for name, one in found.items():
-        plain = one.reset_coords(["units", "peak_kind"], drop=True)
+        plain = one.drop_vars(["units", "peak_kind", "sided"], errors="ignore")
         fill = {
             str(key): {"f": np.nan, "i": 0, "b": False}.get(value.dtype.kind, "not compared")
             for key, value in plain.variables.items()
@@ -286,7 +307,15 @@ def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
         wide = plain.reindex(angle=angles, side=sides, fill_value=fill)
         texts = {k: v.astype(str) for k, v in wide.data_vars.items() if v.dtype.kind == "O"}
         parts.append(wide.assign(texts).expand_dims(comparison=[name]))
-    together = xr.concat(parts, "comparison", join="exact", combine_attrs="override")
+    together = xr.concat(
+        parts,
+        "comparison",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="exact",
+        combine_attrs="override",
+    )
     for key in together.data_vars:
         together[key].attrs = dict(parts[0][key].attrs)
     return together.assign_attrs(primary=next(iter(found)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import hashlib
 import json
 import math
 import os
@@ -23,8 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import checked, likely
-from mobility.provenance import SCHEMA_VERSION, package_versions
+from mobility.options import Strict, checked, likely
+from mobility.options import validate as checked_model
+from mobility.progress import progress_bar
+from mobility.provenance import SCHEMA_VERSION, package_versions, warnings_of
 from mobility.workbench.files import (
     check_id,
     lock,
@@ -48,8 +49,11 @@ MARGIN_DEG = 5.0
 """Largest mean difference that does not matter, where none is chosen: more than 5 degrees can mislead
 a clinical decision (McGinley et al. 2009, Gait Posture 29:360)."""
 
+MOST_SHOWN = 4
+"""Most trials of a study whose curves over time are shown."""
+
+_STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
-_DISCRETE = ("bottom", "peak", "range")
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,9 @@ class Validation:
         """Its name: that of the lab file."""
         return str(self.document["validation"])
 
-    def curves(self) -> xr.Dataset:
-        """Angles of video and lab at the times of the video, degrees."""
-        return read_dataset(self.folder / _CURVES)
+    def curves(self) -> dict[str, xr.Dataset]:
+        """Angles of video and lab at the times of the video, degrees, by the name of the trial."""
+        return {self.name: read_dataset(self.folder / _CURVES)}
 
     def agreement(self) -> xr.Dataset:
         """Statistics of all comparisons, see :mod:`mobility.validation.agreement`."""
@@ -178,6 +182,7 @@ def validate(
         "lag_sd_s": _number(trial.sync.lag_sd_s),
         "synchronisation": trial.sync.document(),
         "margin_deg": margin_deg,
+        "definition_differences": dict(reference.differences),
         "primary": str(trial.agreement.attrs["primary"]),
         "angles": statistics(trial.agreement, str(trial.agreement.attrs["primary"])),
         "comparisons": {
@@ -235,6 +240,374 @@ def validation(
         f"session {session.id}: no comparison '{name}' with lab data"
         f"{likely(name, [one.name for one in known]) or '; make it with: mobility validate'}"
     )
+
+
+def open_comparison(
+    store: str,
+    *,
+    session_id: str = "",
+    comparison: str = "",
+    folder: str = "",
+    study: str = "",
+) -> Validation | Study:
+    """Find what a report is on: a comparison of a session, a study, or the demo.
+
+    Parameters
+    ----------
+    store
+        Folder of the sessions.
+    session_id
+        The session; empty is the demo.
+    comparison
+        Name of its comparison; may be empty where there is only one.
+    folder
+        Where its comparisons are, if not in the session.
+    study
+        Folder of a study; then there is no session.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session, comparison or study.
+    BadInputError
+        Several comparisons, and none is named.
+    """
+    from mobility.workbench.store import Store
+
+    if study:
+        if not (Path(study) / _STUDY).is_file():
+            raise NotFoundError(f"{study}: holds no study; make one with: mobility validate --study")
+        return Study(Path(study), read_json(Path(study) / _STUDY))
+    opened = Store(store)
+    if not session_id and not folder:
+        return demo_validation(opened)
+    session = opened.session(session_id) if session_id else opened.demo("Overhead Squat")
+    place = folder or None
+    if comparison:
+        return validation(session, comparison, folder=place)
+    known = validations(session, folder=place)
+    if len(known) != 1:
+        names = ", ".join(one.name for one in known) or "none"
+        raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
+    return known[0]
+
+
+def demo_validation(store: Store) -> Validation:
+    """Compare the demo with its own truth, whose clock is set 0.25 s late, in a temporary folder."""
+    import tempfile
+
+    from mobility.validation.export import write_trc
+
+    session = store.demo("Overhead Squat")
+    truth = session.folder / "truth.nc"
+    with tempfile.TemporaryDirectory(prefix="mobility-demo-") as scratch:
+        known = read_dataset(truth)
+        late = known.assign_coords(time=known["time"] + 0.25)
+        write_trc(late, Path(scratch) / "truth.trc")
+        made = validate(session, Path(scratch) / "truth.trc", folder=Path(scratch) / "kept")
+        return _Held(made.folder, made.document, made.curves(), made.agreement())
+
+
+@dataclass(frozen=True)
+class _Held(Validation):
+    """A comparison whose files are gone."""
+
+    held_curves: dict[str, xr.Dataset]
+    held_agreement: xr.Dataset
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        return self.held_curves
+
+    def agreement(self) -> xr.Dataset:
+        return self.held_agreement
+
+
+class StudyRow(Strict):
+    """A line of a study: a session and the lab file of the same trial."""
+
+    session: Annotated[str, Field(min_length=1)]
+    lab_file: Annotated[str, Field(min_length=1)]
+    participant: str = ""
+    condition: str = ""
+    static: str = ""
+    mapping: str = ""
+    lab_angles: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Many trials compared with lab data, with the statistics across participants.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    document
+        The JSON document: trials, failures, statistics.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+
+    def agreement(self) -> xr.Dataset:
+        """Statistics of all comparisons across participants."""
+        return read_dataset(self.folder / _STUDY_AGREEMENT)
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        """Curves of the trials, where there are few enough to show."""
+        files = sorted((self.folder / "curves").glob("*.nc"))
+        return {file.stem: read_dataset(file) for file in files}
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study as it was computed, before it is written."""
+
+    document: dict[str, Any]
+    agreement: xr.Dataset | None
+    conditions: Mapping[str, xr.Dataset]
+    curves: Mapping[str, xr.Dataset]
+
+    def write(self, folder: Path) -> None:
+        """Write all its files into a folder that is there."""
+        write_json(folder / _STUDY, self.document)
+        if self.agreement is None:
+            return
+        write_dataset(folder / _STUDY_AGREEMENT, self.agreement)
+        for number, one in enumerate(self.conditions.values(), start=1):
+            write_dataset(folder / f"condition-{number}.nc", one)
+        if 0 < len(self.curves) <= MOST_SHOWN:
+            with writing(folder):
+                (folder / "curves").mkdir()
+            for name, one in self.curves.items():
+                write_dataset(folder / "curves" / f"{name}.nc", one)
+
+
+def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
+    """Read the list of a study, a CSV with a header.
+
+    Parameters
+    ----------
+    path
+        Columns ``session`` and ``lab_file``, and any of ``participant``, ``condition``,
+        ``static``, ``mapping``, ``lab_angles``. Paths are taken from the folder of this file.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It has no rows, an unknown or missing column, or an empty field that is needed.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFoundError(f"study {file}: no such file") from None
+    except (OSError, UnicodeError) as error:
+        raise BadInputError(f"study {file}: cannot be read as text in UTF-8 ({error})") from None
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    columns = [str(name).strip() for name in reader.fieldnames or []]
+    reader.fieldnames = columns
+    for name in columns:
+        if name not in StudyRow.model_fields:
+            raise BadInputError(
+                f"study {file.name}: unknown column '{name}'"
+                f"{likely(name, StudyRow.model_fields) or '; known: ' + ', '.join(StudyRow.model_fields)}"
+            )
+    for name in ("session", "lab_file"):
+        if name not in columns:
+            raise BadInputError(f"study {file.name}: has no column '{name}'")
+    rows = []
+    for number, values in enumerate(reader, start=2):
+        if None in values or None in values.values():
+            raise BadInputError(
+                f"study {file.name}, line {number}: does not have {len(columns)} fields"
+            )
+        if not any(value.strip() for value in values.values()):
+            continue
+        given = {name: value.strip() for name, value in values.items()}
+        rows.append(checked_model(StudyRow, given, what=f"study {file.name}, line {number}"))
+    if not rows:
+        raise BadInputError(f"study {file.name}: lists no trial")
+    return rows
+
+
+@checked
+def run_study(
+    store: Store,
+    study: str | os.PathLike[str],
+    *,
+    margin_deg: Positive = MARGIN_DEG,
+    max_lag_s: Positive | None = None,
+    drift: bool = False,
+) -> StudyResult:
+    """Compare every trial of a study with its lab file, and all together across participants.
+
+    Parameters
+    ----------
+    store
+        Where the sessions are; each keeps its own comparison.
+    study
+        The list, see :func:`read_study`.
+    margin_deg, max_lag_s, drift
+        As for :func:`validate`.
+
+    Returns
+    -------
+    StudyResult
+        A trial that fails is listed with the reason and does not stop the others. `agreement` is
+        None where all failed; by condition the statistics are there where there are several.
+
+    Raises
+    ------
+    BadInputError
+        The list cannot be used.
+    """
+    file = Path(study)
+    rows = read_study(file)
+    done: list[tuple[StudyRow, str, Validation]] = []
+    failed: list[dict[str, Any]] = []
+    with progress_bar("trials", total=len(rows), unit="trial") as bar:
+        for number, row in enumerate(rows, start=1):
+            try:
+                session = store.session(row.session)
+                given = {
+                    name: _beside(file, getattr(row, name))
+                    for name in ("static", "lab_angles")
+                    if getattr(row, name)
+                }
+                if row.mapping:
+                    given["mapping"] = _mapping_beside(file, row.mapping)
+                made = validate(
+                    session,
+                    _beside(file, row.lab_file),
+                    margin_deg=margin_deg,
+                    max_lag_s=max_lag_s,
+                    drift=drift,
+                    **given,
+                )
+                done.append((row, row.participant or session.record.user_id, made))
+            except MobilityError as error:
+                told = {"row": number, "session": row.session, "lab_file": row.lab_file}
+                failed.append({**told, "error": str(error)})
+            bar.update()
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "study": file.stem,
+        "made": f"{datetime.datetime.now().astimezone().replace(microsecond=0).isoformat()}",
+        "margin_deg": margin_deg,
+        "trials": [
+            {
+                "session_id": made.document["session_id"],
+                "participant": participant,
+                "condition": row.condition,
+                "lab_file": made.document["files"]["lab"]["source_file"],
+                "lag_s": made.document["lag_s"],
+                "lag_sd_s": made.document["lag_sd_s"],
+                "correlation": made.document["synchronisation"]["correlation"],
+            }
+            for row, participant, made in done
+        ],
+        "failed": failed,
+        "warnings": [],
+        "versions": dict(package_versions()),
+    }
+    if not done:
+        return StudyResult(document, None, {}, {})
+    curves = [next(iter(made.curves().values())) for _, _, made in done]
+    people = [participant for _, participant, _ in done]
+    whole = _pooled(curves, people, margin_deg)
+    conditions = {}
+    named = list(dict.fromkeys(row.condition for row, _, _ in done))
+    if len(named) > 1:
+        for condition in named:
+            of = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
+            conditions[condition or "none"] = _pooled(
+                [curves[i] for i in of], [people[i] for i in of], margin_deg
+            ).assign_attrs(condition=condition or "none")
+    primary = str(whole.attrs["primary"])
+    document |= {
+        "primary": primary,
+        "angles": statistics(whole, primary),
+        "comparisons": {
+            str(name): statistics(whole, str(name))
+            for name in whole["comparison"].values
+            if name != primary
+        },
+        "conditions": {
+            name: statistics(one, str(one.attrs["primary"])) for name, one in conditions.items()
+        },
+        "definition_differences": {
+            angle: text
+            for one in curves
+            for angle, text in json.loads(one.attrs["definition_differences"]).items()
+        },
+        "warnings": [{"code": "trial_failed", "message": _told(one)} for one in failed]
+        + [dict(w) for w in warnings_of(whole)],
+    }
+    shown = {
+        f"{number:02d}-{made.document['session_id']}": one
+        for number, ((_, _, made), one) in enumerate(zip(done, curves, strict=True), start=1)
+    }
+    return StudyResult(document, whole, conditions, shown)
+
+
+def _told(failed: Mapping[str, Any]) -> str:
+    return f"Trial {failed['row']} (session {failed['session']}) is left out: {failed['error']}"
+
+
+def _pooled(
+    curves: Sequence[xr.Dataset], participants: Sequence[str], margin_deg: float
+) -> xr.Dataset:
+    """Statistics of all comparisons across participants."""
+    from mobility.validation.agreement import agreement
+    from mobility.validation.trial import COMPARISONS, angles_of, repetitions_of, stacked
+
+    found = {}
+    for comparison in COMPARISONS:
+        pairs = []
+        for one in curves:
+            there = [str(e) for e in one["estimator"].values]
+            video = angles_of(one, comparison.measured if comparison.measured in there else "")
+            lab = angles_of(one, comparison.reference if comparison.reference in there else "")
+            pairs.append((video, lab))
+        used = [set(v.data_vars) & set(r.data_vars) for v, r in pairs]
+        if not any(used):
+            continue
+        common = sorted(set().union(*used))
+        filled = [
+            (_filled(v, common, one), _filled(r, common, one))
+            for (v, r), one in zip(pairs, curves, strict=True)
+        ]
+        found[comparison.name] = agreement(
+            [v for v, _ in filled],
+            [r for _, r in filled],
+            [repetitions_of(one) for one in curves],
+            participants=list(participants),
+            margin_deg=margin_deg,
+        )
+    return stacked(found)
+
+
+def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
+    """Angles of one estimator, NaN for those that this trial does not have."""
+    missing = {
+        name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(units="degree")
+        for name in names
+        if name not in angles and name in curves
+    }
+    return angles.assign(missing).assign_coords(time=curves["time"])
+
+
+def _beside(study: Path, name: str) -> Path:
+    return study.parent / name
+
+
+def _mapping_beside(study: Path, name: str) -> str:
+    """Path of a mapping beside the list, else the name of a built-in one."""
+    there = _beside(study, name)
+    return str(there) if there.is_file() else name
 
 
 def is_stale(session: Session, known: Validation) -> bool:

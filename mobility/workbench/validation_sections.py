@@ -48,6 +48,75 @@ def shown(agreement: xr.Dataset, comparison: str, names: Sequence[str] = SHOWN) 
     return [name for name in names if name in there] or there
 
 
+def header(document: Mapping[str, Any]) -> str:
+    """Say what was compared with what: a trial, or a study with its trials and failures."""
+    if "study" not in document:
+        return trial_facts(document)
+    trials, failed = document["trials"], document["failed"]
+    people = len({trial["participant"] for trial in trials})
+    conditions = list(dict.fromkeys(t["condition"] for t in trials if t["condition"]))
+    told = facts(
+        {
+            "Study": document["study"],
+            "Trials": f"{len(trials)} of {len(trials) + len(failed)} compared",
+            "Participants": str(people),
+            "Conditions": ", ".join(conditions) or None,
+            "Margin chosen beforehand": f"{document['margin_deg']:g}°",
+        }
+    )
+    rows = [
+        [
+            escape(trial["session_id"]),
+            f"<td class='text'>{escape(trial['participant'])}</td>",
+            f"<td class='text'>{escape(trial['condition'] or '–')}</td>",
+            f"<td class='text'>{escape(trial['lab_file'])}</td>",
+            _number(trial["lag_s"], 3, signed=True)
+            + ("" if trial["lag_sd_s"] is None else f" ± {Z95 * trial['lag_sd_s']:.3f}"),
+            f"{trial['correlation']:.3f}",
+        ]
+        for trial in trials
+    ]
+    return told + table(
+        ["Session", "Participant", "Condition", "Lab file", "Lag, s", "Correlation"],
+        rows,
+        caption="The trials, each with the lag between its clocks and its 95 % interval",
+        numeric=True,
+    )
+
+
+def about_the_lag(document: Mapping[str, Any]) -> str:
+    """Say what the lag holds besides the difference of the clocks."""
+    delay = tables.load("synchronisation")["video_delay"]
+    return paragraphs(
+        "One lag holds for a whole trial and all joints. It is where the angles fit, and so it "
+        f"contains the delay of the video's angles, {1000 * delay['mean_s']:.0f} ± "
+        f"{1000 * Z95 * delay['sd_s']:.0f} ms on rendered squats: to compare the clocks themselves, "
+        "add it."
+    )
+
+
+def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
+    """Tables of the comparison with the lab's own model, where there is one."""
+    models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
+    differences = document.get("definition_differences", {})
+    told = definition_table(agreement, differences)
+    told += "".join(waveform_table(agreement, name) for name in models if name != document["primary"])
+    return told or paragraphs("The lab gave no angles of its own model for this comparison.")
+
+
+def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
+    """Set the paragraph for the methods section, apart from the rest."""
+    return f"<blockquote>{paragraphs(methods_text(document, agreement))}</blockquote>"
+
+
+def files_of(files: Sequence[Path], folder: str) -> str:
+    """Name the tables that were written."""
+    if not files:
+        return ""
+    names = ", ".join(f"<code>{escape(file.relative_to(folder).as_posix())}</code>" for file in files)
+    return f"<p>Tables for a paper, beside this report: {names}.</p>"
+
+
 def trial_facts(document: Mapping[str, Any]) -> str:
     """Say what was compared with what, and how the clocks were brought together."""
     sync = document["synchronisation"]
