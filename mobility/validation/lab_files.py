@@ -34,12 +34,14 @@ Unit = Literal["m", "cm", "mm", "degree", "radian"]
 
 _GZIP = b"\x1f\x8b"
 _C3D_MARK = 0x50
+_ROWS_BEFORE = 4  # that show with how many decimals a file is written
 _MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan", "1.#qnan"})
 _TIME = frozenset({"time", "times", "t", "temps", "timestamp", "seconds"})
 _FRAME = frozenset({"frame", "frames", "frame#", "framenumber", "item", "index"})
 _TRIPLET = re.compile(
     r"^(?P<name>.+?)[\s_.:]*(?P<axis>[xyzXYZ])(?:[\s_]*[(\[]?(?P<unit>mm|cm|m)[)\]]?)?$"
 )
+_NO_PLACE = re.compile(r"angle|force|moment|power|velocity|acceleration|grf", re.IGNORECASE)
 _TRC_KEYS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 _MODELLED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS")
 
@@ -272,7 +274,20 @@ def _text(path: Path) -> list[str]:
         text = content.decode("latin-1")
         if sum(not c.isprintable() and not c.isspace() for c in text[:4096]) > 8:
             raise BadInputError(f"{path.name}: is not a text file") from None
-    return text.splitlines()
+    lines = text.splitlines()
+    if not text.endswith(("\n", "\r")) and _last_value_is_cut(lines):
+        raise BadInputError(
+            f"{path.name}: line {len(lines)}: the file was cut off in its last value"
+        )
+    return lines
+
+
+def _last_value_is_cut(lines: Sequence[str]) -> bool:
+    """Whether all rows before end in as many decimals, and the last in fewer."""
+    ends = [re.search(r"\d*(?:[.,](\d*))?\s*$", line) for line in lines[-_ROWS_BEFORE - 1 :]]
+    decimals = [len(end[1] or "") if end else 0 for end in ends]
+    before = decimals[:-1]
+    return len(before) == _ROWS_BEFORE and len(set(before)) == 1 and decimals[-1] < before[0]
 
 
 def _number(cell: str, *, what: str, line: int) -> float:
@@ -462,7 +477,7 @@ def _wide(what: str, header: Sequence[str], table: Array) -> Found:
     places: dict[str, dict[str, str]] = {}
     units: set[str] = set()
     for name in columns:
-        if fits := _TRIPLET.match(name):
+        if (fits := _TRIPLET.match(name)) and not _NO_PLACE.search(fits["name"]):
             places.setdefault(fits["name"], {})[fits["axis"].lower()] = name
             units |= {fits["unit"]} if fits["unit"] else set()
     whole = {name: axes for name, axes in places.items() if len(axes) == 3}
