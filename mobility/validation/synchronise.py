@@ -164,7 +164,7 @@ def find_lag(
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
     signals
-        Names of the angles to compare; by default the first group of `SIGNALS` that moves, else all.
+        Names of the angles to compare; by default the first group of `SIGNALS` that moves.
     max_lag_s
         Largest lag that is possible, seconds; by default any that leaves enough in common.
     lag_s
@@ -199,9 +199,9 @@ def find_lag(
         if moving.any():
             break
     else:
-        told = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
+        tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"find_lag: none of {told} moves in both recordings; give the lab file of this trial, "
+            f"find_lag: none of {tried} moves in both recordings; give the lab file of this trial, "
             "or the lag by hand (--lag-s)"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
@@ -312,7 +312,7 @@ def align(lab: xr.Dataset, sync: Synchronisation, time: Any) -> xr.Dataset:
 def _signals(
     video: xr.Dataset, lab: xr.Dataset, asked: Sequence[str] | None
 ) -> list[list[tuple[str, str]]]:
-    """Groups of angle and side that both recordings have; the side is "" where there is none."""
+    """Group angles and sides that both recordings have; the side is "" where there is none."""
     both = [str(name) for name in video.data_vars if name in lab.data_vars]
     if asked is not None:
         if isinstance(asked, str) or not asked:

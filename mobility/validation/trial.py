@@ -1,8 +1,8 @@
 """One trial, filmed and measured in a lab: what the lab measured, on the clock of the video.
 
 Like is compared with like first: our own formulas, on the joint centres of the lab. The angles
-of the lab's own model come second, for they are defined otherwise; by how much the definitions
-differ is seen where both are computed from the same pose.
+of the lab's own model come second, for they are defined otherwise; by how much is seen where both
+are computed from the same trial of the lab.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ COMPARISONS = tuple(
         ("landmarks", "lab_model", "Video against the lab's own model"),
         ("raw", "lab_formulas", "Landmarks without a fit against the lab, same formulas"),
         ("image", "lab_formulas", "Lines in the picture against the lab, same formulas"),
-        ("lab_model", "lab_formulas", "The two definitions on the same pose of the lab"),
+        ("lab_model", "lab_formulas", "The lab's own model against our formulas, both of the lab"),
     )
 )
 """What can be compared; the first that there is is the primary one."""
@@ -215,9 +215,13 @@ def compare(
     -------
     Trial
         `sync`: the lag at which the angles fit. It contains the delay of the video's angles
-        (``tables/synchronisation.yaml``), and its error the variation of that. `curves`: each angle over (estimator, time, side) or (estimator, time) at the frames of the
-        video, with ``<angle>_sd`` of the video, and the repetitions. `agreement`: the statistics
-        of :func:`~mobility.validation.agreement.agreement` over `comparison` besides.
+        (``tables/synchronisation.yaml``), and its error the variation of that.
+
+        `curves`: each angle over (estimator, time, side) or (estimator, time) at the frames of the
+        video, with ``<angle>_sd`` of the video, and the repetitions.
+
+        `agreement`: the statistics of :func:`~mobility.validation.agreement.agreement` over
+        `comparison` besides.
 
     Raises
     ------
@@ -242,10 +246,9 @@ def compare(
         names = set(curves["estimator"].to_numpy().tolist())
         if not {comparison.measured, comparison.reference} <= names:
             continue
-        pair = [angles_of(curves, e) for e in (comparison.measured, comparison.reference)]
-        if not set(pair[0].data_vars) & set(pair[1].data_vars):
-            continue
-        found[comparison.name] = agreement(*pair, repetitions, margin_deg=margin_deg)
+        one, other = (angles_of(curves, e) for e in (comparison.measured, comparison.reference))
+        if set(one.data_vars) & set(other.data_vars):
+            found[comparison.name] = agreement(one, other, repetitions, margin_deg=margin_deg)
     if not found:
         raise BadInputError("compare: video and lab have no angle in common")
     together = stacked(found)
@@ -254,7 +257,7 @@ def compare(
 
 
 def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
-    """Angles of one estimator over (time, side) or (time,); those that it does not have are left out.
+    """Angles of one estimator over (time, side) or (time,), those that it has.
 
     Those of the video bring their ``<angle>_sd``.
     """
@@ -348,8 +351,8 @@ def _clocks_of_lab(reference: Reference) -> list[dict[str, str]]:
     if abs(apart.lag_s) <= max(_CLOCKS_AGREE_S, 3 * apart.lag_sd_s):
         return []
     message = (
-        f"The lab's angles fit its markers best {apart.lag_s:+.3f} s later: the two files may be of "
-        "other trials or clocks. They are taken as they are."
+        f"The lab's angles fit its markers best {apart.lag_s:+.3f} s later: the two files may be "
+        "of other trials or clocks. They are taken as they are."
     )
     return [{"code": "lab_clocks_differ", "message": message.replace("-", "−", 1)}]
 

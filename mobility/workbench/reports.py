@@ -186,8 +186,8 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     Returns
     -------
     dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`, beside ``study.nc``, ``tables``
-        and ``images``.
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`, beside ``study.nc``,
+        ``tables`` and ``images``.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
         If a cell fails.
     """
     folder = Path(folder)
-    _check_free(folder, VALIDATION)
+    check_study_folder(folder)
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
@@ -207,6 +207,17 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
         begin=result.write,
         finish=lambda made: write_json(made / f"{VALIDATION}.json", result.document),
     )
+
+
+def check_study_folder(folder: Path) -> None:
+    """Refuse a folder for a study that holds something else than an earlier report of one.
+
+    Raises
+    ------
+    BadInputError
+        It does.
+    """
+    _check_free(folder, VALIDATION)
 
 
 def _check_free(folder: Path, name: str) -> None:

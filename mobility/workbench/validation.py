@@ -46,8 +46,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 MARGIN_DEG = 5.0
-"""Largest mean difference that does not matter, where none is chosen: more than 5 degrees can mislead
-a clinical decision (McGinley et al. 2009, Gait Posture 29:360)."""
+"""Largest mean difference that does not matter, where none is chosen: errors of more than 5 degrees
+can mislead a clinical decision (McGinley et al. 2009, Gait Posture 29:360)."""
 
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
@@ -215,7 +215,9 @@ def validate(
     return Validation(target, document)
 
 
-def validations(session: Session, *, folder: str | os.PathLike[str] | None = None) -> list[Validation]:
+def validations(
+    session: Session, *, folder: str | os.PathLike[str] | None = None
+) -> list[Validation]:
     """Comparisons with lab data that are stored of a session, by name."""
     place = Path(folder) if folder is not None else session.folder / "validation"
     found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
@@ -276,7 +278,9 @@ def open_comparison(
 
     if study:
         if not (Path(study) / _STUDY).is_file():
-            raise NotFoundError(f"{study}: holds no study; make one with: mobility validate --study")
+            raise NotFoundError(
+                f"{study}: holds no study; make one with: mobility validate --study"
+            )
         return Study(Path(study), read_json(Path(study) / _STUDY))
     opened = Store(store)
     if not session_id and not folder:
@@ -293,7 +297,7 @@ def open_comparison(
 
 
 def demo_validation(store: Store) -> Validation:
-    """Compare the demo with its own truth, whose clock is set 0.25 s late, in a temporary folder."""
+    """Compare the demo with its own truth, whose clock is set 0.25 s late; nothing is kept."""
     import tempfile
 
     from mobility.validation.export import write_trc
@@ -409,12 +413,11 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     columns = [str(name).strip() for name in reader.fieldnames or []]
     reader.fieldnames = columns
+    known = list(StudyRow.model_fields)
     for name in columns:
-        if name not in StudyRow.model_fields:
-            raise BadInputError(
-                f"study {file.name}: unknown column '{name}'"
-                f"{likely(name, StudyRow.model_fields) or '; known: ' + ', '.join(StudyRow.model_fields)}"
-            )
+        if name not in known:
+            close = likely(name, known) or f"; known: {', '.join(known)}"
+            raise BadInputError(f"study {file.name}: unknown column '{name}'{close}")
     for name in ("session", "lab_file"):
         if name not in columns:
             raise BadInputError(f"study {file.name}: has no column '{name}'")
@@ -472,20 +475,15 @@ def run_study(
         for number, row in enumerate(rows, start=1):
             try:
                 session = store.session(row.session)
-                given = {
-                    name: _beside(file, getattr(row, name))
-                    for name in ("static", "lab_angles")
-                    if getattr(row, name)
-                }
-                if row.mapping:
-                    given["mapping"] = _mapping_beside(file, row.mapping)
                 made = validate(
                     session,
                     _beside(file, row.lab_file),
+                    static=_beside(file, row.static) if row.static else None,
+                    lab_angles=_beside(file, row.lab_angles) if row.lab_angles else None,
+                    mapping=_mapping_beside(file, row.mapping) if row.mapping else None,
                     margin_deg=margin_deg,
                     max_lag_s=max_lag_s,
                     drift=drift,
-                    **given,
                 )
                 done.append((row, row.participant or session.record.user_id, made))
             except MobilityError as error:
@@ -572,10 +570,9 @@ def _pooled(
             video = angles_of(one, comparison.measured if comparison.measured in there else "")
             lab = angles_of(one, comparison.reference if comparison.reference in there else "")
             pairs.append((video, lab))
-        used = [set(v.data_vars) & set(r.data_vars) for v, r in pairs]
-        if not any(used):
+        common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
+        if not common:
             continue
-        common = sorted(set().union(*used))
         filled = [
             (_filled(v, common, one), _filled(r, common, one))
             for (v, r), one in zip(pairs, curves, strict=True)
@@ -593,7 +590,9 @@ def _pooled(
 def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
     """Angles of one estimator, NaN for those that this trial does not have."""
     missing = {
-        name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(units="degree")
+        name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(
+            units="degree"
+        )
         for name in names
         if name not in angles and name in curves
     }
@@ -654,7 +653,7 @@ def _name_for(lab_file: str | os.PathLike[str]) -> str:
 
 
 def _state(session: Session) -> dict[str, str]:
-    """What a comparison is made of, besides the lab files."""
+    """Hash of each result of the analysis of which a comparison is made."""
     stages = session.record.stages
     return {name: stages[name].sha256 for name in ("angles", "repetitions") if name in stages}
 

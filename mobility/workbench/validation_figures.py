@@ -162,7 +162,7 @@ def bland_altman(
     -------
     matplotlib.figure.Figure
         A mark for each repetition (with several participants another colour for each); the mean
-        difference and the 95 % limits of agreement, with their 95 % confidence intervals as bands.
+        difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
     """
     own = agreement.sel(comparison=comparison, metric=metric)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
@@ -181,7 +181,15 @@ def bland_altman(
                 low, high = float(here[f"{line}_low"]), float(here[f"{line}_high"])
                 axis.axhline(value, color="black", lw=1.1, ls=style)
                 if np.isfinite([low, high]).all():
-                    axis.axhspan(low, high, color="black", alpha=0.08, lw=0)
+                    axis.plot(
+                        [_AT[line]] * 2,
+                        [low, high],
+                        color="black",
+                        lw=3,
+                        alpha=0.35,
+                        solid_capstyle="butt",
+                        transform=axis.get_yaxis_transform(),
+                    )
                 axis.annotate(
                     f"{value:+.1f}".replace("-", "−"),
                     (1.0, value),
@@ -211,7 +219,7 @@ def bland_altman(
     handles = [
         _line("mean difference", color="black", lw=1.1),
         _line("95 % limits of agreement", color="black", lw=1.1, ls=_LIMITS[0][1]),
-        _patch("their 95 % confidence intervals", "black", 0.12),
+        _line("their 95 % confidence intervals", color="black", lw=3, alpha=0.35),
     ]
     _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
     return figure
@@ -285,6 +293,10 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
 
 
 _LIMITS: tuple[tuple[str, Any], ...] = (("lower_limit", (0, (4, 2))), ("upper_limit", (0, (4, 2))))
+
+
+_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
+"""Places of the bars of the intervals, as a share of the width."""
 
 
 def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:

@@ -29,6 +29,9 @@ Z95 = 1.96
 SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
 """Angles of the figures, as far as they were compared: those of a squat."""
 
+TABLED = (*SHOWN, "trunk_lean")
+"""Angles of the tables of values, likewise."""
+
 METRICS = {"bottom": "at the bottom", "peak": "at its peak", "range": "range of motion"}
 
 SIZES = (10, 20, 30, 50, 100, 200)
@@ -90,8 +93,8 @@ def about_the_lag(document: Mapping[str, Any]) -> str:
     return paragraphs(
         "One lag holds for a whole trial and all joints. It is where the angles fit, and so it "
         f"contains the delay of the video's angles, {1000 * delay['mean_s']:.0f} ± "
-        f"{1000 * Z95 * delay['sd_s']:.0f} ms on rendered squats: to compare the clocks themselves, "
-        "add it."
+        f"{1000 * Z95 * delay['sd_s']:.0f} ms on rendered squats: to compare the clocks "
+        "themselves, add it."
     )
 
 
@@ -100,7 +103,9 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document.get("definition_differences", {})
     told = definition_table(agreement, differences)
-    told += "".join(waveform_table(agreement, name) for name in models if name != document["primary"])
+    told += "".join(
+        waveform_table(agreement, name) for name in models if name != document["primary"]
+    )
     return told or paragraphs("The lab gave no angles of its own model for this comparison.")
 
 
@@ -113,7 +118,9 @@ def files_of(files: Sequence[Path], folder: str) -> str:
     """Name the tables that were written."""
     if not files:
         return ""
-    names = ", ".join(f"<code>{escape(file.relative_to(folder).as_posix())}</code>" for file in files)
+    names = ", ".join(
+        f"<code>{escape(file.relative_to(folder).as_posix())}</code>" for file in files
+    )
     return f"<p>Tables for a paper, beside this report: {names}.</p>"
 
 
@@ -268,21 +275,25 @@ def waveform_table(agreement: xr.Dataset, comparison: str) -> str:
         return paragraphs("No angle was compared.")
     return table(
         head,
-        [[escape(cell) for cell in row] for row in rows],
+        [_two_lines(row) for row in rows],
         caption=f"{_TITLES[comparison]}: curves over a repetition, degrees, with 95 % intervals",
         numeric=True,
     )
 
 
 def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> str:
-    """Make the table of agreement of values of the repetitions of one comparison."""
+    """Make the table of agreement of values of the repetitions, of the angles of a squat.
+
+    All angles are in the files of :func:`write_tables`.
+    """
     frame = value_frame(agreement.sel(comparison=[comparison]))
-    head, rows = _value_cells(frame[frame["metric"].eq(metric)])
+    chosen = shown(agreement, comparison, TABLED)
+    head, rows = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
     if not rows:
         return paragraphs("No value was compared.")
     return table(
         head,
-        [[escape(cell) for cell in row] for row in rows],
+        [_two_lines(row) for row in rows],
         caption=f"{_TITLES[comparison]}: {METRICS[metric]}, degrees, with 95 % intervals",
         numeric=True,
     )
@@ -315,7 +326,7 @@ def estimator_table(agreement: xr.Dataset) -> str:
 
 
 def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> str:
-    """Say how the lab's definitions differ from ours: in words, and on the same pose.
+    """Say how the lab's definitions differ from ours: in words, and measured on the same trial.
 
     Parameters
     ----------
@@ -330,7 +341,7 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
         said = differences.get(angle)
         if said is None and not measured:
             continue
-        row = [escape(_words(angle).capitalize()), f"<td class='text'>{escape(said or '–')}</td>"]
+        row = [escape(_words(angle).capitalize()), f"<td class='words'>{escape(said or '–')}</td>"]
         if measured:
             curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
             middle = curve.mean("side", skipna=True).to_numpy()
@@ -348,7 +359,11 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
         head,
         rows,
         caption="How the lab's own angles differ from ours by definition"
-        + ("; its model less our formulas on the same pose, mean of the sides, degrees" if measured else ""),
+        + (
+            "; its model less our formulas, both from the same trial, mean of the sides, degrees"
+            if measured
+            else ""
+        ),
         numeric=True,
     )
 
@@ -361,10 +376,10 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
     """
     own = agreement.sel(comparison=comparison, metric=metric)
     if len(set(agreement["participant"].values.tolist())) < LEAST:
-        return paragraphs(
-            f"For planning: with fewer than {LEAST} participants the standard deviation between "
-            "people is not known. With one that is expected, `mobility validate --sample-size SD` "
-            "gives the width of the interval of a limit of agreement by number of participants."
+        return (
+            f"<p>With fewer than {LEAST} participants the standard deviation between people is not "
+            "known. With one that is expected, <code>mobility validate --sample-size SD</code> says "
+            "how well limits of agreement would be known by number of participants.</p>"
         )
     rows = []
     for angle in shown(agreement, comparison):
@@ -426,8 +441,8 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         + (
             "repetitions; intervals are over the repetitions of the one participant."
             if people == 1
-            else f"repetitions and averaged within each of the {people} participants; 95 % intervals "
-            "are from a bootstrap over participants."
+            else f"repetitions and averaged within each of the {people} participants; 95 % "
+            "intervals are from a bootstrap over participants."
         ),
         "For values, 95 % limits of agreement"
         + ("" if people == 1 else " for repeated measurements")
@@ -595,7 +610,7 @@ def _each(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
 
 
 def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    head = ["Angle", "RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "Within 1.96 SD", "Refused"]
+    head = ["Angle", "RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "In 1.96 SD", "Refused"]
     rows = []
     for row in frame.to_dict("records"):
         whole = row["frames_compared"] + row["frames_refused"]
@@ -615,8 +630,8 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = [
-        *("Angle", "Pairs", "Mean difference", "Lower limit", "Upper limit"),
-        *("ICC(A,1)", "SEM", "MDC₉₅", "Equivalence, p"),
+        *("Angle", "n", "Mean difference", "Lower limit", "Upper limit"),
+        *("ICC(A,1)", "SEM", "MDC₉₅", "TOST p"),
     ]
     rows = [
         [
@@ -634,6 +649,16 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         for row in frame.to_dict("records")
     ]
     return head, rows
+
+
+def _two_lines(cells: Sequence[str]) -> list[str]:
+    """Cells as HTML, an interval below its value."""
+    return [
+        escape(cell).replace(" (", "<br><span class='interval'>(", 1) + "</span>"
+        if cell.endswith(")") and " to " in cell
+        else escape(cell)
+        for cell in cells
+    ]
 
 
 def _with_interval(
