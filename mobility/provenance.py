@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1"
 """Version of the layout of our Datasets and documents."""
 
-PACKAGES = ("mobility", "mediapipe", "numpy", "scipy", "xarray", "av", "ezc3d", "opencv-contrib-python")
+PACKAGES = ("mobility", "mediapipe", "numpy", "scipy", "xarray", "av", "opencv-contrib-python")
 """Packages whose version can change a number."""
 
 

@@ -21,6 +21,7 @@ from mobility.validation.mappings import (
     LabMapping,
     VerticalAxis,
     best_mapping,
+    built_in,
     listed,
 )
 
@@ -108,6 +109,8 @@ class Found:
         As the file says; None where it does not.
     vertical_axis
         As the file says; None where it does not.
+    mapping
+        The built-in mapping that wrote the file, where it says so.
     notes
         What else the file says, for the history.
     warnings
@@ -125,6 +128,7 @@ class Found:
     length_unit: str | None = None
     angle_unit: str | None = None
     vertical_axis: str | None = None
+    mapping: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
 
@@ -186,7 +190,10 @@ def dataset(found: Found, asked: Asked, *, source: Mapping[str, str]) -> xr.Data
     BadInputError
         Units, rate or axes contradict each other or cannot be told, or nothing fits a mapping.
     """
-    mapping = asked.mapping or best_mapping(found.markers, found.columns)
+    mapping = asked.mapping
+    if mapping is None:
+        mapping = built_in().get(found.mapping or "")
+        mapping = mapping or best_mapping(found.markers, found.columns)
     _check_units_asked(found, asked)
     _zeros_are_gaps(found)
     time, rate, timing = _times(found, asked, mapping)

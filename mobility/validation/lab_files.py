@@ -15,6 +15,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,11 +27,21 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.options import checked
 from mobility.provenance import sha256
 from mobility.validation.lab_datasets import Asked, Found, dataset, unit_of
-from mobility.validation.mappings import LabMapping, VerticalAxis, given_mapping, listed
+from mobility.validation.mappings import (
+    OURS,
+    LabMapping,
+    VerticalAxis,
+    built_in,
+    given_mapping,
+    listed,
+)
 
 Array = NDArray[np.float64]
 MappingLike = LabMapping | Mapping[str, Any] | str | Path
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
+
+BY_US = "Angles between segments, by mobility."
+"""The line of a header by which a motion that this package wrote is known."""
 
 _GZIP = b"\x1f\x8b"
 _C3D_MARK = 0x50
@@ -420,6 +431,7 @@ def _mot(what: str, lines: list[str]) -> Found:
         time=table[:, 0],
         columns={name: table[:, i] for i, name in enumerate(names) if i},
         angle_unit={"yes": "degree", "no": "radian"}.get(said),
+        mapping=OURS if any(line.startswith(BY_US) for line in lines[: ends[0]]) else None,
         notes={"inDegrees": said or "not said"},
     )
 
@@ -558,7 +570,7 @@ def _tidy_pose(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: int)
 
 def _tidy_angles(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: int) -> Found:
     """Read a row for each time, angle and side, as write_csv makes them."""
-    keys = [tuple(cell.strip() for cell in cells[1:3]) for _, cells in rows]
+    keys = [(*(cell.strip() for cell in cells[1:3]), "", "")[:2] for _, cells in rows]
     numbers = _table([(n, [c[0], *c[3:]]) for n, c in rows], width - 2, what=what)
     time, where = np.unique(numbers[:, 0], return_inverse=True)
     names = list(dict.fromkeys(keys))
@@ -566,8 +578,17 @@ def _tidy_angles(what: str, rows: Sequence[tuple[int, Sequence[str]]], width: in
     _once(where * len(names) + places, rows, what=what)
     values = np.full((len(names), len(time)), np.nan)
     values[places, where] = numbers[:, 1]
-    columns = {"_".join(part for part in name if part): values[i] for i, name in enumerate(names)}
-    return Found(what=what, file_format="CSV", time=time, columns=columns, angle_unit="degree")
+    ours = built_in()[OURS].angles
+    columns: dict[str, Array] = {}
+    for (angle, side), course in zip(names, values, strict=True):
+        entry = ours.get(angle)
+        named = entry.named().get(side or "column") if entry is not None else None
+        if entry is None or named is None:
+            raise BadInputError(f"{what}: there is no angle '{angle}' of side '{side}'")
+        columns[named[0]] = entry.scale * course  # 1 or -1
+    return Found(
+        what=what, file_format="CSV", time=time, columns=columns, angle_unit="degree", mapping=OURS
+    )
 
 
 def _once(keys: NDArray[np.int64], rows: Sequence[tuple[int, Sequence[str]]], *, what: str) -> None:
@@ -647,7 +668,7 @@ def _c3d(path: Path, content: bytes, *, subject: str | None) -> Found:
         found.angle_unit = unit_of(told, what=what, kind="angle")
     screen = str(_value(groups, "POINT", "Y_SCREEN", [""])[0]).strip().lower().removeprefix("+")
     found.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None
-    found.notes["first_frame"] = first
+    found.notes |= {"first_frame": first, "ezc3d": version("ezc3d")}
     return found
 
 

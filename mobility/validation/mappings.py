@@ -36,6 +36,8 @@ from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Strict, likely, validate
 
 TABLE = "lab_mappings"
+OURS = "mobility"
+"""The built-in mapping that names what this package writes, by which it is read again."""
 
 
 def _names(given: Any) -> Any:
