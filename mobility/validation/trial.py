@@ -331,7 +331,7 @@ def _described(dataset: xr.Dataset) -> dict[str, str]:
 
 def _differences(dataset: xr.Dataset, names: list[str]) -> dict[str, str]:
     told = {name: str(dataset[name].attrs.get("difference", "")) for name in names}
-    return {name: text for name, text in told.items() if text}
+    return {name: text for name, text in told.items() if text not in ("", "not stated")}
 
 
 def _clocks_of_lab(reference: Reference) -> list[dict[str, str]]:
