@@ -402,6 +402,48 @@ def sessions_export(
     _print_json(_session(store, reports, session_id, demo=demo).export())
 
 
+@app.command("export-lab")
+def export_lab(
+    session_id: IdArgument = None,
+    *,
+    out: Annotated[Path, typer.Option("--out", parser=_path, metavar="PATH", help="The file.")],
+    file_format: Annotated[
+        Literal["trc", "c3d", "mot", "csv"] | None,
+        typer.Option("--format", help="Format; default: the ending of the file."),
+    ] = None,
+    positions: Annotated[
+        bool, typer.Option("--positions", help="Positions instead of angles, in CSV.")
+    ] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
+    ] = False,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Write positions (TRC, C3D) or angles (MOT, CSV) as OpenSim, Pose2Sim and labs read them."""
+    from mobility.errors import BadInputError
+    from mobility.options import likely
+    from mobility.validation.export import FORMATS
+
+    kind = file_format or out.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise BadInputError(
+            f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
+        )
+    if positions and kind == "mot":
+        raise BadInputError("--positions does not go with mot, which holds angles")
+    if landmarks and not (positions or kind in ("trc", "c3d")):
+        raise BadInputError("--landmarks goes with positions only: trc, c3d, or csv --positions")
+    session = _session(store, reports, session_id, demo=demo)
+    if positions or kind in ("trc", "c3d"):
+        dataset = session.pose() if landmarks else session.fitted()
+    else:
+        dataset = session.angles()
+    FORMATS[kind](dataset, out)
+    typer.echo(str(out))
+
+
 @sessions_app.command("delete")
 def sessions_delete(
     session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],

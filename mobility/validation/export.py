@@ -89,7 +89,7 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
     ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
     ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r`` and their left ones, ``pelvis_list``; angles
-    that no coordinate of OpenSim is keep our names (``trunk_lean``, ``tibia_inclination_r``). Ours are angles between
+    that no coordinate of OpenSim is keep our names (``trunk_lean``). Ours are angles between
     segments, not coordinates of a model: hip flexion is of the trunk against the thigh, so that a
     model that is moved by them leans less than the person did. The header says so.
 
@@ -171,7 +171,7 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     ------
     BadInputError
         There are no positions, a time lies off an even clock by more than half a frame or is before
-        0, or there are more than 65535 frames.
+        0, there are more than 65535 frames, or `path` does not end in ``.c3d``.
     NotFoundError
         The folder of `path` does not exist.
     StorageError
@@ -194,6 +194,8 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             f"counts from 0 to {_MOST_C3D_FRAMES - 1}; write TRC or CSV"
         )
     target = Path(path)
+    if target.suffix.lower() != ".c3d":  # ezc3d would append it
+        raise BadInputError(f"write_c3d: the name of the file must end in .c3d (got {target.name})")
     made = ezc3d.c3d()
     points = made["parameters"]["POINT"]
     points["RATE"]["value"] = [rate]
@@ -211,8 +213,6 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     _require_folder(target)
     with atomic(target) as hidden:
         made.write(str(hidden))
-        if not hidden.is_file():
-            raise OSError("ezc3d wrote nothing")
     return target
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +202,8 @@ def test_trc_as_opensim_reads_it(squat, tmp_path: Path) -> None:
     for line in [lines[3], lines[4], *lines[6:]]:
         assert len(line.split("\t")) == 2 + 3 * count
     assert lines[2].split("\t")[4] == "mm"
-    y = float(lines[6].split("\t")[3])
-    assert 1000 < y < 2000
+    shoulder = 1000 * squat["position"].sel(keypoint="left_shoulder").isel(time=0, individual=0)
+    np.testing.assert_allclose([float(c) for c in lines[6].split("\t")[2:5]], shoulder, atol=1e-3)
 
 
 def test_mot_as_opensim_reads_it(angles, tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_uneven_times_have_no_place_in_a_c3d(squat, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="times do not increase"):
         write_trc(squat.isel(time=[3, 2, 1]), tmp_path / "b.trc")
     assert not (tmp_path / "a.c3d").exists()
-    assert os.listdir(tmp_path) == ["a.trc"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.trc"]
 
 
 def test_what_is_not_fit_to_write(squat, angles, tmp_path: Path) -> None:
@@ -287,14 +289,16 @@ def test_what_is_not_fit_to_write(squat, angles, tmp_path: Path) -> None:
         write_mot(angles.isel(time=[0]), path)
     with pytest.raises(NotFoundError, match="no such folder"):
         write_csv(angles, tmp_path / "no" / "a.csv")
+    with pytest.raises(BadInputError, match=r"must end in \.c3d"):
+        write_c3d(squat, path)
     with pytest.raises(BadInputError, match="is a folder"):
         write_csv(angles, tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("writer", [write_trc, write_c3d, write_csv])
 def test_a_fault_leaves_what_was_there(squat, tmp_path: Path, monkeypatch, writer) -> None:
-    path = tmp_path / "a.out"
+    path = tmp_path / "a.c3d"
     path.write_text("before")
 
     def full(*_: object) -> None:
@@ -304,12 +308,61 @@ def test_a_fault_leaves_what_was_there(squat, tmp_path: Path, monkeypatch, write
     with pytest.raises(StorageError, match="the disk is full"):
         writer(squat, path)
     assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["a.out"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_given_is_changed(squat, angles, tmp_path: Path) -> None:
     for dataset, writers in ((squat, WRITERS.values()), (angles, [write_mot, write_csv])):
         before = dataset.copy(deep=True)
         for writer in writers:
-            writer(dataset, tmp_path / "a")
+            writer(dataset, tmp_path / "a.c3d")
         xr.testing.assert_identical(dataset, before)
+
+
+# The command line.
+
+
+def mobility(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mobility.cli", "export-lab", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "MOBILITY_STORE": str(folder / "store")},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("ending", ["trc", "c3d", "mot", "csv"])
+def test_the_demo_is_exported(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"demo.{ending}"
+    done = mobility("--demo", "--out", out, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(out)
+    trial = read_lab(out)
+    if ending in ("trc", "c3d"):
+        knee = mb.joint_angles(lab_pose(trial))["knee_flexion"]
+    else:
+        knee = trial["knee_flexion"]
+    assert 60 < float(knee.max()) < 160
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--demo", "--out", "a.txt"], "no format 'txt'; give --format trc|c3d|mot|csv"),
+        (["--demo", "--out", "a.mot", "--positions"], "does not go with mot"),
+        (["--demo", "--out", "a.csv", "--landmarks"], "--landmarks goes with positions only"),
+        (["--demo", "--out", "no/a.csv"], "no such folder"),
+        (["none", "--out", "a.csv"], "none"),
+        (["--out", "a.csv"], "give the ID of a session, or --demo"),
+    ],
+)
+def test_what_the_command_refuses(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = mobility(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
