@@ -621,18 +621,25 @@ def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     ``peak`` and ``range``. What cannot be told is None, and the reason is among them.
     """
     own = agreement.sel(comparison=comparison)
-    waveform = [n for n, v in own.data_vars.items() if v.dims == ("angle", "side")]
-    discrete = [n for n, v in own.data_vars.items() if v.dims == ("metric", "angle", "side")]
+    # As plain arrays: looking each number up by its labels would take seconds.
+    waveform, discrete = (
+        {
+            str(n): v.transpose(*dims).to_numpy()
+            for n, v in own.data_vars.items()
+            if set(v.dims) == set(dims)
+        }
+        for dims in (("angle", "side"), ("metric", "angle", "side"))
+    )
     found: dict[str, Any] = {}
-    for angle in own["angle"].values.tolist():
-        for side in own["side"].values.tolist():
-            here = own.sel(angle=angle, side=side)
-            if int(here["repetitions_compared"]) == 0 and int(here["frames_compared"]) == 0:
+    for a, angle in enumerate(own["angle"].values.tolist()):
+        for s, side in enumerate(own["side"].values.tolist()):
+            if not (waveform["repetitions_compared"][a, s] or waveform["frames_compared"][a, s]):
                 continue
-            entry: dict[str, Any] = {str(n): _json(here[n].item()) for n in waveform}
-            for metric in own["metric"].values.tolist():
-                at = here.sel(metric=metric)
-                entry[metric] = {str(n): _json(at[n].item()) for n in discrete}
+            entry: dict[str, Any] = {
+                n: _json(values[a, s].item()) for n, values in waveform.items()
+            }
+            for m, metric in enumerate(own["metric"].values.tolist()):
+                entry[metric] = {n: _json(values[m, a, s].item()) for n, values in discrete.items()}
             found.setdefault(angle, {})[side] = entry
     return found
 

@@ -378,8 +378,8 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
     if len(set(agreement["participant"].values.tolist())) < LEAST:
         return (
             f"<p>With fewer than {LEAST} participants the standard deviation between people is not "
-            "known. With one that is expected, <code>mobility validate --sample-size SD</code> says "
-            "how well limits of agreement would be known by number of participants.</p>"
+            "known. With one that is expected, <code>mobility validate --sample-size SD</code> "
+            "says how well limits of agreement would be known by number of participants.</p>"
         )
     rows = []
     for angle in shown(agreement, comparison):
