@@ -3,11 +3,11 @@
 usage: python benchmarks/lbmc.py [--lab FOLDER] [--json]
 
 Two people lift a box from the floor (two lifts each) and stand up from a chair and sit down again;
-right side, marker-based model at 120 Hz (../shared/data beside the checkout). System 1 is Theia3D with
-nine cameras, system 4 RTMPose and Pose2Sim with two, both at 60 Hz. Nothing of ours measured here: it
-shows that reading, synchronising and comparing do on published files what anyone can compute from
-them. A movement begins and ends where the knee of the marker model leaves its usual angle in that
-trial (the median) by 15 degrees.
+right side, marker-based model at 120 Hz (../shared/data beside the checkout). System 1 is Theia3D
+with nine cameras, system 4 RTMPose and Pose2Sim with two, both at 60 Hz. Nothing of ours measured
+here: it shows that reading, synchronising and comparing do on published files what anyone can
+compute from them. A movement begins and ends where the knee of the marker model leaves its usual
+angle in that trial (the median) by 15 degrees.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHORTEST_S = 0.5
 
 
 def movements(markers: xr.Dataset) -> xr.Dataset:
-    """Times in which the right knee is away from its usual angle."""
+    """Find the times in which the right knee is away from its usual angle."""
     knee = markers["knee_flexion"].sel(side="right").to_numpy()
     time = markers["time"].to_numpy()
     away = np.abs(knee - np.nanmedian(knee)) > AWAY_DEG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def lab(shared_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def session(
     opencap_video: Path, opencap_pose: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+) -> Any:
     """The video, analysed; its pose is estimated once in a test run."""
     from mobility.capture import pose as capture
 
@@ -52,7 +51,7 @@ def session(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capture, "estimate_pose", lambda *_, **__: opencap_pose)
         session.analyze(annotate=False)
-    yield session
+    return session
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +172,7 @@ def test_raw_fitted_and_model_are_in_one_file_and_one_figure(made: Any, curves: 
 
 
 def test_another_trial_of_the_same_person_is_refused(session: Any, lab: Path) -> None:
-    with pytest.raises(BadInputError, match="ambiguous|same movement"):
+    with pytest.raises(BadInputError, match=r"ambiguous|same movement"):
         session.validate(lab / "squatsAsym1.trc")
 
 
