@@ -22,7 +22,7 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
 from mobility.validation.lab_datasets import METRES
-from mobility.validation.lab_files import BY_US
+from mobility.validation.lab_text import BY_US
 from mobility.validation.mappings import OURS, LengthUnit, built_in, listed
 from mobility.writing import atomic
 

@@ -93,6 +93,10 @@ def lab_pose(
     static trial where there is one, else in the frames in which the hips are highest. An ankle
     dorsiflexion of zero then is a shank perpendicular to the sole.
 
+    The whole trial is turned about the vertical, once, so that the person faces z, as somebody does
+    who is filmed from the front; a lab sees from all around, and nothing is to be refused because
+    of a view. Angles do not depend on it.
+
     Parameters
     ----------
     markers
@@ -135,6 +139,7 @@ def lab_pose(
     build.hip_centres(hips)
     pitch = build.level(chosen.level_feet if level_feet is None else level_feet)
     build.check()
+    turned = build.face_z()
     position = np.full((markers.sizes["time"], 3, len(KEYPOINTS), 1), np.nan)
     for name, values in build.centres.items():
         position[:, :, INDEX[name], 0] = values
@@ -182,6 +187,7 @@ def lab_pose(
         joint_centres=build.origins,
         not_available=build.reasons,
         sole_pitch_deg=pitch,
+        turned_deg=turned,
         **build.results,
         warnings=build.warnings,
     )
@@ -635,6 +641,25 @@ class _Build:
                 "lab_pose: the toes point backwards: left and right are exchanged in the names, or "
                 "the axes of the file are left-handed"
             )
+
+    def face_z(self) -> float | None:
+        """Turn the landmarks so that the person faces z; the angle (degrees), None if not known."""
+        for point in ("hip", "shoulder"):
+            ends = [f"{side}_{point}" for side in SIDES]
+            if not all(name in self.centres for name in ends):
+                continue
+            right = self.centres[ends[1]] - self.centres[ends[0]]
+            right = right[~np.isnan(right).any(axis=-1)][:, [0, 2]]
+            if not len(right):
+                continue
+            x, z = np.median(right, axis=0)
+            if np.hypot(x, z) < _LEAST_WIDTH:
+                continue
+            c, s = -np.array([x, z]) / np.hypot(x, z)
+            turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+            self.centres = {name: values @ turn.T for name, values in self.centres.items()}
+            return round(float(np.degrees(np.arctan2(s, c))), 2)
+        return None
 
     def _warn(self, code: str, message: str) -> None:
         self.warnings.append({"code": code, "message": f"{message}."})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -243,6 +243,24 @@ def dataset(found: Found, asked: Asked, *, source: Mapping[str, str]) -> xr.Data
         },
         warnings=found.warnings,
     )
+
+
+def whole(positions: Array) -> Array:
+    """Positions of which a coordinate is missing are missing."""
+    return np.where(np.isnan(positions).any(axis=-1, keepdims=True), np.nan, positions)
+
+
+def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
+    """Raise where a name stands twice.
+
+    Raises
+    ------
+    BadInputError
+        With the names, which are of that `kind`.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInputError(f"{what}: has the {kind} {listed(twice)} more than once; rename them")
 
 
 def _check_units_asked(found: Found, asked: Asked) -> None:

@@ -90,7 +90,7 @@ def test_the_sd_goes_with_the_csv(angles, tmp_path: Path) -> None:
     assert table[table["angle"] == "trunk_lean"]["side"].isna().all()
 
 
-coordinates = st.floats(-1.5, 1.5, allow_subnormal=False)
+coordinates = st.floats(-0.6, 0.6, allow_subnormal=False)
 
 
 @st.composite

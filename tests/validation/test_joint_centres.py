@@ -280,6 +280,31 @@ def test_feet_are_turned_level_while_standing(squat) -> None:
         lab_pose(worn(squat, toe_up=0.3))
 
 
+@pytest.mark.parametrize("heading", [0.0, 50.0, -170.0])
+def test_the_person_is_turned_to_face_z(squat_pose, heading: float) -> None:
+    """A lab sees from all around: nothing may be refused because of a view."""
+    pose = squat_pose(fps=50, reps=1, turn_out=10.0, heading=heading).pose
+    made = lab_pose(worn(pose), level_feet=False)
+    position = made["position"].isel(individual=0)
+    across = position.sel(keypoint="right_hip") - position.sel(keypoint="left_hip")
+    np.testing.assert_allclose(across.median("time"), [-0.18, 0, 0], atol=1e-6)
+    front = squat_pose(fps=50, reps=1, turn_out=10.0).pose
+    joints = [f"{side}_{joint}" for side in SIDES for joint in OPENCAP]
+    expected = front["position"].sel(keypoint=joints)
+    middle = ["left_hip", "right_hip"]
+    np.testing.assert_allclose(
+        made["position"].sel(keypoint=joints)
+        - made["position"].sel(keypoint=middle).mean("keypoint"),
+        expected - front["position"].sel(keypoint=middle).mean("keypoint"),
+        atol=1e-6,
+    )
+    metrics = mb.overhead_squat(made, mb.joint_angles(made), mb.find_repetitions(made))
+    assert metrics["knee_deviation"].notnull().all()
+    assert metrics["heel_rise"].notnull().all()
+    codes = {warning["code"] for warning in warnings_of(metrics)}
+    assert not codes & {"frontal_plane_not_visible", "sides_not_comparable", "heel_rise_uncertain"}
+
+
 def test_exchanged_sides_and_left_handed_axes_are_refused(squat) -> None:
     markers = worn(squat)
     mirrored = markers.assign(

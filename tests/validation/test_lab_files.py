@@ -358,6 +358,64 @@ def test_csv_with_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     np.testing.assert_allclose(angles["time"], [0, 0.01, 0.02])
 
 
+def nexus(*, rate: str = "100", units: str = "mm", frames: int = 4, angles: bool = True) -> str:
+    markers = list(PIG)
+    lines = [
+        "Trajectories",
+        rate,
+        ",," + ",,,".join(f"Ann:{name}" for name in markers) + ",,",
+        "Frame,Sub Frame," + ",".join(["X,Y,Z"] * len(markers)),
+        ",," + ",".join([units] * 3 * len(markers)),
+    ]
+    for i in range(frames):
+        places = [f"{x + i},{y},{z}" for x, y, z in PIG.values()]
+        if i == 2:
+            places[0] = ",,"
+        lines.append(f"{i + 31},0," + ",".join(places))
+    if angles:
+        lines += [
+            "",
+            "Model Outputs",
+            rate,
+            ",,Ann:LKneeAngles,,,Ann:LKneeMoment,,",
+            "Frame,Sub Frame,X,Y,Z,X,Y,Z",
+            ",,deg,deg,deg,Nmm/kg,Nmm/kg,Nmm/kg",
+            *(f"{i + 31},0,{30 * i},1,2,100,200,300" for i in range(frames)),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.csv"
+    path.write_text(nexus())
+    trial = read_lab(path)
+    assert trial.attrs["mapping"] == "plug_in_gait"
+    np.testing.assert_allclose(trial["time"], (30 + np.arange(4)) / 100)
+    place = trial["marker_position"].sel(marker="Ann:LKNE").isel(time=1)
+    np.testing.assert_allclose(place, [0.021, 0.5, 0.15])
+    assert trial["marker_position"].isnull().all("space").sum() == 1
+    knee = trial["knee_flexion"]
+    np.testing.assert_allclose(knee.sel(side="left"), [0, 30, 60, 90])
+    assert knee.sel(side="right").isnull().all()
+    assert trial.attrs["angle_units_read"] == "degree"
+    path.write_text(nexus(angles=False, units="m"))
+    with pytest.raises(BadInputError, match="no person; if its numbers are mm"):
+        read_lab(path)
+    for text, message in (
+        (nexus(frames=0, angles=False), "ends before its frames"),
+        (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
+        (nexus().replace("31,0,0,1,2", "32,0,0,1,2"), "sections have different frames"),
+        ("Devices\n1000\n,,Force\nFrame,Sub Frame,Fx\n,,N\n1,0,3\n", "no section Trajectories"),
+        (
+            nexus()[:-12],
+            r"line 19 \(the last: the file was cut off\) has 6 of 8",
+        ),
+    ):
+        path.write_text(text)
+        with pytest.raises(BadInputError, match=message):
+            read_lab(path)
+
+
 # C3D in detail.
 
 
