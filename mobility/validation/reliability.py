@@ -94,7 +94,7 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
 
 @checked
 def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate:
-    r"""Intraclass correlation coefficient with its exact 95 % confidence interval.
+    r"""Intraclass correlation coefficient with the 95 % confidence interval of McGraw and Wong.
 
     With the mean squares between rows R, within rows W, between columns C, of the error E, n
     targets and k columns,
@@ -118,6 +118,13 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     Estimate
         NaN with fewer than three targets, or where all values are the same; the interval is NaN
         where there is no error at all. It depends on how much the targets differ.
+
+    Notes
+    -----
+    The intervals of the one-way and the consistency forms are exact. Those of absolute agreement
+    rest on Satterthwaite's approximation. With two ways that are meant themselves, as video
+    and lab, they held the value in 95 to 100 % of simulated studies of 10 to 50 targets; with two
+    or three ways that stand for others, in 81 to 93 % only.
 
     References
     ----------

@@ -424,7 +424,7 @@ def test_without_spm1d_the_result_says_so(monkeypatch):
 def test_the_stated_limits_hold_the_differences_of_new_people():
     trials, _ = several(30, 3, between=3, within=1, fps=30)
     found = agreement(*lists(trials), participants=[str(i) for i in range(30)]).sel(
-        KNEE, metric="peak"
+        **KNEE, metric="peak"
     )
     assert found["sd_between"] == pytest.approx(3, rel=0.35)
     assert found["sd_within"] == pytest.approx(1, rel=0.25)

@@ -117,9 +117,44 @@ def test_cardiac_output_with_a_varying_true_value_of_2007():
     assert found.sd_between**2 == pytest.approx(0.8106, abs=1e-4)
     assert found.sd_within**2 == pytest.approx(0.1707, abs=1e-4)
     assert (found.lower, found.upper) == pytest.approx((-1.339, 2.544), abs=1e-3)
+    # By hand: sqrt(0.8106 * 312 / 60^2 + 0.1707 / 60) = 0.2704, times t of 11 degrees 2.201.
+    assert (found.bias_high - found.bias_low) / 2 == pytest.approx(0.5951, abs=2e-4)
     naive = bland_altman(first, second)
     assert naive.sd == pytest.approx(0.9611, abs=5e-5)
     assert naive.upper_high - naive.upper_low < found.upper_high - found.upper_low
+
+
+def test_interval_for_equal_numbers_of_repetitions_is_zous():
+    # Zou's own terms: the variance of the subjects' means, and (1 - 1/m) of that within.
+    from scipy import stats
+
+    rng = np.random.default_rng(8)
+    n, m = 9, 4
+    table = rng.normal(1, 3, (n, 1)) + rng.normal(0, 2, (n, m))
+    found = bland_altman(
+        table.ravel(), np.zeros(n * m), participants=np.repeat(range(n), m).tolist()
+    )
+    means, within = table.mean(axis=1).var(ddof=1), table.var(axis=1, ddof=1).mean()
+    total = means + (1 - 1 / m) * within
+    assert found.sd**2 == pytest.approx(total)
+    t = stats.t.ppf(0.975, n - 1)
+    assert found.bias_high - found.bias == pytest.approx(t * np.sqrt(means / n))
+
+    def end(p):
+        parts = [
+            part * (freedom / stats.chi2.ppf(p, freedom) - 1)
+            for part, freedom in ((means, n - 1), ((1 - 1 / m) * within, n * (m - 1)))
+        ]
+        return total + np.sign(0.5 - p) * np.hypot(*parts)
+
+    of_mean = 1.959964**2 * means / n
+    up = np.sqrt(of_mean + 1.96**2 * (np.sqrt(end(0.025)) - np.sqrt(total)) ** 2)
+    down = np.sqrt(of_mean + 1.96**2 * (np.sqrt(total) - np.sqrt(end(0.975))) ** 2)
+    assert found.upper_high - found.upper == pytest.approx(up)
+    assert found.upper - found.upper_low == pytest.approx(down)
+    assert found.lower - found.lower_low == pytest.approx(up)
+    wide = limits_interval_width(n, sd=np.sqrt(total), repetitions=m, within_share=within / total)
+    assert wide == pytest.approx(up + down)
 
 
 def test_limits_of_clusters_are_those_of_a_worked_example():
