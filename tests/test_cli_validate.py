@@ -104,6 +104,7 @@ def test_a_study_of_which_one_trial_fails(
     text = page.read_text()
     assert "2 of 3 compared" in text
     assert "session c1) is left out" in text
+    assert str(tmp_path) not in text
     assert (page.parent / "study.nc").is_file()
     # Once more replaces it; another folder with something in it does not.
     assert mobility(store, "--study", study).returncode == 1
@@ -113,8 +114,7 @@ def test_a_study_of_which_one_trial_fails(
 def test_the_size_of_a_sample(store: Store) -> None:
     done = mobility(store, "--sample-size", "4", "--json")
     sizes = {
-        row["participants"]: row["limit_half_interval"]
-        for row in json.loads(done.stdout)["sizes"]
+        row["participants"]: row["limit_half_interval"] for row in json.loads(done.stdout)["sizes"]
     }
     # About 1.96 s sqrt(3 / n): Bland & Altman 1986.
     assert sizes[100] == pytest.approx(1.96 * 4 * (3 / 100) ** 0.5, rel=0.1)

@@ -488,7 +488,7 @@ def run_study(
                 done.append((row, row.participant or session.record.user_id, made))
             except MobilityError as error:
                 told = {"row": number, "session": row.session, "lab_file": row.lab_file}
-                failed.append({**told, "error": str(error)})
+                failed.append({**told, "error": _without_places(str(error), store, file)})
             bar.update()
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -549,6 +549,13 @@ def run_study(
         for number, ((_, _, made), one) in enumerate(zip(done, curves, strict=True), start=1)
     }
     return StudyResult(document, whole, conditions, shown)
+
+
+def _without_places(message: str, store: Store, study: Path) -> str:
+    """Message without the paths of this machine: reports are passed on."""
+    for place in (store.path.absolute(), study.parent.absolute(), store.path):
+        message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
+    return message
 
 
 def _told(failed: Mapping[str, Any]) -> str:

@@ -98,6 +98,47 @@ def about_the_lag(document: Mapping[str, Any]) -> str:
     )
 
 
+def about_the_curves(curves: Mapping[str, xr.Dataset]) -> str:
+    """Say how to read the curves over time; empty where none are shown."""
+    if not curves:
+        return ""
+    return paragraphs(
+        "Every way to the same angle on the clock of the video; a repetition has a grey ground. "
+        "Black is the lab by our own formulas, on its joint centres: that compares like with like. "
+        "Green is the lab's own model, whose angles are defined otherwise. Markers move with the "
+        "skin, by centimetres when a joint is bent far (Leardini et al. 2005, Gait Posture "
+        "21:212), so that the lab has errors of its own."
+    )
+
+
+def condition_table(document: Mapping[str, Any]) -> str:
+    """Set the errors of the curves of each condition of a study beside each other."""
+    conditions: Mapping[str, Any] = document.get("conditions", {})
+    if not conditions:
+        return ""
+    rows = []
+    for angle, sides in document["angles"].items():
+        for side in sides:
+            found = [one.get(angle, {}).get(side) for one in conditions.values()]
+            if angle in TABLED and any(each is not None for each in found):
+                cells = [_of_condition(each) for each in found]
+                rows.append([_called(angle, side), *cells])
+    return table(
+        ["Angle", *(escape(name) for name in conditions)],
+        rows,
+        caption="By condition: root mean square error, and bias with its 95 % interval, degrees",
+        numeric=True,
+    )
+
+
+def _of_condition(found: Mapping[str, Any] | None) -> str:
+    if found is None or found["rmse"] is None:
+        return "–"
+    row = {k: math.nan if found[k] is None else found[k] for k in ("bias", "bias_low", "bias_high")}
+    bias = _with_interval(row, "bias", signed=True)
+    return f"{_one(found['rmse'])}<br><span class='interval'>{bias}</span>"
+
+
 def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
     """Tables of the comparison with the lab's own model, where there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
