@@ -487,10 +487,16 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         ),
         "For values, 95 % limits of agreement"
         + ("" if people == 1 else " for repeated measurements")
-        + " (Bland and Altman 2007) with intervals by MOVER (Zou 2013), ICC(A,1) and ICC(C,1) with "
-        "exact intervals (McGraw and Wong 1996), Lin's concordance correlation, the standard error "
-        "of measurement and the minimal detectable change were computed; equivalence was tested "
-        f"by two one-sided tests within ± {document['margin_deg']:g}°, a margin set beforehand.",
+        + " (Bland and Altman 2007) with intervals by MOVER (Zou 2013)"
+        + (
+            " were computed for this participant"
+            if people == 1
+            else ", ICC(A,1) and ICC(C,1) with the intervals of McGraw and Wong (1996), Lin's "
+            "concordance correlation, the standard error of measurement and the minimal detectable "
+            "change were computed"
+        )
+        + "; equivalence was tested by two one-sided tests within "
+        f"± {document['margin_deg']:g}°, a margin set beforehand.",
         "Values that the video analysis refused, because their expected error exceeded its limit, "
         f"were not compared; their number is reported. Software: {software}.",
     ]
@@ -504,17 +510,23 @@ def _sync_text(document: Mapping[str, Any]) -> str:
     if sync is None:
         return (
             "The clocks of each trial were brought together by one lag, the maximum of the "
-            "normalised cross-correlation of the angles of all joints together (100 Hz, "
-            "parabolic interpolation)."
+            "normalised cross-correlation of the joint angles together (100 Hz, parabolic "
+            "interpolation)."
         )
     if sync["given"]:
         return f"The lag between the clocks ({sync['lag_s']:.3f} s) was set by hand."
     return (
         "The clocks were brought together by one lag for the trial, the maximum of the normalised "
-        "cross-correlation of the angles of all joints together (100 Hz, parabolic interpolation): "
+        f"cross-correlation of {_named(sync['signals'])} together (100 Hz, parabolic interpolation): "
         f"{sync['lag_s']:.3f} s, standard deviation {sync['lag_sd_s']:.3f} s, correlation "
         f"{sync['correlation']:.3f}."
     )
+
+
+def _named(signals: Sequence[str]) -> str:
+    """Name angles, each once, without their sides."""
+    names = list(dict.fromkeys(_words(signal.split()[0]) for signal in signals))
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
 
 
 def grras_table() -> str:
