@@ -15,7 +15,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -288,12 +288,23 @@ def open_comparison(
     session = opened.session(session_id) if session_id else opened.demo("Overhead Squat")
     place = folder or None
     if comparison:
-        return validation(session, comparison, folder=place)
+        return _warned_if_stale(session, validation(session, comparison, folder=place))
     known = validations(session, folder=place)
     if len(known) != 1:
         names = ", ".join(one.name for one in known) or "none"
         raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
-    return known[0]
+    return _warned_if_stale(session, known[0])
+
+
+def _warned_if_stale(session: Session, known: Validation) -> Validation:
+    if not is_stale(session, known):
+        return known
+    message = (
+        "The session was analysed anew or corrected since this comparison was made, so that it is "
+        "not of its present angles: make it again with mobility validate."
+    )
+    warnings = [{"code": "stale", "message": message}, *known.document["warnings"]]
+    return replace(known, document={**known.document, "warnings": warnings})
 
 
 def demo_validation(store: Store) -> Validation:

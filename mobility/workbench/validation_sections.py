@@ -517,7 +517,8 @@ def _sync_text(document: Mapping[str, Any]) -> str:
         return f"The lag between the clocks ({sync['lag_s']:.3f} s) was set by hand."
     return (
         "The clocks were brought together by one lag for the trial, the maximum of the normalised "
-        f"cross-correlation of {_named(sync['signals'])} together (100 Hz, parabolic interpolation): "
+        f"cross-correlation of {_named(sync['signals'])} together (100 Hz, parabolic "
+        "interpolation): "
         f"{sync['lag_s']:.3f} s, standard deviation {sync['lag_sd_s']:.3f} s, correlation "
         f"{sync['correlation']:.3f}."
     )
@@ -544,7 +545,7 @@ def grras_table() -> str:
     return table(
         ["Item", "Part", "To report", "Told", "Where, or what to write"],
         rows,
-        caption="Items of GRRAS (Kottner et al. 2011, J Clin Epidemiol 64:96), in our words: "
+        caption=f"Items of GRRAS ({tables.load('grras')['source']}), in our words: "
         "☑ told by this report, ☐ left to the author",
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
@@ -57,6 +59,26 @@ def test_offsets_and_scales_of_definitions_do_not_move_the_lag() -> None:
     video, lab = pair(0.1234)
     other = lab.assign(knee_flexion=0.8 * lab["knee_flexion"] - 25)
     assert find_lag(video, other).lag_s == pytest.approx(0.1234, abs=0.0005)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    lag=st.floats(-3, 3),
+    gain=st.floats(0.5, 1.5),
+    offset=st.floats(-40, 40),
+    video_hz=st.sampled_from([24.0, 29.97, 50.0, 60.0]),
+    lab_hz=st.sampled_from([60.0, 100.0, 240.0]),
+)
+def test_any_lag_rate_gain_and_offset(
+    lag: float, gain: float, offset: float, video_hz: float, lab_hz: float
+) -> None:
+    video = np.arange(0, 10.5, 1 / video_hz)
+    lab = np.arange(min(lag, 0) - 0.3, 11 + max(lag, 0), 1 / lab_hz)
+    seen = angles(video, knee(video, SQUATS))
+    found = find_lag(seen, angles(lab, gain * knee(lab - lag, SQUATS) + offset))
+    assert found.lag_s == pytest.approx(lag, abs=0.002)
+    aligned = align(angles(lab, knee(lab - lag, SQUATS)), found, video)["knee_flexion"]
+    assert float(abs(aligned - seen["knee_flexion"]).max()) < 0.8
 
 
 def test_the_lag_is_one_for_all_joints() -> None:

@@ -124,6 +124,8 @@ def test_it_is_old_when_the_session_was_changed(session: Session, lab: Path) -> 
     assert not is_stale(session, made)
     session.set_repetitions([{"start": 1.3, "bottom": 3.0, "end": 4.5}], by="ann")
     assert is_stale(session, made)
+    opened = open_comparison(str(session.store.path), session_id="s1")
+    assert opened.document["warnings"][0]["code"] == "stale"
     with pytest.raises(NotFoundError, match="corrected by hand"):
         session.validate(lab)
 
