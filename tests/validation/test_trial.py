@@ -167,3 +167,12 @@ def test_what_is_not_of_the_trial_is_refused(
     short = read_reference(write_truth(demo, tmp_path / "s.trc", lag=0.0, stop=1.3))
     with pytest.raises(BadInputError, match="moves in both"):
         compare(video, repetitions, short)
+
+
+def test_without_a_fit_the_landmarks_are_compared(
+    demo: Path, video: Any, repetitions: Any, tmp_path: Path
+) -> None:
+    reference = read_reference(write_truth(demo, tmp_path / "lab.trc", lag=0.0))
+    trial = compare(video.assign_attrs(method="mediapipe_world"), repetitions, reference)
+    assert trial.agreement["comparison"].values.tolist() == ["landmarks_lab_formulas"]
+    assert "knee_flexion_sd" in angles_of(trial.curves, "landmarks")

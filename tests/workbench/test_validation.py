@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_cases import add_demo_session, write_truth
+from lab_cases import add_demo_session, true_angles, write_truth
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
+from mobility.validation.export import write_mot
 from mobility.workbench import validation
 from mobility.workbench.store import Session, Store
 from mobility.workbench.validation import (
@@ -91,6 +92,7 @@ def test_the_document(compared: Any) -> None:
     assert set(document["comparisons"]) == {"raw_lab_formulas", "image_lab_formulas"}
 
 
+@pytest.mark.slow
 def test_a_second_time_replaces_the_first(session: Session, lab: Path) -> None:
     first = session.validate(lab)
     second = session.validate(lab, lag_s=0.25, margin_deg=2.0)
@@ -104,6 +106,7 @@ def test_a_second_time_replaces_the_first(session: Session, lab: Path) -> None:
     assert not [f for f in (session.folder / "validation").iterdir() if f.suffix == ".unfinished"]
 
 
+@pytest.mark.slow
 def test_what_fails_leaves_the_earlier_one(
     session: Session, lab: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +122,7 @@ def test_what_fails_leaves_the_earlier_one(
     assert [f.name for f in (session.folder / "validation").glob("[!.]*")] == ["trial-1"]
 
 
+@pytest.mark.slow
 def test_it_is_old_when_the_session_was_changed(session: Session, lab: Path) -> None:
     made = session.validate(lab)
     assert not is_stale(session, made)
@@ -185,6 +189,7 @@ def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
         open_comparison(store, study=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_demo_against_its_own_truth(tmp_path: Path) -> None:
     found = open_comparison(str(tmp_path / "store"))
     assert found.document["lag_s"] == pytest.approx(0.233, abs=0.02)
@@ -198,6 +203,7 @@ def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "store", reports=tmp_path / "reports")
     for name, user in (("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("c1", "cat")):
@@ -244,6 +250,25 @@ def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
     assert again.document == document
     assert len(again.curves()) == 4
     np.testing.assert_allclose(again.agreement()["bias"], agreement["bias"])
+
+
+@pytest.mark.slow
+def test_a_study_in_which_only_some_have_a_model(demo: Path, lab: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+    for name in ("a1", "b1"):
+        add_demo_session(store, demo, name, user_id=name)
+    angles = true_angles(demo)
+    write_mot(angles.assign_coords(time=angles["time"] + 0.25), tmp_path / "b1.mot")
+    rows = (f"a1,{lab},", f"b1,{lab},b1.mot")
+    result = run_study(store, listed(tmp_path, *rows, head="session,lab_file,lab_angles"))
+    assert result.document["failed"] == []
+    knee = result.agreement.sel(angle="knee_flexion", side="left")
+    count = {
+        c: int(knee["participants_compared"].sel(comparison=c)) for c in knee["comparison"].values
+    }
+    assert count["fitted_lab_formulas"] == 2
+    assert count["fitted_lab_model"] == 1
+    assert count["lab_model_lab_formulas"] == 1
 
 
 def test_a_study_of_which_all_failed(tmp_path: Path) -> None:
