@@ -99,8 +99,8 @@ class Found:
         Seconds (time,); None where the file has no times.
     frames
         Numbers of the frames, counted from 0, where the file has no times.
-    stated_rate
-        Frames per second as the header says.
+    stated_rate, other_rate
+        Frames per second as the header says; where it says so twice, the other one.
     markers, marker_values
         Names, and positions (time, marker, 3) in the unit of the file; NaN in gaps.
     columns
@@ -122,6 +122,7 @@ class Found:
     time: Array | None = None
     frames: Array | None = None
     stated_rate: float | None = None
+    other_rate: float | None = None
     markers: list[str] = field(default_factory=list)
     marker_values: Array = field(default_factory=lambda: np.empty((0, 0, 3)))
     columns: dict[str, Array] = field(default_factory=dict)
@@ -145,6 +146,7 @@ class Asked:
     units: str | None = None
     vertical_axis: VerticalAxis | None = None
     rate_hz: float | None = None
+    subject: str | None = None
 
 
 def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | None:
@@ -190,6 +192,7 @@ def dataset(found: Found, asked: Asked, *, source: Mapping[str, str]) -> xr.Data
     BadInputError
         Units, rate or axes contradict each other or cannot be told, or nothing fits a mapping.
     """
+    _one_person(found, asked.subject)
     mapping = asked.mapping
     if mapping is None:
         mapping = built_in().get(found.mapping or "")
@@ -232,6 +235,7 @@ def dataset(found: Found, asked: Asked, *, source: Mapping[str, str]) -> xr.Data
             "units": asked.units,
             "vertical_axis": asked.vertical_axis,
             "rate_hz": asked.rate_hz,
+            "subject": asked.subject,
         },
         file=dict(source),
         found={
@@ -261,6 +265,30 @@ def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadInputError(f"{what}: has the {kind} {listed(twice)} more than once; rename them")
+
+
+def _one_person(found: Found, subject: str | None) -> None:
+    """Keep the names of one person, where names say whose they are (``SUBJECT:LASI``)."""
+    names = [*found.markers, *found.columns]
+    people = sorted({name.partition(":")[0] for name in names if ":" in name})
+    if subject is not None and subject not in people:
+        raise BadInputError(f"{found.what}: has no subject '{subject}'; it has {listed(people)}")
+    if subject is None:
+        bare = [name.rpartition(":")[2] for name in names]
+        if len(people) > 1 and len(set(bare)) < len(bare):
+            raise BadInputError(
+                f"{found.what}: has several people ({listed(people)}); say with "
+                "subject whom to read"
+            )
+        return
+
+    def theirs(name: str) -> bool:
+        return ":" not in name or name.partition(":")[0] == subject
+
+    kept = [i for i, name in enumerate(found.markers) if theirs(name)]
+    found.markers = [found.markers[i] for i in kept]
+    found.marker_values = found.marker_values[:, kept]
+    found.columns = {name: values for name, values in found.columns.items() if theirs(name)}
 
 
 def _check_units_asked(found: Found, asked: Asked) -> None:
@@ -309,8 +337,14 @@ def _times(found: Found, asked: Asked, mapping: LabMapping | None) -> tuple[Arra
     what, rate, how = found.what, found.stated_rate, "header"
     if rate is None and mapping is not None and mapping.rate_hz is not None:
         rate, how = mapping.rate_hz, f"mapping {mapping.name}"
+    other = found.other_rate
     if asked.rate_hz is not None:
         rate, how = asked.rate_hz, "given"
+    elif rate and other and abs(other / rate - 1.0) > _RATES_AGREE:
+        raise BadInputError(
+            f"{what}: says {rate:g} frames/s in one place of its header and {other:g} in another; "
+            "give rate_hz to say which is right"
+        )
     time = found.time
     if time is None:
         if rate is None:

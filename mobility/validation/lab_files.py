@@ -63,7 +63,7 @@ def read_lab(
     rate_hz
         Frames per second, for files without times, or where header and times contradict.
     subject
-        Whose markers to read where a C3D has several people (``SUBJECT:LASI``).
+        Whose markers to read where a file has several people (``SUBJECT:LASI``).
 
     Returns
     -------
@@ -94,7 +94,7 @@ def read_lab(
         units=units,
         vertical_axis=vertical_axis,
         rate_hz=rate_hz,
-        **({"subject": subject} if reader is read_c3d else {}),
+        subject=subject,
     )
 
 
@@ -121,8 +121,8 @@ def read_c3d(
     """
     where = Path(path)
     content = _content(where)
-    found = c3d(where, content, subject=subject)
-    return _made(where, found, mapping, units, vertical_axis, rate_hz)
+    found = c3d(where, content)
+    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
 
 
 @checked
@@ -133,6 +133,7 @@ def read_trc(
     units: Unit | None = None,
     vertical_axis: VerticalAxis | None = None,
     rate_hz: float | None = None,
+    subject: str | None = None,
 ) -> xr.Dataset:
     """Read a TRC file of markers; parameters and result are those of :func:`read_lab`.
 
@@ -143,7 +144,7 @@ def read_trc(
     """
     where = Path(path)
     found = trc(where.name, _lines(where))
-    return _made(where, found, mapping, units, vertical_axis, rate_hz)
+    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
 
 
 @checked
@@ -154,6 +155,7 @@ def read_mot(
     units: Unit | None = None,
     vertical_axis: VerticalAxis | None = None,
     rate_hz: float | None = None,
+    subject: str | None = None,
 ) -> xr.Dataset:
     """Read an OpenSim MOT or STO file of angles; parameters and result as of :func:`read_lab`.
 
@@ -166,7 +168,7 @@ def read_mot(
     """
     where = Path(path)
     found = mot(where.name, _lines(where))
-    return _made(where, found, mapping, units, vertical_axis, rate_hz)
+    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
 
 
 @checked
@@ -177,6 +179,7 @@ def read_csv(
     units: Unit | None = None,
     vertical_axis: VerticalAxis | None = None,
     rate_hz: float | None = None,
+    subject: str | None = None,
 ) -> xr.Dataset:
     """Read a table of markers or angles; parameters and result are those of :func:`read_lab`.
 
@@ -195,7 +198,7 @@ def read_csv(
     where = Path(path)
     chosen = given_mapping(mapping) if mapping is not None else None
     found = table(where.name, _lines(where), chosen)
-    return _made(where, found, chosen, units, vertical_axis, rate_hz)
+    return _made(where, found, chosen, units, vertical_axis, rate_hz, subject)
 
 
 def _made(
@@ -205,6 +208,7 @@ def _made(
     units: Unit | None,
     vertical_axis: VerticalAxis | None,
     rate_hz: float | None,
+    subject: str | None,
 ) -> xr.Dataset:
     if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
         raise BadInputError(f"{path.name}: rate_hz must be above 0 (got {rate_hz:g})")
@@ -213,6 +217,7 @@ def _made(
         units=units,
         vertical_axis=vertical_axis,
         rate_hz=rate_hz,
+        subject=subject,
     )
     source = {"source_file": path.name, "source_sha256": sha256(path)}
     return dataset(found, asked, source=source)

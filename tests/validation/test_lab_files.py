@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import struct
 from pathlib import Path
 
 import ezc3d
@@ -536,6 +537,61 @@ def test_several_people_in_a_c3d(tmp_path: Path) -> None:
     assert trial["marker"].values.tolist() == [f"Bob:{name}" for name in PIG]
     with pytest.raises(BadInputError, match="no subject 'Cid'; it has Ann, Bob"):
         read_lab(path, subject="Cid")
+
+
+def test_one_of_several_people_in_a_trc(trc, body) -> None:
+    two = {f"{who}:{name}": place for who in ("Ann", "Bob") for name, place in body.items()}
+    with pytest.raises(BadInputError, match="several people"):
+        read_lab(trc(markers=two))
+    trial = read_trc(trc(markers=two), subject="Ann")
+    assert trial.sizes["marker"] == len(body)
+    with pytest.raises(BadInputError, match="has no subject 'Ann'; it has none"):
+        read_lab(trc(), subject="Ann")
+
+
+def test_rates_of_a_c3d_that_contradict_each_other(lab: Path, tmp_path: Path) -> None:
+    content = bytearray((lab / "misc_squat" / "dart_squat.c3d").read_bytes())
+    assert struct.unpack("<f", content[20:24]) == (120.0,)
+    content[20:24] = struct.pack("<f", 60.0)
+    path = tmp_path / "rates.c3d"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match="says 120 frames/s in one place of its header and 60"):
+        read_lab(path)
+    np.testing.assert_allclose(read_lab(path, rate_hz=120)["time"], np.arange(2539) / 120)
+
+
+def test_a_c3d_that_says_neither_units_nor_names(tmp_path: Path) -> None:
+    points = {f"P{i}": place for i, place in enumerate(trajectories().values())}
+    path = c3d_file(tmp_path / "bare.c3d", points, unit="")
+    trial = read_lab(path, vertical_axis="z")
+    assert trial.attrs["units_read"] == "mm"
+    assert trial.attrs["units_found"].startswith("size: the markers span 1.")
+    assert trial.attrs["mapping"] == "none"
+
+
+def test_a_c3d_of_which_the_reader_dies(lab: Path, tmp_path: Path, monkeypatch) -> None:
+    """ezc3d divides by a rate of 0; that must not end the notebook."""
+    content = bytearray((lab / "misc_squat" / "dart_squat.c3d").read_bytes())
+    content[20:24] = struct.pack("<f", 0.0)
+    at = content.index(b"RATE", 512)
+    value = at + 8 + content[at + 7]
+    assert struct.unpack("<f", content[value : value + 4]) == (120.0,)
+    content[value : value + 4] = struct.pack("<f", 0.0)
+    path = tmp_path / "still.c3d"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match=r"still\.c3d.*(the reader died of it|give rate_hz)"):
+        read_lab(path)
+    monkeypatch.setattr("mobility.validation.lab_c3d._LONGEST_S", 0.001)
+    with pytest.raises(BadInputError, match="the reader did not end within"):
+        read_lab(path)
+
+
+def test_a_gzipped_c3d(lab: Path, tmp_path: Path) -> None:
+    whole = lab / "misc_squat" / "dart_squat.c3d"
+    path = tmp_path / "squat.c3d.gz"
+    path.write_bytes(gzip.compress(whole.read_bytes()))
+    position = read_lab(path)["marker_position"]
+    np.testing.assert_array_equal(position, read_lab(whole)["marker_position"])
 
 
 @pytest.mark.parametrize("keep", [0, 1, 300, 600, 3000, 5000, 100_000, 2_157_000])
