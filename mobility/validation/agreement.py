@@ -13,14 +13,17 @@ from pydantic import Field
 
 from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
-from mobility.assessment.phases import between
-from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
-from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
 from mobility.validation.inference import LEAST_CLUSTERS, cluster_bootstrap, tost_paired
 from mobility.validation.limits import Z95, bland_altman, proportional_bias
+from mobility.validation.pairing import (
+    CURVE_ERRORS,
+    DEGREES,
+    common_units,
+    paired_angles,
+    paired_metrics,
+)
 from mobility.validation.reliability import (
     Estimate,
     concordance,
@@ -29,7 +32,6 @@ from mobility.validation.reliability import (
 )
 from mobility.validation.waveforms import (
     LEAST_CURVES,
-    curve_errors,
     has_spm1d,
     mean_curve,
     multiple_correlation,
@@ -38,13 +40,6 @@ from mobility.validation.waveforms import (
 
 Array = NDArray[np.float64]
 
-DISCRETE = ("bottom", "peak", "range")
-"""Values of a repetition: median within the bottom, extreme, largest less smallest."""
-
-CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
-
-_DEGREES = ("degree", "degrees", "deg", "°")
-_HALF_TURN = 180.0
 _SPM_ALPHA = 0.05
 _NO_SIDE = "not a side of this angle"
 
@@ -148,14 +143,24 @@ def agreement(
     whose = _participants(participants, len(videos))
     warnings: list[dict[str, str]] = []
     if "time" in videos[0].dims:
-        rows = _angle_rows(videos, labs, repetitions, whose, points, warnings)
-    else:
-        if repetitions is not None:
+        if repetitions is None:
             raise BadInputError(
-                "agreement: metrics have their repetitions already; give repetitions with angles"
-                " over time only"
+                "agreement: angles over time need repetitions (find_repetitions), because frames"
+                " are not independent"
             )
-        rows = _metric_rows(videos, labs, whose)
+        windows = _trials(repetitions)
+        if len(windows) != len(videos):
+            raise BadInputError(
+                f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
+            )
+        rows, warnings = paired_angles(videos, labs, windows, whose, points=points)
+    elif repetitions is not None:
+        raise BadInputError(
+            "agreement: metrics have their repetitions already; give repetitions with angles over"
+            " time only"
+        )
+    else:
+        rows = paired_metrics(videos, labs, whose)
     single = np.unique(rows["participant"].values).size == 1
     scope = "this participant only" if single else "participants"
     units_of = _unit_means(rows["participant"].values)
@@ -221,330 +226,6 @@ def _participants(given: str | Sequence[str | int] | None, trials: int) -> list[
             f"agreement: {len(names)} participants for {trials} trials; name one for each trial"
         )
     return names
-
-
-def _angle_rows(
-    videos: list[xr.Dataset],
-    labs: list[xr.Dataset],
-    repetitions: xr.Dataset | Sequence[xr.Dataset] | None,
-    whose: list[str],
-    points: int,
-    warnings: list[dict[str, str]],
-) -> xr.Dataset:
-    """Put what is measured of each repetition of each trial into one table."""
-    if repetitions is None:
-        raise BadInputError(
-            "agreement: angles over time need repetitions (find_repetitions), because frames are"
-            " not independent"
-        )
-    windows = _trials(repetitions)
-    if len(windows) != len(videos):
-        raise BadInputError(
-            f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
-        )
-    shared = [
-        _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
-    ]
-    angles = list(dict.fromkeys(name for names in shared for name in names))
-    sided = [any("side" in v[a].dims for v in videos if a in v.data_vars) for a in angles]
-    sides = [*(SIDES if any(sided) else ()), *(() if all(sided) else ("middle",))]
-    tables_of = []
-    for t, (v, r, reps) in enumerate(zip(videos, labs, windows, strict=True)):
-        table = _one_trial(v, r, reps, shared[t], sides, points, t + 1)
-        if table is None:
-            warnings.append(
-                {
-                    "code": "trial_without_repetition",
-                    "message": f"Trial {t + 1} has no accepted repetition and is left out.",
-                }
-            )
-            continue
-        table = table.reindex(angle=angles)
-        for name in ("frames_compared", "frames_refused", "frames_lab_missing"):
-            table[name] = table[name].fillna(0).astype(np.int64)
-        n = table.sizes["rep"]
-        tables_of.append(
-            table.assign_coords(
-                participant=("rep", [whose[t]] * n),
-                trial=("rep", [t + 1] * n),
-                repetition=("rep", table["rep"].values),
-            )
-        )
-    if not tables_of:
-        raise BadInputError("agreement: there is no accepted repetition in any trial")
-    rows = xr.concat(tables_of, "rep", join="exact").assign_coords(
-        units=("angle", ["degree"] * len(angles)), sided=("angle", sided)
-    )
-    rows = rows.assign_coords(
-        rep=np.arange(1, rows.sizes["rep"] + 1),
-        peak_kind=("angle", [_peak_kind(name) for name in angles]),
-    )
-    apart = abs(rows["video_curves"] - rows["lab_curves"]).max(["rep", "side", "percent"])
-    far = [str(name) for name in apart["angle"].values[apart.values > _HALF_TURN]]
-    if far:
-        message = f"{', '.join(far)}: differences beyond 180°; one of the two jumps by a full turn."
-        warnings.append({"code": "angle_wraps", "message": message})
-    return rows
-
-
-def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]:
-    """Names of the angles that both have, if both are on the same frames and in degrees."""
-    for what, dataset in (("video", video), ("lab", lab)):
-        if "time" not in dataset.coords:
-            raise BadInputError(f"agreement: trial {number}: the {what} has no coordinate 'time'")
-    times = video["time"].to_numpy(), lab["time"].to_numpy()
-    if len(times[0]) != len(times[1]) or not np.allclose(times[0], times[1], rtol=0, atol=1e-6):
-        raise BadInputError(
-            f"agreement: trial {number}: video and lab are not on the same times"
-            f" ({len(times[0])} and {len(times[1])}); synchronise them first"
-        )
-    names = [n for n in _angle_names(video) if n in _angle_names(lab)]
-    if not names:
-        own, other = (", ".join(_angle_names(d)) or "none" for d in (video, lab))
-        raise BadInputError(
-            f"agreement: trial {number}: video and lab have no angle in common (video: {own}; lab:"
-            f" {other})"
-        )
-    for name in names:
-        for what, dataset in (("video", video), ("lab", lab)):
-            units = dataset[name].attrs.get("units", "not stated")
-            if units not in _DEGREES:
-                raise BadInputError(
-                    f"agreement: trial {number}: {name} of the {what} must be in degrees (units:"
-                    f" {units})"
-                )
-        if ("side" in video[name].dims) != ("side" in lab[name].dims):
-            raise BadInputError(
-                f"agreement: trial {number}: {name} has sides in one of video and lab only"
-            )
-    return names
-
-
-def _angle_names(dataset: xr.Dataset) -> list[str]:
-    return [
-        str(name)
-        for name, variable in dataset.data_vars.items()
-        if "time" in variable.dims
-        and set(variable.dims) <= {"time", "side"}
-        and variable.dtype.kind == "f"
-        and not str(name).endswith("_sd")
-    ]
-
-
-def _peak_kind(angle: str) -> str:
-    entry = tables.load("overhead_squat")["angles"].get(angle)
-    return str(entry["peak"]) if entry else "maximum"
-
-
-def _by_side(dataset: xr.Dataset, names: list[str], sides: list[str]) -> xr.DataArray:
-    """Stack variables over (time, angle, side); NaN where there is none."""
-    parts = []
-    for name in names:
-        if name not in dataset:
-            parts.append(xr.DataArray(np.nan).expand_dims(time=dataset["time"], side=sides))
-            continue
-        part = dataset[name].astype(np.float64)
-        if "side" not in part.dims:
-            part = part.expand_dims(side=["middle"])
-        parts.append(part.reset_coords(drop=True).reindex(side=sides))
-    stacked = xr.concat(parts, "angle", coords="minimal", compat="override", join="override")
-    return stacked.assign_coords(angle=names).transpose("time", "angle", "side").drop_attrs()
-
-
-def _one_trial(
-    video: xr.Dataset,
-    lab: xr.Dataset,
-    repetitions: xr.Dataset,
-    names: list[str],
-    sides: list[str],
-    points: int,
-    number: int,
-) -> xr.Dataset | None:
-    """Curves, values and counts of each accepted repetition; None where there is none."""
-    lacking = [name for name in ("start", "end") if name not in repetitions]
-    if lacking:
-        raise BadInputError(
-            f"agreement: trial {number}: the repetitions have no {', '.join(lacking)}"
-        )
-    if "accepted" not in repetitions:
-        repetitions = repetitions.assign(accepted=("rep", np.ones(repetitions.sizes["rep"], bool)))
-    accepted = np.flatnonzero(repetitions["accepted"].to_numpy().astype(bool))
-    repetitions = repetitions.isel(rep=accepted)
-    if "rep" not in repetitions.coords:
-        repetitions = repetitions.assign_coords(rep=accepted + 1)
-    if not accepted.size:
-        return None
-    ours, theirs = _by_side(video, names, sides), _by_side(lab, names, sides)
-    theirs = theirs.assign_coords(time=ours["time"])
-    sd = _by_side(video, [f"{name}_sd" for name in names], sides).assign_coords(angle=names)
-    curves = normalise_repetitions(
-        xr.Dataset({"video_curves": ours, "lab_curves": theirs}), repetitions, points=points
-    ).transpose("rep", "angle", "side", "percent")
-    inside = between(ours["time"], repetitions["start"], repetitions["end"])
-    inside = inside.transpose("rep", "time")
-    found: dict[str, Any] = {
-        name: curves[name].assign_attrs(
-            units="degree", long_name=f"curves of the {name.split('_')[0]} over the repetitions"
-        )
-        for name in ("video_curves", "lab_curves")
-    }
-    errors = curve_errors(curves["video_curves"], curves["lab_curves"], dim="percent")
-    entries = tables.load("agreement")
-    for name in CURVE_ERRORS:
-        found[f"repetition_{name}"] = errors[name].assign_attrs(
-            units="degree", long_name=errors[name].attrs["long_name"]
-        )
-    known, has_lab = (ours - theirs).notnull(), theirs.notnull()
-    told = known & sd.notnull()
-    with_sd = (told & inside).sum("time")
-    within = ((abs(ours - theirs) <= Z95 * sd) & told & inside).sum("time")
-    found["repetition_coverage"] = (within / with_sd.where(with_sd > 0)).assign_attrs(
-        units="1", long_name=entries["coverage"]["long_name"]
-    )
-    for name, frames, text in (
-        ("frames_compared", known, "frames with a value of both"),
-        (
-            "frames_refused",
-            has_lab & ~known,
-            "frames of which the lab has a value and the video none",
-        ),
-        ("frames_lab_missing", ~has_lab, "frames without a value of the lab"),
-    ):
-        found[name] = (frames & inside).sum("time").assign_attrs(units="1", long_name=text)
-    kinds = [_peak_kind(name) for name in names]
-    values = [
-        _values(series, errors_of, repetitions, inside, kinds)
-        for series, errors_of in ((ours, sd), (theirs, sd * np.nan))
-    ]
-    for name, what, pick in (
-        ("video_values", "the video", values[0][0]),
-        ("lab_values", "the lab", values[1][0]),
-        ("video_values_sd", "the video, standard deviation of the error", values[0][1]),
-    ):
-        found[name] = pick.assign_attrs(units="degree", long_name=f"values of {what}")
-    return (
-        xr.Dataset(found)
-        .transpose("rep", "metric", "angle", "side", "percent")
-        .reset_coords(drop=True)
-    )
-
-
-def _values(
-    series: xr.DataArray,
-    sd: xr.DataArray,
-    repetitions: xr.Dataset,
-    inside: xr.DataArray,
-    kinds: list[str],
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Discrete values of one system and their sd, over (rep, metric, angle, side)."""
-    extremes = {
-        kind: peak_within(series, sd, inside, kind)
-        for kind in dict.fromkeys(("maximum", "minimum", *kinds))
-    }
-    peak, peak_sd = (
-        xr.concat([extremes[kind][part].isel(angle=[a]) for a, kind in enumerate(kinds)], "angle")
-        for part in (0, 1)
-    )
-    spread = extremes["maximum"][0] - extremes["minimum"][0]
-    nothing = spread * np.nan
-    bottom, bottom_sd = nothing, nothing
-    if "bottom_start" in repetitions and "bottom_end" in repetitions:
-        low = between(series["time"], repetitions["bottom_start"], repetitions["bottom_end"])
-        bottom, bottom_sd = median_within(series, sd, low.transpose("rep", "time"))
-    values, errors = (
-        xr.concat(parts, "metric", coords="minimal", compat="override").assign_coords(
-            metric=list(DISCRETE)
-        )
-        for parts in ([bottom, peak, spread], [bottom_sd, peak_sd, nothing])
-    )
-    return values, errors
-
-
-def _metric_rows(videos: list[xr.Dataset], labs: list[xr.Dataset], whose: list[str]) -> xr.Dataset:
-    """Put metrics per repetition of each trial into one table, metric names as angles."""
-    parts: list[tuple[xr.Dataset, xr.Dataset, list[str]]] = []
-    units: dict[str, str] = {}
-    for t, (video, lab) in enumerate(zip(videos, labs, strict=True)):
-        what = f"agreement: trial {t + 1}"
-        for dataset in (video, lab):
-            if "rep" not in dataset.dims:
-                raise BadInputError(f"{what}: neither angles over 'time' nor metrics over 'rep'")
-        if not np.array_equal(video["rep"].values, lab["rep"].values):
-            raise BadInputError(f"{what}: video and lab do not have the same repetitions")
-        names = [name for name in _metric_names(video) if name in _metric_names(lab)]
-        if not names:
-            raise BadInputError(f"{what}: video and lab have no metric per repetition in common")
-        for name in names:
-            given = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
-            if given[0] != given[1] or units.setdefault(name, given[0]) != given[0]:
-                raise BadInputError(
-                    f"{what}: {name} is in other units ({given[0]} and {given[1]}, first"
-                    f" {units.get(name, given[0])})"
-                )
-            if ("side" in video[name].dims) != ("side" in lab[name].dims):
-                raise BadInputError(f"{what}: {name} has sides in one of video and lab only")
-        parts.append((video, lab, names))
-    angles = list(units)
-    sided = [any("side" in v[a].dims for v, _, names in parts if a in names) for a in angles]
-    sides = [*(SIDES if any(sided) else ()), *(() if all(sided) else ("middle",))]
-    rows = []
-    for t, (video, lab, _) in enumerate(parts):
-        n = video.sizes["rep"]
-        stacked = {
-            name: _over_rep(dataset, [f"{a}{suffix}" for a in angles], sides, angles)
-            for name, dataset, suffix in (
-                ("video_values", video, ""),
-                ("lab_values", lab, ""),
-                ("video_values_sd", video, "_sd"),
-            )
-        }
-        labels = video["participant"].values if "participant" in video.coords else [whose[t]] * n
-        rows.append(
-            xr.Dataset(stacked).assign_coords(
-                participant=("rep", [str(name) for name in labels]),
-                trial=("rep", [t + 1] * n),
-                repetition=("rep", video["rep"].values),
-            )
-        )
-    table = xr.concat(rows, "rep", join="exact")
-    for key in map(str, table.data_vars):
-        text = f"values of the {key.split('_')[0]}"
-        table[key].attrs |= {
-            "units": _common_units(list(units.values())),
-            "long_name": f"{text}, standard deviation of the error"
-            if key.endswith("_sd")
-            else text,
-        }
-    if table.sizes["rep"] == 0:
-        raise BadInputError("agreement: there is no repetition in any trial")
-    return table.assign_coords(
-        rep=np.arange(1, table.sizes["rep"] + 1),
-        units=("angle", [units[a] for a in angles]),
-        sided=("angle", sided),
-    )
-
-
-def _metric_names(dataset: xr.Dataset) -> list[str]:
-    return [
-        str(name)
-        for name, variable in dataset.data_vars.items()
-        if "rep" in variable.dims
-        and set(variable.dims) <= {"rep", "side"}
-        and variable.dtype.kind in "fiu"
-        and not str(name).endswith("_sd")
-    ]
-
-
-def _over_rep(
-    dataset: xr.Dataset, names: list[str], sides: list[str], angles: list[str]
-) -> xr.DataArray:
-    renamed = dataset.rename(rep="time").assign_coords(time=dataset["rep"].values)
-    stacked = _by_side(renamed, names, sides).assign_coords(angle=angles)
-    return (
-        stacked.rename(time="rep")
-        .expand_dims(metric=np.array(["value"]))
-        .transpose("rep", "metric", "angle", "side")
-    )
 
 
 def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
@@ -632,8 +313,8 @@ def _waveforms(
     ):
         found[name] = (dims, count, {"units": "1", "long_name": text})
     for name in ("frames_compared", "frames_refused", "frames_lab_missing"):
-        found[name] = (dims, rows[name].to_numpy().sum(axis=0), dict(rows[name].attrs))
-        found[f"repetition_{name}"] = rows[name]
+        each = rows[f"repetition_{name}"]
+        found[name] = (dims, each.to_numpy().sum(axis=0), dict(each.attrs))
     found |= _curves(rows, unit_means, because)
     found["waveform_reason"] = (
         dims,
@@ -756,7 +437,7 @@ def _discrete(
     found = {name: np.full(shape, np.nan) for name in names}
     reasons = np.full(shape, "", dtype=object)
     applicable = _applicable(rows)
-    degrees = [units in _DEGREES for units in rows["units"].values.tolist()]
+    degrees = [units in DEGREES for units in rows["units"].values.tolist()]
     for at in np.ndindex(shape):
         column = (slice(None), *at)
         both = np.isfinite(ours[column] - theirs[column])
@@ -854,11 +535,6 @@ def _of_pairs(
     return statistics, why
 
 
-def _common_units(units: list[str]) -> str:
-    """Return the one unit of all metrics, or where to find that of each."""
-    return units[0] if len(set(units)) == 1 else "as the coordinate units"
-
-
 def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
     """Attributes of a statistic, or of its spread or interval."""
     suffix = {
@@ -866,7 +542,7 @@ def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict
         f"{name}_low": ", lower end of the 95 % interval",
         f"{name}_high": ", upper end of the 95 % interval",
     }.get(key, "")
-    own = _common_units(rows["units"].values.tolist())
+    own = common_units(rows["units"].values.tolist())
     attrs = {
         "units": own if entry["units"] == "value" else str(entry["units"]),
         "long_name": f"{entry['long_name']}{suffix}",

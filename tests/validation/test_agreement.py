@@ -388,6 +388,18 @@ def test_bad_input_says_what_to_do():
     middle = lab.assign(knee_flexion=lab["trunk_lean"])
     with pytest.raises(BadInputError, match="has sides in one of video and lab only"):
         agreement(video, middle, repetitions)
+    with pytest.raises(BadInputError, match="trial 2: knee_flexion has sides in some"):
+        agreement(
+            [video, video.assign(knee_flexion=video["trunk_lean"])],
+            [lab, middle],
+            [repetitions] * 2,
+            participants=["a", "b"],
+        )
+    letters = video.assign_coords(side=["L", "R"])
+    with pytest.raises(BadInputError, match="sides of knee_flexion must be left and right"):
+        agreement(letters, lab, repetitions)
+    swapped = agreement(video, lab.isel(side=[1, 0]), repetitions)  # by name, not by place
+    assert swapped.sel(KNEE)["rmse"] == pytest.approx(0, abs=1e-9)
 
 
 @settings(max_examples=5, deadline=None)
@@ -402,7 +414,7 @@ def test_exchanging_video_and_lab_turns_the_signs_only(offset, seed):
 
 
 def test_spm_tests_the_curves_of_participants(study):
-    pytest.importorskip("spm1d", reason="optional: pip install mobility[cross-checks] (GPL)")
+    pytest.importorskip("spm1d", reason="needs the extra cross-checks (GPL)")
     trials, _ = several(between=0.5, within=0.1, noise=0.5)
     result = agreement(*lists(trials), participants=list("abcdefgh")).sel(KNEE)
     assert result["spm_p"] < 0.01  # 2 degrees, with 0.5 between participants

@@ -21,7 +21,7 @@ def test_equivalence_of_peak_flow():
 
 @pytest.mark.parametrize("margin", [10.0, 17.0, 30.0])
 def test_statsmodels_and_pingouin_say_the_same(margin):
-    reason = "cross-check: pip install mobility[cross-checks]"
+    reason = "needs the extra cross-checks"
     weightstats = pytest.importorskip("statsmodels.stats.weightstats", reason=reason)
     pingouin = pytest.importorskip("pingouin", reason=f"{reason} (GPL)")
     ours = tost_paired(*FIRST, margin=margin).p

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import published
 import pytest
@@ -122,6 +124,24 @@ def test_cardiac_output_with_a_varying_true_value_of_2007():
     naive = bland_altman(first, second)
     assert naive.sd == pytest.approx(0.9611, abs=5e-5)
     assert naive.upper_high - naive.upper_low < found.upper_high - found.upper_low
+
+
+def test_statsmodels_finds_the_same_parts_of_the_variance():
+    smf = pytest.importorskip("statsmodels.formula.api", reason="needs the extra cross-checks")
+    import pandas as pd
+
+    rng = np.random.default_rng(12)
+    n, m = 20, 4  # equal numbers: there restricted maximum likelihood is the analysis of variance
+    who = np.repeat(range(n), m)
+    difference = rng.normal(2, 4, n)[who] + rng.normal(0, 3, n * m)
+    found = bland_altman(difference, np.zeros(n * m), participants=who.tolist())
+    frame = pd.DataFrame({"difference": difference, "who": who})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, of how it converges
+        theirs = smf.mixedlm("difference ~ 1", frame, groups="who").fit(reml=True)
+    assert found.sd_between**2 == pytest.approx(float(theirs.cov_re.iloc[0, 0]), rel=1e-3)
+    assert found.sd_within**2 == pytest.approx(theirs.scale, rel=1e-3)
+    assert found.bias == pytest.approx(theirs.fe_params["Intercept"], rel=1e-6)
 
 
 def test_interval_for_equal_numbers_of_repetitions_is_zous():

@@ -79,9 +79,7 @@ def test_peak_flow():
 
 @pytest.mark.parametrize("table", [published.SHROUT_FLEISS, FIRST])
 def test_pingouin_says_the_same(table):
-    pingouin = pytest.importorskip(
-        "pingouin", reason="cross-check: pip install mobility[cross-checks] (GPL)"
-    )
+    pingouin = pytest.importorskip("pingouin", reason="needs the extra cross-checks (GPL)")
     import pandas as pd
 
     n, k = table.shape

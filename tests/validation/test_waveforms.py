@@ -123,7 +123,7 @@ def test_mean_curve_and_its_spread():
     assert np.isnan(mean_curve(curves[:1], dim="rep")["sd"]).all()
 
 
-REASON = "optional: pip install mobility[cross-checks] (spm1d is under the GPL)"
+REASON = "needs the extra cross-checks (GPL)"
 
 
 def test_spm_of_the_arch_angle_is_that_of_spm1d():
