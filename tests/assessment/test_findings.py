@@ -202,7 +202,7 @@ def test_every_rule_has_its_source_and_its_texts(name):
             text = rule[level][status]
             fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
             assert "measured" in fields or (level, status) == ("participant", "not_found")
-            assert fields <= {"measured", "threshold", "sign"}
+            assert fields <= {"measured", "threshold", "limit", "sign"}
             assert ("sign" in fields) <= ("signs" in rule)
 
 
