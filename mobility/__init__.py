@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from mobility.kinematics.expected_error import virtual_lab_error as virtual_lab_error
     from mobility.kinematics.fit import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+    from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
+    from mobility.validation.synchronise import align as align
+    from mobility.validation.synchronise import find_lag as find_lag
     from mobility.workbench.store import Session as Session
     from mobility.workbench.store import Store as Store
 
@@ -40,6 +43,9 @@ _PUBLIC = {
     "virtual_lab_error": "mobility.kinematics.expected_error",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
+    "find_lag": "mobility.validation.synchronise",
+    "align": "mobility.validation.synchronise",
+    "agreement": "mobility.validation.agreement",
     "Store": "mobility.workbench.store",
     "Session": "mobility.workbench.store",
 }
@@ -47,8 +53,11 @@ _PUBLIC = {
 __all__ = [
     "Session",
     "Store",
+    "agreement",
+    "align",
     "clean_pose",
     "estimate_pose",
+    "find_lag",
     "find_repetitions",
     "fit_body",
     "joint_angles",

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -239,3 +240,49 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
                 f"{what} is in use by another process; wait until it ends, or stop it"
             )
         yield
+
+
+@contextmanager
+def replaced(folder: Path, *, what: str) -> Iterator[Path]:
+    """Give an empty folder beside `folder` that takes its place if all goes well.
+
+    A folder cannot be exchanged for another in one step everywhere: between two
+    renames it can be absent, but never half there. The earlier one is then
+    still beside it, and is put back by the next run.
+
+    Parameters
+    ----------
+    folder
+        An absolute path; the folder above it is made if absent.
+    what
+        What is in it, for the message.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written, or is in use for ten minutes.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    earlier = folder.with_name(f".{folder.name}.earlier")
+    guard = folder.with_name(f".{folder.name}.rendering.lock")
+    with lock(guard, what=what, wait_s=600):
+        with writing(folder):
+            if earlier.exists() and not folder.exists():
+                earlier.rename(folder)
+            for stale in (earlier, unfinished):
+                if stale.exists():
+                    shutil.rmtree(stale)
+            unfinished.mkdir()
+        try:
+            yield unfinished
+            with writing(folder):
+                if folder.exists():
+                    folder.rename(earlier)
+                unfinished.rename(folder)
+        except BaseException:
+            if earlier.exists() and not folder.exists():
+                earlier.rename(folder)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        shutil.rmtree(earlier, ignore_errors=True)
+        sync_folder(folder.parent)

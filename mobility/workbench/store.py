@@ -68,6 +68,8 @@ from mobility.workbench.files import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.workbench.validation import Validation
+
 log = logging.getLogger(__name__)
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
@@ -77,6 +79,9 @@ REPORT_NAMES = {
 }
 """Name of the files of the report of each exercise, without their endings; and folder of its
 demo session in ``data/demo`` of the checkout."""
+
+VALIDATION_ENDING = ".validation"
+"""With the session's id before it, the name of the folder of its reports on lab data."""
 
 _CREATING, _DELETING = ".creating-", ".deleting-"
 _BLOCK = 1 << 20
@@ -364,7 +369,8 @@ class Store:
         """Remove the reports of a session, before its folder, so that none is orphaned."""
         if not self.reports.is_dir():
             return
-        for place in (*self.reports.glob(f".{session_id}.*"), self.reports / session_id):
+        places = (self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}")
+        for place in (*self.reports.glob(f".{session_id}.*"), *places):
             with writing(place):
                 if place.is_dir():
                     shutil.rmtree(place)
@@ -879,6 +885,21 @@ class Session:
         from mobility.workbench.threads import append_message
 
         return append_message(self, thread_id, text, by=by if by is not None else _current_user())
+
+    def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
+        """Compare the angles with what a lab measured in the same trial, and keep it.
+
+        The options are those of :func:`mobility.workbench.validation.validate`.
+        """
+        from mobility.workbench.validation import validate
+
+        return validate(self, lab_file, **options)
+
+    def validations(self) -> list[Validation]:
+        """Comparisons with lab data that are stored, by name."""
+        from mobility.workbench.validation import validations
+
+        return validations(self)
 
     def delete(self) -> None:
         """Delete the session; see :meth:`Store.delete`."""
