@@ -533,14 +533,15 @@ def repetitions(
         Path | None,
         typer.Option(
             "--set",
-            help='JSON list of {"start", "bottom", "end"} in seconds; null removes the edit.',
+            help='JSON list of {"start", "bottom", "end"} in seconds (bottom: the turn of a '
+            'movement, which may also have "joints": "left elbow"); null removes the edit.',
         ),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the repetitions, or correct them by hand (kept as an edit)."""
+    """Print the repetitions or movements, or correct them by hand (kept as an edit)."""
     session = _session(store, reports, session_id, demo=False)
     if set_file is not None:
         from mobility.workbench.files import read_json
@@ -555,11 +556,13 @@ def repetitions(
         return
     for row in table:
         depth = "  –" if row["depth"] is None else f"{row['depth']:5.1f} %"
+        what = f"of {row['joints'] or 'no joint'}" if "joints" in row else f"depth {depth}"
+        turn = "turn" if "joints" in row else "bottom"
         whole = "accepted" if row["complete"] else "accepted, cut off by the recording"
         state = whole if row["accepted"] else f"rejected: {row['reason']}"
         typer.echo(
-            f"{row['rep']:>3}  start {row['start']:8.3f} s  bottom {row['bottom']:8.3f} s  "
-            f"end {row['end']:8.3f} s  depth {depth}  {state}"
+            f"{row['rep']:>3}  start {row['start']:8.3f} s  {turn} {row['bottom']:8.3f} s  "
+            f"end {row['end']:8.3f} s  {what}  {state}"
         )
 
 

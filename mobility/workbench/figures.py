@@ -510,14 +510,16 @@ def _legend(
         handles.append(Patch(facecolor="#BBBBBB", alpha=0.6, label=band))
     if repetitions is not None:
         accepted = repetitions["accepted"].values.astype(bool)
+        # Movements of single joints turn where a squat has its bottom.
+        noun, turn = ("movement", "turn") if "joints" in repetitions else ("repetition", "bottom")
         if accepted.any():
-            handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label="repetition"))
+            handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label=noun))
         if (~accepted).any():
             handles.append(
                 Patch(facecolor="none", edgecolor="#D9D9D9", hatch="///", label="rejected")
             )
         if accepted.size:
-            handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label="bottom"))
+            handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label=turn))
     if handles or title:
         figure.legend(
             handles=handles,

@@ -169,6 +169,7 @@ def who_and_what(
     length = f"{time[-1] - time[0]:.1f} s" if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
     second = record.second_video
+    noun = "Movements" if record.exercise == "Joint Angle Mobility" else "Repetitions"
     return facts(
         {
             "Participant": person(participant, record),
@@ -177,18 +178,24 @@ def who_and_what(
             "Video": video,
             "Video of the second camera": None if second is None else second.original_name,
             "Exercise": record.exercise,
-            "Repetitions": count_repetitions(repetitions),
-            "Corrected by hand": corrections(edits),
+            noun: count_repetitions(repetitions),
+            "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )
 
 
-def corrections(edits: Edits) -> str | None:
-    """Say what of the analysis was corrected by hand, by whom and when; None where nothing was."""
+def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
+    """Say what of the analysis was corrected by hand, by whom and when; None where nothing was.
+
+    `repetitions` is what those are called: movements, where single joints move.
+    """
     kinds = list(dict.fromkeys(edit.kind for edit in edits.edits))
     last = {edit.kind: edit for edit in edits.edits}
     held = [last[kind] for kind in kinds if last[kind].after is not None]
-    told = [f"{_words(e.kind)} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held]
+    names = {"repetitions": repetitions}
+    told = [
+        f"{_words(names.get(e.kind, e.kind))} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held
+    ]
     return "; ".join(told) or None
 
 

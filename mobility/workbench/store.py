@@ -516,31 +516,43 @@ class Session:
         return self
 
     def set_repetitions(
-        self, intervals: Sequence[Mapping[str, float]] | None, *, by: str | None = None
+        self, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
     ) -> None:
-        """Correct the repetitions by hand; the next analysis redoes what depends on them.
+        """Correct repetitions, or movements of single joints, by hand.
+
+        The next analysis redoes what depends on them.
 
         Parameters
         ----------
         intervals
-            ``start``, ``bottom`` and ``end`` of each, in seconds of the video,
-            in order and without overlap; None goes back to what the analysis
-            finds.
+            ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in
+            seconds of the video, in order and without overlap; of a movement also
+            ``joints``, as :func:`mobility.assessment.joint_mobility.checked_movements`
+            takes them. None goes back to what the analysis finds.
         by
             Who says so; by default the user of this computer.
 
         Raises
         ------
         BadInputError
-            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses; or the
-            session is not of squats.
+            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses, or
+            :func:`mobility.assessment.joint_mobility.checked_movements`.
         """
-        self._require_exercise("Overhead Squat", "list of repetitions to correct")
-        after = None if intervals is None else _intervals(intervals)
-        if after is not None and "fitted" in self.record.stages:
-            from mobility.kinematics.repetitions import set_repetitions
+        record = self.record
+        after: list[dict[str, Any]] | None = None
+        if record.exercise == "Joint Angle Mobility" and intervals is not None:
+            from mobility.assessment.joint_mobility import checked_movements, joint_movements
 
-            set_repetitions(self.fitted(), after)
+            joints = tuple(record.joints)
+            after = checked_movements(intervals, joints=joints)
+            if {"fitted", "angles"} <= record.stages.keys():
+                joint_movements(self.fitted(), self.angles(), joints=joints, movements=after)
+        elif intervals is not None:
+            after = _intervals(intervals)
+            if "fitted" in record.stages:
+                from mobility.kinematics.repetitions import set_repetitions
+
+                set_repetitions(self.fitted(), after)
         self._edit("repetitions", after, by)
 
     def set_subject(
@@ -606,7 +618,10 @@ class Session:
             raise
 
     def repetitions_table(self) -> list[dict[str, Any]]:
-        """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason."""
+        """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
+
+        Movements of single joints also have the joints that move, as text.
+        """
         return documents.repetition_rows(self.repetitions())
 
     def details(self) -> dict[str, Any]:
@@ -999,6 +1014,7 @@ class Session:
             return None
         return [
             {name: row[name] for name in ("start", "bottom", "end")}
+            | ({"joints": row["joints"].split(", ")} if row.get("joints") else {})
             for row in self.repetitions_table()
             if row["accepted"]
         ]
