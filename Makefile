@@ -57,6 +57,8 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/run.py start
 	$(BIN)/python benchmarks/run.py speed
 	$(BIN)/python benchmarks/run.py memory
+	$(BIN)/python benchmarks/batch.py reports
+	$(BIN)/python benchmarks/batch.py throughput
 
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)

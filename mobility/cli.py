@@ -6,8 +6,6 @@ help and errors come at once.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import signal
 import sys
@@ -17,8 +15,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from mobility.cli_batch import add_batch_commands
+from mobility.cli_options import (
+    DEFAULT_REPORTS,
+    DEFAULT_STORE,
+    DemoOption,
+    IdArgument,
+    JsonOption,
+    LogOption,
+    ModelOption,
+    ReportsOption,
+    StoreOption,
+    WorkersOption,
+)
+from mobility.cli_options import check_workers as _workers
+from mobility.cli_options import given_path as _path
+from mobility.cli_options import log_to as _log_to
+from mobility.cli_options import open_store as _store
+from mobility.cli_options import print_json as _print_json
+from mobility.cli_options import say as _say
+
 if TYPE_CHECKING:
-    from mobility.workbench.store import Session, Store
+    from mobility.workbench.store import Session
 
 app = typer.Typer(
     name="mobility",
@@ -48,91 +66,11 @@ lab_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="virtual-lab")
+add_batch_commands(app)
 
 
-def _path(given: str | Path) -> Path:
-    """Refuse the empty path, which would mean the current folder."""
-    if not str(given):
-        raise typer.BadParameter("must not be empty")
-    return Path(given)
-
-
-def _workers(given: int | None) -> int | None:
-    """Refuse here what the analysis would refuse, before a session is made for it."""
-    from mobility.options import MOST_WORKERS
-
-    if given is not None and not 1 <= given <= MOST_WORKERS:
-        raise typer.BadParameter(f"must be from 1 to {MOST_WORKERS} (got {given})")
-    return given
-
-
-StoreOption = Annotated[
-    Path,
-    typer.Option(
-        "--store",
-        parser=_path,
-        metavar="PATH",
-        envvar="MOBILITY_STORE",
-        help="Folder of the sessions.",
-    ),
-]
-ReportsOption = Annotated[
-    Path,
-    typer.Option(
-        "--reports",
-        parser=_path,
-        metavar="PATH",
-        envvar="MOBILITY_REPORTS",
-        help="Folder of the reports.",
-    ),
-]
-LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log in this file.")]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-]
-DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
-IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        callback=_workers,
-        help="Processes that share the work; default: all processors.",
-    ),
-]
-ModelOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--model",
-        help="A Pose Landmarker .task bundle (or MOBILITY_POSE_MODEL); default: the pinned one.",
-    ),
-]
 # Click's UsageError; which click it is of is typer's own affair.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
-DEFAULT_STORE = Path("data/sessions")
-DEFAULT_REPORTS = Path("reports")
-
-
-def _log_to(file: Path | None) -> None:
-    if file is not None:
-        from mobility.errors import StorageError
-
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            logging.basicConfig(
-                filename=file,
-                level=logging.INFO,
-                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-                force=True,
-            )
-        except OSError as error:
-            raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
-
-
-def _store(store: Path, reports: Path) -> Store:
-    from mobility.workbench.store import Store
-
-    return Store(store, reports=reports)
 
 
 def _session(
@@ -149,16 +87,6 @@ def _session(
         raise BadInputError("give the ID of a session, or --demo (not both)")
     opened = _store(store, reports)
     return opened.demo(exercise) if demo else opened.session(str(session_id))
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-
-
-def _say(text: str) -> None:
-    """Print one line on standard error; what would break or hide the line is escaped."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    typer.echo(line, err=True)
 
 
 def _warn(session: Session) -> None:

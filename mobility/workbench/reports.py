@@ -18,6 +18,7 @@ from mobility import errors
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
+from mobility.workbench import warm_kernels
 from mobility.workbench.files import replaced, write_json, writing
 from mobility.workbench.report_source import find_notebook
 from mobility.workbench.store import VALIDATION_ENDING
@@ -392,9 +393,11 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
             log = Path(scratch) / KERNEL_LOG
             said = log.read_text(errors="replace").strip() if log.is_file() else ""
             last = f" ({said.splitlines()[-1]})" if said else ""
-            raise ReportError(
+            failed = ReportError(
                 f"{notebook.name}: the kernel did not run it: {_one_line(error)}{last}"
-            ) from None
+            )
+            failed.may_pass = isinstance(error, DeadKernelError)
+            raise failed from None
     _forget_the_run(node)
     return node
 
@@ -461,6 +464,7 @@ def _kernel_manager(scratch: str) -> type:
                 self.transport = "ipc"
 
         async def start_kernel(self, **kwargs: Any) -> None:
+            self.provisioner = warm_kernels.provisioner(self)
             with (Path(scratch) / KERNEL_LOG).open("wb") as log:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
 
