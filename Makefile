@@ -24,7 +24,7 @@ $(READY): pyproject.toml $(SYSTEM)
 
 $(LAB): $(READY)
 	sh scripts/system-packages.sh slow
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab,cross-checks]"
 	test -d $(VENV)-movement || sh scripts/movement-environment.sh $(VENV)-movement
 	touch $@
 
@@ -57,6 +57,8 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/run.py start
 	$(BIN)/python benchmarks/run.py speed
 	$(BIN)/python benchmarks/run.py memory
+	$(BIN)/python benchmarks/batch.py reports
+	$(BIN)/python benchmarks/batch.py throughput
 
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)

@@ -6,8 +6,6 @@ help and errors come at once.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import signal
 import sys
@@ -16,6 +14,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
+
+from mobility.cli_batch import add_batch_commands
+from mobility.cli_options import (
+    DEFAULT_REPORTS,
+    DEFAULT_STORE,
+    DemoOption,
+    IdArgument,
+    JsonOption,
+    LogOption,
+    ModelOption,
+    ReportsOption,
+    StoreOption,
+    WorkersOption,
+)
+from mobility.cli_options import check_workers as _workers
+from mobility.cli_options import given_path as _path
+from mobility.cli_options import log_to as _log_to
+from mobility.cli_options import open_store as _store
+from mobility.cli_options import print_json as _print_json
+from mobility.cli_options import say as _say
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session, Store
@@ -48,91 +66,11 @@ lab_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="virtual-lab")
+add_batch_commands(app)
 
 
-def _path(given: str | Path) -> Path:
-    """Refuse the empty path, which would mean the current folder."""
-    if not str(given):
-        raise typer.BadParameter("must not be empty")
-    return Path(given)
-
-
-def _workers(given: int | None) -> int | None:
-    """Refuse here what the analysis would refuse, before a session is made for it."""
-    from mobility.options import MOST_WORKERS
-
-    if given is not None and not 1 <= given <= MOST_WORKERS:
-        raise typer.BadParameter(f"must be from 1 to {MOST_WORKERS} (got {given})")
-    return given
-
-
-StoreOption = Annotated[
-    Path,
-    typer.Option(
-        "--store",
-        parser=_path,
-        metavar="PATH",
-        envvar="MOBILITY_STORE",
-        help="Folder of the sessions.",
-    ),
-]
-ReportsOption = Annotated[
-    Path,
-    typer.Option(
-        "--reports",
-        parser=_path,
-        metavar="PATH",
-        envvar="MOBILITY_REPORTS",
-        help="Folder of the reports.",
-    ),
-]
-LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log in this file.")]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-]
-DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
-IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        callback=_workers,
-        help="Processes that share the work; default: all processors.",
-    ),
-]
-ModelOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--model",
-        help="A Pose Landmarker .task bundle (or MOBILITY_POSE_MODEL); default: the pinned one.",
-    ),
-]
 # Click's UsageError; which click it is of is typer's own affair.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
-DEFAULT_STORE = Path("data/sessions")
-DEFAULT_REPORTS = Path("reports")
-
-
-def _log_to(file: Path | None) -> None:
-    if file is not None:
-        from mobility.errors import StorageError
-
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            logging.basicConfig(
-                filename=file,
-                level=logging.INFO,
-                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-                force=True,
-            )
-        except OSError as error:
-            raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
-
-
-def _store(store: Path, reports: Path) -> Store:
-    from mobility.workbench.store import Store
-
-    return Store(store, reports=reports)
 
 
 def _session(
@@ -149,16 +87,6 @@ def _session(
         raise BadInputError("give the ID of a session, or --demo (not both)")
     opened = _store(store, reports)
     return opened.demo(exercise) if demo else opened.session(str(session_id))
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-
-
-def _say(text: str) -> None:
-    """Print one line on standard error; what would break or hide the line is escaped."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    typer.echo(line, err=True)
 
 
 def _warn(session: Session) -> None:
@@ -400,6 +328,48 @@ def sessions_export(
 ) -> None:
     """Print the export document: angles and keypoints (always JSON)."""
     _print_json(_session(store, reports, session_id, demo=demo).export())
+
+
+@app.command("export-lab")
+def export_lab(
+    session_id: IdArgument = None,
+    *,
+    out: Annotated[Path, typer.Option("--out", parser=_path, metavar="PATH", help="The file.")],
+    file_format: Annotated[
+        Literal["trc", "c3d", "mot", "csv"] | None,
+        typer.Option("--format", help="Format; default: the ending of the file."),
+    ] = None,
+    positions: Annotated[
+        bool, typer.Option("--positions", help="Positions instead of angles, in CSV.")
+    ] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
+    ] = False,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Write positions (TRC, C3D) or angles (MOT, CSV) as OpenSim, Pose2Sim and labs read them."""
+    from mobility.errors import BadInputError
+    from mobility.options import likely
+    from mobility.validation.export import FORMATS
+
+    kind = file_format or out.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise BadInputError(
+            f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
+        )
+    if positions and kind == "mot":
+        raise BadInputError("--positions does not go with mot, which holds angles")
+    if landmarks and not (positions or kind in ("trc", "c3d")):
+        raise BadInputError("--landmarks goes with positions only: trc, c3d, or csv --positions")
+    session = _session(store, reports, session_id, demo=demo)
+    if positions or kind in ("trc", "c3d"):
+        dataset = session.pose() if landmarks else session.fitted()
+    else:
+        dataset = session.angles()
+    FORMATS[kind](dataset, out)
+    typer.echo(str(out))
 
 
 @sessions_app.command("delete")
@@ -793,6 +763,220 @@ def cohort(
         _print_json({name: path.resolve().as_uri() for name, path in made.items()})
         return
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
+
+
+@app.command()
+def validate(
+    session_id: IdArgument = None,
+    lab_file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="LAB_FILE",
+            help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
+            "only argument. Without it, the comparisons that are stored are listed.",
+        ),
+    ] = None,
+    *,
+    demo: DemoOption = False,
+    lab_angles: Annotated[
+        Path | None,
+        typer.Option(
+            "--lab-angles", parser=_path, metavar="FILE", help="Angles of the lab's own model."
+        ),
+    ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option("--static", parser=_path, metavar="FILE", help="A static trial."),
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--mapping", metavar="FILE", help="Names of the lab (YAML, or a built-in mapping)."
+        ),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option("--units", help="m, cm, mm, degree or radian, where the file does not say."),
+    ] = None,
+    vertical_axis: Annotated[
+        str | None, typer.Option("--vertical-axis", help="Axis that points up: y, z, -x, ...")
+    ] = None,
+    lag_s: Annotated[
+        float | None,
+        typer.Option("--lag-s", metavar="S", help="To be added to video time to get lab time."),
+    ] = None,
+    max_lag_s: Annotated[
+        float | None, typer.Option("--max-lag-s", metavar="S", help="Largest lag that is possible.")
+    ] = None,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="The clocks may run at different speeds.")
+    ] = False,
+    margin_deg: Annotated[
+        float,
+        typer.Option(
+            "--margin-deg",
+            metavar="DEG",
+            help="Largest mean difference that does not matter, chosen before.",
+        ),
+    ] = 5.0,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            "--study",
+            parser=_path,
+            metavar="CSV",
+            help="Many trials: columns session, lab_file, and any of participant, condition, "
+            "static, mapping, lab_angles.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", parser=_path, metavar="PATH", help="Folder of the report of a study."
+        ),
+    ] = None,
+    sample_size: Annotated[
+        float | None,
+        typer.Option(
+            "--sample-size",
+            metavar="SD",
+            help="Only say how well limits of agreement would be known, by number of "
+            "participants, with this standard deviation of a difference.",
+        ),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")] = True,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    log_file: LogOption = None,
+) -> None:
+    """Compare the angles of a session with lab data of the same trial, and report the agreement."""
+    _log_to(log_file)
+    if sample_size is not None:
+        if any(given is not None for given in (session_id, lab_file, study)) or demo:
+            raise typer.BadParameter("--sample-size goes by itself")
+        _say_sample_size(sample_size, as_json=as_json)
+        return
+    settings: dict[str, Any] = {"max_lag_s": max_lag_s, "margin_deg": margin_deg, "drift": drift}
+    of_one: dict[str, Any] = {
+        **{"lab_angles": lab_angles, "static": static, "mapping": mapping},
+        **{"units": units, "vertical_axis": vertical_axis, "lag_s": lag_s},
+    }
+    if study is not None:
+        if session_id is not None or demo or any(v is not None for v in of_one.values()):
+            raise typer.BadParameter(
+                "--study names sessions and lab files itself; leave out ID, LAB_FILE and the "
+                "options of one trial"
+            )
+        folder = out or reports / f"study-{study.stem}"
+        _validate_study(
+            _store(store, reports), study, folder, settings, report=report, as_json=as_json
+        )
+        return
+    if out is not None:
+        raise typer.BadParameter("--out goes with --study")
+    if demo and session_id is not None and lab_file is None:
+        session_id, lab_file = None, session_id
+    session = _session(store, reports, session_id, demo=demo)
+    if lab_file is None:
+        if demo:
+            raise typer.BadParameter("give the lab file")
+        _list_validations(session, as_json=as_json)
+        return
+    from mobility.workbench.reports import render_validation
+    from mobility.workbench.store import VALIDATION_ENDING
+    from mobility.workbench.validation import validate as compare
+
+    kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
+    made = compare(session, _path(lab_file), **of_one, **settings, folder=kept)
+    for warning in made.document["warnings"]:
+        _say(f"warning: {warning['message']}")
+    page = render_validation(session, made, reports) if report else None
+    if as_json:
+        uris = {name: path.resolve().as_uri() for name, path in page.items()} if page else None
+        _print_json({**made.document, "report": uris})
+        return
+    _say_agreement(made.document)
+    typer.echo(f"data    {made.folder}")
+    if page:
+        typer.echo(f"report  {page['html']}")
+
+
+def _validate_study(
+    opened: Store, study: Path, folder: Path, settings: Any, *, report: bool, as_json: bool
+) -> None:
+    """Compare all trials of a study; status 1 where some failed."""
+    from mobility.workbench.reports import check_study_folder, render_study
+    from mobility.workbench.validation import run_study
+
+    check_study_folder(folder)
+    result = run_study(opened, study, **settings)
+    failed = result.document["failed"]
+    for one in failed:
+        _say(f"trial {one['row']}, session {one['session']}: {one['error']}")
+    page = render_study(result, folder) if report and result.agreement is not None else None
+    if as_json:
+        uris = {name: path.resolve().as_uri() for name, path in page.items()} if page else None
+        _print_json({**result.document, "report": uris})
+    else:
+        typer.echo(f"trials  {len(result.document['trials'])} compared, {len(failed)} failed")
+        if result.agreement is not None:
+            _say_agreement(result.document)
+        if page:
+            typer.echo(f"report  {page['html']}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _say_agreement(document: dict[str, Any]) -> None:
+    """Print the lag, and the errors of each angle."""
+    if "lag_s" in document:
+        sd = document["lag_sd_s"]
+        told = "given" if sd is None else f"± {1.96 * sd:.3f} s"
+        typer.echo(f"lag     {document['lag_s']:+.3f} s ({told}); lab time = video time + lag")
+    typer.echo("angle, side: root mean square error, bias (degrees)")
+    for angle, sides in document["angles"].items():
+        for side, found in sides.items():
+            if found["rmse"] is not None:
+                typer.echo(f"{angle} {side}: {found['rmse']:.1f}, {found['bias']:+.1f}")
+
+
+def _list_validations(session: Session, *, as_json: bool) -> None:
+    from mobility.workbench.validation import is_stale
+
+    rows = [
+        {
+            "validation": one.name,
+            "made": one.document["made"],
+            "lag_s": one.document["lag_s"],
+            "stale": is_stale(session, one),
+        }
+        for one in session.validations()
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"session {session.id} was not compared with lab data yet", err=True)
+    for row in rows:
+        old = "  old: the session was analysed or corrected since" if row["stale"] else ""
+        typer.echo(f"{row['validation']}  {row['made']}  lag {row['lag_s']:+.3f} s{old}")
+
+
+def _say_sample_size(sd: float, *, as_json: bool) -> None:
+    from mobility.validation.limits import limits_interval_width
+
+    sizes = (5, 10, 15, 20, 30, 40, 50, 75, 100, 200)
+    rows = [
+        {"participants": n, "limit_half_interval": round(limits_interval_width(n, sd=sd) / 2, 3)}
+        for n in sizes
+    ]
+    if as_json:
+        _print_json({"sd": sd, "sizes": rows})
+        return
+    typer.echo("participants: half of the 95 % interval of a limit of agreement, one pair each")
+    for row in rows:
+        typer.echo(f"{row['participants']:>4}: ± {row['limit_half_interval']:.1f}")
 
 
 @app.command()

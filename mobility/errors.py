@@ -14,6 +14,8 @@ class MobilityError(Exception):
     """Root of the family; never raised itself."""
 
     status = 500
+    may_pass = False
+    """Whether the same work may well succeed when it is done again: a process was killed."""
 
     def _render_traceback_(self) -> list[str]:
         """Give notebooks the one line to show in the cell, in the place of a traceback."""

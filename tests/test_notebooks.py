@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +44,11 @@ def test_notebook_is_stripped_and_checks_itself(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["overhead_squat", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"]
+    "name",
+    [
+        *("overhead_squat", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"),
+        "lab_validation",
+    ],
 )
 def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]
@@ -88,3 +94,33 @@ def test_the_cohort_of_no_one_and_many_sessions(sessions: int, demo: Path, tmp_p
     assert "Traceback" not in page
     if sessions:
         assert "No session has the metric “kne”" in page
+
+
+@pytest.mark.slow
+def test_a_report_runs_as_a_notebook_job(project, tmp_path):
+    """By the Python interface of jupyter-scheduler, which JupyterLab's dialog uses too."""
+    (tmp_path / "store").mkdir()
+    shutil.copytree(project / "data" / "demo" / "overhead-squat", tmp_path / "store" / "s01")
+    done = subprocess.run(
+        [
+            *(sys.executable, str(project / "tests" / "notebook_job.py"), str(project)),
+            *("notebooks/overhead_squat.ipynb", str(tmp_path / "jobs.sqlite")),
+            # Values are Python source there.
+            *(f"store={str(tmp_path / 'store')!r}", "session_id='s01'"),
+        ],
+        env={
+            **os.environ,
+            **{f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("DATA", "RUNTIME")},
+            "IPYTHONDIR": str(tmp_path / "ipython"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    job = json.loads(done.stdout.splitlines()[-1])
+    assert job["status"] == "COMPLETED", job
+    page = Path(job["paths"]["html"]).read_text(encoding="utf-8")
+    assert "Most important findings" in page
+    assert "Knee flexion" in page

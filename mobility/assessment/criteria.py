@@ -33,12 +33,11 @@ def probability_of(
     threshold: float,
     *,
     side: str,
-    bias: float | Array = 0.0,
 ) -> Array:
     r"""Probability that a true value lies on one side of a threshold.
 
-    The true value is normal about the measured one less its bias: with
-    :math:`z = (\hat x - b - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
+    The true value is normal about the measured one: with
+    :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
 
     Outside is of one tail where that is likelier than not, :math:`q = \max(P(x > t), P(x < -t))`,
     else both, but no more than one half: of a value of which nothing is known but a large error,
@@ -46,7 +45,7 @@ def probability_of(
 
     Parameters
     ----------
-    value, sd, bias
+    value, sd
         Of any shape; NaN where a value or its error is not known. An error of 0 makes it certain.
     threshold
         t, in the same units.
@@ -60,10 +59,10 @@ def probability_of(
     """
     from scipy.special import ndtr
 
-    centre, sigma = np.asarray(value, dtype=float) - bias, np.asarray(sd, dtype=float)
+    centre, sigma = np.asarray(value, dtype=float), np.asarray(sd, dtype=float)
 
     def beyond(margin: Array) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             z = np.where(sigma > 0, margin / sigma, np.where(margin > 0, np.inf, -np.inf))
         return np.where(np.isfinite(centre) & np.isfinite(sigma), ndtr(z), np.nan)
 

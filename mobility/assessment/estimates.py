@@ -109,7 +109,9 @@ def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> float | None
     if name not in tables.load("angles"):
         return None
     lab = virtual_lab_error(name, view, deep=True)
-    return None if lab is None or not np.isfinite(lab.sd) else float(np.hypot(lab.bias, lab.sd))
+    if lab is None or not np.isfinite(lab.sd):
+        return None
+    return float(np.hypot(lab.bias, lab.sd)) * _few(lab.clips)
 
 
 def _few(count: int) -> float:

@@ -334,10 +334,12 @@ def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
     code = process.wait()
     if code != 0:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-        raise VideoError(
+        error = VideoError(
             f"{path.name}: a pose process {how}; run it again with fewer workers, or export the "
             "video anew"
         )
+        error.may_pass = code < 0
+        raise error
 
 
 def _track_of(done: _Pass) -> survey.Track:

@@ -240,6 +240,13 @@ class Stage(Document):
     finished: datetime.datetime
 
 
+class Rendering(Document):
+    """How the last report was rendered."""
+
+    seconds: Annotated[float, Field(ge=0)]
+    finished: datetime.datetime
+
+
 class Provenance(Document):
     """With what the results were made."""
 
@@ -276,6 +283,7 @@ class SessionRecord(Document):
     stages: dict[str, Stage] = Field(default_factory=dict)
     provenance: Provenance | None = None
     warnings: list[Warned] = Field(default_factory=list)
+    report: Rendering | None = None
 
 
 class Edit(Document):
@@ -341,3 +349,39 @@ class Thread(Document):
     ] = None
     messages: list[Message]
     evidence: list[Evidence]
+
+
+class BatchRow(Document):
+    """What became of one row of a manifest."""
+
+    row: Annotated[int, Field(description="line of the manifest, or number of the file")]
+    video: Annotated[str, Field(description="name of the file")]
+    participant: str
+    exercise: Exercise
+    session_id: str
+    state: Literal["done", "skipped", "failed"]
+    reason: Annotated[str, Field(description="why it failed")] = ""
+    may_pass: Annotated[
+        bool, Field(description="whether it failed of what may pass: a full disk, a lost worker")
+    ] = False
+    report: Annotated[
+        str | None, Field(description="HTML page, as seen from the folder of the summary")
+    ] = None
+    redone: Annotated[list[str], Field(description="stages that were not skipped")] = Field(
+        default_factory=list
+    )
+    seconds: Annotated[dict[str, float], Field(description="by stage, of those redone")] = Field(
+        default_factory=dict
+    )
+    warnings: list[str] = Field(default_factory=list)
+
+
+class BatchSummary(Document):
+    """``summary.json`` of a batch."""
+
+    schema_version: Literal["1"] = "1"
+    manifest: Annotated[str, Field(description="name of the file or folder")]
+    started: datetime.datetime
+    ended: datetime.datetime
+    versions: dict[str, str]
+    rows: list[BatchRow]

@@ -45,6 +45,10 @@ _MOST_REASONS = 2
 close to a limit, and for what no camera sees."""
 
 
+_MOST_NAMES = 6
+"""Names for one reason on the first page."""
+
+
 def who_when_how(
     record: SessionRecord,
     participant: Participant | None,
@@ -293,19 +297,27 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     # Most first; equal ones stay in the order of the table.
     ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
     items = [
-        f"{reason.removeprefix('it is ')}: {'; '.join(names)}"
+        f"{reason.removeprefix('it is ')}: {_some(names)}"
         for reason, names in ranked[:_MOST_REASONS]
     ]
     others = [name for _, names in ranked[_MOST_REASONS:] for name in names]
     if others:
-        items.append(f"for other reasons: {'; '.join(dict.fromkeys(others))}")
-    return _listed(items, close, metrics)
+        items.append(f"for other reasons: {_some(list(dict.fromkeys(others)))}")
+    return _listed(items, _some(close), metrics)
 
 
 def cannot_be_told_in_full(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     """List all that cannot be told, each with its reason as it was recorded."""
     reasons, close = _unknown(findings, plainly=False)
-    return _listed([f"{'; '.join(n)}: {reason}" for reason, n in reasons.items()], close, metrics)
+    items = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return _listed(items, "; ".join(close), metrics)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few, and count the others."""
+    more = len(names) - _MOST_NAMES
+    also = [f"and {more} more"] if more > 0 else []
+    return "; ".join([*names[:_MOST_NAMES], *also])
 
 
 def _unknown(
@@ -329,9 +341,9 @@ def _unknown(
     return refused, close
 
 
-def _listed(items: list[str], close: Sequence[str], metrics: xr.Dataset) -> str:
+def _listed(items: list[str], close: str, metrics: xr.Dataset) -> str:
     if close:
-        items = [*items, f"too close to their limits for this recording: {'; '.join(close)}"]
+        items = [*items, f"too close to their limits for this recording: {close}"]
     unseen = json.loads(
         metrics["compensation_probability"].attrs.get("not_assessed", "{}")
         if "compensation_probability" in metrics

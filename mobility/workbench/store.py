@@ -15,6 +15,7 @@ import logging
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,7 @@ from mobility.workbench.contract import (
     Edits,
     Joint,
     Participant,
+    Rendering,
     ReportDocument,
     SessionRecord,
     Side,
@@ -68,6 +70,8 @@ from mobility.workbench.files import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.workbench.validation import Validation
+
 log = logging.getLogger(__name__)
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
@@ -77,6 +81,9 @@ REPORT_NAMES = {
 }
 """Name of the files of the report of each exercise, without their endings; and folder of its
 demo session in ``data/demo`` of the checkout."""
+
+VALIDATION_ENDING = ".validation"
+"""With the session's id before it, the name of the folder of its reports on lab data."""
 
 _CREATING, _DELETING = ".creating-", ".deleting-"
 _BLOCK = 1 << 20
@@ -117,6 +124,7 @@ class Store:
         exercise_name: str,
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
+        session_id: str | None = None,
     ) -> Session:
         """Take a video in as a new session; everything is checked before anything is written.
 
@@ -136,11 +144,15 @@ class Store:
         body_joint_angles
             Of "ankle", "knee", "hip", "shoulder", "elbow", or "all"; a list, or
             one text with commas.
+        session_id
+            Id of the session; default: made of the time and chance.
 
         Raises
         ------
         BadInputError
             With all faults at once in ``fields``.
+        ConflictError
+            There is a session of this id already.
         NotFoundError
             There is no such video.
         VideoError
@@ -158,8 +170,12 @@ class Store:
         sources = [_source(each) for each in (video, second_video) if each is not None]
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
-        session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+        if session_id is None:
+            session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+        check_id(session_id, what="session id")
         with lock(self._lock(session_id), what=f"session {session_id}"):
+            if (self.path / session_id).exists():
+                raise ConflictError(f"session {session_id}: is there already; name another id")
             self._sweep()
             hidden = self.path / f"{_CREATING}{session_id}"
             try:
@@ -356,7 +372,7 @@ class Store:
         return self.path / ".locks" / f"{session_id}.{part}.lock"
 
     def _forget_locks(self, session_id: str) -> None:
-        for part in ("session", "edits", "threads"):
+        for part in ("session", "edits", "threads", "work"):
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
 
@@ -364,7 +380,8 @@ class Store:
         """Remove the reports of a session, before its folder, so that none is orphaned."""
         if not self.reports.is_dir():
             return
-        for place in (*self.reports.glob(f".{session_id}.*"), self.reports / session_id):
+        places = (self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}")
+        for place in (*self.reports.glob(f".{session_id}.*"), *places):
             with writing(place):
                 if place.is_dir():
                     shutil.rmtree(place)
@@ -681,12 +698,7 @@ class Session:
         NotFoundError
             The session has not been analyzed.
         """
-        name = REPORT_NAMES[self._analyzed().exercise]
-        paths = {
-            kind: self.report_folder / f"{name}.{suffix}"
-            for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
-        }
-        key_file = self.report_folder / f".{name}.key"
+        paths, key_file = self._report_files()
         key = self._report_key()
         if _is_current(key_file, key, paths.values()):
             return paths
@@ -696,12 +708,59 @@ class Session:
         guard = self.store.reports / f".{self.id}.asked.lock"
         with lock(guard, what=f"the report of session {self.id}", wait_s=600):
             if not _is_current(key_file, key, paths.values()):
+                started = time.perf_counter()
                 key_file.unlink(missing_ok=True)
                 rendered = render_report(self)
                 with atomic(key_file) as hidden:
                     hidden.write_text(key, encoding="utf-8")
+                self._note_rendering(time.perf_counter() - started)
                 return dict(rendered)
         return paths
+
+    def report_is_current(self) -> bool:
+        """Whether the report is there and was made of what holds now."""
+        paths, key_file = self._report_files()
+        return _is_current(key_file, self._report_key(), paths.values())
+
+    def _report_files(self) -> tuple[dict[str, Path], Path]:
+        """Paths of the report, and of the file with the key of its inputs."""
+        name = REPORT_NAMES[self._analyzed().exercise]
+        paths = {
+            kind: self.report_folder / f"{name}.{suffix}"
+            for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
+        }
+        return paths, self.report_folder / f".{name}.key"
+
+    def _note_rendering(self, seconds: float) -> None:
+        """Keep in the record how long the report took, unless an analysis is at work."""
+        if self.store.read_only:
+            return
+        with lock_if_free(self.store._lock(self.id), wait_s=1) as free:
+            if free:
+                record = self.record
+                record.report = Rendering(
+                    seconds=round(seconds, 3),
+                    finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+                )
+                write_json(self.folder / "session.json", record.model_dump(mode="json"))
+
+    def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
+        """Give the session another name or other joints; the next analysis heeds them.
+
+        Raises
+        ------
+        StorageError
+            The session is being analyzed, or cannot be written.
+        """
+        self.store._require_writable()
+        name = None if session_name is None else check_name(session_name, what="session_name")
+        with lock(self.store._lock(self.id), what=f"session {self.id}", wait_s=2):
+            record = self.record
+            changed = record.model_copy(
+                update={"session_name": name, "joints": [j for j in JOINTS if j in joints]}
+            )
+            if changed != record:
+                write_json(self.folder / "session.json", changed.model_dump(mode="json"))
 
     def summary(self) -> dict[str, Any]:
         """Overhead Squat summary; URLs are ``file://`` URIs.
@@ -895,6 +954,21 @@ class Session:
 
         return append_message(self, thread_id, text, by=by if by is not None else _current_user())
 
+    def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
+        """Compare the angles with what a lab measured in the same trial, and keep it.
+
+        The options are those of :func:`mobility.workbench.validation.validate`.
+        """
+        from mobility.workbench.validation import validate
+
+        return validate(self, lab_file, **options)
+
+    def validations(self) -> list[Validation]:
+        """Comparisons with lab data that are stored, by name."""
+        from mobility.workbench.validation import validations
+
+        return validations(self)
+
     def delete(self) -> None:
         """Delete the session; see :meth:`Store.delete`."""
         self.store._require_writable()
@@ -930,10 +1004,12 @@ class Session:
     def _report_key(self) -> str:
         record = self.record
         participant = self.participant
-        left_out = {"state", "reason"} | ({"second_video"} if not record.second_video else set())
+        left_out = {"state", "reason", "report"} | (
+            {"second_video"} if not record.second_video else set()
+        )
         inputs = (
             mobility.__version__,
-            self._made_with(),
+            *self._made_with(),
             record.model_dump_json(exclude=left_out),
             participant.model_dump_json() if participant else "",
             self.edits().model_dump_json(),
@@ -941,13 +1017,13 @@ class Session:
         )
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
-    def _made_with(self) -> str:
+    def _made_with(self) -> list[str]:
         """Digest of what makes the report; nothing for the demo, whose report is shipped."""
         if self.store.read_only:
-            return ""
+            return []
         from mobility.workbench.report_source import made_with
 
-        return made_with(REPORT_NAMES[self.record.exercise].replace("-", "_"))
+        return [made_with(REPORT_NAMES[self.record.exercise].replace("-", "_"))]
 
     def _shown(self) -> list[str]:
         """Display settings, where the exercise has them and some were saved."""

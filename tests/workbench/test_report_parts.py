@@ -171,7 +171,16 @@ def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
         assert label(each).lower() in text(short).lower()
 
 
-def test_a_few_findings_come_first() -> None:
+def test_of_many_that_one_reason_refuses_the_first_are_named_and_the_others_counted() -> None:
+    nothing = find(hand_made.metrics_of(dict.fromkeys(hand_made.GOOD)))
+    rules = len({each.rule for each in nothing})
+    shown = text(first_page.cannot_be_told(nothing, xr.Dataset()))
+    assert shown.startswith("It was not measured: hip flexion below 120°; ")
+    assert f"; and {rules - 6} more." in shown
+    assert "; and " not in text(first_page.cannot_be_told_in_full(nothing, xr.Dataset()))
+
+
+def test_without_findings_the_page_says_whether_all_could_be_told() -> None:
     assert first_page.main_findings([]) == "<p>No fault was found.</p>"
     open_one = finding(status="cannot be told", reason="dark", probability=None)
     assert "Not everything could be told" in first_page.main_findings([open_one])

@@ -265,10 +265,21 @@ def test_page_is_titled_and_accessible(page: Page, session: mb.Session) -> None:
     assert page.all("html") == [{"lang": "en"}]
     images = page.all("img")
     assert len(images) >= 3 + 8
+    assert len({image["src"] for image in images}) == len(images)  # no picture twice
     assert all(len(image["alt"] or "") > 15 for image in images)
     assert len(page.all("h1")) == 1
     assert len(page.all("caption")) == len(page.all("table"))
     assert {attrs.get("scope") for attrs in page.all("th")} == {"col", "row"}
+
+
+def test_first_page_says_what_is_elsewhere(page: Page) -> None:
+    assert page.text.index("What cannot be told") < page.text.index("What to do")
+    assert page.text.count("What cannot be told, in full") == 1
+    assert "The picture from the " in page.text
+    # Norms of overhead squats that exist are named, and that they are not here.
+    for study in ("Heredia et al. 2021", "Butler et al. 2010", "Hoogenboom et al. 2023"):
+        assert study in page.text
+    assert "their values are not in this package" in page.text
 
 
 def test_page_holds_no_code_and_asks_for_nothing(page: Page, report: dict[str, Path]) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import mobility
 from mobility.errors import (
     BadInputError,
+    ConflictError,
     NotFoundError,
     NotPermittedError,
     StorageError,
@@ -660,3 +661,39 @@ def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
         demo_video("Overhead Squat")
     with pytest.raises(BadInputError, match="did you mean 'Overhead Squat'"):
         store.demo("Overhead Squad")
+
+
+# Sessions of which the id is known before
+
+
+def test_a_session_of_a_given_id_is_made_once(store, video):
+    options = {"user_id": "p01", "exercise_name": "Overhead Squat", "session_id": "video-1"}
+    assert store.create(video, **options).id == "video-1"
+    with pytest.raises(ConflictError, match="video-1: is there already"):
+        store.create(video, **options)
+    with pytest.raises(BadInputError, match="session id"):
+        store.create(video, **{**options, "session_id": "../up"})
+    assert [session.id for session in store.sessions()] == ["video-1"]
+
+
+def test_another_name_and_other_joints(store, video):
+    session = store.create(video, user_id="p01", exercise_name="Overhead Squat")
+    session.redescribe(session_name="Second", joints=["knee", "ankle"])
+    assert session.record.session_name == "Second"
+    assert session.record.joints == ["ankle", "knee"]
+    with pytest.raises(BadInputError, match="path separator"):
+        session.redescribe(session_name="a/b", joints=["knee"])
+
+
+def test_how_long_the_report_took_is_kept_and_makes_no_new_one(store, video, stand_ins):
+    session = store.create(video, user_id="p01", exercise_name="Overhead Squat").analyze()
+    assert not session.report_is_current()
+    session.render_report()
+    assert session.report_is_current()
+    rendered = session.record.report
+    assert rendered is not None
+    assert rendered.seconds >= 0
+    stand_ins.CALLS.clear()
+    session.render_report()
+    assert stand_ins.CALLS == []
+    assert session.record.report == rendered

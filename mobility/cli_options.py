@@ -1,0 +1,109 @@
+"""Options that many commands share, and how they print; see :mod:`mobility.cli`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mobility.workbench.store import Store
+
+
+def given_path(given: str | Path) -> Path:
+    """Refuse the empty path, which would mean the current folder."""
+    if not str(given):
+        raise typer.BadParameter("must not be empty")
+    return Path(given)
+
+
+def check_workers(given: int | None) -> int | None:
+    """Refuse here what the analysis would refuse, before a session is made for it."""
+    from mobility.options import MOST_WORKERS
+
+    if given is not None and not 1 <= given <= MOST_WORKERS:
+        raise typer.BadParameter(f"must be from 1 to {MOST_WORKERS} (got {given})")
+    return given
+
+
+StoreOption = Annotated[
+    Path,
+    typer.Option(
+        "--store",
+        parser=given_path,
+        metavar="PATH",
+        envvar="MOBILITY_STORE",
+        help="Folder of the sessions.",
+    ),
+]
+ReportsOption = Annotated[
+    Path,
+    typer.Option(
+        "--reports",
+        parser=given_path,
+        metavar="PATH",
+        envvar="MOBILITY_REPORTS",
+        help="Folder of the reports.",
+    ),
+]
+LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log in this file.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+]
+DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
+IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        callback=check_workers,
+        help="Processes that share the work; default: all processors.",
+    ),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="A Pose Landmarker .task bundle (or MOBILITY_POSE_MODEL); default: the pinned one.",
+    ),
+]
+DEFAULT_STORE = Path("data/sessions")
+DEFAULT_REPORTS = Path("reports")
+
+
+def log_to(file: Path | None) -> None:
+    """Keep the log in `file`, where one was named."""
+    if file is not None:
+        from mobility.errors import StorageError
+
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            logging.basicConfig(
+                filename=file,
+                level=logging.INFO,
+                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+                force=True,
+            )
+        except OSError as error:
+            raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
+
+
+def open_store(store: Path, reports: Path) -> Store:
+    """Open the store that the options name."""
+    from mobility.workbench.store import Store
+
+    return Store(store, reports=reports)
+
+
+def print_json(document: Any) -> None:
+    """Print a document on standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print one line on standard error; what would break or hide the line is escaped."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    typer.echo(line, err=True)

@@ -1,0 +1,541 @@
+"""Many videos: analysis and report of each, on the workers of a dask cluster.
+
+A row of a manifest is one task. What a task does is only to bring its session up to date, so it
+may be done twice, stopped anywhere, or done by two batches at once: a lock of the store lets one
+at a time work at a session, and whoever comes second finds it done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import hashlib
+import json
+import logging
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mobility
+from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
+from mobility.options import Workers, checked
+from mobility.progress import progress_bar, progress_told_to
+from mobility.workbench.batch_summary import Summary, write_summary
+from mobility.workbench.contract import BatchRow
+from mobility.workbench.files import lock, writing
+from mobility.workbench.manifest import Row
+from mobility.workbench.store import Session, Store
+from mobility.workbench.warm_kernels import use_warm_kernels
+
+log = logging.getLogger(__name__)
+
+LOST_TWICE = 2
+"""How often a row may lose its worker before it is given up."""
+
+TRIES = 3
+"""How often a row is tried whose pose process or kernel was killed."""
+
+WAIT_S = 6 * 3600.0
+"""How long a row waits for another batch that works at its session."""
+
+SCHEDULER_WAIT_S = 10
+JOURNAL = ".journal.jsonl"
+LOG = "batch.log"
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@checked
+def run_batch(
+    rows: Sequence[Row],
+    store: Store,
+    *,
+    manifest: str,
+    workers: Workers | None = None,
+    scheduler: str | None = None,
+    resume: bool = False,
+) -> Summary:
+    """Analyse and report every row, and write a summary that links the reports.
+
+    Parameters
+    ----------
+    rows
+        Checked rows of :func:`mobility.workbench.manifest.read_manifest`.
+    store
+        Where the sessions are kept.
+    manifest
+        Name of the manifest, for the summary.
+    workers
+        Processes on this machine, by default one for each processor; it changes no result.
+    scheduler
+        Address of a dask scheduler (``tcp://host:8786``) whose workers are to do it instead. They
+        must see the store, the reports and the videos under the same paths.
+    resume
+        Go on with the last interrupted batch of these rows, in its folder, if there is one.
+
+    Returns
+    -------
+    Summary
+        What became of each row, and where that is written: in ``<reports>/batch-<time>/``.
+
+    Raises
+    ------
+    BadInputError
+        There is no scheduler at the address.
+    StorageError
+        The summary cannot be written.
+    """
+    store = Store(store.path.absolute(), reports=store.reports.absolute())
+    started = datetime.datetime.now().astimezone().replace(microsecond=0)
+    key = _digest([row.to_json() for row in rows])
+    became: dict[int, BatchRow] = {}
+    with contextlib.ExitStack() as stack:
+        # First, for without workers there is no batch.
+        at_most = min(workers or _processors(), len(rows))
+        client = stack.enter_context(cluster_client(at_most, scheduler))
+        folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
+            store.reports, started
+        )
+        stack.enter_context(logged(folder / LOG))
+        told, note = stack.enter_context(_journal(folder / JOURNAL, key))
+        log.info("batch of %s: %d rows into %s", manifest, len(rows), store.path)
+        _describe_people(rows, store)
+        for outcome in outcomes(client, rows, store, folder, workers, scheduler):
+            before = told.get(outcome.row)
+            if before and before.state == "done" and outcome.state == "skipped":
+                outcome = before
+            became[outcome.row] = outcome
+            note(outcome)
+        summary = Summary(
+            folder=folder,
+            manifest=manifest,
+            started=started,
+            ended=datetime.datetime.now().astimezone().replace(microsecond=0),
+            rows=[became[row.number] for row in rows],
+        )
+        write_summary(summary)
+        log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
+    # Without its journal a batch is no interrupted one.
+    with contextlib.suppress(OSError):
+        (folder / JOURNAL).unlink()
+    return summary
+
+
+def run_at_end(command: str, summary: Path) -> None:
+    """Run a command with the path of a summary as its last argument.
+
+    Parameters
+    ----------
+    command
+        As a shell would split it; no shell is involved.
+    summary
+        Path of ``summary.json``.
+
+    Raises
+    ------
+    BadInputError
+        It cannot be run, or ends with another status than 0.
+    """
+    words = split_command(command)
+    try:
+        status = subprocess.run(  # noqa: S603 - the user's own command
+            [*words, str(summary)], check=False, stdout=sys.stderr, stdin=subprocess.DEVNULL
+        ).returncode
+    except OSError as error:
+        raise BadInputError(f"--on-end {words[0]}: cannot be run ({error.strerror})") from None
+    if status:
+        raise BadInputError(f"--on-end {words[0]}: ended with status {status}")
+
+
+def split_command(command: str) -> list[str]:
+    """Words of a command.
+
+    Raises
+    ------
+    BadInputError
+        There is none, or a quote is not closed.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise BadInputError(f"--on-end {command!r}: {error}") from None
+    if not words:
+        raise BadInputError("--on-end: must not be empty")
+    return words
+
+
+def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the session of one row up to date; runs in a worker, and never raises.
+
+    Parameters
+    ----------
+    task
+        ``row`` of :meth:`Row.to_json`, ``store``, ``reports``, ``folder`` of the summary (absolute
+        paths), ``code`` (see :func:`code_sha256`) and ``pose_workers``.
+
+    Returns
+    -------
+    dict
+        A :class:`BatchRow` as JSON values.
+    """
+    logging.getLogger("mobility").setLevel(logging.INFO)
+    given = dict(task["row"])
+    row = Row(**{**given, "video": Path(given["video"]), "joints": tuple(given["joints"])})
+    outcome: dict[str, Any] = {
+        "row": row.number,
+        "video": row.video.name,
+        "participant": row.participant,
+        "exercise": row.exercise,
+        "session_id": row.session_id,
+    }
+    try:
+        if task["code"] != code_sha256():
+            raise BadInputError(
+                f"the worker runs other code than this (mobility {mobility.__version__}); install "
+                "the same version everywhere"
+            )
+        import dask
+
+        use_warm_kernels()
+        # Inside a worker xarray would ask the scheduler for the lock of every file.
+        with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
+            found = _up_to_date(row, task)
+        return BatchRow.model_validate({**outcome, **found}).model_dump(mode="json")
+    except MobilityError as error:
+        reason = str(error)
+        outcome["may_pass"] = error.may_pass or isinstance(error, StorageError)
+        log.warning("row %d, %s: %s", row.number, row.video.name, reason)
+    except Exception as error:  # a bug, of which the other rows must not suffer
+        reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
+        log.error("row %d, %s: %s", row.number, row.video.name, traceback.format_exc())
+    reason = " ".join(reason.split())
+    return BatchRow.model_validate({**outcome, "state": "failed", "reason": reason}).model_dump(
+        mode="json"
+    )
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Hash of the code of this package, so that workers with another one are refused."""
+    package = Path(mobility.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*")):
+        if file.is_file() and file.suffix in {".py", ".yaml", ".nc", ".css", ".j2"}:
+            digest.update(file.relative_to(package).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
+    store = Store(task["store"], reports=task["reports"])
+    # Beside the session's own lock, which a reader of the session may want meanwhile.
+    guard = store._lock(row.session_id, "work")
+    with lock(guard, what=f"session {row.session_id}", wait_s=WAIT_S):
+        session = _session(row, store)
+        session.redescribe(session_name=row.name, joints=row.joints)  # type: ignore[arg-type]
+        before = dict(session.record.stages)
+        _again(lambda: session.analyze(workers=task["pose_workers"], **row.options))
+        record = session.record
+        redone = [name for name, stage in record.stages.items() if before.get(name) != stage]
+        seconds = {name: record.stages[name].seconds for name in redone}
+        report_was_current = session.report_is_current()
+        paths = _again(session.render_report)
+        if not report_was_current:
+            redone.append("report")
+            if (rendered := session.record.report) is not None:
+                seconds["report"] = rendered.seconds
+        return {
+            "state": "done" if redone else "skipped",
+            "report": Path(os.path.relpath(paths["html"], task["folder"])).as_posix(),
+            "redone": redone,
+            "seconds": seconds,
+            "warnings": [warning.message for warning in record.warnings],
+        }
+
+
+def _session(row: Row, store: Store) -> Session:
+    """Open the session of a row, making it if it is not there."""
+    expected = [row.sha256] if row.second_sha256 is None else [row.sha256, row.second_sha256]
+    if (store.path / row.session_id / "session.json").is_file():
+        session = store.session(row.session_id)
+        if _hashes(session) == expected:
+            return session
+        store.delete(row.session_id)  # its making was killed before it could be refused
+    with contextlib.suppress(ConflictError):
+        store.create(
+            row.video,
+            row.second_video,
+            user_id=row.participant,
+            exercise_name=row.exercise,
+            session_name=row.name,
+            body_joint_angles=row.joints,
+            session_id=row.session_id,
+        )
+    session = store.session(row.session_id)
+    if _hashes(session) != expected:
+        session.delete()
+        raise BadInputError(
+            f"{row.video.name}: was changed since the manifest was checked; run the batch again"
+        )
+    return session
+
+
+def _hashes(session: Session) -> list[str]:
+    record = session.record
+    videos = [record.video] if record.second_video is None else [record.video, record.second_video]
+    return [video.sha256 for video in videos]
+
+
+def _again(work: Callable[[], Any]) -> Any:
+    """Do `work` again where a process that it needs was killed."""
+    for left in reversed(range(TRIES)):
+        try:
+            return work()
+        except MobilityError as error:
+            if not (left and error.may_pass):
+                raise
+            log.warning("%s; trying again", error)
+    return None
+
+
+def outcomes(
+    client: Any,
+    rows: Sequence[Row],
+    store: Store,
+    folder: Path,
+    workers: int | None,
+    scheduler: str | None,
+) -> Iterator[BatchRow]:
+    """Outcomes of the rows, in the order in which they come."""
+    from distributed import as_completed
+
+    # Fewer rows than workers: the pose of each is shared.
+    spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
+    tasks = {}
+    for row in rows:
+        task = {
+            "row": row.to_json(),
+            "store": str(store.path),
+            "reports": str(store.reports),
+            "folder": str(folder),
+            "code": code_sha256(),
+            "pose_workers": spare,
+        }
+        tasks[client.submit(work_on, task, key=f"{row.session_id}-{id(task)}", pure=False)] = row
+    failed = 0
+    with progress_bar("batch", total=len(rows), unit="video") as bar:
+        for future in as_completed(list(tasks), loop=client.loop):
+            row = tasks[future]
+            outcome = _result(future, row)
+            failed += outcome.state == "failed"
+            if failed and hasattr(bar, "set_postfix_str"):
+                bar.set_postfix_str(f"{failed} failed")
+            bar.update()
+            log.info("row %d, %s: %s %s", row.number, row.video.name, outcome.state, outcome.reason)
+            future.release()
+            yield outcome
+
+
+def _result(future: Any, row: Row) -> BatchRow:
+    from concurrent.futures import CancelledError
+
+    from distributed.scheduler import KilledWorker
+
+    may_pass = True
+    try:
+        return BatchRow.model_validate(future.result())
+    except KilledWorker:
+        reason = f"its worker was lost {LOST_TWICE + 1} times; is there enough memory?"
+    except (CancelledError, OSError, TimeoutError):
+        reason = "the scheduler was lost; run the batch again"
+    except Exception as error:  # what a worker says that has not even this package
+        may_pass = False
+        reason = " ".join(f"the worker could not do it: {type(error).__name__}: {error}".split())
+    return BatchRow.model_validate(
+        {
+            "row": row.number,
+            "video": row.video.name,
+            "participant": row.participant,
+            "exercise": row.exercise,
+            "session_id": row.session_id,
+            "state": "failed",
+            "reason": reason,
+            "may_pass": may_pass,
+        }
+    )
+
+
+@contextlib.contextmanager
+def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    """Give a client of the scheduler, or of processes of this machine."""
+    import dask
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": LOST_TWICE}):
+        from distributed import Client, LocalCluster, Security
+
+        if scheduler is not None:
+            if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
+                raise BadInputError(f"scheduler {scheduler}: write it as tcp://host:8786")
+            try:
+                client = Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as error:
+                raise BadInputError(
+                    f"scheduler {scheduler}: cannot be reached ({_line(error)})"
+                ) from None
+            # That the scheduler is gone is said of the rows.
+            with _quiet(), client:
+                yield client
+            return
+        with contextlib.ExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mobility-batch-"))
+            try:
+                # A key pressed at the terminal is for us; we end the workers.
+                with _ignored(signal.SIGINT):
+                    cluster = LocalCluster(
+                        n_workers=workers or _processors(),
+                        threads_per_worker=1,
+                        processes=True,
+                        dashboard_address="127.0.0.1:0",
+                        worker_dashboard_address="127.0.0.1:0",
+                        # A scheduler runs what it is sent: others on this machine must not send.
+                        security=Security.temporary(),
+                        # The pose is not in these processes: a limit of theirs says nothing.
+                        memory_limit=0,
+                        local_directory=scratch,
+                        silence_logs=logging.CRITICAL,
+                        env=dict.fromkeys(
+                            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+                        ),
+                    )
+            except (RuntimeError, OSError) as error:
+                reason = _line(error.__cause__ or error)
+                raise StorageError(f"the workers could not be started ({reason})") from None
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+            client.forward_logging("mobility", logging.INFO)
+            yield client
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let dask write nothing to the terminal."""
+    from distributed.utils import silence_logging_cmgr
+
+    with contextlib.ExitStack() as stack:
+        for root in ("distributed", "distributed.client", "tornado", "asyncio"):
+            stack.enter_context(silence_logging_cmgr(logging.CRITICAL, root))
+        yield
+
+
+@contextlib.contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    """Let processes that are started inside ignore a signal, where that can be arranged."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _describe_people(rows: Sequence[Row], store: Store) -> None:
+    people: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        people.setdefault(row.participant, {}).update(row.person)
+    known = set(store.participants())
+    for user_id, fields in people.items():
+        stored = store.participant(user_id) if user_id in known else {}
+        if any(stored.get(name) != value for name, value in fields.items()):
+            store.set_participant(user_id, **fields)
+
+
+def _new_folder(reports: Path, started: datetime.datetime) -> Path:
+    for number in range(1, 1000):
+        folder = reports / f"batch-{started:%Y%m%d-%H%M%S}{'' if number == 1 else f'-{number}'}"
+        with writing(folder), contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise StorageError(f"{reports}: holds a thousand batches of this second")
+
+
+def _interrupted(reports: Path, key: str) -> Path | None:
+    """Folder of the last batch of these rows that has not ended, if there is one."""
+    for journal in sorted(reports.glob(f"batch-*/{JOURNAL}"), reverse=True):
+        with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
+            head = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
+            if head["rows"] == key:
+                return journal.parent
+    return None
+
+
+@contextlib.contextmanager
+def _journal(
+    path: Path, key: str
+) -> Iterator[tuple[dict[int, BatchRow], Callable[[BatchRow], None]]]:
+    """Give what was told in an earlier run of this batch, and a way to tell more."""
+    told: dict[int, BatchRow] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            with contextlib.suppress(ValueError):  # the last line may be half there
+                outcome = BatchRow.model_validate_json(line)
+                told[outcome.row] = outcome
+    with writing(path), path.open("a", encoding="utf-8") as file:
+
+        def write(text: str) -> None:
+            with writing(path):
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+        def note(outcome: BatchRow) -> None:
+            try:
+                write(outcome.model_dump_json())
+            except StorageError as error:  # the sessions themselves say what is done
+                log.warning("%s", error)
+
+        # A line of its own ends what was half there.
+        write("" if path.stat().st_size else json.dumps({"rows": key}))
+        yield told, note
+
+
+@contextlib.contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Keep the log of this package in a file."""
+    with writing(path):
+        handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    ours = logging.getLogger("mobility")
+    level = ours.level
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        ours.setLevel(level)
+        handler.close()
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

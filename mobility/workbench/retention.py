@@ -1,0 +1,132 @@
+"""What is kept no longer: sessions by age or number, and the summaries of old batches."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobility.errors import BadInputError
+from mobility.workbench.contract import BatchSummary
+from mobility.workbench.files import check_id, writing
+from mobility.workbench.store import Store
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """Something that is to be deleted."""
+
+    name: str
+    """Id of a session, or name of the folder of a batch."""
+    kind: str
+    """"session" or "batch"."""
+    user_id: str
+    since: datetime.datetime
+    bytes: int
+
+
+def duration(text: str) -> datetime.timedelta:
+    """Length of time from ``12h``, ``90d`` or ``6w``.
+
+    Raises
+    ------
+    BadInputError
+        It is none, or not positive.
+    """
+    found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
+    if not found or int(found[1]) == 0:
+        raise BadInputError(f"{text!r}: write a length of time as 12h, 90d or 6w")
+    return datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def to_prune(
+    store: Store,
+    *,
+    older_than: datetime.timedelta | None = None,
+    keep: int | None = None,
+    user_id: str | None = None,
+) -> list[Doomed]:
+    """List what a rule of retention would delete; nothing is changed.
+
+    Parameters
+    ----------
+    store
+        Where the sessions are. One whose record is damaged is never listed.
+    older_than
+        Sessions created longer ago, and, without `user_id`, batches that ended longer ago.
+    keep
+        All sessions but the newest `keep`.
+    user_id
+        Of this participant only.
+
+    Returns
+    -------
+    list of Doomed
+        The oldest first.
+
+    Raises
+    ------
+    BadInputError
+        Not exactly one of `older_than` and `keep` is given, or one is wrong.
+    """
+    if (older_than is None) == (keep is None):
+        raise BadInputError("give an age or a number to keep, and not both")
+    if keep is not None and keep < 0:
+        raise BadInputError(f"keep {keep}: must be 0 or more")
+    if user_id is not None:
+        check_id(user_id, what="user_id")
+    sessions = [
+        session
+        for session in store.sessions()
+        if user_id is None or session.record.user_id == user_id
+    ]
+    found = []
+    if keep is not None:
+        sessions = sessions[: max(0, len(sessions) - keep)]
+    elif older_than is not None:
+        limit = datetime.datetime.now().astimezone() - older_than
+        sessions = [session for session in sessions if session.record.created_at < limit]
+        found = [] if user_id else _old_batches(store.reports, limit)
+    for session in sessions:
+        record = session.record
+        size = _bytes(session.folder) + _bytes(session.report_folder)
+        found.append(Doomed(session.id, "session", record.user_id, record.created_at, size))
+    return sorted(found, key=lambda each: each.since)
+
+
+def prune(store: Store, doomed: Doomed) -> None:
+    """Delete one thing of :func:`to_prune` for good.
+
+    Raises
+    ------
+    NotFoundError
+        It is gone already.
+    StorageError
+        It is in use, or cannot be deleted.
+    """
+    if doomed.kind == "session":
+        store.delete(doomed.name)
+        return
+    folder = store.reports / doomed.name
+    with writing(folder):
+        shutil.rmtree(folder)
+
+
+def _old_batches(reports: Path, limit: datetime.datetime) -> list[Doomed]:
+    found = []
+    for file in reports.glob("batch-*/summary.json"):
+        with suppress(OSError, ValueError):
+            ended = BatchSummary.model_validate(json.loads(file.read_text("utf-8"))).ended
+            if ended < limit:
+                found.append(Doomed(file.parent.name, "batch", "", ended, _bytes(file.parent)))
+    return found
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,59 @@
+"""What docs/batches.md says and shows: columns, options, code, units of systemd."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from mobility.workbench.manifest import COLUMNS, RowOptions
+
+
+@pytest.fixture(scope="module")
+def page(project):
+    return (project / "docs" / "batches.md").read_text(encoding="utf-8")
+
+
+def test_every_column_and_option_is_described(page):
+    rows = re.findall(r"^\| (`.+?) \| (.*) \|$", page, re.MULTILINE)
+    assert {name for cell, _ in rows for name in re.findall(r"`(\w+)`", cell)} == set(COLUMNS)
+    (options,) = [text for cell, text in rows if cell == "`options`"]
+    assert set(re.findall(r"(\w+)=", options)) == set(RowOptions.model_fields)
+
+
+def test_the_example_is_a_manifest(page):
+    (text,) = [block for block in re.findall(r"```\n(.*?)```", page, re.DOTALL) if "p01," in block]
+    head, *rows = csv.reader(text.splitlines())
+    assert set(head) <= set(COLUMNS)
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_the_code_is_python(page):
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        ast.parse(block)
+
+
+def test_the_units_of_systemd(project, tmp_path):
+    """As systemd-analyze reads them, with a command that is there."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("needs systemd-analyze")
+    units = []
+    for unit in (project / "docs" / "systemd").iterdir():
+        text = unit.read_text(encoding="utf-8")
+        assert "mobility" in unit.name
+        units.append(tmp_path / unit.name)
+        units[-1].write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text))
+    assert len(units) == 3
+    done = subprocess.run(
+        [analyze, "verify", *map(str, units)], capture_output=True, text=True, check=False
+    )
+    if "Failed to" in done.stderr:
+        pytest.skip(f"systemd-analyze does not work here: {done.stderr.splitlines()[0]}")
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
