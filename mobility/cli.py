@@ -36,7 +36,7 @@ from mobility.cli_options import print_json as _print_json
 from mobility.cli_options import say as _say
 
 if TYPE_CHECKING:
-    from mobility.workbench.store import Session
+    from mobility.workbench.store import Session, Store
 
 app = typer.Typer(
     name="mobility",
