@@ -13,11 +13,13 @@ from mobility.assessment.advice import advise
 from mobility.assessment.comments import statements
 from mobility.assessment.findings import Finding
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
+from mobility.workbench.figures import repetition_curves
 from mobility.workbench.report_references import References
 from mobility.workbench.report_sections import (
     cell,
     nothing_measured,
     quantity,
+    show,
     table,
     units_of,
     value_of,
@@ -59,6 +61,42 @@ def section_of(finding: Finding) -> str:
     if finding.metric.startswith("smoothness"):
         return "tempo"
     return "trunk_and_arms" if finding.group == "whole_movement" else finding.group
+
+
+def show_curves(
+    angles: xr.Dataset,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    *,
+    names: Sequence[str],
+    alt: str,
+) -> None:
+    """Display the accepted repetitions of those angles that could be measured on some side.
+
+    Parameters
+    ----------
+    angles, repetitions, metrics
+        Datasets of the session.
+    names
+        Angles; one whose metric was refused is not drawn, since its curve is no more certain.
+    alt
+        What the figure shows, as text.
+    """
+    drawn = [
+        name
+        for name in names
+        if name in angles and not nothing_measured(metrics, name, repetitions)
+    ]
+    count = int((repetitions["accepted"] & repetitions["complete"]).sum())
+    if not drawn or not count:
+        return
+    if count > 2:
+        caption = "The accepted repetitions from start (0 %) to end (100 %): mean and ± 1 SD."
+    elif count == 2:
+        caption = "Both accepted repetitions from start (0 %) to end (100 %), and their mean."
+    else:
+        caption = "The accepted repetition from start (0 %) to end (100 %)."
+    show(repetition_curves(angles, repetitions, names=drawn), alt=alt, caption=caption)
 
 
 def commented(findings: Sequence[Finding], section: str, references: References) -> str:

@@ -265,7 +265,8 @@ def uncertainty(pose: xr.Dataset) -> str:
             "segments and usual errors of landmarks, is not questioned by it."
         )
     return paragraphs(
-        f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. They "
+        f"Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
+        f"error. They "
         f"{source} The spread over the movements, divided by the root of their number, is part of "
         "them. Movements faster than about 3 Hz are flattened by the fit."
     )

@@ -460,8 +460,8 @@ def cell(
 def verdict(metrics: xr.Dataset, name: str) -> str:
     """Say whether a signed asymmetry (right minus left) exceeds what error alone may make.
 
-    That is the minimal detectable difference ``<name>_mdc95`` where there is one, else half of its
-    own 95 % interval.
+    That is the minimal detectable difference, ``<name>_mdc95`` or 1.96 √2 times its ``_sd``, as in
+    the findings.
 
     Returns
     -------
@@ -477,7 +477,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     if not math.isfinite(sd):
         return "error unknown"
     least = value_of(metrics, f"{name}_mdc95")
-    if abs(value) <= (least if math.isfinite(least) else Z95 * sd):
+    if abs(value) <= (least if math.isfinite(least) else Z95 * math.sqrt(2) * sd):
         return "within error"
     measured = metrics.get(name.removesuffix("_asymmetry"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):
@@ -816,12 +816,26 @@ def uncertainty(pose: xr.Dataset) -> str:
             "That standard deviation comes from a table of errors that were measured or, where "
             "nothing was measured, assumed; it is not computed from this recording."
         )
+    apart = "The error of a difference is taken"
+    if "position_draws" in pose:
+        apart = (
+            "The error of a difference of the sides in a joint angle, and of the trunk against the "
+            "shanks, is computed from the drawn bodies, in which errors that belong together "
+            "cancel or add up as they do. That of other differences (of the sides in knee "
+            "deviation, heel rise and toe-out; of the ankle from standing) is taken"
+        )
     return paragraphs(
-        f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. "
-        f"{source} Most of it is bias, the same in every repetition: more repetitions do not make "
-        "it much smaller. The error of a difference is taken as if both values erred "
-        "independently, which is more likely too large than too small. A difference between the "
-        "sides that is smaller than its own interval is within error and shows nothing.",
+        "Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
+        f"error. {source}",
+        "The standard deviation of a repetition is the median of those of its frames; over n "
+        "repetitions it is √(m² + s²/n), m being the median of those of the repetitions and s the "
+        "spread of their values. So m does not shrink with more frames or repetitions: it is "
+        "assumed, not measured, that this part of the error is the same in all of them. As far as "
+        "it differs from one to the next, the interval is wider than it need be.",
+        f"{apart} as if both values erred independently, which is more likely too large than too "
+        "small. A difference of the sides counts from its minimal detectable difference on, MDC₉₅ "
+        "= 1.96 √2 standard deviations of its error, which is 1.41 times the half of its interval "
+        "that is printed; a smaller one is within error and shows nothing.",
         "Depth and durations are printed without an interval. The depth carries the error of the "
         "landmarks of hips and ankles. The bottom is the time in which the hips are within 3 % of "
         "the depth of their lowest place: it is longer, and descent and ascent are shorter, than "

@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility import errors
-from mobility.errors import BadInputError, MobilityError, NotFoundError, ReportError
+from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
 from mobility.workbench.files import lock, sync_folder, write_json, writing
+from mobility.workbench.report_source import find_notebook
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session, Store
@@ -185,22 +185,6 @@ def render_notebook(
             finish(unfinished)
     endings = {"html": "html", "notebook": "ipynb", "json": "json"}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
-
-
-def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it.
-
-    Raises
-    ------
-    NotFoundError
-        If it is in neither place.
-    """
-    checkout = Path(__file__).resolve().parents[2] / "notebooks"
-    installed = Path(sysconfig.get_path("data")) / "share" / "mobility" / "notebooks"
-    for place in (checkout, installed):
-        if (place / f"{name}.ipynb").is_file():
-            return place / f"{name}.ipynb"
-    raise NotFoundError(f"there is no notebook {name}.ipynb in {checkout} or {installed}")
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:

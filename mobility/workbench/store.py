@@ -918,12 +918,21 @@ class Session:
         left_out = {"state", "reason"} | ({"second_video"} if not record.second_video else set())
         inputs = (
             mobility.__version__,
+            *self._made_with(),
             record.model_dump_json(exclude=left_out),
             participant.model_dump_json() if participant else "",
             self.edits().model_dump_json(),
             *self._shown(),
         )
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+    def _made_with(self) -> list[str]:
+        """Digest of what makes the report; nothing for the demo, whose report is shipped."""
+        if self.store.read_only:
+            return []
+        from mobility.workbench.report_source import made_with
+
+        return [made_with(REPORT_NAMES[self.record.exercise].replace("-", "_"))]
 
     def _shown(self) -> list[str]:
         """Display settings, where the exercise has them and some were saved."""
