@@ -73,7 +73,6 @@ the faults of the grid span, or less."""
 
 SEEN_AS = {
     "trunk_tibia_difference": "trunk_lean",
-    "dowel_offset": "arm_fall",
     "heel_rise": "ankle_dorsiflexion",
     "toe_out": "hip_abduction",
     "knee_deviation": "hip_abduction",
@@ -88,6 +87,12 @@ SEEN_AS = {
 }
 """The angle in whose plane a metric lies, for what `view_support.yaml` declares; both sides are
 seen where hip abduction is."""
+
+ONLY_FROM = {
+    entry["measure"]: entry["only_from"]
+    for entry in tables.load("criteria")["fms_deep_squat"]["criteria"].values()
+    if "only_from" in entry
+}
 
 _PROCESSES = 2
 
@@ -300,6 +305,8 @@ def _of_clips(function: Callable[[Path], list[Any]], folders: list[Path]) -> lis
 
 def supported(measure: str, view: str) -> bool:
     """Whether a view is declared to support a metric."""
+    if measure in ONLY_FROM:
+        return view in ONLY_FROM[measure]
     angle = SEEN_AS.get(measure, measure)
     return view in tables.load("view_support")["angles"][angle]["supported"]
 

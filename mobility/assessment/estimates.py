@@ -127,15 +127,16 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     Parameters
     ----------
     entry
-        Of a table; its ``only_where_supported`` names an angle of ``tables/view_support.yaml``.
+        Of a table; its ``only_where_supported`` names an angle of ``tables/view_support.yaml``, its
+        ``only_from`` kinds of view.
     view
         As in :func:`estimate`.
     """
-    angle = entry.get("only_where_supported")
-    if not angle or view is None or view == UNKNOWN:
+    angle, kinds = entry.get("only_where_supported"), entry.get("only_from")
+    if not (angle or kinds) or view is None or view == UNKNOWN:
         return ""
     kind = view_kind(view)
-    if kind in tables.load("view_support")["angles"][angle]["supported"]:
+    if kind in (kinds or tables.load("view_support")["angles"][angle]["supported"]):
         return ""
     return f"a view from the {kind} does not support it"
 

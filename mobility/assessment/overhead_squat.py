@@ -493,6 +493,8 @@ def _with_measured_errors(metrics: xr.Dataset, view: str) -> xr.Dataset:
             sd.attrs["fit_sd"] = own.values.ravel().tolist()
             sd.attrs["statistic"] += ", or that in rendered squats where larger"
             wider[f"{name}_sd"] = sd
+            if (least := f"{name}_mdc95") in metrics:
+                wider[least] = metrics[least].copy(data=_MDC95 * sd.values)
     return metrics.assign(wider)
 
 

@@ -17,7 +17,7 @@ GROUPS = ("POINT", "ROTATION")
 
 
 def main(source: str, out: str) -> int:
-    """Write points, residuals, pose matrices and parameters of `source` to `out` (NumPy's npz).
+    """Write points, pose matrices and parameters of `source` to `out` (NumPy's npz).
 
     Returns
     -------
@@ -46,7 +46,6 @@ def main(source: str, out: str) -> int:
     np.savez(
         out,
         points=file["data"]["points"],
-        residuals=file["data"]["meta_points"]["residuals"],
         rotations=file["data"]["rotations"],
         said=json.dumps({"parameters": parameters, "header": header}),
     )

@@ -39,7 +39,7 @@ def c3d(path: Path, content: bytes) -> Found:
         raise BadInputError(f"{what}: is no C3D file, or only the beginning of one")
     arrays, said = _opened(path, content)
     groups = said["parameters"]
-    points, residuals, rotations = arrays["points"], arrays["residuals"], arrays["rotations"]
+    points, rotations = arrays["points"], arrays["rotations"]
     rate = float(_value(groups, "POINT", "RATE", [0.0])[0])
     first = int(said["header"]["first_frame"])
     _require_whole(what, content, groups, max(points.shape[2], rotations.shape[3]))
@@ -51,9 +51,8 @@ def c3d(path: Path, content: bytes) -> Found:
     rate = rate or in_header
     labels = _labels(groups, points.shape[1])
     require_unique(labels, what=what, kind="points")
+    # ezc3d has made NaN of what has a negative residual.
     values = points[:3].transpose(2, 1, 0).astype(np.float64)
-    residuals = residuals[0].T
-    values = np.where((residuals < 0)[..., None], np.nan, values)
     modelled = {kind: _modelled(groups, kind) for kind in _MODELLED}
     for i, label in enumerate(labels):
         kind = next((k for k, names in modelled.items() if label in names), None)
@@ -107,7 +106,7 @@ def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any
                 f"{path.name}: cannot be read as C3D, it is damaged or cut off ({reason})"
             )
         with np.load(out) as saved:
-            arrays = {name: saved[name] for name in ("points", "residuals", "rotations")}
+            arrays = {name: saved[name] for name in ("points", "rotations")}
             return arrays, json.loads(str(saved["said"]))
 
 

@@ -19,7 +19,14 @@ TABLE = tables.load("findings")
 RULES = TABLE["rules"]
 SIDED = {
     *("hip_flexion", "hip_abduction", "knee_flexion", "knee_flexion_variability"),
-    *("knee_deviation", "toe_out", "ankle_dorsiflexion", "heel_rise", "thigh_elevation"),
+    *(
+        "knee_deviation",
+        "knee_deviation_at_bottom",
+        "toe_out",
+        "ankle_dorsiflexion",
+        "heel_rise",
+        "thigh_elevation",
+    ),
 }
 by_rule = pytest.mark.parametrize("name", RULES)
 
@@ -238,9 +245,7 @@ def test_a_threshold_is_the_same_wherever_it_is_used():
     lines = {(r["metric"], r["direction"], r.get("threshold")) for r in RULES.values()}
     tables_ = tables.load("criteria"), tables.load("indices")
     for entry in tables_[0]["fms_deep_squat"]["criteria"].values():
-        # The criterion is of the bottom, the rule of the whole movement.
-        measure = entry["measure"].removesuffix("_at_bottom")
-        assert (measure, entry["fails"], entry["threshold"]) in lines
+        assert (entry["measure"], entry["fails"], entry["threshold"]) in lines
     for entry in tables_[0]["compensations"]["assessed"].values():
         assert (entry["measure"], entry["found"], entry["threshold"]) in lines
     for angle, entry in tables_[1]["mobility_index"]["parts"].items():
@@ -287,8 +292,8 @@ def test_what_a_view_does_not_support_is_stated_nowhere():
     for entry in entries:
         for rule in RULES.values():
             if rule["metric"] == entry["measure"]:
-                gate = entry.get("only_where_supported")
-                assert rule.get("only_where_supported") == gate
+                for gate in ("only_where_supported", "only_from"):
+                    assert rule.get(gate) == entry.get(gate)
     far = {"arm_fall": (60.0, 2.0), "dowel_offset": (2.0, 0.1), "pelvis_obliquity": (20.0, 1.0)}
     data = hand_made.metrics_of(far)
     for view, told in (("front", "pelvis_tilts_sideways"), ("left", "arms_fall_forward")):
