@@ -184,6 +184,12 @@ def find_lag(
         Nothing to compare, nothing moves, too little in common, no lag at which the recordings
         look alike, the best at the border of what is allowed, or two that fit about as well.
 
+    Notes
+    -----
+    Repeated movements match one repetition off as well. A second lag is refused as a rival unless
+    it is less likely by a factor of :math:`e^4` on its own overlap; what lies outside of it speaks
+    neither for nor against it.
+
     References
     ----------
     Künsch 1989, Ann Stat 17:1217 (blocks of dependent errors).

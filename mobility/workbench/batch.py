@@ -21,9 +21,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import mobility
@@ -39,8 +41,10 @@ from mobility.workbench.warm_kernels import use_warm_kernels
 
 log = logging.getLogger(__name__)
 
-LOST_TWICE = 2
-"""How often a row may lose its worker before it is given up."""
+LOST = 3
+"""With how many lost workers a row is given up; then it is tried once more, alone."""
+
+_LOST = f"its worker was lost {LOST} times; is there enough memory?"
 
 TRIES = 3
 """How often a row is tried whose pose process or kernel was killed."""
@@ -49,6 +53,10 @@ WAIT_S = 6 * 3600.0
 """How long a row waits for another batch that works at its session."""
 
 SCHEDULER_WAIT_S = 10
+
+MISSING_S = 30
+"""How long a worker of this machine may be missing before another is started for it."""
+
 JOURNAL = ".journal.jsonl"
 LOG = "batch.log"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -174,7 +182,7 @@ def split_command(command: str) -> list[str]:
 
 
 def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the session of one row up to date; runs in a worker, and never raises.
+    """Bring the session of one row up to date; runs in a worker, and raises nothing.
 
     Parameters
     ----------
@@ -320,29 +328,45 @@ def outcomes(
 
     # Fewer rows than workers: the pose of each is shared.
     spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
-    tasks = {}
-    for row in rows:
-        task = {
-            "row": row.to_json(),
-            "store": str(store.path),
-            "reports": str(store.reports),
-            "folder": str(folder),
-            "code": code_sha256(),
-            "pose_workers": spare,
-        }
-        tasks[client.submit(work_on, task, key=f"{row.session_id}-{id(task)}", pure=False)] = row
+    shared = {
+        "store": str(store.path),
+        "reports": str(store.reports),
+        "folder": str(folder),
+        "code": code_sha256(),
+        "pose_workers": spare,
+    }
+
+    def submit(row: Row) -> Any:
+        key = f"{row.session_id}-{token_hex(4)}"
+        return client.submit(work_on, {**shared, "row": row.to_json()}, key=key, pure=False)
+
+    def settled(row: Row, outcome: BatchRow) -> BatchRow:
+        nonlocal failed
+        failed += outcome.state == "failed"
+        if failed and hasattr(bar, "set_postfix_str"):
+            bar.set_postfix_str(f"{failed} failed")
+        bar.update()
+        log.info("row %d, %s: %s %s", row.number, row.video.name, outcome.state, outcome.reason)
+        return outcome
+
     failed = 0
+    blamed = []
+    tasks = {submit(row): row for row in rows}
     with progress_bar("batch", total=len(rows), unit="video") as bar:
         for future in as_completed(list(tasks), loop=client.loop):
             row = tasks[future]
             outcome = _result(future, row)
-            failed += outcome.state == "failed"
-            if failed and hasattr(bar, "set_postfix_str"):
-                bar.set_postfix_str(f"{failed} failed")
-            bar.update()
-            log.info("row %d, %s: %s %s", row.number, row.video.name, outcome.state, outcome.reason)
             future.release()
-            yield outcome
+            if outcome.reason == _LOST:
+                blamed.append(row)
+            else:
+                yield settled(row, outcome)
+        # A lost worker is held against all rows that waited there: alone, each answers for itself.
+        for row in blamed:
+            log.warning("row %d, %s: %s; trying it alone", row.number, row.video.name, _LOST)
+            future = submit(row)
+            yield settled(row, _result(future, row))
+            future.release()
 
 
 def _result(future: Any, row: Row) -> BatchRow:
@@ -354,7 +378,7 @@ def _result(future: Any, row: Row) -> BatchRow:
     try:
         return BatchRow.model_validate(future.result())
     except KilledWorker:
-        reason = f"its worker was lost {LOST_TWICE + 1} times; is there enough memory?"
+        reason = _LOST
     except (CancelledError, OSError, TimeoutError):
         reason = "the scheduler was lost; run the batch again"
     except Exception as error:  # what a worker says that has not even this package
@@ -379,7 +403,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Give a client of the scheduler, or of processes of this machine."""
     import dask
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": LOST_TWICE}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": LOST - 1}):
         from distributed import Client, LocalCluster, Security
 
         if scheduler is not None:
@@ -420,9 +444,37 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 reason = _line(error.__cause__ or error)
                 raise StorageError(f"the workers could not be started ({reason})") from None
             stack.enter_context(cluster)
+            stack.enter_context(_replaced(cluster, workers or _processors()))
             client = stack.enter_context(Client(cluster, set_as_default=False))
             client.forward_logging("mobility", logging.INFO)
             yield client
+
+
+@contextlib.contextmanager
+def _replaced(cluster: Any, number: int) -> Iterator[None]:
+    """Start another worker for one that is lost and does not come back by itself."""
+    ended = threading.Event()
+
+    def look() -> None:
+        missing_since = None
+        while not ended.wait(MISSING_S / 10):
+            missing = number - len(cluster.scheduler.workers)
+            if missing <= 0:
+                missing_since = None
+                continue
+            missing_since = missing_since or time.monotonic()
+            if time.monotonic() - missing_since > MISSING_S:
+                log.warning("%d workers did not come back; starting others", missing)
+                cluster.scale(len(cluster.worker_spec) + missing)
+                missing_since = None
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        looking.join()
 
 
 @contextlib.contextmanager

@@ -73,4 +73,15 @@ def _install() -> None:
     sys.modules.update(modules)
 
 
+def _fail_to_start() -> None:
+    """Fail once to come back after the first fault, where ``START_FAULT`` is set."""
+    folder = Path(os.environ["FAULT_FOLDER"])
+    if "START_FAULT" in os.environ and (folder / "fault-0").exists():
+        mark = folder / "start-fault"
+        if not mark.exists():
+            mark.touch()
+            raise RuntimeError("this worker does not start")
+
+
+_fail_to_start()
 _install()

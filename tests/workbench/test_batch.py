@@ -234,10 +234,19 @@ def test_a_worker_killed_in_any_stage_loses_nothing(place, undisturbed, stage):
 
 @pytest.mark.slow
 def test_a_row_that_kills_every_worker_is_given_up(place, undisturbed):
-    status, found, err = run(place, "--workers", 1, fault="metrics:kill:3")
+    status, found, err = run(place, "--workers", 1, fault="metrics:kill:6")
     assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1}), err
     (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
     assert "its worker was lost 3 times" in failed["reason"]
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_come_back_is_replaced(place, undisturbed, monkeypatch):
+    monkeypatch.setenv("START_FAULT", "1")
+    status, found, err = run(place, "--workers", 1, fault="metrics:kill:1")
+    assert (place / "start-fault").exists()
+    assert (status, found["done"]) == (0, 3), err
     in_the_end(place, undisturbed)
 
 
@@ -362,7 +371,7 @@ def test_a_full_file_system(place, undisturbed):
         pytest.skip("mounting a file system needs root")
     small = place / "data"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this machine does not allow mounting")
     try:
