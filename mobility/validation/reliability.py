@@ -117,7 +117,8 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     -------
     Estimate
         NaN with fewer than three targets, or where all values are the same; the interval is NaN
-        where there is no error at all. It depends on how much the targets differ.
+        where there is no error at all, or where the approximation for absolute agreement breaks
+        down (some negative coefficients). It depends on how much the targets differ.
 
     Notes
     -----
@@ -142,7 +143,12 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     low, high = _single_interval(single, squares, value)
     if form.endswith("k"):
         value, low, high = (_of_mean(v, k) for v in (value, low, high))
-    reason = "" if np.isfinite(low) else "ICC interval: there is no error from which to tell it"
+    reason = ""
+    if not np.isfinite(low):
+        why = (
+            "there is no error to tell it from" if value >= 1 else "no reliability to tell it from"
+        )
+        reason = f"ICC interval: {why}"
     return Estimate(n, value, low, high, reason)
 
 
@@ -282,6 +288,8 @@ def _single_interval(form: str, s: MeanSquares, value: float) -> tuple[float, fl
         freedom = (of_columns + of_error) ** 2 / (
             of_columns**2 / (k - 1) + of_error**2 / ((n - 1) * (k - 1))
         )
+        if freedom < 1:  # of a negative coefficient, where the two parts nearly cancel
+            return np.nan, np.nan
         rest = k * s.between_columns + (k * n - k - n) * s.error
         one, other = f(n - 1, freedom), f(freedom, n - 1)
         return (

@@ -190,6 +190,11 @@ def test_nan_is_left_out_and_too_few_are_refused():
     assert perfect.value == 1
     assert np.isnan(perfect.low)
     assert "no error" in perfect.reason
+    # Satterthwaite's freedom is 0.009 here: the bounds would not even contain the coefficient.
+    none = intraclass_correlation(table_of(9752, 6, 2, 0.0, 3.0))
+    assert none.value == pytest.approx(-0.1359, abs=1e-4)
+    assert np.isnan(none.low)
+    assert "no reliability" in none.reason
     assert "same value always" in concordance([1, 1, 1], [1, 2, 3]).reason
 
 
