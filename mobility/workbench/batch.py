@@ -340,6 +340,8 @@ def outcomes(
         key = f"{row.session_id}-{token_hex(4)}"
         return client.submit(work_on, {**shared, "row": row.to_json()}, key=key, pure=False)
 
+    failed = 0
+
     def settled(row: Row, outcome: BatchRow) -> BatchRow:
         nonlocal failed
         failed += outcome.state == "failed"
@@ -349,7 +351,6 @@ def outcomes(
         log.info("row %d, %s: %s %s", row.number, row.video.name, outcome.state, outcome.reason)
         return outcome
 
-    failed = 0
     blamed = []
     tasks = {submit(row): row for row in rows}
     with progress_bar("batch", total=len(rows), unit="video") as bar:
