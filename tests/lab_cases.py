@@ -1,61 +1,46 @@
-"""Sessions and lab files of the same trial: the demo's, whose truth is known."""
+"""Measured angles of the virtual lab whose errors are known, without rendering."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
+import yaml
 
-from mobility.kinematics.angles import joint_angles
-from mobility.validation.export import write_trc
-from mobility.virtual_lab.case import read_truth, truth_pose
-from mobility.workbench.store import Session, Store
+from mobility import tables
+from mobility.virtual_lab.case import case_from
 
-_KEPT = ("session.json", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc")
-
-
-def add_demo_session(store: Store, demo: Path, name: str, *, user_id: str = "ann") -> Session:
-    """Put the demo's session into a store."""
-    folder = store.path / name
-    folder.mkdir(parents=True)
-    for file in _KEPT:
-        shutil.copy2(demo / file, folder / file)
-    record = json.loads((folder / "session.json").read_text())
-    record |= {"session_id": name, "user_id": user_id}
-    (folder / "session.json").write_text(json.dumps(record))
-    return store.session(name)
+ANGLES = tables.load("angles")
 
 
-def truth_of(demo: Path) -> xr.Dataset:
-    """True positions of the demo's body."""
-    return truth_pose(read_truth(demo / "truth.nc"))
-
-
-def true_angles(demo: Path) -> xr.Dataset:
-    """Our formulas on the true positions."""
-    return joint_angles(truth_of(demo))
-
-
-def write_truth(
-    demo: Path,
-    path: Path,
+def measured(
     *,
-    lag: float = 0.25,
-    rate: float | None = 120.0,
-    noise_m: float = 0.0,
-    stop: float | None = None,
-    seed: int = 0,
-) -> Path:
-    """Write the truth as a TRC of a lab whose clock is late by `lag`, s."""
-    pose = truth_of(demo)
-    time = pose["time"].to_numpy()
-    if rate is not None:
-        grid = np.arange(time[0], time[-1] if stop is None else stop, 1 / rate)
-        pose = pose[["position"]].interp(time=grid)
-    rng = np.random.default_rng(seed)
-    noisy = pose["position"] + rng.normal(0, noise_m, pose["position"].shape)
-    pose = pose.assign(position=noisy).assign_coords(time=pose["time"] + lag)
-    return write_trc(pose, path)
+    azimuth: float = 0.0,
+    bend: float = 0.0,
+    error: float = 0.0,
+    sd: float = 5.0,
+    frames: int = 50,
+) -> xr.Dataset:
+    """Angles that are wrong by the same everywhere, of a case."""
+    time = np.arange(frames) / 20
+    variables = {}
+    for name, definition in ANGLES.items():
+        shape = (1, frames, 2) if definition["sided"] else (1, frames)
+        dims = ("estimator", "time", "side")[: len(shape)]
+        # Deep in the second half.
+        true = np.broadcast_to(np.where(time < time.mean(), 10.0, 100.0), (1, 2, frames))
+        true = true.swapaxes(1, 2) if definition["sided"] else true[:, 0]
+        variables[name] = (dims, true + error)
+        variables[f"{name}_sd"] = (dims, np.full(shape, sd))
+        variables[f"{name}_refused"] = (dims, np.zeros(shape, dtype=bool))
+        variables[f"{name}_true"] = (dims[1:], true[0])
+    case = case_from({"camera": {"azimuth": azimuth}, "motion": {"elbow_bend": bend}})
+    return xr.Dataset(
+        variables,
+        coords={"estimator": ["fitted"], "time": time, "side": ["left", "right"]},
+        attrs={
+            "case": yaml.safe_dump(case.model_dump(mode="json")),
+            "model_sha256": "m",
+            "fit_method": "fitted_body",
+            "versions": '{"mobility": "0.1.0", "mediapipe": "1.2.3"}',
+        },
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_cases import add_demo_session, write_truth
+from lab_trials import add_demo_session, write_truth
 
 from mobility.workbench.store import Store
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from lab_cases import true_angles, write_truth
+from lab_trials import true_angles, write_truth
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.validation.export import write_mot

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_cases import add_demo_session, true_angles, write_truth
+from lab_trials import add_demo_session, true_angles, write_truth
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
 from mobility.validation.export import write_mot

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from lab_cases import true_angles
+from lab_trials import true_angles
 
 from mobility.validation.limits import limits_interval_width
 from mobility.validation.trial import Reference, Trial, compare
