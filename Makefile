@@ -24,7 +24,7 @@ $(READY): pyproject.toml $(SYSTEM)
 
 $(LAB): $(READY)
 	sh scripts/system-packages.sh slow
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab,cross-checks]"
 	test -d $(VENV)-movement || sh scripts/movement-environment.sh $(VENV)-movement
 	touch $@
 

@@ -6,7 +6,7 @@ One woman, one phone (../shared/data beside the checkout). The reference are the
 the marker-driven model, with heel and toe markers of the same trial. The same formulas are applied
 to the reference, to MediaPipe's landmarks, to the picture, to the fitted body and to the bodies
 that OpenCap Monocular found in the same video. Every method gets one lag for the trial: that at
-which its mean knee flexion agrees best with the reference.
+which its knees agree best with the reference.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import mobility as mb
 from mobility.kinematics.angles import angles_from_points, image_plane_angles
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.validation.lab_files import read_lab
+from mobility.validation.synchronise import align, find_lag
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDED = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion")
@@ -77,16 +79,11 @@ def reference(lab: Path) -> xr.Dataset:
         side, _, point = name.partition("_")
         if f"{point}_{side[0]}_x_m" in table:
             place[name] = table[[f"{point}_{side[0]}_{axis}_m" for axis in "xyz"]].to_numpy()
-    lines = (lab / "opencap_s4" / "squats1.trc").read_text().splitlines()
-    names = [name for name in lines[3].split("\t")[2:] if name.strip()]
-    rows = np.array([line.split("\t")[: 2 + 3 * len(names)] for line in lines[5:] if line.strip()])
-    values = rows.astype(float)
+    markers = read_lab(lab / "opencap_s4" / "squats1.trc")["marker_position"]
     time = table["time"].to_numpy()
     for name, marker in _MARKERS.items():
-        at = 2 + 3 * names.index(marker)
-        place[name] = np.stack(
-            [np.interp(time, values[:, 1], values[:, at + a]) for a in range(3)], axis=-1
-        )
+        here = markers.sel(marker=marker).interp(time=time)
+        place[name] = here.transpose("time", "space").to_numpy()
     for side in ("left", "right"):
         place[f"{side}_foot_index"] = _sole(place[f"{side}_heel"], place[f"{side}_foot_index"])
     return mb.joint_angles(_points(time, place))
@@ -105,17 +102,9 @@ def opencap_monocular(lab: Path) -> xr.Dataset:
 
 
 def lagged(found: xr.Dataset, lab: xr.Dataset) -> tuple[xr.Dataset, float]:
-    """Return the reference at the times of `found` and the lag (s) that suits the knee best."""
-    knee = lab["knee_flexion"].mean("side")
-    ours = found["knee_flexion"].mean("side")
-    lags = np.arange(-1.0, 1.0005, 0.005)
-
-    def at(lag: float, values: xr.DataArray | xr.Dataset) -> xr.DataArray | xr.Dataset:
-        return values.assign_coords(time=values["time"] - lag).interp(time=found["time"])
-
-    likeness = [float(xr.corr(ours, at(lag, knee))) for lag in lags]
-    lag = float(lags[int(np.nanargmax(likeness))])
-    return at(lag, lab), lag
+    """Return the reference at the times of `found` and the lag (s) that suits the knees best."""
+    sync = find_lag(found, lab, signals=["knee_flexion"])
+    return align(lab, sync, found["time"].to_numpy()), sync.lag_s
 
 
 def row(found: xr.Dataset, lab: xr.Dataset) -> dict[str, float]:

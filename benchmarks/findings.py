@@ -58,30 +58,41 @@ MARGIN = {
     "hip_abduction": 3.0,
     "pelvis_obliquity": 1.0,
     "knee_deviation": 0.05,
+    "knee_deviation_at_bottom": 0.05,
     "knee_ankle_separation_ratio": 0.05,
     "lateral_shift": 0.03,
     "dowel_offset": 0.1,
+    "hip_flexion_asymmetry": 3.0,
+    "hip_abduction_asymmetry": 3.0,
+    "knee_flexion_asymmetry": 3.0,
+    "ankle_dorsiflexion_asymmetry": 3.0,
+    "knee_deviation_asymmetry": 0.05,
 }
 """How far from its threshold a true value must lie to be clearly beyond it or not: half of what
 the faults of the grid span, or less."""
 
 SEEN_AS = {
     "trunk_tibia_difference": "trunk_lean",
-    "dowel_offset": "arm_fall",
     "heel_rise": "ankle_dorsiflexion",
     "toe_out": "hip_abduction",
     "knee_deviation": "hip_abduction",
+    "knee_deviation_at_bottom": "hip_abduction",
     "knee_ankle_separation_ratio": "hip_abduction",
     "lateral_shift": "pelvis_obliquity",
+    "hip_flexion_asymmetry": "hip_abduction",
+    "hip_abduction_asymmetry": "hip_abduction",
+    "knee_flexion_asymmetry": "hip_abduction",
+    "ankle_dorsiflexion_asymmetry": "hip_abduction",
+    "knee_deviation_asymmetry": "hip_abduction",
 }
-"""The angle in whose plane a metric lies, for what `view_support.yaml` declares."""
+"""The angle in whose plane a metric lies, for what `view_support.yaml` declares; both sides are
+seen where hip abduction is."""
 
-FINDINGS = (
-    *("hip_flexion_limited", "hip_adduction", "knee_flexion_limited"),
-    *("ankle_dorsiflexion_limited", "knees_inside_ankles", "knees_far_inside_ankles"),
-    "pelvis_tilts_sideways",
-)
-"""Rules of `findings.yaml` with a threshold, for which no criterion or compensation stands."""
+ONLY_FROM = {
+    entry["measure"]: entry["only_from"]
+    for entry in tables.load("criteria")["fms_deep_squat"]["criteria"].values()
+    if "only_from" in entry
+}
 
 _PROCESSES = 2
 
@@ -151,9 +162,22 @@ def true_or_not(value: np.ndarray, threshold: float, side: str, margin: float) -
     return None if abs(beyond) < margin else beyond > 0
 
 
-def items(metrics: xr.Dataset) -> list[tuple[str, str, str, str, float, float]]:
-    """Kind, item, metric, side of the threshold, threshold, and probability of each fault."""
-    found: list[tuple[str, str, str, str, float, float]] = []
+class Item(NamedTuple):
+    """A fault that is looked for, and what the report says of it."""
+
+    kind: str
+    item: str
+    measure: str
+    side: str
+    threshold: float
+    probability: float
+    stated: bool | None
+
+
+def items(metrics: xr.Dataset) -> list[Item]:
+    """Collect the criteria, compensations and rules of which the truth is known."""
+    certain = tables.load("criteria")["statement"]["probability"]["value"]
+    found = []
     for kind, name, dim in (
         ("FMS", "fms_probability", "fms_criterion"),
         ("NASM", "compensation_probability", "compensation"),
@@ -163,25 +187,33 @@ def items(metrics: xr.Dataset) -> list[tuple[str, str, str, str, float, float]]:
             probability = float(metrics[name].sel({dim: item}))
             if kind == "FMS":
                 probability = 1.0 - probability
-            found.append(
-                (kind, item, *(limit[k] for k in ("measure", "side", "value")), probability)
-            )
+            stated = None
+            if probability >= certain:
+                stated = True
+            elif probability <= 1 - certain:
+                stated = False
+            limits_of = (limit[k] for k in ("measure", "side", "value"))
+            found.append(Item(kind, item, *limits_of, probability, stated))
     rules = tables.load("findings")["rules"]
     for item, findings in by_rule(find(metrics)).items():
         rule = rules[item]
         each = [np.nan if f.probability is None else f.probability for f in findings]
         probability = float(np.max(each)) if np.isfinite(each).all() else np.nan
-        found.append(
-            ("finding", item, rule["metric"], rule["direction"], rule["threshold"], probability)
-        )
+        # What is told of a side is told: the other may be open.
+        said = {finding.status for finding in findings}
+        stated = True if "found" in said else False if said == {"not found"} else None
+        relevant = "relevant" in rule
+        limit = rule["relevant"] if relevant else rule["threshold"]
+        side = "outside" if relevant else rule["direction"]
+        found.append(Item("finding", item, rule["metric"], side, limit, probability, stated))
     return found
 
 
 def by_rule(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """Group the findings of the rules that are counted."""
+    """Group the findings of the rules of whose metrics the truth is known."""
     found: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.rule in FINDINGS:
+        if finding.metric in MARGIN:
             found.setdefault(finding.rule, []).append(finding)
     return found
 
@@ -191,15 +223,9 @@ def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
     view = view_of_azimuth(case.camera.azimuth)
-    certain = tables.load("criteria")["statement"]["probability"]["value"]
     told = []
-    for kind, item, measure, side, threshold, probability in items(metrics):
+    for kind, item, measure, side, threshold, probability, stated in items(metrics):
         true = np.atleast_1d(truth[measure].to_numpy())
-        stated = None
-        if probability >= certain:
-            stated = True
-        elif probability <= 1 - certain:
-            stated = False
         value, sd = (np.atleast_1d(metrics[key].to_numpy()) for key in (measure, f"{measure}_sd"))
         worst = _worst(true, side)
         told.append(
@@ -279,6 +305,8 @@ def _of_clips(function: Callable[[Path], list[Any]], folders: list[Path]) -> lis
 
 def supported(measure: str, view: str) -> bool:
     """Whether a view is declared to support a metric."""
+    if measure in ONLY_FROM:
+        return view in ONLY_FROM[measure]
     angle = SEEN_AS.get(measure, measure)
     return view in tables.load("view_support")["angles"][angle]["supported"]
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from mobility.kinematics.expected_error import virtual_lab_error as virtual_lab_error
     from mobility.kinematics.fit import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+    from mobility.validation.agreement import agreement as agreement
+    from mobility.validation.joint_centres import lab_pose as lab_pose
+    from mobility.validation.lab_files import read_lab as read_lab
+    from mobility.validation.synchronise import align as align
+    from mobility.validation.synchronise import find_lag as find_lag
     from mobility.workbench.store import Session as Session
     from mobility.workbench.store import Store as Store
 
@@ -36,6 +41,11 @@ _PUBLIC = {
     "overhead_squat": "mobility.assessment.overhead_squat",
     "reference_range": "mobility.assessment.reference_ranges",
     "virtual_lab_error": "mobility.kinematics.expected_error",
+    "read_lab": "mobility.validation.lab_files",
+    "lab_pose": "mobility.validation.joint_centres",
+    "find_lag": "mobility.validation.synchronise",
+    "align": "mobility.validation.synchronise",
+    "agreement": "mobility.validation.agreement",
     "Store": "mobility.workbench.store",
     "Session": "mobility.workbench.store",
 }
@@ -43,14 +53,19 @@ _PUBLIC = {
 __all__ = [
     "Session",
     "Store",
+    "agreement",
+    "align",
     "clean_pose",
     "estimate_pose",
+    "find_lag",
     "find_repetitions",
     "fit_body",
     "joint_angles",
     "joint_mobility",
     "joint_movements",
+    "lab_pose",
     "overhead_squat",
+    "read_lab",
     "reference_range",
     "virtual_lab_error",
 ]

@@ -36,7 +36,7 @@ from mobility.cli_options import print_json as _print_json
 from mobility.cli_options import say as _say
 
 if TYPE_CHECKING:
-    from mobility.workbench.store import Session
+    from mobility.workbench.store import Session, Store
 
 app = typer.Typer(
     name="mobility",
@@ -330,6 +330,48 @@ def sessions_export(
     _print_json(_session(store, reports, session_id, demo=demo).export())
 
 
+@app.command("export-lab")
+def export_lab(
+    session_id: IdArgument = None,
+    *,
+    out: Annotated[Path, typer.Option("--out", parser=_path, metavar="PATH", help="The file.")],
+    file_format: Annotated[
+        Literal["trc", "c3d", "mot", "csv"] | None,
+        typer.Option("--format", help="Format; default: the ending of the file."),
+    ] = None,
+    positions: Annotated[
+        bool, typer.Option("--positions", help="Positions instead of angles, in CSV.")
+    ] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
+    ] = False,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Write positions (TRC, C3D) or angles (MOT, CSV) as OpenSim, Pose2Sim and labs read them."""
+    from mobility.errors import BadInputError
+    from mobility.options import likely
+    from mobility.validation.export import FORMATS
+
+    kind = file_format or out.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise BadInputError(
+            f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
+        )
+    if positions and kind == "mot":
+        raise BadInputError("--positions does not go with mot, which holds angles")
+    if landmarks and not (positions or kind in ("trc", "c3d")):
+        raise BadInputError("--landmarks goes with positions only: trc, c3d, or csv --positions")
+    session = _session(store, reports, session_id, demo=demo)
+    if positions or kind in ("trc", "c3d"):
+        dataset = session.pose() if landmarks else session.fitted()
+    else:
+        dataset = session.angles()
+    FORMATS[kind](dataset, out)
+    typer.echo(str(out))
+
+
 @sessions_app.command("delete")
 def sessions_delete(
     session_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")],
@@ -419,14 +461,15 @@ def repetitions(
         Path | None,
         typer.Option(
             "--set",
-            help='JSON list of {"start", "bottom", "end"} in seconds; null removes the edit.',
+            help='JSON list of {"start", "bottom", "end"} in seconds (bottom: the turn of a '
+            'movement, which may also have "joints": "left elbow"); null removes the edit.',
         ),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the repetitions, or correct them by hand (kept as an edit)."""
+    """Print the repetitions or movements, or correct them by hand (kept as an edit)."""
     session = _session(store, reports, session_id, demo=False)
     if set_file is not None:
         from mobility.workbench.files import read_json
@@ -441,11 +484,13 @@ def repetitions(
         return
     for row in table:
         depth = "  –" if row["depth"] is None else f"{row['depth']:5.1f} %"
+        what = f"of {row['joints'] or 'no joint'}" if "joints" in row else f"depth {depth}"
+        turn = "turn" if "joints" in row else "bottom"
         whole = "accepted" if row["complete"] else "accepted, cut off by the recording"
         state = whole if row["accepted"] else f"rejected: {row['reason']}"
         typer.echo(
-            f"{row['rep']:>3}  start {row['start']:8.3f} s  bottom {row['bottom']:8.3f} s  "
-            f"end {row['end']:8.3f} s  depth {depth}  {state}"
+            f"{row['rep']:>3}  start {row['start']:8.3f} s  {turn} {row['bottom']:8.3f} s  "
+            f"end {row['end']:8.3f} s  {what}  {state}"
         )
 
 
@@ -718,6 +763,220 @@ def cohort(
         _print_json({name: path.resolve().as_uri() for name, path in made.items()})
         return
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
+
+
+@app.command()
+def validate(
+    session_id: IdArgument = None,
+    lab_file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="LAB_FILE",
+            help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
+            "only argument. Without it, the comparisons that are stored are listed.",
+        ),
+    ] = None,
+    *,
+    demo: DemoOption = False,
+    lab_angles: Annotated[
+        Path | None,
+        typer.Option(
+            "--lab-angles", parser=_path, metavar="FILE", help="Angles of the lab's own model."
+        ),
+    ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option("--static", parser=_path, metavar="FILE", help="A static trial."),
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--mapping", metavar="FILE", help="Names of the lab (YAML, or a built-in mapping)."
+        ),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option("--units", help="m, cm, mm, degree or radian, where the file does not say."),
+    ] = None,
+    vertical_axis: Annotated[
+        str | None, typer.Option("--vertical-axis", help="Axis that points up: y, z, -x, ...")
+    ] = None,
+    lag_s: Annotated[
+        float | None,
+        typer.Option("--lag-s", metavar="S", help="To be added to video time to get lab time."),
+    ] = None,
+    max_lag_s: Annotated[
+        float | None, typer.Option("--max-lag-s", metavar="S", help="Largest lag that is possible.")
+    ] = None,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="The clocks may run at different speeds.")
+    ] = False,
+    margin_deg: Annotated[
+        float,
+        typer.Option(
+            "--margin-deg",
+            metavar="DEG",
+            help="Largest mean difference that does not matter, chosen before.",
+        ),
+    ] = 5.0,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            "--study",
+            parser=_path,
+            metavar="CSV",
+            help="Many trials: columns session, lab_file, and any of participant, condition, "
+            "static, mapping, lab_angles.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", parser=_path, metavar="PATH", help="Folder of the report of a study."
+        ),
+    ] = None,
+    sample_size: Annotated[
+        float | None,
+        typer.Option(
+            "--sample-size",
+            metavar="SD",
+            help="Only say how well limits of agreement would be known, by number of "
+            "participants, with this standard deviation of a difference.",
+        ),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")] = True,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    log_file: LogOption = None,
+) -> None:
+    """Compare the angles of a session with lab data of the same trial, and report the agreement."""
+    _log_to(log_file)
+    if sample_size is not None:
+        if any(given is not None for given in (session_id, lab_file, study)) or demo:
+            raise typer.BadParameter("--sample-size goes by itself")
+        _say_sample_size(sample_size, as_json=as_json)
+        return
+    settings: dict[str, Any] = {"max_lag_s": max_lag_s, "margin_deg": margin_deg, "drift": drift}
+    of_one: dict[str, Any] = {
+        **{"lab_angles": lab_angles, "static": static, "mapping": mapping},
+        **{"units": units, "vertical_axis": vertical_axis, "lag_s": lag_s},
+    }
+    if study is not None:
+        if session_id is not None or demo or any(v is not None for v in of_one.values()):
+            raise typer.BadParameter(
+                "--study names sessions and lab files itself; leave out ID, LAB_FILE and the "
+                "options of one trial"
+            )
+        folder = out or reports / f"study-{study.stem}"
+        _validate_study(
+            _store(store, reports), study, folder, settings, report=report, as_json=as_json
+        )
+        return
+    if out is not None:
+        raise typer.BadParameter("--out goes with --study")
+    if demo and session_id is not None and lab_file is None:
+        session_id, lab_file = None, session_id
+    session = _session(store, reports, session_id, demo=demo)
+    if lab_file is None:
+        if demo:
+            raise typer.BadParameter("give the lab file")
+        _list_validations(session, as_json=as_json)
+        return
+    from mobility.workbench.reports import render_validation
+    from mobility.workbench.store import VALIDATION_ENDING
+    from mobility.workbench.validation import validate as compare
+
+    kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
+    made = compare(session, _path(lab_file), **of_one, **settings, folder=kept)
+    for warning in made.document["warnings"]:
+        _say(f"warning: {warning['message']}")
+    page = render_validation(session, made, reports) if report else None
+    if as_json:
+        uris = {name: path.resolve().as_uri() for name, path in page.items()} if page else None
+        _print_json({**made.document, "report": uris})
+        return
+    _say_agreement(made.document)
+    typer.echo(f"data    {made.folder}")
+    if page:
+        typer.echo(f"report  {page['html']}")
+
+
+def _validate_study(
+    opened: Store, study: Path, folder: Path, settings: Any, *, report: bool, as_json: bool
+) -> None:
+    """Compare all trials of a study; status 1 where some failed."""
+    from mobility.workbench.reports import check_study_folder, render_study
+    from mobility.workbench.validation import run_study
+
+    check_study_folder(folder)
+    result = run_study(opened, study, **settings)
+    failed = result.document["failed"]
+    for one in failed:
+        _say(f"trial {one['row']}, session {one['session']}: {one['error']}")
+    page = render_study(result, folder) if report and result.agreement is not None else None
+    if as_json:
+        uris = {name: path.resolve().as_uri() for name, path in page.items()} if page else None
+        _print_json({**result.document, "report": uris})
+    else:
+        typer.echo(f"trials  {len(result.document['trials'])} compared, {len(failed)} failed")
+        if result.agreement is not None:
+            _say_agreement(result.document)
+        if page:
+            typer.echo(f"report  {page['html']}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _say_agreement(document: dict[str, Any]) -> None:
+    """Print the lag, and the errors of each angle."""
+    if "lag_s" in document:
+        sd = document["lag_sd_s"]
+        told = "given" if sd is None else f"± {1.96 * sd:.3f} s"
+        typer.echo(f"lag     {document['lag_s']:+.3f} s ({told}); lab time = video time + lag")
+    typer.echo("angle, side: root mean square error, bias (degrees)")
+    for angle, sides in document["angles"].items():
+        for side, found in sides.items():
+            if found["rmse"] is not None:
+                typer.echo(f"{angle} {side}: {found['rmse']:.1f}, {found['bias']:+.1f}")
+
+
+def _list_validations(session: Session, *, as_json: bool) -> None:
+    from mobility.workbench.validation import is_stale
+
+    rows = [
+        {
+            "validation": one.name,
+            "made": one.document["made"],
+            "lag_s": one.document["lag_s"],
+            "stale": is_stale(session, one),
+        }
+        for one in session.validations()
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"session {session.id} was not compared with lab data yet", err=True)
+    for row in rows:
+        old = "  old: the session was analysed or corrected since" if row["stale"] else ""
+        typer.echo(f"{row['validation']}  {row['made']}  lag {row['lag_s']:+.3f} s{old}")
+
+
+def _say_sample_size(sd: float, *, as_json: bool) -> None:
+    from mobility.validation.limits import limits_interval_width
+
+    sizes = (5, 10, 15, 20, 30, 40, 50, 75, 100, 200)
+    rows = [
+        {"participants": n, "limit_half_interval": round(limits_interval_width(n, sd=sd) / 2, 3)}
+        for n in sizes
+    ]
+    if as_json:
+        _print_json({"sd": sd, "sizes": rows})
+        return
+    typer.echo("participants: half of the 95 % interval of a limit of agreement, one pair each")
+    for row in rows:
+        typer.echo(f"{row['participants']:>4}: ± {row['limit_half_interval']:.1f}")
 
 
 @app.command()

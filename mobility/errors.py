@@ -17,6 +17,10 @@ class MobilityError(Exception):
     may_pass = False
     """Whether the same work may well succeed when it is done again: a process was killed."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Give notebooks the one line to show in the cell, in the place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class BadInputError(MobilityError, ValueError):
     """Something given to us cannot be used (HTTP 400).

@@ -144,8 +144,8 @@ def _azimuths(joints: dict[str, Array], *, placed: bool) -> tuple[list[Array], A
         unit = line / np.where(length > 0, length, np.nan)
         flat = np.hypot(unit[..., 0], unit[..., 2])
         # up × right = (right_z, 0, -right_x): forward, seen from above.
-        forward = np.stack([unit[..., 2], -unit[..., 0]], axis=-1) / flat[..., None]
-        forward[flat < _LEAST_FLAT] = np.nan
+        level = np.where(flat >= _LEAST_FLAT, flat, np.nan)
+        forward = np.stack([unit[..., 2], -unit[..., 0]], axis=-1) / level[..., None]
         # From forward to the camera, positive towards the subject's right, which is -forward × up.
         sine = forward[..., 0] * towards[..., 1] - forward[..., 1] * towards[..., 0]
         cosine = (forward * towards).sum(axis=-1)

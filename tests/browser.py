@@ -7,6 +7,7 @@ the kernels, and its warnings are not the project's.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ CELLS = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")].map
     rows: cell.querySelectorAll(".jp-OutputArea table tbody tr").length,
 }))"""
 
+ERRORS = (
+    '.jp-OutputArea-output[data-mime-type$=".stderr"], '
+    '.jp-OutputArea-output[data-mime-type$=".error"]'
+)
+
 
 def see_report(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     """Measure a page at two widths."""
@@ -95,20 +101,9 @@ def see_video(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
 
 def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     """Run all cells of the notebook that JupyterLab shows."""
-    page.goto(url)
-    # The circle in the toolbar says idle before a kernel is connected; the status bar does not.
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+    run_all(page, url)
     opened = page.title()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(
-        """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")]
-                 .every(e => /^\\[\\d+\\]:$/.test(e.textContent.trim()))
-              || document.querySelector('.jp-OutputArea-output[data-mime-type$=".stderr"], '
-                                        + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
-        timeout=600_000,
-    )
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+    until_run(page)
     seen = {
         "title": opened,
         "cells": page.evaluate(CELLS),
@@ -128,15 +123,28 @@ def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
 def run_all(page: Page, url: str) -> None:
     """Open a notebook and run all of its cells, without looking at what they give."""
     page.goto(url)
+    # The circle in the toolbar says idle before a kernel is connected; the status bar does not.
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-def picture(page: Page, name: str, folder: Path | None) -> None:
+def until_run(page: Page) -> None:
+    """Wait until every cell has run, or one has failed."""
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")]
+                 .every(e => /^\\[\\d+\\]:$/.test(e.textContent.trim()))
+              || document.querySelector('.jp-OutputArea-output[data-mime-type$=".stderr"], '
+                                        + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
+        timeout=600_000,
+    )
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+
+
+def picture(page: Page, name: str, folder: Path | None, *, of: str = "") -> None:
     """Keep how one widget looks, in a window that is high enough for it."""
     if folder:
-        widget = page.locator(f".mobility-{name}").first
+        widget = page.locator(f".mobility-{of or name}").first
         page.set_viewport_size({"width": 1280, "height": 1700})
         widget.scroll_into_view_if_needed()
         page.wait_for_timeout(500)
@@ -150,11 +158,167 @@ def see_widgets(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for use in (use_config, use_trial, use_sessions, use_upload):
         seen[use.__name__.removeprefix("use_")] = use(page, folder)
-    seen["errors"] = page.locator(
-        '.jp-OutputArea-output[data-mime-type$=".stderr"], '
-        '.jp-OutputArea-output[data-mime-type$=".error"]'
-    ).all_inner_texts()
+    seen["stills"] = still_pictures(page)
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
     return seen
+
+
+def still_pictures(page: Page) -> list[bool]:
+    """Tell of each still picture beside a widget whether it is seen."""
+    found: list[bool] = page.locator("[data-mobility-still]").evaluate_all(
+        "all => all.map(still => still.checkVisibility())"
+    )
+    return found
+
+
+CONTROLS = """root => [...root.querySelectorAll(
+    "a[href], button, input, select, textarea, summary, [tabindex='0']"
+)].filter(e => !e.disabled && e.checkVisibility())"""
+
+FOCUSED = f"""root => {{
+    const style = getComputedStyle(document.activeElement);
+    return [({CONTROLS})(root).indexOf(document.activeElement), style.outlineStyle];
+}}"""
+
+NAMELESS = re.compile(
+    r"^\s*- (button|checkbox|textbox|slider|combobox|spinbutton|searchbox|link|img|region|group"
+    r"|progressbar|alertdialog)(?! \")",
+    re.MULTILINE,
+)
+
+
+def see_keyboard(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Use every widget without a mouse, and read what a screen reader is told."""
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    page.locator(".mobility-trial .mobility-panels canvas").first.wait_for(timeout=120_000)
+    page.locator(".mobility-upload").wait_for()
+    seen: dict[str, Any] = {"told": {}, "reached": {}, "outlines": {}}
+    page.get_by_text("Correct the repetitions").press("Enter")
+    config = page.locator(".mobility-config")
+    config.get_by_label("Knee, both sides", exact=True).press("Space")
+    config.get_by_label("Hip, left", exact=True).press("Space")
+    config.get_by_label("Comment on Hip, left").wait_for()
+    for name in ("config", "trial", "sessions", "upload"):
+        widget = page.locator(f".mobility-{name}")
+        seen["told"][name] = widget.aria_snapshot()
+        count = widget.evaluate(f"root => ({CONTROLS})(root).length")
+        widget.evaluate(f"root => ({CONTROLS})(root)[0].focus()")
+        places = [widget.evaluate(FOCUSED)]
+        for _ in range(count - 1):
+            page.keyboard.press("Tab")
+            places.append(widget.evaluate(FOCUSED))
+        seen["reached"][name] = [count, [place for place, _ in places]]
+        seen["outlines"][name] = sorted({outline for _, outline in places[1:]})
+    seen["nameless"] = {
+        name: [line.group().strip() for line in NAMELESS.finditer(told)]
+        for name, told in seen["told"].items()
+    }
+    # Settings: order by Alt and an arrow, saved by Ctrl+S.
+    hip = config.get_by_label("Hip, left", exact=True)
+    hip.press("Alt+ArrowUp")
+    page.keyboard.press("Control+s")
+    config.get_by_text("saved; the next report shows it").wait_for()
+    seen["order"] = config.locator("figcaption").all_inner_texts()
+    # Sessions: a deletion is asked for, and Escape keeps the session.
+    sessions = page.locator(".mobility-sessions")
+    sessions.get_by_role("button", name="Delete An old one").press("Enter")
+    dialog = sessions.get_by_role("alertdialog", name="Delete the session?")
+    dialog.wait_for()
+    seen["asked_to"] = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Escape")
+    seen["rows"] = sessions.locator("tbody tr").count()
+    # Upload: the fault is read out, and belongs to its field.
+    upload = page.locator(".mobility-upload")
+    upload.get_by_role("button", name="Upload").press("Enter")
+    upload.get_by_role("alert").filter(has_text="choose a video file").wait_for()
+    field = upload.get_by_label("Participant")
+    seen["described"] = page.locator(
+        f"[id='{field.get_attribute('aria-describedby')}']"
+    ).inner_text()
+    seen["invalid"] = field.get_attribute("aria-invalid")
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
+def see_saved(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Open a notebook that ran elsewhere; run it, save it, end its kernel, and open it again."""
+    page.set_viewport_size({"width": 1280, "height": 3600})
+
+    def shown(name: str) -> dict[str, Any]:
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+        page.locator(".jp-OutputArea img").nth(1).wait_for(timeout=60_000)
+        page.wait_for_timeout(2000)
+        if folder:
+            page.screenshot(path=folder / f"saved-{name}.png")
+        return {
+            "text": page.locator(".jp-Notebook").inner_text(),
+            "stills": still_pictures(page),
+            "pictures": page.locator(".jp-OutputArea img").evaluate_all(
+                "all => all.map(image => image.naturalWidth)"
+            ),
+            "errors": page.locator(ERRORS).all_inner_texts(),
+        }
+
+    page.goto(url)
+    seen: dict[str, Any] = {"another's": shown("another")}
+    run_all(page, url)
+    until_run(page)
+    page.locator(".mobility-upload").wait_for()
+    seen["hidden"] = still_pictures(page)
+    page.keyboard.press("Control+s")
+    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    page.get_by_text("No Kernel").first.wait_for()
+    page.goto(url)
+    seen["own"] = shown("own")
+    return seen
+
+
+def see_workbench(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Go through the workbench with single joints: from an empty store to a report that is read."""
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    until_run(page)
+    seen: dict[str, Any] = {"cells": page.evaluate(CELLS)}
+    seen["config"] = use_config(
+        page, None, shown=("Elbow, left", "Shoulder, both sides"), undone="Knee, right"
+    )
+    seen["trial"] = use_trial(page, None, noun="Movement", middle="turn", moved_to="6.0")
+    if folder:
+        page.locator(".mobility-trial").screenshot(path=folder / "movements.png")
+    seen["upload"] = use_upload(
+        page, None, demo="joint-angle-mobility", exercise="Joint Angle Mobility", limited=False
+    )
+    report = open_report(page, "First run")
+    seen.update(read_report(report))
+    if folder:
+        report.screenshot(path=folder / "workbench-report.png", full_page=True)
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
+def open_report(page: Page, title: str) -> Page:
+    """Render the report of a session from the table, and open it."""
+    widget = page.locator(".mobility-sessions")
+    widget.get_by_role("button", name=f"Report {title}").click()
+    link = widget.get_by_role("link", name="open it")
+    link.wait_for(timeout=400_000)
+    with page.expect_popup() as opened:
+        link.click()
+    opened.value.wait_for_load_state()
+    return opened.value
+
+
+def read_report(report: Page) -> dict[str, Any]:
+    """Tell what stands in a report."""
+    return {
+        "address": report.url,
+        "report": report.locator("body").inner_text(),
+        "headings": report.locator("h2, h3, h4").all_inner_texts(),
+        "figures": report.evaluate("[...document.images].map(e => e.alt)"),
+    }
 
 
 def see_settings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
@@ -162,35 +326,30 @@ def see_settings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     page.set_viewport_size({"width": 1280, "height": 1700})
     run_all(page, url)
     seen = use_config(page, None)
-    widget = page.locator(".mobility-sessions")
-    widget.get_by_role("button", name="Report Knee and hip").click()
-    link = widget.get_by_role("link", name="open it")
-    link.wait_for(timeout=400_000)
-    with page.expect_popup() as opened:
-        link.click()
-    report = opened.value
-    report.wait_for_load_state()
-    seen["address"] = report.url
-    seen["report"] = report.locator("body").inner_text()
-    seen["headings"] = report.locator("h2, h3, h4").all_inner_texts()
-    seen["figures"] = report.evaluate("[...document.images].map(e => e.alt)")
+    report = open_report(page, "Knee and hip")
+    seen.update(read_report(report))
     if folder:
         report.screenshot(path=folder / "settings-report.png", full_page=True)
     return seen
 
 
-def use_config(page: Page, folder: Path | None) -> dict[str, Any]:
+def use_config(
+    page: Page,
+    folder: Path | None,
+    *,
+    shown: tuple[str, str] = ("Knee, both sides", "Hip, left"),
+    undone: str = "Elbow, right",
+) -> dict[str, Any]:
     """Choose two angles, change their order, write a comment, undo, save."""
+    first, second = shown
     widget = page.locator(".mobility-config")
     widget.wait_for(timeout=120_000)
-    for label in ("Knee, both sides", "Hip, left", "Elbow, right"):
+    for label in (first, second, undone):
         widget.get_by_label(label, exact=True).check()
     widget.get_by_role("button", name="Undo").click()
-    widget.get_by_label("Elbow, right", exact=True).and_(
-        widget.locator(":not(:checked)")
-    ).wait_for()
-    widget.get_by_role("button", name="Move Hip, left up").click()
-    widget.get_by_label("Comment on Knee, both sides").fill("Check the alignment on the way down.")
+    widget.get_by_label(undone, exact=True).and_(widget.locator(":not(:checked)")).wait_for()
+    widget.get_by_role("button", name=f"Move {second} up").click()
+    widget.get_by_label(f"Comment on {first}").fill("Check the alignment on the way down.")
     widget.locator("figure.mobility-curve").nth(1).locator("svg path").first.wait_for()
     widget.get_by_role("button", name="Save", exact=True).click()
     widget.get_by_text("saved; the next report shows it").wait_for()
@@ -202,8 +361,15 @@ def use_config(page: Page, folder: Path | None) -> dict[str, Any]:
     }
 
 
-def use_trial(page: Page, folder: Path | None) -> dict[str, Any]:
-    """Play, step, jump by a curve, turn the body, move the end of a repetition."""
+def use_trial(
+    page: Page,
+    folder: Path | None,
+    *,
+    noun: str = "Repetition",
+    middle: str = "bottom",
+    moved_to: str = "7.0",
+) -> dict[str, Any]:
+    """Play, step, jump by a curve, turn the body, zoom, move the end of a repetition."""
     widget = page.locator(".mobility-trial")
     widget.locator(".mobility-panels canvas").first.wait_for(timeout=120_000)
     slider = widget.get_by_label("Time in the trial")
@@ -261,7 +427,14 @@ def use_trial(page: Page, folder: Path | None) -> dict[str, Any]:
     page.mouse.up()
     seen["turned"] = [before != by_keys, by_keys != looks(".mobility-body canvas")]
     page.keyboard.press("0")
-    end = widget.get_by_role("slider", name="Repetition 1, end")
+    end = widget.get_by_role("slider", name=f"{noun} 1, end")
+    seen["marks"] = {"whole": widget.get_by_role("slider", name=noun).count()}
+    widget.get_by_role("button", name="Zoom in on the curves").click()
+    seen["marks"]["zoomed"] = widget.get_by_role("slider", name=noun).count()
+    seen["zoomed"] = widget.get_by_text(re.compile(r"^[\d.]+ to [\d.]+ s$")).inner_text()
+    picture(page, "trial-zoomed", folder, of="trial")
+    widget.get_by_role("button", name="Zoom out of the curves").click()
+    widget.get_by_text("the whole trial").wait_for()
     seen["end"] = [float(end.get_attribute("aria-valuenow") or "nan")]
     place = end.bounding_box()
     assert place is not None
@@ -273,12 +446,13 @@ def use_trial(page: Page, folder: Path | None) -> dict[str, Any]:
     end.focus()
     page.keyboard.press("ArrowLeft")
     seen["end"].append(float(end.get_attribute("aria-valuenow") or "nan"))
-    widget.get_by_text("Correct the repetitions").click()
-    widget.get_by_label("Repetition 2, bottom, seconds").fill("7.0")
-    widget.get_by_label("Repetition 2, bottom, seconds").press("Tab")
+    widget.get_by_text(f"Correct the {noun.lower()}s").click()
+    written = widget.get_by_label(f"{noun} 2, {middle}, seconds")
+    written.fill(moved_to)
+    written.press("Tab")
     picture(page, "trial", folder)
-    widget.get_by_role("button", name="Save repetitions").click()
-    widget.get_by_text("saved; the next report is made with these repetitions").wait_for(
+    widget.get_by_role("button", name=f"Save {noun.lower()}s").click()
+    widget.get_by_text(f"saved; the next report is made with these {noun.lower()}s").wait_for(
         timeout=600_000  # where the code is newer than the demo, all is computed anew
     )
     seen["by_hand"] = widget.get_by_role("button", name="Find them anew").is_enabled()
@@ -306,7 +480,14 @@ def use_sessions(page: Page, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
-def use_upload(page: Page, folder: Path | None) -> dict[str, Any]:
+def use_upload(
+    page: Page,
+    folder: Path | None,
+    *,
+    demo: str = "overhead-squat",
+    exercise: str = "Overhead Squat",
+    limited: bool = True,
+) -> dict[str, Any]:
     """Upload nothing, something that is no video, too much, and then the demo's video."""
     widget = page.locator(".mobility-upload")
     send = widget.get_by_role("button", name="Upload")
@@ -320,10 +501,13 @@ def use_upload(page: Page, folder: Path | None) -> dict[str, Any]:
     widget.get_by_text("choose a video file").first.wait_for()
     seen["nothing"] = faults()
     widget.get_by_label("Participant").fill("p08")
+    widget.get_by_label("Exercise").select_option(exercise)
     files = {
         "broken": {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video" * 99},
         "large": {"name": "large.mp4", "mimeType": "video/mp4", "buffer": b"\0" * 2_500_000},
     }
+    if not limited:
+        del files["large"]
     for name, file in files.items():
         widget.get_by_label("Video file").set_input_files(file)  # type: ignore[arg-type]
         send.click()
@@ -331,7 +515,7 @@ def use_upload(page: Page, folder: Path | None) -> dict[str, Any]:
         seen[name] = faults()
         if name == "broken":
             picture(page, "upload", folder)
-    video = Path.cwd() / "data" / "demo" / "overhead-squat" / "video.mp4"
+    video = Path.cwd() / "data" / "demo" / demo / "video.mp4"
     widget.get_by_label("Video file").set_input_files(video)
     send.click()
     widget.get_by_text("taken in as session").wait_for(timeout=60_000)
@@ -348,6 +532,9 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "notebook": see_notebook,
         "widgets": see_widgets,
         "settings": see_settings,
+        "workbench": see_workbench,
+        "saved": see_saved,
+        "keyboard": see_keyboard,
     }[kind]
     said: list[str] = []
     asked: list[str] = []

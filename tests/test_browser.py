@@ -18,8 +18,11 @@ import nbformat
 import numpy as np
 import pytest
 from jupyter_lab import jupyter_lab
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from widget_page import make_page
 
+from mobility.provenance import history
 from mobility.workbench.files import read_json
 from mobility.workbench.store import Store
 
@@ -94,6 +97,80 @@ def test_make_lab_opens_a_notebook_that_runs(
     assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 
+def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
+    lab: str, demo: Path, project: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    path = tmp_path / "notebooks" / "workbench.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    changed = parameters.source.replace('"Overhead Squat"', '"Joint Angle Mobility"')
+    assert changed != parameters.source
+    parameters.source = changed
+    nbformat.write(notebook, path)
+    store = Store(tmp_path / "sessions")
+    assert store.sessions() == []
+    seen = browse("workbench", lab, tmp_path)
+    assert [cell["errors"] for cell in seen["cells"] if cell["errors"]] == []
+    session = next(each for each in store.sessions() if each.title == "First run")
+    assert session.record.exercise == "Joint Angle Mobility"
+
+    # Two angles and a comment are chosen and saved, and stand in the report, and no others do.
+    assert seen["config"]["shown"] == ["Shoulder, both sides", "Elbow, left"]
+    comment = "Check the alignment on the way down."
+    assert session.config() == {
+        "shown_angles": ["shoulder_angle", "left_elbow_angle"],
+        "comments": {"left_elbow_angle": comment},
+    }
+    # The folder of the reports is not below that of the server, so the kernel serves it.
+    assert urlsplit(seen["address"]).path.endswith("/joint-angle-mobility.html")
+    assert (tmp_path / "reports" / session.id / "joint-angle-mobility.html").is_file()
+    assert comment in seen["report"]
+    joints = {"Ankle", "Knee", "Hip", "Shoulder", "Elbow"}
+    told = [name for name in seen["headings"] if name.split()[-1].capitalize() in joints]
+    assert told == ["Shoulder", "Left elbow"]
+    assert [alt for alt in seen["figures"] if "angle over time" in alt] == [
+        f"{name}: angle over time, largest and smallest angle, reference" for name in told
+    ]
+
+    # The cursor runs while the video plays.
+    trial = seen["trial"]
+    for before, after in itertools.pairwise(trial["played"]):
+        assert after["cursor"] > before["cursor"]
+        assert after["video"] > before["video"]
+    assert trial["skeleton_moves"]
+
+    # A movement is corrected by dragging, kept as an edit, and told of by report and history.
+    first, dragged, by_key = trial["end"]
+    assert dragged > first + 0.05
+    (edit,) = session.edits().edits
+    assert edit.kind == "repetitions"
+    kept = edit.after
+    assert kept[0]["end"] == pytest.approx(by_key, abs=0.006)
+    assert kept[1]["bottom"] == 6.0
+    assert "left shoulder" in kept[0]["joints"]
+    assert session.record.state == "analyzed"
+    assert session.repetitions()["end"].values[0] == pytest.approx(kept[0]["end"])
+    assert history(session.metrics())[-1]["arguments"]["movements"] == kept
+    assert "movements by" in seen["report"]
+    assert session.analyze().edits().current("repetitions") == kept
+    assert session.repetitions()["end"].values[0] == pytest.approx(kept[0]["end"])
+
+    # Uploads: what is wrong stands beside its field, and a good one becomes a session.
+    upload = seen["upload"]
+    assert upload["nothing"] == ["choose a video file", "say who it is, for example p01"]
+    assert len(upload["broken"]) == 1
+    assert upload["broken"][0].startswith("broken.mp4")
+    assert upload["good"] == []
+    (made,) = [each for each in store.sessions() if each.record.user_id == "p08"]
+    assert made.record.exercise == "Joint Angle Mobility"
+    video = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"
+    assert made.video.read_bytes() == video.read_bytes()
+
+    assert seen["errors"] == []
+    assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
 # The widgets
 
 
@@ -129,6 +206,12 @@ def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable
     shown = trial["stepped"]["frame"]
     assert time[shown] <= trial["stepped"]["video"] < time[shown + 1]
     assert trial["turned"] == [True, True]
+    # Zoomed, the curves and marks are those of half of the trial, around the frame on the screen.
+    low, high = (float(text) for text in trial["zoomed"].removesuffix(" s").split(" to "))
+    assert high - low == pytest.approx((time[-1] - time[0]) / 2, abs=0.1)
+    assert low <= time[trial["slid"]["frame"]] <= high
+    assert trial["marks"]["whole"] == 9
+    assert 0 < trial["marks"]["zoomed"] < 9
     # Keys in a widget are its own: "d d" elsewhere deletes the cell.
     assert trial["cells"][0] == trial["cells"][1]
     first, dragged, by_key = trial["end"]
@@ -160,8 +243,83 @@ def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable
     (made,) = [session for session in store.sessions() if session.record.user_id == "p08"]
     assert made.video.read_bytes() == (demo / "video.mp4").read_bytes()
 
+    # Where the widgets live, nobody sees their still pictures.
+    assert seen["stills"] == [False] * 4
+
     assert seen["errors"] == []
     assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
+def test_every_widget_works_without_a_mouse_and_says_what_it_is(
+    demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = make_page(demo, tmp_path)
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("keyboard", address, tmp_path)
+    assert seen["nameless"] == {"config": [], "trial": [], "sessions": [], "upload": []}
+    for told, said in (
+        ("config", 'region "Display settings"'),
+        ("config", 'textbox "Comment on Hip, left"'),
+        ("config", 'img "Knee, both sides over time"'),
+        ("trial", 'slider "Repetition 1, start"'),
+        ("trial", 'spinbutton "Repetition 2, bottom, seconds"'),
+        ("trial", 'slider "Time in the trial"'),
+        ("sessions", 'button "Delete An old one"'),
+        ("sessions", 'columnheader "Participant"'),
+        ("upload", 'combobox "Exercise"'),
+    ):
+        assert said in seen["told"][told]
+    # Tab leads to every control, in the order in which they stand, and shows where it is.
+    for name, (count, places) in seen["reached"].items():
+        assert count > 5, name
+        assert places == list(range(count)), name
+    assert all(outlines == ["solid"] for outlines in seen["outlines"].values()), seen["outlines"]
+    assert seen["order"] == ["Hip, left", "Knee, both sides"]
+    assert Store(tmp_path / "sessions").session("joints").config()["shown_angles"] == [
+        "left_hip_angle",
+        "knee_angle",
+    ]
+    assert (seen["asked_to"], seen["rows"]) == ("Keep", 3)
+    assert seen["described"] == "say who it is, for example p01"
+    assert seen["invalid"] == "true"
+    assert seen["errors"] == []
+
+
+def test_a_saved_notebook_shows_something_where_each_widget_was(
+    demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    page = make_page(demo, tmp_path)
+    notebook = nbformat.read(page, as_version=4)
+    NotebookClient(
+        notebook, resources={"metadata": {"path": str(tmp_path)}}, store_widget_state=False
+    ).execute()
+    assert "widgets" not in notebook.metadata
+    nbformat.write(notebook, page)
+
+    # As a page, by nbconvert.
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    (tmp_path / "saved.html").write_text(html)
+    stills = [part.partition("</div>")[0] for part in html.split('<div data-mobility-still="')[1:]]
+    settings, trial, sessions, upload = stills
+    assert "<img" in settings
+    assert "<img" in trial
+    assert "<td>An old one</td>" in sessions
+    assert "A form to take a video in" in upload
+    assert "application/vnd.jupyter.widget-view+json" not in html
+
+    # In JupyterLab: from somebody else, and one's own, where the kernel that made it is gone.
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
+        seen = browse("saved", address, tmp_path)
+    for whose in ("another's", "own"):
+        shown = seen[whose]
+        assert len(shown["pictures"]) == 2, whose
+        assert min(shown["pictures"]) > 300, whose
+        assert "An old one" in shown["text"], whose
+        assert "A form to take a video in" in shown["text"], whose
+        assert shown["errors"] == [], whose
+    assert seen["hidden"] == [False] * 4
+    assert seen["own"]["stills"] == [True] * 4
     assert hosts(seen["asked"]) == {"127.0.0.1"}
 
 

@@ -92,7 +92,9 @@ def test_every_criterion_compensation_and_rule_has_a_margin_and_a_view(benchmark
         limits |= json.loads(dataset[name].attrs["thresholds"])
     measures = {limit["measure"] for limit in limits.values()}
     rules = tables.load("findings")["rules"]
-    measures |= {rules[name]["metric"] for name in benchmark.FINDINGS}
+    # Of the variability and the smoothness of a rendered squat nobody knows the truth.
+    untold = {"knee_flexion_variability", "smoothness_sparc"}
+    measures |= {rule["metric"] for rule in rules.values()} - untold
     assert measures == set(benchmark.MARGIN)
     for measure in measures:
         assert any(benchmark.supported(measure, view) for view in benchmark.VIEWS)

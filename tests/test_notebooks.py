@@ -44,7 +44,11 @@ def test_notebook_is_stripped_and_checks_itself(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["overhead_squat", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"]
+    "name",
+    [
+        *("overhead_squat", "joint_angle_mobility", "workbench", "virtual_lab", "cohort"),
+        "lab_validation",
+    ],
 )
 def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]

@@ -60,6 +60,19 @@ def test_the_demo_is_seen_from_where_it_was_rendered(project, file):
     assert abs(view.azimuth_deg - DEMO_AZIMUTH) < 1.96 * view.sd_deg
 
 
+def test_hips_upright_have_no_heading_and_no_warning(squat_pose):
+    """Lying on the side: the line of the hips is vertical, that of the shoulders may not be."""
+    pose = squat_pose(reps=1, fps=5, heading=30).pose
+    for names, expected in ((("hip",), 30), (("hip", "shoulder"), np.nan)):
+        position = pose.position.copy(deep=True)
+        for name in names:
+            left = position.sel(keypoint=f"left_{name}").to_numpy()
+            above = left + np.array([0.0, 0.2, 0.0])[None, :, None]
+            position.loc[{"keypoint": f"right_{name}"}] = above
+        azimuth = camera_view(pose.assign(position=position)).azimuth_deg
+        assert azimuth == pytest.approx(expected, abs=1, nan_ok=True)
+
+
 def test_nobody_is_seen_from_nowhere(squat_pose):
     pose = squat_pose(reps=1, fps=5).pose
     nobody = camera_view(pose.assign(position=pose.position * np.nan))

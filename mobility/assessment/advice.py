@@ -14,7 +14,7 @@ SYSTEMS: tuple[System, ...] = get_args(System)
 
 _UNITS: Mapping[str, Mapping[System, tuple[float, int, str]]] = {
     # Per metre and per kilogram, digits, and the symbol.
-    "m": {"metric": (100.0, 1, "cm"), "imperial": (1 / 0.0254, 1, "in")},
+    "m": {"metric": (100.0, 1, "cm"), "imperial": (1 / 0.0254, 0, "in")},
     "kg": {"metric": (1.0, 1, "kg"), "imperial": (1 / 0.45359237, 0, "lb")},
 }
 
@@ -99,11 +99,19 @@ def quantity(value: float, units: str, *, system: System, digits: int | None = N
     system
         "metric" (cm, kg) or "imperial" (inches of 2.54 cm, pounds of 0.45359237 kg).
     digits
-        Decimals at most; by default one, of pounds none.
+        Decimals at most; by default one, of inches and pounds none.
     """
     factor, most, symbol = _UNITS[units][system]
     number = round(value * factor, most if digits is None else digits)
     return f"{number:g} {symbol}"
+
+
+def stature(height_m: float, *, system: System) -> str:
+    """Write the height of a person: "175 cm", or in whole feet and inches, "5 ft 9 in"."""
+    if system == "metric":
+        return quantity(height_m, "m", system=system, digits=0)
+    feet, inches = divmod(round(height_m / 0.0254), 12)
+    return f"{feet} ft {inches} in"
 
 
 def _dose(entry: Mapping[str, Any], because: Sequence[Finding]) -> str:

@@ -84,6 +84,31 @@ def camera_angle(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
     return float(np.degrees(np.arcsin(min(*shares, 1.0))))
 
 
+def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
+    """Angle of the trunk to the vertical in degrees: median of the standing frames.
+
+    Without any, of the starts and ends of repetitions that the recording does not cut off; NaN
+    where nothing of both is seen.
+    """
+    points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
+    trunk = points[:, 1] - points[:, 0]
+    level = np.hypot(trunk[:, 0], trunk[:, 2])
+    lean = np.degrees(np.arctan2(level, trunk[:, 1]))
+    at_rest = repetitions["standing"].to_numpy().astype(bool)
+    if not np.isfinite(lean[at_rest]).any():
+        edges = np.concatenate(
+            [
+                repetitions[name].to_numpy()[repetitions[f"{name}_seen"].to_numpy().astype(bool)]
+                for name in ("start", "end")
+            ]
+        )
+        time = pose["time"].to_numpy()
+        at_rest = np.isin(np.arange(time.size), [int(np.argmin(abs(time - e))) for e in edges])
+    known = lean[at_rest]
+    known = known[np.isfinite(known)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
 def median_of(values: Array) -> Array:
     """Median over the first axis, of those that are not NaN; NaN where there are none."""
     if not len(values):

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.assessment.advice import System, Work, advise, quantity
+from mobility.assessment.advice import System, Work, advise, quantity, stature
 from mobility.assessment.findings import Z95, Finding, Level, find, label, say
+from mobility.assessment.reasons import plain
 from mobility.options import checked
 from mobility.provenance import warnings_of
 
@@ -157,7 +158,8 @@ def statements(findings: Sequence[Finding], level: Level) -> list[str]:
             if finding.status == status:
                 refused = finding.status == "cannot be told" and finding.probability is None
                 rule = "" if refused else finding.rule
-                alike.setdefault((rule, finding.reason), []).append(finding)
+                why = plain(finding.reason) if level == "participant" else finding.reason
+                alike.setdefault((rule, why), []).append(finding)
         if alike:
             lines.append(f"{heading}: " + " ".join(say(each, level) for each in alike.values()))
     return lines
@@ -167,9 +169,9 @@ def _opening(group: str, name: str | None, level: Level) -> str:
     words: str = tables.load("findings")["groups"][group][level]
     if level == "participant":
         called = f"{name}, this is " if name else "This is "
-        return f"{called}{words}. In brackets stands where the true value lies with 95 % certainty."
+        return f"{called}{words}. In brackets stands an estimated 95 % interval of the true value."
     called = f"{name}: {words}" if name else words[:1].upper() + words[1:]
-    return f"{called} (in brackets the 95 % intervals)."
+    return f"{called} (in brackets the estimated 95 % intervals)."
 
 
 def _not_the_exercise(metrics: xr.Dataset) -> list[str]:
@@ -186,7 +188,7 @@ def _person(
 ) -> list[str]:
     known = []
     if height_m is not None:
-        known.append(f"height {quantity(height_m, 'm', system=system, digits=0)}")
+        known.append(f"height {stature(height_m, system=system)}")
     if weight_kg is not None:
         known.append(f"mass {quantity(weight_kg, 'kg', system=system, digits=0)}")
     if level == "participant" or not known:
@@ -216,11 +218,27 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
             said.append(f"{words}: none ({reason}).")
             continue
         text = f"{words} {value:.0f} of 100"
+        coverage, absent = parts_left_out(metrics, name)
+        if absent:
+            text += f", over {100 * coverage:.0f} % of its parts"
         if f"{name}_interval" in metrics:
             low, high = (float(bound) for bound in metrics[f"{name}_interval"])
             text += f" ({low:.0f} to {high:.0f})"
+        if absent:
+            text += f"; not: {', '.join(absent)}"
         said.append(f"{text}.")
     return [" ".join(said)] if said else []
+
+
+def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
+    """Give the share of the weights that is in an index, and the parts that are not, in words."""
+    given = metrics.get(f"{name}_contribution")
+    if given is None or f"{name}_coverage" not in metrics:
+        return 1.0, []
+    (dim,) = map(str, given.dims)
+    points = zip(given[dim].values, given.values, strict=True)
+    absent = [str(part).replace("_", " ") for part, each in points if not math.isfinite(each)]
+    return float(metrics[f"{name}_coverage"]), absent
 
 
 def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:

@@ -16,10 +16,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.estimates import estimate, seen_sides
-from mobility.kinematics.expected_error import view_kind
+from mobility.assessment.estimates import estimate, seen_sides, unsupported
 from mobility.options import checked
-from mobility.view import UNKNOWN
 
 Array = NDArray[np.float64]
 
@@ -35,16 +33,19 @@ def probability_of(
     threshold: float,
     *,
     side: str,
-    bias: float | Array = 0.0,
 ) -> Array:
     r"""Probability that a true value lies on one side of a threshold.
 
-    The true value is normal about the measured one less its bias: with
-    :math:`z = (\hat x - b - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
+    The true value is normal about the measured one: with
+    :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
+
+    Outside is of one tail where that is likelier than not, :math:`q = \max(P(x > t), P(x < -t))`,
+    else both, but no more than one half: of a value of which nothing is known but a large error,
+    both tails together would be nearly certain, although not even its sign is.
 
     Parameters
     ----------
-    value, sd, bias
+    value, sd
         Of any shape; NaN where a value or its error is not known. An error of 0 makes it certain.
     threshold
         t, in the same units.
@@ -58,19 +59,49 @@ def probability_of(
     """
     from scipy.special import ndtr
 
-    centre, sigma = np.asarray(value, dtype=float) - bias, np.asarray(sd, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    centre, sigma = np.asarray(value, dtype=float), np.asarray(sd, dtype=float)
 
-        def above(t: float) -> Array:
-            z = np.where(sigma > 0, (centre - t) / sigma, np.where(centre > t, np.inf, -np.inf))
-            known = np.isfinite(centre) & np.isfinite(sigma)
-            return np.where(known, ndtr(z), np.nan)
+    def beyond(margin: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            z = np.where(sigma > 0, margin / sigma, np.where(margin > 0, np.inf, -np.inf))
+        return np.where(np.isfinite(centre) & np.isfinite(sigma), ndtr(z), np.nan)
 
-        if side == "above":
-            return above(threshold)
-        if side == "below":
-            return 1.0 - above(threshold)
-        return above(threshold) + 1.0 - above(-threshold)
+    above = beyond(centre - threshold)
+    if side == "above":
+        return above
+    if side == "below":
+        return beyond(threshold - centre)
+    below = beyond(-threshold - centre)
+    likelier = np.maximum(above, below)
+    return np.where(likelier > 0.5, likelier, np.minimum(above + below, 0.5))
+
+
+def probability_of_any(probabilities: Array, *, correlation: float) -> float:
+    r"""Probability that one of several things is so whose errors are correlated.
+
+    With :math:`z_i = \Phi^{-1}(1 - p_i)` and normal errors of equal correlation ρ,
+
+    .. math:: P = 1 - \int \phi(u) \prod_i
+              \Phi\left(\frac{z_i - \sqrt\rho\, u}{\sqrt{1 - \rho}}\right) du
+
+    Parameters
+    ----------
+    probabilities
+        p, of any number.
+    correlation
+        ρ, from 0 (independent: 1 less the product of 1 - p) up to, but not, 1 (the largest of p).
+
+    Returns
+    -------
+    float
+        NaN when a probability is.
+    """
+    from scipy.special import ndtr, ndtri
+
+    limit = ndtri(1.0 - np.asarray(probabilities, dtype=float))
+    node, weight = np.polynomial.hermite_e.hermegauss(61)
+    part = ndtr((limit[:, None] - np.sqrt(correlation) * node) / np.sqrt(1.0 - correlation))
+    return float(1.0 - (weight / weight.sum()) @ part.prod(axis=0))
 
 
 @checked
@@ -101,9 +132,9 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
     Notes
     -----
-    The errors of both sides are taken as common, so that the probability of a criterion that both
-    sides must meet is that of the worse side; those of different criteria as independent, so that
-    the joint probability is their product.
+    The errors of both sides are correlated as the table says, so that a criterion that both sides
+    must meet is less probable than that of the worse side (:func:`probability_of_any`); those of
+    different criteria are taken as independent, so that the joint probability is their product.
 
     References
     ----------
@@ -174,8 +205,9 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
 
     Notes
     -----
-    The errors of both sides are taken as common: the probability that one side has a compensation
-    is that of the side which has it more.
+    The errors of both sides are correlated as the table says; that one side or the other has a
+    compensation is more probable than that the one has which has it more
+    (:func:`probability_of_any`).
 
     References
     ----------
@@ -211,21 +243,16 @@ def _fault(
     metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None, certain: float
 ) -> _Said:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
-    angle = entry.get("only_where_supported")
-    if angle and view not in (None, UNKNOWN):
-        kind = view_kind(view)
-        if kind not in tables.load("view_support")["angles"][angle]["supported"]:
-            return _Said(np.nan, f"refused: a view from the {kind} does not support it")
+    if why := unsupported(entry, view):
+        return _Said(np.nan, f"refused: {why}")
     given = estimate(metrics, entry["measure"], view=view)
-    each = np.atleast_1d(
-        probability_of(given.value, given.sd, entry["threshold"], side=side, bias=given.bias)
-    )
+    each = np.atleast_1d(probability_of(given.value, given.sd, entry["threshold"], side=side))
     chosen, note = seen_sides(given, view)
     if chosen:
-        probability = float(each[chosen].max())
-        if np.isnan(probability):
+        if np.isnan(each[chosen]).any():
             return _Said(np.nan, "cannot be told: its error is not known")
-        return _Said(probability, note)
+        correlation = tables.load("criteria")["statement"]["correlation_of_sides"]["value"]
+        return _Said(probability_of_any(each[chosen], correlation=correlation), note)
     known = each[np.isfinite(each)]
     if known.size and known.max() >= certain:  # one side is enough for a fault
         return _Said(float(known.max()), note)

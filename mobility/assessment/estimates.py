@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -24,20 +25,19 @@ class Estimate(NamedTuple):
     ----------
     value
         (side,) or (); NaN where the metric is refused.
-    bias, sd
-        Mean and standard deviation of its error, of the same shape; NaN where unknown.
+    sd
+        Standard deviation of its error, of the same shape; NaN where unknown.
     reason
         Why a value is missing; empty where none is.
     """
 
     value: Array
-    bias: Array
     sd: Array
     reason: str
 
 
 def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
-    """Give a metric over the accepted repetitions with its expected error.
+    r"""Give a metric over the accepted repetitions with its expected error.
 
     Parameters
     ----------
@@ -52,19 +52,25 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     Returns
     -------
     Estimate
-        Where the virtual lab's errors hold for this recording and view, bias and standard deviation
-        are those of ``tables/metric_error.yaml``, or of the angle in the deep part of the squat;
-        the standard deviation is never below the metric's own ``_sd``. Else the own ``_sd`` and no
-        bias. A metric that is absent is NaN.
+        Its standard deviation is the metric's own ``_sd`` or, where the virtual lab's errors hold
+        for this recording and view, and are larger, theirs. A metric that is absent is NaN.
 
     Raises
     ------
     BadInputError
         The metric has other dimensions, or there is no such view.
+
+    Notes
+    -----
+    The virtual lab's error is the root mean square over n rendered trials of that view
+    (``tables/metric_error.yaml``), its bias included and not subtracted, since a mean of few bodies
+    that were rendered need not hold for a person who was filmed. That it is of so few is allowed
+    for by Student's t: :math:`\sqrt{b^2 + s^2}\, t_{0.975, n} / 1.96`. For an angle without an
+    entry it is the error of ``tables/virtual_lab_error.yaml`` in the deep part of the squat.
     """
     if name not in metrics:
         nothing = np.asarray(np.nan)
-        return Estimate(nothing, nothing, nothing, "not measured")
+        return Estimate(nothing, nothing, "not measured")
     metric = metrics[name]
     if metric.dims not in ((), ("side",)):
         raise BadInputError(
@@ -78,31 +84,61 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
         own = metrics[f"{name}_sd"]
         sd = (own.sel(side=list(SIDES)) if "side" in own.dims else own).to_numpy()
     sd = np.where(np.isfinite(value), sd, np.nan).astype(np.float64)
-    bias = np.zeros(value.shape)
     lab = _lab_error(metrics, name, view)
     if lab is not None:
-        bias, sd = bias + lab[0], np.where(np.isfinite(sd), np.maximum(sd, lab[1]), sd)
+        sd = np.where(np.isfinite(sd), np.maximum(sd, lab), sd)
     reason = ""
     if not np.isfinite(value).all():
         said = str(metric.attrs.get("note", "")).removeprefix("refused: ")
         reason = said or "could not be measured"
-    return Estimate(value, bias, sd, reason)
+    return Estimate(value, sd, reason)
 
 
-def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> tuple[float, float] | None:
-    """Bias and sd of a metric in rendered squats, or of its angle, where they hold."""
+def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> float | None:
+    """Error of a metric in rendered squats, or of its angle, where it holds."""
     if view is None or view == UNKNOWN or does_not_hold(metrics) is not None:
         return None
     measured = tables.load("metric_error")
     if name == "heel_rise":
-        return 0.0, float(measured["heel_rise_of_raised_heels"]["sd"])
+        return float(measured["heel_rise_of_raised_heels"]["sd"])
     if name in measured["metrics"]:
         error = measured["metrics"][name].get(view_kind(view))
-        return None if error is None else (float(error["bias"]), float(error["sd"]))
+        if error is None:
+            return None
+        return float(np.hypot(error["bias"], error["sd"])) * _few(int(error["clips"]))
     if name not in tables.load("angles"):
         return None
     lab = virtual_lab_error(name, view, deep=True)
-    return None if lab is None or not np.isfinite(lab.sd) else (lab.bias, lab.sd)
+    if lab is None or not np.isfinite(lab.sd):
+        return None
+    return float(np.hypot(lab.bias, lab.sd)) * _few(lab.clips)
+
+
+def _few(count: int) -> float:
+    """How much wider an interval is whose error is known from so few trials only."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(stdtrit(count, 0.975) / ndtri(0.975))
+
+
+def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
+    """Say why nothing is stated from this view on what `entry` compares; empty where it is.
+
+    Parameters
+    ----------
+    entry
+        Of a table; its ``only_where_supported`` names an angle of ``tables/view_support.yaml``, its
+        ``only_from`` kinds of view.
+    view
+        As in :func:`estimate`.
+    """
+    angle, kinds = entry.get("only_where_supported"), entry.get("only_from")
+    if not (angle or kinds) or view is None or view == UNKNOWN:
+        return ""
+    kind = view_kind(view)
+    if kind in (kinds or tables.load("view_support")["angles"][angle]["supported"]):
+        return ""
+    return f"a view from the {kind} does not support it"
 
 
 def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
+from mobility.assessment.reasons import plain
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -22,6 +23,7 @@ Z95 = 1.96
 SIDES = ("left", "right")
 
 _TAIL = 0.025
+_LESS = 1e-6
 _MINUS = "−"
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
     "degree": {"digits": 0, "suffix": "°"},
@@ -45,7 +47,7 @@ class Finding:
         Group of the report, or "whole_movement".
     value, interval
         Value as it was measured, and the 95 % interval of the true one, in `units`; None where
-        there is none. Where a bias is known the value is not the middle of the interval.
+        there is none.
     units
         Unit of value, interval and threshold.
     threshold
@@ -82,16 +84,18 @@ class Finding:
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     r"""Say what the metrics of a squat show, and what they cannot.
 
-    With x the value less its bias and s the standard deviation of its error, a value below the
-    threshold t has the probability P = Φ((t - x) / s), one above it 1 - P, one of a
-    magnitude above it Φ((-t - x) / s) + 1 - Φ((t - x) / s). A difference of the sides is
-    compared in magnitude with its smallest detectable change, MDC95 = 1.96 √2 s. Of a
-    standard deviation over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1
-    degrees of freedom. Bias and s are those with which the criteria in the same Dataset were
-    judged (:func:`mobility.assessment.estimates.estimate`, for the camera's view); without
-    criteria there is no bias, and s is the metric's own ``_sd``. A fault is "found" where P is
-    at least 0.8, "not found" where it is at most 0.2 (both from the table), and else "cannot
-    be told".
+    The probability that a value is below, above or outside of a threshold is that of
+    :func:`mobility.assessment.criteria.probability_of`. Of a standard deviation x over n
+    repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1 degrees of freedom. The error s is
+    that with which the criteria in the same Dataset were judged
+    (:func:`mobility.assessment.estimates.estimate`, for the camera's view); without criteria it is
+    the metric's own ``_sd``. A fault is "found" where P is at least 0.8, "not found" where it is at
+    most 0.2 (both from the table), and else "cannot be told".
+
+    A difference d of the sides is "found" where its magnitude exceeds its smallest detectable
+    change, MDC95 = 1.96 √2 s; P is then that of its sign, Φ(\|d\| / s). It is "not found" where the
+    probability that its magnitude exceeds what the table calls relevant is at most 0.2, so that an
+    error which hides everything is no proof of symmetry.
 
     Parameters
     ----------
@@ -139,8 +143,10 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     fields = {
         "measured": " and ".join(_measured(finding, rule) for finding in oriented),
         "threshold": limit,
+        "relevant": number(rule["relevant"], rule) if "relevant" in rule else "",
+        "limit": limit.removesuffix(_suffix(rule)),
         "sign": _sign(first, rule),
-        "reason": first.reason.rstrip("."),
+        "reason": plain(first.reason) if level == "participant" else first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
         "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
         "probability": " and ".join(f"{p:.2f}" for p in probabilities),
@@ -174,8 +180,11 @@ def number(value: float, rule: Mapping[str, Any]) -> str:
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
     """Write a 95 % interval, the unit once: "88 to 108°"."""
     low, high = (number(bound, rule) for bound in interval)
-    suffix = {**_SHOWN[rule["unit"]], **rule.get("shown", {})}["suffix"]
-    return f"{low.removesuffix(suffix)} to {high}"
+    return f"{low.removesuffix(_suffix(rule))} to {high}"
+
+
+def _suffix(rule: Mapping[str, Any]) -> str:
+    return str({**_SHOWN[rule["unit"]], **rule.get("shown", {})}["suffix"])
 
 
 def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
@@ -205,24 +214,25 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
         return _refused(name, rule, side, _reason(metrics, metric))
     if rule.get("spread"):
         return _judged_spread(metrics, name, rule, side, value)
-    bias, sd = _error(metrics, metric, side)
+    if why := _not_from_here(metrics, rule):
+        return _refused(name, rule, side, why, value)
+    sd = _error(metrics, metric, side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, "its error is not known", value)
     if rule["direction"] == "beyond_mdc":
         threshold = _number_of(metrics, rule["mdc"], side) if "mdc" in rule else math.nan
         if not math.isfinite(threshold):
             threshold = Z95 * math.sqrt(2) * sd
+        if abs(value) > threshold:
+            probability = _probability(abs(value), sd, 0.0, "above")
+        else:
+            # Not beyond what can be detected: however likely, it is not stated.
+            likely = tables.load("findings")["probability"]["found"]["value"]
+            probability = min(_probability(value, sd, rule["relevant"], "outside"), likely - _LESS)
     else:
         threshold = float(rule["threshold"])
-    centre = value - bias
-    below = _below(threshold, centre, sd)
-    if rule["direction"] == "below":
-        probability = below
-    elif rule["direction"] == "above":
-        probability = 1 - below
-    else:
-        probability = _below(-threshold, centre, sd) + 1 - below
-    interval = (centre - Z95 * sd, centre + Z95 * sd)
+        probability = _probability(value, sd, threshold, rule["direction"])
+    interval = (value - Z95 * sd, value + Z95 * sd)
     return _decided(name, rule, side, value, interval, threshold, probability)
 
 
@@ -308,11 +318,16 @@ def _worded(finding: Finding) -> Finding:
 
 
 def _reason(metrics: xr.Dataset, metric: str) -> str:
+    count = _number_of(metrics, "accepted_repetitions", "")
+    if count == 0:
+        return "there is no accepted repetition"
+    # Comes first: with too few repetitions no view of the camera would give a spread.
+    if metric.endswith("_variability") and count < 3:
+        there = "is one accepted repetition" if count == 1 else "are two accepted repetitions"
+        return f"there {there}, and a spread needs three"
     note = str(metrics[metric].attrs.get("note", "")).removeprefix("refused: ")
     if note:
         return note
-    if _number_of(metrics, "accepted_repetitions", "") == 0:
-        return "there is no accepted repetition"
     if metric.endswith("_variability"):
         return "there are fewer than three repetitions with a value"
     return "the recording gives no value"
@@ -328,14 +343,26 @@ def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
     return float(variable)
 
 
-def _error(metrics: xr.Dataset, metric: str, side: str) -> tuple[float, float]:
-    """Bias and standard deviation of the error of a metric, as the criteria take them."""
+def _error(metrics: xr.Dataset, metric: str, side: str) -> float:
+    """Give the standard deviation of the error of a metric, as the criteria take it."""
     # Not at the top: it brings xarray along.
     from mobility.assessment.estimates import estimate
 
-    given = estimate(metrics, metric, view=_view(metrics))
-    index = SIDES.index(side) if side else ()
-    return float(given.bias[index]), float(given.sd[index])
+    sd = estimate(metrics, metric, view=_view(metrics)).sd
+    return float(sd[SIDES.index(side) if side else ()])
+
+
+def _not_from_here(metrics: xr.Dataset, rule: Mapping[str, Any]) -> str:
+    """Say why the view supports no statement of a rule; empty where it does."""
+    from mobility.assessment.estimates import unsupported
+
+    return unsupported(rule, _view(metrics))
+
+
+def _probability(value: float, sd: float, threshold: float, side: str) -> float:
+    from mobility.assessment.criteria import probability_of
+
+    return float(probability_of(value, sd, threshold, side=side))
 
 
 def _view(metrics: xr.Dataset) -> str | None:
@@ -345,13 +372,6 @@ def _view(metrics: xr.Dataset) -> str | None:
             view: str | None = entry["arguments"]["view"]
             return view
     return None
-
-
-def _below(threshold: float, value: float, sd: float) -> float:
-    """Probability that the true value lies below the threshold, its error being normal."""
-    if sd == 0:
-        return float(value < threshold)
-    return 0.5 * math.erfc((value - threshold) / (sd * math.sqrt(2)))
 
 
 def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:
@@ -370,10 +390,13 @@ def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
 
 
 def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
-    """Write side, value and interval: "left 98° (88 to 108°)"."""
+    """Write side, value and interval: "left 98° (88 to 108°)"; a unit in words once, at the end."""
     if finding.value is None:
         return finding.side
     text = number(finding.value, rule)
     if finding.interval is not None:
         text = f"{text} ({interval_text(finding.interval, rule)})"
+    suffix = _suffix(rule)
+    if len(suffix) > 3:
+        text = f"{text.replace(suffix, '')}{suffix}"
     return f"{finding.side} {text}" if finding.side else text

@@ -260,10 +260,9 @@ def mobility_index(
         ``mobility_index_interval(bound)`` (95 %), ``mobility_index_coverage``,
         ``mobility_index_worse_side`` (of the smaller of both sides) and, over ``mobility_part``,
         what a reader needs to compute it again: ``mobility_index_part`` (the angle),
-        ``mobility_index_part_sd``, ``mobility_index_part_bias``, ``mobility_index_part_weight``,
-        ``mobility_index_part_score`` (between 0 and 1) and ``mobility_index_contribution``
-        (points). The attributes ``version``, ``references`` and ``note`` are those of every
-        variable.
+        ``mobility_index_part_sd``, ``mobility_index_part_weight``, ``mobility_index_part_score``
+        (between 0 and 1) and ``mobility_index_contribution`` (points). The attributes ``version``,
+        ``references`` and ``note`` are those of every variable.
 
     Raises
     ------
@@ -278,25 +277,24 @@ def mobility_index(
     """
     entry = tables.load("indices")[version]
     least = tables.load("indices")["smallest_coverage"]["mobility_index"]["value"]
-    mean, worse, sd, bias, notes = [], [], [], [], {}
+    mean, worse, sd, notes = [], [], [], {}
     for name in entry["parts"]:
         given = estimate(metrics, name, view=view)
         chosen, note = seen_sides(given, view)
-        values = [np.atleast_1d(part)[chosen] for part in (given.value, given.bias, given.sd)]
-        mean.append(values[0].mean() if chosen else np.nan)
-        worse.append(values[0].min() if chosen else np.nan)
-        bias.append(values[1].mean() if chosen else np.nan)
-        sd.append(values[2].max() if chosen else np.nan)
+        value, error = (np.atleast_1d(part)[chosen] for part in (given.value, given.sd))
+        mean.append(value.mean() if chosen else np.nan)
+        worse.append(value.min() if chosen else np.nan)
+        sd.append(error.max() if chosen else np.nan)
         if note:
             notes[name] = note if chosen else f"refused: {note}"
     parts = entry["parts"].values()
     references = [float(part["reference"]) for part in parts]
     weights = [float(part["weight"]) for part in parts]
     common: dict[str, Any] = {"weights": weights, "smallest_coverage": least}
-    index = mobility_index_of(mean, references, sd=sd, bias=bias, **common)
-    of_worse = mobility_index_of(worse, references, sd=sd, bias=bias, **common)
+    index = mobility_index_of(mean, references, sd=sd, **common)
+    of_worse = mobility_index_of(worse, references, sd=sd, **common)
     score = np.clip(np.divide(mean, references), 0.0, 1.0)
-    details: dict[str, Any] = {"value": mean, "sd": sd, "bias": bias, "score": score}
+    details: dict[str, Any] = {"value": mean, "sd": sd, "score": score}
     result = _dataset(
         "mobility_index", "mobility_part", entry, index, details, notes, metrics, view
     )
@@ -327,8 +325,8 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
         ``quality_index``, ``quality_index_sd``, ``quality_index_interval(bound)``,
         ``quality_index_coverage`` and, over ``quality_part``, ``quality_index_part`` (x, in the
         units of the attribute ``part_units``), ``quality_index_part_sd``,
-        ``quality_index_part_bias``, ``quality_index_part_weight``, ``quality_index_part_score`` (q)
-        and ``quality_index_contribution`` (points).
+        ``quality_index_part_weight``, ``quality_index_part_score`` (q) and
+        ``quality_index_contribution`` (points).
 
     Raises
     ------
@@ -339,51 +337,50 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     -----
     A part whose error exceeds its `a`, up to which nothing is deducted, would measure the error: it
     is left out, and the note says so. So is a part of which a measure is refused. The error of a
-    standard deviation s over n repetitions is s / sqrt(2 (n - 1)).
+    standard deviation s over n repetitions is s / sqrt(2 (n - 1)); it grows with s, and so leaves
+    nothing out: nobody gains by varying more.
     """
     entry = tables.load("indices")["quality_index"]
     measures: dict[str, Array] = {}
     errors: dict[str, Array] = {}
-    biases: dict[str, Array] = {}
     notes: dict[str, str] = {}
     n = len(entry["parts"])
-    x, sd, bias, score = (np.full(n, np.nan) for _ in range(4))
+    x, sd, score = (np.full(n, np.nan) for _ in range(3))
     for i, (name, part) in enumerate(entry["parts"].items()):
         found, note = _measures(metrics, part["measures"], view)
         if found is None:
             notes[name] = f"refused: {note}"
             continue
-        value, offset, sigma = found
+        value, sigma = found
         if note:
             notes[name] = note
         x[i], sd[i] = QUALITY_PARTS[name].reduce(value), QUALITY_PARTS[name].spread(value, sigma)
-        bias[i] = x[i] - QUALITY_PARTS[name].reduce(value - offset)
         if not np.isfinite(x[i]):
             notes[name] = "refused: its measures have no finite x"
         elif np.isnan(sd[i]):
             notes[name] = "left out: its error is not known"
-        elif sd[i] > part["a"]:
+        elif name != "variability" and sd[i] > part["a"]:
             notes[name] = (
                 f"left out: its error (standard deviation {sd[i]:.2g}) exceeds the {part['a']:g} up"
                 " to which nothing is deducted"
             )
         else:
-            measures[name], errors[name], biases[name] = value, sigma, offset
+            measures[name], errors[name] = value, sigma
             score[i] = _loss(x[i], part)
-    index = quality_index_of(measures, sd=errors, bias=biases)
-    details = {"value": x, "sd": sd, "bias": bias, "score": score}
+    index = quality_index_of(measures, sd=errors)
+    details = {"value": x, "sd": sd, "score": score}
     result = _dataset("quality_index", "quality_part", entry, index, details, notes, metrics, view)
     units = {name: part["units"] for name, part in entry["parts"].items()}
-    for name in ("part", "part_sd", "part_bias"):
+    for name in ("part", "part_sd"):
         result[f"quality_index_{name}"].attrs |= {"units": "", "part_units": json.dumps(units)}
     return result
 
 
 def _measures(
     metrics: xr.Dataset, names: Sequence[str], view: str | None
-) -> tuple[tuple[Array, Array, Array] | None, str]:
-    """Values, biases and errors of the measures of a part and a note, or None and the reason."""
-    found: list[tuple[Array, Array, Array]] = []
+) -> tuple[tuple[Array, Array] | None, str]:
+    """Values and errors of the measures of a part and a note, or None and the reason."""
+    found: list[tuple[Array, Array]] = []
     note = ""
     for name in names:
         given = _with_sampling_error(metrics, name, estimate(metrics, name, view=view))
@@ -391,15 +388,9 @@ def _measures(
         if not chosen:
             return None, f"{name.replace('_', ' ')}: {said}"
         note = said or note
-        found.append(
-            (
-                np.atleast_1d(given.value)[chosen],
-                np.atleast_1d(given.bias)[chosen],
-                np.atleast_1d(given.sd)[chosen],
-            )
-        )
-    value, bias, sd = (np.concatenate(part) for part in zip(*found, strict=True))
-    return (value, bias, sd), note
+        found.append((np.atleast_1d(given.value)[chosen], np.atleast_1d(given.sd)[chosen]))
+    value, sd = (np.concatenate(part) for part in zip(*found, strict=True))
+    return (value, sd), note
 
 
 def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Estimate:
@@ -459,7 +450,6 @@ def _dataset(
         f"{name}_contribution": (over, index.contribution, ", points of each part", "of 100"),
         f"{name}_part": (over, details["value"], ", value of each part", "measured"),
         f"{name}_part_sd": (over, details["sd"], ", error of each part", "standard deviation"),
-        f"{name}_part_bias": (over, details["bias"], ", bias of each part", "mean error"),
         f"{name}_part_weight": (over, weight, ", weight of each part", "of the table"),
         f"{name}_part_score": (over, details["score"], ", score of each part", "0 to 1"),
     }
@@ -475,7 +465,7 @@ def _dataset(
         coords={dim: list(parts), "bound": ["lower", "upper"]},
     )
     if name == "mobility_index":
-        for key in ("part", "part_sd", "part_bias"):
+        for key in ("part", "part_sd"):
             result[f"{name}_{key}"].attrs["units"] = "degree"
     return provenance.with_history(
         result, name, {"view": view, "version": entry["version"]}, source=metrics

@@ -3,7 +3,7 @@ r"""How far, how often and how fast single joints move: the exercise "Joint Angl
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -15,9 +15,9 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, angle_draws
+from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.options import checked
+from mobility.options import checked, likely
 from mobility.view import camera_view
 
 Array = NDArray[np.float64]
@@ -26,6 +26,7 @@ Mask = NDArray[np.bool_]
 Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
 JOINTS: tuple[Joint, ...] = ("ankle", "knee", "hip", "shoulder", "elbow")
 Joints = Annotated[tuple[Joint, ...], Field(min_length=1)]
+Movements = Sequence[Mapping[str, Any]]
 
 POSTURES = ("standing", "seated", "lying", "other")
 
@@ -45,6 +46,11 @@ _NEAR = 0.2
 
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
+
+_NONE_MARKED = {
+    "code": "no_movement",
+    "message": "No movement: a person said that there is none.",
+}
 
 _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",
@@ -75,6 +81,7 @@ class _Excursion:
     start_seen: bool
     end_seen: bool
     reason: str = ""
+    mark: int = -1  # which of the movements that a person marked
 
     @property
     def excursion(self) -> float:
@@ -94,19 +101,102 @@ class _Course:
     highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
     lows: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    added_sd: float = 0.0  # what a fit does not know of its error, degrees
 
     @property
     def accepted(self) -> list[_Excursion]:
         return [each for each in self.excursions if each.accepted]
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """A movement that a person marked, in seconds; of `joints`, or of all that move in it."""
+
+    start: float
+    turn: float
+    end: float
+    joints: tuple[str, ...] = ()
+
+    def is_of(self, joint: str, side: str) -> bool:
+        return not self.joints or f"{side} {joint}" in self.joints
+
+
+def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> list[dict[str, Any]]:
+    """Check movements that a person marked.
+
+    Parameters
+    ----------
+    given
+        For each ``start``, ``bottom`` (the turn) and ``end`` in seconds, in the order of their
+        starts, and ``joints``, which joints it is of ("left elbow", as a list or as one text with
+        commas); without them it is of every joint that moves in it. Movements of the same joint
+        do not overlap. Other entries are left out.
+    joints
+        Joints that are measured.
+
+    Returns
+    -------
+    list of dict
+        ``start``, ``bottom``, ``end``, and ``joints`` as a list where they were given.
+
+    Raises
+    ------
+    BadInputError
+        A time is missing or out of order, or a joint is unknown.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
+    known = [f"{side} {joint}" for joint in joints for side in SIDES]
+    found: list[dict[str, Any]] = []
+    for number, movement in enumerate(given, start=1):
+        what = f"movement {number}"
+        try:
+            start, bottom, end = (float(movement[name]) for name in ("start", "bottom", "end"))
+        except (TypeError, ValueError, KeyError, IndexError):
+            raise BadInputError(
+                f"{what}: must have start, bottom (the turn) and end, in seconds (got {movement!r})"
+            ) from None
+        if not (np.isfinite([start, bottom, end]).all() and 0 <= start < bottom < end):
+            raise BadInputError(
+                f"{what} from {start:g} over {bottom:g} to {end:g} s: must not begin before 0, "
+                "turn after its start and end after its turn"
+            )
+        of = movement.get("joints") or []
+        of = of.split(",") if isinstance(of, str) else of
+        if not isinstance(of, Sequence):
+            raise BadInputError(f"{what}: joints must be a list of names (got {of!r})")
+        names = [str(part).strip() for part in of]
+        for name in names:
+            if name not in known:
+                raise BadInputError(f"{what}: joint {name!r} is not measured{likely(name, known)}")
+        for before, other in enumerate(found, start=1):
+            if start < other["start"]:
+                raise BadInputError(f"{what}: begins before movement {before}; put them in order")
+            others = other.get("joints", [])
+            apart = names and others and not set(names) & set(others)
+            if start < other["end"] and not apart:
+                raise BadInputError(
+                    f"{what}: begins before movement {before} of the same joint ends"
+                )
+        found.append(
+            {"start": start, "bottom": bottom, "end": end} | ({"joints": names} if names else {})
+        )
+    return found
+
+
 @checked
-def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JOINTS) -> xr.Dataset:
+def joint_movements(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    *,
+    joints: Joints = JOINTS,
+    movements: Movements | None = None,
+) -> xr.Dataset:
     """Find the movements of a person who moves single joints there and back.
 
     Parameters
     ----------
-    pose, angles, joints
+    pose, angles, joints, movements
         As for :func:`joint_mobility`.
 
     Returns
@@ -117,16 +207,23 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
         ``start_seen``, ``end_seen``, ``reason``, ``joints`` (which joints moved, as text) and
         ``excursion`` (degrees, the largest of them). Movements of several joints at the same time
         are one. ``depth`` is NaN: it is of squats. ``standing(time)``: frames outside of all
-        movements, at rest.
+        movements, at rest. Of `movements` each is one, with the times as they were given; one in
+        which no joint moves is not accepted.
 
     Raises
     ------
     BadInputError
         As :func:`joint_mobility`.
     """
-    courses = _courses(pose, angles, joints)
-    groups = _together([each for course in courses for each in course.excursions])
-    leading = [max(group, key=lambda each: (each.accepted, each.excursion)) for group in groups]
+    marks = _marks(movements, joints, angles)
+    courses = _courses(pose, angles, joints, marks)
+    excursions = _in_order([each for course in courses for each in course.excursions])
+    if marks is None:
+        groups = _together(excursions)
+        leading = [_leading(group) for group in groups]
+    else:
+        groups = [[each for each in excursions if each.mark == k] for k in range(len(marks))]
+        leading = [_as_marked(mark, group) for mark, group in zip(marks, groups, strict=True)]
     seconds = {"units": "second"}
     time = angles["time"].to_numpy()
     at_rest = np.ones(time.size, dtype=bool)
@@ -136,8 +233,10 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
     def over(values: Sequence[Any], kind: type, **attrs: str) -> Any:
         return ("rep", np.array(values, dtype=kind), attrs)
 
-    def named(group: Sequence[_Excursion]) -> str:
-        return ", ".join(f"{each.side} {each.joint}" for each in group)
+    def named(number: int) -> str:
+        if marks is not None and not groups[number]:
+            return ", ".join(marks[number].joints)
+        return ", ".join(f"{each.side} {each.joint}" for each in groups[number])
 
     result = xr.Dataset(
         {
@@ -153,7 +252,7 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
             "start_seen": over([each.start_seen for each in leading], bool),
             "end_seen": over([each.end_seen for each in leading], bool),
             "reason": over([each.reason for each in leading], str),
-            "joints": over([named(group) for group in groups], str),
+            "joints": over([named(number) for number in range(len(groups))], str),
             "standing": ("time", at_rest),
         },
         coords={"rep": np.arange(1, len(leading) + 1), "time": angles["time"].variable},
@@ -164,8 +263,9 @@ def joint_movements(pose: xr.Dataset, angles: xr.Dataset, *, joints: Joints = JO
     return provenance.with_history(
         result.assign_attrs(history=angles.attrs.get("history", "[]")),
         "joint_movements",
-        {"joints": list(joints)},
+        {"joints": list(joints), **_given(movements, joints)},
         movements=int(sum(each.accepted for each in leading)),
+        warnings=[_NONE_MARKED] if marks == [] else [],
     )
 
 
@@ -177,6 +277,7 @@ def joint_mobility(
     joints: Joints = JOINTS,
     sex: Sex | None = None,
     age: Annotated[float, Field(ge=0, le=120)] | None = None,
+    movements: Movements | None = None,
 ) -> xr.Dataset:
     r"""Measure range of motion, movements and speed of single joints.
 
@@ -190,6 +291,9 @@ def joint_mobility(
         Of "ankle", "knee", "hip", "shoulder", "elbow".
     sex, age
         Of the participant (years), for the reference; None where they are not known.
+    movements
+        Movements that a person marked, as for :func:`checked_movements`, in the place of those that
+        are found in the curves.
 
     Returns
     -------
@@ -202,8 +306,8 @@ def joint_mobility(
         ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
         ``movement_side``, ``movement_start``, ``movement_turn``, ``movement_end`` (second),
         ``movement_rest``, ``movement_extreme`` (degree), ``movement_peak_velocity``,
-        ``movement_mean_velocity`` (degree/s), ``movement_accepted``. ``posture_share(posture)``:
-        of the frames; the attribute ``posture`` is the most frequent.
+        ``movement_mean_velocity`` (degree/s), ``movement_accepted``, ``movement_reason`` (why not).
+        ``posture_share(posture)``: of the frames; the attribute ``posture`` is the most frequent.
 
     Raises
     ------
@@ -221,8 +325,16 @@ def joint_mobility(
     The ``_sd`` of an angle over n movements is sqrt(m² + s²/n), with s the SD over the movements
     and m the error that they share: of a fitted body the spread over its draws (for the range, of
     the difference within each draw), else the median error of the values (for the range, of both
-    ends as if they were independent). The speed of a pose without draws has an error only from
-    its spread over two movements or more. A fit follows movements up to about 3 Hz.
+    ends as if they were independent). To the former is added what the fit does not know
+    (``added_sd_deg`` of the angle), at both ends of a range as if they were independent. The speed
+    of a pose without draws has an error only from its spread over two movements or more. A fit
+    follows movements up to about 3 Hz.
+
+    In a marked movement a joint is read where the person marked its turn: the median of the
+    smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
+    marked movements. A movement whose marks are those that were found keeps what was found. A
+    joint that moves less than its least excursion, or than the error (one standard deviation) of a
+    value, did not move.
 
     ``score`` = 100 clip(maximum / R, 0, 1), with R the mean passive range by sex and age, for the
     ankle of a foot that stands the mean of the weight-bearing lunge; NaN where sex or age is not
@@ -234,7 +346,8 @@ def joint_mobility(
     Savitzky & Golay 1964, Anal Chem 36:1627.
     """
     table = tables.load(TABLE)
-    courses = _courses(pose, angles, joints)
+    marks = _marks(movements, joints, angles)
+    courses = _courses(pose, angles, joints, marks)
     points = _points(pose)
     draws = angle_draws(pose) if "position_draws" in pose else None
     shape = (len(joints), len(SIDES))
@@ -259,9 +372,10 @@ def joint_mobility(
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
-                remarks.append(
-                    "; ".join(dict.fromkeys(cut)) or f"not moved by {course.threshold:.0f} degrees"
-                )
+                still = f"not moved by {course.threshold:.0f} degrees"
+                if marks is not None:
+                    still += " in a movement that was marked by hand"
+                remarks.append("; ".join(dict.fromkeys(cut)) or still)
             if course.accepted and not (course.highs and course.lows):
                 ends = "smallest" if course.highs else "largest"
                 remarks.append(f"the {ends} angle was refused or missing in all movements")
@@ -312,7 +426,7 @@ def joint_mobility(
     return provenance.with_history(
         result.assign_attrs(history=angles.attrs.get("history", "[]")),
         "joint_mobility",
-        {"joints": list(joints), "sex": sex, "age": age},
+        {"joints": list(joints), "sex": sex, "age": age, **_given(movements, joints)},
         movements=int(counts.sum()),
         posture=posture,
         warnings=_warnings(courses) + _upper_body_only(pose),
@@ -368,7 +482,7 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
 
 
 def _movement_variables(excursions: Sequence[_Excursion]) -> dict[str, Any]:
-    ordered = sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
+    ordered = _in_order(excursions)
     second, degree, speed = {"units": "second"}, {"units": "degree"}, {"units": "degree/s"}
     columns: dict[str, tuple[str, type, dict[str, str]]] = {
         "movement_joint": ("joint", str, {}),
@@ -381,6 +495,7 @@ def _movement_variables(excursions: Sequence[_Excursion]) -> dict[str, Any]:
         "movement_peak_velocity": ("peak_velocity", float, speed),
         "movement_mean_velocity": ("mean_velocity", float, speed),
         "movement_accepted": ("accepted", bool, {}),
+        "movement_reason": ("reason", str, {}),
     }
     return {
         name: ("movement", np.array([getattr(each, key) for each in ordered], dtype=kind), attrs)
@@ -399,14 +514,11 @@ def _warnings(courses: Sequence[_Course]) -> list[dict[str, str]]:
 
 def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
     """Warn where the knees are hardly ever in the picture."""
-    outside, hidden = _unseen(pose)
-    knees = [INDEX[f"{side}_knee"] for side in SIDES]
-    share = tables.load(TABLE)["seen"]["outside_share"]
-    if (outside | hidden)[:, knees].all(axis=1).mean() <= share:
+    if not legs_unseen(pose):
         return []
     text = (
-        "Only the upper body is in the picture: the errors of the arms can be several times larger "
-        "than their intervals say."
+        "Only the upper body is in the picture: nothing tells how large the body is, and the arms "
+        "are measured with large errors. Film the whole body."
     )
     return [{"code": "upper_body_only", "message": text}]
 
@@ -421,7 +533,36 @@ def _points(pose: xr.Dataset) -> Array:
     return points
 
 
-def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> list[_Course]:
+def _given(movements: Movements | None, joints: Sequence[str]) -> dict[str, Any]:
+    """Name marked movements for the history."""
+    return {} if movements is None else {"movements": checked_movements(movements, joints=joints)}
+
+
+def _marks(
+    movements: Movements | None, joints: Sequence[str], angles: xr.Dataset
+) -> list[_Mark] | None:
+    """Take marked movements, which must lie in the recording; None where none were given."""
+    if movements is None:
+        return None
+    time = angles["time"].to_numpy()
+    marks = []
+    for number, given in enumerate(checked_movements(movements, joints=joints), start=1):
+        if given["start"] < time[0] - 1e-6 or given["end"] > time[-1] + 1e-6:
+            raise BadInputError(
+                f"movement {number}: outside the recording, which lasts from {time[0]:.3f} to "
+                f"{time[-1]:.3f} s"
+            )
+        of = tuple(given.get("joints", ()))
+        marks.append(_Mark(given["start"], given["bottom"], given["end"], of))
+    return marks
+
+
+def _courses(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    joints: Sequence[str],
+    marks: Sequence[_Mark] | None = None,
+) -> list[_Course]:
     """Curve of each joint and side, what of it was refused and why, and its movements."""
     require_pose(pose, what="joint_mobility")
     table = tables.load(TABLE)
@@ -484,9 +625,16 @@ def _courses(pose: xr.Dataset, angles: xr.Dataset, joints: Sequence[str]) -> lis
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
                 reasons.append("landmarks missing in all frames")
-            course = _Course(joint, side, values, sd, np.nan, note="; ".join(reasons))
+            course = _Course(
+                *(joint, side, values, sd, np.nan),
+                note="; ".join(reasons),
+                added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
+            )
             found.append(_moved(course, time, table))
-    return found
+    if marks is None:
+        return found
+    groups = _together([each for course in found for each in course.excursions])
+    return [_by_hand(course, time, marks, groups, table) for course in found]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -591,21 +739,23 @@ def _postures(points: Array) -> tuple[NDArray[np.str_], str]:
     return found, str(names[counts.argmax()]) if names.size else "other"
 
 
+def _least_excursion(course: _Course, table: dict[str, Any]) -> float:
+    """Excursion from which on a joint moved, however far it moves otherwise, degrees."""
+    sd = course.sd[np.isfinite(course.sd)]
+    error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
+    return max(float(table["joints"][course.joint]["prominence_deg"]), error)
+
+
 def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
     """Find the turns and the movements of a curve."""
     rules = table["movement"]
     values = course.values
     known = np.isfinite(values)
-    prominence = float(table["joints"][course.joint]["prominence_deg"])
+    least = _least_excursion(course, table)
     if known.sum() < 2:
-        return replace(course, threshold=prominence)
+        return replace(course, threshold=least)
     low, high = np.percentile(values[known], [5, 95])
-    sd = course.sd[np.isfinite(course.sd)]
-    threshold = max(
-        prominence,
-        rules["range_share"] * (high - low),
-        rules["error_factor"] * float(np.median(sd)) if sd.size else 0.0,
-    )
+    threshold = max(least, rules["range_share"] * (high - low))
     near = _NEAR * (high - low)
     # What was refused within the recording lies between its neighbours.
     bridged = np.interp(time, time[known], values[known])
@@ -722,14 +872,7 @@ def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
     place = turns[i]
     beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
     size = min(abs(curve.smooth[place] - curve.smooth[k]) for k in beside)
-    near = np.abs(curve.smooth - curve.smooth[place]) <= share * size
-    first = last = place
-    while first > 0 and near[first - 1]:
-        first -= 1
-    while last + 1 < len(near) and near[last + 1]:
-        last += 1
-    value = float(np.median(curve.smooth[first : last + 1]))
-    return _Span(first, last, value, place)
+    return _plateau(curve, place, share * size, 0, len(curve.smooth) - 1)
 
 
 def _excursion(
@@ -747,10 +890,34 @@ def _excursion(
     back = span.place + np.flatnonzero(away[span.place : last + 1] <= edge)
     start = int(out[-1]) if out.size else first
     end = int(back[0]) if back.size else last
+    step = float(curve.time[1] - curve.time[0])
+    # A turn at the very end of what was seen may not be the turn yet.
+    going = (not after and len(away) - 1 - span.place < _EDGE_S / step) or (
+        not before and span.place < _EDGE_S / step
+    )
+    return replace(
+        _read(course, curve, span, rest, (start, end), (before, after), rules),
+        accepted=not going,
+        reason="cut off before the turn was seen" if going else "",
+    )
+
+
+def _read(
+    course: _Course,
+    curve: _Curve,
+    span: _Span,
+    rest: float,
+    ends: tuple[int, int],
+    seen: tuple[bool, bool],
+    rules: dict[str, Any],
+) -> _Excursion:
+    """Describe the movement between two frames of a curve that turns at `span`."""
+    start, end = ends
+    away = np.abs(curve.smooth - rest) / abs(span.value - rest)
     speeds = np.abs(curve.slope[start : end + 1])
     fastest = start + int(speeds.argmax())
     mean = np.nan
-    if before:
+    if seen[0]:
         low, high = (
             curve.time[start + int(np.argmax(away[start : span.place + 1] >= part))]
             for part in rules["outward_shares"]
@@ -758,11 +925,6 @@ def _excursion(
         covered = rules["outward_shares"][1] - rules["outward_shares"][0]
         if high > low:
             mean = covered * abs(span.value - rest) / float(high - low)
-    step = float(curve.time[1] - curve.time[0])
-    # A turn at the very end of what was seen may not be the turn yet.
-    going = (not after and len(away) - 1 - span.place < _EDGE_S / step) or (
-        not before and span.place < _EDGE_S / step
-    )
     return _Excursion(
         joint=course.joint,
         side=course.side,
@@ -776,18 +938,198 @@ def _excursion(
         peak_velocity=float(speeds.max()),
         peak_time=float(curve.time[fastest]),
         mean_velocity=mean,
-        accepted=not going,
-        start_seen=before,
-        end_seen=after,
-        reason="cut off before the turn was seen" if going else "",
+        accepted=True,
+        start_seen=seen[0],
+        end_seen=seen[1],
     )
+
+
+def _leading(group: Sequence[_Excursion]) -> _Excursion:
+    """Of what moves at the same time, the one that moves most."""
+    return max(group, key=lambda each: (each.accepted, each.excursion))
+
+
+def _as_marked(mark: _Mark, group: Sequence[_Excursion]) -> _Excursion:
+    """Give what moves most in a marked movement the times of the marks."""
+    if not group:
+        return _Excursion(
+            *("", "", mark.start, mark.turn, mark.turn, mark.turn, mark.end),
+            *(np.nan, np.nan, np.nan, np.nan, np.nan),
+            *(False, True, True, "no joint moves far enough there"),
+        )
+    each = _leading(group)
+    return replace(
+        each,
+        start=mark.start,
+        turn_start=min(max(each.turn_start, mark.start), mark.turn),
+        turn=mark.turn,
+        turn_end=max(min(each.turn_end, mark.end), mark.turn),
+        end=mark.end,
+    )
+
+
+def _by_hand(
+    course: _Course,
+    time: Array,
+    marks: Sequence[_Mark],
+    groups: Sequence[Sequence[_Excursion]],
+    table: dict[str, Any],
+) -> _Course:
+    """Take the movements of a curve from the marks of a person, in the place of what was found."""
+    rules = table["movement"]
+    least = _least_excursion(course, table)
+    known = np.isfinite(course.values)
+    curves: list[_Curve] = []
+    if known.sum() > 1:
+        pieces = _pieces(time, known, rules["longest_gap_s"])
+        made = (_Curve.of(time[piece], course.values[piece], rules) for piece in pieces)
+        curves = [curve for curve in made if curve is not None]
+    frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
+    excursions: list[_Excursion] = []
+    rests: dict[float, float] = {}
+    missing: list[str] = []
+    own = [k for k, mark in enumerate(marks) if mark.is_of(course.joint, course.side)]
+    for place, k in enumerate(own):
+        mark = marks[k]
+        same = _same_marks(mark, groups, frame / 2)
+        found = [e for e in same if (e.joint, e.side) == (course.joint, course.side)]
+        if same and not found and not mark.joints:
+            continue
+        curve = next((c for c in curves if c.time[0] <= mark.turn <= c.time[-1]), None)
+        if curve is None:
+            if mark.joints and known.any():
+                missing.append(f"{mark.turn:.2f} s")
+            continue
+        before = marks[own[place - 1]].end if place else -np.inf
+        after = marks[own[place + 1]].start if place + 1 < len(own) else np.inf
+        each, beside = _read_at(course, curve, mark, (before, after), frame, rules)
+        if found:
+            each = replace(found[0], accepted=True, reason="")
+        elif each is None or each.excursion < least:
+            if mark.joints and each is not None:
+                why = f"moves by less than {least:.0f} degrees between the marks"
+                excursions.append(replace(each, accepted=False, reason=why, mark=k))
+            continue
+        excursions.append(replace(each, mark=k))
+        # Where values were refused next to it, the joint may have gone on to its rest.
+        ends = ((curve.time[0], time[0]), (curve.time[-1], time[-1]))
+        rests |= {t: value for t, value in beside if not any(_near(t, *end) for end in ends)}
+    turns = [each for each in excursions if each.accepted]
+    highs = [(each.turn, each.extreme) for each in turns if each.extreme > each.rest]
+    lows = [(each.turn, each.extreme) for each in turns if each.extreme < each.rest]
+    note = course.note
+    if missing:
+        told = f"no values at the marked turn of {', '.join(missing)}"
+        note = f"{note}; {told}" if note else told
+    return replace(
+        course,
+        threshold=least,
+        excursions=tuple(excursions),
+        highs=tuple(highs or rests.items()),
+        lows=tuple(lows or rests.items()),
+        note=note,
+    )
+
+
+def _same_marks(
+    mark: _Mark, groups: Sequence[Sequence[_Excursion]], tolerance: float
+) -> Sequence[_Excursion]:
+    """Movements that were found where a person marked one; empty where the marks are others."""
+    for group in groups:
+        each = _leading(group)
+        pairs = ((each.start, mark.start), (each.turn, mark.turn), (each.end, mark.end))
+        if all(abs(found - marked) <= tolerance for found, marked in pairs):
+            return group
+    return ()
+
+
+def _read_at(
+    course: _Course,
+    curve: _Curve,
+    mark: _Mark,
+    others: tuple[float, float],
+    frame: float,
+    rules: dict[str, Any],
+) -> tuple[_Excursion | None, list[tuple[float, float]]]:
+    """Read a curve where a person marked a movement.
+
+    Parameters
+    ----------
+    course, curve, mark, rules
+        The joint, the piece of its curve in which the turn lies, the marks, and the table.
+    others
+        End of the movement before, and start of the one after.
+    frame
+        Seconds between frames.
+
+    Returns
+    -------
+    excursion
+        None where the joint does not move at all.
+    rests
+        Time and value of the rest before and after, as far as they are seen.
+    """
+    smooth = curve.smooth
+    start, turn, end = (
+        int(np.argmin(np.abs(curve.time - t))) for t in (mark.start, mark.turn, mark.end)
+    )
+    out, back = smooth[turn] - smooth[start], smooth[turn] - smooth[end]
+    if not start < turn < end or out + back == 0:
+        return None, []
+    sign = float(np.sign(out + back))
+    size = max(sign * out, sign * back)
+    # What ends at the edge of the curve, away from rest, was cut off there.
+    seen = (
+        curve.time[start] - curve.time[0] > 1.5 * frame or sign * out > (1 - _NEAR) * size,
+        curve.time[-1] - curve.time[end] > 1.5 * frame or sign * back > (1 - _NEAR) * size,
+    )
+    gaps = (
+        (int(np.argmin(np.abs(curve.time - others[0]))) if curve.time[0] < others[0] else 0, start),
+        (
+            end,
+            int(np.argmin(np.abs(curve.time - others[1])))
+            if others[1] < curve.time[-1]
+            else len(smooth) - 1,
+        ),
+    )
+    rests = []
+    for (first, last), is_seen in zip(gaps, seen, strict=True):
+        if not is_seen:
+            continue
+        first = min(first, last)
+        place = first + int(np.argmin(sign * smooth[first : last + 1]))
+        share = rules["turn_share"] * abs(smooth[turn] - smooth[place])
+        rest = _plateau(curve, place, share, first, last)
+        rests.append((float(curve.time[place]), rest.value))
+    if not rests:
+        return None, []
+    level = float(np.mean([value for _, value in rests]))
+    span = _plateau(curve, turn, rules["turn_share"] * abs(smooth[turn] - level), start, end)
+    if span.value == level:
+        return None, []
+    return _read(course, curve, span, level, (start, end), seen, rules), rests
+
+
+def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
+    """Frames around a place where the curve is about as high, and their median."""
+    close = np.abs(curve.smooth - curve.smooth[place]) <= near
+    first = last = place
+    while first > least and close[first - 1]:
+        first -= 1
+    while last < most and close[last + 1]:
+        last += 1
+    return _Span(first, last, float(np.median(curve.smooth[first : last + 1])), place)
+
+
+def _in_order(excursions: Sequence[_Excursion]) -> list[_Excursion]:
+    return sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
 
 
 def _together(excursions: Sequence[_Excursion]) -> list[list[_Excursion]]:
     """Group what moves at the same time, in the order of time."""
     share = tables.load(TABLE)["movement"]["together_share"]
     groups: list[list[_Excursion]] = []
-    for each in sorted(excursions, key=lambda e: (e.start, e.joint, e.side)):
+    for each in _in_order(excursions):
         for group in groups:
             first = group[0]
             same = (each.joint, each.side) in [(e.joint, e.side) for e in group]
@@ -830,7 +1172,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
         drawn = deviations([t for t, _ in turns])
         shared[name] = _local_sd(course) if drawn is None else drawn
         found[name] = float(np.median(values))
-        found[f"{name}_sd"] = _combined(shared[name], values)
+        found[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
@@ -839,21 +1181,24 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
         difference = high - low
     sizes = np.array([each.excursion for each in accepted])
     found["range_of_motion"] = found["maximum"] - found["minimum"]
-    found["range_of_motion_sd"] = _combined(difference, sizes)
+    both = np.sqrt(2) * course.added_sd
+    found["range_of_motion_sd"] = _combined(difference, sizes, added=both)
     peaks = np.array([each.peak_velocity for each in accepted])
     found["peak_velocity"] = float(np.median(peaks))
     if off is not None and knots is not None:
         slopes = np.gradient(off, knots, axis=1)
         times = [each.peak_time for each in accepted]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
-        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks)
+        # As the range: what is not known of both ends is not known of the way between.
+        less = both / float(np.median(sizes)) * found["peak_velocity"]
+        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
         found["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
     means = np.array([each.mean_velocity for each in accepted])
     if np.isfinite(means).any():
         means = means[np.isfinite(means)]
         found["mean_velocity"] = float(np.median(means))
-        relative = float(_rms(difference)) / float(np.median(sizes))
+        relative = float(np.hypot(_rms(difference), both)) / float(np.median(sizes))
         found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
     return found
 
@@ -875,10 +1220,10 @@ def _rms(shared: Array | float) -> float:
     return float(np.sqrt(np.mean(np.square(shared))))
 
 
-def _combined(shared: Array | float, values: Array) -> float:
-    """Combine the error that all share with the spread over movements: sqrt(m² + s²/n)."""
+def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> float:
+    """Combine the error that all share with the spread over movements: sqrt(m² + a² + s²/n)."""
     spread = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else 0.0
-    return float(np.hypot(_rms(shared), spread))
+    return float(np.hypot(np.hypot(_rms(shared), added), spread))
 
 
 def _stands(course: _Course, points: Array, time: Array) -> bool:

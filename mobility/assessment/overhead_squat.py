@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.asymmetry import SYMMETRY, difference_sd
 from mobility.assessment.body import body_axes as body_axes
-from mobility.assessment.body import camera_angle
+from mobility.assessment.body import camera_angle, lean_at_rest
 from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.assessment.estimates import estimate
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.metric import CARRIED, add, add_note, belongs, merged_history
@@ -90,11 +91,14 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         ``ankle_dorsiflexion_from_standing``, ``knee_ankle_separation_ratio`` (median of the
         smallest over mid-descent, bottom and mid-ascent) and its
         ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the
-        largest over the same), ``knee_deviation_asymmetry``, ``heel_rise``,
-        ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out`` (medians of
-        their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
+        largest over the same), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``,
+        ``heel_rise``, ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out``
+        (medians of their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
-        names the phase in which they occur.
+        names the phase in which they occur. The ``_sd`` of these is the larger of the fit's and,
+        where it holds, of the error in rendered squats of the same view (see
+        :func:`mobility.assessment.estimates.estimate`); the former alone is then in its attribute
+        ``fit_sd``.
 
         Of all this, with the errors of the camera's view: ``mobility_index...``,
         ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
@@ -117,6 +121,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     lateral shift, toe-out, stance width, all differences of the sides and the knee movement are
     NaN, with the attribute ``note`` and a warning. What lies in the sagittal plane is refused by
     its error.
+
+    Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
+    but durations is NaN, with a note and a warning.
 
     The ``_sd`` of an angle is mostly the bias of the model, which more frames or
     repetitions do not average away. Within a repetition it is therefore the median of the
@@ -165,12 +172,15 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         found = [warning for warning in found if warning["code"] not in said] + side_view
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
+    if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
+        found = lying
 
     result = xr.Dataset(metrics, coords={"rep": repetitions["rep"].values})
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
     view = camera_view(pose).name
+    result = _with_measured_errors(result, view)
     for score in (mobility_index, quality_index, fms_deep_squat, compensations):
         scored = score(result, view=view)
         result = result.assign(scored.data_vars).assign_attrs(history=scored.attrs["history"])
@@ -326,6 +336,19 @@ def _add_knee_movement(
             f"{entry['extreme']} over mid-descent, bottom and mid-ascent",
         )
         metrics[name].attrs["phase"] = phases_in_words(where, accepted)
+        if name == "knee_deviation":
+            bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
+            value, value_sd = over_repetitions(bottom, bottom_sd, accepted)
+            statistic = "median within the bottom, median over accepted repetitions"
+            add(
+                metrics,
+                f"{name}_at_bottom",
+                value,
+                value_sd,
+                entry,
+                statistic,
+                suffix=" at the bottom",
+            )
         if name == "knee_ankle_separation_ratio":
             # Of the trial, as all that refers to standing: a first repetition may have none before.
             value, value_sd = median_within(movement[name], movement[f"{name}_sd"], standing)
@@ -458,6 +481,23 @@ def _add_over_repetitions(
     )
 
 
+def _with_measured_errors(metrics: xr.Dataset, view: str) -> xr.Dataset:
+    """Widen the errors of what is over all repetitions where rendered squats show larger ones."""
+    wider = {}
+    for name in map(str, metrics.data_vars):
+        if f"{name}_sd" not in metrics or metrics[name].dims not in ((), ("side",)):
+            continue
+        own = metrics[f"{name}_sd"]
+        sd = own.copy(data=estimate(metrics, name, view=view).sd)
+        if bool((sd > own).any()):
+            sd.attrs["fit_sd"] = own.values.ravel().tolist()
+            sd.attrs["statistic"] += ", or that in rendered squats where larger"
+            wider[f"{name}_sd"] = sd
+            if (least := f"{name}_mdc95") in metrics:
+                wider[least] = metrics[least].copy(data=_MDC95 * sd.values)
+    return metrics.assign(wider)
+
+
 def _hands_not_overhead(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, str]]:
@@ -513,3 +553,18 @@ def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
         f"between left and right refused: side view {turned}"
     )
     return [{"code": "sides_not_comparable", "message": message}]
+
+
+def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:
+    """Blank, in place, the metrics of someone who did not stand; the warning, if any."""
+    table = tables.load("overhead_squat")
+    if not lean > table["limits"]["largest_standing_lean_deg"]["value"]:
+        return []
+    kept = set(table["tempo"]) - {"depth"}
+    reason = f"this is no squat from standing (at rest the trunk leans by {lean:.0f}°)"
+    for name, variable in metrics.items():
+        if name not in kept:
+            blank = xr.full_like(variable, np.nan)
+            metrics[name] = blank.assign_attrs(note=f"refused: {reason}")
+    message = f"All but durations refused: {reason}; whoever lies or bends over is not measured"
+    return [{"code": "not_standing", "message": message}]

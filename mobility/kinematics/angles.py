@@ -323,12 +323,14 @@ def joint_angles(
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
         of one value as a standard deviation: of a fitted body from the posterior of the fit, else
-        from ``tables/measurement_error.yaml``. Values whose expected error exceeds the limit of
-        the angle (``tables/angle_limits.yaml``) are refused: NaN, the reason in the attribute
-        ``refused`` (with the view of the camera, and the median error of what was refused), the
-        share of the values in ``refused_share``, and a warning. An angle is NaN where a landmark
-        that it needs is NaN or two of them coincide; where the hip line is more than 60 degrees
-        from the horizontal (lying on the side) only knee, ankle, elbow and shoulder remain.
+        from ``tables/measurement_error.yaml``. Where the legs are not seen, what that table says of
+        the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle). Values whose
+        expected error exceeds the limit of the angle (``tables/angle_limits.yaml``) are refused:
+        NaN, the reason in the attribute ``refused`` (with the view of the camera, and the median
+        error of what was refused), the share of the values in ``refused_share``, and a warning. An
+        angle is NaN where a landmark that it needs is NaN or two of them coincide; where the hip
+        line is more than 60 degrees from the horizontal (lying on the side) only knee, ankle, elbow
+        and shoulder remain.
 
     Raises
     ------
@@ -363,6 +365,9 @@ def joint_angles(
     if len(cameras := cameras_of(pose)) > 1:
         camera = f"{len(cameras)} cameras"
     posterior = angle_sd(pose) if "position_draws" in pose else None
+    added: dict[str, float] = {}
+    if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
+        added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
         message = f"No errors are known for angles of method '{method}'; _sd is missing."
@@ -388,6 +393,10 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
+            if name in added:
+                sd = np.hypot(sd, added[name])
+                variables[name].attrs["added_sd_deg"] = added[name]
+                source += f"; {added[name]:g} degrees added, as the legs are not seen"
         elif errors is not None:
             sd = np.full(values.shape, float(errors["angles"][name]["sd"]))
             source = f"{errors['source']} {errors['angles'][name]['source']}"
@@ -429,6 +438,28 @@ def joint_angles(
         method=method,
         warnings=warnings,
     )
+
+
+def legs_unseen(pose: xr.Dataset) -> bool:
+    """Whether both knees are outside the picture or hidden in most of the frames.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset with ``confidence``, ``image_position`` or both; what is missing hides nothing.
+    """
+    limits = tables.load("measurement_error")["legs_unseen"]
+    knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])
+    if "individual" in knees.dims:
+        knees = knees.isel(individual=0, drop=True)
+    unseen = np.zeros((knees.sizes["time"], len(SIDES)), dtype=bool)
+    if "confidence" in knees:
+        unseen |= (knees["confidence"] < limits["visibility"]).transpose("time", ...).to_numpy()
+    if "image_position" in knees and {"image_width", "image_height"} <= set(pose.attrs):
+        for pixel, size in (("u", "image_width"), ("v", "image_height")):
+            place = knees["image_position"].sel(pixel=pixel).transpose("time", ...)
+            unseen |= ((place < 0) | (place > pose.attrs[size])).to_numpy()
+    return bool(unseen.size and unseen.all(axis=1).mean() > limits["share"])
 
 
 IMAGE_ANGLES = (

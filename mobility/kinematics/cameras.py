@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
 from mobility.kinematics import fit as body
+from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
 from mobility.kinematics.skeleton import INDEX, require_pose
 from mobility.provenance import warnings_of
 
@@ -120,7 +121,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     (start_a, a, known_a), (start_b, b, known_b) = speeds
     step = 1 / _GRID_HZ
     dot, power_a, power_b, both = (
-        _correlated(x, y) for x, y in ((a, b), (a**2, known_b), (known_a, b**2), (known_a, known_b))
+        correlated(x, y) for x, y in ((a, b), (a**2, known_b), (known_a, b**2), (known_a, known_b))
     )
     whole = min(float((a**2).sum()), float((b**2).sum()))
     # Every lag of the second video against the first, from the last to the first possible one.
@@ -134,7 +135,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
             "time_offset: the two videos have less than "
             f"{_LEAST_OVERLAP:g} s of the person in common; give two videos of the same trial"
         )
-    rho = np.where(allowed, _normalised(*total[:3]), -1.0)
+    rho = np.where(allowed, normalised(*total[:3]), -1.0)
     values = total[3] * step / _INDEPENDENT_S
     told = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.9999) ** 2)), 0.0)
     best = int(np.argmax(told))
@@ -146,7 +147,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
             "give two videos of the same trial"
         )
     _refuse_rivals(told, rho, lags * step + start_a - start_b, best)
-    at, curvature = _peak(rho, best)
+    at, curvature = peak(rho, best)
     offset = (lags[0] + at) * step + start_a - start_b
     # Cramér-Rao: (1 - rho^2) / (N rho |rho''|), with rho'' per second squared.
     sharp = max(curvature / step**2, 1e-9)
@@ -218,39 +219,10 @@ def _values(pose: xr.Dataset, name: str, **at: str) -> Array:
     return values.astype(np.float64)
 
 
-def _correlated(a: Array, b: Array) -> Array:
-    """Sum of a(t + lag) b(t) for each signal and every lag."""
-    from scipy.signal import correlate
-
-    return np.stack([correlate(x, y, mode="full", method="fft") for x, y in zip(a, b, strict=True)])
-
-
-def _normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
-    least = 1e-6 * max(float(power_a.max()), float(power_b.max()), 1e-12)
-    rho: Array = dot / np.sqrt(np.maximum(power_a, least) * np.maximum(power_b, least))
-    return np.clip(rho, -1.0, 1.0)
-
-
-def _peak(rho: Array, best: int) -> tuple[float, float]:
-    """Place of a maximum to a fraction of a step, and its curvature per step squared."""
-    if not 0 < best < len(rho) - 1:
-        return float(best), 0.0
-    before, here, after = rho[best - 1 : best + 2]
-    curvature = float(2 * here - before - after)
-    if curvature <= 0:
-        return float(best), 0.0
-    return best + float(np.clip(0.5 * (after - before) / curvature, -1, 1)), curvature
-
-
 def _refuse_rivals(told: Array, rho: Array, offsets: Array, best: int) -> None:
     """Raise if another peak explains the movement about as well."""
-    inner = np.arange(1, len(told) - 1)
-    peaks = inner[(told[inner] >= told[inner - 1]) & (told[inner] >= told[inner + 1])]
     # Speeds turn once in between if it is another peak and not the shoulder of this one.
-    for other in peaks[np.argsort(-told[peaks])].tolist():
-        between = rho[min(best, other) : max(best, other) + 1]
-        if between.size == 0 or between.min() > 0.5 * rho[best]:
-            continue
+    for other in other_peaks(told, rho, best, valley=0.5 * float(rho[best])):
         if told[best] - told[other] < _RIVAL:
             raise BadInputError(
                 "time_offset: the movement repeats itself so evenly that the offset of the second "
@@ -266,10 +238,10 @@ def _single_offsets(sums: list[Array], best: int) -> list[float]:
     found = []
     for dot, power_a, power_b in zip(*sums, strict=True):
         near = slice(max(best - reach, 0), best + reach + 1)
-        rho = _normalised(dot[near], power_a[near], power_b[near])
+        rho = normalised(dot[near], power_a[near], power_b[near])
         top = int(np.argmax(rho))
         if rho[top] > _LEAST_LIKENESS and 0 < top < len(rho) - 1:
-            found.append(near.start + _peak(rho, top)[0] - best)
+            found.append(near.start + peak(rho, top)[0] - best)
     return found
 
 

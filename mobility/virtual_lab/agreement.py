@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,12 +15,10 @@ from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
+from mobility.validation.limits import Z95, limits_of_agreement
 from mobility.virtual_lab.case import Case, case_from
 
 Array = NDArray[np.float64]
-
-Z95 = 1.96
-"""Half-width of a 95 % interval in standard deviations, errors being normal."""
 
 BENT = 30.0
 """Degrees; a case with an elbow bent by more is apart from the straight ones."""
@@ -39,64 +37,6 @@ VIEW_CLASSES = (*VIEWS, "all")
 
 _MIRRORED = ("pelvis_obliquity",)
 """Angles whose sign changes when the picture is mirrored."""
-
-
-class Limits(NamedTuple):
-    """Agreement of repeated measurements: mean difference and the spread of one difference."""
-
-    bias: float
-    sd: float
-    sd_between: float
-
-    @property
-    def low(self) -> float:
-        """Lower 95 % limit of agreement."""
-        return self.bias - Z95 * self.sd
-
-    @property
-    def high(self) -> float:
-        """Upper 95 % limit of agreement."""
-        return self.bias + Z95 * self.sd
-
-
-def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits:
-    r"""Bland and Altman's limits where each clip gives many differences.
-
-    The frames of a clip err together, so that they are no independent differences. With the mean
-    square between clips :math:`B` and within clips :math:`W` of a one-way analysis of variance, the
-    variance of one difference is :math:`(B - W) / m_0 + W`, where
-    :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`.
-
-    Parameters
-    ----------
-    means, variances, counts
-        Mean, variance (of the sample, divided by m - 1) and number m of the differences of each
-        clip.
-
-    Returns
-    -------
-    Limits
-        `sd` is NaN with fewer than two clips.
-
-    References
-    ----------
-    Bland & Altman 2007, J Biopharm Stat 17:571 (true value varies); Bland & Altman 1999, Stat
-    Methods Med Res 8:135.
-    """
-    given = counts > 0
-    m, mean = counts[given].astype(np.float64), means[given]
-    variance = np.where(m > 1, variances[given], 0.0)
-    k, total = len(m), float(m.sum())
-    if k == 0:
-        return Limits(np.nan, np.nan, np.nan)
-    bias = float((m * mean).sum() / total)
-    if k < 2 or total <= k:
-        return Limits(bias, np.nan, np.nan)
-    within = float(((m - 1) * variance).sum() / (total - k))
-    between = float((m * (mean - bias) ** 2).sum() / (k - 1))
-    size = (total - float((m * m).sum()) / total) / (k - 1)
-    clips = max(0.0, (between - within) / size)
-    return Limits(bias, float(np.sqrt(clips + within)), float(np.sqrt(clips)))
 
 
 def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 _TOLD_EVERY_S = 0.1
+_STILL = "<p><small>As it was when the cell ran; run it again to use it.</small></p>"
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
@@ -52,6 +54,8 @@ class Widget(anywidget.AnyWidget):
         Faults of each field that was refused.
     progress
         ``text``, and ``part`` from 0 to 1 or null, of what runs; empty where nothing runs.
+    still
+        Name of the still picture beside it, which is seen where there is no kernel.
     """
 
     _css = stylesheet()
@@ -61,9 +65,10 @@ class Widget(anywidget.AnyWidget):
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
     progress = traitlets.Dict().tag(sync=True)
+    still = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits)
+        super().__init__(still=secrets.token_hex(8), **traits)
         self._worker: threading.Thread | None = None
         self.on_msg(self._asked)
 
@@ -140,17 +145,26 @@ class Widget(anywidget.AnyWidget):
         """Return what a notebook shows that is read without a kernel; empty for nothing."""
         return ""
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
+    def _ipython_display_(self, **_: Any) -> None:
+        # Two outputs: without a kernel JupyterLab has an error where the widget was, whatever else
+        # its bundle holds. The widget hides the still picture as long as it is alive.
+        from IPython.display import display
+
         try:
             html = self.static_html()
         except MobilityError as error:
             log.info("%s without a still picture: %s", type(self).__name__, error)
             html = ""
-        return ({**data, "text/html": html} if html else data), metadata
+        if html:
+            still = f'<div data-mobility-still="{self.still}">{html}{_STILL}</div>'
+            picture = {"text/html": still, "text/plain": type(self).__name__}
+            display(picture, raw=True)  # type: ignore[no-untyped-call]
+        bundle = self._repr_mimebundle_()
+        if bundle is not None:
+            data, metadata = bundle
+            if html:  # stands above already, and nothing else is to be read here
+                data = {**data, "text/html": "", "text/plain": ""}
+            display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
     def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
         acts = {**self.acts(), "trouble": self._trouble}

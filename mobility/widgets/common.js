@@ -3,6 +3,8 @@
 // Blue and vermilion of Okabe and Ito, and dashes for the right side, as in the figures.
 const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
 const DASHES = { left: [], right: [6, 3], "": [] };
+// The axis of a joint that rests must not make its noise look like a movement.
+const LEAST_DEGREES = 30;
 let counted = 0;
 
 const FOCUSABLE = ["a", "button", "input", "select", "summary", "textarea"];
@@ -52,6 +54,9 @@ const guarded = (model, act) => (...given) => {
 const shown = (draw) => ({
   render: (context) => {
     try {
+      // Where it is alive, its still picture is not needed.
+      const still = `[data-mobility-still="${context.model.get("still")}"]`;
+      context.el.append(h("style", {}, `${still}, .jp-OutputArea-child:has(${still}) { display: none }`));
       return draw(context);
     } catch (error) {
       console.error(error);
@@ -109,14 +114,16 @@ function noticeLine(model, actions = () => []) {
   return h("div", {}, work, line);
 }
 
-/** Faults of a field, to stand beside it. */
-function faultLine(model, field, of = (fault) => fault) {
+/** Faults of a field, to stand beside it; `control` is told to be at fault. */
+function faultLine(model, field, control = null) {
   const line = h("div", { class: "mobility-fault", role: "alert", id: newId("fault") });
   const show = () => {
-    const faults = (model.get("errors")[field] || []).map(of).filter(Boolean);
+    const faults = model.get("errors")[field] || [];
     line.textContent = faults.join("; ");
+    control?.setAttribute("aria-invalid", faults.length ? "true" : "false");
     line.hidden = !faults.length;
   };
+  control?.setAttribute("aria-describedby", line.id);
   model.on("change:errors", show);
   show();
   return line;
@@ -145,8 +152,8 @@ function ticks(low, high, most) {
   return found;
 }
 
-/** Least and greatest finite number, with some air. */
-function span(...series) {
+/** Least and greatest finite number, with some air; at least `least` apart. */
+function span(least, ...series) {
   let low = Infinity;
   let high = -Infinity;
   for (const values of series)
@@ -156,6 +163,6 @@ function span(...series) {
         if (value > high) high = value;
       }
   if (low > high) return [0, 1];
-  const air = Math.max((high - low) * 0.08, 2);
+  const air = Math.max((high - low) * 0.08, (least - (high - low)) / 2, 2);
   return [low - air, high + air];
 }

@@ -141,7 +141,7 @@ function configEditor({ model, el }) {
     const sides = key.startsWith("left_") ? ["left"] : key.startsWith("right_") ? ["right"] : ["left", "right"];
     const time = curves.time;
     const series = sides.map((side) => curves.of[joint][side]);
-    const [low, high] = span(...series);
+    const [low, high] = span(LEAST_DEGREES, ...series);
     const [first, last] = [time[0], time[time.length - 1] || 1];
     const x = (t) => left + ((t - first) / (last - first || 1)) * (width - left - right);
     const y = (v) => height - bottom - ((v - low) / (high - low)) * (height - top - bottom);

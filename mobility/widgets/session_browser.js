@@ -22,7 +22,7 @@ function sessionBrowser({ model, el }) {
     const button = (text, what, { disabled = false, label } = {}) =>
       h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled: disabled || runs, onclick: () => ask(model, what, { session: row.id }) }, text);
     const done = row.state === "analyzed";
-    const state = h("td", {}, { created: "not analysed", analyzing: "interrupted", analyzed: "analysed", edited: "corrected", failed: "failed" }[row.state] || row.state);
+    const state = h("td", {}, row.said);
     if (row.reason) state.append(h("div", { class: "mobility-fault" }, row.reason));
     const main = h("tr", { "aria-selected": row.id === model.get("opened") ? "true" : "false" },
       h("td", {}, row.title, h("div", { class: "mobility-dim" }, row.id)),
@@ -54,7 +54,7 @@ function sessionBrowser({ model, el }) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = model.get("rows");
     const found = rows.filter((row) => {
-      const text = [row.title, row.id, row.participant, row.exercise, row.state, row.date].join(" ").toLowerCase();
+      const text = [row.title, row.id, row.participant, row.exercise, row.said, row.date].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
     counted.textContent = rows.length ? `${found.length} of ${rows.length}` : "no sessions yet; take a video in first";

@@ -17,6 +17,16 @@ from mobility.workbench.store import Session, Store
 log = logging.getLogger(__name__)
 
 
+STATES = {
+    "created": "not analysed",
+    "analyzing": "interrupted",
+    "analyzed": "analysed",
+    "edited": "corrected",
+    "failed": "failed",
+}
+"""States of a session, in words."""
+
+
 class SessionBrowser(Widget):
     """Table of the sessions of a store.
 
@@ -147,8 +157,9 @@ class SessionBrowser(Widget):
         """Show the table, without its buttons."""
         import html
 
-        names = ("title", "participant", "exercise", "date", "state")
-        head = "".join(f"<th>{name}</th>" for name in names)
+        names = ("title", "participant", "exercise", "date", "said")
+        heads = ("Session", "Participant", "Exercise", "Date", "State")
+        head = "".join(f"<th>{text}</th>" for text in heads)
         rows = "".join(
             f"<tr>{''.join(f'<td>{html.escape(row[name])}</td>' for name in names)}</tr>"
             for row in self.rows
@@ -181,6 +192,7 @@ def _row(session: Session) -> dict[str, str]:
         "participant": user_name(record, participant),
         "exercise": record.exercise,
         "state": record.state,
+        "said": STATES[record.state],
         "reason": record.reason,
         "date": f"{record.created_at:%Y-%m-%d %H:%M}",
     }

@@ -52,18 +52,28 @@ function trialViewer({ model, el }) {
 
   // Curves and repetitions
 
-  const band = h("div", { class: "mobility-band", role: "group", "aria-label": model.get("correctable") ? "Repetitions; drag the marks of start, bottom and end" : "Movements" });
+  const noun = model.get("noun");
+  const Noun = noun[0].toUpperCase() + noun.slice(1);
+  const middle = noun === "movement" ? "turn" : "bottom"; // what people call it; the key is "bottom"
+  const band = h("div", { class: "mobility-band", role: "group", "aria-label": `${Noun}s; drag the marks of start, ${middle} and end` });
   const cursor = h("div", { class: "mobility-cursor" });
   const panels = h("div", { class: "mobility-panels" });
   const choice = h("fieldset", { class: "mobility-choice" });
-  const noun = model.get("correctable") ? "Repetition" : "Movement";
-  let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason}
+  let reps = []; // what is edited: {start, bottom, end, bottom_start, bottom_end, accepted, reason, joints}
   let changed = false;
   const table = h("table", { class: "mobility-repetitions" });
-  const saveReps = h("button", { type: "button", class: "mobility-main", onclick: save }, "Save repetitions");
+  const saveReps = h("button", { type: "button", class: "mobility-main", onclick: save }, `Save ${noun}s`);
   const dropReps = h("button", { type: "button", onclick: () => { takeReps(); } }, "Undo changes");
   const freeReps = h("button", { type: "button", onclick: () => ask(model, "save", { intervals: null }) }, "Find them anew");
   const addRep = h("button", { type: "button", onclick: add }, "Add one here");
+
+  // Which part of the trial the curves show
+
+  let zoom = 1;
+  let from = 0; // seconds from the first frame to the left end of the curves
+  const zoomIn = h("button", { type: "button", class: "mobility-small", "aria-label": "Zoom in on the curves", title: "Zoom in (+)", onclick: () => setZoom(zoom * 2) }, "+");
+  const zoomOut = h("button", { type: "button", class: "mobility-small", "aria-label": "Zoom out of the curves", title: "Zoom out (-)", onclick: () => setZoom(zoom / 2) }, "−");
+  const zoomed = h("span", { class: "mobility-dim", role: "status" });
 
   place.append(
     h("h3", {}, model.get("title")),
@@ -71,12 +81,14 @@ function trialViewer({ model, el }) {
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
       h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
+    h("div", { class: "mobility-row" }, h("span", { class: "mobility-dim" }, "Zoom"), zoomIn, zoomOut, zoomed),
     band,
     panels,
     choice,
-    h("details", { hidden: !model.get("correctable") },
-      h("summary", {}, "Correct the repetitions"),
-      h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it."),
+    h("details", { "aria-label": `Correct the ${noun}s` },
+      h("summary", {}, `Correct the ${noun}s`),
+      h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it.",
+        noun === "movement" ? " What is added is of every joint that moves in it." : null),
       table,
       h("div", { class: "mobility-row" }, saveReps, dropReps, addRep, freeReps)),
     noticeLine(model),
@@ -278,8 +290,25 @@ function trialViewer({ model, el }) {
 
   const LEFT = 52;
   const RIGHT = 12;
-  const xOf = (t, width) => LEFT + ((t - first()) / (last() - first() || 1)) * (width - LEFT - RIGHT);
-  const timeAt = (x, width) => first() + ((x - LEFT) / (width - LEFT - RIGHT)) * (last() - first());
+  const length = () => (last() - first()) / zoom || 1; // of the part that is shown, seconds
+  const partOf = (t) => (t - first() - from) / length();
+  const atPart = (part) => first() + from + part * length();
+  const xOf = (t, width) => LEFT + partOf(t) * (width - LEFT - RIGHT);
+  const timeAt = (x, width) => atPart((x - LEFT) / (width - LEFT - RIGHT));
+
+  /** Show a part of the trial around the present frame. */
+  function setZoom(wanted) {
+    if (!trial) return;
+    zoom = Math.max(1, Math.min(64, wanted));
+    lookAt(time()[frame] - first() - length() / 2);
+  }
+  function lookAt(seconds) {
+    from = Math.max(0, Math.min(last() - first() - length(), seconds));
+    zoomIn.disabled = zoom >= 64;
+    zoomOut.disabled = zoom <= 1;
+    zoomed.textContent = zoom > 1 ? `${atPart(0).toFixed(1)} to ${atPart(1).toFixed(1)} s` : "the whole trial";
+    showReps();
+  }
 
   function drawPanel({ canvas, sides }, isLast) {
     const width = canvas.clientWidth;
@@ -289,12 +318,16 @@ function trialViewer({ model, el }) {
     const n = count();
     const ink = getComputedStyle(place).color;
     paint(canvas, width, height, (g) => {
-      const [low, high] = span(...sides.map(({ values }) => values.subarray(0, n)));
+      const [low, high] = span(sides[0].units === "°" ? LEAST_DEGREES : 0, ...sides.map(({ values }) => values.subarray(0, n)));
       const y = (v) => height - bottom - ((v - low) / (high - low)) * (height - bottom - 4);
+      g.save();
+      g.beginPath();
+      g.rect(LEFT, 0, width - LEFT - RIGHT, height - bottom);
+      g.clip();
       for (const rep of reps) {
-        const shade = (from, to, colour) => {
+        const shade = (start, end, colour) => {
           g.fillStyle = colour;
-          g.fillRect(xOf(from, width), 0, Math.max(0, xOf(to, width) - xOf(from, width)), height - bottom);
+          g.fillRect(xOf(start, width), 0, Math.max(0, xOf(end, width) - xOf(start, width)), height - bottom);
         };
         const bottomFrom = rep.bottom_start ?? rep.bottom;
         const bottomTo = rep.bottom_end ?? rep.bottom;
@@ -303,6 +336,7 @@ function trialViewer({ model, el }) {
         shade(bottomFrom, bottomTo, `rgba(106, 61, 0, ${0.2 * pale})`);
         shade(bottomTo, rep.end, `rgba(0, 158, 115, ${0.12 * pale})`);
       }
+      g.restore();
       g.font = "11px sans-serif";
       g.fillStyle = ink;
       g.textAlign = "right";
@@ -316,9 +350,9 @@ function trialViewer({ model, el }) {
       if (isLast) {
         g.textAlign = "center";
         g.textBaseline = "alphabetic";
-        for (const value of ticks(first(), last(), 8)) g.fillText(`${value} s`, xOf(value, width), height - 4);
+        for (const value of ticks(atPart(0), atPart(1), 8)) g.fillText(`${value} s`, xOf(value, width), height - 4);
       }
-      const thin = Math.max(1, Math.floor((n * EVERY) / 4 / width));
+      const thin = Math.max(1, Math.floor((n * EVERY) / 4 / width / zoom));
       g.save();
       g.beginPath();
       g.rect(LEFT, 0, width - LEFT - RIGHT, height - bottom);
@@ -326,18 +360,18 @@ function trialViewer({ model, el }) {
       for (const { side, values } of sides) {
         g.fillStyle = COLOURS[side] === "#333333" ? ink : COLOURS[side];
         g.globalAlpha = 0.13;
-        let from = 0;
-        while (from < n) { // a band for each run without gaps
-          while (from < n && !Number.isFinite(values[from] + values[n + from])) from++;
-          let to = from;
+        let run = 0;
+        while (run < n) { // a band for each run without gaps
+          while (run < n && !Number.isFinite(values[run] + values[n + run])) run++;
+          let to = run;
           while (to < n && Number.isFinite(values[to] + values[n + to])) to++;
-          if (to > from) {
+          if (to > run) {
             g.beginPath();
-            for (let i = from; i < to; i += thin) g.lineTo(xOf(time()[i], width), y(values[i] + 1.96 * values[n + i]));
-            for (let i = to - 1; i >= from; i -= thin) g.lineTo(xOf(time()[i], width), y(values[i] - 1.96 * values[n + i]));
+            for (let i = run; i < to; i += thin) g.lineTo(xOf(time()[i], width), y(values[i] + 1.96 * values[n + i]));
+            for (let i = to - 1; i >= run; i -= thin) g.lineTo(xOf(time()[i], width), y(values[i] - 1.96 * values[n + i]));
             g.fill();
           }
-          from = to + 1;
+          run = to + 1;
         }
         g.globalAlpha = 1;
         g.strokeStyle = COLOURS[side] === "#333333" ? ink : COLOURS[side];
@@ -399,8 +433,10 @@ function trialViewer({ model, el }) {
       drawBody();
     }
     const seconds = time()[frame];
+    // A cursor that leaves what is shown takes it along.
+    if (zoom > 1 && (partOf(seconds) < -1e-6 || partOf(seconds) > 1 + 1e-6)) lookAt(seconds - first() - (playing ? 0.05 : 0.5) * length());
     const inRep = reps.filter((rep) => rep.accepted).findIndex((rep) => rep.start <= seconds && seconds <= rep.end);
-    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun.toLowerCase()} ${inRep + 1}`}`;
+    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun} ${inRep + 1}`}`;
     readout.textContent = said;
     slider.value = frame;
     slider.setAttribute("aria-valuetext", said);
@@ -427,10 +463,12 @@ function trialViewer({ model, el }) {
     delete rep.bottom_end;
     changed = true;
   }
+  /** Movements of different joints may overlap. */
+  const meets = (a, b) => b.accepted && (!a.joints || !b.joints || a.joints.some((joint) => b.joints.includes(joint)));
   function limits(rep, which) {
     const order = reps.indexOf(rep);
-    const before = reps.slice(0, order).filter((r) => r.accepted).pop();
-    const after = reps.slice(order + 1).find((r) => r.accepted);
+    const before = reps.slice(0, order).filter((r) => meets(rep, r)).pop();
+    const after = reps.slice(order + 1).find((r) => meets(rep, r));
     const gap = 0.05;
     return {
       start: [before ? before.end : first(), rep.bottom - gap],
@@ -447,7 +485,7 @@ function trialViewer({ model, el }) {
     if (!trial) return;
     const now = time()[frame];
     if (reps.some((rep) => rep.accepted && rep.start <= now && now <= rep.end)) {
-      ask(model, "trouble", { text: "there is a repetition at this moment already; go to the bottom of the one that is missing" });
+      ask(model, "trouble", { text: `there is a ${noun} at this moment already; go to the ${middle} of the one that is missing` });
       return;
     }
     const before = reps.filter((rep) => rep.accepted && rep.end < now).pop();
@@ -458,32 +496,34 @@ function trialViewer({ model, el }) {
     showReps();
   }
   function save() {
-    const intervals = reps.filter((rep) => rep.accepted).map(({ start, bottom, end }) => ({ start, bottom, end }));
+    const intervals = reps.filter((rep) => rep.accepted).map(({ start, bottom, end, joints }) => ({ start, bottom, end, ...(joints ? { joints } : {}) }));
     ask(model, "save", { intervals });
   }
 
   function showReps() {
     const width = () => band.clientWidth;
-    const left = (t) => `${((t - first()) / (last() - first() || 1)) * 100}%`;
+    const left = (t) => `${partOf(t) * 100}%`;
     if (!trial) return;
     const marks = [];
     let number = 0;
     for (const rep of reps) {
       if (rep.accepted) number += 1;
-      const name = rep.accepted ? `${noun} ${number}` : "Rejected";
-      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: rep.reason || name }, name);
+      const name = rep.accepted ? `${Noun} ${number}` : "Rejected";
+      const of = (rep.joints || []).join(", ");
+      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: [of, rep.reason].filter(Boolean).join(": ") || name }, name);
       const lay = () => {
         bar.style.left = left(rep.start);
-        bar.style.width = `calc(${left(rep.end)} - ${left(rep.start)})`;
+        bar.style.width = `${Math.max(0, partOf(rep.end) - partOf(rep.start)) * 100}%`;
       };
       lay();
       marks.push(bar);
-      if (!rep.accepted || !model.get("correctable")) continue;
+      if (!rep.accepted) continue;
       for (const which of ["start", "bottom", "end"]) {
-        const label = `${name}, ${which}`;
+        const label = `${name}, ${which === "bottom" ? middle : which}`;
         const handle = h("div", { class: `mobility-handle mobility-${which}`, role: "slider", tabindex: 0, "aria-label": label, title: label, "aria-orientation": "horizontal" });
         const put = () => {
           handle.style.left = left(rep[which]);
+          handle.hidden = partOf(rep[which]) < 0 || partOf(rep[which]) > 1;
           const [low, high] = limits(rep, which);
           handle.setAttribute("aria-valuemin", low.toFixed(2));
           handle.setAttribute("aria-valuemax", high.toFixed(2));
@@ -507,20 +547,22 @@ function trialViewer({ model, el }) {
         handle.addEventListener("pointermove", (event) => {
           if (!(event.buttons & 1)) return;
           const box = band.getBoundingClientRect();
-          move(first() + ((event.clientX - box.left) / width()) * (last() - first()));
+          move(Math.max(atPart(0), Math.min(atPart(1), atPart((event.clientX - box.left) / width()))));
         });
         handle.addEventListener("keydown", (event) => {
           const by = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
           if (!by) return;
           event.preventDefault();
           event.stopPropagation();
-          const length = (last() - first()) / Math.max(1, count() - 1);
-          move(rep[which] + by * length);
+          move(rep[which] + (by * (last() - first())) / Math.max(1, count() - 1));
         });
         marks.push(handle);
       }
     }
+    // Where the keyboard was, it stays.
+    const active = band.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     band.replaceChildren(...marks);
+    if (active) marks.find((mark) => mark.getAttribute("aria-label") === active)?.focus();
     showTable();
     drawPanels();
   }
@@ -529,14 +571,14 @@ function trialViewer({ model, el }) {
     dropReps.disabled = !changed;
     freeReps.disabled = !model.get("by_hand");
     const active = table.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-    const head = h("tr", {}, ...["", "start (s)", "bottom (s)", "end (s)", ""].map((text) => h("th", { scope: "col" }, text)));
+    const head = h("tr", {}, ...["", "start (s)", `${middle} (s)`, "end (s)", ""].map((text) => h("th", { scope: "col" }, text)));
     let number = 0;
     const rows = reps.map((rep) => {
       if (rep.accepted) number += 1;
-      const name = rep.accepted ? `Repetition ${number}` : "Rejected";
+      const name = rep.accepted ? `${Noun} ${number}` : "Rejected";
       const cells = ["start", "bottom", "end"].map((which) => {
         const box = h("input", {
-          type: "number", step: 0.01, "aria-label": `${name}, ${which}, seconds`, disabled: !rep.accepted, value: rep[which].toFixed(2),
+          type: "number", step: 0.01, "aria-label": `${name}, ${which === "bottom" ? middle : which}, seconds`, disabled: !rep.accepted, value: rep[which].toFixed(2),
           onchange: () => {
             const value = Number(box.value);
             if (Number.isFinite(value)) moveMark(rep, which, value);
@@ -548,7 +590,7 @@ function trialViewer({ model, el }) {
       const act = rep.accepted
         ? h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => { reps = reps.filter((r) => r !== rep); changed = true; showReps(); } }, "Remove")
         : h("button", { type: "button", "aria-label": "Take this one in", onclick: () => { rep.accepted = true; touch(rep); showReps(); } }, "Take in");
-      return h("tr", {}, h("th", { scope: "row" }, name), ...cells, h("td", {}, act, rep.reason ? ` ${rep.reason}` : ""));
+      return h("tr", {}, h("th", { scope: "row" }, name), ...cells, h("td", {}, act, [(rep.joints || []).join(", "), rep.reason].filter(Boolean).map((text) => ` ${text}`).join(":")));
     });
     table.replaceChildren(head, ...rows);
     if (active) [...table.querySelectorAll("input, button")].find((e) => e.getAttribute("aria-label") === active)?.focus();
@@ -563,6 +605,8 @@ function trialViewer({ model, el }) {
     if (by) step(event.shiftKey ? 10 * by : by);
     else if (event.key === "Home") goTo(0);
     else if (event.key === "End") goTo(count() - 1);
+    else if (event.key === "+") setZoom(zoom * 2);
+    else if (event.key === "-") setZoom(zoom / 2);
     else if (event.key === " " && tag !== "BUTTON" && tag !== "SUMMARY") setPlaying(!playing);
     else return;
     event.preventDefault();
@@ -608,6 +652,7 @@ function trialViewer({ model, el }) {
       fitScreen();
       buildPanels();
       takeReps();
+      setZoom(1);
       drawnFor = "";
       showFrame();
     } else if (message.kind === "video") {

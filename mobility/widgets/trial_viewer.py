@@ -42,8 +42,8 @@ class TrialViewer(Widget):
         Repetitions as they are stored; those of the page are saved by :meth:`save_repetitions`.
     by_hand
         Whether they were corrected by hand.
-    correctable
-        Whether they can be: those of squats; movements of single joints belong to each joint.
+    noun
+        What they are called: "repetition", of single joints "movement".
 
     Raises
     ------
@@ -57,19 +57,19 @@ class TrialViewer(Widget):
     shown = traitlets.List().tag(sync=True)
     repetitions = traitlets.List().tag(sync=True)
     by_hand = traitlets.Bool().tag(sync=True)
-    correctable = traitlets.Bool().tag(sync=True)
+    noun = traitlets.Unicode("repetition").tag(sync=True)
 
     def __init__(self, session: Session) -> None:
         self.session = session
         known = angle_names(session.angles())
         self._known = known
         wanted = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
-        preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
+        preferred = [*_moved(session), "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
         wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
         super().__init__(
             title=session.title,
             shown=[name for name in wanted if name in known][:MOST_CURVES],
-            correctable=session.record.exercise == "Overhead Squat",
+            noun="repetition" if session.record.exercise == "Overhead Squat" else "movement",
         )
         self._take_repetitions()
 
@@ -89,34 +89,31 @@ class TrialViewer(Widget):
             "save": lambda content, _: self.save_repetitions(content.get("intervals")),
         }
 
-    def save_repetitions(self, intervals: Sequence[Mapping[str, float]] | None) -> None:
-        """Keep repetitions as a correction by hand, and analyse again what depends on them.
+    def save_repetitions(self, intervals: Sequence[Mapping[str, Any]] | None) -> None:
+        """Keep repetitions or movements as a correction, and analyse again what depends on them.
 
         The analysis runs beside the notebook; :meth:`wait` waits for it.
 
         Parameters
         ----------
         intervals
-            ``start``, ``bottom`` and ``end`` of each, in seconds; None goes back to what the
-            analysis finds.
+            As for :meth:`mobility.workbench.store.Session.set_repetitions`.
 
         Raises
         ------
         BadInputError
-            Something runs already, or the exercise has no repetitions to correct.
+            Something runs already.
         NotPermittedError
             The session is a demo.
         """
         self.session.store._require_writable()
-        if not self.correctable:
-            raise BadInputError(f"{self.title}: only repetitions of squats are corrected by hand")
 
         def work() -> None:
             with self.session.unless_refused():
                 self.session.set_repetitions(intervals)
                 self.session.analyze()
             self._take_repetitions()
-            self.say("done", "saved; the next report is made with these repetitions")
+            self.say("done", f"saved; the next report is made with these {self.noun}s")
 
         self.in_background("analysing again", work)
 
@@ -149,6 +146,8 @@ class TrialViewer(Widget):
                 if {"start", "bottom", "end"} <= row.keys():
                     row["accepted"] = bool(one["accepted"])
                     row["reason"] = str(one["reason"].values)
+                    if named := str(one["joints"].values) if "joints" in one else "":
+                        row["joints"] = named.split(", ")
                     rows.append(row)
         self.by_hand = self.session.edits().current("repetitions") is not None
         self.repetitions = rows
@@ -195,6 +194,15 @@ class TrialViewer(Widget):
                 "the curves work without it"
             )
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
+
+
+def _moved(session: Session) -> list[str]:
+    """Angles of the joints that move in the movements of a session of single joints."""
+    if "repetitions" not in session.record.stages:
+        return []
+    found = session.repetitions()
+    named = "" if "joints" not in found else ", ".join(map(str, found["joints"].values))
+    return [angle for joint, angle in ANGLE_OF_JOINT.items() if f" {joint}" in named]
 
 
 def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:

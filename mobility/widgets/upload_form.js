@@ -32,8 +32,7 @@ function uploadForm({ model, el }) {
     ["Exercise", fields.exercise_name, "exercise_name"],
     ["Joints", jointBox, "body_joint_angles"],
   ].flatMap(([label, control, field]) => {
-    const faults = faultLine(model, field);
-    (control === drop ? pick : control).setAttribute("aria-describedby", faults.id);
+    const faults = faultLine(model, field, control === drop ? pick : control);
     return [
       control.id ? h("label", { for: control.id }, label) : h("span", { class: "mobility-label" }, label),
       h("div", {}, control, field === "video" ? h("div", { class: "mobility-dim" }, `at most ${size(model.get("most_bytes"))}`) : null, faults),

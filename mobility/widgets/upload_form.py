@@ -90,7 +90,7 @@ class UploadForm(Widget):
 
     def static_html(self) -> str:
         """Say what is here when a kernel runs."""
-        return "<p>A form to take a video in; run the notebook to use it.</p>"
+        return "<p>A form to take a video in.</p>"
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store._require_writable()

@@ -151,6 +151,7 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             ("fitted", "angles"),
             (*_KINEMATICS, "assessment/joint_mobility.py"),
             ("joints",),
+            edits=("repetitions",),
         ),
         _Step(
             "metrics",
@@ -158,6 +159,7 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             ("fitted", "angles", "repetitions"),
             (*_KINEMATICS, "assessment/joint_mobility.py", "assessment/reference_ranges.py"),
             ("joints", "sex", "age"),
+            edits=("repetitions",),
         ),
         _Step(
             "annotated",
@@ -562,7 +564,10 @@ def _repetitions(run: _Run) -> xr.Dataset:
         from mobility.assessment.joint_mobility import joint_movements
 
         moves: xr.Dataset = joint_movements(
-            run["fitted"], run["angles"], joints=tuple(run.record.joints)
+            run["fitted"],
+            run["angles"],
+            joints=tuple(run.record.joints),
+            movements=run.edits.current("repetitions"),
         )
         return moves
     from mobility.kinematics.repetitions import find_repetitions, set_repetitions
@@ -583,6 +588,7 @@ def _metrics(run: _Run) -> xr.Dataset:
             joints=tuple(run.record.joints),
             sex=run.sex,
             age=run.age,
+            movements=run.edits.current("repetitions"),
         )
         return found
     from mobility.assessment.overhead_squat import overhead_squat

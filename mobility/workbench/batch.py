@@ -341,6 +341,8 @@ def outcomes(
         key = f"{row.session_id}-{token_hex(4)}"
         return client.submit(work_on, {**shared, "row": row.to_json()}, key=key, pure=False)
 
+    failed = 0
+
     def settled(row: Row, outcome: BatchRow) -> BatchRow:
         nonlocal failed
         failed += outcome.state == "failed"

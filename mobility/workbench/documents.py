@@ -249,7 +249,10 @@ def session_document(
 
 
 def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
-    """List the repetitions, times in seconds (0.001) and depth in percent (0.1)."""
+    """List the repetitions, times in seconds (0.001) and depth in percent (0.1).
+
+    Those of single joints have no depth, but ``joints``, which move.
+    """
     return [
         {
             "rep": int(rep["rep"]),
@@ -261,6 +264,7 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
             "complete": bool(rep["complete"]),
             "reason": str(rep["reason"].item()),
         }
+        | ({"joints": str(rep["joints"].item())} if "joints" in rep else {})
         for rep in (repetitions.isel(rep=number) for number in range(repetitions.sizes["rep"]))
     ]
 

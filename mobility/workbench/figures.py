@@ -34,6 +34,8 @@ COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
 LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
 """Line styles, so that the sides are told apart in grey too."""
 
+_UNKNOWN_TILT = (0, (2, 2))
+
 MARKERS = {"left": "o", "right": "s"}
 """Marks, for the same reason."""
 
@@ -50,7 +52,8 @@ _PHASE_TITLES = {
     "bottom": "Bottom",
     "mid_ascent": "Mid-ascent",
 }
-_SEEN_DIRECTLY = np.cos(np.radians(45.0))
+_SEEN_DIRECTLY_DEG = 20.0
+"""Up to where a picture shows what a camera saw: as far as "front" reaches in view_support.yaml."""
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
@@ -303,8 +306,9 @@ def knee_movement_image(
     -------
     matplotlib.figure.Figure
         One panel for each phase. Below: from the front the knee-ankle separation ratio and the
-        knee deviations; from a side the angles of that side. A note says when the camera did not
-        look that way, so that the picture rests on estimated depth.
+        knee deviations; from a side the angles of that side. A note says how far off that
+        direction the nearest camera stood, from 20 degrees on: so much of the picture rests on
+        estimated depth. The line of the hips is dashed where its tilt was refused.
 
     Raises
     ------
@@ -318,6 +322,7 @@ def knee_movement_image(
     frames = accepted.any("rep").transpose("phase", "time").to_numpy()
     horizontal, up = _projected(pose, view)
     captions = _captions(metrics, repetitions, view)
+    level_known = view != "front" or _is_known(metrics, "pelvis_obliquity")
 
     bodies = [
         {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
@@ -330,13 +335,21 @@ def knee_movement_image(
         axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6)
         axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
-            _draw_body(axis, body, view)
+            _draw_body(axis, body, view, level_known=level_known)
         else:
             _say_empty(axis, "not seen")
         axis.set_xlabel(caption, fontsize=SMALL, color="black", labelpad=4)
     note = _depth_note(pose, frames, view)
     where = "the front" if view == "front" else f"the subject's {view}"
-    _legend(figure, None, sided=True, band="", lines_only=True, title=f"Seen from {where}{note}")
+    _legend(
+        figure,
+        None,
+        sided=True,
+        band="",
+        lines_only=True,
+        title=f"Seen from {where}{note}",
+        dashed="" if level_known else "hips: their tilt is too uncertain",
+    )
     return figure
 
 
@@ -469,6 +482,7 @@ def _legend(
     markers: bool = False,
     lines_only: bool = False,
     title: str = "",
+    dashed: str = "",
 ) -> None:
     """One legend above all panels; only what the figure shows."""
     from matplotlib.lines import Line2D
@@ -490,18 +504,22 @@ def _legend(
                     label=_capital(side),
                 )
             )
+    if dashed:
+        handles.append(Line2D([], [], color=GREY, linestyle=_UNKNOWN_TILT, lw=1.5, label=dashed))
     if band:
         handles.append(Patch(facecolor="#BBBBBB", alpha=0.6, label=band))
     if repetitions is not None:
         accepted = repetitions["accepted"].values.astype(bool)
+        # Movements of single joints turn where a squat has its bottom.
+        noun, turn = ("movement", "turn") if "joints" in repetitions else ("repetition", "bottom")
         if accepted.any():
-            handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label="repetition"))
+            handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label=noun))
         if (~accepted).any():
             handles.append(
                 Patch(facecolor="none", edgecolor="#D9D9D9", hatch="///", label="rejected")
             )
         if accepted.size:
-            handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label="bottom"))
+            handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label=turn))
     if handles or title:
         figure.legend(
             handles=handles,
@@ -545,13 +563,21 @@ def _projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str
     )
 
 
-def _draw_body(axis: Axes, body: dict[str, tuple[float, float]], view: View) -> None:
+def _is_known(metrics: xr.Dataset, name: str) -> bool:
+    return name not in metrics or bool(metrics[name].notnull().all())
+
+
+def _draw_body(
+    axis: Axes, body: dict[str, tuple[float, float]], view: View, *, level_known: bool
+) -> None:
     """Draw the skeleton, the side that is nearer to the viewer on top."""
     near = "right" if view == "right" else "left"
     for a, b in BONES:
         sides = {name.split("_")[0] for name in (a, b)}
         side = sides.pop() if len(sides) == 1 else ""
         style = _bone_style(side, near, view)
+        if not level_known and {a, b} == {"left_hip", "right_hip"}:
+            style["linestyle"] = _UNKNOWN_TILT
         axis.plot(*zip(body[a], body[b], strict=True), solid_capstyle="round", **style)
     for side in SIDES:
         style = _bone_style(side, near, view)
@@ -658,7 +684,7 @@ def _percent(value: float) -> str:
 
 
 def _depth_note(pose: xr.Dataset, frames: NDArray[np.bool_], view: View) -> str:
-    """Say so when no camera looked the way that the picture does."""
+    """Say how far off the direction of the picture the nearest camera stood, if it did."""
     axis = "X" if view == "front" else "Z"
     towards = np.abs(body_axes(pose).sel(axis=axis, space="z").values)
     watched = towards[frames.any(axis=0)] if frames.any() else towards
@@ -667,6 +693,10 @@ def _depth_note(pose: xr.Dataset, frames: NDArray[np.bool_], view: View) -> str:
     for camera in cameras_of(pose)[1:]:
         azimuth = np.radians(camera["azimuth_deg"])
         seen.append(abs(np.cos(azimuth) if view == "front" else np.sin(azimuth)))
-    if max(seen, default=0.0) >= _SEEN_DIRECTLY:
+    if not seen:
+        return " (reconstructed from estimated depth)"
+    off = float(np.degrees(np.arccos(min(max(seen), 1.0))))
+    if off <= _SEEN_DIRECTLY_DEG:
         return ""
-    return " (not the camera's view: reconstructed from estimated depth, less certain)"
+    who = "the camera" if len(seen) == 1 else "the nearest camera"
+    return f" (reconstructed from estimated depth: {who} stood about {5 * round(off / 5)}° away)"

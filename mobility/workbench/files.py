@@ -7,21 +7,24 @@ leftover, which :func:`sweep` removes.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
 import re
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.writing import atomic as atomic
+from mobility.writing import storage_fault as storage_fault
+from mobility.writing import sync_folder as sync_folder
+from mobility.writing import writing as writing
 
 if TYPE_CHECKING:
     import h5py
@@ -31,15 +34,6 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
-
-_ADVICE = {
-    errno.ENOSPC: "the disk is full; free some space and try again",
-    errno.EDQUOT: "the disk quota is used up; free some space and try again",
-    errno.EFBIG: "the file would exceed the largest size allowed here; raise the limit",
-    errno.EROFS: "the place is read-only; choose another one with --store or --reports",
-    errno.EACCES: "writing there is not permitted; choose another place with --store or --reports",
-    errno.EPERM: "writing there is not permitted; choose another place with --store or --reports",
-}
 
 
 def check_id(value: str, *, what: str) -> str:
@@ -105,59 +99,6 @@ def check_name(value: str, *, what: str) -> str:
                 f"{what} {name!r}: holds the path separator '{character}'; remove it"
             )
     return name
-
-
-def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
-    """Say in one line where writing failed, why, and what to do."""
-    reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; check the place"
-    return StorageError(f"cannot write {os.fspath(place)}: {reason}")
-
-
-@contextmanager
-def writing(place: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn the operating system's refusal to write `place` into a StorageError."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        raise storage_fault(error, place) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` last through a power failure, where that can be asked for."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextmanager
-def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a hidden path beside `path`; what is written there becomes `path`, or vanishes.
-
-    The hidden path keeps the suffix of `path`, because encoders go by it. The
-    folder is not made: one that was removed meanwhile must not come back.
-
-    Raises
-    ------
-    StorageError
-        The place is full or cannot be written.
-    """
-    target = Path(path)
-    hidden = target.with_name(f".{target.stem}.{token_hex(6)}.tmp{target.suffix}")
-    try:
-        with writing(target):
-            yield hidden
-            with hidden.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(hidden, target)  # noqa: PTH105 - the one name that tests make fail
-            sync_folder(target.parent)
-    finally:
-        with suppress(OSError):
-            hidden.unlink()
 
 
 def sweep(folder: Path, *names: str) -> None:
@@ -340,3 +281,49 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
                 f"{what} is in use by another process; wait until it ends, or stop it"
             )
         yield
+
+
+@contextmanager
+def replaced(folder: Path, *, what: str) -> Iterator[Path]:
+    """Give an empty folder beside `folder` that takes its place if all goes well.
+
+    A folder cannot be exchanged for another in one step everywhere: between two
+    renames it can be absent, but never half there. The earlier one is then
+    still beside it, and is put back by the next run.
+
+    Parameters
+    ----------
+    folder
+        An absolute path; the folder above it is made if absent.
+    what
+        What is in it, for the message.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written, or is in use for ten minutes.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    earlier = folder.with_name(f".{folder.name}.earlier")
+    guard = folder.with_name(f".{folder.name}.rendering.lock")
+    with lock(guard, what=what, wait_s=600):
+        with writing(folder):
+            if earlier.exists() and not folder.exists():
+                earlier.rename(folder)
+            for stale in (earlier, unfinished):
+                if stale.exists():
+                    shutil.rmtree(stale)
+            unfinished.mkdir()
+        try:
+            yield unfinished
+            with writing(folder):
+                if folder.exists():
+                    folder.rename(earlier)
+                unfinished.rename(folder)
+        except BaseException:
+            if earlier.exists() and not folder.exists():
+                earlier.rename(folder)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        shutil.rmtree(earlier, ignore_errors=True)
+        sync_folder(folder.parent)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility import tables
-from mobility.assessment.findings import Finding, label, say
+from mobility.assessment.comments import parts_left_out
+from mobility.assessment.findings import Z95, Finding, label, say
+from mobility.assessment.reasons import plain
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
 from mobility.workbench.report_sections import (
@@ -31,13 +33,20 @@ if TYPE_CHECKING:
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 _SAYS = {
-    "mobility_index": "100: hips, knees and ankles bend as far as a full squat needs",
-    "quality_index": "100: none of the deviations that are looked for",
+    "mobility_index": "100: {} bend as far as a full squat needs",
+    "quality_index": "100: none of the deviations that are in it; depth and the hands over the "
+    "feet are criteria below, not in it",
 }
 MOST_FINDINGS = 3
 """Findings on the first page."""
 
-_MOST_REASONS = 5
+_MOST_REASONS = 2
+"""Reasons that are told on the first page, beside one line each for all others, for what is too
+close to a limit, and for what no camera sees."""
+
+
+_MOST_NAMES = 6
+"""Names for one reason on the first page."""
 
 
 def who_when_how(
@@ -50,16 +59,15 @@ def who_when_how(
 ) -> str:
     """Say in few lines who was filmed, when and how, and whether the recording is good enough."""
     view = quality.get("view") or {}
-    filmed = [seen_from(view) if "azimuth_deg" in view else None]
+    filmed = [f"{record.created_at:%Y-%m-%d}", seen_from(view) if "azimuth_deg" in view else None]
     if cameras_of(pose):
-        filmed = ["two cameras"]
+        filmed[1] = "two cameras"
     if "fps" in pose.attrs:
         filmed.append(f"{float(pose.attrs['fps']):.3g} frames/s")
     told = facts(
         {
             "Participant": person(participant, record),
-            "Date": f"{record.created_at:%Y-%m-%d}",
-            "Filmed": ", ".join(part for part in filmed if part) or None,
+            "Filmed": ", ".join(part for part in filmed if part),
             "Repetitions": count_repetitions(repetitions),
             "Corrected by hand": ", ".join(sorted({e.kind for e in edits.edits})).replace("_", " ")
             or None,
@@ -126,13 +134,20 @@ def _index(metrics: xr.Dataset, name: str) -> str:
         if known
         else ""
     )
+    coverage, absent = parts_left_out(metrics, name)
+    over, lacking = "", ""
+    if absent:
+        over = f", over {100 * coverage:.0f} % of its parts"
+        lacking = f"<p class='missing'>Not in it: {escape(', '.join(absent))}.</p>"
+    bending = [j for j in ("hips", "knees", "ankles") if not any(j[:-1] in a for a in absent)]
+    says = _SAYS[name].format(" and ".join(", ".join(bending).rsplit(", ", 1)))
     return (
-        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100 "
+        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100{over} "
         f"<span class='interval'>({between}{told})</span></p>"
         "<svg viewBox='-1 0 102 10' aria-hidden='true' preserveAspectRatio='none'>"
         f"<rect x='0' y='2' width='100' height='6' class='scale'/>{band}"
-        f"<rect x='{value - 0.4:.1f}' y='0' width='0.8' height='10' class='value'/></svg>"
-        f"<p class='note'>{_SAYS[name]}. Version {escape(str(version))}.</p></div>"
+        f"<rect x='{value - 0.4:.1f}' y='0' width='0.8' height='10' class='value'/></svg>{lacking}"
+        f"<p class='note'>{says}. Version {escape(str(version))}.</p></div>"
     )
 
 
@@ -213,7 +228,10 @@ def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
 
 
 def main_findings(findings: Sequence[Finding]) -> str:
-    """State the most likely findings in words, one for each rule; others are counted."""
+    """State the largest findings in words, one for each rule; the others are named.
+
+    They stand in the order of :func:`excess`, of sides the larger.
+    """
     found = _alike([f for f in findings if f.status == "found"])
     if not found:
         open_ones = any(f.status == "cannot be told" for f in findings)
@@ -223,7 +241,7 @@ def main_findings(findings: Sequence[Finding]) -> str:
             else "No fault was found."
         )
         return f"<p>{text}</p>"
-    found.sort(key=lambda each: -max(f.probability or 0.0 for f in each))
+    found.sort(key=lambda each: -max(map(excess, each)))
     items = "".join(
         f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
     )
@@ -232,38 +250,108 @@ def main_findings(findings: Sequence[Finding]) -> str:
     if more > 0:
         named = "; ".join(label(each[0]) for each in found[MOST_FINDINGS:])
         also = f"<p>Also found: {escape(named)}.</p>"
-    return f"<ol>{items}</ol>{also}"
+    order = ""
+    if len(found) > 1:
+        order = (
+            "<p class='note'>The largest first: by how far each is expected to lie beyond its "
+            "threshold, its error considered, as a share of a large deviation (10°, or 0.2 of a "
+            "ratio; half a foot for the hands, 0.9 for smoothness).</p>"
+        )
+    return f"<ol>{items}</ol>{also}{order}"
+
+
+def excess(finding: Finding) -> float:
+    r"""Compute the expected excess over the threshold, as a share of a large one (``order``).
+
+    With d the excess of the value less its bias and s the standard deviation of its error,
+    :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
+    counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
+    """
+    if finding.value is None or finding.threshold is None or finding.interval is None:
+        return 0.0
+    table = tables.load("findings")
+    rule = table["rules"][finding.rule]
+    large = table["order"]["large"]
+    low, high = finding.interval
+    centre, sd = (low + high) / 2, (high - low) / (2 * Z95)
+    if rule.get("spread"):  # its interval is not symmetrical
+        centre, sd = finding.value, 0.0
+    beyond = {
+        "below": finding.threshold - centre,
+        "above": centre - finding.threshold,
+    }.get(rule["direction"], abs(centre) - finding.threshold)
+    expected = max(beyond, 0.0)
+    if sd > 0:
+        z = beyond / sd
+        density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
+    return expected / float(large.get(finding.rule, large[finding.units]))
 
 
 def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
-    """List what cannot be told, and why: first what was refused, then what is too close."""
-    unknown = [each for each in findings if each.status == "cannot be told"]
+    """Say in at most five lines what cannot be told: by reason, in plain words.
+
+    All reasons as they were recorded are in :func:`cannot_be_told_in_full`.
+    """
+    reasons, close = _unknown(findings, plainly=True)
+    # Most first; equal ones stay in the order of the table.
+    ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    items = [
+        f"{reason.removeprefix('it is ')}: {_some(names)}"
+        for reason, names in ranked[:_MOST_REASONS]
+    ]
+    others = [name for _, names in ranked[_MOST_REASONS:] for name in names]
+    if others:
+        items.append(f"for other reasons: {_some(list(dict.fromkeys(others)))}")
+    return _listed(items, _some(close), metrics)
+
+
+def cannot_be_told_in_full(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
+    """List all that cannot be told, each with its reason as it was recorded."""
+    reasons, close = _unknown(findings, plainly=False)
+    items = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return _listed(items, "; ".join(close), metrics)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few, and count the others."""
+    more = len(names) - _MOST_NAMES
+    also = [f"and {more} more"] if more > 0 else []
+    return "; ".join([*names[:_MOST_NAMES], *also])
+
+
+def _unknown(
+    findings: Sequence[Finding], *, plainly: bool
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Names of what was refused, by reason, and of what is too close to its limit."""
     refused: dict[str, list[str]] = {}
-    close = []
-    for each in _alike(unknown):
+    close: list[str] = []
+    for each in _alike([f for f in findings if f.status == "cannot be told"]):
         first = each[0]
         # The sides of one rule may be refused for reasons of their own.
         sides = {f.side for f in each} - {""}
         named = label(first) + (f" ({sides.pop()})" if len(sides) == 1 else "")
         if first.probability is None:
-            refused.setdefault(first.reason.rstrip("."), []).append(named)
-        elif named not in close:
-            close.append(named)
-    items = [f"{'; '.join(names)}: {reason}" for reason, names in refused.items()]
-    left = len(items) - _MOST_REASONS
-    if left > 0:
-        items = [*items[:_MOST_REASONS], f"{left} more, with their reasons in the sections below"]
+            reason = plain(first.reason) if plainly else first.reason.rstrip(".")
+            names = refused.setdefault(reason, [])
+        else:
+            names = close
+        if named not in names:
+            names.append(named)
+    return refused, close
+
+
+def _listed(items: list[str], close: str, metrics: xr.Dataset) -> str:
     if close:
-        items.append(f"too close to their limits for this recording: {'; '.join(close)}")
+        items = [*items, f"too close to their limits for this recording: {close}"]
     unseen = json.loads(
         metrics["compensation_probability"].attrs.get("not_assessed", "{}")
         if "compensation_probability" in metrics
         else "{}"
     )
     if unseen:
-        items.append(
-            f"not seen by any camera with these landmarks: {', '.join(map(_words, unseen))}"
-        )
+        named = ", ".join(map(_words, unseen))
+        items = [*items, f"not seen by any camera with these landmarks: {named}"]
     if not items:
         return "<p>Everything that is looked for could be told.</p>"
     return "<ul>" + "".join(f"<li>{escape(i[:1].upper() + i[1:])}.</li>" for i in items) + "</ul>"

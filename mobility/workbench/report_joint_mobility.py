@@ -18,6 +18,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.kinematics.angles import legs_unseen
+from mobility.provenance import cameras_of
 from mobility.workbench import report_sections as sections
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.workbench.figures import COLOURS, LINES
@@ -170,10 +172,14 @@ def _speed(one: xr.Dataset, name: str) -> str:
     return f"{value:.0f}°/s{half}"
 
 
-def reference_table(metrics: xr.Dataset) -> str:
-    """Say with what each joint was compared, and whom those studies measured."""
+def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+    """Say with what each shown joint was compared, and whom those studies measured."""
+    wanted = {f"{side}_{each.joint}" for each in angles for side in each.sides}
     rows = []
+    studies: dict[tuple[str, str], list[str]] = {}
     for key, found in _references(metrics).items():
+        if key not in wanted:
+            continue
         side, joint = key.split("_")
         if found["mean"] is None:
             value = f"{found['lowest']:g} to {found['highest']:g}°"
@@ -187,29 +193,34 @@ def reference_table(metrics: xr.Dataset) -> str:
             )
             if part
         )
+        name = f"{side.capitalize()} {escape(joint)}"
+        studies.setdefault((found["sample"], found["source"]), []).append(name)
         rows.append(
             [
-                f"{side.capitalize()} {escape(joint)}",
+                name,
                 f"{value} ({escape(found['statistic'])})",
                 escape(KINDS.get(found["kind"], found["kind"])),
                 escape(group or "all together"),
-                escape(found["sample"]),
                 escape(found["note"] or "–"),
-                escape(found["source"]),
             ]
         )
     if not rows:
         return paragraphs("No published range was found for these joints and this person.")
-    return paragraphs(
+    sources = [
+        f"{', '.join(names)}: {escape(sample)}. {escape(source)}."
+        for (sample, source), names in studies.items()
+    ]
+    told = paragraphs(
         "The reference of a joint that the person moves is that of passive motion, moved by an "
         "examiner, which goes farther: a healthy joint need not reach it, and about half of the "
         "healthy people measured did not reach their mean. No percentile is given where the "
         "source states no spread between people."
     ) + table(
-        ["Joint", "Value", "Motion", "Group", "Sample", "Note", "Source"],
+        ["Joint", "Value", "Motion", "Group", "Note"],
         rows,
         caption="What the ranges are compared with",
     )
+    return told + "".join(f"<p>{source}</p>" for source in sources)
 
 
 def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
@@ -229,7 +240,9 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 quantity(float(one["movement_rest"]), "degree"),
                 quantity(float(one["movement_extreme"]), "degree"),
                 f"{one['movement_peak_velocity']:.0f}°/s",
-                "yes" if one["movement_accepted"] else "no: cut off before the turn",
+                "yes"
+                if one["movement_accepted"]
+                else f"no: {escape(str(one.get('movement_reason', 'cut off')))}",
             ]
         )
     if not rows:
@@ -239,15 +252,21 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
 
 
 def relevant(warnings: Sequence[Warned], names: Sequence[str]) -> list[Warned]:
-    """Leave out the refusals of angles that are not among `names`."""
-    others = [
+    """Leave out the refusals of angles, and of joints, that are not among `names`."""
+    angles = [
         entry["long_name"] for name, entry in tables.load("angles").items() if name not in names
     ]
+    joints = [joint for joint, name in ANGLE_OF_JOINT.items() if name not in names]
+    others = {
+        "angle_refused": tuple(f"{angle} refused" for angle in angles),
+        "joint_refused": tuple(
+            f"{side} {joint} is not measured" for side in SIDES for joint in joints
+        ),
+    }
     return [
         warning
         for warning in warnings
-        if warning.code != "angle_refused"
-        or not warning.message.lower().startswith(tuple(f"{other} refused" for other in others))
+        if not warning.message.lower().startswith(others.get(warning.code, ()))
     ]
 
 
@@ -264,8 +283,17 @@ def uncertainty(pose: xr.Dataset) -> str:
             "is computed from every one of them. What the fit takes for granted, such as constant "
             "segments and usual errors of landmarks, is not questioned by it."
         )
+        if legs_unseen(pose) and len(cameras_of(pose)) < 2:
+            added = tables.load("measurement_error")["legs_unseen"]["angles"].items()
+            told = ", ".join(f"{name.replace('_', ' ')} {entry['sd']}°" for name, entry in added)
+            source += (
+                " Without the legs in sight nothing tells how large the body is: to the errors of "
+                "the arms those of rendered clips of the upper body alone are added (as standard "
+                f"deviations: {told})."
+            )
     return paragraphs(
-        f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. They "
+        f"Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
+        f"error. They "
         f"{source} The spread over the movements, divided by the root of their number, is part of "
         "them. Movements faster than about 3 Hz are flattened by the fit."
     )

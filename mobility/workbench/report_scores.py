@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
-_KINDS = ("part", "part_sd", "part_bias", "part_score", "part_weight", "contribution")
+_KINDS = ("part", "part_sd", "part_score", "part_weight", "contribution")
 _RULE = {
     "mobility_index": "Score = value / reference, at least 0 and at most 1.",
     "quality_index": "Score = (b − value) / (b − a), at least 0 and at most 1: up to a nothing is "
@@ -58,7 +58,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     rows = []
     for part in map(str, metrics[dim].values):
         known = entry["parts"].get(part, {})
-        value, sd, bias, score, weight, points = (
+        value, sd, score, weight, points = (
             _part(metrics, f"{name}_{kind}", dim, part) for kind in _KINDS
         )
         unit = str(known.get("units", "degree"))
@@ -76,7 +76,6 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
                 escape(str(known.get("long_name", part.replace("_", " "))).capitalize())
                 + references.cite(str(known.get("source", ""))),
                 _of_unit(value, sd, unit),
-                _of_unit(bias, math.nan, unit, signed=True),
                 limits,
                 _digits(score, 3),
                 f"{weight:.3g}",
@@ -84,7 +83,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             ]
         )
     told = table(
-        ["Part", "Value", "Its usual bias", _limit_heading(name), "Score", "Weight", "Points"],
+        ["Part", "Value", _limit_heading(name), "Score", "Weight", "Points"],
         rows,
         caption=f"{INDICES[name]}, version {index.attrs.get('version', '?')}: its parts",
         numeric=True,
@@ -112,8 +111,7 @@ def _sum(metrics: xr.Dataset, name: str, dim: str, references: References) -> li
     errors = str(metrics[name].attrs.get("errors", ""))
     source = f" (errors: {escape(errors)})" if errors else ""
     between = (
-        f" 95 % interval {low:.1f} to {high:.1f}, from draws of the errors of all parts, less "
-        f"their usual bias{source}."
+        f" 95 % interval {low:.1f} to {high:.1f}, from draws of the errors of all parts{source}."
         if math.isfinite(low)
         else " Its error is not known."
     )

@@ -169,6 +169,7 @@ def who_and_what(
     length = f"{time[-1] - time[0]:.1f} s" if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
     second = record.second_video
+    noun = "Movements" if record.exercise == "Joint Angle Mobility" else "Repetitions"
     return facts(
         {
             "Participant": person(participant, record),
@@ -177,18 +178,24 @@ def who_and_what(
             "Video": video,
             "Video of the second camera": None if second is None else second.original_name,
             "Exercise": record.exercise,
-            "Repetitions": count_repetitions(repetitions),
-            "Corrected by hand": corrections(edits),
+            noun: count_repetitions(repetitions),
+            "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )
 
 
-def corrections(edits: Edits) -> str | None:
-    """Say what of the analysis was corrected by hand, by whom and when; None where nothing was."""
+def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
+    """Say what of the analysis was corrected by hand, by whom and when; None where nothing was.
+
+    `repetitions` is what those are called: movements, where single joints move.
+    """
     kinds = list(dict.fromkeys(edit.kind for edit in edits.edits))
     last = {edit.kind: edit for edit in edits.edits}
     held = [last[kind] for kind in kinds if last[kind].after is not None]
-    told = [f"{_words(e.kind)} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held]
+    names = {"repetitions": repetitions}
+    told = [
+        f"{_words(names.get(e.kind, e.kind))} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held
+    ]
     return "; ".join(told) or None
 
 
@@ -460,8 +467,8 @@ def cell(
 def verdict(metrics: xr.Dataset, name: str) -> str:
     """Say whether a signed asymmetry (right minus left) exceeds what error alone may make.
 
-    That is the minimal detectable difference ``<name>_mdc95`` where there is one, else half of its
-    own 95 % interval.
+    That is the minimal detectable difference, ``<name>_mdc95`` or 1.96 √2 times its ``_sd``, as in
+    the findings.
 
     Returns
     -------
@@ -477,7 +484,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     if not math.isfinite(sd):
         return "error unknown"
     least = value_of(metrics, f"{name}_mdc95")
-    if abs(value) <= (least if math.isfinite(least) else Z95 * sd):
+    if abs(value) <= (least if math.isfinite(least) else Z95 * math.sqrt(2) * sd):
         return "within error"
     measured = metrics.get(name.removesuffix("_asymmetry"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):
@@ -816,12 +823,26 @@ def uncertainty(pose: xr.Dataset) -> str:
             "That standard deviation comes from a table of errors that were measured or, where "
             "nothing was measured, assumed; it is not computed from this recording."
         )
+    apart = "The error of a difference is taken"
+    if "position_draws" in pose:
+        apart = (
+            "The error of a difference of the sides in a joint angle, and of the trunk against the "
+            "shanks, is computed from the drawn bodies, in which errors that belong together "
+            "cancel or add up as they do. That of other differences (of the sides in knee "
+            "deviation, heel rise and toe-out; of the ankle from standing) is taken"
+        )
     return paragraphs(
-        f"Every ± is half of a 95 % interval, 1.96 times the standard deviation of the error. "
-        f"{source} Most of it is bias, the same in every repetition: more repetitions do not make "
-        "it much smaller. The error of a difference is taken as if both values erred "
-        "independently, which is more likely too large than too small. A difference between the "
-        "sides that is smaller than its own interval is within error and shows nothing.",
+        "Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
+        f"error. {source}",
+        "The standard deviation of a repetition is the median of those of its frames; over n "
+        "repetitions it is √(m² + s²/n), m being the median of those of the repetitions and s the "
+        "spread of their values. So m does not shrink with more frames or repetitions: it is "
+        "assumed, not measured, that this part of the error is the same in all of them. As far as "
+        "it differs from one to the next, the interval is wider than it need be.",
+        f"{apart} as if both values erred independently, which is more likely too large than too "
+        "small. A difference of the sides counts from its minimal detectable difference on, MDC₉₅ "
+        "= 1.96 √2 standard deviations of its error, which is 1.41 times the half of its interval "
+        "that is printed; a smaller one is within error and shows nothing.",
         "Depth and durations are printed without an interval. The depth carries the error of the "
         "landmarks of hips and ankles. The bottom is the time in which the hips are within 3 % of "
         "the depth of their lowest place: it is longer, and descent and ascent are shorter, than "

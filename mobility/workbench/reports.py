@@ -6,9 +6,7 @@ import contextlib
 import functools
 import logging
 import os
-import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility import errors
-from mobility.errors import BadInputError, MobilityError, NotFoundError, ReportError
+from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
 from mobility.workbench import warm_kernels
-from mobility.workbench.files import lock, sync_folder, write_json, writing
+from mobility.workbench.files import replaced, write_json, writing
+from mobility.workbench.report_source import find_notebook
+from mobility.workbench.store import VALIDATION_ENDING
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session, Store
+    from mobility.workbench.validation import StudyResult, Validation
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ NAME = "overhead-squat"
 MOBILITY_NAME = "joint-angle-mobility"
 IMAGES = "images"
 COHORT = "cohort"
+VALIDATION = "lab-validation"
 
 KERNEL_LOG = "kernel.log"
 
@@ -120,15 +122,110 @@ def render_cohort(
         If a cell fails.
     """
     folder = Path(folder)
-    ours = (folder / f"{COHORT}.ipynb").is_file()
-    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
+    _check_free(folder, COHORT)
     given = {"store": _relative(store.path, folder), "out": ".", **(parameters or {})}
     made = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
     )
     tables = {kind: made["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
     return {"html": made["html"], "notebook": made["notebook"], **tables}
+
+
+def render_validation(
+    session: Session, comparison: Validation, reports: Path | None = None
+) -> dict[str, Path]:
+    """Render the report of the comparison of a session with lab data.
+
+    Parameters
+    ----------
+    session
+        The session.
+    comparison
+        Of :func:`mobility.workbench.validation.validate`.
+    reports
+        Folder of the reports; by default that of the store.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in
+        ``<reports>/<session_id>.validation/<name>/``, beside ``tables`` and ``images``.
+
+    Raises
+    ------
+    ReportError
+        If a cell fails.
+    """
+    place = reports or session.store.reports
+    folder = place / f"{session.id}{VALIDATION_ENDING}" / comparison.name
+    which = {"comparison": comparison.name}
+    if session.store.read_only:
+        which |= {"folder": _relative(comparison.folder.parent, folder)}
+    else:
+        which |= {"store": _relative(session.store.path, folder), "session_id": session.id}
+    return render_notebook(
+        find_notebook("lab_validation"),
+        folder,
+        name=VALIDATION,
+        title=f"Agreement with lab data: {session.title}",
+        parameters={**which, "out": "."},
+        finish=lambda made: write_json(made / f"{VALIDATION}.json", comparison.document),
+    )
+
+
+def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
+    """Render the report of a study.
+
+    Parameters
+    ----------
+    result
+        Of :func:`mobility.workbench.validation.run_study`, with at least one trial.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`, beside ``study.nc``,
+        ``tables`` and ``images``.
+
+    Raises
+    ------
+    BadInputError
+        If there is something else in `folder`.
+    ReportError
+        If a cell fails.
+    """
+    folder = Path(folder)
+    check_study_folder(folder)
+    return render_notebook(
+        find_notebook("lab_validation"),
+        folder,
+        name=VALIDATION,
+        title=f"Agreement with lab data: {result.document['study']}",
+        parameters={"study": ".", "out": "."},
+        begin=result.write,
+        finish=lambda made: write_json(made / f"{VALIDATION}.json", result.document),
+    )
+
+
+def check_study_folder(folder: Path) -> None:
+    """Refuse a folder for a study that holds something else than an earlier report of one.
+
+    Raises
+    ------
+    BadInputError
+        It does.
+    """
+    _check_free(folder, VALIDATION)
+
+
+def _check_free(folder: Path, name: str) -> None:
+    """Refuse a folder that holds something else than an earlier report of this name."""
+    ours = (folder / f"{name}.ipynb").is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
 
 
 def render_notebook(
@@ -138,6 +235,7 @@ def render_notebook(
     name: str,
     title: str,
     parameters: Mapping[str, Any],
+    begin: Callable[[Path], None] | None = None,
     finish: Callable[[Path], None] | None = None,
 ) -> dict[str, Path]:
     """Run a notebook and keep what it shows in a folder that appears whole.
@@ -155,8 +253,8 @@ def render_notebook(
         Title of the HTML page.
     parameters
         Values for the parameters of the notebook.
-    finish
-        Called with the unfinished folder, to add files of its own.
+    begin, finish
+        Called with the unfinished folder before and after the run, to add files of their own.
 
     Returns
     -------
@@ -175,7 +273,9 @@ def render_notebook(
     """
     values = check_parameters(notebook, parameters)
     folder = Path(folder).absolute()
-    with _replacing(folder) as unfinished:
+    with replaced(folder, what=f"the report in {folder}") as unfinished:
+        if begin is not None:
+            begin(unfinished)
         node = _run(notebook, unfinished, values)
         with writing(folder):
             import nbformat
@@ -186,22 +286,6 @@ def render_notebook(
             finish(unfinished)
     endings = {"html": "html", "notebook": "ipynb", "json": "json"}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
-
-
-def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it.
-
-    Raises
-    ------
-    NotFoundError
-        If it is in neither place.
-    """
-    checkout = Path(__file__).resolve().parents[2] / "notebooks"
-    installed = Path(sysconfig.get_path("data")) / "share" / "mobility" / "notebooks"
-    for place in (checkout, installed):
-        if (place / f"{name}.ipynb").is_file():
-            return place / f"{name}.ipynb"
-    raise NotFoundError(f"there is no notebook {name}.ipynb in {checkout} or {installed}")
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -402,40 +486,6 @@ def _quick_import() -> Iterator[None]:
         yield
     finally:
         del sys.modules["rfc3987_syntax"]
-
-
-@contextlib.contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder` that takes its place if all goes well.
-
-    A folder cannot be exchanged for another in one step everywhere: between two
-    renames the report can be absent, but never half there. The earlier report
-    is then still beside it, and is put back by the next run.
-    """
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    earlier = folder.with_name(f".{folder.name}.earlier")
-    guard = folder.with_name(f".{folder.name}.rendering.lock")
-    with lock(guard, what=f"the report in {folder}", wait_s=600):
-        with writing(folder):
-            if earlier.exists() and not folder.exists():
-                earlier.rename(folder)
-            for stale in (earlier, unfinished):
-                if stale.exists():
-                    shutil.rmtree(stale)
-            unfinished.mkdir()
-        try:
-            yield unfinished
-            with writing(folder):
-                if folder.exists():
-                    folder.rename(earlier)
-                unfinished.rename(folder)
-        except BaseException:
-            if earlier.exists() and not folder.exists():
-                earlier.rename(folder)
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-        shutil.rmtree(earlier, ignore_errors=True)
-        sync_folder(folder.parent)
 
 
 def _document(session: Session, images: Path) -> dict[str, Any]:

@@ -70,6 +70,8 @@ from mobility.workbench.files import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.workbench.validation import Validation
+
 log = logging.getLogger(__name__)
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
@@ -79,6 +81,9 @@ REPORT_NAMES = {
 }
 """Name of the files of the report of each exercise, without their endings; and folder of its
 demo session in ``data/demo`` of the checkout."""
+
+VALIDATION_ENDING = ".validation"
+"""With the session's id before it, the name of the folder of its reports on lab data."""
 
 _CREATING, _DELETING = ".creating-", ".deleting-"
 _BLOCK = 1 << 20
@@ -375,7 +380,8 @@ class Store:
         """Remove the reports of a session, before its folder, so that none is orphaned."""
         if not self.reports.is_dir():
             return
-        for place in (*self.reports.glob(f".{session_id}.*"), self.reports / session_id):
+        places = (self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}")
+        for place in (*self.reports.glob(f".{session_id}.*"), *places):
             with writing(place):
                 if place.is_dir():
                     shutil.rmtree(place)
@@ -521,31 +527,43 @@ class Session:
         return self
 
     def set_repetitions(
-        self, intervals: Sequence[Mapping[str, float]] | None, *, by: str | None = None
+        self, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
     ) -> None:
-        """Correct the repetitions by hand; the next analysis redoes what depends on them.
+        """Correct repetitions, or movements of single joints, by hand.
+
+        The next analysis redoes what depends on them.
 
         Parameters
         ----------
         intervals
-            ``start``, ``bottom`` and ``end`` of each, in seconds of the video,
-            in order and without overlap; None goes back to what the analysis
-            finds.
+            ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in
+            seconds of the video, in order and without overlap; of a movement also
+            ``joints``, as :func:`mobility.assessment.joint_mobility.checked_movements`
+            takes them. None goes back to what the analysis finds.
         by
             Who says so; by default the user of this computer.
 
         Raises
         ------
         BadInputError
-            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses; or the
-            session is not of squats.
+            Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses, or
+            :func:`mobility.assessment.joint_mobility.checked_movements`.
         """
-        self._require_exercise("Overhead Squat", "list of repetitions to correct")
-        after = None if intervals is None else _intervals(intervals)
-        if after is not None and "fitted" in self.record.stages:
-            from mobility.kinematics.repetitions import set_repetitions
+        record = self.record
+        after: list[dict[str, Any]] | None = None
+        if record.exercise == "Joint Angle Mobility" and intervals is not None:
+            from mobility.assessment.joint_mobility import checked_movements, joint_movements
 
-            set_repetitions(self.fitted(), after)
+            joints = tuple(record.joints)
+            after = checked_movements(intervals, joints=joints)
+            if {"fitted", "angles"} <= record.stages.keys():
+                joint_movements(self.fitted(), self.angles(), joints=joints, movements=after)
+        elif intervals is not None:
+            after = _intervals(intervals)
+            if "fitted" in record.stages:
+                from mobility.kinematics.repetitions import set_repetitions
+
+                set_repetitions(self.fitted(), after)
         self._edit("repetitions", after, by)
 
     def set_subject(
@@ -611,7 +629,10 @@ class Session:
             raise
 
     def repetitions_table(self) -> list[dict[str, Any]]:
-        """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason."""
+        """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
+
+        Movements of single joints also have the joints that move, as text.
+        """
         return documents.repetition_rows(self.repetitions())
 
     def details(self) -> dict[str, Any]:
@@ -933,6 +954,21 @@ class Session:
 
         return append_message(self, thread_id, text, by=by if by is not None else _current_user())
 
+    def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
+        """Compare the angles with what a lab measured in the same trial, and keep it.
+
+        The options are those of :func:`mobility.workbench.validation.validate`.
+        """
+        from mobility.workbench.validation import validate
+
+        return validate(self, lab_file, **options)
+
+    def validations(self) -> list[Validation]:
+        """Comparisons with lab data that are stored, by name."""
+        from mobility.workbench.validation import validations
+
+        return validations(self)
+
     def delete(self) -> None:
         """Delete the session; see :meth:`Store.delete`."""
         self.store._require_writable()
@@ -973,12 +1009,21 @@ class Session:
         )
         inputs = (
             mobility.__version__,
+            *self._made_with(),
             record.model_dump_json(exclude=left_out),
             participant.model_dump_json() if participant else "",
             self.edits().model_dump_json(),
             *self._shown(),
         )
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+    def _made_with(self) -> list[str]:
+        """Digest of what makes the report; nothing for the demo, whose report is shipped."""
+        if self.store.read_only:
+            return []
+        from mobility.workbench.report_source import made_with
+
+        return [made_with(REPORT_NAMES[self.record.exercise].replace("-", "_"))]
 
     def _shown(self) -> list[str]:
         """Display settings, where the exercise has them and some were saved."""
@@ -1024,6 +1069,7 @@ class Session:
             return None
         return [
             {name: row[name] for name in ("start", "bottom", "end")}
+            | ({"joints": row["joints"].split(", ")} if row.get("joints") else {})
             for row in self.repetitions_table()
             if row["accepted"]
         ]

@@ -10,6 +10,7 @@ from mobility.assessment.comments import GROUPS, KEYS, comments, recommendations
 from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.findings import LEVELS, find
 from mobility.assessment.indices import mobility_index, quality_index
+from mobility.assessment.reasons import plain
 from mobility.errors import BadInputError
 from mobility.provenance import with_history
 
@@ -68,7 +69,7 @@ def test_statements_stand_under_the_heading_of_their_status():
     assert "right 36°" in lines["No fault found"]
     assert "Whether your heels stay on the floor cannot be told" in lines["Not certain"]
     assert "Calf stretch against the wall, 4 sets of 30 s on each side" in lines["Work"]
-    assert "the camera sees the frontal plane edge-on" in texts["hip_abduction"]
+    assert "the camera saw you from the side" in texts["hip_abduction"]
     assert "To work on" not in texts["hip_flexion"]
     assert "Work" not in texts["hip_flexion"]
 
@@ -78,9 +79,48 @@ def test_what_one_reason_refuses_is_told_in_one_sentence():
     refused = [f for f in find(data) if f.status == "cannot be told" and f.probability is None]
     reasons = {f.reason for f in refused}
     assert len(reasons) < len({(f.rule, f.reason) for f in refused})
-    (line,) = statements(refused, "participant")
+    (line,) = statements(refused, "professional")
     assert all(line.count(reason.rstrip(".")) == 1 for reason in reasons)
+    (line,) = statements(refused, "participant")
+    assert all(line.count(plain(reason)) == 1 for reason in reasons)
     assert line.lower().count("whether ") == len({f.rule for f in refused})
+
+
+def test_participants_are_not_told_standard_deviations_and_limits():
+    note = "refused: oblique camera in front: hip abduction sd 11 deg (limit 10)"
+    data = metrics()
+    data["hip_abduction"].attrs["note"] = note
+    plainly = comments(data)["hip_abduction"]
+    assert "it is too uncertain in this recording" in plainly
+    assert not any(word in plainly for word in ("sd", "deg", "limit", "oblique"))
+    assert note.removeprefix("refused: ") in comments(data, level="professional")["hip_abduction"]
+
+
+def test_one_repetition_is_the_first_reason_against_a_spread():
+    note = "refused: frontal camera: knee flexion sd 16 deg (limit 15)"
+    for count, said in ((1, "there is one accepted"), (2, "there are two"), (5, "too uncertain")):
+        data = metrics().assign(
+            accepted_repetitions=count,
+            knee_flexion_variability=("side", [np.nan] * 2, {"units": "degree", "note": note}),
+        )
+        (told,) = {f.participant for f in find(data) if f.rule == "knee_flexion_varies"}
+        assert said in told
+
+
+def test_a_unit_in_words_is_written_once():
+    data = hand_made.metrics_of({"dowel_offset": (1.59, 0.16)})
+    (told,) = [f for f in find(data) if f.rule == "dowel_not_over_feet"]
+    for text in (told.participant, told.professional):
+        assert "1.59 (1.28 to 1.90) foot lengths in front of" in text
+        assert "at 0.50" in text
+        assert text.count("foot lengths") == 1
+
+
+def test_an_interval_is_called_an_estimate():
+    for level in LEVELS:
+        for text in comments(metrics(), level=level).values():
+            assert "estimated 95 % interval" in text.splitlines()[0]
+            assert "certainty" not in text
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -129,7 +169,7 @@ def test_lengths_and_masses_follow_the_system_and_angles_do_not():
     assert stance in metric["knee_movement"]
     assert "ankles 15 in (14 to 16 in) apart" in imperial["knee_movement"]
     assert "height 170 cm, mass 64 kg" in metric["final_summary"]
-    assert "height 67 in, mass 141 lb" in imperial["final_summary"]
+    assert "height 5 ft 7 in, mass 141 lb" in imperial["final_summary"]
     assert metric["hip_flexion"] == imperial["hip_flexion"]
 
 
@@ -156,8 +196,8 @@ def test_the_score_and_the_indices_of_real_functions_are_told():
     assert "not assessed: low back arches, low back rounds" in text
     assert f"Mobility index {float(data['mobility_index']):.0f} of 100 (" in text
     assert f"Quality index {float(data['quality_index']):.0f} of 100 (" in text
-    plain = comments(data)["final_summary"]
-    assert "FMS deep squat: at most 2, heel-elevated trial needed.\n" in plain
+    told = comments(data)["final_summary"]
+    assert "FMS deep squat: at most 2, heel-elevated trial needed.\n" in told
 
 
 def test_a_squat_without_raised_arms_is_said_to_be_none():
@@ -175,19 +215,19 @@ def test_no_repetition_is_said():
 
 
 def test_recommendations_have_dose_purpose_and_for_professionals_the_source():
-    plain = recommendations(metrics(), name="Ann")
+    simple = recommendations(metrics(), name="Ann")
     expert = recommendations(metrics(), name="Ann", level="professional")
-    assert tuple(plain) == tuple(expert) == KEYS
-    for key, text in plain.items():
+    assert tuple(simple) == tuple(expert) == KEYS
+    for key, text in simple.items():
         assert text.startswith("Ann, ")
         assert text.endswith(NOTICE)
         assert "Source" not in text
         assert text.count("Purpose:") == expert[key].count("Source:")
-    assert "Because of: ankle dorsiflexion below 30° (left)" in plain["ankle_dorsiflexion"]
+    assert "Because of: ankle dorsiflexion below 30° (left)" in simple["ankle_dorsiflexion"]
     assert "Br J Sports Med 40:870" in expert["ankle_dorsiflexion"]
     # Nothing found, and something open: no work, but how to record it.
-    assert "no work is advised here" in plain["hip_abduction"]
-    assert "another recording" in plain["hip_abduction"]
+    assert "no work is advised here" in simple["hip_abduction"]
+    assert "another recording" in simple["hip_abduction"]
 
 
 def test_where_all_is_well_the_advice_is_to_keep_it():

@@ -153,12 +153,15 @@ def test_errors_of_the_virtual_lab_are_taken_where_they_hold_but_never_smaller_t
 
     def errors(changed, **given):
         found = mobility_index(metrics_of(changed, **given.pop("attrs", {})), **given)
-        return [float(found[f"mobility_index_part_{key}"].sel(part)) for key in ("sd", "bias")]
+        return float(found["mobility_index_part_sd"].sel(part))
 
-    assert errors(small, attrs=lab_attrs(), view="front") == pytest.approx([lab.sd, lab.bias])
-    assert errors(large, attrs=lab_attrs(), view="front") == pytest.approx([30, lab.bias])
-    assert errors(small, attrs=lab_attrs()) == [0.5, 0]
-    assert errors(small, view="front") == [0.5, 0]  # another pose model
+    # Student's t with 4 degrees of freedom: 2.776 at 0.975.
+    assert lab.clips == 4
+    wide = math.hypot(lab.bias, lab.sd) * 2.776 / 1.960
+    assert errors(small, attrs=lab_attrs(), view="front") == pytest.approx(wide, rel=1e-3)
+    assert errors(large, attrs=lab_attrs(), view="front") == 30
+    assert errors(small, attrs=lab_attrs()) == 0.5
+    assert errors(small, view="front") == 0.5  # another pose model
 
 
 def test_suppressed_index_says_why():
@@ -236,6 +239,21 @@ def test_a_part_with_too_large_an_error_is_left_out_whatever_its_value():
         one = found.sel(quality_part="forward_lean")
         assert math.isnan(float(one["quality_index_part_score"]))
         assert float(one["quality_index_part"]) == max(0.0, value)
+
+
+@pytest.mark.parametrize("repetitions", [3, 5, 12])
+def test_nobody_gains_by_varying_more(repetitions):
+    def quality(spread):
+        varied = {"knee_flexion_variability": ((spread, spread), (NAN, NAN))}
+        data = metrics_of(varied).assign(accepted_repetitions=repetitions)
+        found = quality_index(data)
+        assert float(found["quality_index_coverage"]) == pytest.approx(1)
+        return float(found["quality_index"])
+
+    values = [quality(spread) for spread in (0.5, 3.0, 5.0, 7.0, 9.0, 15.0)]
+    assert values[0] == values[1] == 100
+    assert (np.diff(values[1:5]) < 0).all()
+    assert values[-1] == pytest.approx(90)  # all of its weight of 0.10
 
 
 def test_refused_measures_lower_the_coverage_until_the_index_is_suppressed():

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from mobility import tables
 from mobility.assessment.joint_mobility import (
     JOINTS,
+    checked_movements,
     feet_may_stay,
     joint_mobility,
     joint_movements,
     single_joint_limits,
 )
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.angles import joint_angles, legs_unseen
 from mobility.provenance import warnings_of
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -209,6 +210,67 @@ def test_lying_on_the_side_is_refused_for_the_hip() -> None:
     assert result["maximum"].sel(joint="knee").values == pytest.approx([110, 110], abs=0.3)
 
 
+@pytest.mark.parametrize("posture", ["standing", "seated", "lying"])
+def test_each_posture_gives_what_it_can(posture: str) -> None:
+    """All five joints of the left side move, one after the other; the right side rests."""
+    limits = {
+        "ankle": (-10.0, 15.0),
+        "knee": (20.0, 110.0),
+        "hip": (30.0, 95.0),
+        "shoulder": (10.0, 150.0),
+        "elbow": (10.0, 135.0),
+    }
+    time, one = there_and_back(low=0, high=1, times=1)
+    n = time.size
+    time = np.arange(n * len(limits)) / FPS
+    joints = {}
+    for k, (joint, (low, high)) in enumerate(limits.items()):
+        share = np.zeros(time.size)
+        share[k * n : (k + 1) * n] = one
+        joints[joint] = (low + (high - low) * share, low)
+    result = measured(limb_pose(time, posture=posture, joints=joints), sex="female", age=30)
+    left = result.sel(side="left")
+    given = [joint for joint in limits if np.isfinite(left["maximum"].sel(joint=joint))]
+    # The hip has no sagittal plane in a person who lies; a line through three points needs none.
+    assert given == [joint for joint in limits if (joint, posture) != ("hip", "lying")]
+    for joint in given:
+        low, high = limits[joint]
+        one_joint = left.sel(joint=joint)
+        assert one_joint["minimum"] == pytest.approx(low, abs=0.3), joint
+        assert one_joint["maximum"] == pytest.approx(high, abs=0.3), joint
+        assert int(one_joint["movements"]) == 1, joint
+        assert np.isnan(result["range_of_motion"].sel(joint=joint, side="right")), joint
+
+
+def test_only_while_a_person_lies_the_hip_is_refused() -> None:
+    time, curve = there_and_back(low=5, high=100, times=1)
+    up = limb_pose(time, joints={"hip": curve})
+    down = limb_pose(time, posture="lying", joints={"hip": curve})
+    both = xr.concat([up, down.assign_coords(time=time + time[-1] + 1 / FPS)], "time")
+    both.attrs = up.attrs
+    result = measured(both, joints=("hip",))
+    assert result["refused_share"].values == pytest.approx(0.5, abs=0.01)
+    assert np.isfinite(result["angle"].values[: time.size]).all()
+    assert np.isnan(result["angle"].values[time.size :]).all()
+    assert result["maximum"].values.ravel() == pytest.approx([100, 100], abs=0.3)
+    assert "lying in 50% of the frames" in note(result, "hip", "left")
+
+
+def test_the_side_that_is_hidden_changes_nothing_of_the_other() -> None:
+    time, curve = there_and_back(low=10, high=110)
+    pose = limb_pose(time, joints={"elbow": curve, "knee": (curve, 5.0)}, heading=-90)
+    whole = measured(pose).sel(side="left")
+    far = [f"right_{name}" for name in ("knee", "ankle", "heel", "foot_index", "elbow", "wrist")]
+    for name in far:
+        pose["confidence"].loc[{"keypoint": name}] = 0.3
+    result = measured(pose)
+    right = result.sel(side="right")
+    assert np.isnan(right["maximum"].values).all()
+    assert all("hidden from the camera" in text for text in right["note"].values)
+    xr.testing.assert_identical(result["maximum"].sel(side="left"), whole["maximum"])
+    assert result["range_of_motion"].sel(side="left", joint="elbow") == pytest.approx(100, abs=0.5)
+
+
 def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
     time, curve = there_and_back(low=10, high=130)
     pose = limb_pose(time, joints={"elbow": curve})
@@ -298,6 +360,157 @@ def test_alternating_arms_are_movements_of_their_own() -> None:
     pose = limb_pose(time, joints={"elbow": (left, right)})
     moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
     assert moves["joints"].values.tolist() == ["left elbow", "right elbow"] * 2
+
+
+def marks(moves: xr.Dataset) -> list[dict[str, object]]:
+    """Movements as a person would hand them back, unchanged."""
+    return [
+        {
+            **{name: float(moves[name][rep]) for name in ("start", "bottom", "end")},
+            "joints": str(moves["joints"][rep].item()),
+        }
+        for rep in range(moves.sizes["rep"])
+    ]
+
+
+def test_marks_that_are_those_found_change_nothing() -> None:
+    time, curve = there_and_back(low=0, high=100, times=3)
+    pose = limb_pose(
+        time, joints={"hip": (curve, 0.0), "knee": (5 + curve, 5.0)}, noise=0.004, seed=3
+    )
+    angles = joint_angles(pose)
+    options = {"joints": ("hip", "knee")}
+    moves = joint_movements(pose, angles, **options)  # type: ignore[arg-type]
+    assert moves.sizes["rep"] == 3
+    again = joint_movements(pose, angles, movements=marks(moves), **options)  # type: ignore[arg-type]
+    xr.testing.assert_allclose(again, moves)
+    assert "movements" in json.loads(again.attrs["history"])[-1]["arguments"]
+    found = joint_mobility(pose, angles, **options)  # type: ignore[arg-type]
+    same = joint_mobility(pose, angles, movements=marks(moves), **options)  # type: ignore[arg-type]
+    xr.testing.assert_allclose(same.drop_vars("note"), found.drop_vars("note"))
+
+
+def test_marked_movements_are_read_at_their_marks() -> None:
+    time, curve = there_and_back(low=10, high=130, times=3)
+    # The hand of the pose model slips while the second movement is held: 60 degrees too far.
+    slip = 60 * np.exp(-0.5 * ((time - 5.35) / 0.12) ** 2)
+    pose = limb_pose(time, joints={"elbow": (np.minimum(curve + slip, 179.0), 10.0)})
+    angles = joint_angles(pose)
+    moves = joint_movements(pose, angles, joints=("elbow",))
+    assert moves.sizes["rep"] == 3
+    given = marks(moves)
+    left = joint_mobility(pose, angles, joints=("elbow",)).sel(joint="elbow", side="left")
+    slipped = float(left["movement_extreme"][1])
+    assert slipped > 150
+    given[1]["bottom"] = 4.9  # 0.9 of the way out
+    kept = joint_mobility(pose, angles, joints=("elbow",), movements=given)
+    one = kept.sel(joint="elbow", side="left")
+    at = float(np.interp(4.9, time, curve))
+    assert float(one["movement_extreme"][1]) == pytest.approx(at, abs=2)
+    assert float(one["movement_turn"][1]) == pytest.approx(4.9, abs=1 / FPS)
+    assert one["movement_extreme"].values[[0, 2]] == pytest.approx([130, 130], abs=0.3)
+    assert one["movement_rest"].values == pytest.approx([10] * 3, abs=0.3)
+    # Left out, it does not count at all.
+    two = joint_mobility(pose, angles, joints=("elbow",), movements=[given[0], given[2]])
+    two = two.sel(joint="elbow", side="left")
+    assert int(two["movements"]) == 2
+    assert two["maximum"] == pytest.approx(130, abs=0.3)
+    assert two["minimum"] == pytest.approx(10, abs=0.3)
+    assert two["range_of_motion_sd"] < left["range_of_motion_sd"]
+
+
+def test_a_marked_movement_is_of_the_joints_that_move_in_it() -> None:
+    time, curve = there_and_back(low=0, high=100, times=2)
+    pose = limb_pose(time, joints={"hip": (curve, 0.0), "knee": (5 + curve, 5.0)})
+    angles = joint_angles(pose)
+    joints = ("hip", "knee", "elbow")
+    given = [{"start": 1.0, "bottom": 2.15, "end": 3.3}]
+    moves = joint_movements(pose, angles, joints=joints, movements=given)
+    assert moves["joints"].values.tolist() == ["left hip, left knee"]
+    assert [float(moves[n][0]) for n in ("start", "bottom", "end")] == [1.0, 2.15, 3.3]
+    assert bool(moves["accepted"][0])
+    result = joint_mobility(pose, angles, joints=joints, movements=given)
+    assert result["movements"].sel(side="left").values.tolist() == [1, 1, 0]
+    assert result["maximum"].sel(joint="hip", side="left") == pytest.approx(100, abs=0.3)
+    assert result["minimum"].sel(joint="knee", side="left") == pytest.approx(5, abs=0.3)
+    assert "in a movement that was marked by hand" in note(result, "elbow", "left")
+
+    # Said to be of a joint that rests: not accepted, and no range of noise.
+    still = [{**given[0], "joints": ["right hip"]}]
+    moves = joint_movements(pose, angles, joints=joints, movements=still)
+    assert moves["accepted"].values.tolist() == [False]
+    assert moves["joints"].values.tolist() == ["right hip"]
+    result = joint_mobility(pose, angles, joints=joints, movements=still)
+    assert np.isnan(result["range_of_motion"].values).all()
+
+
+def test_no_movement_at_all_can_be_said() -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    angles = joint_angles(pose)
+    moves = joint_movements(pose, angles, joints=("elbow",), movements=[])
+    assert moves.sizes["rep"] == 0
+    assert moves["standing"].values.all()
+    assert [warning["code"] for warning in warnings_of(moves)] == ["no_movement"]
+    result = joint_mobility(pose, angles, joints=("elbow",), movements=[])
+    assert result["movements"].values.tolist() == [[0, 0]]
+    assert np.isnan(result["score"].values).all()
+
+
+def test_marks_where_values_were_refused_give_no_value() -> None:
+    time, curve = there_and_back(low=10, high=130, times=2)
+    pose = limb_pose(time, joints={"elbow": (curve, 10.0)})
+    angles = joint_angles(pose)
+    turn = (time > 1.7) & (time < 2.7)
+    angles["elbow_flexion"][{"time": turn, "side": 0}] = np.nan
+    given = [
+        {"start": 1.0, "bottom": 2.15, "end": 3.3, "joints": ["left elbow"]},
+        {"start": 4.3, "bottom": 5.45, "end": 6.6, "joints": ["left elbow"]},
+    ]
+    result = joint_mobility(pose, angles, joints=("elbow",), movements=given)
+    assert result["movements"].values.tolist() == [[1, 0]]
+    assert "no values at the marked turn of 2.15 s" in note(result, "elbow", "left")
+    assert result["maximum"].sel(joint="elbow", side="left") == pytest.approx(130, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("nonsense", "movements: "),
+        (5, "movements: "),
+        ([{"start": 1, "bottom": 2}], "movement 1: must have start, bottom"),
+        ([{"start": 2, "bottom": 1, "end": 3}], "movement 1 from 2 over 1 to 3 s"),
+        ([{"start": 1, "bottom": np.nan, "end": 3}], "movement 1"),
+        ([{"start": 1, "bottom": 2, "end": 99}], "movement 1: outside the recording"),
+        (
+            [{"start": 2, "bottom": 3, "end": 4}, {"start": 1, "bottom": 1.5, "end": 1.8}],
+            "movement 2: begins before movement 1; put them in order",
+        ),
+        (
+            [{"start": 1, "bottom": 2, "end": 3}, {"start": 2, "bottom": 3, "end": 4}],
+            "movement 2: begins before movement 1 of the same joint ends",
+        ),
+        (
+            [{"start": 1, "bottom": 2, "end": 3, "joints": "left elbo"}],
+            "joint 'left elbo' is not measured; did you mean 'left elbow'",
+        ),
+        ([{"start": 1, "bottom": 2, "end": 3, "joints": 7}], "must be a list of names"),
+    ],
+)
+def test_impossible_marks_are_refused(given: object, said: str) -> None:
+    time, curve = there_and_back(low=10, high=130)
+    pose = limb_pose(time, joints={"elbow": curve})
+    with pytest.raises(BadInputError, match=said):
+        joint_movements(pose, joint_angles(pose), joints=("elbow",), movements=given)  # type: ignore[arg-type]
+
+
+def test_marked_movements_of_different_joints_may_overlap() -> None:
+    one = {"start": 1.0, "bottom": 2.0, "end": 3.0, "joints": "left elbow"}
+    other = {"start": 2.0, "bottom": 3.0, "end": 4.0, "joints": "right elbow"}
+    assert [each["joints"] for each in checked_movements([one, other])] == [
+        ["left elbow"],
+        ["right elbow"],
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -469,3 +682,33 @@ def test_errors_of_a_fit_come_from_its_draws() -> None:
     assert np.isnan(part["minimum"])
     assert np.isnan(part["range_of_motion"])
     assert "smallest angle was refused or missing" in str(part["note"].item())
+
+
+def test_without_legs_the_arms_carry_what_the_fit_does_not_know() -> None:
+    time, curve = there_and_back(low=40, high=130, times=2)
+    whole = with_draws(limb_pose(time, joints={"elbow": curve, "shoulder": 30.0}), sd=0.01)
+    upper = whole.copy(deep=True)
+    knees = {"keypoint": ["left_knee", "right_knee"], "pixel": "v"}
+    upper["image_position"].loc[knees] = 1400.0
+    added = tables.load("measurement_error")["legs_unseen"]["angles"]["elbow_flexion"]["sd"]
+    known, unknown = joint_angles(whole), joint_angles(upper)
+    np.testing.assert_allclose(
+        unknown["elbow_flexion_sd"], np.hypot(known["elbow_flexion_sd"], added)
+    )
+    for name in ("knee_flexion_sd", "trunk_lean_sd"):
+        xr.testing.assert_identical(unknown[name].variable, known[name].variable)
+    one, other = (
+        joint_mobility(pose, angles, joints=("elbow",)).sel(joint="elbow", side="left")
+        for pose, angles in ((whole, known), (upper, unknown))
+    )
+    for name, more in (("maximum", added), ("range_of_motion", np.sqrt(2) * added)):
+        wider = float(np.hypot(one[f"{name}_sd"], more))
+        assert other[f"{name}_sd"] == pytest.approx(wider, rel=1e-6)
+        assert other[name] == pytest.approx(float(one[name]), abs=1e-6)
+    assert other["peak_velocity_sd"] > one["peak_velocity_sd"]
+
+    # One knee is enough, and hidden is as good as outside.
+    upper["image_position"].loc[{"keypoint": "left_knee", "pixel": "v"}] = 700.0
+    assert not legs_unseen(upper)
+    upper["confidence"].loc[{"keypoint": "left_knee"}] = 0.2
+    assert legs_unseen(upper)

@@ -13,11 +13,13 @@ from analytic import fitted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobility.assessment.body import lean_at_rest
+from mobility.assessment.findings import find
 from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.fit import FITTED
-from mobility.kinematics.repetitions import find_repetitions
+from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of
 
@@ -816,3 +818,53 @@ def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
     assert len(known) > 40
     assert (known < 1.96).mean() > 0.9
     assert known.max() < 3, off
+
+
+def lying(trial):
+    """The same movement of someone who lies on the back, and its times as a person gave them."""
+    pose = trial.pose.copy(deep=True)
+    y, z = (trial.pose["position"].sel(space=axis).to_numpy() for axis in ("y", "z"))
+    pose["position"].loc[{"space": "y"}] = z
+    pose["position"].loc[{"space": "z"}] = -y
+    times = zip(*(trial.truth[name].values for name in ("start", "bottom", "end")), strict=True)
+    given = [dict(zip(("start", "bottom", "end"), map(float, t), strict=True)) for t in times]
+    return pose, set_repetitions(pose, given)
+
+
+def test_who_lies_gets_no_squat_metrics_however_the_repetitions_were_set(squat_pose):
+    trial = squat_pose(reps=3)
+    pose, given = lying(trial)
+    assert bool(given["accepted"].all())
+    metrics = overhead_squat(pose, joint_angles(pose), given)
+    assert [w["code"] for w in warnings_of(metrics)] == ["not_standing"]
+    for name in ("knee_flexion", "heel_rise", "smoothness_sparc", "quality_index"):
+        assert not metrics[name].notnull().any()
+        assert "no squat from standing" in metrics[name].attrs["note"]
+    assert int(metrics["accepted_repetitions"]) == 3
+    assert metrics["descent_duration"].notnull().all()
+    assert {finding.status for finding in find(metrics)} == {"cannot be told"}
+
+
+def test_a_trunk_that_leans_at_rest_is_refused_from_45_degrees_on(squat_pose, repetitions_of):
+    trial = squat_pose(reps=1)
+    repetitions = repetitions_of(trial)
+    angles = joint_angles(trial.pose)
+    shoulders = ["left_shoulder", "right_shoulder"]
+    for lean, refused in ((40, False), (50, True)):
+        pose = trial.pose.copy(deep=True)
+        hips = pose["position"].sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
+        for axis, size in (
+            ("y", math.cos(math.radians(lean))),
+            ("z", math.sin(math.radians(lean))),
+        ):
+            away = hips.sel(space=axis) + 0.5 * size
+            pose["position"].loc[{"keypoint": shoulders, "space": axis}] = away.expand_dims(
+                keypoint=2, axis=1
+            ).to_numpy()
+        metrics = overhead_squat(pose, angles, repetitions)
+        assert bool(metrics["knee_flexion"].isnull().all()) is refused
+        # Without standing frames, edges that the recording does not cut off say the same.
+        bare = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
+        assert lean_at_rest(pose, bare) == pytest.approx(lean, abs=0.1)
+        cut = bare.assign(start_seen=bare["start_seen"] & False, end_seen=bare["end_seen"] & False)
+        assert np.isnan(lean_at_rest(pose, cut))

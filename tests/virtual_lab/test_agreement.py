@@ -5,41 +5,8 @@ import pytest
 from lab_cases import measured
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.agreement import agreement, is_bent, limits_of_agreement, view_class
+from mobility.virtual_lab.agreement import agreement, is_bent, view_class
 from mobility.virtual_lab.case import case_from
-
-
-def test_limits_are_those_of_a_worked_example() -> None:
-    # Three clips, by hand: W = 1, B = 10 * ((-2)^2 + 0 + 2^2) / 2 = 40, m0 = 10.
-    limits = limits_of_agreement(
-        np.array([1.0, 3.0, 5.0]), np.array([1.0, 1.0, 1.0]), np.array([10, 10, 10])
-    )
-    assert limits.bias == pytest.approx(3)
-    assert limits.sd_between == pytest.approx(np.sqrt(3.9))
-    assert limits.sd == pytest.approx(np.sqrt(4.9))
-    assert limits.low == pytest.approx(3 - 1.96 * np.sqrt(4.9))
-
-
-def test_limits_recover_known_variances() -> None:
-    rng = np.random.default_rng(3)
-    clips = 4000
-    counts = rng.integers(5, 40, clips)
-    errors = [rng.normal(rng.normal(2, 4), 3, m) for m in counts]
-    limits = limits_of_agreement(
-        np.array([e.mean() for e in errors]),
-        np.array([e.var(ddof=1) for e in errors]),
-        counts,
-    )
-    assert limits.bias == pytest.approx(2, abs=0.2)
-    assert limits.sd_between == pytest.approx(4, rel=0.05)
-    assert limits.sd == pytest.approx(5, rel=0.05)
-
-
-def test_one_clip_has_no_limits() -> None:
-    limits = limits_of_agreement(np.array([1.0]), np.array([2.0]), np.array([10]))
-    assert limits.bias == 1
-    assert np.isnan(limits.sd)
-    assert np.isnan(limits_of_agreement(np.zeros(0), np.zeros(0), np.zeros(0, int)).bias)
 
 
 def test_bias_and_coverage_by_view_and_by_bend() -> None:

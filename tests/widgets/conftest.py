@@ -65,3 +65,20 @@ def ask() -> Callable[..., None]:
         widget._handle_custom_msg({"do": what, **content}, [memoryview(b) for b in buffers])
 
     return asked
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], str]:
+    """What a notebook keeps of a widget beside it: ``still(widget)``."""
+
+    def shown(widget: Any) -> str:
+        outputs: list[dict[str, Any]] = []
+        monkeypatch.setattr("IPython.display.display", lambda data, **_: outputs.append(data))
+        widget._ipython_display_()
+        picture, alive = outputs
+        assert widget.still in picture["text/html"]
+        assert alive.pop("application/vnd.jupyter.widget-view+json")["model_id"]
+        assert set(alive.values()) == {""}
+        return str(picture["text/html"])
+
+    return shown

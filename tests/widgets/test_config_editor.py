@@ -106,6 +106,23 @@ def test_what_somebody_else_saved_is_not_overwritten_unasked(editor, session, as
     assert session.config()["shown_angles"] == ["left_knee_angle"]
 
 
+def test_two_open_editors_do_not_overwrite_each_other(session, ask):
+    one, other = ConfigEditor(session), ConfigEditor(session)
+    one.shown, one.comments = ["knee_angle"], {"knee_angle": "one's"}
+    other.shown, other.comments = ["hip_angle"], {"hip_angle": "the other's"}
+    ask(one, "save")
+    ask(other, "save")
+    assert (one.notice["kind"], other.notice["kind"]) == ("done", "conflict")
+    assert session.config() == {"shown_angles": ["knee_angle"], "comments": one.comments}
+    # What the other wrote is still there, and only said so it goes over it.
+    assert (other.shown, other.comments) == (["hip_angle"], {"hip_angle": "the other's"})
+    ask(other, "save", force=True)
+    assert session.config()["shown_angles"] == ["hip_angle"]
+    ask(one, "save")
+    assert one.notice["kind"] == "conflict"
+    assert session.config()["shown_angles"] == ["hip_angle"]
+
+
 def test_curves_are_those_of_the_analysis(editor, session, ask, sent):
     messages = sent(editor)
     ask(editor, "curves")
@@ -153,13 +170,12 @@ def test_a_session_deleted_meanwhile_is_said(editor, session, ask):
     assert "Traceback" not in editor.notice["text"]
 
 
-def test_a_saved_notebook_shows_the_choice_and_the_curves(editor):
+def test_a_saved_notebook_shows_the_choice_and_the_curves(still, editor):
     editor.shown = ["knee_angle"]
     editor.comments = {"knee_angle": "<b>bold</b>"}
-    data, _ = editor._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert "Knee, both sides: &lt;b&gt;bold&lt;/b&gt;" in data["text/html"]
-    assert "data:image/png;base64," in data["text/html"]
+    html = still(editor)
+    assert "Knee, both sides: &lt;b&gt;bold&lt;/b&gt;" in html
+    assert "data:image/png;base64," in html
 
 
 def test_unknown_requests_do_nothing(editor, ask):

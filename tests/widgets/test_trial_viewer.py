@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import xarray as xr
 
+import mobility
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
 from mobility.provenance import sha256
@@ -162,13 +169,63 @@ def test_the_demo_is_watched_but_not_changed(store, ask):
     assert "the demo cannot be changed" in viewer.notice["text"]
 
 
-def test_movements_of_single_joints_are_not_corrected(analysed, ask):
-    viewer = TrialViewer(analysed("s2", exercise="Joint Angle Mobility", joints=["elbow", "knee"]))
-    assert not viewer.correctable
-    assert viewer.shown == ["knee_flexion", "elbow_flexion"]
-    ask(viewer, "save", intervals=[])
-    assert "only repetitions of squats" in viewer.notice["text"]
-    assert viewer.session.edits().edits == []
+@pytest.fixture
+def elbows(store):
+    """The demo of single joints, as a session that can be changed; without its videos' analysis."""
+    try:
+        demo = store.demo("Joint Angle Mobility")
+    except NotFoundError:
+        pytest.skip("needs the demo session in data/demo")
+    shutil.copytree(demo.folder, store.path / "s2")
+    record = read_json(store.path / "s2" / "session.json")
+    write_json(store.path / "s2" / "session.json", {**record, "session_id": "s2"})
+    return store.session("s2")
+
+
+def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
+    viewer = TrialViewer(elbows)
+    assert viewer.noun == "movement"
+    assert viewer.shown == ["shoulder_flexion", "elbow_flexion"]
+    found = viewer.repetitions
+    assert len(found) == 3
+    assert set(found[0]["joints"]) == {"left shoulder", "left elbow"}
+
+    def analyze(session, **options):
+        # What the analysis does with the edit, without the video.
+        marked = session.edits().current("repetitions")
+        result = mobility.joint_movements(
+            session.fitted(), session.angles(), joints=("shoulder", "elbow"), movements=marked
+        )
+        write_dataset(session.folder / "repetitions.nc", result)
+        record = {**stored, "state": "analyzed"}
+        record["stages"]["repetitions"]["sha256"] = sha256(session.folder / "repetitions.nc")
+        write_json(session.folder / "session.json", record)
+
+    stored = read_json(elbows.folder / "session.json")
+    monkeypatch.setattr(Session, "analyze", analyze)
+    names = ("start", "bottom", "end", "joints")
+    wanted = [{name: each[name] for name in names} for each in found[1:]]
+    wanted[0]["start"] = round(wanted[0]["start"] + 0.3, 3)
+    ask(viewer, "save", intervals=wanted)
+    viewer.wait(60)
+    assert viewer.notice == {
+        "kind": "done", "text": "saved; the next report is made with these movements",
+    }  # fmt: skip
+    assert elbows.edits().current("repetitions") == wanted
+    assert viewer.by_hand
+    assert [each["start"] for each in viewer.repetitions] == [
+        pytest.approx(each["start"], abs=1e-3) for each in wanted
+    ]
+    assert viewer.repetitions[1] == found[2]
+
+
+def test_impossible_movements_are_refused_in_the_widget(elbows, ask):
+    viewer = TrialViewer(elbows)
+    ask(viewer, "save", intervals=[{"start": 1, "bottom": 2, "end": 3, "joints": ["left knee"]}])
+    viewer.wait(60)
+    assert viewer.notice["kind"] == "error"
+    assert "joint 'left knee' is not measured" in viewer.notice["text"]
+    assert elbows.edits().edits == []
 
 
 def test_curves_to_show_are_known_ones(viewer):
@@ -183,10 +240,10 @@ def test_a_session_without_analysis_has_no_viewer(analysed):
         TrialViewer(analysed("s2", stages={}, state="created"))
 
 
-def test_a_saved_notebook_shows_the_curves(viewer):
-    data, _ = viewer._repr_mimebundle_()
-    assert "data:image/png;base64," in data["text/html"]
-    assert len(data["text/html"]) < 300_000
+def test_a_saved_notebook_shows_the_curves(still, viewer):
+    html = still(viewer)
+    assert "data:image/png;base64," in html
+    assert len(html) < 300_000
 
 
 def test_what_nobody_foresaw_is_said_and_logged(viewer, session, ask, monkeypatch, caplog):
@@ -203,3 +260,70 @@ def test_what_the_page_meets_stands_in_the_widget(viewer, ask):
     assert viewer.notice["kind"] == "error"
     assert viewer.notice["text"].startswith("the video cannot be shown here")
     assert len(viewer.notice["text"]) == 500
+
+
+LOOK = """
+import json, resource, sys, urllib.request
+from mobility.widgets import TrialViewer
+from mobility.workbench.store import Store
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
+
+session = Store(sys.argv[1]).session("s1")
+viewer = TrialViewer(Store(sys.argv[1]).session("short"))
+viewer._send_trial()  # so that what is imported counts for nothing
+before = peak()
+viewer = TrialViewer(session)
+sent = []
+viewer.send = lambda content, buffers=(): sent.append((content, sum(len(b) for b in buffers)))
+viewer._send_trial()
+loaded = peak()
+viewer._send_video({"page": {}})
+url, size = sent[-1][0]["url"], 0
+with urllib.request.urlopen(url) as video:
+    while block := video.read(1 << 16):
+        size += len(block)
+print(json.dumps({
+    "minutes": (sent[0][0]["time"][-1] - sent[0][0]["time"][0]) / 60, "sent": sent[0][1] / 1e6,
+    "size": size / 1e6, "trial": loaded - before, "video": peak() - loaded,
+}))
+"""
+
+
+@pytest.mark.slow
+def test_minutes_of_video_do_not_fill_the_kernel(analysed, store):
+    analysed("short")
+    session = analysed()
+    times = 18
+    record = read_json(session.folder / "session.json")
+    for name in ("pose", "fitted", "angles"):
+        one = getattr(session, name)()
+        parts = []
+        for number in range(times):
+            part = one.assign_coords(time=one["time"] + number * 14.0)
+            if "fit_time" in one.dims:
+                part = part.assign_coords(fit_time=one["fit_time"] + number * 14.0)
+            parts.append(part)
+        # What has neither time is the same in all of them.
+        dims = [dim for dim in ("time", "fit_time") if dim in one.dims]
+        long = xr.merge(
+            [
+                xr.concat([part[[n for n in part if dim in part[n].dims]] for part in parts], dim)
+                for dim in dims
+            ]
+        ).assign_attrs(one.attrs)
+        write_dataset(session.folder / f"{name}.nc", long)
+        record["stages"][name]["sha256"] = sha256(session.folder / f"{name}.nc")
+    write_json(session.folder / "session.json", record)
+    with session.video.open("ab") as video:
+        video.truncate(400_000_000)  # as many bytes as minutes of a phone's video have
+    told = subprocess.run(
+        [sys.executable, "-c", LOOK, str(store.path)], check=True, capture_output=True, text=True
+    )
+    seen = json.loads(told.stdout)
+    assert seen["minutes"] > 4
+    assert seen["size"] == 400
+    assert seen["sent"] < 15, seen  # MB to the page, once
+    assert seen["trial"] < 150, seen
+    assert seen["video"] < 20, seen

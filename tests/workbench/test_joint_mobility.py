@@ -10,7 +10,9 @@ import pytest
 import xarray as xr
 
 from mobility.errors import BadInputError, NotFoundError
+from mobility.provenance import history
 from mobility.workbench import documents
+from mobility.workbench import report_sections as sections
 from mobility.workbench.contract import JointMobilityDocument, Participant
 from mobility.workbench.store import Session, Store
 from tests.limbs import limb_pose, there_and_back
@@ -134,13 +136,80 @@ def test_a_hidden_side_is_null_in_every_document(session, store, shown, stand_in
 
 
 def test_documents_of_the_other_exercise_are_refused(session):
-    for act in (
-        session.report,
-        session.summary,
-        lambda: session.set_repetitions([{"start": 0.5, "bottom": 1.0, "end": 1.5}]),
-    ):
+    for act in (session.report, session.summary):
         with pytest.raises(BadInputError, match="is of the exercise 'Joint Angle Mobility'"):
             act()
+
+
+def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
+    found = session.repetitions_table()
+    assert [row["joints"] for row in found] == ["left elbow"] * 3
+    stamps = {name: stage.finished for name, stage in session.record.stages.items()}
+    # The rows of the table, without the second, the last one's turn earlier.
+    given = [found[0], {**found[2], "bottom": found[2]["bottom"] - 0.4}]
+    session.set_repetitions(given, by="Ann")
+    with pytest.raises(NotFoundError, match="corrected by hand since its analysis"):
+        session.joint_mobility()
+    session.analyze()
+    names = ("start", "bottom", "end")
+    kept = [{**{n: row[n] for n in names}, "joints": ["left elbow"]} for row in given]
+    edit = session.edits().edits[0]
+    assert (edit.who, edit.kind, edit.after) == ("Ann", "repetitions", kept)
+    assert edit.before == [
+        {**{n: row[n] for n in names}, "joints": ["left elbow"]} for row in found
+    ]
+
+    def holds():
+        assert [row["bottom"] for row in session.repetitions_table()] == [
+            pytest.approx(row["bottom"]) for row in given
+        ]
+        metrics = session.metrics()
+        assert int(metrics["movements"].sel(joint="elbow", side="left")) == 2
+        assert metrics["movement_turn"].values == pytest.approx(
+            [row["bottom"] for row in given], abs=1 / 30
+        )
+        for result in (session.repetitions(), metrics):
+            assert history(result)[-1]["arguments"]["movements"] == kept
+
+    holds()
+    assert session.details()["segments"] == 2
+    assert session.record.stages["angles"].finished == stamps["angles"]
+    # A participant's age, and another option, make other results, of the same marks.
+    session.store.set_participant("p01", sex="male", birth_year=1990)
+    session.analyze()
+    holds()
+    session.analyze(keep_raw=True)
+    holds()
+    session.set_repetitions(None)
+    session.analyze()
+    assert session.repetitions_table() == found
+    assert session.edits().edits[1].before == kept
+
+
+def test_movements_by_hand_stand_in_the_report(session):
+    session.set_repetitions(session.repetitions_table()[:2], by="Ann")
+    session.analyze()
+    told = sections.who_and_what(
+        session.record, None, session.fitted(), session.repetitions(), session.edits()
+    )
+    assert "movements by Ann" in told
+    assert "2 accepted of 2 found" in told
+    assert "Repetitions" not in told
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([{"start": 1, "bottom": 2, "end": 99}], "outside the recording"),
+        ([{"start": 1, "bottom": 2, "end": 3, "joints": "left hip"}], "'left hip' is not measured"),
+        ({"start": 1}, "must be a list"),
+    ],
+)
+def test_impossible_movements_are_refused_and_change_nothing(session, given, said):
+    with pytest.raises(BadInputError, match=said):
+        session.set_repetitions(given)
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
 
 
 def test_a_squat_has_no_joint_mobility_document(store, stand_ins, tmp_path):

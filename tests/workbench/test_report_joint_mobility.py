@@ -76,12 +76,15 @@ def test_details_say_why_a_side_is_missing_and_escape_comments(metrics: xr.Datas
 
 
 def test_reference_table_names_the_study_and_whom_it_measured(metrics: xr.Dataset) -> None:
-    html = report.reference_table(metrics)
+    elbow = report.shown(record(["elbow"]), None)
+    html = report.reference_table(metrics, elbow)
+    assert "Left knee" not in html
+    assert "Left elbow: 674 healthy people" in html
     assert "Soucie et al. 2011" in html
     assert "144.6° (mean)" in html
     assert "male, 20 to 44 years" in html
     empty = metrics.assign_attrs(references="{}")
-    assert "No published range" in report.reference_table(empty)
+    assert "No published range" in report.reference_table(empty, elbow)
 
 
 def test_movements_of_the_shown_joints_only(metrics: xr.Dataset) -> None:
@@ -116,6 +119,13 @@ def test_spans_of_missing_frames() -> None:
 def test_posture_and_uncertainty(metrics: xr.Dataset) -> None:
     assert "standing 100%" in report.posture(metrics)
     assert "table of errors" in report.uncertainty(metrics)
+    time, curve = there_and_back(low=10, high=130, times=1)
+    fitted = limb_pose(time, joints={"elbow": curve})
+    fitted = fitted.assign(position_draws=fitted["position"].expand_dims(draw=2))
+    assert "upper body alone" not in report.uncertainty(fitted)
+    for knee in ("left_knee", "right_knee"):
+        fitted["confidence"].loc[{"keypoint": knee}] = 0.2
+    assert "elbow flexion 19°, shoulder flexion 11°" in report.uncertainty(fitted)
 
 
 def judged(azimuth: float | None, outside: dict[str, float], joints: list[str]) -> str:
@@ -155,8 +165,13 @@ def test_without_a_leg_the_feet_may_be_outside() -> None:
 def test_refusals_of_other_angles_are_left_out() -> None:
     texts = {
         "angle_refused": ["Knee flexion refused in 9%: x.", "Elbow flexion refused in 9%: x."],
+        "joint_refused": ["Left knee is not measured: x.", "Right elbow is not measured: x."],
         "dark": ["Knee flexion refused in the dark."],
     }
     warnings = [Warned(code=code, message=text) for code in texts for text in texts[code]]
     kept = report.relevant(warnings, ["elbow_flexion"])
-    assert [warning.message for warning in kept] == [texts["angle_refused"][1], *texts["dark"]]
+    assert [warning.message for warning in kept] == [
+        texts["angle_refused"][1],
+        texts["joint_refused"][1],
+        *texts["dark"],
+    ]

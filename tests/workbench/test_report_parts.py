@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
+import hand_made
 import numpy as np
 import pytest
 import xarray as xr
@@ -81,15 +82,105 @@ def test_an_index_that_is_refused_says_why_and_shows_no_number() -> None:
     assert bare.count("not part of this analysis") == 2
 
 
-def test_a_few_findings_come_first_and_the_others_are_counted() -> None:
-    rules = ("hip_flexion_limited", "knee_flexion_limited", "ankle_dorsiflexion_limited")
-    found = [
-        finding(rule, status="found", probability=p, side="left")
-        for rule, p in zip(rules, (0.85, 0.9, 0.99), strict=True)
-    ]
-    shown = text(first_page.main_findings(found))
-    assert shown.index("ankles") < shown.index("knees") < shown.index("hips")
+def test_an_index_of_some_parts_says_of_which() -> None:
+    data = metrics()
+    shown = text(first_page.indices(data))
+    assert "of its parts" not in shown
+    assert "100: hips, knees and ankles bend as far" in shown
+    partly = text(first_page.indices(metrics(hip_flexion=[np.nan, np.nan])))
+    assert "75 of 100, over 67 % of its parts" in partly  # 100 / 2 (1 + 15/30)
+    assert "Not in it: hip flexion." in partly
+    assert "100: knees and ankles bend as far" in partly
+
+
+def test_nothing_is_said_of_deviations_that_are_not_in_the_quality_index() -> None:
+    squat = hand_made.metrics_of(
+        dict.fromkeys(("heel_rise", "pelvis_obliquity", "knee_ankle_separation_ratio"))
+    )
+    squat = squat.merge(quality_index(squat), combine_attrs="override")
+    shown = text(first_page.indices(squat))
+    assert "of 100, over 65 % of its parts" in shown
+    assert "Not in it: knees in, heel rise, pelvis obliquity." in shown
+    assert "none of the deviations that are looked for" not in shown
+    assert "depth and the hands over the feet are criteria below" in shown
+
+
+def test_findings_come_by_size_and_certainty_and_the_others_are_named() -> None:
+    def found(rule: str, value: float, half: float) -> Finding:
+        interval = (value - half, value + half)
+        return finding(rule, status="found", value=value, interval=interval, probability=0.9)
+
+    # 1 degree of 120 that is certain, 30 that are likely; the ankle lies between.
+    trivial = found("hip_flexion_limited", 119.0, 0.1)
+    large = found("knee_flexion_limited", 90.0, 40.0)
+    between = found("ankle_dorsiflexion_limited", 25.0, 2.0)
+    shown = text(first_page.main_findings([trivial, between, large]))
+    assert shown.index("knees") < shown.index("ankles") < shown.index("hips")
+    assert "The largest first" in shown
     assert "Also found" not in shown
+    assert "The largest first" not in text(first_page.main_findings([trivial]))
+
+
+def test_the_expected_excess_is_that_of_draws() -> None:
+    limited = finding("knee_flexion_limited", value=118.0, interval=(108.2, 127.8))
+    drawn = np.random.default_rng(1).normal(118, 5, 400_000)
+    expected = np.maximum(120 - drawn, 0).mean() / 10
+    assert first_page.excess(limited) == pytest.approx(expected, rel=0.01)
+    assert first_page.excess(finding("knee_flexion_limited", value=None)) == 0
+    exact = finding("knee_flexion_limited", value=118.0, interval=(118.0, 118.0))
+    assert first_page.excess(exact) == pytest.approx(0.2)
+    # What lies on either side counts by its magnitude; a spread by itself.
+    (shift,) = [f for f in find(hand_made.metrics_of({"lateral_shift": (-0.3, 0.0)}))
+                if f.rule == "lateral_shift"]  # fmt: skip
+    assert first_page.excess(shift) == pytest.approx((0.3 - 0.1) / 0.2)
+    varied = {"knee_flexion_variability": ((8.0, 8.0), (np.nan, np.nan))}
+    (spread, _) = [f for f in find(hand_made.metrics_of(varied)) if f.rule == "knee_flexion_varies"]
+    assert first_page.excess(spread) == pytest.approx((8 - 3) / 10)
+
+
+def test_every_rule_has_a_large_excess() -> None:
+    for each in find(hand_made.metrics_of()):
+        assert np.isfinite(first_page.excess(each))
+
+
+def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
+    notes = ("frontal camera: x sd 16 deg (limit 15)", "its 95 % interval exceeds ± 2", "dark",
+             "the camera sees the frontal plane edge-on (80°)", "damp", "cold")  # fmt: skip
+    rules = list(dict.fromkeys(f.rule for f in find(metrics())))
+    unknown = [
+        Finding(**{**f.__dict__, "status": "cannot be told", "probability": None, "reason": why})
+        for rule, why in zip(rules, notes, strict=False)
+        for f in find(metrics())
+        if f.rule == rule
+    ]
+    close = [finding("knee_flexion_limited", status="cannot be told", probability=0.5)]
+    unseen = {"compensation_probability": ((), 0.0, {"not_assessed": '{"low_back_arches": "?"}'})}
+    data = xr.Dataset(unseen)
+    short = first_page.cannot_be_told([*unknown, *close], data)
+    assert short.count("<li>") == 5
+    assert "Too uncertain in this recording: " in text(short)  # both reasons that are one
+    for name in ("sd", "limit 15", "exceeds"):
+        assert name not in text(short)
+    full = first_page.cannot_be_told_in_full([*unknown, *close], data)
+    assert full.count("<li>") == len(notes) + 2
+    for note in notes:
+        assert note in text(full)
+    from mobility.assessment.findings import label
+
+    for each in unknown:  # on the short list too, if without its reason
+        assert label(each).lower() in text(short).lower()
+
+
+def test_of_many_that_one_reason_refuses_the_first_are_named_and_the_others_counted() -> None:
+    nothing = find(hand_made.metrics_of(dict.fromkeys(hand_made.GOOD)))
+    rules = len({each.rule for each in nothing})
+    shown = text(first_page.cannot_be_told(nothing, xr.Dataset()))
+    assert shown.startswith("It was not measured: hip flexion below 120°; ")
+    assert f"; and {rules - 6} more." in shown
+    assert "; and " not in text(first_page.cannot_be_told_in_full(nothing, xr.Dataset()))
+
+
+def test_without_findings_the_page_says_whether_all_could_be_told() -> None:
     assert first_page.main_findings([]) == "<p>No fault was found.</p>"
     open_one = finding(status="cannot be told", reason="dark", probability=None)
     assert "Not everything could be told" in first_page.main_findings([open_one])
@@ -99,7 +190,7 @@ def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
     refused = finding(status="cannot be told", reason="a <b> camera", probability=None)
     close = finding("knee_flexion_limited", status="cannot be told", reason="x", probability=0.5)
     shown = first_page.cannot_be_told([refused, close], xr.Dataset())
-    assert "a &lt;b&gt; camera" in shown
+    assert "A &lt;b&gt; camera: hip flexion" in shown
     assert "Too close to their limits" in text(shown)
     nothing = first_page.cannot_be_told([], xr.Dataset())
     assert "could be told" in nothing

@@ -265,10 +265,21 @@ def test_page_is_titled_and_accessible(page: Page, session: mb.Session) -> None:
     assert page.all("html") == [{"lang": "en"}]
     images = page.all("img")
     assert len(images) >= 3 + 8
+    assert len({image["src"] for image in images}) == len(images)  # no picture twice
     assert all(len(image["alt"] or "") > 15 for image in images)
     assert len(page.all("h1")) == 1
     assert len(page.all("caption")) == len(page.all("table"))
     assert {attrs.get("scope") for attrs in page.all("th")} == {"col", "row"}
+
+
+def test_first_page_says_what_is_elsewhere(page: Page) -> None:
+    assert page.text.index("What cannot be told") < page.text.index("What to do")
+    assert page.text.count("What cannot be told, in full") == 1
+    assert "The picture from the " in page.text
+    # Norms of overhead squats that exist are named, and that they are not here.
+    for study in ("Heredia et al. 2021", "Butler et al. 2010", "Hoogenboom et al. 2023"):
+        assert study in page.text
+    assert "their values are not in this package" in page.text
 
 
 def test_page_holds_no_code_and_asks_for_nothing(page: Page, report: dict[str, Path]) -> None:
@@ -550,7 +561,13 @@ def test_text_depends_on_the_method(session: mb.Session) -> None:
     assert "SD" in sections.error_table(raw)
     assert sections.error_table(drawn) == ""
     for pose in (raw, drawn):
-        assert "within 3 % of the depth" in sections.uncertainty(pose)
+        told = sections.uncertainty(pose)
+        assert "within 3 % of the depth" in told
+        assert "assumed, not measured" in told
+        assert "MDC₉₅" in told
+        # What over_repetitions does: only the spread shrinks with their number.
+        assert "√(m² + s²/n)" in told
+        assert ("computed from the drawn bodies" in told) is (pose is drawn)
 
 
 def test_cleaning_is_counted_in_the_report(session: mb.Session) -> None:
@@ -586,12 +603,15 @@ def test_ankle_that_moves_the_wrong_way_is_called_doubtful(session: mb.Session) 
     [
         (np.nan, 5.0, ""),
         (9.0, np.nan, "error unknown"),
-        (9.7, 5.0, "within error"),
-        (-9.9, 5.0, "left larger"),
-        (9.9, 5.0, "right larger"),
+        # 1.96 · √2 · 5 = 13.86
+        (13.8, 5.0, "within error"),
+        (-13.9, 5.0, "left larger"),
+        (13.9, 5.0, "right larger"),
     ],
 )
-def test_verdict_compares_with_196_sd(value: float, sd: float, expected: str) -> None:
+def test_verdict_compares_with_the_minimal_detectable_difference(
+    value: float, sd: float, expected: str
+) -> None:
     metrics = xr.Dataset({"a_asymmetry": value, "a_asymmetry_sd": sd})
     assert sections.verdict(metrics, "a_asymmetry") == expected
 

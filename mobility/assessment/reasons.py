@@ -1,0 +1,38 @@
+"""Reasons why a value is missing, in the words of a participant: without terms, sd and limits."""
+
+from __future__ import annotations
+
+import re
+
+_PLAIN = (
+    (
+        r"\bsd (\d+ deg|without a bound) \(limit|95 % interval .*exceeds|^its error is not known",
+        "it is too uncertain in this recording",
+    ),
+    (
+        r"frontal plane edge-on|^seen from the side, one leg hides",
+        "the camera saw you from the side",
+    ),
+    (r"^noise of landmarks", "no body was fitted to what the camera saw"),
+)
+"""Patterns of reasons and the words for all of them, the first that fits."""
+
+
+def plain(reason: str) -> str:
+    """Say a reason in plain words; one that has no measured sizes in it stays, less its brackets.
+
+    Parameters
+    ----------
+    reason
+        As in the attribute ``note`` of a metric, or ``Finding.reason``.
+
+    Returns
+    -------
+    str
+        Without a full stop. Reasons that differ in sizes only get the same words.
+    """
+    reason = reason.removeprefix("refused: ").rstrip(".")
+    for pattern, words in _PLAIN:
+        if re.search(pattern, reason):
+            return words
+    return reason.split(" (")[0]

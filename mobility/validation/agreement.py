@@ -1,0 +1,555 @@
+"""Agreement of angles and metrics from video with those of a lab, on the same trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility import provenance, tables
+from mobility.assessment.metric import merged_history
+from mobility.errors import BadInputError
+from mobility.options import checked
+from mobility.validation.inference import LEAST_CLUSTERS, cluster_bootstrap, tost_paired
+from mobility.validation.limits import Z95, bland_altman, proportional_bias
+from mobility.validation.pairing import (
+    CURVE_ERRORS,
+    DEGREES,
+    common_units,
+    paired_angles,
+    paired_metrics,
+)
+from mobility.validation.reliability import (
+    Estimate,
+    concordance,
+    intraclass_correlation,
+    measurement_error,
+)
+from mobility.validation.waveforms import (
+    LEAST_CURVES,
+    has_spm1d,
+    mean_curve,
+    multiple_correlation,
+    spm_paired,
+)
+
+Array = NDArray[np.float64]
+
+_SPM_ALPHA = 0.05
+_NO_SIDE = "not a side of this angle"
+
+
+@checked
+def agreement(
+    video: xr.Dataset | Sequence[xr.Dataset],
+    lab: xr.Dataset | Sequence[xr.Dataset],
+    repetitions: xr.Dataset | Sequence[xr.Dataset] | None = None,
+    *,
+    participants: str | Sequence[str | int] | None = None,
+    margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
+    points: Annotated[int, Field(ge=11)] = 101,
+    draws: Annotated[int, Field(ge=1000)] = 10_000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare angles, or metrics, from video with those of a lab.
+
+    Frames are never taken as independent: an error of a curve is computed within a repetition, and
+    averaged within a participant, before participants are compared; every interval is over
+    participants. With a single participant its repetitions take their place, and all intervals
+    and limits describe this participant only, as the attribute ``scope`` says; ICC and CCC,
+    which weigh differences against the spread of people, are refused then.
+
+    Parameters
+    ----------
+    video, lab
+        Of one trial, or a list of trials in the same order. Either angles in degrees over
+        ``(time,)`` or ``(time, side)`` on the same times, already synchronised, NaN where refused
+        or missing; ``<angle>_sd`` of the video is used where it is there. Or metrics over
+        ``(rep,)`` or ``(rep, side)`` of the same repetitions, of any unit; a coordinate
+        ``participant`` over ``rep`` may say whose each is. What both have is compared.
+    repetitions
+        For angles: of each trial, ``start`` and ``end`` in seconds, ``bottom_start`` and
+        ``bottom_end`` where the value at the bottom is wanted, ``accepted``; as from
+        :func:`~mobility.kinematics.repetitions.find_repetitions`. The same times count for both.
+        None for metrics.
+    participants
+        Whose trial each is. Needed with several trials.
+    margin_deg
+        Largest mean difference in degrees that does not matter, chosen before the data were seen,
+        for the test of equivalence. Without it there is no such test.
+    points
+        Points of a repetition's curve.
+    draws, seed
+        Of the intervals by the bootstrap.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each statistic with ``units``, ``long_name``, ``reference`` and ``scope``; see
+        ``tables/agreement.yaml``. Differences are video less lab. ``side`` is left, right, or
+        middle for angles without one.
+
+        Over (angle, side): `bias`, `mae`, `rmse`, `rmse_offset_removed`, `coverage`, each the mean
+        over participants, with ``_sd`` between them and ``_low`` and ``_high`` (95 %, bootstrap
+        over participants); `cmc`; `repetitions_compared`, `participants_compared`,
+        `frames_compared`, `frames_refused` (the lab has a value and the video has none),
+        `frames_lab_missing`; `waveform_reason`. Over (angle, side, percent): `video_curve`,
+        `lab_curve`, `difference_curve`, each with ``_sd``, and `spm_t`, with `spm_threshold` and
+        `spm_p` (the smallest of its clusters, 1 where there is none) over (angle, side).
+
+        Over (metric, angle, side), with metric `bottom`, `peak`, `range` (or `value`, where metrics
+        were given): Bland and Altman's `mean_difference`, `sd_difference`, `sd_between`,
+        `sd_within`, `lower_limit`, `upper_limit` of one repetition with intervals; of the
+        `targets`, which are the means of the participants: `slope` (proportional bias), `icc`,
+        `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`, `mdc95_agreement`,
+        `mdc95_consistency`, `tost_p`; `value_coverage`; `value_reason`.
+
+        Over (rep, ...), from which all this was made: `video_values`, `lab_values`, `video_curves`,
+        `lab_curves`, `repetition_bias` and so on, with the coordinates `participant`, `trial` and
+        `repetition`.
+
+        What cannot be told is NaN, with the reason in `waveform_reason` or `value_reason`.
+
+    Raises
+    ------
+    BadInputError
+        Trials do not belong together, are not on the same times or not in degrees, share no angle,
+        or have no accepted repetition; several trials without participants; an option is out of
+        range.
+
+    Notes
+    -----
+    The value at the bottom, and the peak, are those of
+    :func:`~mobility.assessment.overhead_squat.overhead_squat`, each from the frames that its
+    system has. The two systems are the two ways to measure of ICC and SEM: they say how well
+    one stands for the other, not how well either repeats itself.
+
+    References
+    ----------
+    Bland & Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. McGraw & Wong
+    1996, Psychol Methods 1:30. Kottner et al. 2011 (GRRAS), J Clin Epidemiol 64:96.
+    """
+    videos, labs = _trials(video), _trials(lab)
+    if not videos or len(videos) != len(labs):
+        raise BadInputError(
+            f"agreement: {len(videos)} trials of the video and {len(labs)} of the lab; give both of"
+            " each trial"
+        )
+    whose = _participants(participants, len(videos))
+    warnings: list[dict[str, str]] = []
+    if "time" in videos[0].dims:
+        if repetitions is None:
+            raise BadInputError(
+                "agreement: angles over time need repetitions (find_repetitions), because frames"
+                " are not independent"
+            )
+        windows = _trials(repetitions)
+        if len(windows) != len(videos):
+            raise BadInputError(
+                f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
+            )
+        rows, warnings = paired_angles(videos, labs, windows, whose, points=points)
+    elif repetitions is not None:
+        raise BadInputError(
+            "agreement: metrics have their repetitions already; give repetitions with angles over"
+            " time only"
+        )
+    else:
+        rows = paired_metrics(videos, labs, whose)
+    single = np.unique(rows["participant"].values).size == 1
+    scope = "this participant only" if single else "participants"
+    units_of = _unit_means(rows["participant"].values)
+    found: dict[Any, Any] = dict(rows.data_vars)
+    if "video_curves" in rows:
+        found |= _waveforms(rows, units_of, draws, seed)
+    found |= _discrete(rows, units_of, margin_deg)
+    result = xr.Dataset(found, coords=rows.coords)
+    for name, entry in tables.load("agreement").items():
+        for key in (name, f"{name}_sd", f"{name}_low", f"{name}_high"):
+            if key in result and "long_name" not in result[key].attrs:
+                result[key].attrs |= _attrs(key, name, entry, rows)
+    for key in map(str, result.data_vars):
+        if "rep" not in result[key].dims:
+            result[key].attrs["scope"] = scope
+    if margin_deg is None:
+        for key in ("tost_p", "tost_low", "tost_high"):
+            result[key].attrs["note"] = "no margin was chosen beforehand, so there is no test"
+    else:
+        result["tost_p"].attrs["margin_deg"] = margin_deg
+    result.attrs = {
+        "ds_type": "agreement",
+        "scope": scope,
+        "participants": int(np.unique(rows["participant"].values).size),
+        "trials": len(videos),
+        "targets": "repetitions" if single else "means of the participants' repetitions",
+    }
+    if len(videos) == 1:
+        result.attrs["history"] = merged_history(videos[0], labs[0])
+    more: dict[str, Any] = {"warnings": warnings} if warnings else {}
+    return provenance.with_history(
+        result,
+        "agreement",
+        {"margin_deg": margin_deg, "points": points, "draws": draws, "seed": seed},
+        trials=len(videos),
+        participants=result.attrs["participants"],
+        repetitions=int(rows.sizes["rep"]),
+        **more,
+    )
+
+
+def _trials(given: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    trials = [given] if isinstance(given, xr.Dataset) else list(given)
+    for trial in trials:
+        if not isinstance(trial, xr.Dataset):
+            raise BadInputError(
+                f"agreement: trials must be xarray Datasets (got {type(trial).__name__})"
+            )
+    return trials
+
+
+def _participants(given: str | Sequence[str | int] | None, trials: int) -> list[str]:
+    if given is None:
+        if trials > 1:
+            raise BadInputError(
+                f"agreement: say whose the {trials} trials are (participants=[...]); trials of one"
+                " participant are not independent"
+            )
+        return ["1"]
+    names = [given] if isinstance(given, str) else [str(name) for name in given]
+    if len(names) != trials:
+        raise BadInputError(
+            f"agreement: {len(names)} participants for {trials} trials; name one for each trial"
+        )
+    return names
+
+
+def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
+    """Return what averages rows (rep, ...) to participants; of only one, rows stay as they are."""
+    names = list(dict.fromkeys(participant.tolist()))
+    if len(names) == 1:
+        return lambda values: values
+    groups = [np.flatnonzero(participant == name) for name in names]
+
+    def means(values: Array) -> Array:
+        return np.stack([_nanmean(values[group]) for group in groups])
+
+    return means
+
+
+def _applicable(rows: xr.Dataset) -> NDArray[np.bool_]:
+    """Say which sides belong to which angle: left and right, or middle."""
+    middle = rows["side"].values == "middle"
+    return np.asarray(rows["sided"].values[:, None] != middle)
+
+
+def _nanmean(values: Array) -> Array:
+    count = np.isfinite(values).sum(axis=0)
+    total = np.nansum(values, axis=0)
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
+
+
+def _waveforms(
+    rows: xr.Dataset, unit_means: Callable[[Array], Array], draws: int, seed: int
+) -> dict[str, Any]:
+    """Errors of the curves, averaged over independent units, and the curves themselves."""
+    dims = ("angle", "side")
+    shape = (rows.sizes["angle"], rows.sizes["side"])
+    found: dict[str, Any] = {}
+    reasons = np.full(shape, "", dtype=object)
+
+    def because(at: tuple[int, ...], text: str) -> None:
+        if text not in reasons[at]:
+            reasons[at] = f"{reasons[at]}; {text}" if reasons[at] else text
+
+    errors = rows["repetition_rmse"].to_numpy()
+    compared = np.isfinite(errors).sum(axis=0)
+    units = np.isfinite(unit_means(errors)).sum(axis=0)
+    whose = rows["participant"].values
+    people = np.zeros(shape, dtype=np.int64)
+    applicable = _applicable(rows)
+    for at in np.ndindex(shape):
+        people[at] = np.unique(whose[np.isfinite(errors[(slice(None), *at)])]).size
+        if not applicable[at]:
+            because(at, _NO_SIDE)
+        elif compared[at] == 0:
+            lacking = [
+                what
+                for what in ("video", "lab")
+                if not np.isfinite(rows[f"{what}_curves"].to_numpy()[(slice(None), *at)]).any()
+            ]
+            because(
+                at,
+                f"no curve of the {' and the '.join(lacking)}"
+                if lacking
+                else "no repetition with enough of its curve",
+            )
+        elif units[at] < LEAST_CLUSTERS:
+            because(at, f"intervals: {units[at]} independent curves, needs {LEAST_CLUSTERS}")
+    for name in (*CURVE_ERRORS, "coverage"):
+        values = unit_means(rows[f"repetition_{name}"].to_numpy())
+        known = np.isfinite(values)
+        mean = _nanmean(values)
+        sd, low, high = (np.full(shape, np.nan) for _ in range(3))
+        for at in np.ndindex(shape):
+            column = values[(slice(None), *at)][known[(slice(None), *at)]]
+            if column.size > 1:
+                sd[at] = column.std(ddof=1)
+            low[at], high[at] = cluster_bootstrap(column, draws=draws, seed=seed)
+        found |= {
+            name: (dims, mean),
+            f"{name}_sd": (dims, sd),
+            f"{name}_low": (dims, low),
+            f"{name}_high": (dims, high),
+        }
+    found["cmc"] = (dims, _correlations(rows, because))
+    for name, count, text in (
+        ("repetitions_compared", compared, "repetitions with enough of their curve"),
+        ("participants_compared", people, "participants with such a repetition"),
+    ):
+        found[name] = (dims, count, {"units": "1", "long_name": text})
+    for name in ("frames_compared", "frames_refused", "frames_lab_missing"):
+        each = rows[f"repetition_{name}"]
+        found[name] = (dims, each.to_numpy().sum(axis=0), dict(each.attrs))
+    found |= _curves(rows, unit_means, because)
+    found["waveform_reason"] = (
+        dims,
+        reasons,
+        {"long_name": "why statistics of the curves are missing"},
+    )
+    return found
+
+
+def _correlations(rows: xr.Dataset, because: Callable[[tuple[int, ...], str], None]) -> Array:
+    """CMC of the two systems, of each participant over its repetitions, then their mean."""
+    whose = rows["participant"].values
+    both = np.stack([rows[f"{what}_curves"].to_numpy() for what in ("video", "lab")], axis=1)
+    usable = np.isfinite(rows["repetition_rmse"].to_numpy())
+    shape = both.shape[2:4]
+    result = np.full(shape, np.nan)
+    for at in np.ndindex(shape):
+        values = [
+            multiple_correlation(both[(chosen, slice(None), *at)])
+            for name in dict.fromkeys(whose.tolist())
+            if (chosen := (whose == name) & usable[(slice(None), *at)]).any()
+        ]
+        if not values:
+            continue
+        undefined = int(np.isnan(values).sum())
+        if undefined:
+            because(
+                at,
+                "CMC: the curves differ more than they move"
+                + (f" in {undefined} of {len(values)} participants" if len(values) > 1 else ""),
+            )
+        result[at] = np.mean(values)
+    return result
+
+
+def _curves(
+    rows: xr.Dataset,
+    unit_means: Callable[[Array], Array],
+    because: Callable[[tuple[int, ...], str], None],
+) -> dict[str, Any]:
+    """Mean curves of the independent units with their sd, and the test at every point."""
+    dims = ("angle", "side", "percent")
+    usable = np.isfinite(rows["repetition_rmse"].to_numpy())[..., None]
+    unit = {
+        what: unit_means(np.where(usable, rows[f"{what}_curves"].to_numpy(), np.nan))
+        for what in ("video", "lab")
+    }
+    unit["difference"] = unit_means(
+        np.where(usable, (rows["video_curves"] - rows["lab_curves"]).to_numpy(), np.nan)
+    )
+    found: dict[str, Any] = {}
+    said = {
+        "video": "mean curve of the video",
+        "lab": "mean curve of the lab",
+        "difference": "mean difference of the curves, video less lab",
+    }
+    for what, values in unit.items():
+        curve = mean_curve(xr.DataArray(values, dims=("unit", *dims)), dim="unit")
+        of_all = {"units": "degree", "reference": "Mean of the independent units, point by point"}
+        found[f"{what}_curve"] = (
+            dims,
+            curve["mean"].to_numpy(),
+            of_all | {"long_name": said[what]},
+        )
+        found[f"{what}_curve_sd"] = (
+            dims,
+            curve["sd"].to_numpy(),
+            of_all | {"long_name": f"{said[what]}, standard deviation"},
+        )
+    t = np.full(unit["lab"].shape[1:], np.nan)
+    threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
+    note = ""
+    if not has_spm1d():
+        note = "spm1d is not installed (optional, GPL): pip install spm1d"
+    else:
+        for at in np.ndindex(t.shape[:2]):
+            curves = [unit[what][(slice(None), *at)] for what in ("video", "lab")]
+            if not usable[(slice(None), *at)].any():
+                continue
+            try:
+                test = spm_paired(*curves, alpha=_SPM_ALPHA)
+            except BadInputError as error:
+                because(at, str(error).replace("spm_paired", "SPM"))
+                continue
+            t[at], threshold[at] = test.t, test.threshold
+            p[at] = min((cluster[2] for cluster in test.clusters), default=1.0)
+    attrs: dict[str, Any] = {
+        "units": "1",
+        "reference": "Pataky 2012, Comput Methods Biomech Biomed Engin 15:295 (spm1d)",
+        "alpha": _SPM_ALPHA,
+        "least_curves": LEAST_CURVES,
+    } | ({"note": note} if note else {"software": f"spm1d {version('spm1d')}"})
+    found["spm_t"] = (dims, t, attrs | {"long_name": "paired t at every point, SPM"})
+    found["spm_threshold"] = (
+        dims[:2],
+        threshold,
+        attrs | {"long_name": "t beyond which the curves differ, two-tailed, SPM"},
+    )
+    found["spm_p"] = (
+        dims[:2],
+        p,
+        attrs | {"long_name": "smallest p of the stretches beyond the threshold, 1 where none"},
+    )
+    return found
+
+
+def _discrete(
+    rows: xr.Dataset, unit_means: Callable[[Array], Array], margin_deg: float | None
+) -> dict[str, Any]:
+    """Agreement of the values of repetitions."""
+    dims = ("metric", "angle", "side")
+    ours, theirs, sd = (
+        rows[name].transpose("rep", *dims).to_numpy()
+        for name in ("video_values", "lab_values", "video_values_sd")
+    )
+    shape = ours.shape[1:]
+    whose = rows["participant"].values
+    single = np.unique(whose).size == 1
+    names = [n for n, e in tables.load("agreement").items() if e["over"] == "discrete"]
+    found = {name: np.full(shape, np.nan) for name in names}
+    reasons = np.full(shape, "", dtype=object)
+    applicable = _applicable(rows)
+    degrees = [units in DEGREES for units in rows["units"].values.tolist()]
+    for at in np.ndindex(shape):
+        column = (slice(None), *at)
+        both = np.isfinite(ours[column] - theirs[column])
+        one, other = (np.where(both, v[column], np.nan) for v in (ours, theirs))
+        if not both.any():
+            reasons[at] = "no repetition with a value of both" if applicable[at[1:]] else _NO_SIDE
+            for name in ("pairs", "targets"):
+                found[name][at] = 0
+            continue
+        errors = sd[column][both]
+        if (told := np.isfinite(errors)).any():
+            inside = np.abs(one[both] - other[both]) <= Z95 * errors
+            found["value_coverage"][at] = inside[told].mean()
+        statistics, why = _of_pairs(
+            one, other, None if single else whose.tolist(), unit_means, margin_deg, degrees[at[1]]
+        )
+        for name, value in statistics.items():
+            found[name][at] = value
+        reasons[at] = "; ".join(dict.fromkeys(text for text in why if text))
+    labelled: dict[str, Any] = {name: (dims, values) for name, values in found.items()}
+    for name in ("pairs", "targets"):
+        labelled[name] = (dims, found[name].astype(np.int64))
+    labelled["value_reason"] = (
+        dims,
+        reasons,
+        {"long_name": "why statistics of the values are missing"},
+    )
+    return labelled
+
+
+def _of_pairs(
+    one: Array,
+    other: Array,
+    participants: list[str] | None,
+    unit_means: Callable[[Array], Array],
+    margin_deg: float | None,
+    in_degrees: bool,
+) -> tuple[dict[str, float], list[str]]:
+    """All statistics of the paired values of the repetitions, and why some are missing."""
+    limits = bland_altman(one, other, participants=participants)
+    means = unit_means(one), unit_means(other)
+    table = np.stack(means, axis=1)
+    line = proportional_bias(*means)
+    error = measurement_error(table)
+    if participants is None:
+        # They weigh the differences against the spread of people, which one person does not show.
+        reason = "ICC and CCC: one participant, they need a spread between participants"
+        absolute = consistent = concordant = Estimate(len(table), *(np.nan,) * 3, reason=reason)
+    else:
+        absolute = intraclass_correlation(table, form="A,1")
+        consistent = intraclass_correlation(table, form="C,1")
+        concordant = concordance(*means)
+    statistics = {
+        "pairs": limits.pairs,
+        "targets": int(np.isfinite(table).all(axis=1).sum()),
+        "mean_difference": limits.bias,
+        "mean_difference_low": limits.bias_low,
+        "mean_difference_high": limits.bias_high,
+        "sd_difference": limits.sd,
+        "sd_between": limits.sd_between,
+        "sd_within": limits.sd_within,
+        "lower_limit": limits.lower,
+        "lower_limit_low": limits.lower_low,
+        "lower_limit_high": limits.lower_high,
+        "upper_limit": limits.upper,
+        "upper_limit_low": limits.upper_low,
+        "upper_limit_high": limits.upper_high,
+        "slope": line.slope,
+        "slope_low": line.slope_low,
+        "slope_high": line.slope_high,
+        "slope_p": line.p,
+        "slope_intercept": line.intercept,
+        "slope_residual_sd": line.residual_sd,
+        "icc": absolute.value,
+        "icc_low": absolute.low,
+        "icc_high": absolute.high,
+        "icc_consistency": consistent.value,
+        "icc_consistency_low": consistent.low,
+        "icc_consistency_high": consistent.high,
+        "ccc": concordant.value,
+        "ccc_low": concordant.low,
+        "ccc_high": concordant.high,
+        "sem_agreement": error.agreement,
+        "sem_consistency": error.consistency,
+        "mdc95_agreement": error.mdc95_agreement,
+        "mdc95_consistency": error.mdc95_consistency,
+    }
+    why = [limits.reason, line.reason, absolute.reason, consistent.reason, concordant.reason]
+    if margin_deg is not None and in_degrees:
+        test = tost_paired(*means, margin=margin_deg)
+        statistics |= {"tost_p": test.p, "tost_low": test.low, "tost_high": test.high}
+        why.append(test.reason)
+    elif margin_deg is not None:
+        why.append("equivalence: the margin is in degrees")
+    return statistics, why
+
+
+def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
+    """Attributes of a statistic, or of its spread or interval."""
+    suffix = {
+        f"{name}_sd": ", standard deviation between the independent units",
+        f"{name}_low": ", lower end of the 95 % interval",
+        f"{name}_high": ", upper end of the 95 % interval",
+    }.get(key, "")
+    own = common_units(rows["units"].values.tolist())
+    attrs = {
+        "units": own if entry["units"] == "value" else str(entry["units"]),
+        "long_name": f"{entry['long_name']}{suffix}",
+        "reference": str(entry["source"]),
+    }
+    if key.endswith(("_low", "_high")) and entry["over"] == "waveform":
+        attrs["reference"] = "Bootstrap over participants, Hesterberg 2015, Am Stat 69:371"
+    if "form" in entry:
+        attrs["form"] = str(entry["form"])
+    return attrs

@@ -1,0 +1,338 @@
+"""Poses and angles as the lab's programs read them: TRC, MOT, C3D and CSV.
+
+What is NaN is written as each format says it: empty cells in TRC and CSV, ``nan`` in MOT, a
+residual of -1 in C3D. Every file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.skeleton import SIDES
+from mobility.options import checked
+from mobility.validation.lab_datasets import METRES
+from mobility.validation.lab_text import BY_US
+from mobility.validation.mappings import OURS, LengthUnit, built_in, listed
+from mobility.writing import atomic
+
+Array = NDArray[np.float64]
+
+_EARLY = 0.5
+"""Share of a frame by which times may lie off an even clock where a format has no times."""
+
+_MOST_C3D_FRAMES = 65535
+"""A C3D counts its frames with 16 bits."""
+
+
+@checked
+def write_trc(pose: xr.Dataset, path: str | os.PathLike[str], *, units: LengthUnit = "m") -> Path:
+    """Write positions as TRC, which OpenSim and Pose2Sim read.
+
+    Parameters
+    ----------
+    pose
+        A pose (``position``, one person) or markers (``marker_position``), metres, y up. Landmarks
+        that are never seen are left out.
+    path
+        The file to write.
+    units
+        Unit of the numbers in the file: m, cm or mm.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    BadInputError
+        There are no positions, or the times do not increase.
+    NotFoundError
+        The folder of `path` does not exist.
+    StorageError
+        It cannot be written.
+    """
+    names, values, time = _positions(pose, what="write_trc")
+    rate = _rate(time, what="write_trc")
+    target = Path(path)
+    head = [
+        f"PathFileType\t4\t(X/Y/Z)\t{target.name}",
+        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame"
+        "\tOrigNumFrames",
+        f"{rate:.9g}\t{rate:.9g}\t{time.size}\t{len(names)}\t{units}\t{rate:.9g}\t1\t{time.size}",
+        "Frame#\tTime\t" + "\t\t\t".join(names) + "\t\t",
+        "\t\t" + "\t".join(f"{axis}{i + 1}" for i in range(len(names)) for axis in "XYZ"),
+        "",
+    ]
+    scaled = (values / METRES[units]).reshape(time.size, -1)
+    rows = [
+        f"{i + 1}\t{t:.9g}\t" + "\t".join("" if math.isnan(v) else f"{v:.9g}" for v in row)
+        for i, (t, row) in enumerate(zip(time.tolist(), scaled.tolist(), strict=True))
+    ]
+    return _write_text(target, "\n".join([*head, *rows]) + "\n")
+
+
+@checked
+def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write angles as an OpenSim motion, degrees, with OpenSim's names and signs.
+
+    ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
+    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r`` and their left ones, ``pelvis_list``; angles
+    that no coordinate of OpenSim is keep our names (``trunk_lean``). Ours are angles between
+    segments, not coordinates of a model: hip flexion is of the trunk against the thigh, so that a
+    model that is moved by them leans less than the person did. The header says so.
+
+    Parameters
+    ----------
+    angles
+        What :func:`~mobility.kinematics.angles.joint_angles` returned; ``_sd`` and angles that were
+        not fitted are not written.
+    path
+        The file to write.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    BadInputError
+        There are no angles, or the times do not increase.
+    NotFoundError
+        The folder of `path` does not exist.
+    StorageError
+        It cannot be written.
+    """
+    time = _time(angles, what="write_mot")
+    columns: dict[str, Array] = {}
+    for name, entry in built_in()[OURS].angles.items():
+        if name not in angles:
+            continue
+        for where, (column,) in entry.named().items():
+            values = angles[name] if where == "column" else angles[name].sel(side=where)
+            columns[column] = entry.scale * values.to_numpy().astype(np.float64)
+    if not columns:
+        raise BadInputError(
+            "write_mot: the Dataset has no joint angles; make them with joint_angles"
+        )
+    target = Path(path)
+    head = [
+        target.stem,
+        "version=1",
+        f"nRows={time.size}",
+        f"nColumns={len(columns) + 1}",
+        "inDegrees=yes",
+        "",
+        f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
+        "endheader",
+        "\t".join(["time", *columns]),
+    ]
+    table = np.stack(list(columns.values()), axis=-1)
+    rows = [
+        f"{t:.9g}\t" + "\t".join("nan" if math.isnan(v) else f"{v:.9g}" for v in row)
+        for t, row in zip(time.tolist(), table.tolist(), strict=True)
+    ]
+    return _write_text(target, "\n".join([*head, *rows]) + "\n")
+
+
+@checked
+def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write positions as C3D, in millimetres, y up.
+
+    A C3D has a rate and no times: frames are as far apart as the median step, and the first has
+    the number that its time gives. Positions are kept in single precision.
+
+    Parameters
+    ----------
+    pose
+        A pose (``position``, one person) or markers (``marker_position``), metres, y up. Landmarks
+        that are never seen are left out.
+    path
+        The file to write.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    BadInputError
+        There are no positions, a time lies off an even clock by more than half a frame or is before
+        0, there are more than 65535 frames, or `path` does not end in ``.c3d``.
+    NotFoundError
+        The folder of `path` does not exist.
+    StorageError
+        It cannot be written.
+    """
+    import ezc3d
+
+    names, values, time = _positions(pose, what="write_c3d")
+    rate = _rate(time, what="write_c3d")
+    first = round(float(time[0]) * rate)
+    off = np.abs((time - time[0]) * rate - np.arange(time.size))
+    if off.max() > _EARLY:
+        raise BadInputError(
+            f"write_c3d: the times of the frames are uneven (by {off.max():.1f} frames at "
+            f"{time[int(off.argmax())]:.2f} s) and C3D has no times; write TRC or CSV"
+        )
+    if first < 0 or first + time.size > _MOST_C3D_FRAMES:
+        raise BadInputError(
+            f"write_c3d: frames {first} to {first + time.size - 1} at {rate:g} frames/s; C3D "
+            f"counts from 0 to {_MOST_C3D_FRAMES - 1}; write TRC or CSV"
+        )
+    target = Path(path)
+    if target.suffix.lower() != ".c3d":  # ezc3d would append it
+        raise BadInputError(f"write_c3d: the name of the file must end in .c3d (got {target.name})")
+    made = ezc3d.c3d()
+    points = made["parameters"]["POINT"]
+    points["RATE"]["value"] = [rate]
+    points["UNITS"]["value"] = ["mm"]
+    points["LABELS"]["value"] = names
+    made.add_parameter("POINT", "X_SCREEN", ["+X"])
+    made.add_parameter("POINT", "Y_SCREEN", ["+Y"])
+    made.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
+    places = np.ones((4, len(names), time.size))
+    places[:3] = 1000 * values.transpose(2, 1, 0)
+    lost = np.isnan(places[0])
+    made["data"]["points"] = places
+    made["data"]["meta_points"]["residuals"] = np.where(lost, -1.0, 0.0)[None]
+    made["header"]["points"]["first_frame"] = first
+    _require_folder(target)
+    with atomic(target) as hidden:
+        made.write(str(hidden))
+    return target
+
+
+@checked
+def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write a pose, markers or angles as a tidy table.
+
+    Of positions a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Of angles a
+    row for each time, angle and side (empty for those of the whole body): ``time, angle, side,
+    value_deg, sd_deg``. What is NaN is an empty cell. Every digit is kept.
+
+    Parameters
+    ----------
+    dataset
+        Pose, markers or angles.
+    path
+        The file to write.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    BadInputError
+        It is none of these.
+    NotFoundError
+        The folder of `path` does not exist.
+    StorageError
+        It cannot be written.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+
+    def cell(value: float) -> str:
+        return "" if math.isnan(value) else repr(float(value))
+
+    if "position" in dataset or "marker_position" in dataset:
+        names, values, time = _positions(dataset, what="write_csv")
+        table.writerow(["time", "keypoint", "x_m", "y_m", "z_m"])
+        for i, t in enumerate(time.tolist()):
+            for j, name in enumerate(names):
+                table.writerow([repr(t), name, *map(cell, values[i, j])])
+        return _write_text(Path(path), text.getvalue())
+    time = _time(dataset, what="write_csv")
+    known = [name for name in tables.load("angles") if name in dataset]
+    if not known:
+        raise BadInputError(
+            f"write_csv: the Dataset has neither positions nor joint angles; it has "
+            f"{listed(map(str, dataset.data_vars))}"
+        )
+    table.writerow(["time", "angle", "side", "value_deg", "sd_deg"])
+    for name in known:
+        values, sd = dataset[name], dataset.get(f"{name}_sd")
+        for side in SIDES if "side" in values.dims else ("",):
+            chosen = values.sel(side=side) if side else values
+            errors = sd.sel(side=side) if sd is not None and side else sd
+            for i, t in enumerate(time.tolist()):
+                error = float(errors[i]) if errors is not None else math.nan
+                table.writerow([repr(t), name, side, cell(float(chosen[i])), cell(error)])
+    return _write_text(Path(path), text.getvalue())
+
+
+FORMATS = {"trc": write_trc, "c3d": write_c3d, "mot": write_mot, "csv": write_csv}
+"""The writer of each format; TRC and C3D take positions, MOT takes angles, CSV either."""
+
+Format = Literal["trc", "c3d", "mot", "csv"]
+
+
+def _require_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise NotFoundError(f"{path.parent}: no such folder; make it first")
+    if path.is_dir():
+        raise BadInputError(f"{path}: is a folder; name a file")
+
+
+def _write_text(path: Path, text: str) -> Path:
+    _require_folder(path)
+    with atomic(path) as hidden:
+        hidden.write_text(text, encoding="utf-8")
+    return path
+
+
+def _time(dataset: xr.Dataset, *, what: str) -> Array:
+    if not isinstance(dataset, xr.Dataset) or "time" not in dataset.coords:
+        raise BadInputError(f"{what}: not a Dataset with times")
+    time: Array = dataset["time"].to_numpy().astype(np.float64)
+    if time.size < 2:
+        raise BadInputError(f"{what}: has {time.size} frames; at least 2 are needed")
+    if not (np.isfinite(time).all() and (np.diff(time) > 0).all()):
+        raise BadInputError(f"{what}: the times do not increase strictly")
+    return time
+
+
+def _rate(time: Array, *, what: str) -> float:
+    return float(f"{1.0 / float(np.median(np.diff(time))):.9g}")
+
+
+def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Array]:
+    """Names, positions (time, name, 3) in metres, and times; those never seen left out."""
+    time = _time(dataset, what=what)
+    if "position" in dataset:
+        position, names = dataset["position"], "keypoint"
+        if position.sizes.get("individual", 1) != 1:
+            raise BadInputError(
+                f"{what}: the pose has {position.sizes['individual']} individuals; select one with "
+                "pose.isel(individual=[0])"
+            )
+        if "individual" in position.dims:
+            position = position.isel(individual=0, drop=True)
+    elif "marker_position" in dataset:
+        position, names = dataset["marker_position"], "marker"
+    else:
+        raise BadInputError(f"{what}: the Dataset has no positions; give a pose or markers")
+    array = position.sel(space=["x", "y", "z"]).transpose("time", names, "space")
+    values = array.to_numpy().astype(np.float64)
+    values = np.where(np.isnan(values).any(axis=-1, keepdims=True), np.nan, values)
+    seen = ~np.isnan(values[..., 0]).all(axis=0)
+    if not seen.any():
+        raise BadInputError(f"{what}: every position is missing")
+    kept = [str(name) for name in array[names].to_numpy()[seen]]
+    return kept, values[:, seen], time

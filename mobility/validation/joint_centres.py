@@ -1,0 +1,673 @@
+"""Joint centres from the markers of a lab, as a pose on which our own formulas run.
+
+Comparing like with like: the angles of the lab are computed from its joint centres by the same
+formulas as ours. A centre that the markers cannot give is NaN, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
+from mobility.options import checked
+from mobility.provenance import with_history
+from mobility.validation.lab_files import MappingLike
+from mobility.validation.mappings import (
+    FileNames,
+    LabMapping,
+    Pelvis,
+    best_mapping,
+    from_dict,
+    given_mapping,
+    listed,
+)
+
+Array = NDArray[np.float64]
+
+METHOD = "markers"
+"""The ``method`` of such a pose: how its positions were obtained."""
+
+_LEAST_MARKERS = 3
+"""A rigid segment is located by so many markers, not in one line."""
+
+_LEAST_WIDTH = 0.01
+"""Metres; markers whose second extent is smaller lie in one line."""
+
+_MOST_RESIDUAL = 0.03
+"""Metres; markers that fit their places in the static trial less well than soft tissue moves
+(Leardini et al. 2005, Gait Posture 21:212: up to 0.03 m on the thigh) are not the same ones."""
+
+_STILL = 0.02
+"""Metres; standard deviation of a marker over a static trial, beyond which it is not static."""
+
+_STANDING = 0.97
+"""Share of the greatest height of the hips above the ankles from which a person stands."""
+
+_LEVEL_FRAMES = 5
+"""Frames of standing below which the feet cannot be turned level."""
+
+_PITCH = 35.0
+"""Degrees; heel and toe markers of a flat foot do not differ by more in height."""
+
+_LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
+    # Metres, from a small child to a very tall adult.
+    ("hip", "knee"): (0.15, 0.70),
+    ("knee", "ankle"): (0.15, 0.70),
+    ("shoulder", "elbow"): (0.10, 0.55),
+    ("elbow", "wrist"): (0.08, 0.50),
+}
+
+# Harrington et al. 2007 (J Biomech 40:595): hip centre from the middle of the anterior spines, in
+# metres, by pelvic depth and pelvic width: slope and constant.
+_BACK, _DOWN, _OUT = (0.24, 0.0099), (0.30, 0.0109), (0.33, 0.0073)
+
+
+@checked
+def lab_pose(
+    markers: xr.Dataset,
+    *,
+    mapping: MappingLike | None = None,
+    static: xr.Dataset | None = None,
+    hips: Literal["auto", "markers", "harrington"] = "auto",
+    level_feet: bool | None = None,
+) -> xr.Dataset:
+    """Joint centres of a marker trial as a pose Dataset.
+
+    A centre is the mean of the markers that the mapping names (medial and lateral). A marker that
+    was worn in the static trial only is put where it was on its segment: the segment is found in
+    each frame from its other markers, by the rotation and translation that fit them best in the
+    sense of least squares (Soderkvist & Wedin 1993, J Biomech 26:1473). Hips are the markers or
+    functional centres that the mapping names, else come from the iliac spines by
+    :func:`harrington_hips`. The shoulder is where its marker is, on the acromion in most sets, some
+    centimetres above the joint.
+
+    Heel and toe markers on shoes are not at one height. The line from heel to toe is therefore
+    turned, by lowering or raising the toe, so that it is level while the person stands: in the
+    static trial where there is one, else in the frames in which the hips are highest. An ankle
+    dorsiflexion of zero then is a shank perpendicular to the sole.
+
+    The whole trial is turned about the vertical, once, so that the person faces z, as somebody does
+    who is filmed from the front; a lab sees from all around, and nothing is to be refused because
+    of a view. Angles do not depend on it.
+
+    Parameters
+    ----------
+    markers
+        What :func:`~mobility.validation.lab_files.read_lab` made of a file of markers.
+    mapping
+        What the markers are, as for ``read_lab``; default that with which the file was read.
+    static
+        Markers of a trial in which the person stands still, as a Dataset of ``read_lab``.
+    hips
+        ``markers`` and ``harrington`` ask for one source; ``auto`` takes markers, else Harrington.
+    level_feet
+        Whether to turn the feet level; default as the mapping says.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``position`` (time, space, keypoint, individual) in metres, y up, with all 33 landmarks,
+        those that cannot be had NaN. The attributes ``joint_centres`` and ``not_available`` are
+        JSON objects: from what each landmark was made, and why others are missing.
+
+    Raises
+    ------
+    BadInputError
+        There are no markers, no mapping fits, a marker of one's own mapping is not in the file, the
+        static trial is not of the same markers or moves, a segment has an impossible length, or
+        left and right are exchanged.
+
+    Examples
+    --------
+    >>> trial = read_lab("squat.c3d")  # doctest: +SKIP
+    >>> pose = lab_pose(trial, static=read_lab("standing.c3d"))  # doctest: +SKIP
+    >>> angles = joint_angles(pose)  # doctest: +SKIP
+    """
+    _require_markers(markers, what="lab_pose")
+    chosen = _mapping_of(markers, mapping)
+    if static is not None:
+        _require_markers(static, what="lab_pose: static")
+    build = _Build(markers, static, chosen)
+    build.joint_centres()
+    build.hip_centres(hips)
+    pitch = build.level(chosen.level_feet if level_feet is None else level_feet)
+    build.check()
+    turned = build.face_z()
+    position = np.full((markers.sizes["time"], 3, len(KEYPOINTS), 1), np.nan)
+    for name, values in build.centres.items():
+        position[:, :, INDEX[name], 0] = values
+    for name in KEYPOINTS:
+        if name not in build.centres:
+            build.reasons.setdefault(name, "no marker of the mapping is near it")
+    kept = ("source_file", "source_sha256", "source_format", "rate_hz")
+    attrs: dict[str, Any] = {name: markers.attrs[name] for name in kept if name in markers.attrs}
+    made = xr.Dataset(
+        {
+            "position": (
+                ("time", "space", "keypoint", "individual"),
+                position,
+                {"units": "m", "long_name": "joint centres from markers"},
+            )
+        },
+        coords={
+            "time": markers["time"].variable,
+            "space": ["x", "y", "z"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+        attrs={
+            **attrs,
+            "ds_type": "poses",
+            "source_software": "mobility",
+            "time_unit": "seconds",
+            "method": METHOD,
+            "joint_centres": json.dumps(build.origins, sort_keys=True),
+            "not_available": json.dumps(build.reasons, sort_keys=True),
+        },
+    )
+    if "rate_hz" in attrs:
+        made.attrs["fps"] = attrs["rate_hz"]
+    return with_history(
+        made,
+        "lab_pose",
+        {
+            "mapping": chosen.name,
+            "static": static.attrs.get("source_file", "given") if static is not None else None,
+            "hips": hips,
+            "level_feet": level_feet,
+        },
+        source=markers,
+        joint_centres=build.origins,
+        not_available=build.reasons,
+        sole_pitch_deg=pitch,
+        turned_deg=turned,
+        **build.results,
+        warnings=build.warnings,
+    )
+
+
+def harrington_hips(
+    left_asis: Array,
+    right_asis: Array,
+    psis: Array,
+    *,
+    width: float | None = None,
+    depth: float | None = None,
+) -> tuple[Array, Array]:
+    r"""Hip joint centres from the iliac spines.
+
+    In the frame of the pelvis (z from the left to the right anterior spine, x forward in the plane
+    of the spines, y up), from the middle of the anterior spines:
+
+    .. math::
+
+        x = -0.24\,d - 9.9, \quad y = -0.30\,w - 10.9, \quad z = \pm(0.33\,w + 7.3) \quad (mm)
+
+    with the pelvic width :math:`w` between the anterior spines and the pelvic depth :math:`d` from
+    their middle to that of the posterior spines.
+
+    Parameters
+    ----------
+    left_asis, right_asis, psis
+        Positions (..., 3) in metres; of the posterior spines their middle, or the sacrum.
+    width, depth
+        Metres; default the medians over the frames, so that skin that moves over a bent pelvis
+        does not move the hips.
+
+    Returns
+    -------
+    tuple of Array
+        Left and right hip centre (..., 3), metres; NaN where a spine is NaN.
+
+    Raises
+    ------
+    BadInputError
+        The spines never appear together.
+
+    References
+    ----------
+    Harrington, Zavatsky, Lawson, Yuan & Theologis 2007, Prediction of the hip joint centre in
+    adults, children, and patients with cerebral palsy based on magnetic resonance imaging, J
+    Biomech 40:595-602: the equations with one predictor each.
+    """
+    front = (left_asis + right_asis) / 2
+    across, ahead = right_asis - left_asis, front - psis
+    if width is None or depth is None:
+        widths, depths = np.linalg.norm(across, axis=-1), np.linalg.norm(ahead, axis=-1)
+        known = ~np.isnan(widths + depths)
+        if not known.any():
+            raise BadInputError("harrington_hips: the iliac spines are never seen together")
+        width = float(np.median(widths[known])) if width is None else width
+        depth = float(np.median(depths[known])) if depth is None else depth
+    z = _unit(across)
+    x = _unit(ahead - (ahead * z).sum(axis=-1, keepdims=True) * z)
+    y = np.cross(z, x)
+    middle = front - (_BACK[0] * depth + _BACK[1]) * x - (_DOWN[0] * width + _DOWN[1]) * y
+    out = (_OUT[0] * width + _OUT[1]) * z
+    return middle - out, middle + out
+
+
+def carried(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
+    """Place of a point of a rigid segment, in each frame, from markers of that segment.
+
+    The rotation and translation that bring the markers from their static places to where they are
+    seen, with the least sum of squares (Soderkvist & Wedin 1993, J Biomech 26:1473), carry the
+    point.
+
+    Parameters
+    ----------
+    static
+        Markers (marker, 3) in metres while the point was seen.
+    moving
+        The same markers (time, marker, 3); NaN in gaps.
+    point
+        The point (3,) in metres, together with `static`.
+
+    Returns
+    -------
+    places : Array
+        (time, 3), NaN where fewer than three markers are seen or they lie in one line.
+    residual : Array
+        (time,), root mean square of the markers off their fitted places, metres.
+    """
+    seen = ~np.isnan(moving).any(axis=-1)
+    places = np.full((len(moving), 3), np.nan)
+    residual = np.full(len(moving), np.nan)
+    for visible in np.unique(seen, axis=0):
+        if visible.sum() < _LEAST_MARKERS:
+            continue
+        at = static[visible]
+        centre = at.mean(axis=0)
+        if np.linalg.svd(at - centre, compute_uv=False)[1] < _LEAST_WIDTH:
+            continue
+        frames = np.flatnonzero((seen == visible).all(axis=1))
+        there = moving[frames][:, visible]
+        middle = there.mean(axis=1)
+        spread = np.einsum("tmi,mj->tij", there - middle[:, None], at - centre)
+        u, _, v = np.linalg.svd(spread)
+        mirror = np.ones((len(frames), 3))
+        mirror[:, 2] = np.sign(np.linalg.det(u @ v))
+        rotation = (u * mirror[:, None, :]) @ v
+        places[frames] = middle + np.einsum("tij,j->ti", rotation, point - centre)
+        fitted = middle[:, None] + np.einsum("tij,mj->tmi", rotation, at - centre)
+        residual[frames] = np.sqrt(((there - fitted) ** 2).sum(axis=-1).mean(axis=-1))
+    return places, residual
+
+
+def _unit(v: Array) -> Array:
+    length = np.linalg.norm(v, axis=-1, keepdims=True)
+    unit: Array = v / np.where(length > 0, length, np.nan)
+    return unit
+
+
+def _require_markers(markers: xr.Dataset, *, what: str) -> None:
+    if not isinstance(markers, xr.Dataset) or "marker_position" not in markers:
+        raise BadInputError(f"{what}: not a Dataset of markers; make one with read_lab")
+    lacking = {"time", "space", "marker"} - set(markers["marker_position"].dims)
+    if lacking:
+        raise BadInputError(f"{what}: 'marker_position' has no dimension {sorted(lacking)}")
+
+
+def _mapping_of(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
+    if mapping is not None:
+        return given_mapping(mapping)
+    if "mapping_content" in markers.attrs:
+        content = json.loads(markers.attrs["mapping_content"])
+        name, is_built_in = content.pop("name"), bool(content.pop("built_in", False))
+        if content.get("joint_centres") or content.get("pelvis"):
+            return from_dict(content, name=name, what=f"mapping {name}", is_built_in=is_built_in)
+    names = [str(name) for name in markers["marker"].to_numpy()]
+    best = best_mapping(names, [])
+    if best is None:
+        raise BadInputError(
+            f"lab_pose: no built-in mapping knows these markers ({listed(names)}); give a mapping "
+            "with the joint_centres"
+        )
+    return best
+
+
+class _Build:
+    """The landmarks of one trial as they are made, and how."""
+
+    def __init__(self, markers: xr.Dataset, static: xr.Dataset | None, mapping: LabMapping) -> None:
+        self.mapping = mapping
+        self.centres: dict[str, Array] = {}
+        self.origins: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        self.warnings: list[dict[str, str]] = []
+        self.results: dict[str, Any] = {}
+        self._names, self._values = _of(markers)
+        self._static: tuple[FileNames, dict[str, Array]] | None = None
+        if static is not None:
+            self._static = self._still(static)
+        self._carried: dict[str, tuple[Array, str]] = {}
+        self._refused: dict[str, str] = {}
+
+    def _still(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
+        names, values = _of(static)
+        wanted = {names.find(name) for name in self.mapping.markers()} - {None}
+        if not wanted:
+            raise BadInputError(
+                f"lab_pose: the static trial has none of the markers of mapping {self.mapping.name}"
+            )
+        for name in wanted:
+            known = values[str(name)]
+            known = known[~np.isnan(known).any(axis=-1)]
+            if len(known) and float(known.std(axis=0).max()) > _STILL:
+                raise BadInputError(
+                    f"lab_pose: the static trial moves: {name} by {known.std(axis=0).max():.3f} m "
+                    "(standard deviation); give one in which the person stands still"
+                )
+        return names, {
+            name: np.median(kept, axis=0) if len(kept) else np.full(3, np.nan)
+            for name, v in values.items()
+            for kept in [v[~np.isnan(v).any(axis=-1)]]
+        }
+
+    def joint_centres(self) -> None:
+        """Make every landmark for which the mapping names markers."""
+        for landmark, names in self.mapping.joint_centres.items():
+            if self._mean(landmark, names):
+                continue
+            reason = self.reasons[landmark]
+            other = self.mapping.instead.get(landmark)
+            if other is not None and self._mean(landmark, other):
+                del self.reasons[landmark]
+                self._warn(
+                    "joint_centre_instead",
+                    f"{landmark.replace('_', ' ')}: {reason}; {' and '.join(other)} stands for it",
+                )
+                continue
+            absent = [name for name in names if self._names.find(name) is None]
+            if absent and not self.mapping.built_in:
+                raise BadInputError(
+                    f"lab_pose: mapping {self.mapping.name}: {landmark}: {reason}; "
+                    f"{self._names.nearest(absent[0])}"
+                )
+
+    def _mean(self, landmark: str, names: tuple[str, ...]) -> bool:
+        """Make `landmark` the mean of markers, if all can be had."""
+        found: list[Array] = []
+        told: list[str] = []
+        for name in names:
+            at = self._names.find(name)
+            if at is not None:
+                found.append(self._values[at])
+                told.append(at)
+                continue
+            carried_ = self._from_static(name)
+            if carried_ is None:
+                self.reasons[landmark] = self._refused[name]
+                return False
+            found.append(carried_[0])
+            told.append(carried_[1])
+        mean = np.mean(found, axis=0)
+        if np.isnan(mean).all():
+            self.reasons[landmark] = f"{' and '.join(told)} are never seen together"
+            return False
+        self.centres[landmark] = mean
+        self.origins[landmark] = told[0] if len(told) == 1 else f"mean of {', '.join(told)}"
+        return True
+
+    def _from_static(self, name: str) -> tuple[Array, str] | None:
+        """Marker that was worn in the static trial only."""
+        if name in self._carried:
+            return self._carried[name]
+        if name in self._refused:
+            return None
+        made = self._put_back(name)
+        if isinstance(made, str):
+            self._refused[name] = made
+            return None
+        self._carried[name] = made
+        return made
+
+    def _put_back(self, name: str) -> tuple[Array, str] | str:
+        """Give the marker, or the reason why it cannot be had."""
+        if self._static is None:
+            return f"marker {name} is not in the file, and there is no static trial"
+        names, places = self._static
+        at = names.find(name)
+        if at is None or np.isnan(places[at]).any():
+            return f"marker {name} is neither in the file nor in the static trial"
+        segment, members = next(
+            ((s, m) for s, m in self.mapping.segments.items() if name in m), ("", ())
+        )
+        if not segment:
+            return (
+                f"marker {name} is in the static trial only, and mapping {self.mapping.name} does "
+                "not say under segments with which markers it moves"
+            )
+        both = [
+            (now, then)
+            for other in members
+            if other != name
+            and (now := self._names.find(other)) is not None
+            and (then := names.find(other)) is not None
+            and not np.isnan(places[then]).any()
+        ]
+        if len(both) < _LEAST_MARKERS:
+            return (
+                f"marker {name} is in the static trial only, and of {segment.replace('_', ' ')} "
+                f"both trials have {len(both)} other markers, of which 3 are needed"
+            )
+        moving = np.stack([self._values[now] for now, _ in both], axis=1)
+        standing = np.stack([places[then] for _, then in both])
+        values, residual = carried(standing, moving, places[at])
+        if np.isnan(values).all():
+            return f"marker {name}: the markers of {segment} are never seen together, or in a line"
+        typical = float(np.nanmedian(residual))
+        if typical > _MOST_RESIDUAL:
+            raise BadInputError(
+                f"lab_pose: the markers of {segment.replace('_', ' ')} lie {1000 * typical:.0f} mm "
+                "off their places in the static trial; is it of the same person, with the same "
+                "markers?"
+            )
+        residuals = self.results.setdefault("static_residual_mm", {})
+        residuals[at] = round(1000 * typical, 2)
+        return values, f"{at} (static trial, carried by {len(both)} markers)"
+
+    def hip_centres(self, hips: str) -> None:
+        """Take the hips from their markers, or from the iliac spines."""
+        names = [f"{side}_hip" for side in SIDES]
+        given = all(name in self.centres for name in names)
+        if hips == "markers" and not given:
+            reason = next((self.reasons[n] for n in names if n in self.reasons), "none is named")
+            raise BadInputError(
+                f"lab_pose: mapping {self.mapping.name} gives no markers of the hips ({reason}); "
+                "use hips='harrington'"
+            )
+        if given and hips != "harrington":
+            return
+        made = self._harrington(self.mapping.pelvis)
+        if isinstance(made, str):
+            if hips == "harrington":
+                raise BadInputError(f"lab_pose: hips cannot be computed: {made}")
+            for name in names:
+                if name not in self.centres:
+                    self.reasons[name] = made
+            return
+        for name, values in zip(names, made, strict=True):
+            self.centres[name] = values
+            self.reasons.pop(name, None)
+            self.origins[name] = "iliac spines, Harrington et al. 2007"
+
+    def _harrington(self, pelvis: Pelvis | None) -> tuple[Array, Array] | str:
+        if pelvis is None:
+            return f"mapping {self.mapping.name} names neither hip markers nor iliac spines"
+        fronts = (pelvis.left_asis, pelvis.right_asis)
+        backs = (pelvis.left_psis, pelvis.right_psis)
+        found = self._spines(self._names, self._values, fronts, backs, pelvis.sacrum)
+        if isinstance(found, str):
+            return found
+        left, right, back = found
+        if np.isnan(left + right + back).all():
+            return "the iliac spines are never seen together"
+        size: dict[str, float] = {}
+        if self._static is not None:
+            standing = self._spines(*self._static, fronts, backs, pelvis.sacrum)
+            if not isinstance(standing, str) and not np.isnan(np.sum(standing)):
+                a, b, c = standing
+                size = {
+                    "width": float(np.linalg.norm(b - a)),
+                    "depth": float(np.linalg.norm((a + b) / 2 - c)),
+                }
+        self.results["pelvis_from"] = "static trial" if size else "median over the trial"
+        return harrington_hips(left, right, back, **size)
+
+    @staticmethod
+    def _spines(
+        names: FileNames,
+        values: Mapping[str, Array],
+        fronts: tuple[str, str],
+        backs: tuple[str | None, str | None],
+        sacrum: str | None,
+    ) -> tuple[Array, Array, Array] | str:
+        """Left and right anterior spine, and the middle of the posterior ones."""
+        front = [names.find(name) for name in fronts]
+        if None in front:
+            return f"marker {fronts[front.index(None)]} is not in the file"
+        back = [names.find(name) for name in backs if name is not None]
+        if len(back) == 2 and None not in back:
+            middle = (values[str(back[0])] + values[str(back[1])]) / 2
+        elif sacrum is not None and (at := names.find(sacrum)) is not None:
+            middle = values[at]
+        else:
+            return f"markers {listed([n for n in (*backs, sacrum) if n])} are not in the file"
+        return values[str(front[0])], values[str(front[1])], middle
+
+    def level(self, wanted: bool) -> dict[str, float]:
+        """Turn the feet level while standing, and return the pitch (degrees) that was taken out."""
+        pitches: dict[str, float] = {}
+        if not wanted:
+            return pitches
+        for side in SIDES:
+            heel, toe = f"{side}_heel", f"{side}_foot_index"
+            if heel not in self.centres or toe not in self.centres:
+                continue
+            standing = self._standing_foot(heel, toe)
+            if standing is None:
+                self._warn(
+                    "feet_not_levelled",
+                    f"{side} foot: no frames of standing, so that the markers of heel and toe keep "
+                    "their heights; ankle dorsiflexion has an offset",
+                )
+                continue
+            rise, length = standing
+            pitch = float(np.degrees(np.arctan2(rise, length)))
+            if abs(pitch) > _PITCH:
+                raise BadInputError(
+                    f"lab_pose: the {side} foot points {abs(pitch):.0f} degrees "
+                    f"{'up' if pitch > 0 else 'down'} while standing; check which markers are "
+                    "heel and toe, or give level_feet=False"
+                )
+            self.centres[toe] = self.centres[toe] - np.array([0.0, rise, 0.0])
+            self.origins[toe] += f", {'lowered' if rise > 0 else 'raised'} {abs(rise):.3f} m"
+            pitches[side] = round(pitch, 2)
+        return pitches
+
+    def _standing_foot(self, heel: str, toe: str) -> tuple[float, float] | None:
+        """Rise of the toe over the heel, and their distance on the floor, while standing."""
+        if self._static is not None:
+            names, places = self._static
+            at = [
+                [names.find(name) for name in self.mapping.joint_centres[landmark]]
+                for landmark in (heel, toe)
+            ]
+            if all(name is not None for found in at for name in found):
+                ends = [np.mean([places[str(n)] for n in found], axis=0) for found in at]
+                foot = ends[1] - ends[0]
+                if not np.isnan(foot).any():
+                    return float(foot[1]), float(np.hypot(foot[0], foot[2]))
+        standing = self._standing_frames()
+        foot = self.centres[toe][standing] - self.centres[heel][standing]
+        foot = foot[~np.isnan(foot).any(axis=-1)]
+        if len(foot) < _LEVEL_FRAMES:
+            return None
+        rise = float(np.median(foot[:, 1]))
+        return rise, float(np.median(np.hypot(foot[:, 0], foot[:, 2])))
+
+    def _standing_frames(self) -> NDArray[np.bool_]:
+        """Frames in which the hips are as high above the ankles as they ever are."""
+        length = len(next(iter(self._values.values())))
+        wanted = [f"{side}_{point}" for point in ("hip", "ankle") for side in SIDES]
+        if not all(name in self.centres for name in wanted):
+            return np.zeros(length, dtype=bool)
+        left, right, *ankles = (self.centres[name][:, 1] for name in wanted)
+        height = (left + right) / 2 - (ankles[0] + ankles[1]) / 2
+        if np.isnan(height).all():
+            return np.zeros(length, dtype=bool)
+        standing: NDArray[np.bool_] = height > _STANDING * np.nanpercentile(height, 95)
+        return standing
+
+    def check(self) -> None:
+        """Raise where the landmarks cannot be those of a person."""
+        if not self.centres:
+            reason = next(iter(self.reasons.values()), "none is named")
+            raise BadInputError(f"lab_pose: no joint centre can be had: {reason}")
+        for (a, b), (least, most) in _LENGTHS.items():
+            for side in SIDES:
+                ends = (f"{side}_{a}", f"{side}_{b}")
+                if not all(name in self.centres for name in ends):
+                    continue
+                apart = np.linalg.norm(self.centres[ends[0]] - self.centres[ends[1]], axis=-1)
+                if np.isnan(apart).all():
+                    continue
+                length = float(np.nanmedian(apart))
+                if not least <= length <= most:
+                    raise BadInputError(
+                        f"lab_pose: {side} {a} and {b} are {length:.2f} m apart "
+                        f"({self.origins[ends[0]]}; {self.origins[ends[1]]}); check the mapping"
+                    )
+        self._check_sides()
+
+    def _check_sides(self) -> None:
+        """Raise where the toes point backwards: sides exchanged, or left-handed axes."""
+        wanted = [f"{side}_{point}" for side in SIDES for point in ("hip", "heel", "foot_index")]
+        if not all(name in self.centres for name in wanted):
+            return
+        lh, lheel, ltoe, rh, rheel, rtoe = (self.centres[name] for name in wanted)
+        forward = np.cross(np.array([0.0, 1.0, 0.0]), rh - lh)
+        ahead = (forward * (ltoe - lheel + rtoe - rheel)).sum(axis=-1)
+        if not np.isnan(ahead).all() and float(np.nanmedian(np.sign(ahead))) < 0:
+            raise BadInputError(
+                "lab_pose: the toes point backwards: left and right are exchanged in the names, or "
+                "the axes of the file are left-handed"
+            )
+
+    def face_z(self) -> float | None:
+        """Turn the landmarks so that the person faces z; the angle (degrees), None if not known."""
+        for point in ("hip", "shoulder"):
+            ends = [f"{side}_{point}" for side in SIDES]
+            if not all(name in self.centres for name in ends):
+                continue
+            right = self.centres[ends[1]] - self.centres[ends[0]]
+            right = right[~np.isnan(right).any(axis=-1)][:, [0, 2]]
+            if not len(right):
+                continue
+            x, z = np.median(right, axis=0)
+            if np.hypot(x, z) < _LEAST_WIDTH:
+                continue
+            c, s = -np.array([x, z]) / np.hypot(x, z)
+            turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+            self.centres = {name: values @ turn.T for name, values in self.centres.items()}
+            return round(float(np.degrees(np.arctan2(s, c))), 2)
+        return None
+
+    def _warn(self, code: str, message: str) -> None:
+        self.warnings.append({"code": code, "message": f"{message}."})
+
+
+def _of(markers: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
+    """Names and positions (time, 3) of the markers."""
+    position = markers["marker_position"].sel(space=["x", "y", "z"])
+    values = position.transpose("marker", "time", "space").to_numpy().astype(np.float64)
+    names = [str(name) for name in markers["marker"].to_numpy()]
+    return FileNames(names), dict(zip(names, values, strict=True))

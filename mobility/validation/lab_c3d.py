@@ -1,0 +1,167 @@
+"""Taking apart C3D files: markers, modelled angles and pose matrices."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError
+from mobility.validation.lab_datasets import Found, require_unique, unit_of, whole
+
+Array = NDArray[np.float64]
+
+MARK = 0x50
+"""The second byte of every C3D file."""
+
+_ORDERS = {84: "<", 86: ">"}
+"""Order of the bytes by processor, of those with numbers as ours."""
+
+_LONGEST_S = 300
+"""Seconds after which the reader is taken to be caught in a damaged file."""
+
+_MODELLED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS")
+
+
+def c3d(path: Path, content: bytes) -> Found:
+    """Take apart a C3D file."""
+    what = path.name
+    if len(content) < 512 or content[1] != MARK:
+        raise BadInputError(f"{what}: is no C3D file, or only the beginning of one")
+    arrays, said = _opened(path, content)
+    groups = said["parameters"]
+    points, rotations = arrays["points"], arrays["rotations"]
+    rate = float(_value(groups, "POINT", "RATE", [0.0])[0])
+    first = int(said["header"]["first_frame"])
+    _require_whole(what, content, groups, max(points.shape[2], rotations.shape[3]))
+    found = Found(what=what, file_format="C3D")
+    # ezc3d gives POINT:RATE for both, so that a contradiction is seen in the bytes only.
+    order = _ORDERS.get(_processor(content))
+    in_header = struct.unpack(f"{order}f", content[20:24])[0] if order else 0.0
+    found.other_rate = in_header if in_header > 0 else None
+    rate = rate or in_header
+    labels = _labels(groups, points.shape[1])
+    require_unique(labels, what=what, kind="points")
+    # ezc3d has made NaN of what has a negative residual.
+    values = points[:3].transpose(2, 1, 0).astype(np.float64)
+    modelled = {kind: _modelled(groups, kind) for kind in _MODELLED}
+    for i, label in enumerate(labels):
+        kind = next((k for k, names in modelled.items() if label in names), None)
+        bare = label.rpartition(":")[2]
+        if kind is None and re.search(r"(Force|Moment|Power|GRF)s?$", bare):
+            continue
+        if kind == "ANGLES" or (kind is None and bare.endswith("Angles")):
+            found.columns |= {f"{label}.{a}": values[:, i, j] for j, a in enumerate("xyz")}
+        elif kind is None:
+            found.markers.append(label)
+    places = [labels.index(name) for name in found.markers]
+    found.marker_values = whole(values[:, places])
+    unit = str(_value(groups, "POINT", "UNITS", [""])[0])
+    if rotations.shape[2]:
+        _add_origins(found, groups, rotations)
+        unit = str(_value(groups, "ROTATION", "UNITS", [unit])[0])
+        rate = rate or float(_value(groups, "ROTATION", "RATE", [0.0])[0])
+    if not found.markers and not found.columns:
+        raise BadInputError(f"{what}: has neither markers nor angles nor pose matrices")
+    if not rate > 0:
+        found.notes["rate"] = "not said"
+    found.stated_rate = rate if rate > 0 else None
+    found.frames = first + np.arange(max(len(found.marker_values), points.shape[2]), dtype=float)
+    found.length_unit = unit_of(unit, what=what, kind="length") if found.markers else None
+    if found.columns:
+        told = str(_value(groups, "POINT", "ANGLE_UNITS", [""])[0])
+        found.angle_unit = unit_of(told, what=what, kind="angle")
+    screen = str(_value(groups, "POINT", "Y_SCREEN", [""])[0]).strip().lower().removeprefix("+")
+    found.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None
+    found.notes |= {"first_frame": first, "ezc3d": version("ezc3d")}
+    return found
+
+
+def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays of the file, and its parameters and header, read in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = path, Path(folder) / "out.npz"
+        if content[:2] != path.read_bytes()[:2]:  # it was gzipped
+            source = Path(folder) / "unpacked.c3d"
+            source.write_bytes(content)
+        command = [sys.executable, "-m", "mobility.validation.c3d_worker", str(source), str(out)]
+        try:
+            done = subprocess.run(  # noqa: S603 - our own module
+                command, capture_output=True, text=True, timeout=_LONGEST_S, check=False
+            )
+            reason = done.stderr.strip() if done.returncode == 3 else "the reader died of it"
+        except subprocess.TimeoutExpired:
+            done, reason = None, f"the reader did not end within {_LONGEST_S} s"
+        if done is None or done.returncode != 0:
+            raise BadInputError(
+                f"{path.name}: cannot be read as C3D, it is damaged or cut off ({reason})"
+            )
+        with np.load(out) as saved:
+            arrays = {name: saved[name] for name in ("points", "rotations")}
+            return arrays, json.loads(str(saved["said"]))
+
+
+def _processor(content: bytes) -> int:
+    """Kind of processor whose bytes the file has: 84 Intel, 85 DEC, 86 MIPS."""
+    place = 512 * (content[0] - 1) + 3
+    return content[place] if place < len(content) else 0
+
+
+def _require_whole(what: str, content: bytes, groups: Any, frames: int) -> None:
+    """Raise if there are fewer frames than the header promises; ezc3d leaves them out silently."""
+    order = _ORDERS.get(_processor(content), "<")
+    first, last = struct.unpack(f"{order}HH", content[6:10])
+    promised = last - first + 1
+    if last >= 65535:  # more frames than the header can count
+        promised = int(float(_value(groups, "POINT", "FRAMES", [frames])[0])) % 65536
+        if promised in (0, 65535):
+            return
+    if frames < promised:
+        raise BadInputError(
+            f"{what}: its header says {promised} frames, it has {frames}; the file was cut off"
+        )
+
+
+def _value(groups: Any, group: str, name: str, default: Any) -> Any:
+    """Value of a parameter of a C3D, `default` where it is absent or empty."""
+    value = groups.get(group, {}).get(name)
+    return value or default
+
+
+def _labels(groups: Any, count: int) -> list[str]:
+    labels: list[str] = []
+    for i in range(1, 20):  # LABELS, LABELS2, ... of 255 each
+        labels += [
+            str(x).strip() for x in _value(groups, "POINT", f"LABELS{i if i > 1 else ''}", [])
+        ]
+    labels = labels[:count]
+    labels += [""] * (count - len(labels))
+    return [label or f"unlabelled_{i + 1}" for i, label in enumerate(labels)]
+
+
+def _modelled(groups: Any, kind: str) -> set[str]:
+    return {str(name).strip() for name in _value(groups, "POINT", kind, []) if str(name).strip()}
+
+
+def _add_origins(found: Found, groups: Any, rotations: Array) -> None:
+    """Add the origins of pose matrices as markers."""
+    names = [str(x).strip() for x in _value(groups, "ROTATION", "LABELS", [])]
+    origins = rotations[:3, 3].transpose(2, 1, 0).astype(np.float64)[:, : len(names)]
+    if found.markers and len(found.marker_values) != len(origins):
+        raise BadInputError(
+            f"{found.what}: has {len(found.marker_values)} frames of markers and {len(origins)} of "
+            "pose matrices; export them at one rate"
+        )
+    before = found.marker_values if found.markers else np.empty((len(origins), 0, 3))
+    found.markers = [*found.markers, *names]
+    found.marker_values = np.concatenate([before, whole(origins)], axis=1)
+    require_unique(found.markers, what=found.what, kind="points")

@@ -1,0 +1,261 @@
+"""Reading lab files: markers and angles from C3D, TRC, MOT, STO and CSV.
+
+A reader only takes apart its format; units, axes, times and names are settled for all of them in
+:mod:`mobility.validation.lab_datasets`. Nothing is guessed without being said: how each unit, the
+rate and the vertical axis were found stands in the attributes, and what contradicts is an error.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.options import checked
+from mobility.provenance import sha256
+from mobility.validation.lab_c3d import MARK, c3d
+from mobility.validation.lab_datasets import Asked, Found, dataset
+from mobility.validation.lab_text import mot, table, text_lines, trc
+from mobility.validation.mappings import LabMapping, VerticalAxis, given_mapping
+
+Array = NDArray[np.float64]
+MappingLike = LabMapping | Mapping[str, Any] | str | Path
+Unit = Literal["m", "cm", "mm", "degree", "radian"]
+
+_GZIP = b"\x1f\x8b"
+
+
+@checked
+def read_lab(
+    path: str | os.PathLike[str],
+    *,
+    mapping: MappingLike | None = None,
+    units: Unit | None = None,
+    vertical_axis: VerticalAxis | None = None,
+    rate_hz: float | None = None,
+    subject: str | None = None,
+) -> xr.Dataset:
+    """Read markers or angles from a lab file, whichever of the known formats it has.
+
+    Parameters
+    ----------
+    path
+        C3D, TRC, MOT, STO or CSV, also gzipped; the content decides, then the ending.
+    mapping
+        What markers and columns are: the name of a built-in mapping, a YAML file, or its content;
+        default the built-in one that knows most of the names.
+    units
+        Unit of the markers (m, cm, mm) or of the angles (degree, radian); goes before what the
+        file says. Needed where the file neither says nor shows it.
+    vertical_axis
+        Axis of the file that points up; default that along the line from the feet to the trunk.
+        Give it for people who lie.
+    rate_hz
+        Frames per second, for files without times, or where header and times contradict.
+    subject
+        Whose markers to read where a file has several people (``SUBJECT:LASI``).
+
+    Returns
+    -------
+    xarray.Dataset
+        Of markers: ``marker_position`` (time, space, marker) in metres, right-handed, y up, NaN in
+        gaps. Of angles: a variable for each, (time, side) or (time,), in degrees, with our name and
+        sign; attributes ``lab_name``, ``scale``, ``offset`` and ``difference`` (how the lab's
+        definition differs from ours). A file may hold both. ``time`` is in seconds, as in the file;
+        of a C3D it is the number of the frame over the rate, the first frame being 0. Attributes:
+        ``source_file``, ``source_sha256``, ``rate_hz``, ``units_read``, ``angle_units_read``,
+        ``vertical_axis`` and, ending in ``_found``, how each was found; ``mapping``;
+        ``unmapped_columns``, a JSON list of what no mapping knows.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It is empty, cut off or of another kind; units, rate or axes contradict each other or cannot
+        be told; a mapping does not fit.
+    """
+    where = Path(path)
+    content = _content(where)
+    reader = _reader(where, content)
+    return reader(
+        where,
+        mapping=mapping,
+        units=units,
+        vertical_axis=vertical_axis,
+        rate_hz=rate_hz,
+        subject=subject,
+    )
+
+
+@checked
+def read_c3d(
+    path: str | os.PathLike[str],
+    *,
+    mapping: MappingLike | None = None,
+    units: Unit | None = None,
+    vertical_axis: VerticalAxis | None = None,
+    rate_hz: float | None = None,
+    subject: str | None = None,
+) -> xr.Dataset:
+    """Read a C3D file: markers, modelled angles, and the pose matrices of Theia3D.
+
+    Parameters and result are those of :func:`read_lab`. Points with a negative residual are gaps.
+    Modelled angles (``LKneeAngles``) become columns ``LKneeAngles.x``, ``.y``, ``.z``; of pose
+    matrices the origins become markers. Forces, moments, powers and analog channels are not read.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        As :func:`read_lab`.
+    """
+    where = Path(path)
+    content = _content(where)
+    found = c3d(where, content)
+    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
+
+
+@checked
+def read_trc(
+    path: str | os.PathLike[str],
+    *,
+    mapping: MappingLike | None = None,
+    units: Unit | None = None,
+    vertical_axis: VerticalAxis | None = None,
+    rate_hz: float | None = None,
+    subject: str | None = None,
+) -> xr.Dataset:
+    """Read a TRC file of markers; parameters and result are those of :func:`read_lab`.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        As :func:`read_lab`.
+    """
+    where = Path(path)
+    found = trc(where.name, _lines(where))
+    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
+
+
+@checked
+def read_mot(
+    path: str | os.PathLike[str],
+    *,
+    mapping: MappingLike | None = None,
+    units: Unit | None = None,
+    vertical_axis: VerticalAxis | None = None,
+    rate_hz: float | None = None,
+    subject: str | None = None,
+) -> xr.Dataset:
+    """Read an OpenSim MOT or STO file of angles; parameters and result as of :func:`read_lab`.
+
+    ``inDegrees`` says whether it is in degrees; where it is missing, the range does.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        As :func:`read_lab`.
+    """
+    where = Path(path)
+    found = mot(where.name, _lines(where))
+    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
+
+
+@checked
+def read_csv(
+    path: str | os.PathLike[str],
+    *,
+    mapping: MappingLike | None = None,
+    units: Unit | None = None,
+    vertical_axis: VerticalAxis | None = None,
+    rate_hz: float | None = None,
+    subject: str | None = None,
+) -> xr.Dataset:
+    """Read a table of markers or angles; parameters and result are those of :func:`read_lab`.
+
+    Separated by commas, semicolons, tabs or blanks, one row a frame, with a header. A marker is
+    three columns (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, with a unit behind if wished:
+    ``LKNE_x_mm``); every other column may be an angle. Read too are the tables that
+    :func:`mobility.validation.export.write_csv` writes, those of Visual3D (five rows of header)
+    and of Vicon Nexus (sections Trajectories and Model Outputs), and tables without a header whose
+    mapping says their ``columns``.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        As :func:`read_lab`.
+    """
+    where = Path(path)
+    chosen = given_mapping(mapping) if mapping is not None else None
+    found = table(where.name, _lines(where), chosen)
+    return _made(where, found, chosen, units, vertical_axis, rate_hz, subject)
+
+
+def _made(
+    path: Path,
+    found: Found,
+    mapping: MappingLike | None,
+    units: Unit | None,
+    vertical_axis: VerticalAxis | None,
+    rate_hz: float | None,
+    subject: str | None,
+) -> xr.Dataset:
+    if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
+        raise BadInputError(f"{path.name}: rate_hz must be above 0 (got {rate_hz:g})")
+    asked = Asked(
+        mapping=given_mapping(mapping) if mapping is not None else None,
+        units=units,
+        vertical_axis=vertical_axis,
+        rate_hz=rate_hz,
+        subject=subject,
+    )
+    source = {"source_file": path.name, "source_sha256": sha256(path)}
+    return dataset(found, asked, source=source)
+
+
+def _reader(path: Path, content: bytes) -> Callable[..., xr.Dataset]:
+    """Choose by the content, and by the ending where the content does not tell."""
+    if content[1:2] == bytes([MARK]) and b"\0" in content[:512]:
+        return read_c3d
+    start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"pathfiletype"):
+        return read_trc
+    if re.search(rb"^\s*endheader", content[:65536], re.MULTILINE | re.IGNORECASE):
+        return read_mot
+    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    known = {".c3d": read_c3d, ".trc": read_trc, ".mot": read_mot, ".sto": read_mot}
+    return known.get(endings[-1] if endings else "", read_csv)
+
+
+def _content(path: Path) -> bytes:
+    """Bytes of a file, unpacked."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise BadInputError(f"{path}: is a folder, not a lab file") from None
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read ({error.strerror})") from None
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):
+            raise BadInputError(f"{path.name}: is gzipped, but damaged or cut off") from None
+    if not content.strip(b"\0 \t\r\n"):
+        raise BadInputError(f"{path.name}: is empty")
+    return content
+
+
+def _lines(path: Path) -> list[str]:
+    return text_lines(path.name, _content(path))

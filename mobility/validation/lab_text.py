@@ -1,0 +1,460 @@
+"""Taking apart the text formats of labs: TRC, MOT and STO, and tables (CSV)."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError
+from mobility.validation.lab_datasets import Found, require_unique, unit_of, whole
+from mobility.validation.mappings import OURS, LabMapping, built_in, listed
+
+Array = NDArray[np.float64]
+Row = tuple[int, str]
+"""Number of a line, from 1, and its text, which is split only when it is needed."""
+Split = Callable[[str], list[str]]
+
+BY_US = "Angles between segments, by mobility."
+"""The line of a header by which a motion that this package wrote is known."""
+
+_ROWS_BEFORE = 4  # that show with how many decimals a file is written
+_MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan", "1.#qnan"})
+_TIME = frozenset({"time", "times", "t", "temps", "timestamp", "seconds"})
+_FRAME = frozenset({"frame", "frames", "frame#", "framenumber", "item", "index"})
+_TRIPLET = re.compile(
+    r"^(?P<name>.+?)[\s_.:]*(?P<axis>[xyzXYZ])(?:[\s_]*[(\[]?(?P<unit>mm|cm|m)[)\]]?)?$"
+)
+_NO_PLACE = re.compile(r"angle|force|moment|power|velocity|acceleration|grf", re.IGNORECASE)
+_SECTIONS = frozenset({"trajectories", "model outputs", "joints", "segments", "devices"})
+_TRC_KEYS = ("DataRate", "NumFrames", "NumMarkers", "Units")
+
+
+def text_lines(what: str, content: bytes) -> list[str]:
+    """Split a text file into its lines.
+
+    Raises
+    ------
+    BadInputError
+        It is no text, or was cut off in its last value.
+    """
+    if b"\0" in content:
+        raise BadInputError(f"{what}: is not a text file")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Labels of Windows programs; any byte is a character there, so that noise must show itself.
+        text = content.decode("latin-1")
+        if sum(not c.isprintable() and not c.isspace() for c in text[:4096]) > 8:
+            raise BadInputError(f"{what}: is not a text file") from None
+    lines = text.splitlines()
+    if not text.endswith(("\n", "\r")) and _last_value_is_cut(lines):
+        raise BadInputError(f"{what}: line {len(lines)}: the file was cut off in its last value")
+    return lines
+
+
+def _last_value_is_cut(lines: Sequence[str]) -> bool:
+    """Whether all rows before end in as many decimals, and the last in fewer."""
+    ends = [re.search(r"\d*(?:[.,](\d*))?\s*$", line) for line in lines[-_ROWS_BEFORE - 1 :]]
+    decimals = [len(end[1] or "") if end else 0 for end in ends]
+    before = decimals[:-1]
+    return len(before) == _ROWS_BEFORE and len(set(before)) == 1 and decimals[-1] < before[0]
+
+
+def trc(what: str, lines: list[str]) -> Found:
+    """Take apart a TRC file, called `what` in messages."""
+    if len(lines) < 5 or not lines[0].lower().startswith("pathfiletype"):
+        raise BadInputError(
+            f"{what}: is no TRC file: it must begin with five lines of header, the first with "
+            "PathFileType"
+        )
+    keys, values = lines[1].split(), lines[2].split()
+    header = dict(zip(keys, values, strict=False))
+    absent = [key for key in _TRC_KEYS if key not in header]
+    if absent:
+        raise BadInputError(f"{what}: its header lacks {', '.join(absent)}; the header was cut off")
+    try:
+        rate = float(header["DataRate"])
+        frames, count = int(float(header["NumFrames"])), int(float(header["NumMarkers"]))
+    except ValueError:
+        raise BadInputError(
+            f"{what}: line 3: DataRate, NumFrames and NumMarkers must be numbers"
+        ) from None
+    names = [name.strip() for name in lines[3].split("\t")[2:]]
+    markers = [name for name in names if name]
+    if len(markers) != count:
+        raise BadInputError(
+            f"{what}: its header says {count} markers and names {len(markers)}; correct line 3 or 4"
+        )
+    if names[: 3 * count : 3] != markers:
+        raise BadInputError(f"{what}: line 4: each marker must stand over three columns (two tabs)")
+    require_unique(markers, what=what, kind="markers")
+    rows = [(n, line) for n, line in enumerate(lines[5:], start=6) if line.strip()]
+    if not rows:
+        raise BadInputError(f"{what}: has a header but no frames")
+    table = _numbers(rows, _by_tabs, 2 + 3 * count, what=what)
+    if len(table) != frames:
+        raise BadInputError(
+            f"{what}: its header says {frames} frames, it has {len(table)}; the file was cut "
+            "off or its header is wrong"
+        )
+    positions = table[:, 2:].reshape(len(table), count, 3)
+    return Found(
+        what=what,
+        file_format="TRC",
+        time=table[:, 1],
+        stated_rate=rate if rate > 0 else None,
+        markers=markers,
+        marker_values=whole(positions),
+        length_unit=unit_of(header["Units"], what=what, kind="length"),
+    )
+
+
+def mot(what: str, lines: list[str]) -> Found:
+    """Take apart a MOT or STO file, called `what` in messages."""
+    ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
+    if not ends:
+        raise BadInputError(f"{what}: is no MOT or STO file: its header has no line 'endheader'")
+    header = {}
+    for line in lines[: ends[0]]:
+        stated = re.match(r"^\s*(\w+)\s*(?:=|\s)\s*(\S+)\s*$", line)
+        if stated:
+            header[stated[1].lower()] = stated[2]
+    body = [(n, line) for n, line in enumerate(lines[ends[0] + 1 :], ends[0] + 2) if line.strip()]
+    if not body:
+        raise BadInputError(f"{what}: ends after its header; the file was cut off")
+    names = body[0][1].split("\t") if "\t" in body[0][1] else body[0][1].split()
+    names = [name.strip() for name in names if name.strip()]
+    if not names or names[0].lower() != "time":
+        raise BadInputError(f"{what}: its first column must be 'time' (got {listed(names[:1])})")
+    require_unique(names, what=what, kind="columns")
+    stated_columns = header.get("ncolumns", header.get("datacolumns"))
+    if stated_columns is not None and stated_columns != str(len(names)):
+        raise BadInputError(
+            f"{what}: its header says {stated_columns} columns and names {len(names)}"
+        )
+    rows = body[1:]
+    if not rows:
+        raise BadInputError(f"{what}: has a header but no frames")
+    table = _numbers(rows, str.split, len(names), what=what)
+    stated_rows = header.get("nrows", header.get("datarows"))
+    if stated_rows is not None and stated_rows != str(len(table)):
+        raise BadInputError(
+            f"{what}: its header says {stated_rows} rows, it has {len(table)}; the file was cut "
+            "off or its header is wrong"
+        )
+    said = header.get("indegrees", "").lower()
+    if said not in ("", "yes", "no"):
+        raise BadInputError(f"{what}: inDegrees must be yes or no (got {said})")
+    return Found(
+        what=what,
+        file_format="STO" if what.lower().removesuffix(".gz").endswith(".sto") else "MOT",
+        time=table[:, 0],
+        columns={name: table[:, i] for i, name in enumerate(names) if i},
+        angle_unit={"yes": "degree", "no": "radian"}.get(said),
+        mapping=OURS if any(line.startswith(BY_US) for line in lines[: ends[0]]) else None,
+        notes={"inDegrees": said or "not said"},
+    )
+
+
+def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
+    """Take apart a table, called `what` in messages, with what a mapping says of its columns."""
+    kept = [(n, line) for n, line in enumerate(lines, start=1) if line.strip()]
+    if len(kept) > 5 and kept[4][1].split("\t")[0].strip().upper() in ("ITEM", "TIME"):
+        return _visual3d(what, kept)
+    if kept[0][1].strip().strip(",\t;").lower() in _SECTIONS:
+        return _nexus(what, lines)
+    split = _splitter(kept[0][1])
+    first = split(kept[0][1])
+    if all(_is_number(cell) for cell in first):
+        return _without_header(what, kept, split, mapping)
+    header = [name.strip() for name in first]
+    while header and not header[-1]:
+        header.pop()
+    rows = kept[1:]
+    if not rows:
+        raise BadInputError(f"{what}: has a header but no frames")
+    lowered = [name.lower() for name in header]
+    if lowered[:5] == ["time", "keypoint", "x_m", "y_m", "z_m"]:
+        return _tidy_pose(what, rows, split, len(header))
+    if lowered[:4] == ["time", "angle", "side", "value_deg"]:
+        return _tidy_angles(what, rows, split, len(header))
+    require_unique([name for name in header if name], what=what, kind="columns")
+    return _wide(what, header, _numbers(rows, split, len(header), what=what))
+
+
+def _splitter(header: str) -> Split:
+    """Choose how the rows of a table are split, by what stands in its first one."""
+    separator = max("\t;,", key=header.count)
+    if separator not in header:
+        return str.split
+
+    def split(line: str) -> list[str]:
+        cells = next(csv.reader([line], delimiter=separator))
+        # Beside semicolons, commas are those of decimals.
+        return [cell.replace(",", ".") for cell in cells] if separator == ";" else cells
+
+    return split
+
+
+def _by_tabs(line: str) -> list[str]:
+    return line.split("\t")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip())
+    except ValueError:
+        return False
+    return True
+
+
+def _wide(what: str, header: Sequence[str], table: Array) -> Found:
+    """One row a frame: times, markers in three columns each, and other columns."""
+    columns = {name: table[:, i] for i, name in enumerate(header) if name}
+    found = Found(what=what, file_format="CSV")
+    for name in list(columns):
+        base, unit = _split_unit(name)
+        if base in _TIME and found.time is None:
+            found.time = columns.pop(name) * (0.001 if unit == "ms" else 1.0)
+        elif base in _FRAME:
+            numbers = columns.pop(name)
+            found.frames = numbers - numbers[0]
+    if found.time is None and found.frames is None:
+        found.frames = np.arange(len(table), dtype=np.float64)
+    places: dict[str, dict[str, str]] = {}
+    units: set[str] = set()
+    for name in columns:
+        if (fits := _TRIPLET.match(name)) and not _NO_PLACE.search(fits["name"]):
+            places.setdefault(fits["name"], {})[fits["axis"].lower()] = name
+            units |= {fits["unit"]} if fits["unit"] else set()
+    complete = {name: axes for name, axes in places.items() if len(axes) == 3}
+    if complete:
+        found.markers = list(complete)
+        found.marker_values = whole(
+            np.stack(
+                [
+                    np.stack([columns[axes[a]] for a in "xyz"], axis=-1)
+                    for axes in complete.values()
+                ],
+                axis=1,
+            )
+        )
+        if len(units) > 1:
+            raise BadInputError(f"{what}: its markers are in {' and '.join(sorted(units))}")
+        found.length_unit = units.pop() if units else None
+    taken = {name for axes in complete.values() for name in axes.values()}
+    found.columns = {name: values for name, values in columns.items() if name not in taken}
+    return found
+
+
+def _split_unit(name: str) -> tuple[str, str]:
+    """Name of a column of times without its unit, and the unit."""
+    stated = re.match(r"^(.*?)[\s_]*(?:\(|\[|(?<=[_\s]))(s|sec|ms)[)\]]?$", name.strip().lower())
+    if stated and stated[1]:
+        return stated[1].replace(" ", ""), stated[2]
+    return name.strip().lower().replace(" ", "").replace("_", ""), ""
+
+
+def _without_header(
+    what: str, rows: Sequence[Row], split: Split, mapping: LabMapping | None
+) -> Found:
+    if mapping is None or mapping.columns is None:
+        raise BadInputError(
+            f"{what}: has no header; give a mapping that says its columns (built in: "
+            "uiprmd_positions, uiprmd_angles)"
+        )
+    width = len(split(rows[0][1]))
+    table = _numbers(rows, split, width, what=what)
+    frames = np.arange(len(table), dtype=np.float64)
+    found = Found(what=what, file_format="CSV", frames=frames)
+    names = mapping.columns
+    if isinstance(names, int):
+        if names != width:
+            raise BadInputError(f"{what}: has {width} columns, mapping {mapping.name} says {names}")
+        found.columns = {str(i): table[:, i] for i in range(width)}
+    elif width == 3 * len(names):
+        found.markers = list(names)
+        found.marker_values = whole(table.reshape(len(table), len(names), 3))
+    elif width == len(names):
+        return _wide(what, names, table)
+    else:
+        raise BadInputError(
+            f"{what}: has {width} columns; mapping {mapping.name} names {len(names)}, or three "
+            "times as many for markers"
+        )
+    return found
+
+
+def _tidy_pose(what: str, rows: Sequence[Row], split: Split, width: int) -> Found:
+    """Read a row for each time and keypoint, as write_csv makes them."""
+    numbers = _numbers(rows, split, width, what=what, names=(1,))
+    keypoints = [split(line)[1].strip() for _, line in rows]
+    time, where = np.unique(numbers[:, 0], return_inverse=True)
+    names = list(dict.fromkeys(keypoints))
+    at = {name: i for i, name in enumerate(names)}
+    places = np.array([at[name] for name in keypoints])
+    _once(where * len(names) + places, rows, what=what)
+    values = np.full((len(time), len(names), 3), np.nan)
+    values[where, places] = numbers[:, 2:5]
+    return Found(
+        what=what,
+        file_format="CSV",
+        time=time,
+        markers=names,
+        marker_values=whole(values),
+        length_unit="m",
+        vertical_axis="y",
+    )
+
+
+def _tidy_angles(what: str, rows: Sequence[Row], split: Split, width: int) -> Found:
+    """Read a row for each time, angle and side, as write_csv makes them."""
+    numbers = _numbers(rows, split, width, what=what, names=(1, 2))
+    keys = [tuple(cell.strip() for cell in split(line)[1:3]) for _, line in rows]
+    time, where = np.unique(numbers[:, 0], return_inverse=True)
+    names = list(dict.fromkeys(keys))
+    at = {name: i for i, name in enumerate(names)}
+    places = np.array([at[key] for key in keys])
+    _once(where * len(names) + places, rows, what=what)
+    values = np.full((len(names), len(time)), np.nan)
+    values[places, where] = numbers[:, 3]
+    ours = built_in()[OURS].angles
+    columns: dict[str, Array] = {}
+    for (angle, side), course in zip(names, values, strict=True):
+        entry = ours.get(angle)
+        named = entry.named().get(side or "column") if entry is not None else None
+        if entry is None or named is None:
+            raise BadInputError(f"{what}: there is no angle '{angle}' of side '{side}'")
+        columns[named[0]] = entry.scale * course  # 1 or -1
+    return Found(
+        what=what, file_format="CSV", time=time, columns=columns, angle_unit="degree", mapping=OURS
+    )
+
+
+def _once(keys: NDArray[np.int64], rows: Sequence[Row], *, what: str) -> None:
+    _, first = np.unique(keys, return_index=True)
+    if first.size < keys.size:
+        again = min(set(range(keys.size)) - set(first.tolist()))
+        raise BadInputError(f"{what}: line {rows[again][0]} gives a value a second time")
+
+
+def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
+    """Visual3D's table: names in the second row, components in the fifth, tabs between."""
+    names, components = kept[1][1].split("\t"), kept[4][1].split("\t")
+    while components and not components[-1].strip():
+        components.pop()
+    header = [components[0].strip()]
+    for i, component in enumerate(components[1:], start=1):
+        signal = names[i].strip() if i < len(names) else ""
+        header.append(f"{signal}.{component.strip()}" if component.strip() != "0" else signal)
+    require_unique(header, what=what, kind="columns")
+    rows = kept[5:]
+    if not rows:
+        raise BadInputError(f"{what}: has a header but no frames")
+    found = _wide(what, header, _numbers(rows, _by_tabs, len(header), what=what))
+    found.notes["layout"] = "Visual3D"
+    return found
+
+
+def _nexus(what: str, lines: list[str]) -> Found:
+    """Vicon Nexus' table: sections of a title, a rate, names, components, units and frames."""
+    separator = "\t" if any("\t" in line for line in lines[:5]) else ","
+
+    def split(line: str) -> list[str]:
+        return [cell.strip() for cell in line.split(separator)]
+
+    titles = [line.strip().strip(",\t;").lower() for line in lines]
+    starts = [i for i, title in enumerate(titles) if title in _SECTIONS]
+    found = Found(what=what, file_format="CSV", notes={"layout": "Vicon Nexus"})
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        if titles[start] in ("trajectories", "model outputs"):
+            rows = [(i + 1, lines[i]) for i in range(start + 1, end) if titles[i]]
+            _add_section(found, titles[start], rows, split)
+    if found.frames is None:
+        raise BadInputError(f"{what}: has no section Trajectories or Model Outputs")
+    return found
+
+
+def _add_section(found: Found, title: str, rows: Sequence[Row], split: Split) -> None:
+    """Add the markers or the modelled angles of a section of Nexus' table."""
+    what = found.what
+    if len(rows) < 5:
+        raise BadInputError(f"{what}: its section {title} ends before its frames; it was cut off")
+    rate, names, components, units = (split(text) for _, text in rows[:4])
+    if not _is_number(rate[0]) or [c.lower() for c in components[:1]] != ["frame"]:
+        raise BadInputError(
+            f"{what}: line {rows[2][0]}: its section {title} must have a rate, names, then Frame, "
+            "Sub Frame, X, Y, Z"
+        )
+    width = len(components)
+    table = _numbers(rows[4:], split, width, what=what)
+    frames = table[:, 0] - 1
+    if found.frames is not None and not np.array_equal(found.frames, frames):
+        raise BadInputError(f"{what}: its sections have different frames; export them at one rate")
+    found.frames, found.stated_rate = frames, float(rate[0])
+    places = {name: i for i, name in enumerate(names[:width]) if name}
+    wanted = {
+        name: i
+        for name, i in places.items()
+        if [c.lower() for c in components[i : i + 3]] == ["x", "y", "z"]
+    }
+    angles = {n: i for n, i in wanted.items() if n.rpartition(":")[2].endswith("Angles")}
+    chosen = angles if title == "model outputs" else wanted
+    if not chosen:
+        return
+    require_unique(list(chosen), what=what, kind="markers")
+    kind: Literal["length", "angle"] = "angle" if title == "model outputs" else "length"
+    unit = unit_of(units[next(iter(chosen.values()))], what=what, kind=kind)
+    if kind == "angle":
+        for name, i in angles.items():
+            found.columns |= {f"{name}.{axis}": table[:, i + j] for j, axis in enumerate("xyz")}
+        found.angle_unit = unit
+    else:
+        found.markers = list(wanted)
+        values = np.stack([table[:, i : i + 3] for i in wanted.values()], axis=1)
+        found.marker_values = whole(values)
+        found.length_unit = unit
+
+
+def _number(cell: str, *, what: str, line: int) -> float:
+    """Value of a cell; NaN where it says that nothing is there."""
+    text = cell.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        if text.casefold() in _MISSING:
+            return math.nan
+        raise BadInputError(f"{what}: line {line}: '{text[:40]}' is not a number") from None
+    return value
+
+
+def _numbers(
+    rows: Sequence[Row], split: Split, width: int, *, what: str, names: tuple[int, ...] = ()
+) -> Array:
+    """Numbers of the rows, all of which must have `width` cells; NaN in columns of `names`."""
+    values = np.full((len(rows), width), np.nan)
+    for i, (line, text) in enumerate(rows):
+        cells = split(text)
+        if len(cells) < width:
+            last = " (the last: the file was cut off)" if i == len(rows) - 1 else ""
+            raise BadInputError(
+                f"{what}: line {line}{last} has {len(cells)} of {width} values; write the file anew"
+            )
+        if any(cell.strip() for cell in cells[width:]):
+            raise BadInputError(
+                f"{what}: line {line} has more than the {width} values of the header"
+            )
+        for column in names:
+            cells[column] = ""
+        try:
+            values[i] = [*map(float, cells[:width])]
+        except ValueError:  # something is missing
+            values[i] = [_number(cell, what=what, line=line) for cell in cells[:width]]
+    values[~np.isfinite(values)] = np.nan
+    return values

@@ -1,0 +1,317 @@
+"""What the markers and columns of a lab file are: built-in tables, or a YAML file of one's own.
+
+A mapping of one's own says only what is needed of::
+
+    joint_centres:            # a marker, or a list whose mean is the centre
+      left_knee: [LKNE_lat, LKNE_med]
+      left_heel: LHEE
+    pelvis: {left_asis: LASI, right_asis: RASI, left_psis: LPSI, right_psis: RPSI}
+    segments:                 # for medial markers of a static trial
+      left_thigh: [LKNE_lat, LKNE_med, LTH1, LTH2]
+    angles:                   # columns of an angle file
+      knee_flexion: {left: knee_angle_l, right: knee_angle_r, scale: 1, offset: 0}
+      trunk_lean: {column: torso_tilt}
+    units: mm                 # only where the file does not say
+    angle_units: radian       # likewise
+    vertical_axis: y
+    rate_hz: 100
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field
+
+from mobility import tables
+from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.options import Strict, likely, validate
+
+TABLE = "lab_mappings"
+OURS = "mobility"
+"""The built-in mapping that names what this package writes, by which it is read again."""
+
+
+def _names(given: Any) -> Any:
+    return [given] if isinstance(given, str | int) else given
+
+
+Name = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_names), Field(min_length=1)]
+"""One name or several; of markers the mean, of columns the sum is meant."""
+
+VerticalAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
+LengthUnit = Literal["m", "cm", "mm"]
+AngleUnit = Literal["degree", "radian"]
+
+
+class AngleColumns(Strict):
+    """The columns of one angle and how to turn them into our angle, in degrees."""
+
+    left: Names | None = None
+    right: Names | None = None
+    column: Names | None = None
+    scale: float = Field(default=1.0, allow_inf_nan=False)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
+    one_way: bool = False
+    difference: str = ""
+
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns by ``left``, ``right`` or ``column``, those that are given."""
+        given = {"left": self.left, "right": self.right, "column": self.column}
+        return {where: names for where, names in given.items() if names is not None}
+
+
+class Pelvis(Strict):
+    """Markers on the pelvis; the posterior spines may be one marker on the sacrum."""
+
+    left_asis: Name
+    right_asis: Name
+    left_psis: Name | None = None
+    right_psis: Name | None = None
+    sacrum: Name | None = None
+
+
+class LabMapping(Strict):
+    """What the markers and columns of a lab file are."""
+
+    name: str
+    built_in: bool = False
+    source: str = ""
+    joint_centres: dict[str, Names] = Field(default_factory=dict)
+    instead: dict[str, Names] = Field(default_factory=dict)
+    pelvis: Pelvis | None = None
+    segments: dict[str, Names] = Field(default_factory=dict)
+    angles: dict[str, AngleColumns] = Field(default_factory=dict)
+    units: LengthUnit | None = None
+    angle_units: AngleUnit | None = None
+    vertical_axis: VerticalAxis | None = None
+    rate_hz: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    columns: tuple[str, ...] | int | None = None
+    level_feet: bool = True
+
+    def markers(self) -> list[str]:
+        """Every marker that the mapping names, each once."""
+        named = [name for names in self.joint_centres.values() for name in names]
+        named += [name for names in self.instead.values() for name in names]
+        if self.pelvis is not None:
+            named += [name for name in self.pelvis.model_dump().values() if name]
+        return list(dict.fromkeys(named))
+
+    def angle_columns(self) -> list[str]:
+        """Every column of an angle that the mapping names, each once."""
+        found = [
+            name
+            for angle in self.angles.values()
+            for names in angle.named().values()
+            for name in names
+        ]
+        return list(dict.fromkeys(found))
+
+
+class FileNames:
+    """The names in a file, found also where subject, case or separators are written otherwise.
+
+    A name fits as it is; else without the subject before a colon; else in capitals or not, without
+    spaces, dots and underscores, and without the endings ``_study``, ``_Theia`` and the plural of
+    angles, where only one name of the file is then the same.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._exact = {name: name for name in self.names}
+        self._loose: dict[str, str | None] = {}
+        for name in self.names:
+            for form in {_without_subject(name), _plain(name)}:
+                self._loose[form] = None if form in self._loose else name
+
+    def find(self, name: str) -> str | None:
+        """Return the name in the file that is meant by `name`, or None."""
+        if name in self._exact:
+            return name
+        return self._loose.get(name) or self._loose.get(_plain(name))
+
+    def nearest(self, name: str) -> str:
+        """Return the names of the file that are most like `name`, for a message."""
+        forms = {_plain(known): known for known in self.names}
+        close = difflib.get_close_matches(_plain(name), list(forms), n=3, cutoff=0.4)
+        if close:
+            return "nearest: " + ", ".join(forms[form] for form in close)
+        return f"it has {listed(self.names)}"
+
+
+def listed(names: Iterable[str], *, most: int = 12) -> str:
+    """Join `names` for a message, the first of many."""
+    names = list(names)
+    shown = ", ".join(str(name) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "none"
+
+
+def _without_subject(name: str) -> str:
+    return name.rpartition(":")[2].strip()
+
+
+def _plain(name: str) -> str:
+    text = _without_subject(name).casefold()
+    text = re.sub(r"(_study|_theia)(?=$|[^a-z])", "", text)
+    text = re.sub(r"angles(?=$|[^a-z])", "angle", text)
+    return re.sub(r"[\s._-]+", "", text)
+
+
+@functools.cache
+def built_in() -> Mapping[str, LabMapping]:
+    """Give the mappings of ``tables/lab_mappings.yaml`` by name."""
+    return {
+        name: from_dict(entry, name=name, what=f"mapping {name}", is_built_in=True)
+        for name, entry in tables.load(TABLE).items()
+    }
+
+
+def from_dict(
+    given: Mapping[str, Any], *, name: str, what: str, is_built_in: bool = False
+) -> LabMapping:
+    """Check a mapping as it stands in YAML.
+
+    Parameters
+    ----------
+    given
+        Its keys and values.
+    name
+        What it is called in the history.
+    what
+        What it is, for messages ("mapping lab.yaml").
+    is_built_in
+        It comes with this package.
+
+    Raises
+    ------
+    BadInputError
+        A key, landmark or angle is unknown (with the likely spelling), or a value is of the wrong
+        kind.
+    """
+    if not isinstance(given, Mapping) or not given:
+        raise BadInputError(
+            f"{what}: must have joint_centres or angles, each with names by landmark or angle"
+        )
+    fields = dict(given)
+    for key in ("joint_centres", "instead", "segments", "angles"):
+        if not isinstance(fields.get(key) or {}, Mapping):
+            raise BadInputError(f"{what}: {key}: must have names under it, one a line")
+        fields[key] = dict(fields.get(key) or {})
+    for key in ("joint_centres", "instead"):
+        for landmark in fields[key]:
+            if landmark not in KEYPOINTS:
+                close = likely(str(landmark), KEYPOINTS) or f"; known: {listed(KEYPOINTS, most=40)}"
+                raise BadInputError(f"{what}: {key}: no landmark '{landmark}'{close}")
+    known = tables.load("angles")
+    for angle, entry in fields["angles"].items():
+        if angle not in known:
+            close = likely(str(angle), known) or f"; known: {listed(known)}"
+            raise BadInputError(f"{what}: angles: no angle '{angle}'{close}")
+        where = f"{what}: angles: {angle}"
+        columns = validate(AngleColumns, entry, what=where)
+        _check_sides(columns, sided=known[angle]["sided"], what=where)
+        fields["angles"][angle] = columns
+    if fields.get("pelvis") is not None:
+        pelvis = validate(Pelvis, fields["pelvis"], what=f"{what}: pelvis")
+        if pelvis.sacrum is None and (pelvis.left_psis is None or pelvis.right_psis is None):
+            raise BadInputError(f"{what}: pelvis: needs left_psis and right_psis, or sacrum")
+        fields["pelvis"] = pelvis
+    for own in ("name", "built_in"):
+        if own in fields:
+            raise BadInputError(f"{what}: {own}: unknown")
+    mapping = validate(LabMapping, fields | {"name": name, "built_in": is_built_in}, what=what)
+    if not mapping.joint_centres and not mapping.angles and mapping.pelvis is None:
+        raise BadInputError(f"{what}: must have joint_centres or angles")
+    return mapping
+
+
+def _check_sides(columns: AngleColumns, *, sided: bool, what: str) -> None:
+    named = set(columns.named())
+    if sided and (not named or "column" in named):
+        raise BadInputError(f"{what}: give the columns of {' and '.join(SIDES)} (or of one side)")
+    if not sided and named != {"column"}:
+        raise BadInputError(f"{what}: is of the whole body; give its 'column'")
+
+
+def given_mapping(
+    mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[str],
+) -> LabMapping:
+    """Return the mapping that is meant by the name of a built-in one, a YAML file, or its content.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file, nor a built-in mapping of that name.
+    BadInputError
+        The file is not YAML, or what it says cannot be used.
+    """
+    if isinstance(mapping, LabMapping):
+        return mapping
+    if isinstance(mapping, Mapping):
+        return from_dict(mapping, name="given", what="mapping")
+    if str(mapping) in built_in():
+        return built_in()[str(mapping)]
+    path = Path(mapping)
+    what = f"mapping {path.name}"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        close = likely(str(mapping), built_in())
+        raise NotFoundError(
+            f"mapping {os.fspath(mapping)}: no such file, nor a built-in mapping{close}; "
+            f"built in: {', '.join(built_in())}"
+        ) from None
+    except OSError as error:
+        raise BadInputError(f"{what}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{what}: is not a text in UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark is not None else ""
+        raise BadInputError(f"{what}: is not YAML{line}") from None
+    return from_dict(content, name=path.name, what=what)
+
+
+def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
+    """Choose the built-in mapping that gives most of a file: landmarks and angles.
+
+    Parameters
+    ----------
+    markers, columns
+        The names of the markers and of the other columns in the file.
+
+    Returns
+    -------
+    LabMapping or None
+        Of those that give as many landmarks and angles, the one of which the file has the larger
+        share of the names; None where nothing fits.
+    """
+    in_markers, in_columns = FileNames(markers), FileNames(columns)
+    best: LabMapping | None = None
+    best_score = (0, 0.0)
+    for mapping in built_in().values():
+        if mapping.columns is not None:  # of files without names
+            continue
+        given = sum(
+            any(in_markers.find(name) for name in names) for names in mapping.joint_centres.values()
+        ) + sum(
+            all(in_columns.find(name) for name in names)
+            for angle in mapping.angles.values()
+            for names in angle.named().values()
+        )
+        named = [*mapping.markers(), *mapping.angle_columns()]
+        there = sum(in_markers.find(name) is not None for name in mapping.markers())
+        there += sum(in_columns.find(name) is not None for name in mapping.angle_columns())
+        score = (given, there / len(named))
+        if given and score > best_score:
+            best, best_score = mapping, score
+    return best

@@ -1,0 +1,419 @@
+"""What video and lab measured of each repetition of each trial, side by side in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.phases import within
+from mobility.assessment.summaries import median_within, peak_within
+from mobility.errors import BadInputError
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import SIDES
+from mobility.validation.limits import Z95
+from mobility.validation.waveforms import curve_errors
+
+Array = NDArray[np.float64]
+Values = dict[str, tuple[tuple[str, ...], Any]]
+
+DISCRETE = ("bottom", "peak", "range")
+"""Values of a repetition: median within the bottom, extreme, largest less smallest."""
+
+CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
+DEGREES = ("degree", "degrees", "deg", "°")
+
+_HALF_TURN = 180.0
+_FRAMES = {
+    "frames_compared": "frames with a value of both",
+    "frames_refused": "frames of which the lab has a value and the video none",
+    "frames_lab_missing": "frames without a value of the lab",
+}
+_VALUES = {
+    "video_values": "values of the video",
+    "lab_values": "values of the lab",
+    "video_values_sd": "values of the video, standard deviation of the error",
+}
+
+
+class _Layout(NamedTuple):
+    """Names of all angles (or metrics), whether each has sides, and the sides there are."""
+
+    names: list[str]
+    sided: list[bool]
+    sides: list[str]
+
+
+def paired_angles(
+    videos: Sequence[xr.Dataset],
+    labs: Sequence[xr.Dataset],
+    repetitions: Sequence[xr.Dataset],
+    participants: Sequence[str],
+    *,
+    points: int,
+) -> tuple[xr.Dataset, list[dict[str, str]]]:
+    """Measure each accepted repetition in the angles of both.
+
+    Parameters
+    ----------
+    videos, labs, repetitions, participants
+        Of each trial; see :func:`mobility.validation.agreement.agreement`.
+    points
+        Points of a curve.
+
+    Returns
+    -------
+    table, warnings
+        Over ``rep``, numbered through all trials, with the coordinates ``participant``, ``trial``,
+        ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``: `video_curves`,
+        `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`, `video_values_sd`
+        (rep, metric, angle, side); `repetition_bias`, `repetition_mae`, `repetition_rmse`,
+        `repetition_rmse_offset_removed`, `repetition_coverage`, `repetition_frames_compared`,
+        `repetition_frames_refused`, `repetition_frames_lab_missing` (rep, angle, side). Degrees.
+
+    Raises
+    ------
+    BadInputError
+        A trial is not on one time, not in degrees, or shares no angle; no repetition is accepted.
+    """
+    shared = [
+        _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
+    ]
+    layout = _layout(videos, shared)
+    warnings: list[dict[str, str]] = []
+    parts: list[Values] = []
+    owners: list[tuple[str, int, Array]] = []
+    for t, (video, lab, windows) in enumerate(zip(videos, labs, repetitions, strict=True)):
+        used = _accepted(windows, t + 1)
+        if not used.sizes["rep"]:
+            message = f"Trial {t + 1} has no accepted repetition and is left out."
+            warnings.append({"code": "trial_without_repetition", "message": message})
+            continue
+        parts.append(_one_trial(video, lab, used, shared[t], layout, points))
+        owners.append((participants[t], t + 1, used["rep"].to_numpy()))
+    if not parts:
+        raise BadInputError("agreement: there is no accepted repetition in any trial")
+    table = _table(parts, owners, layout, ["degree"] * len(layout.names), list(DISCRETE))
+    table = table.assign_coords(
+        percent=(
+            "percent",
+            np.linspace(0, 100, points),
+            {"units": "percent", "long_name": "of the repetition"},
+        ),
+        peak_kind=("angle", [_peak_kind(name) for name in layout.names]),
+    )
+    for name in ("video_curves", "lab_curves"):
+        what = name.split("_")[0]
+        table[name].attrs = {"units": "degree", "long_name": f"curves of the {what}"}
+    errors = curve_errors(table["video_curves"], table["lab_curves"], dim="percent")
+    table = table.assign({f"repetition_{name}": errors[name] for name in CURVE_ERRORS})
+    text = tables.load("agreement")["coverage"]["long_name"]
+    table["repetition_coverage"].attrs = {"units": "1", "long_name": text}
+    for name, text in _FRAMES.items():
+        table[f"repetition_{name}"].attrs = {"units": "1", "long_name": text}
+    apart = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
+    far = [str(name) for name in apart["angle"].values[apart.values > _HALF_TURN]]
+    if far:
+        message = f"{', '.join(far)}: differences beyond 180°; one of the two jumps by a full turn."
+        warnings.append({"code": "angle_wraps", "message": message})
+    return table, warnings
+
+
+def paired_metrics(
+    videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
+) -> xr.Dataset:
+    """Put the metrics per repetition of both into one table, their names as angles.
+
+    Parameters
+    ----------
+    videos, labs, participants
+        Of each trial; see :func:`mobility.validation.agreement.agreement`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As from :func:`paired_angles`, with the one metric ``value``, and without curves.
+
+    Raises
+    ------
+    BadInputError
+        A trial has other repetitions in the two, other units, or shares no metric.
+    """
+    units: dict[str, str] = {}
+    shared = []
+    for t, (video, lab) in enumerate(zip(videos, labs, strict=True)):
+        what = f"agreement: trial {t + 1}"
+        for dataset in (video, lab):
+            if "rep" not in dataset.coords:
+                raise BadInputError(f"{what}: neither angles over 'time' nor metrics over 'rep'")
+        if not np.array_equal(video["rep"].values, lab["rep"].values):
+            raise BadInputError(f"{what}: video and lab do not have the same repetitions")
+        names = [name for name in _names(video, "rep") if name in _names(lab, "rep")]
+        if not names:
+            raise BadInputError(f"{what}: video and lab have no metric per repetition in common")
+        for name in names:
+            given = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
+            if given[0] != given[1] or units.setdefault(name, given[0]) != given[0]:
+                raise BadInputError(
+                    f"{what}: {name} is in other units ({given[0]} and {given[1]}, first"
+                    f" {units.get(name, given[0])})"
+                )
+            _same_sides(video, lab, name, what)
+        shared.append(names)
+    layout = _layout(videos, shared)
+    dims = ("rep", "metric", "angle", "side")
+    parts: list[Values] = []
+    owners: list[tuple[str | list[str], int, Array]] = []
+    for t, (video, lab) in enumerate(zip(videos, labs, strict=True)):
+        ours, theirs, sd = _of_both(video, lab, shared[t], layout, "rep")
+        parts.append(
+            {
+                name: (dims, values[:, None])
+                for name, values in zip(_VALUES, (ours, theirs, sd), strict=True)
+            }
+        )
+        whose: str | list[str] = participants[t]
+        if "participant" in video.coords:
+            whose = [str(name) for name in video["participant"].values]
+        owners.append((whose, t + 1, video["rep"].to_numpy()))
+    if not sum(len(numbers) for _, _, numbers in owners):
+        raise BadInputError("agreement: there is no repetition in any trial")
+    return _table(parts, owners, layout, [units[name] for name in layout.names], ["value"])
+
+
+def common_units(units: Sequence[str]) -> str:
+    """Return the one unit of all metrics, or where to find that of each."""
+    return units[0] if len(set(units)) == 1 else "as the coordinate units"
+
+
+def _table(
+    parts: Sequence[Values],
+    owners: Sequence[tuple[str | list[str], int, Array]],
+    layout: _Layout,
+    units: list[str],
+    metrics: list[str],
+) -> xr.Dataset:
+    """Put the repetitions of all trials below one another."""
+    counts = [len(numbers) for _, _, numbers in owners]
+    whose = [
+        name
+        for (names, _, _), n in zip(owners, counts, strict=True)
+        for name in ([names] * n if isinstance(names, str) else names)
+    ]
+    table = xr.Dataset(
+        {
+            name: (dims, np.concatenate([part[name][1] for part in parts]))
+            for name, (dims, _) in parts[0].items()
+        },
+        coords={
+            "rep": np.arange(1, sum(counts) + 1),
+            "participant": ("rep", np.array(whose, dtype=str)),
+            "trial": ("rep", np.repeat([trial for _, trial, _ in owners], counts)),
+            "repetition": ("rep", np.concatenate([numbers for _, _, numbers in owners])),
+            "metric": np.array(metrics),
+            "angle": np.array(layout.names),
+            "side": np.array(layout.sides),
+            "units": ("angle", np.array(units)),
+            "sided": ("angle", np.array(layout.sided)),
+        },
+    )
+    for name, text in _VALUES.items():
+        table[name].attrs = {"units": common_units(units), "long_name": text}
+    return table
+
+
+def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Layout:
+    """Names and sides of all trials.
+
+    Raises
+    ------
+    BadInputError
+        Something has sides in one trial and none in another.
+    """
+    sided: dict[str, bool] = {}
+    for t, (dataset, names) in enumerate(zip(datasets, shared, strict=True)):
+        for name in names:
+            has = "side" in dataset[name].dims
+            if sided.setdefault(name, has) != has:
+                raise BadInputError(
+                    f"agreement: trial {t + 1}: {name} has sides in some of the trials only"
+                )
+    sides = [*(SIDES if any(sided.values()) else ()), *(() if all(sided.values()) else ("middle",))]
+    return _Layout(list(sided), list(sided.values()), sides)
+
+
+def _names(dataset: xr.Dataset, dim: str) -> list[str]:
+    """Numbers over `dim`, with or without sides, that are no standard deviations."""
+    return [
+        str(name)
+        for name, variable in dataset.data_vars.items()
+        if dim in variable.dims
+        and set(variable.dims) <= {dim, "side"}
+        and variable.dtype.kind in "fiu"
+        and not str(name).endswith("_sd")
+    ]
+
+
+def _same_sides(video: xr.Dataset, lab: xr.Dataset, name: str, what: str) -> None:
+    if ("side" in video[name].dims) != ("side" in lab[name].dims):
+        raise BadInputError(f"{what}: {name} has sides in one of video and lab only")
+    for dataset in (video, lab):
+        if "side" in dataset[name].dims:
+            sides = dataset["side"].values.tolist() if "side" in dataset.coords else []
+            if not sides or not set(sides) <= set(SIDES):
+                raise BadInputError(f"{what}: the sides of {name} must be left and right")
+
+
+def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]:
+    """Names of the angles that both have, if both are on the same frames and in degrees."""
+    what = f"agreement: trial {number}"
+    for whose, dataset in (("video", video), ("lab", lab)):
+        if "time" not in dataset.coords:
+            raise BadInputError(f"{what}: the {whose} has no coordinate 'time'")
+    times = video["time"].to_numpy(), lab["time"].to_numpy()
+    if len(times[0]) != len(times[1]) or not np.allclose(times[0], times[1], rtol=0, atol=1e-6):
+        raise BadInputError(
+            f"{what}: video and lab are not on the same times"
+            f" ({len(times[0])} and {len(times[1])}); synchronise them first"
+        )
+    own, other = _names(video, "time"), _names(lab, "time")
+    names = [name for name in own if name in other]
+    if not names:
+        raise BadInputError(
+            f"{what}: video and lab have no angle in common (video: {', '.join(own) or 'none'};"
+            f" lab: {', '.join(other) or 'none'})"
+        )
+    for name in names:
+        for whose, dataset in (("video", video), ("lab", lab)):
+            units = dataset[name].attrs.get("units", "not stated")
+            if units not in DEGREES:
+                raise BadInputError(
+                    f"{what}: {name} of the {whose} must be in degrees (units: {units})"
+                )
+        _same_sides(video, lab, name, what)
+    return names
+
+
+def _peak_kind(angle: str) -> str:
+    entry = tables.load("overhead_squat")["angles"].get(angle)
+    return str(entry["peak"]) if entry else "maximum"
+
+
+def _of_both(
+    video: xr.Dataset, lab: xr.Dataset, shared: Sequence[str], layout: _Layout, dim: str
+) -> tuple[Array, Array, Array]:
+    """Values of video and lab and sd of the video, (dim, angle, side); NaN where there is none."""
+    columns = {side: s for s, side in enumerate(layout.sides)}
+    shape = (video.sizes[dim], len(layout.names), len(layout.sides))
+    found = tuple(np.full(shape, np.nan) for _ in range(3))
+    for values, dataset, suffix in zip(found, (video, lab, video), ("", "", "_sd"), strict=True):
+        for a, name in enumerate(layout.names):
+            if name not in shared or f"{name}{suffix}" not in dataset:
+                continue
+            variable = dataset[f"{name}{suffix}"]
+            if not layout.sided[a]:
+                values[:, a, columns["middle"]] = variable.to_numpy()
+                continue
+            for s, side in enumerate(variable["side"].values.tolist()):
+                values[:, a, columns[side]] = variable.transpose(dim, "side").to_numpy()[:, s]
+    return found[0], found[1], found[2]
+
+
+def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
+    """Keep the repetitions that count, with their numbers."""
+    lacking = [name for name in ("start", "end") if name not in repetitions]
+    if lacking:
+        raise BadInputError(
+            f"agreement: trial {number}: the repetitions have no {', '.join(lacking)}"
+        )
+    if "rep" not in repetitions.coords:
+        repetitions = repetitions.assign_coords(rep=np.arange(1, repetitions.sizes["rep"] + 1))
+    if "accepted" not in repetitions:
+        return repetitions.assign(accepted=("rep", np.ones(repetitions.sizes["rep"], bool)))
+    return repetitions.isel(rep=np.flatnonzero(repetitions["accepted"].to_numpy().astype(bool)))
+
+
+def _one_trial(
+    video: xr.Dataset,
+    lab: xr.Dataset,
+    repetitions: xr.Dataset,
+    shared: list[str],
+    layout: _Layout,
+    points: int,
+) -> Values:
+    """Curves, values and counts of each repetition."""
+    ours, theirs, sd = _of_both(video, lab, shared, layout, "time")
+    time = video["time"].to_numpy()
+    dims = ("time", "angle", "side")
+    curves = normalise_repetitions(
+        xr.Dataset({"video": (dims, ours), "lab": (dims, theirs)}, coords={"time": time}),
+        repetitions,
+        points=points,
+    ).transpose("rep", "angle", "side", "percent")
+    inside = _windows(time, repetitions, "start", "end")
+    known, has_lab = np.isfinite(ours - theirs), np.isfinite(theirs)
+    told = known & np.isfinite(sd)
+    hit = told & (np.abs(ours - theirs) <= Z95 * np.where(told, sd, 0))
+    with_sd = _count(told, inside)
+    coverage = np.divide(
+        _count(hit, inside), with_sd, out=np.full(with_sd.shape, np.nan), where=with_sd > 0
+    )
+    found: Values = {
+        f"{what}_curves": (("rep", "angle", "side", "percent"), curves[what].to_numpy())
+        for what in ("video", "lab")
+    }
+    over = ("rep", "angle", "side")
+    found["repetition_coverage"] = (over, coverage)
+    for name, frames in zip(_FRAMES, (known, has_lab & ~known, ~has_lab), strict=True):
+        found[f"repetition_{name}"] = (over, _count(frames, inside))
+    bottom = None
+    if "bottom_start" in repetitions and "bottom_end" in repetitions:
+        bottom = _windows(time, repetitions, "bottom_start", "bottom_end")
+    video_values, video_sd = _discrete(ours, sd, inside, bottom, layout.names)
+    lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, bottom, layout.names)
+    for name, values in zip(_VALUES, (video_values, lab_values, video_sd), strict=True):
+        found[name] = (("rep", "metric", "angle", "side"), values)
+    return found
+
+
+def _windows(time: Array, repetitions: xr.Dataset, first: str, last: str) -> NDArray[np.bool_]:
+    """Frames of each repetition between two of its times, (rep, time)."""
+    edges = zip(repetitions[first].to_numpy(), repetitions[last].to_numpy(), strict=True)
+    return np.stack([within(time, start, end) for start, end in edges])
+
+
+def _count(frames: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.stack([frames[window].sum(axis=0) for window in inside])
+
+
+def _discrete(
+    values: Array,
+    sd: Array,
+    inside: NDArray[np.bool_],
+    bottom: NDArray[np.bool_] | None,
+    names: Sequence[str],
+) -> tuple[Array, Array]:
+    """Bottom, peak and range of one system and their sd, (rep, metric, angle, side)."""
+    dims = ("time", "angle", "side")
+    series, errors = xr.DataArray(values, dims=dims), xr.DataArray(sd, dims=dims)
+    frames = xr.DataArray(inside, dims=("rep", "time"))
+    kinds = [_peak_kind(name) for name in names]
+    extremes = {
+        kind: [part.to_numpy() for part in peak_within(series, errors, frames, kind)]
+        for kind in dict.fromkeys(("maximum", "minimum", *kinds))
+    }
+    peak, peak_sd = (
+        np.stack([extremes[kind][part][:, a] for a, kind in enumerate(kinds)], axis=1)
+        for part in (0, 1)
+    )
+    spread = extremes["maximum"][0] - extremes["minimum"][0]
+    nothing = np.full_like(spread, np.nan)
+    low, low_sd = nothing, nothing
+    if bottom is not None:
+        found = median_within(series, errors, xr.DataArray(bottom, dims=("rep", "time")))
+        low, low_sd = (part.to_numpy() for part in found)
+    return np.stack([low, peak, spread], axis=1), np.stack([low_sd, peak_sd, nothing], axis=1)

@@ -1,0 +1,306 @@
+"""Intraclass and concordance correlation, standard error of measurement, detectable change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mobility.errors import BadInputError
+from mobility.options import checked
+from mobility.validation.limits import LEAST, Z95, paired
+
+Array = NDArray[np.float64]
+Form = Literal["1,1", "A,1", "C,1", "1,k", "A,k", "C,k"]
+
+SHROUT_FLEISS = {
+    "1,1": "(1,1)",
+    "A,1": "(2,1)",
+    "C,1": "(3,1)",
+    "1,k": "(1,k)",
+    "A,k": "(2,k)",
+    "C,k": "(3,k)",
+}
+"""Shrout and Fleiss's names of the forms of McGraw and Wong."""
+
+
+class MeanSquares(NamedTuple):
+    """Two-way analysis of variance of targets (rows) and ways to measure (columns)."""
+
+    targets: int
+    columns: int
+    rows: float
+    within: float
+    between_columns: float
+    error: float
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % confidence interval; NaN where there is too little, `reason` says why.
+
+    `n` is the number of independent targets.
+    """
+
+    n: int
+    value: float
+    low: float
+    high: float
+    reason: str
+
+
+def mean_squares(values: ArrayLike) -> MeanSquares:
+    """Mean squares of a table of ratings.
+
+    Parameters
+    ----------
+    values
+        Over (target, way), of any unit; a target with NaN is left out.
+
+    Returns
+    -------
+    MeanSquares
+        Between targets, within targets, between columns and of the residual, in squared units; NaN
+        with fewer than two targets.
+
+    Raises
+    ------
+    BadInputError
+        The table does not have at least two columns.
+    """
+    table = np.asarray(values, np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise BadInputError(
+            "reliability: values must be over (target, way), with at least two ways to measure"
+            f" (got {table.shape})"
+        )
+    table = table[np.isfinite(table).all(axis=1)]
+    n, k = table.shape
+    if n < 2:
+        return MeanSquares(n, k, *(np.nan,) * 4)
+    grand = table.mean()
+    row, column = table.mean(axis=1), table.mean(axis=0)
+    residual = table - row[:, None] - column + grand
+    return MeanSquares(
+        n,
+        k,
+        float(k * ((row - grand) ** 2).sum() / (n - 1)),
+        float(((table - row[:, None]) ** 2).sum() / (n * (k - 1))),
+        float(n * ((column - grand) ** 2).sum() / (k - 1)),
+        float((residual**2).sum() / ((n - 1) * (k - 1))),
+    )
+
+
+@checked
+def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate:
+    r"""Intraclass correlation coefficient with the 95 % confidence interval of McGraw and Wong.
+
+    With the mean squares between rows R, within rows W, between columns C, of the error E, n
+    targets and k columns,
+
+    - ``"1,1"``: :math:`(R - W) / (R + (k-1) W)`, one-way;
+    - ``"A,1"``: :math:`(R - E) / (R + (k-1) E + k (C - E) / n)`, absolute agreement (Shrout and
+      Fleiss's 2,1): a bias counts. That is the form to compare two ways to measure;
+    - ``"C,1"``: :math:`(R - E) / (R + (k-1) E)`, consistency (3,1): a bias does not count;
+    - ``"1,k"``, ``"A,k"``, ``"C,k"``: of the mean of the k columns.
+
+    Parameters
+    ----------
+    values
+        Over (target, way), of any unit; a target with NaN is left out. Targets must be
+        independent: participants, not frames.
+    form
+        Name of McGraw and Wong.
+
+    Returns
+    -------
+    Estimate
+        NaN with fewer than three targets, or where all values are the same; the interval is NaN
+        where there is no error at all, or where the approximation for absolute agreement breaks
+        down (some negative coefficients). It depends on how much the targets differ.
+
+    Notes
+    -----
+    The intervals of the one-way and the consistency forms are exact. Those of absolute agreement
+    rest on Satterthwaite's approximation. With two ways that are meant themselves, as video
+    and lab, they held the value in 95 to 100 % of simulated studies of 10 to 50 targets; with two
+    or three ways that stand for others, in 81 to 93 % only.
+
+    References
+    ----------
+    Shrout & Fleiss 1979, Psychol Bull 86:420. McGraw & Wong 1996, Psychol Methods 1:30, with the
+    correction in 1:390.
+    """
+    squares = mean_squares(values)
+    n, k = squares.targets, squares.columns
+    if n < LEAST:
+        return _nothing(n, f"ICC: {n} independent targets, needs {LEAST}")
+    single = f"{form[0]},1"
+    value = {"1": _one_way, "A": _agreement, "C": _consistency}[form[0]](squares)
+    if not np.isfinite(value):
+        return _nothing(n, "ICC: all values are the same")
+    low, high = _single_interval(single, squares, value)
+    if form.endswith("k"):
+        value, low, high = (_of_mean(v, k) for v in (value, low, high))
+    reason = ""
+    if not np.isfinite(low):
+        why = (
+            "there is no error to tell it from" if value >= 1 else "no reliability to tell it from"
+        )
+        reason = f"ICC interval: {why}"
+    return Estimate(n, value, low, high, reason)
+
+
+class MeasurementError(NamedTuple):
+    """Standard error of measurement and smallest detectable change, in the unit of the values."""
+
+    consistency: float
+    agreement: float
+    mdc95_consistency: float
+    mdc95_agreement: float
+
+
+def measurement_error(values: ArrayLike) -> MeasurementError:
+    r"""Give the standard error of measurement, and the change that it makes detectable.
+
+    Consistency: :math:`\sqrt{E}`; agreement: :math:`\sqrt{\max(0, (C - E) / n) + E}`, which counts
+    the differences between the ways to measure too. :math:`MDC_{95} = 1.96 \sqrt 2\, SEM`.
+
+    Parameters
+    ----------
+    values
+        Over (target, way), of any unit; a target with NaN is left out. A target is measured once in
+        each way, or by the mean of as many repetitions; the result is of one such value.
+
+    Returns
+    -------
+    MeasurementError
+        NaN with fewer than three targets.
+
+    References
+    ----------
+    de Vet, Terwee, Knol, Bouter 2006, J Clin Epidemiol 59:1033. Weir 2005, J Strength Cond Res
+    19:231.
+    """
+    squares = mean_squares(values)
+    if squares.targets < LEAST:
+        return MeasurementError(*(np.nan,) * 4)
+    ways = max(0.0, (squares.between_columns - squares.error) / squares.targets)
+    consistency = float(np.sqrt(squares.error))
+    agreement = float(np.sqrt(ways + squares.error))
+    return MeasurementError(consistency, agreement, mdc95(consistency), mdc95(agreement))
+
+
+def mdc95(sem: float) -> float:
+    """Smallest change of two measurements that exceeds their error, 1.96 sqrt(2) SEM."""
+    return Z95 * 2**0.5 * sem
+
+
+def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
+    r"""Lin's concordance correlation coefficient, with its interval by the z-transform.
+
+    :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with moments divided by n.
+
+    Parameters
+    ----------
+    first, second
+        Values of each independent pair, of any unit; pairs with NaN are left out.
+
+    Returns
+    -------
+    Estimate
+        NaN with fewer than three pairs, or where one way gives the same value always; the
+        interval is NaN where both agree perfectly.
+
+    References
+    ----------
+    Lin 1989, Biometrics 45:255, with the corrected variance of Lin 2000, Biometrics 56:324.
+    """
+    one, other = paired(first, second, what="concordance")
+    known = np.isfinite(one) & np.isfinite(other)
+    one, other = one[known], other[known]
+    n = len(one)
+    if n < LEAST:
+        return _nothing(n, f"CCC: {n} independent pairs, needs {LEAST}")
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return _nothing(n, "CCC: one of the two gives the same value always")
+    variances = one.var(), other.var()
+    both = float(((one - one.mean()) * (other - other.mean())).mean())
+    apart = float(one.mean() - other.mean())
+    value = 2 * both / (variances[0] + variances[1] + apart**2)
+    scale = float(np.sqrt(variances[0] * variances[1]))
+    r = both / scale
+    if n < 4 or 1 - value**2 < 1e-12 or abs(r) < 1e-12:
+        why = f"{n} independent pairs, needs 4" if n < 4 else "no error, or no correlation at all"
+        return Estimate(n, float(value), np.nan, np.nan, f"CCC interval: {why}")
+    u2 = apart**2 / scale
+    inner = 1 - value**2
+    variance = (
+        (1 - r**2) * value**2 / (inner * r**2)
+        + 2 * value**3 * (1 - value) * u2 / (r * inner**2)
+        - value**4 * u2**2 / (2 * r**2 * inner**2)
+    ) / (n - 2)
+    centre, half = np.arctanh(value), Z95 * np.sqrt(max(variance, 0.0))
+    return Estimate(
+        n, float(value), float(np.tanh(centre - half)), float(np.tanh(centre + half)), ""
+    )
+
+
+def _nothing(n: int, reason: str) -> Estimate:
+    return Estimate(n, np.nan, np.nan, np.nan, reason)
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below != 0 else np.nan
+
+
+def _one_way(s: MeanSquares) -> float:
+    return _ratio(s.rows - s.within, s.rows + (s.columns - 1) * s.within)
+
+
+def _agreement(s: MeanSquares) -> float:
+    k = s.columns
+    ways = k * (s.between_columns - s.error) / s.targets
+    return _ratio(s.rows - s.error, s.rows + (k - 1) * s.error + ways)
+
+
+def _consistency(s: MeanSquares) -> float:
+    return _ratio(s.rows - s.error, s.rows + (s.columns - 1) * s.error)
+
+
+def _of_mean(value: float, k: int) -> float:
+    """Reliability of the mean of k columns, by Spearman and Brown's formula."""
+    return _ratio(k * value, 1 + (k - 1) * value)
+
+
+def _single_interval(form: str, s: MeanSquares, value: float) -> tuple[float, float]:
+    from scipy import stats
+
+    f: Callable[[float, float], float] = lambda a, b: float(stats.f.ppf(0.975, a, b))  # noqa: E731
+    n, k = s.targets, s.columns
+    if form == "A,1":
+        if s.error <= 0 or value >= 1:
+            return np.nan, np.nan
+        a = k * value / (n * (1 - value))
+        b = 1 + k * value * (n - 1) / (n * (1 - value))
+        of_columns, of_error = a * s.between_columns, b * s.error
+        freedom = (of_columns + of_error) ** 2 / (
+            of_columns**2 / (k - 1) + of_error**2 / ((n - 1) * (k - 1))
+        )
+        if freedom < 1:  # of a negative coefficient, where the two parts nearly cancel
+            return np.nan, np.nan
+        rest = k * s.between_columns + (k * n - k - n) * s.error
+        one, other = f(n - 1, freedom), f(freedom, n - 1)
+        return (
+            n * (s.rows - one * s.error) / (one * rest + n * s.rows),
+            n * (other * s.rows - s.error) / (rest + n * other * s.rows),
+        )
+    error, freedom = (
+        (s.within, n * (k - 1)) if form == "1,1" else (s.error, float((n - 1) * (k - 1)))
+    )
+    if error <= 0:
+        return np.nan, np.nan
+    ratio = s.rows / error
+    low, high = ratio / f(n - 1, freedom), ratio * f(freedom, n - 1)
+    return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)

@@ -1,0 +1,615 @@
+"""One clock for a video and the lab: the lag between them, and lab values at the video's times.
+
+Both recordings show the same movement, so the lag is where their angles correlate best. One lag
+holds for the whole trial and for all joints: a lag per joint would hide errors of timing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility.errors import BadInputError
+from mobility.kinematics.correlation import correlated, other_peaks, peak
+from mobility.options import checked, likely
+from mobility.provenance import with_history
+
+Array = NDArray[np.float64]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+SIGNALS = (
+    ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
+    ("shoulder_flexion", "elbow_flexion"),
+)
+"""Angles that are compared, as far as both recordings have them: of the legs, and of the arms where
+the legs do not move. Arms that only follow a squat err by more than they tell."""
+
+RATE_HZ = 100.0
+"""Rate of the common grid."""
+
+_LEAST_OVERLAP_S = 2.0
+_LEAST_SHARE = 0.6
+"""Share of the movement of the recording with less of it that must lie in the overlap."""
+
+_LEAST_CORRELATION = 0.9
+"""Correlation of the angles below which the recordings are not of the same movement."""
+
+_RIVAL = 4.0
+"""Another lag must be less likely by a factor of e to this power on its own overlap."""
+
+_INDEPENDENT_S = 0.5
+"""Seconds after which errors of the angles are taken to be new."""
+
+_LEAST_MOVEMENT = 3.0
+"""Root mean square of a signal about its mean, degrees, below which nothing moves."""
+
+_LEAST_OF_LARGEST = 0.25
+"""Movement of a signal as a share of the largest, below which it says little but errs as much."""
+
+_LONGEST_GAP = 1.5
+"""Steps between samples, as a multiple of the usual one, beyond which there is a gap."""
+
+_LEAST_SD_S = 0.001
+
+_BLOCK_S = (0.5, 1.0, 2.0, 4.0)
+"""Lengths of the blocks in which errors are taken together."""
+
+_SMOOTH_S = 0.03
+"""Standard deviation of the Gaussian that smooths the lab's angles as they are differentiated."""
+
+_DRIFT_NEEDS_S = 8.0
+_DRIFT_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Synchronisation:
+    """How lab time follows from video time.
+
+    Attributes
+    ----------
+    lag_s
+        To be added to video time to get lab time, seconds; with a drift, at `reference_s`.
+    lag_sd_s
+        Standard deviation of its random error, seconds; NaN for a lag that was given. A delay that
+        all angles of a recording share, as by smoothing, is part of the lag and not of its error.
+    correlation
+        Of all signals together at this lag, at most 1.
+    second_correlation, second_lag_s
+        The same of the lag that fits second best; NaN where there is no second peak.
+    overlap_s
+        Length of what both recordings show, seconds.
+    signals
+        The angles that were compared (``"knee_flexion left"``).
+    signal_lags_s
+        Lag of each signal by itself, seconds. They only tell how far the signals agree.
+    drift
+        Seconds that the lab's clock gains on the video's per second; 0 where it was not asked for.
+    drift_sd
+        Standard deviation of its error; NaN where it was not asked for.
+    reference_s
+        Video time at which `lag_s` holds.
+    given
+        Whether the lag was given by hand.
+    """
+
+    lag_s: float
+    lag_sd_s: float
+    correlation: float
+    second_correlation: float
+    second_lag_s: float
+    overlap_s: float
+    signals: tuple[str, ...]
+    signal_lags_s: tuple[float, ...]
+    drift: float
+    drift_sd: float
+    reference_s: float
+    given: bool
+
+    def lab_time(self, time: Array) -> Array:
+        """Lab time of video times, seconds."""
+        video = np.asarray(time, dtype=np.float64)
+        shifted: Array = video + self.lag_s + self.drift * (video - self.reference_s)
+        return shifted
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values; what is not known is None."""
+        plain = asdict(self)
+        for name, value in plain.items():
+            if isinstance(value, tuple):
+                plain[name] = list(value)
+            elif isinstance(value, float) and not np.isfinite(value):
+                plain[name] = None
+        return plain
+
+
+@checked
+def find_lag(
+    video: xr.Dataset,
+    lab: xr.Dataset,
+    *,
+    signals: Sequence[str] | None = None,
+    max_lag_s: Positive | None = None,
+    lag_s: Finite | None = None,
+    drift: bool = False,
+) -> Synchronisation:
+    r"""Find what must be added to video time to get lab time.
+
+    On a common grid of 100 Hz the angles of all joints and sides are compared together. For each
+    lag, with every angle less its mean over the frames that both recordings have,
+
+    .. math:: \rho = \frac{\sum_j \sum_t a_j(t)\, b_j(t + lag)}
+        {\sqrt{\sum_j \sum_t a_j(t)^2 \sum_j \sum_t b_j(t + lag)^2}}.
+
+    The lag is the one that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)`
+    with the number N of independent values in the overlap, to a fraction of a step by the parabola
+    through the three values around the peak of :math:`\rho`. Offsets between the definitions of
+    angles do not matter, and gaps stay gaps.
+
+    Its error is taken from the residuals: with r what is left of the video's angles after the best
+    line through the lab's, and b' their derivative, the lag of a part of the trial differs from
+    that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole is that of sums
+    over blocks of the trial, all joints together, with the length of the blocks that gives the
+    largest (Künsch 1989); where the lags of the joints by themselves differ by more than that,
+    their standard error counts.
+
+    Parameters
+    ----------
+    video, lab
+        Angles in degrees over (time, side) or (time,), times in seconds of either clock.
+    signals
+        Names of the angles to compare; by default the first group of `SIGNALS` that moves.
+    max_lag_s
+        Largest lag that is possible, seconds; by default any that leaves enough in common.
+    lag_s
+        The lag, where it is known otherwise; it is used as it is, and only its correlation is
+        computed.
+    drift
+        Whether the clocks may run at different speeds; needs 8 s in common.
+
+    Returns
+    -------
+    Synchronisation
+        The lag with its standard deviation, correlation, and the second best lag.
+
+    Raises
+    ------
+    BadInputError
+        Nothing to compare, nothing moves, too little in common, no lag at which the recordings
+        look alike, the best at the border of what is allowed, or two that fit about as well.
+
+    Notes
+    -----
+    Repeated movements match one repetition off as well. A second lag is refused as a rival unless
+    it is less likely by a factor of :math:`e^4` on its own overlap; what lies outside of it speaks
+    neither for nor against it.
+
+    References
+    ----------
+    Künsch 1989, Ann Stat 17:1217 (blocks of dependent errors).
+    """
+    step = 1 / RATE_HZ
+    groups = _signals(video, lab, signals)
+    for names in groups:
+        start_a, a = _on_grid(video, names, what="video")
+        start_b, b = _on_grid(lab, names, what="lab file")
+        size = np.array([[_movement(x) for x in each] for each in (a, b)])
+        least = np.maximum(_LEAST_MOVEMENT, _LEAST_OF_LARGEST * size.max(axis=1)[:, None])
+        moving = (size >= least).all(axis=0)
+        if moving.any():
+            break
+    else:
+        tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
+        raise BadInputError(
+            f"find_lag: none of {tried} moves in both recordings; give the lab file of this trial, "
+            "or the lag by hand (--lag-s)"
+        )
+    labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
+    a, b = a[moving], b[moving]
+    # Lag of the lab against the video for each place in the correlation.
+    lags = np.arange(a.shape[1] + b.shape[1] - 1) - (a.shape[1] - 1)
+    seconds = lags * step + start_b - start_a
+    rho, overlap, shown = _correlation(a, b)
+    if lag_s is not None:
+        return _given(lag_s, seconds, rho, overlap, labels, video)
+    allowed = (overlap >= _LEAST_OVERLAP_S) & (shown >= _LEAST_SHARE)
+    if not allowed.any():
+        raise BadInputError(
+            f"find_lag: video and lab file have less than {_LEAST_OVERLAP_S:g} s of movement in "
+            "common; give the lab file of the whole trial"
+        )
+    if max_lag_s is not None:
+        allowed &= np.abs(seconds) <= max_lag_s
+        if not allowed.any():
+            raise BadInputError(
+                f"find_lag: no lag of at most {max_lag_s:g} s leaves enough of both recordings in "
+                "common; the clocks differ by more (raise --max-lag-s, or leave it out)"
+            )
+    rho = np.where(allowed, rho, -1.0)
+    values = overlap / _INDEPENDENT_S
+    told = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.99999) ** 2)), 0.0)
+    best = int(np.argmax(told))
+    likeness = float(rho[best])
+    if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
+        raise BadInputError(
+            f"find_lag: the best lag ({seconds[best]:+.2f} s) is at the border of what is possible"
+            "; allow a larger one (--max-lag-s), give the lab file of the whole trial, or the lag "
+            "by hand (--lag-s)"
+        )
+    if likeness < _LEAST_CORRELATION:
+        raise BadInputError(
+            "find_lag: video and lab file do not show the same movement (the best correlation of "
+            f"their angles is {likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check "
+            "that the file is of this trial, its rate, units and the names of its angles"
+        )
+    second = _second(told, rho, values, seconds, best)
+    lag = float(seconds[0] + peak(rho, best)[0] * step)
+    return _refined(
+        lag,
+        video=(start_a, a),
+        lab=(start_b, b),
+        labels=labels,
+        drift=drift,
+        correlation=likeness,
+        second=second,
+        overlap=float(overlap[best]),
+    )
+
+
+@checked
+def align(lab: xr.Dataset, sync: Synchronisation, time: Any) -> xr.Dataset:
+    """Lab values at the times of the video.
+
+    Parameters
+    ----------
+    lab
+        Variables over ``time`` (seconds, lab clock) and any other dimensions.
+    sync
+        Of :func:`find_lag`.
+    time
+        Video times, seconds, shape (time,).
+
+    Returns
+    -------
+    xarray.Dataset
+        The same variables at `time`, linearly between neighbouring samples. NaN outside the
+        recording, and where one of the two samples is NaN or they are more than 1.5 usual steps
+        apart: gaps are not bridged.
+    """
+    target = np.asarray(time, dtype=np.float64)
+    own = _times(lab, what="lab file")
+    at = sync.lab_time(target)
+    after = np.clip(np.searchsorted(own, at), 1, own.size - 1)
+    before = after - 1
+    length = own[after] - own[before]
+    share = (at - own[before]) / length
+    met = (np.abs(share) <= 1e-6) | (np.abs(share - 1) <= 1e-6)
+    near = length <= _LONGEST_GAP * float(np.median(np.diff(own)))
+    inside = ((share >= 0) & (share <= 1) & near) | met
+    result = {}
+    for name, variable in lab.data_vars.items():
+        if "time" not in variable.dims:
+            result[name] = variable
+            continue
+        values = variable.transpose("time", ...).to_numpy().astype(np.float64)
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        # A sample that is met exactly does not need its neighbour.
+        left = np.where(weight >= 1 - 1e-6, 0.0, (1 - weight) * values[before])
+        right = np.where(weight <= 1e-6, 0.0, weight * values[after])
+        mixed = left + right
+        mixed[~inside] = np.nan
+        dims = ("time", *(d for d in variable.dims if d != "time"))
+        result[name] = xr.DataArray(mixed, dims=dims, attrs=variable.attrs).transpose(
+            *variable.dims
+        )
+    coords = {name: value for name, value in lab.coords.items() if "time" not in value.dims}
+    units = {"units": "s", "long_name": "time of the video"}
+    aligned = xr.Dataset(result, coords={**coords, "time": ("time", target, units)})
+    aligned.attrs = dict(lab.attrs)
+    return with_history(aligned, "align", sync.document(), source=lab)
+
+
+def _signals(
+    video: xr.Dataset, lab: xr.Dataset, asked: Sequence[str] | None
+) -> list[list[tuple[str, str]]]:
+    """Group angles and sides that both recordings have; the side is "" where there is none."""
+    both = [str(name) for name in video.data_vars if name in lab.data_vars]
+    if asked is not None:
+        if isinstance(asked, str) or not asked:
+            raise BadInputError("find_lag: signals must be a list of names of angles, not empty")
+        for name in asked:
+            if name not in both:
+                where = "video" if name not in video.data_vars else "lab file"
+                raise BadInputError(
+                    f"find_lag: the {where} has no '{name}'"
+                    f"{likely(name, both) or '; both have: ' + (', '.join(both) or 'nothing')}"
+                )
+        groups = [list(asked)]
+    else:
+        groups = [[name for name in group if name in both] for group in SIGNALS]
+        groups.append([name for name in both if not name.endswith("_sd")])
+    if not any(groups):
+        raise BadInputError(
+            "find_lag: video and lab file have no angle in common; name the columns or markers of "
+            "the lab file in a mapping (--mapping)"
+        )
+    found = [
+        [signal for name in group for signal in _sides(name, video[name], lab[name])]
+        for group in groups
+    ]
+    found = [group for group in found if group]
+    if not found:
+        told = ", ".join(dict.fromkeys(name for group in groups for name in group))
+        raise BadInputError(f"find_lag: {told} of video and lab file have no side in common")
+    return found
+
+
+def _sides(name: str, one: xr.DataArray, other: xr.DataArray) -> list[tuple[str, str]]:
+    if "side" in one.dims and "side" in other.dims:
+        theirs = other["side"].to_numpy().tolist()
+        return [(name, str(side)) for side in one["side"].to_numpy() if side in theirs]
+    return [] if "side" in one.dims or "side" in other.dims else [(name, "")]
+
+
+def _label(signal: tuple[str, str]) -> str:
+    return " ".join(signal).strip()
+
+
+def _times(dataset: xr.Dataset, *, what: str) -> Array:
+    if "time" not in dataset.coords or dataset.sizes["time"] < 2:
+        raise BadInputError(f"{what}: has fewer than two samples in time")
+    time = dataset["time"].to_numpy().astype(np.float64)
+    if not np.isfinite(time).all() or (np.diff(time) <= 0).any():
+        raise BadInputError(f"{what}: its times do not increase throughout")
+    return time
+
+
+def _on_grid(
+    dataset: xr.Dataset, signals: Sequence[tuple[str, str]], *, what: str
+) -> tuple[float, Array]:
+    """Start (s) and values of the signals on the common grid, (signal, n); NaN where unknown."""
+    time = _times(dataset, what=what)
+    count = int((time[-1] - time[0]) * RATE_HZ + 1e-6) + 1
+    if count > 1_000_000:
+        raise BadInputError(f"{what}: lasts {time[-1] - time[0]:.0f} s; its times must be seconds")
+    grid = time[0] + np.arange(count) / RATE_HZ
+    gap = _LONGEST_GAP * float(np.median(np.diff(time)))
+    rows = []
+    for name, side in signals:
+        variable = dataset[name].sel(side=side) if side else dataset[name]
+        if variable.dims != ("time",):
+            raise BadInputError(f"{what}: '{name}' must be over time and side only")
+        values = variable.to_numpy().astype(np.float64)
+        known = np.isfinite(values)
+        if known.sum() < 2:
+            rows.append(np.full(count, np.nan))
+            continue
+        own = time[known]
+        after = np.clip(np.searchsorted(own, grid), 1, own.size - 1)
+        near = own[after] - own[after - 1] <= gap
+        inside = (grid >= own[0] - 1e-9) & (grid <= own[-1] + 1e-9)
+        rows.append(np.where(near & inside, np.interp(grid, own, values[known]), np.nan))
+    return float(time[0]), np.array(rows)
+
+
+def _movement(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.std()) if known.size > 1 else 0.0
+
+
+def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Correlation, overlap (s) and share of the movement shown, for every lag of the lab."""
+    known_a, known_b = (np.isfinite(x).astype(np.float64) for x in (a, b))
+    # Less the mean of all first, so that sums of squares keep their digits.
+    x, y = (np.where(np.isfinite(v), v - np.nanmean(v, axis=1)[:, None], 0.0) for v in (a, b))
+    sums = [
+        correlated(p, q)
+        for p, q in (
+            *((y, x), (y, known_a), (known_b, x)),
+            *((y**2, known_a), (known_b, x**2), (known_b, known_a)),
+        )
+    ]
+    dot, sum_y, sum_x, square_y, square_x, both = sums
+    counts = np.maximum(both, 1.0)
+    used = np.round(both) >= 2
+    cross = np.where(used, dot - sum_x * sum_y / counts, 0.0).sum(axis=0)
+    power_x = np.where(used, square_x - sum_x**2 / counts, 0.0).sum(axis=0)
+    power_y = np.where(used, square_y - sum_y**2 / counts, 0.0).sum(axis=0)
+    least = 1e-6 * min(float((x**2).sum()), float((y**2).sum()))
+    power = np.sqrt(np.maximum(power_x, least) * np.maximum(power_y, least))
+    rho = np.clip(cross / power, -1.0, 1.0)
+    shown = np.minimum(power_x, power_y) / min(float((x**2).sum()), float((y**2).sum()))
+    return rho, np.round(both).max(axis=0) / RATE_HZ, shown
+
+
+def _second(
+    told: Array, rho: Array, values: Array, seconds: Array, best: int
+) -> tuple[float, float]:
+    """Correlation and lag of the second peak; raises if it fits about as well on its overlap."""
+    valley = 0.8 * float(rho[best])
+    first: tuple[float, float] | None = None
+    for other in other_peaks(told, rho, best, valley=valley):
+        if rho[other] <= 0:
+            break
+        first = first or (float(rho[other]), float(seconds[other]))
+        # What the other lag leaves out of the overlap speaks neither for nor against it.
+        worse = (1 - rho[other] ** 2) / max(1 - rho[best] ** 2, 1e-9)
+        if 0.5 * values[other] * np.log(worse) < _RIVAL:
+            raise BadInputError(
+                "find_lag: the movement repeats itself so evenly that the lag is ambiguous "
+                f"({seconds[best]:+.2f} s or {seconds[other]:+.2f} s); say how large it can be "
+                "(--max-lag-s), or give it by hand (--lag-s)"
+            )
+    return first or (float("nan"), float("nan"))
+
+
+def _given(
+    lag_s: float,
+    seconds: Array,
+    rho: Array,
+    overlap: Array,
+    labels: Sequence[str],
+    video: xr.Dataset,
+) -> Synchronisation:
+    if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
+        raise BadInputError(
+            f"find_lag: with a lag of {lag_s:g} s video and lab file have no time in common"
+        )
+    nan = float("nan")
+    return Synchronisation(
+        lag_s=float(lag_s),
+        lag_sd_s=nan,
+        correlation=float(np.interp(lag_s, seconds, rho)),
+        second_correlation=nan,
+        second_lag_s=nan,
+        overlap_s=float(np.interp(lag_s, seconds, overlap)),
+        signals=tuple(labels),
+        signal_lags_s=(),
+        drift=0.0,
+        drift_sd=nan,
+        reference_s=float(video["time"].to_numpy()[0]),
+        given=True,
+    )
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """What is left of the video's angles after those of the lab, on the frames that both have."""
+
+    time: Array  # (n,), s, video clock
+    rest: Array  # (signal, n), degrees; 0 where unknown
+    slope: Array  # (signal, n), degrees of the video per second of lab clock; 0 where unknown
+
+    def lags(self) -> Array:
+        """Lag of each signal by itself, less that at which they were matched; NaN if unknown."""
+        power = (self.slope**2).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Array = (self.rest * self.slope).sum(axis=1) / power
+        return found
+
+    def sd(self, labels: Sequence[str]) -> float:
+        """Give the standard deviation of the lag of all signals together."""
+        power = self.slope**2
+        score = (self.rest * self.slope).sum(axis=0)
+        score = score - score.mean()
+        whole = float(power.sum())
+        variances = [0.0]
+        for length_s in _BLOCK_S:
+            length = round(length_s * RATE_HZ)
+            if score.size < 2 * length:
+                break
+            running = np.cumsum(np.concatenate([[0.0], score]))
+            sums = running[length:] - running[:-length]
+            blocks = score.size / length
+            variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / whole**2)
+        joints = np.array([label.split()[0] for label in labels])
+        names = np.unique(joints)
+        if names.size > 1:
+            own = np.array(
+                [(self.rest * self.slope)[joints == name].sum() / whole for name in names]
+            )
+            weight = np.array([power[joints == name].sum() / whole for name in names])
+            apart = own - weight * own.sum()
+            variances.append(names.size / (names.size - 1) * float((apart**2).sum()))
+        return float(np.sqrt(max(variances)))
+
+
+def _matched(
+    video: tuple[float, Array], lab: tuple[float, Array], lag: float, drift: float, reference: float
+) -> _Matched:
+    from scipy.ndimage import gaussian_filter1d
+
+    (start_a, a), (start_b, b) = video, lab
+    time = start_a + np.arange(a.shape[1]) / RATE_HZ
+    place = (time + lag + drift * (time - reference) - start_b) * RATE_HZ
+    grid = np.arange(b.shape[1])
+    rest, slope = np.zeros(a.shape), np.zeros(a.shape)
+    for row, (x, y) in enumerate(zip(a, b, strict=True)):
+        known = np.isfinite(y)
+        if known.sum() < 2:
+            continue
+        filled = np.interp(grid, grid[known], y[known])
+        speed = gaussian_filter1d(filled, _SMOOTH_S * RATE_HZ, order=1, mode="nearest") * RATE_HZ
+        near = np.interp(place, grid, known.astype(np.float64), left=0, right=0) > 1 - 1e-9
+        use = near & np.isfinite(x)
+        if use.sum() < 3:
+            continue
+        lab_here = np.interp(place[use], grid, filled)
+        line = np.stack([np.ones(lab_here.size), lab_here], axis=1)
+        fitted, *_ = np.linalg.lstsq(line, x[use], rcond=None)
+        change = fitted[1] * np.interp(place[use], grid, speed)
+        # What of the derivative lies along the line does not move with the lag.
+        along, *_ = np.linalg.lstsq(line, change, rcond=None)
+        rest[row, use] = x[use] - line @ fitted
+        slope[row, use] = change - line @ along
+    both = (slope != 0).any(axis=0)
+    return _Matched(time[both], rest[:, both], slope[:, both])
+
+
+def _refined(
+    lag: float,
+    *,
+    video: tuple[float, Array],
+    lab: tuple[float, Array],
+    labels: Sequence[str],
+    drift: bool,
+    correlation: float,
+    second: tuple[float, float],
+    overlap: float,
+) -> Synchronisation:
+    """Error of the lag, and the drift where it is asked for."""
+    matched = _matched(video, lab, lag, 0.0, 0.0)
+    reference = float(matched.time.mean())
+    rate, rate_sd = 0.0, float("nan")
+    if drift:
+        if overlap < _DRIFT_NEEDS_S:
+            raise BadInputError(
+                f"find_lag: video and lab file have {overlap:.1f} s in common; a drift of the "
+                f"clocks needs {_DRIFT_NEEDS_S:g} s"
+            )
+        for _ in range(_DRIFT_ROUNDS):
+            matched = _matched(video, lab, lag, rate, reference)
+            more, faster, rate_sd = _line_of_lags(matched, reference)
+            lag, rate = lag + more, rate + faster
+        matched = _matched(video, lab, lag, rate, reference)
+    return Synchronisation(
+        lag_s=lag,
+        lag_sd_s=max(matched.sd(labels), _LEAST_SD_S),
+        correlation=correlation,
+        second_correlation=second[0],
+        second_lag_s=second[1],
+        overlap_s=overlap,
+        signals=tuple(labels),
+        signal_lags_s=tuple(float(lag + own) for own in matched.lags()),
+        drift=rate,
+        drift_sd=rate_sd,
+        reference_s=reference,
+        given=False,
+    )
+
+
+def _line_of_lags(matched: _Matched, reference: float) -> tuple[float, float, float]:
+    """By how much the lag at the reference and its change per second are off; sd of the latter."""
+    late = matched.time - reference
+    design = np.stack([matched.slope, matched.slope * late])  # (2, signal, n)
+    normal = np.einsum("isn,jsn->ij", design, design)
+    inverse = np.linalg.inv(normal)
+    found = inverse @ np.einsum("isn,sn->i", design, matched.rest)
+    rest = matched.rest - np.einsum("i,isn->sn", found, design)
+    score = np.einsum("isn,sn->in", design, rest)
+    variances = [0.0]
+    for length_s in _BLOCK_S:
+        length = round(length_s * RATE_HZ)
+        if score.shape[1] < 2 * length:
+            break
+        running = np.cumsum(np.concatenate([np.zeros((2, 1)), score], axis=1), axis=1)
+        sums = running[:, length:] - running[:, :-length]
+        spread = score.shape[1] / length * (sums @ sums.T) / sums.shape[1]
+        variances.append(float((inverse @ spread @ inverse)[1, 1]))
+    return float(found[0]), float(found[1]), float(np.sqrt(max(variances)))

@@ -1,0 +1,61 @@
+"""Sessions and lab files of the same trial: the demo's, whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mobility.kinematics.angles import joint_angles
+from mobility.validation.export import write_trc
+from mobility.virtual_lab.case import read_truth, truth_pose
+from mobility.workbench.store import Session, Store
+
+_KEPT = ("session.json", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc")
+
+
+def add_demo_session(store: Store, demo: Path, name: str, *, user_id: str = "ann") -> Session:
+    """Put the demo's session into a store."""
+    folder = store.path / name
+    folder.mkdir(parents=True)
+    for file in _KEPT:
+        shutil.copy2(demo / file, folder / file)
+    record = json.loads((folder / "session.json").read_text())
+    record |= {"session_id": name, "user_id": user_id}
+    (folder / "session.json").write_text(json.dumps(record))
+    return store.session(name)
+
+
+def truth_of(demo: Path) -> xr.Dataset:
+    """True positions of the demo's body."""
+    return truth_pose(read_truth(demo / "truth.nc"))
+
+
+def true_angles(demo: Path) -> xr.Dataset:
+    """Our formulas on the true positions."""
+    return joint_angles(truth_of(demo))
+
+
+def write_truth(
+    demo: Path,
+    path: Path,
+    *,
+    lag: float = 0.25,
+    rate: float | None = 120.0,
+    noise_m: float = 0.0,
+    stop: float | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write the truth as a TRC of a lab whose clock is late by `lag`, s."""
+    pose = truth_of(demo)
+    time = pose["time"].to_numpy()
+    if rate is not None:
+        grid = np.arange(time[0], time[-1] if stop is None else stop, 1 / rate)
+        pose = pose[["position"]].interp(time=grid)
+    rng = np.random.default_rng(seed)
+    noisy = pose["position"] + rng.normal(0, noise_m, pose["position"].shape)
+    pose = pose.assign(position=noisy).assign_coords(time=pose["time"] + lag)
+    return write_trc(pose, path)

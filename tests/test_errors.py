@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_a_cell_shows_one_line_for_an_error_and_a_traceback_for_a_bug() -> None:
+    code = (
+        "import mobility as mb\n"
+        "def asked():\n    mb.virtual_lab_error('knee_flexio', 'side')\n"
+        "try:\n    get_ipython().run_cell('asked()')\n"
+        "finally:\n    get_ipython().run_cell('1 / 0')\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    one, _, bug = told.stdout.partition("BadInputError: ")
+    assert one == ""
+    assert "did you mean 'knee_flexion'" in bug.splitlines()[0]
+    assert "Traceback" in bug
+    assert "asked" not in bug

@@ -1,0 +1,201 @@
+"""A phone video beside the markers and the OpenSim model of the same five squats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mobility as mb
+from mobility.errors import BadInputError
+from mobility.validation.trial import angles_of, read_reference
+from mobility.workbench import validation_figures as figures
+
+pytestmark = pytest.mark.slow
+
+SIDES = ("left", "right")
+_MODEL = {
+    "units": "m",
+    "joint_centres": {
+        f"{side}_{ours}": f"{theirs}_{side[0]}"
+        for side in SIDES
+        for ours, theirs in (
+            *((name, name) for name in ("shoulder", "hip", "knee", "ankle")),
+            ("foot_index", "toe"),
+        )
+    },
+    "angles": {
+        "knee_flexion": {side: f"opensim_knee_angle_{side[0]}" for side in SIDES},
+        "hip_flexion": {side: f"opensim_hip_flexion_{side[0]}" for side in SIDES},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def lab(shared_data: Path) -> Path:
+    return shared_data / "lab" / "opencap_s4"
+
+
+@pytest.fixture(scope="module")
+def session(
+    opencap_video: Path, opencap_pose: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """The video, analysed; its pose is estimated once in a test run."""
+    from mobility.capture import pose as capture
+
+    folder = tmp_path_factory.mktemp("opencap")
+    store = mb.Store(folder / "store", reports=folder / "reports")
+    session = store.create(opencap_video, user_id="s4", exercise_name="Overhead Squat")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capture, "estimate_pose", lambda *_, **__: opencap_pose)
+        session.analyze(annotate=False)
+    return session
+
+
+@pytest.fixture(scope="module")
+def made(session: Any, lab: Path) -> Any:
+    return session.validate(
+        lab / "squats1.trc",
+        lab_angles=lab / "squats1_manual_scaling_ik.mot",
+        static=lab / "static1.trc",
+    )
+
+
+@pytest.fixture(scope="module")
+def agreement(made: Any) -> Any:
+    return made.agreement()
+
+
+@pytest.fixture(scope="module")
+def curves(made: Any) -> Any:
+    (found,) = made.curves().values()
+    return found
+
+
+def shifted(source: Path, target: Path, *, by: float) -> Path:
+    """The same file with other times."""
+    lines = source.read_text().splitlines()
+    trc = source.suffix == ".trc"
+    out, inside = [], False
+    for line in lines:
+        cells = line.split("\t")
+        place = 1 if trc else 0
+        try:
+            number = float(cells[place])
+        except (ValueError, IndexError):
+            number = None
+        if trc:
+            inside = len(cells) > 3 and cells[0].strip().isdigit() and len(cells) > 20
+        else:
+            inside = number is not None and len(cells) > 10
+        if inside and number is not None:
+            cells[place] = f"{number + by:.8f}"
+        out.append("\t".join(cells))
+    target.write_text("\n".join(out) + "\n")
+    return target
+
+
+def test_the_lab_is_early_by_two_hundredths(made: Any) -> None:
+    assert made.document["lag_s"] == pytest.approx(-0.02, abs=0.01)
+    assert abs(made.document["lag_s"] + 0.02) < 1.96 * made.document["lag_sd_s"]
+    assert made.document["synchronisation"]["correlation"] > 0.98
+
+
+def test_and_by_as_much_more_as_the_file_is_shifted(
+    session: Any, made: Any, lab: Path, tmp_path: Path
+) -> None:
+    moved = session.validate(
+        shifted(lab / "squats1.trc", tmp_path / "later.trc", by=0.37),
+        lab_angles=shifted(lab / "squats1_manual_scaling_ik.mot", tmp_path / "later.mot", by=0.37),
+        static=lab / "static1.trc",
+    )
+    assert moved.document["lag_s"] == pytest.approx(0.35, abs=0.01)
+    assert moved.document["lag_s"] - made.document["lag_s"] == pytest.approx(0.37, abs=0.001)
+    ours, theirs = (d.document["angles"]["knee_flexion"]["left"]["rmse"] for d in (moved, made))
+    assert ours == pytest.approx(theirs, abs=0.05)
+
+
+def test_agreement_with_our_formulas_and_with_the_model(agreement: Any) -> None:
+    assert agreement.attrs["primary"] == "fitted_lab_formulas"
+    assert agreement.sizes["rep"] == 5
+    for comparison, knee, hip in (
+        ("fitted_lab_formulas", 9.0, 8.0),
+        ("fitted_lab_model", 6.0, 12.0),
+    ):
+        own = agreement["rmse"].sel(comparison=comparison, side=list(SIDES))
+        assert (own.sel(angle="knee_flexion") < knee).all()
+        assert (own.sel(angle="hip_flexion") < hip).all()
+        assert (own.sel(angle=["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]) > 1).all()
+    fitted, raw = (
+        agreement["mae"].sel(comparison=f"{name}_lab_formulas", side=list(SIDES))
+        for name in ("fitted", "raw")
+    )
+    for angle in ("hip_flexion", "ankle_dorsiflexion"):
+        assert (fitted.sel(angle=angle) < raw.sel(angle=angle)).all()
+
+
+def test_the_definitions_differ_by_a_curve(agreement: Any) -> None:
+    curve = agreement["difference_curve"].sel(comparison="lab_model_lab_formulas")
+    hip = curve.sel(angle="hip_flexion", side="left").to_numpy()
+    assert np.isfinite(hip).all()
+    assert np.ptp(hip) > 5
+    # The model's hip is of the pelvis; bent forward, ours is larger by the flexion of the spine.
+    assert hip[50] < -5 < hip[0]
+    ankle = curve.sel(angle="ankle_dorsiflexion", side="left").to_numpy()
+    assert np.ptp(ankle) > 4
+
+
+def test_on_exactly_the_same_pose_too(shared_data: Path) -> None:
+    """Joint centres and coordinates of the same model: nothing but the definition differs."""
+    path = shared_data / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv"
+    reference = read_reference(path, mapping=_MODEL)
+    knee, hip = (
+        reference.model[name] - reference.formulas[name] for name in ("knee_flexion", "hip_flexion")
+    )
+    assert -4 < float(knee.min()) < float(knee.max()) < -1
+    assert float(hip.max() - hip.min()) > 12
+
+
+def test_raw_fitted_and_model_are_in_one_file_and_one_figure(made: Any, curves: Any) -> None:
+    assert curves["estimator"].values.tolist() == [
+        *("fitted", "raw", "image", "lab_formulas", "lab_model"),
+    ]
+    for estimator in curves["estimator"].values:
+        values = angles_of(curves, estimator)["knee_flexion"]
+        assert float(values.notnull().mean()) > 0.9, estimator
+    figure = figures.overlays(curves, names=["knee_flexion", "hip_flexion"])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"landmarks without a fit", "video, fitted body", "lab, its own model"} <= set(labels)
+    assert len(figure.axes[0].lines) == 5
+
+
+def test_another_trial_of_the_same_person_is_refused(session: Any, lab: Path) -> None:
+    with pytest.raises(BadInputError, match=r"ambiguous|same movement"):
+        session.validate(lab / "squatsAsym1.trc")
+
+
+def test_the_report(session: Any, made: Any) -> None:
+    from mobility.workbench.reports import render_validation
+
+    paths = render_validation(session, made)
+    page = paths["html"].read_text()
+    for words in (
+        "Agreement with lab data",
+        "Bland",
+        "Kottner",
+        "MediaPipe",
+        "−0.0",
+        "squats1.trc",
+    ):
+        assert words in page, words
+    assert "Traceback" not in page
+    assert page.count("<img") == 6
+    folder = paths["html"].parent
+    tables = sorted(file.name for file in (folder / "tables").iterdir())
+    assert tables == [
+        *("curves.csv", "curves.tex", "methods.txt", "repetitions.csv", "values-bottom.tex"),
+        *("values-peak.tex", "values-range.tex", "values.csv"),
+    ]
+    assert (folder / "images" / "curves-squats1.png").is_file()

@@ -1,0 +1,445 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paired_trials import paired_trial
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.provenance import history, warnings_of
+from mobility.validation import agreement as module
+from mobility.validation.agreement import agreement
+from mobility.validation.limits import bland_altman
+from mobility.validation.reliability import concordance, intraclass_correlation
+
+KNEE = {"angle": "knee_flexion", "side": "left"}
+
+
+def lists(trials):
+    return [list(part) for part in zip(*trials, strict=True)]
+
+
+def several(people=8, reps=3, *, between=3.0, within=1.0, seed=0, **options):
+    """Trials of `people` whose knees the video sees with an offset of each person and repetition.
+
+    Returns the trials and the offsets, (people, reps).
+    """
+    rng = np.random.default_rng(seed)
+    offsets = rng.normal(2, between, (people, 1)) + rng.normal(0, within, (people, reps))
+    depths = rng.normal(100, 12, (people, 1)) + rng.normal(0, 3, (people, reps))
+    trials = [
+        paired_trial(offsets=tuple(off), depths=tuple(deep), seed=i, **options)
+        for i, (off, deep) in enumerate(zip(offsets, depths, strict=True))
+    ]
+    return trials, offsets
+
+
+@pytest.fixture(scope="module")
+def study():
+    trials, offsets = several(sd=2.0)
+    names = [f"p{i}" for i in range(len(trials))]
+    return agreement(*lists(trials), participants=names, margin_deg=5), offsets
+
+
+def test_an_offset_comes_back_as_it_was_put_in():
+    result = agreement(*paired_trial(offset=4, sd=3))
+    knee = result.sel(KNEE)
+    for name in ("bias", "mae", "rmse"):
+        assert knee[name] == pytest.approx(4)
+    assert knee["rmse_offset_removed"] == pytest.approx(0, abs=1e-9)
+    assert knee.sel(metric=["bottom", "peak"])["mean_difference"].values == pytest.approx([4, 4])
+    assert knee.sel(metric="range")["mean_difference"] == pytest.approx(0, abs=1e-9)
+    assert knee["coverage"] == 1  # 4 < 1.96 * 3
+    assert knee["cmc"] > 0.99
+    assert knee["difference_curve"].values == pytest.approx(np.full(101, 4))
+    trunk = result.sel(angle="trunk_lean", side="middle")
+    assert trunk["rmse"] == pytest.approx(0, abs=1e-9)
+    assert np.isnan(trunk["coverage"])  # no sd was stated
+    outside = agreement(*paired_trial(offset=4, sd=2)).sel(KNEE)
+    assert outside["coverage"] == 0  # 4 > 1.96 * 2
+    assert outside.sel(metric="peak")["value_coverage"] == 0
+
+
+def test_a_gain_is_proportional_bias_and_error_of_the_range():
+    knee = agreement(*paired_trial(scale=1.1)).sel(KNEE)
+    assert knee.sel(metric="peak")["slope"] == pytest.approx(0.1 / 1.05, rel=1e-3)
+    assert knee.sel(metric="range")["mean_difference"] == pytest.approx(10, rel=0.01)
+    assert knee.sel(metric="bottom")["mean_difference"] == pytest.approx(10, rel=0.01)
+
+
+def test_mean_squares_of_each_repetition_add_up():
+    result = agreement(*paired_trial(offset=2, noise=3, seed=1))
+    knee = result.sel(KNEE)
+    parts = knee["repetition_bias"] ** 2 + knee["repetition_rmse_offset_removed"] ** 2
+    np.testing.assert_allclose(knee["repetition_rmse"] ** 2, parts)
+    assert knee["rmse"] == pytest.approx(float(knee["repetition_rmse"].mean()))
+
+
+def test_one_participant_is_described_and_no_other():
+    result = agreement(*paired_trial(offsets=(1, 2, 4, 3, 0), depths=(100, 104, 96, 99, 101)))
+    assert result.attrs["scope"] == "this participant only"
+    assert result["upper_limit"].attrs["scope"] == "this participant only"
+    assert result["rmse"].attrs["scope"] == "this participant only"
+    assert result.attrs["targets"] == "repetitions"
+    peak = result.sel(**KNEE, metric="peak")
+    plain = bland_altman([101, 106, 100, 102, 101], [100, 104, 96, 99, 101])
+    assert peak["pairs"] == peak["targets"] == 5
+    assert peak["sd_difference"] == pytest.approx(plain.sd, rel=1e-3)
+    assert peak["upper_limit_high"] == pytest.approx(plain.upper_high, rel=1e-3)
+    assert np.isnan(peak["sd_between"])
+    # Coefficients weigh errors against the spread of people; absolute errors are told.
+    assert peak[["icc", "icc_consistency", "ccc"]].to_array().isnull().all()
+    assert "one participant" in str(peak["value_reason"].item())
+    assert peak["sem_consistency"] == pytest.approx(plain.sd / 2**0.5, rel=1e-3)
+
+
+def test_several_participants_have_limits_for_repeated_measures(study):
+    result, offsets = study
+    assert result.attrs["scope"] == "participants"
+    assert result.attrs["participants"] == 8
+    peak = result.sel(**KNEE, metric="peak")
+    assert (peak["pairs"], peak["targets"]) == (24, 8)
+    people = np.repeat(np.arange(8), 3)
+    repeated = bland_altman(offsets.ravel(), np.zeros(24), participants=people.tolist())
+    assert peak["mean_difference"] == pytest.approx(repeated.bias, abs=1e-6)
+    for name, value in (
+        ("sd_difference", repeated.sd),
+        ("sd_between", repeated.sd_between),
+        ("sd_within", repeated.sd_within),
+        ("upper_limit", repeated.upper),
+        ("lower_limit_low", repeated.lower_low),
+    ):
+        assert peak[name] == pytest.approx(value, abs=1e-6), name
+    # Taken as 24 independent pairs they would seem better known.
+    naive = bland_altman(offsets.ravel(), np.zeros(24))
+    assert peak["upper_limit_high"] - peak["upper_limit_low"] > 1.2 * (
+        naive.upper_high - naive.upper_low
+    )
+
+
+def test_coefficients_are_of_the_participants_means(study):
+    result, _ = study
+    values = result.sel(**KNEE, metric="peak")
+    people = [values[name].groupby("participant").mean() for name in ("video_values", "lab_values")]
+    table = np.stack([p.values for p in people], axis=1)
+    absolute = intraclass_correlation(table, form="A,1")
+    assert values["icc"] == pytest.approx(absolute.value)
+    assert (values["icc_low"], values["icc_high"]) == pytest.approx((absolute.low, absolute.high))
+    assert values["ccc"] == pytest.approx(concordance(*table.T).value)
+    difference = table[:, 0] - table[:, 1]
+    assert values["sem_consistency"] == pytest.approx(difference.std(ddof=1) / 2**0.5)
+    assert values["mdc95_consistency"] == pytest.approx(1.96 * difference.std(ddof=1))
+    assert values["tost_low"] < difference.mean() < values["tost_high"]
+    assert result["icc"].attrs["form"] == "ICC(A,1)"
+
+
+def test_errors_are_averaged_within_participants_first():
+    steady = paired_trial(offsets=(6,) * 9, depths=(100,) * 9)
+    others = [paired_trial(offset=o, depths=(100 + o, 98)) for o in (0, 1, 2, 1)]
+    result = agreement(*lists([steady, *others]), participants=list("abcde")).sel(KNEE)
+    assert result["bias"] == pytest.approx((6 + 0 + 1 + 2 + 1) / 5)
+    assert result["bias_sd"] == pytest.approx(np.std([6, 0, 1, 2, 1], ddof=1))
+    assert result["bias_low"] < 2 < result["bias_high"]
+    # Two trials of one person are one participant.
+    again = agreement(*lists([steady, *others]), participants=list("abcdd")).sel(KNEE)
+    assert again["participants_compared"] == 4
+    assert np.isnan(again["bias_low"])
+    assert "4 independent curves, needs 5" in str(again["waveform_reason"].item())
+
+
+def test_refused_frames_are_counted_and_do_not_become_agreement():
+    video, lab, repetitions = paired_trial(offset=3, depths=(100, 110, 105, 95))
+    hidden = (video["time"] > 0.5) & (video["time"] < 2.9)
+    video["knee_flexion"] = video["knee_flexion"].where(~(hidden & (video["side"] == "left")))
+    gone = (lab["time"] > 3.6) & (lab["time"] < 3.8)
+    lab["knee_flexion"] = lab["knee_flexion"].where(~gone)
+    result = agreement(video, lab, repetitions)
+    knee = result.sel(KNEE)
+    inside = sum(
+        ((video["time"] >= s) & (video["time"] <= e)).values
+        for s, e in zip(repetitions["start"].values, repetitions["end"].values, strict=True)
+    ).astype(bool)
+    assert knee["frames_refused"] == int((hidden.values & inside).sum())
+    assert knee["frames_lab_missing"] == int((gone.values & inside).sum())
+    assert knee["frames_compared"] == int((~hidden.values & ~gone.values & inside).sum())
+    assert knee["repetitions_compared"] == 3
+    assert np.isnan(knee["repetition_rmse"].sel(rep=1))
+    assert knee["rmse"] == pytest.approx(3)
+    assert knee.sel(metric="bottom")["pairs"] == 3
+    assert result.sel(angle="knee_flexion", side="right")["frames_refused"] == 0
+
+
+def test_too_little_is_refused_with_the_reason():
+    result = agreement(*paired_trial(offset=3, depths=(100, 98)), margin_deg=5)
+    peak = result.sel(**KNEE, metric="peak")
+    for name in ("sd_difference", "upper_limit", "icc", "ccc", "sem_agreement", "tost_p", "slope"):
+        assert np.isnan(peak[name]), name
+    reason = str(peak["value_reason"].item())
+    assert "limits of agreement: 2 pairs, needs 3" in reason
+    assert "equivalence: 2 independent pairs" in reason
+    assert peak["mean_difference"] == pytest.approx(3)
+    two = agreement(
+        *lists([paired_trial(depths=(100, 104, 99, 95)), paired_trial(offset=2)]),
+        participants=["a", "b"],
+    ).sel(**KNEE, metric="peak")
+    assert np.isnan(two["upper_limit"])
+    assert "2 participants, needs 3" in str(two["value_reason"].item())
+    assert "ICC: 2 independent targets, needs 3" in str(two["value_reason"].item())
+
+
+def test_what_lacks_says_so():
+    video, lab, repetitions = paired_trial(offset=3)
+    lab["knee_flexion"] = lab["knee_flexion"].where(lab["side"] == "left")
+    result = agreement(video, lab, repetitions)
+    right = result.sel(angle="knee_flexion", side="right")
+    assert right["waveform_reason"] == "no curve of the lab"
+    assert (right["pairs"] == 0).all()
+    assert result.sel(angle="trunk_lean", side="left")["waveform_reason"] == (
+        "not a side of this angle"
+    )
+    short = repetitions.drop_vars(["bottom_start", "bottom_end"])
+    knee = agreement(video, lab, short).sel(KNEE)
+    assert np.isnan(knee.sel(metric="bottom")["mean_difference"])
+    assert knee.sel(metric="peak")["mean_difference"] == pytest.approx(3)
+
+
+def test_curves_that_hardly_move_have_no_cmc():
+    video, lab, repetitions = paired_trial()
+    video["trunk_lean"] = video["trunk_lean"] + 100
+    result = agreement(video, lab, repetitions).sel(angle="trunk_lean", side="middle")
+    assert np.isnan(result["cmc"])
+    assert "the curves differ more than they move" in str(result["waveform_reason"].item())
+
+
+def test_equivalence_is_tested_with_a_margin_only(study):
+    result, _ = study
+    assert result["tost_p"].attrs["margin_deg"] == 5
+    peak = result.sel(**KNEE, metric="peak")
+    assert peak["tost_p"] < 0.05
+    assert -5 < peak["tost_low"] < peak["tost_high"] < 5
+    # The offset leaves the range as it is: there is no spread to test with.
+    assert "do not vary" in str(result.sel(**KNEE, metric="range")["value_reason"].item())
+    none = agreement(*paired_trial(offset=1))
+    assert none["tost_p"].isnull().all()
+    assert "no margin" in none["tost_p"].attrs["note"]
+    with pytest.raises(BadInputError, match="margin_deg"):
+        agreement(*paired_trial(), margin_deg=0)
+
+
+def test_every_statistic_has_unit_name_reference_and_scope(study):
+    result, _ = study
+    for name in tables.load("agreement"):
+        attrs = result[name].attrs
+        assert attrs["units"] in ("degree", "1"), name
+        assert attrs["long_name"], name
+        assert attrs["reference"], name
+        assert attrs["scope"] == "participants", name
+    assert result["rmse_low"].attrs["reference"].startswith("Bootstrap")
+    for name in result.data_vars:
+        assert "long_name" in result[name].attrs, name
+    (entry,) = [e for e in history(result) if e["operation"] == "agreement"]
+    assert entry["arguments"]["margin_deg"] == 5
+    assert entry["repetitions"] == 24
+
+
+def test_it_goes_through_a_file_and_leaves_its_input_alone(tmp_path, study):
+    video, lab, repetitions = paired_trial(offset=1, noise=1, sd=2)
+    before = [d.copy(deep=True) for d in (video, lab, repetitions)]
+    result = agreement(video, lab, repetitions)
+    for one, other in zip(before, (video, lab, repetitions), strict=True):
+        xr.testing.assert_identical(one, other)
+    xr.testing.assert_identical(result, agreement(video, lab, repetitions))
+    for i, dataset in enumerate((result, study[0])):
+        dataset.to_netcdf(tmp_path / f"{i}.nc", engine="h5netcdf")
+        with xr.open_dataset(tmp_path / f"{i}.nc", engine="h5netcdf") as back:
+            xr.testing.assert_identical(dataset, back.load())
+
+
+def test_the_history_of_a_trial_goes_on():
+    video, lab, repetitions = paired_trial()
+    video.attrs["history"] = json.dumps([{"operation": "joint_angles"}])
+    lab.attrs["history"] = json.dumps([{"operation": "read_lab_file"}])
+    operations = [e["operation"] for e in history(agreement(video, lab, repetitions))]
+    assert operations == ["joint_angles", "read_lab_file", "agreement"]
+
+
+def test_rejected_and_cut_off_repetitions():
+    video, lab, repetitions = paired_trial(offsets=(1, 50, 3))
+    repetitions["accepted"][1] = False
+    result = agreement(video, lab, repetitions)
+    assert result["repetition"].values.tolist() == [1, 3]
+    assert result.sel(KNEE)["bias"] == pytest.approx(2)
+    cut = repetitions.assign(complete=("rep", [True, True, False]))
+    knee = agreement(video, lab, cut).sel(KNEE)
+    assert knee["bias"] == pytest.approx(1)
+    assert knee.sel(metric="bottom")["pairs"] == 2  # its bottom is whole
+    none = repetitions.assign(accepted=("rep", [False] * 3))
+    with pytest.raises(BadInputError, match="no accepted repetition"):
+        agreement(video, lab, none)
+    both = agreement([video] * 2, [lab] * 2, [repetitions, none], participants=["a", "b"])
+    assert [w["code"] for w in warnings_of(both)] == ["trial_without_repetition"]
+    assert both.sizes["rep"] == 2
+
+
+def test_trials_may_have_different_angles():
+    first, second = paired_trial(offset=1), paired_trial(offset=2)
+    bare = second.lab.drop_vars("trunk_lean")
+    result = agreement(
+        [first.video, second.video],
+        [first.lab, bare],
+        [first.repetitions, second.repetitions],
+        participants=["a", "b"],
+    )
+    trunk = result.sel(angle="trunk_lean", side="middle")
+    assert trunk["repetitions_compared"] == 3
+    assert trunk["participants_compared"] == 1
+    assert result.sel(KNEE)["repetitions_compared"] == 6
+
+
+def test_a_full_turn_is_warned_of():
+    video, lab, repetitions = paired_trial()
+    video["trunk_lean"] = video["trunk_lean"] - 360
+    (warning,) = warnings_of(agreement(video, lab, repetitions))
+    assert warning["code"] == "angle_wraps"
+    assert "trunk_lean" in warning["message"]
+
+
+def test_peaks_are_those_of_the_metrics():
+    video, lab, repetitions = paired_trial(offset=2)
+    elevation = {"thigh_elevation": 90 - lab["knee_flexion"]}
+    lab = lab.assign({k: v.assign_attrs(units="degree") for k, v in elevation.items()})
+    video = video.assign(thigh_elevation=lab["thigh_elevation"].assign_attrs(units="degree"))
+    result = agreement(video, lab, repetitions)
+    peaks = result["lab_values"].sel(metric="peak", side="left", rep=1)
+    assert peaks.sel(angle="thigh_elevation") == pytest.approx(-10, abs=0.1)  # the lowest
+    assert peaks.sel(angle="knee_flexion") == pytest.approx(100, abs=0.1)
+    assert result["peak_kind"].sel(angle="thigh_elevation") == "minimum"
+
+
+def metrics(values, units="degree", **others):
+    n = len(values)
+    data = {"knee_flexion_peak": ("rep", np.asarray(values, float), {"units": units})}
+    return xr.Dataset({**data, **others}, coords={"rep": np.arange(1, n + 1)})
+
+
+def test_metrics_of_repetitions_are_compared_without_curves():
+    lab = metrics([100, 104, 96, 99])
+    video = metrics([101, 107, 98, 103], knee_flexion_peak_sd=("rep", np.full(4, 1.1)))
+    result = agreement(video, lab, margin_deg=5)
+    peak = result.sel(metric="value", angle="knee_flexion_peak", side="middle")
+    plain = bland_altman([1, 3, 2, 4], np.zeros(4))
+    assert peak["mean_difference"] == pytest.approx(plain.bias)
+    assert peak["upper_limit"] == pytest.approx(plain.upper)
+    assert peak["value_coverage"] == 0.5
+    assert "rmse" not in result
+    assert result["sd_difference"].attrs["units"] == "degree"
+
+
+def test_metrics_of_several_participants_in_one_table():
+    n = 12
+    rng = np.random.default_rng(3)
+    values = rng.normal(100, 10, n)
+    difference = np.repeat(rng.normal(1, 3, 4), 3) + rng.normal(0, 1, n)
+    people = np.repeat(list("abcd"), 3)
+    lab = metrics(values, depth=("rep", values / 2, {"units": "percent"}))
+    video = metrics(values + difference, depth=("rep", values / 2 + 1, {"units": "percent"}))
+    result = agreement(video.assign_coords(participant=("rep", people)), lab, margin_deg=5)
+    peak = result.sel(metric="value", angle="knee_flexion_peak", side="middle")
+    repeated = bland_altman(difference, np.zeros(n), participants=people.tolist())
+    assert peak["sd_difference"] == pytest.approx(repeated.sd)
+    assert result["units"].values.tolist() == ["degree", "percent"]
+    assert result["sd_difference"].attrs["units"] == "as the coordinate units"
+    depth = result.sel(metric="value", angle="depth", side="middle")
+    assert np.isnan(depth["tost_p"])
+    assert "the margin is in degrees" in str(depth["value_reason"].item())
+
+
+def test_bad_input_says_what_to_do():
+    video, lab, repetitions = paired_trial()
+    cases = [
+        ((video, lab), {}, "need repetitions"),
+        ((video, lab.isel(time=slice(5, None)), repetitions), {}, "synchronise them first"),
+        ((video, lab.assign_coords(time=lab["time"] + 0.01), repetitions), {}, "synchronise"),
+        ((video, lab.drop_vars(["knee_flexion", "trunk_lean"]), repetitions), {}, "in common"),
+        ((video, lab, repetitions.drop_vars("end")), {}, "the repetitions have no end"),
+        (([video] * 2, [lab] * 2, [repetitions] * 2), {}, "say whose the 2 trials are"),
+        (([video] * 2, [lab], [repetitions] * 2), {}, "give both of each trial"),
+        (([video] * 2, [lab] * 2, [repetitions]), {"participants": list("ab")}, "1 trials for 2"),
+        ((video, lab, repetitions), {"participants": ["a", "b"]}, "2 participants for 1 trials"),
+        ((video, lab, repetitions), {"margin": 5}, "did you mean 'margin_deg'"),
+        ((video, ["lab.mot"], repetitions), {}, "must be xarray Datasets .got str"),
+        ((metrics([1, 2]), metrics([1, 2]), repetitions), {}, "have their repetitions already"),
+        ((metrics([1, 2]), metrics([1, 2, 3])), {}, "do not have the same repetitions"),
+        ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "other units"),
+        ((metrics([]), metrics([])), {}, "no repetition in any trial"),
+        ((xr.Dataset(), xr.Dataset()), {}, "neither angles over 'time' nor metrics"),
+    ]
+    for given_, options, message in cases:
+        with pytest.raises(BadInputError, match=message):
+            agreement(*given_, **options)
+    radians = lab.assign(knee_flexion=lab["knee_flexion"].assign_attrs(units="radian"))
+    with pytest.raises(BadInputError, match=r"must be in degrees \(units: radian\)"):
+        agreement(video, radians, repetitions)
+    middle = lab.assign(knee_flexion=lab["trunk_lean"])
+    with pytest.raises(BadInputError, match="has sides in one of video and lab only"):
+        agreement(video, middle, repetitions)
+    with pytest.raises(BadInputError, match="trial 2: knee_flexion has sides in some"):
+        agreement(
+            [video, video.assign(knee_flexion=video["trunk_lean"])],
+            [lab, middle],
+            [repetitions] * 2,
+            participants=["a", "b"],
+        )
+    letters = video.assign_coords(side=["L", "R"])
+    with pytest.raises(BadInputError, match="sides of knee_flexion must be left and right"):
+        agreement(letters, lab, repetitions)
+    swapped = agreement(video, lab.isel(side=[1, 0]), repetitions)  # by name, not by place
+    assert swapped.sel(KNEE)["rmse"] == pytest.approx(0, abs=1e-9)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.floats(-30, 30), st.integers(0, 50))
+def test_exchanging_video_and_lab_turns_the_signs_only(offset, seed):
+    video, lab, repetitions = paired_trial(offset=offset, noise=2, seed=seed)
+    one, other = agreement(video, lab, repetitions), agreement(lab, video, repetitions)
+    for name in ("rmse", "mae", "rmse_offset_removed", "cmc", "sd_difference", "sem_agreement"):
+        np.testing.assert_allclose(one[name], other[name], atol=1e-9, err_msg=name)
+    np.testing.assert_allclose(one["bias"], -other["bias"], atol=1e-9)
+    np.testing.assert_allclose(one["upper_limit"], -other["lower_limit"], atol=1e-9)
+
+
+def test_spm_tests_the_curves_of_participants(study):
+    pytest.importorskip("spm1d", reason="needs the extra cross-checks (GPL)")
+    trials, _ = several(between=0.5, within=0.1, noise=0.5)
+    result = agreement(*lists(trials), participants=list("abcdefgh")).sel(KNEE)
+    assert result["spm_p"] < 0.01  # 2 degrees, with 0.5 between participants
+    assert (result["spm_t"] > result["spm_threshold"]).mean() > 0.9
+    few = agreement(*lists(trials[:4]), participants=list("abcd")).sel(KNEE)
+    assert np.isnan(few["spm_p"])
+    assert "SPM: 4 pairs of curves without gaps, needs 5" in str(few["waveform_reason"].item())
+
+
+def test_without_spm1d_the_result_says_so(monkeypatch):
+    monkeypatch.setattr(module, "has_spm1d", lambda: False)
+    result = agreement(*paired_trial(depths=(100, 98, 102, 99, 101), noise=1))
+    assert result["spm_t"].isnull().all()
+    assert "spm1d is not installed" in result["spm_t"].attrs["note"]
+    assert np.isfinite(result.sel(KNEE)["rmse"])
+
+
+@pytest.mark.slow
+def test_the_stated_limits_hold_the_differences_of_new_people():
+    trials, _ = several(30, 3, between=3, within=1, fps=30)
+    found = agreement(*lists(trials), participants=[str(i) for i in range(30)]).sel(
+        **KNEE, metric="peak"
+    )
+    assert found["sd_between"] == pytest.approx(3, rel=0.35)
+    assert found["sd_within"] == pytest.approx(1, rel=0.25)
+    new = np.random.default_rng(9).normal(2, np.sqrt(10), 100_000)
+    inside = np.mean((new > float(found["lower_limit"])) & (new < float(found["upper_limit"])))
+    assert inside == pytest.approx(0.95, abs=0.05)

@@ -1,0 +1,368 @@
+"""Export: round trips, what each format says of gaps, and that other programs' parsers read it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import ezc3d
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import mobility as mb
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.validation.export import write_c3d, write_csv, write_mot, write_trc
+from mobility.validation.joint_centres import lab_pose
+from mobility.validation.lab_files import read_lab
+
+WRITERS = {"trc": write_trc, "c3d": write_c3d, "csv": write_csv}
+
+
+@pytest.fixture(scope="module")
+def squat(squat_pose: Any) -> xr.Dataset:
+    """One squat with the left knee unseen for some frames, and no face."""
+    pose = squat_pose(fps=30, reps=1).pose
+    position = pose["position"].copy(deep=True)
+    position.loc[{"keypoint": "left_knee", "time": position["time"][10:15]}] = np.nan
+    position.loc[{"keypoint": list(KEYPOINTS[:11])}] = np.nan
+    return pose.assign(position=position)
+
+
+@pytest.fixture(scope="module")
+def angles(squat: xr.Dataset) -> xr.Dataset:
+    return mb.joint_angles(squat)
+
+
+@pytest.mark.parametrize("ending", sorted(WRITERS))
+def test_a_pose_comes_back(squat, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"squat.{ending}"
+    assert WRITERS[ending](squat, path) == path
+    trial = read_lab(path)
+    assert trial.attrs["mapping"] == "mobility"
+    assert trial.attrs["vertical_axis"] == "y"
+    assert set(trial["marker"].values) == set(KEYPOINTS[11:])  # the face was never seen
+    pose = lab_pose(trial)
+    precision = 1e-6 if ending != "c3d" else 1e-7 * 2000
+    np.testing.assert_allclose(pose["position"], squat["position"], atol=precision)
+    np.testing.assert_allclose(pose["time"], squat["time"], atol=1e-6)
+    assert int(trial["marker_position"].isnull().sum()) == 15
+    found, truth = mb.joint_angles(pose), mb.joint_angles(squat)
+    for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
+        np.testing.assert_allclose(found[name], truth[name], atol=2e-3)
+
+
+@pytest.mark.parametrize("ending", ["mot", "csv"])
+def test_angles_come_back(angles, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"angles.{ending}"
+    (write_mot if ending == "mot" else write_csv)(angles, path)
+    back = read_lab(path)
+    assert back.attrs["mapping"] == "mobility"
+    assert back.attrs["angle_units_read"] == "degree"
+    names = [name for name in angles.data_vars if not str(name).endswith("_sd")]
+    assert set(back.data_vars) == set(names)
+    for name in names:
+        np.testing.assert_allclose(back[name], angles[name], atol=1e-5)
+    assert int(back["knee_flexion"].isnull().sum()) == 5
+    # Also where few angles are left, so that other mappings know as many of the names.
+    few = angles[["knee_flexion", "hip_abduction"]]
+    (write_mot if ending == "mot" else write_csv)(few, path)
+    back = read_lab(path)
+    assert back.attrs["mapping"] == "mobility"
+    np.testing.assert_allclose(back["hip_abduction"], angles["hip_abduction"], atol=1e-5)
+
+
+def test_the_sd_goes_with_the_csv(angles, tmp_path: Path) -> None:
+    write_csv(angles, tmp_path / "a.csv")
+    table = pd.read_csv(tmp_path / "a.csv")
+    assert list(table.columns) == ["time", "angle", "side", "value_deg", "sd_deg"]
+    knee = table[(table["angle"] == "knee_flexion") & (table["side"] == "right")]
+    np.testing.assert_array_equal(knee["value_deg"], angles["knee_flexion"].sel(side="right"))
+    np.testing.assert_array_equal(knee["sd_deg"], angles["knee_flexion_sd"].sel(side="right"))
+    assert table[table["angle"] == "trunk_lean"]["side"].isna().all()
+
+
+coordinates = st.floats(-0.6, 0.6, allow_subnormal=False)
+
+
+@st.composite
+def markers(draw: st.DrawFn) -> xr.Dataset:
+    frames, count = draw(st.integers(2, 6)), draw(st.integers(3, 5))
+    values = draw(hnp.arrays(np.float64, (frames, 3, count), elements=coordinates))
+    # A body has a size, and a place of exactly zero would be read as a gap.
+    values += np.linspace(2.0, 4.0, count)
+    values[:, :, 0] = [2.0, 2.0, 2.0]
+    lost = draw(hnp.arrays(bool, (frames, count), elements=st.booleans()))
+    lost[:, :3] = False
+    values[np.broadcast_to(lost[:, None], values.shape)] = np.nan
+    rate = draw(st.sampled_from([24.0, 30.0, 59.94, 100.0, 120.0, 250.0]))
+    first = draw(st.integers(0, 500))
+    names = draw(
+        st.lists(
+            st.text("ABCLRxyz_.019", min_size=1, max_size=8).map(lambda t: f"M{t}m"),
+            min_size=count,
+            max_size=count,
+            unique=True,
+        )
+    )
+    return xr.Dataset(
+        {"marker_position": (("time", "space", "marker"), values)},
+        coords={
+            "time": (first + np.arange(frames)) / rate,
+            "space": ["x", "y", "z"],
+            "marker": names,
+        },
+    )
+
+
+@pytest.mark.parametrize("ending", sorted(WRITERS))
+@given(data=st.data())
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_markers_come_back(tmp_path: Path, ending: str, data: st.DataObject) -> None:
+    made = data.draw(markers())
+    path = tmp_path / f"any.{ending}"
+    WRITERS[ending](made, path)
+    back = read_lab(path, vertical_axis="y", units=None if ending != "csv" else "m")
+    seen = made["marker_position"].notnull().all("space").any("time")
+    expected = made["marker_position"].sel(marker=seen)
+    assert back["marker"].values.tolist() == expected["marker"].values.tolist()
+    np.testing.assert_allclose(
+        back["marker_position"].transpose(*expected.dims), expected, atol=1e-6
+    )
+    np.testing.assert_allclose(back["time"], made["time"], atol=1e-6)
+
+
+@given(
+    st.data(),
+    hnp.arrays(np.float64, (5, 2), elements=st.floats(-90, 180)),
+    hnp.arrays(bool, (5, 2)),
+)
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_angles_come_back(tmp_path: Path, data, values, lost) -> None:
+    lost[0] = False
+    values[lost] = np.nan
+    name = data.draw(st.sampled_from(["knee_flexion", "hip_abduction", "thigh_elevation"]))
+    made = xr.Dataset(
+        {name: (("time", "side"), values), "trunk_lean": ("time", values[:, 0])},
+        coords={"time": np.arange(5) / 30, "side": list(SIDES)},
+    )
+    for writer, ending in ((write_mot, "mot"), (write_csv, "csv")):
+        writer(made, tmp_path / f"any.{ending}")
+        back = read_lab(tmp_path / f"any.{ending}")
+        for variable in (name, "trunk_lean"):
+            np.testing.assert_allclose(back[variable], made[variable], atol=1e-6)
+
+
+# As other programs read them.
+
+
+def test_trc_as_pose2sim_reads_it(squat, tmp_path: Path) -> None:
+    """Pose2Sim skips four lines, takes names from every third column and counts by the header."""
+    path = write_trc(squat, tmp_path / "a.trc")
+    lines = path.read_text().split("\n")
+    names = lines[3].split("\t")[2::3]
+    names = [name for name in names if name]
+    table = pd.read_csv(path, sep="\t", skiprows=4)
+    assert table.columns[0].startswith("Unnamed")
+    assert list(table.columns[2:5]) == ["X1", "Y1", "Z1"]
+    assert table.columns[-1] == f"Z{len(names)}"
+    header = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=True))
+    assert float(header["DataRate"]) == pytest.approx(30)
+    assert (int(header["NumFrames"]), int(header["NumMarkers"])) == (len(table), len(names))
+    assert header["Units"] == "m"
+    assert len(table) == squat.sizes["time"]
+    at = 2 + 3 * names.index("left_knee")
+    np.testing.assert_allclose(
+        table.iloc[:, at : at + 3],
+        squat["position"].sel(keypoint="left_knee").isel(individual=0).transpose("time", "space"),
+        atol=1e-6,
+    )
+
+
+def test_trc_as_opensim_reads_it(squat, tmp_path: Path) -> None:
+    """OpenSim wants five header lines, each name over three columns, and as many cells in rows."""
+    path = write_trc(squat, tmp_path / "a.trc", units="mm")
+    lines = path.read_text().splitlines()
+    assert lines[0].split("\t")[:3] == ["PathFileType", "4", "(X/Y/Z)"]
+    count = int(lines[2].split("\t")[3])
+    assert lines[3].startswith("Frame#\tTime\t")
+    assert lines[5] == ""
+    for line in [lines[3], lines[4], *lines[6:]]:
+        assert len(line.split("\t")) == 2 + 3 * count
+    assert lines[2].split("\t")[4] == "mm"
+    shoulder = 1000 * squat["position"].sel(keypoint="left_shoulder").isel(time=0, individual=0)
+    np.testing.assert_allclose([float(c) for c in lines[6].split("\t")[2:5]], shoulder, atol=1e-3)
+
+
+def test_mot_as_opensim_reads_it(angles, tmp_path: Path) -> None:
+    path = write_mot(angles, tmp_path / "a.mot")
+    lines = path.read_text().splitlines()
+    end = lines.index("endheader")
+    header = dict(line.split("=") for line in lines[:end] if "=" in line)
+    assert header["inDegrees"] == "yes"
+    names = lines[end + 1].split("\t")
+    assert names[0] == "time"
+    assert {"knee_angle_r", "hip_adduction_l", "ankle_angle_r", "arm_flex_l"} <= set(names)
+    assert int(header["nColumns"]) == len(names)
+    rows = [line.split("\t") for line in lines[end + 2 :]]
+    assert int(header["nRows"]) == len(rows)
+    assert {len(row) for row in rows} == {len(names)}
+    table = np.array(rows, dtype=float)
+    knee = angles["knee_flexion"].sel(side="left")
+    np.testing.assert_allclose(table[:, names.index("knee_angle_l")], knee, atol=1e-5)
+    abduction = angles["hip_abduction"].sel(side="right")
+    np.testing.assert_allclose(table[:, names.index("hip_adduction_r")], -abduction, atol=1e-5)
+
+
+def test_c3d_as_ezc3d_reads_it(squat, tmp_path: Path) -> None:
+    late = squat.assign_coords(time=squat["time"] + 2.0)
+    path = write_c3d(late, tmp_path / "a.c3d")
+    file = ezc3d.c3d(str(path))
+    points = file["parameters"]["POINT"]
+    assert points["UNITS"]["value"] == ["mm"]
+    assert points["RATE"]["value"][0] == pytest.approx(30)
+    labels = points["LABELS"]["value"]
+    residuals = file["data"]["meta_points"]["residuals"][0, labels.index("left_knee")]
+    assert np.flatnonzero(residuals == -1).tolist() == [10, 11, 12, 13, 14]
+    assert set(residuals) == {0, -1}
+    assert file["header"]["points"]["first_frame"] == 60
+    np.testing.assert_allclose(read_lab(path)["time"], late["time"], atol=1e-6)
+
+
+def test_a_lab_trial_goes_out_and_comes_back(lab: Path, tmp_path: Path) -> None:
+    trial = read_lab(lab / "misc_squat" / "dart_squat.c3d").isel(time=slice(0, 400))
+    for ending, writer in WRITERS.items():
+        path = tmp_path / f"a.{ending}"
+        writer(trial, path)
+        back = read_lab(path)
+        kept = trial["marker_position"].sel(marker=back["marker"])
+        np.testing.assert_allclose(back["marker_position"].transpose(*kept.dims), kept, atol=1e-6)
+
+
+# What cannot be written.
+
+
+def test_uneven_times_have_no_place_in_a_c3d(squat, tmp_path: Path) -> None:
+    time = squat["time"].to_numpy().copy()
+    time[20:] += 0.3
+    uneven = squat.assign_coords(time=time)
+    with pytest.raises(BadInputError, match=r"times of the frames are uneven \(by 9\.0 frames at"):
+        write_c3d(uneven, tmp_path / "a.c3d")
+    back = read_lab(write_trc(uneven, tmp_path / "a.trc"))
+    np.testing.assert_allclose(back["time"], time, atol=1e-6)
+    with pytest.raises(BadInputError, match="C3D counts from 0"):
+        write_c3d(squat.assign_coords(time=squat["time"] - 3), tmp_path / "a.c3d")
+    with pytest.raises(BadInputError, match="times do not increase"):
+        write_trc(squat.isel(time=[3, 2, 1]), tmp_path / "b.trc")
+    assert not (tmp_path / "a.c3d").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.trc"]
+
+
+def test_what_is_not_fit_to_write(squat, angles, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with pytest.raises(BadInputError, match="has no positions"):
+        write_trc(angles, path)
+    with pytest.raises(BadInputError, match="no joint angles"):
+        write_mot(squat, path)
+    with pytest.raises(BadInputError, match="neither positions nor joint angles"):
+        write_csv(xr.Dataset({"a": ("time", [1.0, 2.0])}, coords={"time": [0.0, 1.0]}), path)
+    with pytest.raises(BadInputError, match="not a Dataset with times"):
+        write_csv(xr.Dataset(), path)
+    two = xr.concat([squat, squat.assign_coords(individual=["other"])], dim="individual")
+    with pytest.raises(BadInputError, match="has 2 individuals"):
+        write_trc(two, path)
+    with pytest.raises(BadInputError, match="every position is missing"):
+        write_trc(squat.assign(position=squat["position"] * np.nan), path)
+    with pytest.raises(BadInputError, match="at least 2 are needed"):
+        write_mot(angles.isel(time=[0]), path)
+    with pytest.raises(NotFoundError, match="no such folder"):
+        write_csv(angles, tmp_path / "no" / "a.csv")
+    with pytest.raises(BadInputError, match=r"must end in \.c3d"):
+        write_c3d(squat, path)
+    with pytest.raises(BadInputError, match="is a folder"):
+        write_csv(angles, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", [write_trc, write_c3d, write_csv])
+def test_a_fault_leaves_what_was_there(squat, tmp_path: Path, monkeypatch, writer) -> None:
+    path = tmp_path / "a.c3d"
+    path.write_text("before")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        writer(squat, path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_given_is_changed(squat, angles, tmp_path: Path) -> None:
+    for dataset, writers in ((squat, WRITERS.values()), (angles, [write_mot, write_csv])):
+        before = dataset.copy(deep=True)
+        for writer in writers:
+            writer(dataset, tmp_path / "a.c3d")
+        xr.testing.assert_identical(dataset, before)
+
+
+# The command line.
+
+
+def mobility(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mobility.cli", "export-lab", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "MOBILITY_STORE": str(folder / "store")},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("ending", ["trc", "c3d", "mot", "csv"])
+def test_the_demo_is_exported(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"demo.{ending}"
+    done = mobility("--demo", "--out", out, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(out)
+    trial = read_lab(out)
+    if ending in ("trc", "c3d"):
+        knee = mb.joint_angles(lab_pose(trial))["knee_flexion"]
+    else:
+        knee = trial["knee_flexion"]
+    assert 60 < float(knee.max()) < 160
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--demo", "--out", "a.txt"], "no format 'txt'; give --format trc|c3d|mot|csv"),
+        (["--demo", "--out", "a.mot", "--positions"], "does not go with mot"),
+        (["--demo", "--out", "a.csv", "--landmarks"], "--landmarks goes with positions only"),
+        (["--demo", "--out", "no/a.csv"], "no such folder"),
+        (["none", "--out", "a.csv"], "none"),
+        (["--out", "a.csv"], "give the ID of a session, or --demo"),
+    ],
+)
+def test_what_the_command_refuses(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = mobility(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import published
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.errors import BadInputError
+from mobility.validation.inference import cluster_bootstrap, tost_paired
+
+FIRST = published.PEFR[:, [0, 2]].T
+
+
+def test_equivalence_of_peak_flow():
+    found = tost_paired(*FIRST, margin=30)
+    assert found.p == pytest.approx(0.004555, abs=5e-7)
+    assert found.mean == pytest.approx(-2.1176, abs=5e-5)
+    assert -30 < found.low < found.high < 30
+
+
+@pytest.mark.parametrize("margin", [10.0, 17.0, 30.0])
+def test_statsmodels_and_pingouin_say_the_same(margin):
+    reason = "needs the extra cross-checks"
+    weightstats = pytest.importorskip("statsmodels.stats.weightstats", reason=reason)
+    pingouin = pytest.importorskip("pingouin", reason=f"{reason} (GPL)")
+    ours = tost_paired(*FIRST, margin=margin).p
+    assert ours == pytest.approx(weightstats.ttost_paired(*FIRST, -margin, margin)[0], rel=1e-9)
+    theirs = pingouin.tost(*FIRST, bound=margin, paired=True)
+    (column,) = [name for name in theirs.columns if name.lower().startswith("p")]
+    assert ours == pytest.approx(theirs[column].iloc[0], rel=1e-9)
+
+
+@given(st.floats(1, 100), st.floats(0.1, 10), st.integers(0, 1000))
+def test_equivalence_scales_and_is_the_interval_within_the_margin(margin, factor, seed):
+    rng = np.random.default_rng(seed)
+    one, other = rng.normal(0, 10, 12), rng.normal(3, 10, 12)
+    found = tost_paired(one, other, margin=margin)
+    scaled = tost_paired(factor * one, factor * other, margin=factor * margin)
+    assert scaled.p == pytest.approx(found.p, abs=1e-9)
+    assert (found.p < 0.05) == (-margin < found.low and found.high < margin)
+    assert tost_paired(other, one, margin=margin).p == pytest.approx(found.p, abs=1e-9)
+
+
+def test_equivalence_needs_a_margin_chosen_beforehand():
+    with pytest.raises(BadInputError, match="before looking at the data"):
+        tost_paired(*FIRST)
+    for margin in (0, -5, np.nan, np.inf):
+        with pytest.raises(BadInputError, match="positive and finite"):
+            tost_paired(*FIRST, margin=margin)
+
+
+def test_equivalence_of_too_little_is_refused():
+    few = tost_paired([1, 2, np.nan], [1, 3, 4], margin=5)
+    assert np.isnan(few.p)
+    assert few.reason == "equivalence: 2 independent pairs, needs 3"
+    assert "do not vary" in tost_paired([1, 2, 3], [2, 3, 4], margin=5).reason
+
+
+def test_bootstrap_repeats_itself_with_a_seed_only():
+    rows = np.random.default_rng(0).normal(5, 2, 12)
+    assert cluster_bootstrap(rows, seed=1) == cluster_bootstrap(rows, seed=1)
+    assert cluster_bootstrap(rows, seed=1) != cluster_bootstrap(rows, seed=2)
+    low, high = cluster_bootstrap(rows)
+    assert low < rows.mean() < high
+    # About the t interval.
+    assert high - low == pytest.approx(2 * 2.201 * rows.std(ddof=1) / 12**0.5, rel=0.15)
+
+
+def test_participants_make_a_wider_interval_than_their_frames():
+    rng = np.random.default_rng(6)
+    # Ten people with an error of their own each, seen in a hundred frames that hardly differ.
+    frames = rng.normal(0, 4, (10, 1)) + rng.normal(0, 1, (10, 100))
+    people = cluster_bootstrap(frames.mean(axis=1))
+    single = cluster_bootstrap(frames.ravel(), draws=1000)
+    assert people[1] - people[0] > 5 * (single[1] - single[0])
+
+
+def test_bootstrap_of_another_statistic_and_of_several_columns():
+    rng = np.random.default_rng(7)
+    sums, counts = rng.normal(30, 5, 20), rng.integers(5, 15, 20).astype(float)
+    rows = np.stack([sums, counts], axis=1)
+    low, high = cluster_bootstrap(rows, lambda a: a[..., 0].sum(1) / a[..., 1].sum(1))
+    assert low < sums.sum() / counts.sum() < high
+    both = cluster_bootstrap(rows)
+    assert both[0].shape == (2,)
+    assert both[0][1] == cluster_bootstrap(counts)[0]
+
+
+def test_bootstrap_leaves_nan_out_and_refuses_few():
+    rows = np.array([1.0, 2.0, 3.0, 4.0, 6.0])
+    assert cluster_bootstrap([*rows, np.nan]) == cluster_bootstrap(rows)
+    assert np.isnan(cluster_bootstrap(rows[:4])).all()
+    assert np.isnan(cluster_bootstrap([])).all()
+    with pytest.raises(BadInputError, match="one row for each cluster"):
+        cluster_bootstrap(3.0)
+    with pytest.raises(BadInputError, match="draws"):
+        cluster_bootstrap(rows, draws=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [5, 12, 30])
+def test_bootstrap_holds_what_it_promises(n):
+    rng = np.random.default_rng(n)
+    draws, hit = 1000, 0
+    for _ in range(draws):
+        low, high = cluster_bootstrap(rng.normal(3, 2, n), draws=2000, seed=int(rng.integers(1e9)))
+        hit += low <= 3 <= high
+    assert hit / draws == pytest.approx(0.92 if n == 5 else 0.945, abs=0.025)

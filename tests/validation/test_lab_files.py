@@ -1,0 +1,745 @@
+"""Reading lab files: what they hold, and every way in which they may be wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import struct
+from pathlib import Path
+
+import ezc3d
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.provenance import history, sha256, warnings_of
+from mobility.validation.lab_datasets import _TURNS
+from mobility.validation.lab_files import read_c3d, read_csv, read_lab, read_mot, read_trc
+
+
+def codes(dataset) -> set[str]:
+    return {warning["code"] for warning in warnings_of(dataset)}
+
+
+# Real files.
+
+
+def test_c3d_of_a_squat_with_gaps(lab: Path) -> None:
+    path = lab / "misc_squat" / "dart_squat.c3d"
+    trial = read_lab(path)
+    position = trial["marker_position"]
+    assert position.dims == ("time", "space", "marker")
+    assert dict(trial.sizes) == {"time": 2539, "space": 3, "marker": 53}
+    raw = ezc3d.c3d(str(path))
+    lost = raw["data"]["meta_points"]["residuals"][0] < 0
+    assert lost.sum() == 2322
+    np.testing.assert_array_equal(position.isnull().all("space").T, lost)
+    assert int(position.isnull().sum()) == 3 * 2322
+    # Millimetres with y up in the file, metres with y up here.
+    heel = raw["data"]["points"][:3, 40].T / 1000
+    assert raw["parameters"]["POINT"]["LABELS"]["value"][40] == "SehoonVSK35:LHEL"
+    np.testing.assert_allclose(position.sel(marker="SehoonVSK35:LHEL"), heel)
+    assert trial.attrs["units_read"] == "mm"
+    assert trial.attrs["units_found"] == "file"
+    assert trial.attrs["vertical_axis"] == "y"
+    assert trial.attrs["rate_hz"] == 120
+    np.testing.assert_allclose(trial["time"], np.arange(2539) / 120)
+    assert trial.attrs["mapping"] == "vicon_53"
+    assert trial.attrs["source_file"] == "dart_squat.c3d"
+    assert trial.attrs["source_sha256"] == sha256(path)
+    assert 1.2 < float(position.sel(space="y").max()) < 2.0
+
+
+def test_trc_of_opencap(lab: Path) -> None:
+    path = lab / "opencap_s4" / "squats1.trc"
+    trial = read_lab(path)
+    assert dict(trial.sizes) == {"time": 1346, "space": 3, "marker": 51}
+    first = trial["marker_position"].sel(marker="C7").isel(time=0)
+    np.testing.assert_allclose(first, [-0.278799, 1.46173, -0.61037])
+    last = trial["marker_position"].sel(marker="C7").isel(time=-1)
+    np.testing.assert_allclose(last, [-0.281745, 1.44332, -0.598996])
+    assert float(trial["time"][-1]) == 13.45
+    assert trial.attrs["mapping"] == "opencap_lab"
+    assert trial.attrs["vertical_axis"] == "y"
+    assert trial.attrs["vertical_axis_found"] == "line from the feet to the trunk"
+    assert not warnings_of(trial)
+
+
+def test_mot_in_degrees_and_in_radians_of_the_same_trial(lab: Path) -> None:
+    degrees = read_lab(lab / "opencap_s4" / "squats1_manual_scaling_ik.mot")
+    radians = read_lab(lab / "opencap_s4" / "squats1_addbio_ik.mot")
+    assert degrees.attrs["angle_units_read"] == "degree"
+    assert radians.attrs["angle_units_read"] == "radian"
+    assert float(degrees["knee_flexion"].sel(side="right")[0]) == pytest.approx(1.63031522)
+    assert float(degrees["hip_abduction"].sel(side="right")[0]) == pytest.approx(5.83594654)
+    assert degrees["hip_abduction"].attrs["scale"] == -1
+    assert degrees["hip_abduction"].attrs["lab_name"] == "hip_adduction_l, hip_adduction_r"
+    assert "trunk" in degrees["hip_flexion"].attrs["difference"]
+    # Two models of one trial differ by degrees, not by a unit.
+    for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"):
+        assert float(abs(degrees[name] - radians[name]).mean()) < 12, name
+    assert float(degrees["trunk_lean"][0]) == pytest.approx(4.21439147 + 0.89439974)
+    unmapped = json.loads(degrees.attrs["unmapped_columns"])
+    assert "pelvis_tx" in unmapped
+    assert "knee_angle_r" not in unmapped
+    columns = (lab / "opencap_s4" / "squats1_manual_scaling_ik.mot").read_text().splitlines()[10]
+    assert len(unmapped) == len(columns.split()) - 1 - 15  # less time, less what was read
+
+
+@pytest.mark.parametrize("kind", ["markers", "method1", "method4"])
+@pytest.mark.parametrize("trial", ["sit-stand_01", "sit-stand_02", "mmh_01", "mmh_02"])
+def test_csv_of_lbmc(lab: Path, kind: str, trial: str) -> None:
+    path = lab / "lbmc_benchmark" / f"{kind}_{trial}.csv"
+    angles = read_lab(path)
+    raw = pd.read_csv(path)
+    assert angles.attrs["mapping"] == "lbmc"
+    assert angles.attrs["angle_units_read"] == "radian"
+    assert angles.attrs["angle_units_found"].startswith("range")
+    assert angles.attrs["rate_hz"] == pytest.approx(120 if kind == "markers" else 60, rel=1e-4)
+    right = angles.sel(side="right")
+    np.testing.assert_allclose(right["knee_flexion"], -np.degrees(raw["RKnee_FE"]))
+    np.testing.assert_allclose(right["hip_flexion"], np.degrees(raw["RHip_FE"]))
+    assert angles["knee_flexion"].sel(side="left").isnull().all()
+    assert float(right["knee_flexion"].max()) > 70
+    assert "RShoulder_AA" in json.loads(angles.attrs["unmapped_columns"])
+
+
+def test_uiprmd_without_header_by_its_mapping(lab: Path) -> None:
+    stem = lab / "uiprmd" / "m01_s03_e01"
+    positions = f"{stem}_positions_vicon.txt.gz"
+    trial = read_lab(positions, mapping="uiprmd_positions")
+    with gzip.open(positions, "rt") as file:
+        raw = np.loadtxt(file, delimiter=",")
+    assert dict(trial.sizes) == {"time": len(raw), "space": 3, "marker": 39}
+    # z up in millimetres: (x, z, -y) of the file.
+    found = trial["marker_position"].sel(marker="RTOE").to_numpy()
+    np.testing.assert_allclose(found, raw[:, -3:][:, [0, 2, 1]] * [1, 1, -1] / 1000)
+    assert trial.attrs["rate_hz"] == 100
+    angles = read_lab(f"{stem}_angles_vicon.txt.gz", mapping="uiprmd_angles")
+    with gzip.open(f"{stem}_angles_vicon.txt.gz", "rt") as file:
+        raw = np.loadtxt(file, delimiter=",")
+    np.testing.assert_allclose(angles["knee_flexion"], raw[:, [57, 60]])
+    with pytest.raises(BadInputError, match="no header; give a mapping"):
+        read_lab(positions)
+    few = {"columns": list("abcd"), "joint_centres": {"left_knee": "a"}}
+    with pytest.raises(BadInputError, match=r"has 117 columns; mapping .* names 4"):
+        read_lab(positions, mapping=few)
+
+
+def test_joint_centres_and_angles_in_one_table_by_a_mapping_of_one_s_own(
+    lab: Path, tmp_path: Path
+) -> None:
+    points = ("hip", "knee", "ankle", "shoulder")
+    centres = "\n".join(f"  {s}_{p}: {p}_{s[0]}" for s in ("left", "right") for p in points)
+    mapping = tmp_path / "mine.yaml"
+    mapping.write_text(
+        f"joint_centres:\n{centres}\nangles:\n"
+        "  knee_flexion: {left: knee_flex_3pt_l, right: knee_flex_3pt_r}\n"
+        "  trunk_lean: {column: trunk_incl_vertical}\n"
+    )
+    table = lab / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv"
+    trial = read_lab(table, mapping=mapping)
+    raw = pd.read_csv(table)
+    knee = trial["marker_position"].sel(marker="knee_r").to_numpy()
+    np.testing.assert_allclose(knee, raw[["knee_r_x_m", "knee_r_y_m", "knee_r_z_m"]])
+    assert trial.attrs["units_found"] == "file"  # _m behind the names
+    np.testing.assert_allclose(trial["knee_flexion"].sel(side="left"), raw["knee_flex_3pt_l"])
+    assert trial["trunk_lean"].dims == ("time",)
+    assert trial.attrs["mapping"] == "mine.yaml"
+
+
+# Axes, units, times.
+
+
+@given(st.sampled_from(sorted(_TURNS)), st.integers(0, 2), st.integers(0, 2))
+def test_axes_are_turned_never_mirrored(axis: str, i: int, j: int) -> None:
+    turn = np.zeros((3, 3))
+    for row, (column, sign) in enumerate(_TURNS[axis]):
+        turn[row, column] = sign
+    assert np.linalg.det(turn) == pytest.approx(1)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3))
+    up = np.zeros(3)
+    up["xyz".index(axis[-1])] = -1 if axis.startswith("-") else 1
+    np.testing.assert_allclose(turn @ up, [0, 1, 0])
+
+
+@pytest.mark.parametrize("axis", sorted(_TURNS))
+def test_the_vertical_axis_is_found(trc, body, axis: str) -> None:
+    turn = np.zeros((3, 3))
+    for row, (column, sign) in enumerate(_TURNS[axis]):
+        turn[row, column] = sign
+    lying_about = {name: tuple(turn.T @ np.array(place)) for name, place in body.items()}
+    trial = read_lab(trc(markers=lying_about))
+    assert trial.attrs["vertical_axis"] == axis
+    first = trial["marker_position"].isel(time=0).sel(marker="r_toe")
+    np.testing.assert_allclose(first, body["r_toe"], atol=1e-6)
+
+
+def test_an_oblique_or_unknown_body_needs_the_axis(trc, body) -> None:
+    c = np.sqrt(0.5)
+    oblique = {n: (c * x + c * y, c * y - c * x, z) for n, (x, y, z) in body.items()}
+    with pytest.raises(
+        BadInputError, match=r"which axis is vertical cannot be told.*vertical_axis"
+    ):
+        read_lab(trc(markers=oblique))
+    unknown = {f"Q{i}": place for i, place in enumerate(body.values())}
+    with pytest.raises(BadInputError, match="cannot be told"):
+        read_lab(trc(markers=unknown))
+    trial = read_lab(trc(markers=unknown), vertical_axis="y")
+    assert trial.attrs["mapping"] == "none"
+    lying = read_lab(trc(), vertical_axis="x")
+    assert codes(lying) == {"vertical_axis_differs"}
+
+
+@pytest.mark.parametrize(("units", "factor"), [("m", 1.0), ("cm", 100.0), ("mm", 1000.0)])
+def test_units_of_length_are_read(trc, body, units: str, factor: float) -> None:
+    trial = read_lab(trc(units=units, factor=factor))
+    first = trial["marker_position"].isel(time=0).sel(marker="L_knee")
+    np.testing.assert_allclose(first, body["L_knee"], atol=1e-6)
+    assert trial["marker_position"].attrs["units"] == "m"
+
+
+@pytest.mark.parametrize(
+    ("said", "factor", "right"), [("m", 1000.0, "mm"), ("mm", 1.0, "m"), ("cm", 1000.0, "mm")]
+)
+def test_wrong_units_are_an_error_that_says_the_right_ones(trc, said, factor, right) -> None:
+    path = trc(units=said, factor=factor)
+    with pytest.raises(BadInputError, match=f"which is no person.*units='{right}'"):
+        read_lab(path)
+    corrected = read_lab(path, units=right)
+    assert codes(corrected) == {"units_overruled"}
+    assert 1.2 < float(corrected["marker_position"].sel(space="y").max()) < 1.6
+    with pytest.raises(BadInputError, match="unit 'furlong' is not known"):
+        read_lab(trc(units="furlong"))
+
+
+def test_a_rate_that_contradicts_the_times(trc) -> None:
+    path = trc(rate=100, stated_rate=120, start=2.0)
+    with pytest.raises(BadInputError, match=r"says 120 frames/s, its times step by 0\.01 s"):
+        read_lab(path)
+    by_time = read_lab(path, rate_hz=100)
+    np.testing.assert_allclose(by_time["time"], 2.0 + np.arange(5) / 100, atol=1e-6)
+    assert not codes(by_time)
+    by_rate = read_lab(path, rate_hz=120)
+    np.testing.assert_allclose(by_rate["time"], 2.0 / 1.2 + np.arange(5) / 120, atol=1e-6)
+    assert codes(by_rate) == {"times_from_rate"}
+
+
+def test_times_must_increase_and_be_seconds(trc, tmp_path: Path) -> None:
+    path = trc(frames=6)
+    lines = path.read_text().splitlines()
+    swapped = [*lines[:7], lines[8], lines[7], *lines[9:]]
+    path.write_text("\n".join(swapped))
+    with pytest.raises(BadInputError, match="times do not increase"):
+        read_lab(path)
+    slow = tmp_path / "slow.csv"
+    slow.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n10,20,30\n20,40,50\n")
+    with pytest.raises(BadInputError, match="cannot be; if its times are in milliseconds"):
+        read_lab(slow)
+    slow.write_text("time (ms),knee_angle_l,knee_angle_r\n0,1,2\n10,20,30\n20,40,50\n")
+    np.testing.assert_allclose(read_lab(slow)["time"], [0, 0.01, 0.02])
+
+
+def test_missing_frames_are_told(trc) -> None:
+    path = trc(frames=8)
+    lines = path.read_text().splitlines()
+    del lines[9]
+    lines[2] = lines[2].replace("\t8\t", "\t7\t")
+    path.write_text("\n".join(lines))
+    assert codes(read_lab(path)) == {"frames_missing"}
+
+
+def test_gaps_are_nan_and_zeros_are_gaps(trc, body) -> None:
+    trial = read_lab(trc(blank=((1, "L_knee"), (2, "L_knee"))))
+    lost = trial["marker_position"].isnull().all("space")
+    assert int(lost.sum()) == 2
+    assert lost.sel(marker="L_knee").values.tolist() == [False, True, True, False, False]
+    path = trc()
+    shifted = path.read_text().replace("\t0.020000\t0.500000\t-0.150000", "\t0\t0.000\t-0.0", 1)
+    path.write_text(shifted)
+    trial = read_lab(path)
+    assert codes(trial) == {"zeros_as_gaps"}
+    assert trial["marker_position"].isnull().all("space").sum() == 1
+
+
+# Angles.
+
+
+def test_degrees_or_radians_by_range(mot) -> None:
+    knee = np.linspace(0, 100, 50)
+    both = {"knee_angle_l": knee, "knee_angle_r": knee}
+    said = read_mot(mot(both))
+    assert said.attrs["angle_units_found"] == "file"
+    silent = read_mot(mot(both, in_degrees=None))
+    assert silent.attrs["angle_units_read"] == "degree"
+    radians = {name: np.radians(v) for name, v in both.items()}
+    found = read_mot(mot(radians, in_degrees=None))
+    assert found.attrs["angle_units_read"] == "radian"
+    assert "range" in found.attrs["angle_units_found"]
+    np.testing.assert_allclose(found["knee_flexion"].sel(side="left"), knee, atol=1e-5)
+    with pytest.raises(BadInputError, match="more than a full turn"):
+        read_mot(mot(both, in_degrees="no"))
+    assert codes(read_mot(mot(radians, in_degrees="yes"))) == {"small_angles"}
+    still = {name: 0.01 * np.sin(v) for name, v in both.items()}
+    with pytest.raises(BadInputError, match="degree or radian, and their range"):
+        read_mot(mot(still, in_degrees=None))
+    assert read_mot(mot(still, in_degrees=None), units="degree")["knee_flexion"].max() < 0.011
+
+
+def test_a_knee_that_is_negative_in_flexion_is_turned_over(mot) -> None:
+    knee = np.linspace(-3, 100, 50)
+    old = read_mot(mot({"knee_angle_l": -knee, "knee_angle_r": -knee, "hip_flexion_r": -knee}))
+    np.testing.assert_allclose(old["knee_flexion"].sel(side="right"), knee, atol=1e-6)
+    assert old["knee_flexion"].attrs["scale"] == -1
+    assert codes(old) == {"sign_found"}
+    # The hip extends too: it is left as it is.
+    np.testing.assert_allclose(old["hip_flexion"].sel(side="right"), -knee, atol=1e-6)
+    straight = read_mot(mot({"knee_angle_l": -0.1 * knee, "knee_angle_r": -0.1 * knee}))
+    assert straight["knee_flexion"].attrs["scale"] == 1
+
+
+def test_scale_offset_and_names_of_a_mapping(mot) -> None:
+    path = mot({"KFL": np.linspace(180, 80, 20), "other": np.arange(20.0)})
+    mapping = {"angles": {"knee_flexion": {"left": "KFL", "scale": -1, "offset": 180}}}
+    angles = read_lab(path, mapping=mapping)
+    np.testing.assert_allclose(angles["knee_flexion"].sel(side="left"), np.linspace(0, 100, 20))
+    assert angles["knee_flexion"].attrs["offset"] == 180
+    assert json.loads(angles.attrs["unmapped_columns"]) == ["other"]
+    assert history(angles)[-1]["found"]["unmapped_columns"] == ["other"]
+    with pytest.raises(BadInputError, match=r"no column 'KFR'; nearest: KFL"):
+        read_lab(path, mapping={"angles": {"knee_flexion": {"left": "KFL", "right": "KFR"}}})
+    with pytest.raises(BadInputError, match=r"has none of the columns.*nearest: KFL"):
+        read_lab(path, mapping={"angles": {"knee_flexion": {"left": "KFX"}}})
+    with pytest.raises(BadInputError, match="no built-in mapping knows its columns"):
+        read_lab(path)
+
+
+def test_sto_of_old_kind_and_nan(tmp_path: Path) -> None:
+    path = tmp_path / "ik.sto"
+    path.write_text(
+        "name ik\ndatacolumns 3\ndatarows 3\notherdata 1\nrange 0 1\nendheader\n"
+        "time knee_angle_l knee_angle_r\n0 10 20\n0.5 nan 60\n1.0 12 30\n"
+    )
+    angles = read_lab(path, rate_hz=2)
+    assert angles.attrs["source_format"] == "STO"
+    assert int(angles["knee_flexion"].isnull().sum()) == 1
+    assert float(angles["knee_flexion"].sel(side="right").max()) == 60
+
+
+def test_visual3d_table_with_names_as_of_theia(tmp_path: Path) -> None:
+    names = ["Left Knee Angles_Theia"] * 3 + ["RIGHT_KNEE_ANGLE"] * 3
+    lines = [
+        "\t" + "\t".join(["trial.c3d"] * 6),
+        "\t" + "\t".join(names),
+        "\t" + "\t".join(["LINK_MODEL_BASED"] * 6),
+        "\t" + "\t".join(["ORIGINAL"] * 6),
+        "ITEM\t" + "\t".join("XYZXYZ"),
+        *(f"{i + 1}\t" + "\t".join(f"{-10 * i + j}" for j in range(6)) for i in range(8)),
+    ]
+    path = tmp_path / "angles.txt"
+    path.write_text("\n".join(lines))
+    with pytest.raises(BadInputError, match="neither times nor a rate; give rate_hz"):
+        read_lab(path)
+    angles = read_lab(path, rate_hz=60)
+    assert angles.attrs["mapping"] == "visual3d"
+    np.testing.assert_allclose(angles["knee_flexion"].sel(side="left"), 10 * np.arange(8))
+    np.testing.assert_allclose(angles["knee_flexion"].sel(side="right"), 10 * np.arange(8) - 3)
+    np.testing.assert_allclose(angles["time"], np.arange(8) / 60)
+
+
+def test_csv_with_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "winkel.csv"
+    path.write_text("time;knee_angle_l;knee_angle_r\n0,00;1,5;2\n0,01;20,5;30\n0,02;40;N/A\n")
+    angles = read_csv(path)
+    np.testing.assert_allclose(angles["knee_flexion"].sel(side="left"), [1.5, 20.5, 40])
+    np.testing.assert_allclose(angles["time"], [0, 0.01, 0.02])
+
+
+def nexus(*, rate: str = "100", units: str = "mm", frames: int = 4, angles: bool = True) -> str:
+    markers = list(PIG)
+    lines = [
+        "Trajectories",
+        rate,
+        ",," + ",,,".join(f"Ann:{name}" for name in markers) + ",,",
+        "Frame,Sub Frame," + ",".join(["X,Y,Z"] * len(markers)),
+        ",," + ",".join([units] * 3 * len(markers)),
+    ]
+    for i in range(frames):
+        places = [f"{x + i},{y},{z}" for x, y, z in PIG.values()]
+        if i == 2:
+            places[0] = ",,"
+        lines.append(f"{i + 31},0," + ",".join(places))
+    if angles:
+        lines += [
+            "",
+            "Model Outputs",
+            rate,
+            ",,Ann:LKneeAngles,,,Ann:LKneeMoment,,",
+            "Frame,Sub Frame,X,Y,Z,X,Y,Z",
+            ",,deg,deg,deg,Nmm/kg,Nmm/kg,Nmm/kg",
+            *(f"{i + 31},0,{30 * i},1,2,100,200,300" for i in range(frames)),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.csv"
+    path.write_text(nexus())
+    trial = read_lab(path)
+    assert trial.attrs["mapping"] == "plug_in_gait"
+    np.testing.assert_allclose(trial["time"], (30 + np.arange(4)) / 100)
+    place = trial["marker_position"].sel(marker="Ann:LKNE").isel(time=1)
+    np.testing.assert_allclose(place, [0.021, 0.5, 0.15])
+    assert trial["marker_position"].isnull().all("space").sum() == 1
+    knee = trial["knee_flexion"]
+    np.testing.assert_allclose(knee.sel(side="left"), [0, 30, 60, 90])
+    assert knee.sel(side="right").isnull().all()
+    assert trial.attrs["angle_units_read"] == "degree"
+    path.write_text(nexus(angles=False, units="m"))
+    with pytest.raises(BadInputError, match="no person; if its numbers are mm"):
+        read_lab(path)
+    for text, message in (
+        (nexus(frames=0, angles=False), "ends before its frames"),
+        (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
+        (nexus().replace("31,0,0,1,2", "32,0,0,1,2"), "sections have different frames"),
+        ("Devices\n1000\n,,Force\nFrame,Sub Frame,Fx\n,,N\n1,0,3\n", "no section Trajectories"),
+        (
+            nexus()[:-12],
+            r"line 19 \(the last: the file was cut off\) has 6 of 8",
+        ),
+    ):
+        path.write_text(text)
+        with pytest.raises(BadInputError, match=message):
+            read_lab(path)
+
+
+# C3D in detail.
+
+
+def c3d_file(
+    path: Path,
+    points: dict[str, np.ndarray],
+    *,
+    unit: str = "mm",
+    rate: float = 100.0,
+    first_frame: int = 0,
+    parameters: dict[tuple[str, str], list] | None = None,
+    rotations: dict[str, np.ndarray] | None = None,
+) -> Path:
+    frames = len(next(iter((points or rotations).values())))
+    made = ezc3d.c3d()
+    made["parameters"]["POINT"]["RATE"]["value"] = [rate]
+    made["parameters"]["POINT"]["UNITS"]["value"] = [unit]
+    made["parameters"]["POINT"]["LABELS"]["value"] = list(points)
+    values = np.ones((4, len(points), frames))
+    for i, place in enumerate(points.values()):
+        values[:3, i] = np.asarray(place).T
+    made["data"]["points"] = values
+    lost = np.isnan(values[0])
+    made["data"]["meta_points"]["residuals"] = np.where(lost, -1.0, 0.0)[None]
+    made["header"]["points"]["first_frame"] = first_frame
+    for (group, name), value in (parameters or {}).items():
+        made.add_parameter(group, name, value)
+    if rotations:
+        for name, value in (("RATE", [rate]), ("RATIO", [1]), ("USED", [len(rotations)])):
+            made.add_parameter("ROTATION", name, value)
+        made.add_parameter("ROTATION", "LABELS", list(rotations))
+        matrices = np.zeros((4, 4, len(rotations), frames))
+        matrices[range(4), range(4)] = 1
+        for i, place in enumerate(rotations.values()):
+            matrices[:3, 3, i] = np.asarray(place).T
+        made["data"]["rotations"] = matrices
+    made.write(str(path))
+    return path
+
+
+PIG = {
+    "LASI": (100, -120, 1000),
+    "RASI": (100, 120, 1000),
+    "SACR": (-60, 0, 1020),
+    "LSHO": (0, -180, 1450),
+    "RSHO": (0, 180, 1450),
+    "LKNE": (20, -150, 500),
+    "RKNE": (20, 150, 500),
+    "LANK": (0, -140, 80),
+    "RANK": (0, 140, 80),
+    "LTOE": (140, -120, 60),
+    "RTOE": (140, 120, 60),
+}
+
+
+def trajectories(frames: int = 6, prefix: str = "") -> dict[str, np.ndarray]:
+    return {f"{prefix}{name}": np.tile(p, (frames, 1)).astype(float) for name, p in PIG.items()}
+
+
+def test_c3d_of_plug_in_gait_with_modelled_angles(tmp_path: Path) -> None:
+    points = trajectories(prefix="Ann:")
+    points["Ann:LKNE"][2] = np.nan
+    knee = np.stack([np.linspace(0, 90, 6), np.zeros(6), np.zeros(6)], axis=-1)
+    points |= {
+        "Ann:LKneeAngles": knee,
+        "Ann:RKneeAngles": knee + np.array([5, 0, 0]),
+        "Ann:LHipAngles": knee[:, [1, 0, 2]],
+        "Ann:RHipAngles": knee[:, [1, 0, 2]],
+        "Ann:LKneeMoment": 1000 * knee,
+        "Ann:LGroundReactionForce": 1e5 * knee,
+    }
+    path = c3d_file(
+        tmp_path / "pig.c3d",
+        points,
+        first_frame=30,
+        parameters={
+            ("POINT", "ANGLE_UNITS"): ["deg"],
+            ("POINT", "X_SCREEN"): ["+X"],
+            ("POINT", "Y_SCREEN"): ["+Z"],
+        },
+    )
+    trial = read_lab(path)
+    assert trial.attrs["mapping"] == "plug_in_gait"
+    assert trial.attrs["vertical_axis"] == "z"
+    assert not warnings_of(trial)
+    assert trial["marker"].values.tolist() == [f"Ann:{name}" for name in PIG]
+    np.testing.assert_allclose(trial["time"], (30 + np.arange(6)) / 100)
+    assert trial["marker_position"].isnull().sum() == 3
+    # Right-handed: the subject's left, y negative in the file, is z positive.
+    left = trial["marker_position"].sel(marker="Ann:LASI").isel(time=0)
+    np.testing.assert_allclose(left, [0.1, 1.0, 0.12], atol=1e-6)
+    np.testing.assert_allclose(trial["knee_flexion"].sel(side="left"), knee[:, 0], atol=1e-4)
+    np.testing.assert_allclose(trial["knee_flexion"].sel(side="right"), knee[:, 0] + 5, atol=1e-4)
+    np.testing.assert_allclose(trial["hip_abduction"].sel(side="left"), -knee[:, 0], atol=1e-4)
+    assert "Ann:LKneeAngles.y" in json.loads(trial.attrs["unmapped_columns"])
+
+
+def test_c3d_of_theia(tmp_path: Path) -> None:
+    places = {
+        **{f"{s}_uarm_4X4": (0, y, 1.4) for s, y in (("l", 0.18), ("r", -0.18))},
+        **{f"{s}_thigh_4X4": (0, y, 0.9) for s, y in (("l", 0.09), ("r", -0.09))},
+        **{f"{s}_shank_4X4": (0.02, y, 0.5) for s, y in (("l", 0.1), ("r", -0.1))},
+        **{f"{s}_foot_4X4": (0, y, 0.09) for s, y in (("l", 0.1), ("r", -0.1))},
+    }
+    moving = {name: np.tile(p, (5, 1)) for name, p in places.items()}
+    path = c3d_file(tmp_path / "theia.c3d", {}, unit="m", rotations=moving)
+    trial = read_lab(path)
+    assert trial.attrs["mapping"] == "theia"
+    knee = trial["marker_position"].sel(marker="r_shank_4X4").isel(time=0)
+    np.testing.assert_allclose(knee, [0.02, 0.5, 0.1], atol=1e-6)
+
+
+def test_several_people_in_a_c3d(tmp_path: Path) -> None:
+    path = c3d_file(tmp_path / "two.c3d", trajectories(prefix="Ann:") | trajectories(prefix="Bob:"))
+    with pytest.raises(BadInputError, match=r"several people \(Ann, Bob\); say with subject"):
+        read_lab(path)
+    trial = read_lab(path, subject="Bob")
+    assert trial["marker"].values.tolist() == [f"Bob:{name}" for name in PIG]
+    with pytest.raises(BadInputError, match="no subject 'Cid'; it has Ann, Bob"):
+        read_lab(path, subject="Cid")
+
+
+def test_one_of_several_people_in_a_trc(trc, body) -> None:
+    two = {f"{who}:{name}": place for who in ("Ann", "Bob") for name, place in body.items()}
+    with pytest.raises(BadInputError, match="several people"):
+        read_lab(trc(markers=two))
+    trial = read_trc(trc(markers=two), subject="Ann")
+    assert trial.sizes["marker"] == len(body)
+    with pytest.raises(BadInputError, match="has no subject 'Ann'; it has none"):
+        read_lab(trc(), subject="Ann")
+
+
+def test_rates_of_a_c3d_that_contradict_each_other(lab: Path, tmp_path: Path) -> None:
+    content = bytearray((lab / "misc_squat" / "dart_squat.c3d").read_bytes())
+    assert struct.unpack("<f", content[20:24]) == (120.0,)
+    content[20:24] = struct.pack("<f", 60.0)
+    path = tmp_path / "rates.c3d"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match="says 120 frames/s in one place of its header and 60"):
+        read_lab(path)
+    np.testing.assert_allclose(read_lab(path, rate_hz=120)["time"], np.arange(2539) / 120)
+
+
+def test_a_c3d_that_says_neither_units_nor_names(tmp_path: Path) -> None:
+    points = {f"P{i}": place for i, place in enumerate(trajectories().values())}
+    path = c3d_file(tmp_path / "bare.c3d", points, unit="")
+    trial = read_lab(path, vertical_axis="z")
+    assert trial.attrs["units_read"] == "mm"
+    assert trial.attrs["units_found"].startswith("size: the markers span 1.")
+    assert trial.attrs["mapping"] == "none"
+
+
+def test_a_c3d_of_which_the_reader_dies(lab: Path, tmp_path: Path, monkeypatch) -> None:
+    """ezc3d divides by a rate of 0; that must not end the notebook."""
+    content = bytearray((lab / "misc_squat" / "dart_squat.c3d").read_bytes())
+    content[20:24] = struct.pack("<f", 0.0)
+    at = content.index(b"RATE", 512)
+    value = at + 8 + content[at + 7]
+    assert struct.unpack("<f", content[value : value + 4]) == (120.0,)
+    content[value : value + 4] = struct.pack("<f", 0.0)
+    path = tmp_path / "still.c3d"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match=r"still\.c3d.*(the reader died of it|give rate_hz)"):
+        read_lab(path)
+    monkeypatch.setattr("mobility.validation.lab_c3d._LONGEST_S", 0.001)
+    with pytest.raises(BadInputError, match="the reader did not end within"):
+        read_lab(path)
+
+
+def test_a_gzipped_c3d(lab: Path, tmp_path: Path) -> None:
+    whole = lab / "misc_squat" / "dart_squat.c3d"
+    path = tmp_path / "squat.c3d.gz"
+    path.write_bytes(gzip.compress(whole.read_bytes()))
+    position = read_lab(path)["marker_position"]
+    np.testing.assert_array_equal(position, read_lab(whole)["marker_position"])
+
+
+@pytest.mark.parametrize("keep", [0, 1, 300, 600, 3000, 5000, 100_000, 2_157_000])
+def test_a_c3d_that_was_cut(lab: Path, tmp_path: Path, keep: int) -> None:
+    whole = (lab / "misc_squat" / "dart_squat.c3d").read_bytes()
+    path = tmp_path / "cut.c3d"
+    path.write_bytes(whole[:keep])
+    with pytest.raises(BadInputError, match=r"cut\.c3d.*(empty|cut off|only the beginning)"):
+        read_lab(path)
+
+
+def test_c3d_whose_numbers_are_metres_called_millimetres(tmp_path: Path) -> None:
+    points = {name: p / 1000 for name, p in trajectories().items()}
+    with pytest.raises(BadInputError, match=r"no person; if its numbers are m, give units='m'"):
+        read_lab(c3d_file(tmp_path / "m.c3d", points))
+
+
+# Files that are something else, or not whole.
+
+
+@pytest.mark.parametrize("ending", ["c3d", "trc", "mot", "sto", "csv"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n \n",
+        b"\0" * 2000,
+        bytes(range(256)) * 20,
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"hello",
+    ],
+    ids=["empty", "blank", "zeros", "bytes", "picture", "word"],
+)
+def test_what_is_no_lab_file(tmp_path: Path, ending: str, content: bytes) -> None:
+    path = tmp_path / f"trial.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match=rf"^trial\.{ending}: .+") as caught:
+        read_lab(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such file"):
+        read_lab(tmp_path / "no.trc")
+    with pytest.raises(BadInputError, match="is a folder"):
+        read_lab(tmp_path)
+    with pytest.raises(BadInputError, match=r"unit: unknown; did you mean 'units'"):
+        read_lab(tmp_path, unit="mm")
+
+
+def test_a_damaged_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "trial.txt.gz"
+    path.write_bytes(gzip.compress(b"1,2,3\n" * 1000)[:-20])
+    with pytest.raises(BadInputError, match="damaged or cut off"):
+        read_lab(path)
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, 4, 5, 6, 8])
+def test_a_trc_cut_between_lines(trc, lines: int) -> None:
+    path = trc()
+    path.write_text("\n".join(path.read_text().splitlines()[:lines]) + "\n")
+    with pytest.raises(BadInputError, match=r"header|cut off|no frames"):
+        read_lab(path)
+
+
+@given(st.data())
+def test_a_text_file_cut_anywhere_is_refused(tmp_path_factory, data) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    rows = [f"{i / 100}\t{10.0 * i}\t{11.0 * i}" for i in range(9)]
+    text = (
+        "Coordinates\nversion=1\nnRows=9\nnColumns=3\ninDegrees=yes\nendheader\n"
+        "time\tknee_angle_l\tknee_angle_r\n" + "\n".join(rows) + "\n"
+    )
+    path = folder / "cut.mot"
+    path.write_text(text[: data.draw(st.integers(0, len(text) - 4))])
+    with pytest.raises(BadInputError):
+        read_lab(path)
+
+
+def test_a_row_that_was_cut_names_its_line(trc, mot) -> None:
+    path = trc()
+    lines = path.read_text().splitlines()
+    lines[-1] = lines[-1][:40]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(
+        BadInputError, match=r"line 11 \(the last: the file was cut off\) has 6 of 44"
+    ):
+        read_lab(path)
+    path = mot({"knee_angle_l": np.arange(5.0), "knee_angle_r": np.arange(5.0)})
+    path.write_text(path.read_text().replace("0.02000000\t2.00000000\t2.00000000", "0.02\t2.0"))
+    with pytest.raises(BadInputError, match="line 11 has 2 of 3 values"):
+        read_lab(path)
+
+
+def test_headers_that_do_not_fit(trc, mot) -> None:
+    two = {"knee_angle_l": np.arange(5.0), "knee_angle_r": np.arange(5.0)}
+    cases = {
+        r"says 9 frames, it has 5": trc(name="a.trc", stated_frames=9),
+        r"says 9 rows, it has 5": mot(two, name="a.mot", stated_rows=9),
+        r"says 4 columns and names 3": mot(two, name="b.mot", stated_columns=4),
+        r"inDegrees must be yes or no": mot(two, name="c.mot", in_degrees="maybe"),
+    }
+    for message, path in cases.items():
+        with pytest.raises(BadInputError, match=message):
+            read_lab(path)
+    path = trc(name="b.trc")
+    path.write_text(path.read_text().replace("\t14\tm", "\t13\tm"))
+    with pytest.raises(BadInputError, match="says 13 markers and names 14"):
+        read_trc(path)
+    path = trc(name="c.trc")
+    path.write_text(path.read_text().replace("r_toe", "L_toe"))
+    with pytest.raises(BadInputError, match="L_toe more than once"):
+        read_trc(path)
+    path = trc(name="d.trc")
+    path.write_text(path.read_text().replace("0.500000", "half", 1))
+    with pytest.raises(BadInputError, match=r"line 7: 'half' is not a number"):
+        read_trc(path)
+
+
+def test_a_file_of_another_kind_than_its_ending(trc, tmp_path: Path) -> None:
+    path = trc()
+    renamed = tmp_path / "trial.mot"
+    renamed.write_bytes(path.read_bytes())
+    assert read_lab(renamed).attrs["source_format"] == "TRC"
+    with pytest.raises(BadInputError, match="no line 'endheader'"):
+        read_mot(renamed)
+    with pytest.raises(BadInputError, match="is no C3D file"):
+        read_c3d(path)
+    csv = tmp_path / "a.csv"
+    csv.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n")
+    with pytest.raises(BadInputError, match="has no markers, so that units='mm' does not fit"):
+        read_lab(csv, units="mm")
+
+
+def test_every_error_is_one_line_without_a_path_of_the_machine(trc) -> None:
+    path = trc(units="m", factor=1000)
+    with pytest.raises(BadInputError) as caught:
+        read_lab(path)
+    assert re.fullmatch(r"trial\.trc: [^\n]+", str(caught.value))
+
+
+def test_what_was_read_goes_to_netcdf_and_back(trc, tmp_path: Path, lab: Path) -> None:
+    from mobility.workbench.files import read_dataset, write_dataset
+
+    for path in (trc(), lab / "opencap_s4" / "squats1_manual_scaling_ik.mot"):
+        made = read_lab(path)
+        write_dataset(tmp_path / "a.nc", made)
+        back = read_dataset(tmp_path / "a.nc")
+        for name in made.data_vars:
+            np.testing.assert_array_equal(made[name], back[name])
+        assert back.attrs == made.attrs

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import published
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mobility.errors import BadInputError
+from mobility.validation.limits import (
+    bland_altman,
+    bland_altman_replicates,
+    limits_interval_width,
+    limits_of_agreement,
+    participants_for_width,
+    proportional_bias,
+)
+
+WRIGHT, MINI = published.PEFR[:, :2], published.PEFR[:, 2:]
+VALUES = st.floats(-200, 200, allow_nan=False)
+
+
+def pairs(least=4, most=20):
+    return st.integers(least, most).flatmap(
+        lambda n: st.tuples(arrays(float, n, elements=VALUES), arrays(float, n, elements=VALUES))
+    )
+
+
+def test_peak_flow_of_1986_as_printed():
+    found = bland_altman(WRIGHT[:, 0], MINI[:, 0])
+    assert (round(found.bias, 1), round(found.sd, 1)) == (-2.1, 38.8)
+    # The paper takes twice the rounded standard deviation.
+    assert found.bias - 2 * found.sd == pytest.approx(-79.7, abs=0.1)
+    assert found.bias + 2 * found.sd == pytest.approx(75.5, abs=0.1)
+    assert (found.lower, found.upper) == pytest.approx((-78.10, 73.86), abs=0.005)
+    assert (found.bias_low, found.bias_high) == pytest.approx((-22.0, 17.8), abs=0.06)
+    assert np.corrcoef(WRIGHT[:, 0], MINI[:, 0])[0, 1] == pytest.approx(0.94, abs=0.005)
+
+
+def test_interval_of_the_limits_of_1986():
+    # Printed with 2 s and the standard error sqrt(3 s^2 / n) = 16.3: -114.3 to -45.1.
+    found = bland_altman(WRIGHT[:, 0], MINI[:, 0], interval="approximate")
+    half = (found.lower_high - found.lower_low) / 2
+    assert half == pytest.approx(2.12 * 16.3, rel=0.01)
+    assert found.lower_low == pytest.approx(-114.3, abs=2)
+    assert found.lower_high == pytest.approx(-45.1, abs=2)
+
+
+def test_mover_interval_of_peak_flow():
+    # Zou 2013; the SimplyAgree package's own test expects 122.
+    found = bland_altman(MINI[:, 0], WRIGHT[:, 0])
+    assert found.upper == pytest.approx(78.10, abs=0.005)
+    assert (found.upper_low, found.upper_high) == pytest.approx((51.34, 121.82), abs=0.01)
+    assert found.lower - found.lower_low == pytest.approx(found.upper_high - found.upper)
+
+
+def test_mean_of_two_readings_of_1986_corrected_for_it():
+    found = bland_altman_replicates(MINI, WRIGHT)
+    assert found.bias == pytest.approx(6.0, abs=0.05)
+    assert found.sd_between == pytest.approx(33.2, abs=0.05)
+    assert found.sd == pytest.approx(37.7, abs=0.05)
+    # The paper takes twice the rounded standard deviation.
+    assert found.bias - 2 * found.sd == pytest.approx(-69.4, abs=0.15)
+    assert found.bias + 2 * found.sd == pytest.approx(81.4, abs=0.15)
+    # Repeatability: the standard deviation of a difference of two readings by the same meter.
+    twice = bland_altman(WRIGHT[:, 0], WRIGHT[:, 1])
+    assert np.sqrt(twice.bias**2 + twice.sd**2 * 16 / 17) == pytest.approx(21.6, abs=0.05)
+
+
+def test_blood_pressure_of_1999_as_printed():
+    J, S = published.BLOOD_PRESSURE["J"], published.BLOOD_PRESSURE["S"]
+    found = bland_altman(J[:, 0], S[:, 0], interval="approximate")
+    assert (round(found.bias, 2), round(found.sd, 2)) == (-16.29, 19.61)
+    assert (round(found.lower, 1), round(found.upper, 1)) == (-54.7, 22.1)
+    t = 1.98861
+    assert (found.bias_high - found.bias) / t == pytest.approx(2.13, abs=0.005)
+    assert (found.upper_high - found.upper) / t == pytest.approx(3.650, abs=0.001)
+
+
+def test_repeated_blood_pressure_of_1999_as_printed():
+    J, R, S = (published.BLOOD_PRESSURE[who] for who in "JRS")
+    found = bland_altman_replicates(J, S)
+    assert (round(found.bias, 2), round(found.sd, 2)) == (-15.62, 20.95)
+    assert found.sd_between**2 == pytest.approx(358.493, abs=0.002)
+    assert found.sd_within**2 == pytest.approx(37.408 + 83.141, abs=0.001)
+    assert (found.lower, found.upper) == pytest.approx((-56.68, 25.44), abs=0.005)
+    observers = bland_altman_replicates(J, R)
+    assert observers.sd == pytest.approx(7.214, abs=0.001)
+
+
+def by_subject(column):
+    table = np.full((12, 6), np.nan)
+    count = np.zeros(12, int)
+    for row in published.CARDIAC:
+        subject = int(row[0]) - 1
+        table[subject, count[subject]] = row[column]
+        count[subject] += 1
+    return table
+
+
+def test_cardiac_output_with_a_constant_true_value():
+    found = bland_altman_replicates(by_subject(1), by_subject(2))
+    assert found.bias == pytest.approx(0.7092, abs=5e-5)
+    assert found.sd_between**2 == pytest.approx(0.9127, abs=5e-4)
+    assert found.sd_within**2 == pytest.approx(0.1072 + 0.1379, abs=1e-4)
+    assert found.sd == pytest.approx(1.0519, abs=5e-5)
+    assert (found.lower, found.upper) == pytest.approx((-1.352, 2.771), abs=1e-3)
+
+
+def test_cardiac_output_with_a_varying_true_value_of_2007():
+    subject, first, second = published.CARDIAC.T
+    found = bland_altman(first, second, participants=subject.astype(int).tolist())
+    assert (found.pairs, found.participants) == (60, 12)
+    assert found.bias == pytest.approx(0.6022, abs=5e-5)
+    assert found.sd == pytest.approx(0.9906, abs=5e-5)
+    assert found.sd_between**2 == pytest.approx(0.8106, abs=1e-4)
+    assert found.sd_within**2 == pytest.approx(0.1707, abs=1e-4)
+    assert (found.lower, found.upper) == pytest.approx((-1.339, 2.544), abs=1e-3)
+    # By hand: sqrt(0.8106 * 312 / 60^2 + 0.1707 / 60) = 0.2704, times t of 11 degrees 2.201.
+    assert (found.bias_high - found.bias_low) / 2 == pytest.approx(0.5951, abs=2e-4)
+    naive = bland_altman(first, second)
+    assert naive.sd == pytest.approx(0.9611, abs=5e-5)
+    assert naive.upper_high - naive.upper_low < found.upper_high - found.upper_low
+
+
+def test_statsmodels_finds_the_same_parts_of_the_variance():
+    smf = pytest.importorskip("statsmodels.formula.api", reason="needs the extra cross-checks")
+    import pandas as pd
+
+    rng = np.random.default_rng(12)
+    n, m = 20, 4  # equal numbers: there restricted maximum likelihood is the analysis of variance
+    who = np.repeat(range(n), m)
+    difference = rng.normal(2, 4, n)[who] + rng.normal(0, 3, n * m)
+    found = bland_altman(difference, np.zeros(n * m), participants=who.tolist())
+    frame = pd.DataFrame({"difference": difference, "who": who})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, of how it converges
+        theirs = smf.mixedlm("difference ~ 1", frame, groups="who").fit(reml=True)
+    assert found.sd_between**2 == pytest.approx(float(theirs.cov_re.iloc[0, 0]), rel=1e-3)
+    assert found.sd_within**2 == pytest.approx(theirs.scale, rel=1e-3)
+    assert found.bias == pytest.approx(theirs.fe_params["Intercept"], rel=1e-6)
+
+
+def test_interval_for_equal_numbers_of_repetitions_is_zous():
+    # Zou's own terms: the variance of the subjects' means, and (1 - 1/m) of that within.
+    from scipy import stats
+
+    rng = np.random.default_rng(8)
+    n, m = 9, 4
+    table = rng.normal(1, 3, (n, 1)) + rng.normal(0, 2, (n, m))
+    found = bland_altman(
+        table.ravel(), np.zeros(n * m), participants=np.repeat(range(n), m).tolist()
+    )
+    means, within = table.mean(axis=1).var(ddof=1), table.var(axis=1, ddof=1).mean()
+    total = means + (1 - 1 / m) * within
+    assert found.sd**2 == pytest.approx(total)
+    t = stats.t.ppf(0.975, n - 1)
+    assert found.bias_high - found.bias == pytest.approx(t * np.sqrt(means / n))
+
+    def end(p):
+        parts = [
+            part * (freedom / stats.chi2.ppf(p, freedom) - 1)
+            for part, freedom in ((means, n - 1), ((1 - 1 / m) * within, n * (m - 1)))
+        ]
+        return total + np.sign(0.5 - p) * np.hypot(*parts)
+
+    of_mean = 1.959964**2 * means / n
+    up = np.sqrt(of_mean + 1.96**2 * (np.sqrt(end(0.025)) - np.sqrt(total)) ** 2)
+    down = np.sqrt(of_mean + 1.96**2 * (np.sqrt(total) - np.sqrt(end(0.975))) ** 2)
+    assert found.upper_high - found.upper == pytest.approx(up)
+    assert found.upper - found.upper_low == pytest.approx(down)
+    assert found.lower - found.lower_low == pytest.approx(up)
+    wide = limits_interval_width(n, sd=np.sqrt(total), repetitions=m, within_share=within / total)
+    assert wide == pytest.approx(up + down)
+
+
+def test_limits_of_clusters_are_those_of_a_worked_example():
+    # Three clusters, by hand: W = 1, B = 10 * ((-2)^2 + 0 + 2^2) / 2 = 40, m0 = 10.
+    limits = limits_of_agreement(
+        np.array([1.0, 3.0, 5.0]), np.array([1.0, 1.0, 1.0]), np.array([10, 10, 10])
+    )
+    assert limits.bias == pytest.approx(3)
+    assert limits.sd_between == pytest.approx(np.sqrt(3.9))
+    assert limits.sd_within == pytest.approx(1)
+    assert limits.sd == pytest.approx(np.sqrt(4.9))
+    assert limits.low == pytest.approx(3 - 1.96 * np.sqrt(4.9))
+
+
+def test_limits_of_clusters_recover_known_variances():
+    rng = np.random.default_rng(3)
+    clusters = 4000
+    counts = rng.integers(5, 40, clusters)
+    errors = [rng.normal(rng.normal(2, 4), 3, m) for m in counts]
+    limits = limits_of_agreement(
+        np.array([e.mean() for e in errors]), np.array([e.var(ddof=1) for e in errors]), counts
+    )
+    assert limits.bias == pytest.approx(2, abs=0.2)
+    assert limits.sd_between == pytest.approx(4, rel=0.05)
+    assert limits.sd == pytest.approx(5, rel=0.05)
+
+
+def test_one_cluster_has_no_limits():
+    limits = limits_of_agreement(np.array([1.0]), np.array([2.0]), np.array([10]))
+    assert limits.bias == 1
+    assert np.isnan(limits.sd)
+    assert np.isnan(limits_of_agreement(np.zeros(0), np.zeros(0), np.zeros(0, int)).bias)
+
+
+@given(pairs(), st.floats(-50, 50), st.floats(0.1, 10))
+def test_limits_shift_and_scale_with_the_values(both, shift, factor):
+    one, other = both
+    plain = bland_altman(one, other)
+    moved = bland_altman(factor * one + shift, factor * other)
+    for name in ("bias", "lower", "upper", "lower_low", "upper_high", "bias_low"):
+        assert getattr(moved, name) == pytest.approx(
+            factor * getattr(plain, name) + shift, rel=1e-6, abs=1e-6
+        )
+    turned = bland_altman(other, one)
+    assert turned.upper == pytest.approx(-plain.lower, abs=1e-6)
+    assert turned.upper_high == pytest.approx(-plain.lower_low, abs=1e-6)
+
+
+@given(pairs())
+def test_intervals_contain_what_they_are_of_and_reach_further_outwards(both):
+    for interval in ("mover", "exact"):
+        found = bland_altman(*both, interval=interval)
+        assert found.lower_low <= found.lower <= found.lower_high
+        assert found.upper_low <= found.upper <= found.upper_high
+        assert found.upper_high - found.upper >= found.upper - found.upper_low - 1e-9
+
+
+def test_pairs_of_one_each_are_independent_pairs():
+    one, other = WRIGHT[:, 0], MINI[:, 0]
+    named = bland_altman(one, other, participants=list(range(17)))
+    assert named == pytest.approx(bland_altman(one, other), nan_ok=True)
+
+
+def test_nan_is_left_out_and_too_few_are_refused():
+    one, other = WRIGHT[:, 0].copy(), MINI[:, 0].copy()
+    one[3], other[5] = np.nan, np.nan
+    keep = [i for i in range(17) if i not in (3, 5)]
+    assert bland_altman(one, other) == pytest.approx(
+        bland_altman(one[keep], other[keep]), nan_ok=True
+    )
+    few = bland_altman([1.0, 2.0, np.nan], [0.0, 3.0, 1.0])
+    assert few.pairs == 2
+    assert few.bias == 0
+    assert np.isnan(few.sd)
+    assert np.isnan(few.upper_high)
+    assert few.reason == "limits of agreement: 2 pairs, needs 3"
+    two = bland_altman(one, other, participants=["a"] * 8 + ["b"] * 9)
+    assert np.isnan(two.sd)
+    assert two.reason == "limits of agreement: 2 participants, needs 3"
+    assert np.isnan(bland_altman([], []).bias)
+
+
+def test_bad_input_says_what_to_do():
+    with pytest.raises(BadInputError, match="must be paired"):
+        bland_altman([1, 2, 3], [1, 2])
+    with pytest.raises(BadInputError, match="2 participants for 3 pairs"):
+        bland_altman([1, 2, 3], [1, 2, 4], participants=["a", "b"])
+    with pytest.raises(BadInputError, match="use interval='mover'"):
+        bland_altman(np.arange(6), np.ones(6), participants=list("aabbcc"), interval="exact")
+    with pytest.raises(BadInputError, match="did you mean 'interval'"):
+        bland_altman([1, 2, 3], [1, 2, 4], intervall="exact")
+    with pytest.raises(BadInputError, match="same participants"):
+        bland_altman_replicates(np.ones((3, 2)), np.ones((4, 2)))
+    with pytest.raises(BadInputError, match="measured twice"):
+        bland_altman_replicates(np.ones((3, 1)), np.ones((3, 1)))
+
+
+def test_proportional_bias_is_found_and_absent():
+    rng = np.random.default_rng(1)
+    true = rng.uniform(50, 120, 400)
+    plain = proportional_bias(true + rng.normal(3, 2, 400), true + rng.normal(0, 2, 400))
+    assert plain.slope_low < 0 < plain.slope_high
+    # 1.1 x - x over (1.1 x + x) / 2: 0.1 / 1.05.
+    wrong = proportional_bias(1.1 * true, true)
+    assert wrong.slope == pytest.approx(0.1 / 1.05)
+    assert wrong.intercept == pytest.approx(0, abs=1e-9)
+    assert wrong.p < 1e-10
+    assert proportional_bias([1, 1, 1], [1, 1, 1]).reason.endswith("all means are the same")
+    assert np.isnan(proportional_bias([1, 2], [2, 1]).slope)
+
+
+def test_proportional_bias_is_scipys_regression():
+    from scipy import stats
+
+    one, other = WRIGHT[:, 0], MINI[:, 0]
+    theirs = stats.linregress((one + other) / 2, one - other)
+    ours = proportional_bias(one, other)
+    assert ours.slope == pytest.approx(theirs.slope)
+    assert ours.p == pytest.approx(theirs.pvalue)
+    half = stats.t.ppf(0.975, 15) * theirs.stderr
+    assert ours.slope_high - ours.slope == pytest.approx(half)
+
+
+@pytest.mark.parametrize("interval", ["approximate", "mover", "exact"])
+def test_width_of_the_limits_for_a_number_of_participants(interval):
+    # Bland's advice: ± 0.34 s with 100 and ± 0.24 s with 200 subjects.
+    assert limits_interval_width(100, sd=1, interval=interval) / 2 == pytest.approx(0.34, abs=5e-3)
+    assert limits_interval_width(200, sd=5, interval=interval) / 10 == pytest.approx(0.24, abs=5e-3)
+
+
+def test_participants_for_a_width():
+    n = participants_for_width(0.68, sd=1, interval="approximate")
+    assert n == pytest.approx(100, abs=2)
+    assert limits_interval_width(n, sd=1, interval="approximate") <= 0.68
+    assert limits_interval_width(n - 1, sd=1, interval="approximate") > 0.68
+    assert participants_for_width(6.8, sd=10, interval="approximate") == n
+    assert participants_for_width(1e6, sd=1) == 3
+
+
+@given(st.floats(0.3, 3), st.integers(1, 6), st.floats(0, 1))
+def test_more_repetitions_help_as_far_as_the_spread_is_within(width, repetitions, within):
+    def needed(m):
+        return participants_for_width(width, sd=1, repetitions=m, within_share=within)
+
+    assert needed(repetitions) >= needed(repetitions + 1) - 1
+    if within == 0:
+        assert needed(repetitions) == needed(1)
+
+
+def test_sample_size_refuses_what_cannot_be():
+    with pytest.raises(BadInputError, match="whole number from 3"):
+        limits_interval_width(2, sd=1)
+    with pytest.raises(BadInputError, match="must be positive"):
+        participants_for_width(0, sd=1)
+    with pytest.raises(BadInputError, match="ask for a larger one"):
+        participants_for_width(1e-6, sd=1)
+    with pytest.raises(BadInputError, match="sd"):
+        limits_interval_width(10, sd=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("interval", ["mover", "exact"])
+@pytest.mark.parametrize("n", [6, 12, 40])
+def test_intervals_of_the_limits_hold_what_they_promise(n, interval):
+    rng = np.random.default_rng(n)
+    draws, upper = 2000, 1 + 1.96 * 4
+    hit = mean = 0
+    for _ in range(draws):
+        found = bland_altman(rng.normal(1, 4, n), np.zeros(n), interval=interval)
+        hit += found.upper_low <= upper <= found.upper_high
+        mean += found.bias_low <= 1 <= found.bias_high
+    assert hit / draws == pytest.approx(0.95, abs=0.02)
+    assert mean / draws == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.slow
+def test_intervals_for_repetitions_hold_what_they_promise():
+    rng = np.random.default_rng(2)
+    n, draws = 15, 1500
+    upper = 2 + 1.96 * 5
+    hit = mean = naive = 0
+    for _ in range(draws):
+        counts = rng.integers(2, 7, n)
+        who = np.repeat(np.arange(n), counts)
+        difference = rng.normal(2, 4, n)[who] + rng.normal(0, 3, who.size)
+        zero = np.zeros(who.size)
+        found = bland_altman(difference, zero, participants=who.tolist())
+        hit += found.upper_low <= upper <= found.upper_high
+        mean += found.bias_low <= 2 <= found.bias_high
+        wrong = bland_altman(difference, zero)
+        naive += wrong.upper_low <= upper <= wrong.upper_high
+    assert hit / draws == pytest.approx(0.95, abs=0.025)
+    assert mean / draws == pytest.approx(0.95, abs=0.025)
+    assert naive / draws < 0.85

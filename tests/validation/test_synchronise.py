@@ -1,0 +1,324 @@
+"""One clock for video and lab: lags that were put in come back, and what is doubtful is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.validation.synchronise import Synchronisation, align, find_lag
+from mobility.virtual_lab.case import read_truth, truth_pose
+
+
+def knee(time: np.ndarray, squats: list[tuple[float, float, float]]) -> np.ndarray:
+    """Flexion of squats, each with start and duration (s) and depth (degrees)."""
+    angle = np.full(time.size, 5.0)
+    for start, lasts, deep in squats:
+        share = np.clip((time - start) / lasts, 0, 1) ** 0.9
+        angle += deep * 0.5 * (1 - np.cos(2 * np.pi * share))
+    return angle
+
+
+SQUATS = [(1.2, 2.2, 95.0), (3.9, 2.6, 88.0), (6.8, 2.4, 101.0)]
+
+
+def angles(time: np.ndarray, *columns: np.ndarray, **more: Any) -> xr.Dataset:
+    """Knee flexion of both sides."""
+    both = columns if len(columns) == 2 else (columns[0], columns[0])
+    return xr.Dataset(
+        {"knee_flexion": (("time", "side"), np.stack(both, axis=1)), **more},
+        coords={"time": time, "side": ["left", "right"]},
+    )
+
+
+def pair(lag: float, *, drift: float = 0.0, video_hz: float = 30.0) -> tuple[Any, Any]:
+    """Video and lab of the same squats; lab time = video time + lag."""
+    video = np.arange(0, 10.5, 1 / video_hz)
+    lab = np.arange(min(lag, 0), 11 + max(lag, 0), 0.01)
+    moved = (lab - lag + drift * 5) / (1 + drift)
+    return angles(video, knee(video, SQUATS)), angles(lab, knee(moved, SQUATS))
+
+
+@pytest.mark.parametrize("lag", [0.1234, -0.02, 0.37, -1.7, 12.3456])
+def test_a_lag_comes_back_to_a_fraction_of_a_sample(lag: float) -> None:
+    video, lab = pair(lag)
+    found = find_lag(video, lab)
+    assert found.lag_s == pytest.approx(lag, abs=0.0005)
+    assert found.correlation > 0.9999
+    assert not found.given
+    assert found.signals == ("knee_flexion left", "knee_flexion right")
+
+
+def test_offsets_and_scales_of_definitions_do_not_move_the_lag() -> None:
+    video, lab = pair(0.1234)
+    other = lab.assign(knee_flexion=0.8 * lab["knee_flexion"] - 25)
+    assert find_lag(video, other).lag_s == pytest.approx(0.1234, abs=0.0005)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    lag=st.floats(-3, 3),
+    gain=st.floats(0.5, 1.5),
+    offset=st.floats(-40, 40),
+    video_hz=st.sampled_from([24.0, 29.97, 50.0, 60.0]),
+    lab_hz=st.sampled_from([60.0, 100.0, 240.0]),
+)
+def test_any_lag_rate_gain_and_offset(
+    lag: float, gain: float, offset: float, video_hz: float, lab_hz: float
+) -> None:
+    video = np.arange(0, 10.5, 1 / video_hz)
+    lab = np.arange(min(lag, 0) - 0.3, 11 + max(lag, 0), 1 / lab_hz)
+    seen = angles(video, knee(video, SQUATS))
+    found = find_lag(seen, angles(lab, gain * knee(lab - lag, SQUATS) + offset))
+    assert found.lag_s == pytest.approx(lag, abs=0.002)
+    aligned = align(angles(lab, knee(lab - lag, SQUATS)), found, video)["knee_flexion"]
+    assert float(abs(aligned - seen["knee_flexion"]).max()) < 0.8
+
+
+def test_the_lag_is_one_for_all_joints() -> None:
+    video, lab = pair(0.1)
+    # Hips whose curve comes 60 ms later and moves half as much pull the lag a fifth of the way.
+    late = knee(video["time"].to_numpy() - 0.06, SQUATS) / 2
+    hips = xr.DataArray(np.stack([late, late], axis=1), dims=("time", "side"))
+    found = find_lag(
+        video.assign(hip_flexion=hips), lab.assign(hip_flexion=0.5 * lab["knee_flexion"])
+    )
+    assert found.lag_s == pytest.approx(0.1 - 0.06 / 5, abs=0.003)
+    assert found.signal_lags_s[0] == pytest.approx(0.1, abs=0.004)
+    assert found.signal_lags_s[2] == pytest.approx(0.04, abs=0.004)
+    # That joints do not agree on the lag is part of its error.
+    assert found.lag_sd_s > 0.01
+    only = find_lag(
+        video.assign(hip_flexion=hips),
+        lab.assign(hip_flexion=0.5 * lab["knee_flexion"]),
+        signals=["knee_flexion"],
+    )
+    assert only.lag_s == pytest.approx(0.1, abs=0.0005)
+
+
+def wandering(rng: np.random.Generator, size: int, step: float, sd: float) -> np.ndarray:
+    """Errors that last for 0.4 s."""
+    keep = np.exp(-step / 0.4)
+    noise = rng.normal(size=size) * sd * np.sqrt(1 - keep**2)
+    noise[0] = rng.normal() * sd
+    for i in range(1, size):
+        noise[i] += keep * noise[i - 1]
+    return noise
+
+
+def simulated(seed: int, count: int, sd: float) -> tuple[float, Synchronisation]:
+    """A trial with wandering errors, wrong scales and offsets; its true lag and what was found."""
+    rng = np.random.default_rng(seed)
+    lag = rng.uniform(-0.5, 0.5)
+    squats, start = [], 1.5
+    for _ in range(count):
+        lasts = rng.normal(2.4, 0.2)
+        squats.append((start, lasts, rng.normal(95, 5)))
+        start += lasts + rng.uniform(0.2, 0.6)
+    video, lab = np.arange(0, start + 1, 1 / 30), np.arange(0, start + 1, 0.01)
+    seen, true = {}, {}
+    for name, scale in (("knee_flexion", 1.0), ("hip_flexion", 0.9)):
+        moved = [(s, d, scale * a) for s, d, a in squats]
+        seen[name] = [
+            rng.normal(1, 0.06) * knee(video, moved)
+            + rng.normal(0, 4)
+            + wandering(rng, video.size, 1 / 30, sd)
+            for _ in range(2)
+        ]
+        true[name] = [knee(lab - lag, moved) + rng.normal(0, 0.2, lab.size)] * 2
+
+    def made(time: np.ndarray, values: dict[str, list[np.ndarray]]) -> xr.Dataset:
+        return xr.Dataset(
+            {name: (("time", "side"), np.stack(v, axis=1)) for name, v in values.items()},
+            coords={"time": time, "side": ["left", "right"]},
+        )
+
+    return lag, find_lag(made(video, seen), made(lab, true))
+
+
+@pytest.mark.parametrize(("count", "sd"), [(5, 4.0), (2, 4.0), (5, 8.0)])
+def test_the_sd_covers_the_error(count: int, sd: float) -> None:
+    trials = [simulated(seed, count, sd) for seed in range(80)]
+    error = np.array([found.lag_s - lag for lag, found in trials])
+    told = np.array([found.lag_sd_s for _, found in trials])
+    assert (np.abs(error) < 1.96 * told).mean() > 0.86
+    # And it is not simply large.
+    size = np.sqrt((error**2).mean())
+    assert size < 0.012
+    assert np.median(told) < 1.6 * size
+
+
+def test_gaps_stay_gaps() -> None:
+    video, lab = pair(0.1234)
+    values = lab["knee_flexion"].copy()
+    values[300:420, 0] = np.nan
+    values[700:760] = np.nan
+    gone = video["knee_flexion"].copy()
+    gone[100:130] = np.nan
+    found = find_lag(video.assign(knee_flexion=gone), lab.assign(knee_flexion=values))
+    assert found.lag_s == pytest.approx(0.1234, abs=0.001)
+    # Frames that are not there at all are a gap as well.
+    dropped = lab.isel(time=np.r_[0:300, 420 : lab.sizes["time"]])
+    assert find_lag(video, dropped).lag_s == pytest.approx(0.1234, abs=0.001)
+
+
+def test_a_side_that_is_missing_is_left_out() -> None:
+    video, lab = pair(0.2)
+    values = lab["knee_flexion"].copy()
+    values[:, 1] = np.nan
+    found = find_lag(video, lab.assign(knee_flexion=values))
+    assert found.signals == ("knee_flexion left",)
+    assert found.lag_s == pytest.approx(0.2, abs=0.0005)
+    assert find_lag(video, lab.sel(side=["right"])).signals == ("knee_flexion right",)
+
+
+def test_a_lag_by_hand_is_used_as_it_is() -> None:
+    video, lab = pair(0.1234)
+    found = find_lag(video, lab, lag_s=0.5)
+    assert found.given
+    assert found.lag_s == 0.5
+    assert np.isnan(found.lag_sd_s)
+    assert 0.5 < found.correlation < 0.99
+    assert find_lag(video, lab, lag_s=0.1234).correlation > 0.999
+    assert found.document()["lag_sd_s"] is None
+    with pytest.raises(BadInputError, match="no time in common"):
+        find_lag(video, lab, lag_s=40.0)
+
+
+def test_drift() -> None:
+    video, lab = pair(0.2, drift=0.004)
+    found = find_lag(video, lab, drift=True)
+    assert found.drift == pytest.approx(0.004, abs=0.0003)
+    assert found.lab_time(np.array([5.0]))[0] == pytest.approx(5.2, abs=0.002)
+    assert found.lab_time(np.array([0.0]))[0] == pytest.approx(5.2 - 5 * 1.004, abs=0.003)
+    assert found.drift_sd >= 0
+    short = video.isel(time=slice(30, 200))
+    with pytest.raises(BadInputError, match="needs 8 s"):
+        find_lag(short, lab, drift=True)
+
+
+def periodic(time: np.ndarray) -> np.ndarray:
+    return 50 - 45 * np.cos(2 * np.pi * time / 2.5)
+
+
+def test_even_repetitions_are_ambiguous() -> None:
+    video, lab = np.arange(0, 10, 1 / 30), np.arange(0, 12, 0.01)
+    rng = np.random.default_rng(1)
+    seen = angles(video, periodic(video + 1) + rng.normal(0, 1, video.size))
+    true = angles(lab, periodic(lab + 1))
+    with pytest.raises(BadInputError, match=r"ambiguous.*--max-lag-s.*--lag-s"):
+        find_lag(seen, true)
+    assert find_lag(seen, true, max_lag_s=1.0).lag_s == pytest.approx(0.0, abs=0.01)
+    assert find_lag(seen, true, lag_s=0.0).given
+
+
+def test_a_second_peak_is_told() -> None:
+    found = find_lag(*pair(0.3))
+    assert abs(found.second_lag_s - found.lag_s) > 1
+    assert found.second_correlation < found.correlation - 0.05
+
+
+def test_what_does_not_match_is_refused() -> None:
+    video, lab = pair(0.0)
+    rng = np.random.default_rng(0)
+    noise = angles(lab["time"].to_numpy(), 30 * rng.normal(size=lab.sizes["time"]))
+    with pytest.raises(BadInputError, match="do not show the same movement"):
+        find_lag(video, noise)
+    upside_down = lab.assign(knee_flexion=-lab["knee_flexion"])
+    with pytest.raises(BadInputError, match=r"do not show the same movement|ambiguous"):
+        find_lag(video, upside_down)
+    # Twice the rate: the file says half the time.
+    hurried = lab.assign_coords(time=lab["time"] / 2)
+    with pytest.raises(BadInputError, match=r"do not show the same movement|ambiguous"):
+        find_lag(video, hurried)
+
+
+def test_what_does_not_move_is_refused() -> None:
+    video, lab = pair(0.0)
+    still = lab.assign(knee_flexion=lab["knee_flexion"] * 0 + 10)
+    with pytest.raises(BadInputError, match="moves in both"):
+        find_lag(video, still)
+    nothing = lab.assign(knee_flexion=lab["knee_flexion"] * np.nan)
+    with pytest.raises(BadInputError, match="moves in both"):
+        find_lag(video, nothing)
+
+
+def test_too_little_in_common_is_refused() -> None:
+    video, lab = pair(0.0)
+    with pytest.raises(BadInputError, match=r"less than 2 s"):
+        find_lag(video.isel(time=slice(40, 90)), lab.isel(time=slice(0, 170)))
+    with pytest.raises(BadInputError, match="border of what is possible"):
+        find_lag(*pair(1.0), max_lag_s=0.6)
+
+
+def test_names_and_times_are_checked() -> None:
+    video, lab = pair(0.0)
+    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
+        find_lag(video, lab, signals=["knee_flexoin"])
+    with pytest.raises(BadInputError, match="no angle in common"):
+        find_lag(video, lab.rename(knee_flexion="wrist_flexion"))
+    with pytest.raises(BadInputError, match="times do not increase"):
+        find_lag(video, lab.isel(time=slice(None, None, -1)))
+    with pytest.raises(BadInputError, match="fewer than two samples"):
+        find_lag(video, lab.isel(time=slice(0, 1)))
+    with pytest.raises(BadInputError, match="must be seconds"):
+        find_lag(video, lab.assign_coords(time=lab["time"] * 1000))
+    with pytest.raises(BadInputError, match="max_lag_s"):
+        find_lag(video, lab, max_lag_s=-1)
+
+
+def test_aligned_values_are_those_of_the_lab_at_the_times_of_the_video() -> None:
+    video, lab = pair(0.1234)
+    lab = lab.assign(trunk_lean=("time", 3 * lab["time"].to_numpy(), {"units": "degree"}))
+    before = lab.copy(deep=True)
+    aligned = align(lab, find_lag(video, lab, lag_s=0.1234), video["time"].to_numpy())
+    xr.testing.assert_identical(lab, before)
+    np.testing.assert_array_equal(aligned["time"], video["time"])
+    both = aligned["knee_flexion"].notnull().all("side")
+    assert both.mean() > 0.98
+    error = (aligned["knee_flexion"] - video["knee_flexion"]).where(both)
+    assert float(abs(error).max()) < 0.1
+    np.testing.assert_allclose(aligned["trunk_lean"], 3 * (video["time"] + 0.1234))
+    assert aligned["trunk_lean"].attrs["units"] == "degree"
+    assert '"align"' in aligned.attrs["history"]
+
+
+def test_aligning_bridges_no_gap_and_invents_nothing() -> None:
+    video, lab = pair(0.0)
+    values = lab["knee_flexion"].copy()
+    values[300:340, 0] = np.nan
+    sync = find_lag(video, lab, lag_s=0.0)
+    time = np.array([-0.5, 2.99, 2.995, 3.2, 3.395, 3.4, 11.2])
+    aligned = align(lab.assign(knee_flexion=values), sync, time)["knee_flexion"]
+    assert aligned.isnull().sel(side="left").values.tolist() == [
+        *(True, False, True, True, True, False, True),
+    ]
+    assert aligned.isnull().sel(side="right").values.tolist() == [True, *[False] * 5, True]
+    # The same where the frames of the gap are not in the file.
+    dropped = align(lab.isel(time=np.r_[0:300, 340 : lab.sizes["time"]]), sync, time)
+    assert dropped["knee_flexion"].isnull().sel(side="right").values.tolist() == [
+        *(True, False, True, True, True, False, True),
+    ]
+
+
+def test_a_rendered_trial_comes_back_as_it_was_put_in(project) -> None:
+    """The truth of the demo, delayed, resampled and noisy, against the truth itself."""
+    truth = read_truth(project / "data/demo/overhead-squat/truth.nc")
+    angles = joint_angles(truth_pose(truth))
+    time = angles["time"].to_numpy()
+    lab_time = np.arange(time[0] + 0.05, time[-1], 1 / 120) + 0.2871
+    rng = np.random.default_rng(7)
+    at = angles.interp(time=lab_time - 0.2871).assign_coords(time=lab_time)
+    noisy = at["knee_flexion"] - 3.0 + rng.normal(0, 1, at["knee_flexion"].shape)
+    lab = at.assign(knee_flexion=noisy)
+    found = find_lag(angles, lab)
+    assert found.lag_s == pytest.approx(0.2871, abs=0.002)
+    aligned = align(lab, found, time)
+    error = (angles["knee_flexion"] - aligned["knee_flexion"]).mean()
+    assert float(error) == pytest.approx(3.0, abs=0.15)

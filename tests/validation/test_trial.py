@@ -1,0 +1,178 @@
+"""One trial, filmed and measured: what was put in comes back, and like is compared with like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from lab_trials import true_angles, write_truth
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.validation.export import write_mot
+from mobility.validation.trial import (
+    Reference,
+    Trial,
+    angles_of,
+    compare,
+    read_reference,
+    repetitions_of,
+)
+from mobility.workbench.files import read_dataset
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path) -> Path:
+    return project / "data" / "demo" / "overhead-squat"
+
+
+@pytest.fixture(scope="module")
+def video(demo: Path) -> xr.Dataset:
+    return read_dataset(demo / "angles.nc")
+
+
+@pytest.fixture(scope="module")
+def repetitions(demo: Path) -> xr.Dataset:
+    return read_dataset(demo / "repetitions.nc")
+
+
+def of_model(demo: Path, folder: Path, *, lag: float) -> Path:
+    """Angles of a model whose knee reads 4 degrees more, and 0.9 of the hip."""
+    angles = true_angles(demo)
+    own = angles[["knee_flexion", "hip_flexion"]]
+    own = own.assign(
+        knee_flexion=(own["knee_flexion"] + 4).assign_attrs(units="degree"),
+        hip_flexion=(0.9 * own["hip_flexion"]).assign_attrs(units="degree"),
+    )
+    time = np.arange(float(own["time"][0]), float(own["time"][-1]), 0.01)
+    return write_mot(own.interp(time=time).assign_coords(time=time + lag), folder / "model.mot")
+
+
+@pytest.fixture(scope="module")
+def trial(
+    demo: Path, video: Any, repetitions: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Trial:
+    folder = tmp_path_factory.mktemp("lab")
+    trc = write_truth(demo, folder / "lab.trc", lag=0.3, noise_m=0.001)
+    reference = read_reference(trc, lab_angles=of_model(demo, folder, lag=0.3))
+    return compare(video, repetitions, reference)
+
+
+def test_the_lag_comes_back_less_the_delay_of_the_video(trial: Trial) -> None:
+    # The angles of videos come late, usually by 17 ms (tables/synchronisation.yaml).
+    assert trial.sync.lag_s == pytest.approx(0.3 - 0.017, abs=0.02)
+    assert abs(trial.sync.lag_s + 0.017 - 0.3) < 2.5 * trial.sync.lag_sd_s
+    assert trial.sync.correlation > 0.99
+
+
+def test_the_errors_come_back_as_they_are(trial: Trial, video: Any, demo: Path) -> None:
+    """Against the truth itself, resampled by hand at the lag that was found."""
+    truth = true_angles(demo)
+    there = truth.interp(time=truth["time"].to_numpy() + trial.sync.lag_s - 0.3)
+    primary = trial.agreement.sel(comparison="fitted_lab_formulas")
+    for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"):
+        for side in ("left", "right"):
+            error = (video[name] - there[name].assign_coords(time=video["time"])).sel(side=side)
+            of_reps = [
+                float(error.sel(time=slice(s, e)).mean())
+                for s, e in zip(
+                    trial.curves["repetition_start"].values,
+                    trial.curves["repetition_end"].values,
+                    strict=True,
+                )
+            ]
+            found = float(primary["bias"].sel(angle=name, side=side))
+            assert found == pytest.approx(np.mean(of_reps), abs=0.15), (name, side)
+
+
+def test_the_difference_of_definitions_comes_back(trial: Trial) -> None:
+    definitions = trial.agreement.sel(comparison="lab_model_lab_formulas")
+    knee = definitions["difference_curve"].sel(angle="knee_flexion", side="left")
+    np.testing.assert_allclose(knee, 4.0, atol=0.4)
+    # A scale is a curve, not a constant.
+    hip = definitions["difference_curve"].sel(angle="hip_flexion", side="left").to_numpy()
+    lab = definitions["lab_curve"].sel(angle="hip_flexion", side="left").to_numpy()
+    np.testing.assert_allclose(hip, -0.1 * lab, atol=0.4)
+    assert np.ptp(hip) > 7
+    secondary = trial.agreement.sel(comparison="fitted_lab_model")
+    primary = trial.agreement.sel(comparison="fitted_lab_formulas")
+    shift = (secondary["bias"] - primary["bias"]).sel(angle="knee_flexion", side="left")
+    assert float(shift) == pytest.approx(-4.0, abs=0.2)
+
+
+def test_all_estimators_are_in_one_dataset(trial: Trial, video: Any) -> None:
+    curves = trial.curves
+    assert curves["estimator"].values.tolist() == ["fitted", "lab_formulas", "lab_model"]
+    np.testing.assert_array_equal(curves["time"], video["time"])
+    fitted = angles_of(curves, "fitted")
+    np.testing.assert_allclose(fitted["knee_flexion"], video["knee_flexion"])
+    np.testing.assert_allclose(fitted["knee_flexion_sd"], video["knee_flexion_sd"])
+    assert set(angles_of(curves, "lab_model").data_vars) == {"knee_flexion", "hip_flexion"}
+    assert angles_of(curves, "raw").data_vars == {}
+    assert {"start", "bottom_start", "end", "accepted"} <= set(repetitions_of(curves).data_vars)
+    assert trial.agreement.attrs["primary"] == "fitted_lab_formulas"
+    left_out = trial.agreement.sel(comparison="fitted_lab_model", angle="trunk_lean", side="middle")
+    assert np.isnan(float(left_out["rmse"]))
+    assert str(left_out["waveform_reason"].item()) == "not compared"
+
+
+def test_it_survives_a_file(trial: Trial, tmp_path: Path) -> None:
+    from mobility.workbench.files import write_dataset
+
+    for name, dataset in (("curves", trial.curves), ("agreement", trial.agreement)):
+        write_dataset(tmp_path / f"{name}.nc", dataset)
+        xr.testing.assert_equal(read_dataset(tmp_path / f"{name}.nc"), dataset)
+
+
+def test_angles_alone_are_the_primary_comparison(
+    demo: Path, video: Any, repetitions: Any, tmp_path: Path
+) -> None:
+    reference = read_reference(of_model(demo, tmp_path, lag=-1.0), mapping="opensim")
+    assert reference.formulas is None
+    assert "spine" in reference.differences["hip_flexion"]
+    trial = compare(video, repetitions, reference)
+    assert trial.agreement.attrs["primary"] == "fitted_lab_model"
+    assert trial.sync.lag_s == pytest.approx(-1.017, abs=0.02)
+
+
+def test_files_of_the_lab_on_other_clocks_are_warned_of(
+    demo: Path, video: Any, repetitions: Any, tmp_path: Path
+) -> None:
+    trc = write_truth(demo, tmp_path / "lab.trc", lag=0.3)
+    trial = compare(
+        video,
+        repetitions,
+        read_reference(trc, lab_angles=of_model(demo, tmp_path, lag=0.5)),
+    )
+    codes = [warning["code"] for warning in trial.warnings]
+    assert "lab_clocks_differ" in codes
+    told = next(w["message"] for w in trial.warnings if w["code"] == "lab_clocks_differ")
+    assert "+0.20" in told
+
+
+def test_what_is_not_of_the_trial_is_refused(
+    demo: Path, video: Any, repetitions: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInputError, match="no angle that the video has"):
+        compare(video, repetitions, Reference(formulas=None, model=None, pose=None))
+    mot = of_model(demo, tmp_path, lag=0.0)
+    with pytest.raises(BadInputError, match="static trial does not help"):
+        read_reference(mot, static=mot)
+    with pytest.raises(NotFoundError):
+        read_reference(tmp_path / "nothing.trc")
+    with pytest.raises(BadInputError, match="no time in common"):
+        compare(video, repetitions, read_reference(mot), lag_s=100.0)
+    short = read_reference(write_truth(demo, tmp_path / "s.trc", lag=0.0, stop=1.3))
+    with pytest.raises(BadInputError, match="moves in both"):
+        compare(video, repetitions, short)
+
+
+def test_without_a_fit_the_landmarks_are_compared(
+    demo: Path, video: Any, repetitions: Any, tmp_path: Path
+) -> None:
+    reference = read_reference(write_truth(demo, tmp_path / "lab.trc", lag=0.0))
+    trial = compare(video.assign_attrs(method="mediapipe_world"), repetitions, reference)
+    assert trial.agreement["comparison"].values.tolist() == ["landmarks_lab_formulas"]
+    assert "knee_flexion_sd" in angles_of(trial.curves, "landmarks")
