@@ -238,7 +238,8 @@ def test_a_row_that_kills_every_worker_is_given_up(place, undisturbed, monkeypat
     monkeypatch.setenv("FAULT_VIDEO", str(place / "b.mp4"))
     status, found, err = run(place, "--workers", 1, fault="pose:kill:99")
     monkeypatch.delenv("FAULT_VIDEO")
-    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1}), err
+    # A row that was done when its worker was lost may be found done.
+    assert (status, found["failed"], found["done"] + found["skipped"]) == (1, 1, 2), err
     (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
     assert failed["video"] == "b.mp4"
     assert "its worker was lost 3 times" in failed["reason"]
