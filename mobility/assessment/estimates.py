@@ -26,13 +26,17 @@ class Estimate(NamedTuple):
     value
         (side,) or (); NaN where the metric is refused.
     sd
-        Standard deviation of its error, of the same shape; NaN where unknown.
+        Standard deviation of its error, of the same shape, as intervals and probabilities take it;
+        NaN where unknown.
+    sem
+        The same without what is added for knowing it from few trials only.
     reason
         Why a value is missing; empty where none is.
     """
 
     value: Array
     sd: Array
+    sem: Array
     reason: str
 
 
@@ -70,7 +74,7 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     """
     if name not in metrics:
         nothing = np.asarray(np.nan)
-        return Estimate(nothing, nothing, "not measured")
+        return Estimate(nothing, nothing, nothing, "not measured")
     metric = metrics[name]
     if metric.dims not in ((), ("side",)):
         raise BadInputError(
@@ -79,39 +83,46 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     if "side" in metric.dims:
         metric = metric.sel(side=list(SIDES))
     value = metric.to_numpy().astype(np.float64)
-    sd = np.full(value.shape, np.nan)
+    sd = sem = np.full(value.shape, np.nan)
     if f"{name}_sd" in metrics:
-        own = metrics[f"{name}_sd"]
-        sd = (own.sel(side=list(SIDES)) if "side" in own.dims else own).to_numpy()
-    sd = np.where(np.isfinite(value), sd, np.nan).astype(np.float64)
+        stated = metrics[f"{name}_sd"]
+        own = stated.copy(data=np.reshape(stated.attrs.get("fit_sd", stated), stated.shape))
+        sd, sem = (
+            (each.sel(side=list(SIDES)) if "side" in each.dims else each).to_numpy()
+            for each in (stated, own)
+        )
+    sd, sem = (np.where(np.isfinite(value), each, np.nan).astype(np.float64) for each in (sd, sem))
     lab = _lab_error(metrics, name, view)
     if lab is not None:
-        sd = np.where(np.isfinite(sd), np.maximum(sd, lab), sd)
+        error, clips = lab
+        sem = np.where(np.isfinite(sem), np.maximum(sem, error), sem)
+        sd = np.where(np.isfinite(sd), np.maximum(sd, error * _few(clips)), sd)
     reason = ""
     if not np.isfinite(value).all():
         said = str(metric.attrs.get("note", "")).removeprefix("refused: ")
         reason = said or "could not be measured"
-    return Estimate(value, sd, reason)
+    return Estimate(value, sd, sem, reason)
 
 
-def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> float | None:
-    """Error of a metric in rendered squats, or of its angle, where it holds."""
+def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> tuple[float, int] | None:
+    """Error of a metric in rendered squats, or of its angle, where it holds; of how many."""
     if view is None or view == UNKNOWN or does_not_hold(metrics) is not None:
         return None
     measured = tables.load("metric_error")
     if name == "heel_rise":
-        return float(measured["heel_rise_of_raised_heels"]["sd"])
+        raised = measured["heel_rise_of_raised_heels"]
+        return float(raised["sd"]), int(raised["clips"])
     if name in measured["metrics"]:
         error = measured["metrics"][name].get(view_kind(view))
         if error is None:
             return None
-        return float(np.hypot(error["bias"], error["sd"])) * _few(int(error["clips"]))
+        return float(np.hypot(error["bias"], error["sd"])), int(error["clips"])
     if name not in tables.load("angles"):
         return None
     lab = virtual_lab_error(name, view, deep=True)
     if lab is None or not np.isfinite(lab.sd):
         return None
-    return float(np.hypot(lab.bias, lab.sd)) * _few(lab.clips)
+    return float(np.hypot(lab.bias, lab.sd)), lab.clips
 
 
 def _few(count: int) -> float:

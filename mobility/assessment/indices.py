@@ -335,7 +335,8 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
 
     Notes
     -----
-    A part whose error exceeds its `a`, up to which nothing is deducted, would measure the error: it
+    A part whose error (the standard error of measurement, without what intervals add for knowing it
+    from few trials) exceeds its `a`, up to which nothing is deducted, would measure the error: it
     is left out, and the note says so. So is a part of which a measure is refused. The error of a
     standard deviation s over n repetitions is s / sqrt(2 (n - 1)); it grows with s, and so leaves
     nothing out: nobody gains by varying more.
@@ -351,17 +352,18 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
         if found is None:
             notes[name] = f"refused: {note}"
             continue
-        value, sigma = found
+        value, sigma, sem = found
         if note:
             notes[name] = note
         x[i], sd[i] = QUALITY_PARTS[name].reduce(value), QUALITY_PARTS[name].spread(value, sigma)
+        error = QUALITY_PARTS[name].spread(value, sem)
         if not np.isfinite(x[i]):
             notes[name] = "refused: its measures have no finite x"
         elif np.isnan(sd[i]):
             notes[name] = "left out: its error is not known"
-        elif name != "variability" and sd[i] > part["a"]:
+        elif name != "variability" and error > part["a"]:
             notes[name] = (
-                f"left out: its error (standard deviation {sd[i]:.2g}) exceeds the {part['a']:g} up"
+                f"left out: its error (standard deviation {error:.2g}) exceeds the {part['a']:g} up"
                 " to which nothing is deducted"
             )
         else:
@@ -378,9 +380,9 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
 
 def _measures(
     metrics: xr.Dataset, names: Sequence[str], view: str | None
-) -> tuple[tuple[Array, Array] | None, str]:
-    """Values and errors of the measures of a part and a note, or None and the reason."""
-    found: list[tuple[Array, Array]] = []
+) -> tuple[tuple[Array, Array, Array] | None, str]:
+    """Values, sd and sem of the measures of a part and a note, or None and the reason."""
+    found: list[tuple[Array, ...]] = []
     note = ""
     for name in names:
         given = _with_sampling_error(metrics, name, estimate(metrics, name, view=view))
@@ -388,9 +390,10 @@ def _measures(
         if not chosen:
             return None, f"{name.replace('_', ' ')}: {said}"
         note = said or note
-        found.append((np.atleast_1d(given.value)[chosen], np.atleast_1d(given.sd)[chosen]))
-    value, sd = (np.concatenate(part) for part in zip(*found, strict=True))
-    return (value, sd), note
+        each = (given.value, given.sd, given.sem)
+        found.append(tuple(np.atleast_1d(part)[chosen] for part in each))
+    value, sd, sem = (np.concatenate(part) for part in zip(*found, strict=True))
+    return (value, sd, sem), note
 
 
 def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Estimate:
@@ -398,7 +401,8 @@ def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Est
     if not name.endswith("_variability") or "accepted_repetitions" not in metrics:
         return given
     degrees_of_freedom = max(int(metrics["accepted_repetitions"]) - 1, 1)
-    return given._replace(sd=given.value / np.sqrt(2.0 * degrees_of_freedom))
+    error = given.value / np.sqrt(2.0 * degrees_of_freedom)
+    return given._replace(sd=error, sem=error)
 
 
 def _dataset(

@@ -263,6 +263,11 @@ def test_refused_measures_lower_the_coverage_until_the_index_is_suppressed():
     assert float(found["quality_index"]) == pytest.approx(100)
     gone["knee_ankle_separation_ratio"] = (NAN, NAN)
     found = quality_index(metrics_of(gone))
+    assert float(found["quality_index_coverage"]) == pytest.approx(0.45)
+    assert float(found["quality_index"]) == pytest.approx(100)
+    gone["knee_flexion_asymmetry"] = None
+    found = quality_index(metrics_of(gone))
+    assert float(found["quality_index_coverage"]) == pytest.approx(0.30)
     assert math.isnan(float(found["quality_index"]))
     assert "refused" in found["quality_index"].attrs["note"]
 
