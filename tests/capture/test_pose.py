@@ -195,6 +195,7 @@ def two_people(opencap_video, shared_data, path, seconds=3.0):
     return path
 
 
+@pytest.mark.slow
 def test_two_people_largest_and_pointed_at(opencap_video, shared_data, tmp_path):
     video = two_people(opencap_video, shared_data, tmp_path / "two.mp4")
     largest = mb.estimate_pose(video)

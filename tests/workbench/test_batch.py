@@ -139,6 +139,7 @@ def in_the_end(place, undisturbed):
     assert left == []
 
 
+@pytest.mark.slow
 def test_done_is_skipped_and_what_changed_is_redone_from_there(place):
     status, first, err = run(place, "--workers", 2)
     assert (status, counts(first)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
@@ -160,6 +161,7 @@ def test_done_is_skipped_and_what_changed_is_redone_from_there(place):
     assert rows_of(run(place)[1])[0]["redone"] == "annotated; report"
 
 
+@pytest.mark.slow
 def test_the_summary_links_every_report_and_holds_the_seconds(place):
     _, found, _ = run(place, "--workers", 2)
     page = Path(found["summary"]["html"].removeprefix("file://"))
@@ -205,7 +207,11 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--scheduler", "tcp://127.0.0.1:1"], "scheduler tcp://127.0.0.1:1: cannot be reached"),
+        pytest.param(
+            ["--scheduler", "tcp://127.0.0.1:1"],
+            "scheduler tcp://127.0.0.1:1: cannot be reached",
+            marks=pytest.mark.slow,
+        ),
         (["--scheduler", "nonsense"], "scheduler nonsense: write it as tcp://host:8786"),
         (["--scheduler", "tcp://a:1", "--workers", "2"], "not both"),
         (["--on-end", ""], "--on-end: must not be empty"),
