@@ -812,13 +812,14 @@ def validate(
         bool, typer.Option("--drift", help="The clocks may run at different speeds.")
     ] = False,
     margin_deg: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--margin-deg",
             metavar="DEG",
-            help="Largest mean difference that does not matter, chosen before.",
+            help="Largest mean difference that does not matter, chosen before the data were seen; "
+            "without it equivalence is not tested.",
         ),
-    ] = 5.0,
+    ] = None,
     study: Annotated[
         Path | None,
         typer.Option(

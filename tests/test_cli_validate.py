@@ -111,6 +111,23 @@ def test_a_study_of_which_one_trial_fails(
     refused(mobility(store, "--study", study, "--out", tmp_path), "holds something else")
 
 
+def test_a_study_must_tell_people_apart(
+    store: Store, demo: Path, lab: Path, tmp_path: Path
+) -> None:
+    for name, user in (("a1", "ann"), ("n1", "anonymous"), ("n2", "anonymous")):
+        add_demo_session(store, demo, name, user_id=user)
+    study = tmp_path / "squats.csv"
+    for rows, words in (
+        (f"a1,{lab},\nn1,{lab},\n", "name the participant"),
+        (f"a1,{lab},\na1,{lab},\n", "there twice"),
+        (f"a1,{lab},\na1,other.trc,bob\n", "of ann in another row"),
+    ):
+        study.write_text(f"session,lab_file,participant\n{rows}")
+        refused(mobility(store, "--study", study), words)
+    study.write_text(f"session,lab_file,session\na1,{lab},a1\n")
+    refused(mobility(store, "--study", study), "twice")
+
+
 def test_the_size_of_a_sample(store: Store) -> None:
     done = mobility(store, "--sample-size", "4", "--json")
     sizes = {

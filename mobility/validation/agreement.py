@@ -26,6 +26,7 @@ from mobility.validation.pairing import (
 )
 from mobility.validation.reliability import (
     Estimate,
+    MeasurementError,
     concordance,
     intraclass_correlation,
     measurement_error,
@@ -484,7 +485,10 @@ def _of_pairs(
     error = measurement_error(table)
     if participants is None:
         # They weigh the differences against the spread of people, which one person does not show.
-        reason = "ICC and CCC: one participant, they need a spread between participants"
+        reason = (
+            "ICC, CCC, SEM, MDC95 and the test of equivalence: one participant, they are of several"
+        )
+        error = MeasurementError(*(np.nan,) * 4)
         absolute = consistent = concordant = Estimate(len(table), *(np.nan,) * 3, reason=reason)
     else:
         absolute = intraclass_correlation(table, form="A,1")
@@ -526,7 +530,9 @@ def _of_pairs(
         "mdc95_consistency": error.mdc95_consistency,
     }
     why = [limits.reason, line.reason, absolute.reason, consistent.reason, concordant.reason]
-    if margin_deg is not None and in_degrees:
+    if margin_deg is not None and participants is None:
+        statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)
+    elif margin_deg is not None and in_degrees:
         test = tost_paired(*means, margin=margin_deg)
         statistics |= {"tost_p": test.p, "tost_low": test.low, "tost_high": test.high}
         why.append(test.reason)
@@ -549,7 +555,7 @@ def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict
         "reference": str(entry["source"]),
     }
     if key.endswith(("_low", "_high")) and entry["over"] == "waveform":
-        attrs["reference"] = "Bootstrap over participants, Hesterberg 2015, Am Stat 69:371"
+        attrs["reference"] = "Bootstrap over the units, Hesterberg 2015, Am Stat 69:371"
     if "form" in entry:
         attrs["form"] = str(entry["form"])
     return attrs

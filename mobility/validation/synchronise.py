@@ -462,10 +462,17 @@ def _given(
             f"find_lag: with a lag of {lag_s:g} s video and lab file have no time in common"
         )
     nan = float("nan")
+    likeness = float(np.interp(lag_s, seconds, rho))
+    if not likeness >= _LEAST_CORRELATION:
+        raise BadInputError(
+            f"find_lag: with a lag of {lag_s:g} s video and lab file do not match (correlation of "
+            f"their angles {likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check the "
+            "lag (it is added to video time), or leave it out to have it found"
+        )
     return Synchronisation(
         lag_s=float(lag_s),
         lag_sd_s=nan,
-        correlation=float(np.interp(lag_s, seconds, rho)),
+        correlation=likeness,
         second_correlation=nan,
         second_lag_s=nan,
         overlap_s=float(np.interp(lag_s, seconds, overlap)),

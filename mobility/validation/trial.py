@@ -189,7 +189,7 @@ def compare(
     repetitions: xr.Dataset,
     reference: Reference,
     *,
-    margin_deg: float | None = 5.0,
+    margin_deg: float | None = None,
     max_lag_s: float | None = None,
     lag_s: float | None = None,
     drift: bool = False,

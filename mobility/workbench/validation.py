@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-MARGIN_DEG = 5.0
 """Largest mean difference that does not matter, where none is chosen: errors of more than 5 degrees
 can mislead a clinical decision (McGinley et al. 2009, Gait Posture 29:360)."""
 
@@ -95,7 +94,7 @@ def validate(
     mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     units: str | None = None,
     vertical_axis: str | None = None,
-    margin_deg: Positive = MARGIN_DEG,
+    margin_deg: Positive | None = None,
     lag_s: Finite | None = None,
     max_lag_s: Positive | None = None,
     drift: bool = False,
@@ -119,7 +118,8 @@ def validate(
     units, vertical_axis
         Of `lab_file`, where it does not say.
     margin_deg
-        Largest mean difference that does not matter, degrees, chosen before the data were seen.
+        Largest mean difference that does not matter, degrees, chosen before the data were seen;
+        without it equivalence is not tested.
     lag_s
         To be added to video time to get lab time, where it is known otherwise.
     max_lag_s
@@ -178,6 +178,9 @@ def validate(
         "of": _state(session),
         "user_id": record.user_id,
         "files": {kind: dict(told) for kind, told in reference.files.items()},
+        "joint_centres": {}
+        if reference.pose is None
+        else json.loads(reference.pose.attrs["joint_centres"]),
         "lag_s": trial.sync.lag_s,
         "lag_sd_s": _number(trial.sync.lag_sd_s),
         "synchronisation": trial.sync.document(),
@@ -424,6 +427,8 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     columns = [str(name).strip() for name in reader.fieldnames or []]
     reader.fieldnames = columns
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
     known = list(StudyRow.model_fields)
     for name in columns:
         if name not in known:
@@ -452,7 +457,7 @@ def run_study(
     store: Store,
     study: str | os.PathLike[str],
     *,
-    margin_deg: Positive = MARGIN_DEG,
+    margin_deg: Positive | None = None,
     max_lag_s: Positive | None = None,
     drift: bool = False,
 ) -> StudyResult:
@@ -480,6 +485,7 @@ def run_study(
     """
     file = Path(study)
     rows = read_study(file)
+    _people_are_told_apart(store, rows, file)
     done: list[tuple[StudyRow, str, Validation]] = []
     failed: list[dict[str, Any]] = []
     with progress_bar("trials", total=len(rows), unit="trial") as bar:
@@ -553,13 +559,47 @@ def run_study(
             for angle, text in json.loads(one.attrs["definition_differences"]).items()
         },
         "warnings": [{"code": "trial_failed", "message": _told(one)} for one in failed]
-        + [dict(w) for w in warnings_of(whole)],
+        + [dict(w) for w in warnings_of(whole)]
+        + [
+            {"code": w["code"], "message": f"{made.document['session_id']}: {w['message']}"}
+            for _, _, made in done
+            for w in made.document["warnings"]
+        ],
     }
     shown = {
         f"{number:02d}-{made.document['session_id']}": one
         for number, ((_, _, made), one) in enumerate(zip(done, curves, strict=True), start=1)
     }
     return StudyResult(document, whole, conditions, shown)
+
+
+def _people_are_told_apart(store: Store, rows: Sequence[StudyRow], file: Path) -> None:
+    """Refuse a list in which trials of several people could count as those of one, or the reverse.
+
+    Rows of sessions that are not in the store are left to the run, which lists them as failed.
+    """
+    from mobility.workbench.cohort import ANONYMOUS
+
+    seen: set[tuple[str, str]] = set()
+    whose: dict[str, str] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"study {file.name}, row {number}"
+        if (row.session, row.lab_file) in seen:
+            raise BadInputError(f"{where}: session {row.session} and its lab file are there twice")
+        seen.add((row.session, row.lab_file))
+        try:
+            person = row.participant or store.session(row.session).record.user_id
+        except MobilityError:
+            continue
+        if not row.participant and person == ANONYMOUS and len(rows) > 1:
+            raise BadInputError(
+                f"{where}: session {row.session} is of nobody by name; name the participant in the "
+                "column participant, so that it is known which trials are of one person"
+            )
+        if whose.setdefault(row.session, person) != person:
+            raise BadInputError(
+                f"{where}: session {row.session} is of {whose[row.session]} in another row"
+            )
 
 
 def _without_places(message: str, store: Store, study: Path) -> str:
@@ -574,7 +614,7 @@ def _told(failed: Mapping[str, Any]) -> str:
 
 
 def _pooled(
-    curves: Sequence[xr.Dataset], participants: Sequence[str], margin_deg: float
+    curves: Sequence[xr.Dataset], participants: Sequence[str], margin_deg: float | None
 ) -> xr.Dataset:
     """Statistics of all comparisons across participants."""
     from mobility.validation.agreement import agreement

@@ -64,7 +64,7 @@ def header(document: Mapping[str, Any]) -> str:
             "Trials": f"{len(trials)} of {len(trials) + len(failed)} compared",
             "Participants": str(people),
             "Conditions": ", ".join(conditions) or None,
-            "Margin chosen beforehand": f"{document['margin_deg']:g}°",
+            "Margin of equivalence, as given": _margin(document),
         }
     )
     rows = [
@@ -87,9 +87,21 @@ def header(document: Mapping[str, Any]) -> str:
     )
 
 
+def _margin(document: Mapping[str, Any]) -> str | None:
+    margin = document["margin_deg"]
+    return None if margin is None else f"{margin:g}°"
+
+
 def about_the_lag(document: Mapping[str, Any]) -> str:
     """Say what the lag holds besides the difference of the clocks."""
     delay = tables.load("synchronisation")["video_delay"]
+    sync = document.get("synchronisation")
+    if sync is not None and sync["given"]:
+        return paragraphs(
+            "The lag was given by hand. The video's angles come "
+            f"{1000 * delay['mean_s']:.0f} ± {1000 * Z95 * delay['sd_s']:.0f} ms late on rendered "
+            "squats; with the lag of the clocks themselves that delay counts as a difference."
+        )
     return paragraphs(
         "One lag holds for a whole trial and all joints. It is where the angles fit, and so it "
         f"contains the delay of the video's angles, {1000 * delay['mean_s']:.0f} ± "
@@ -181,7 +193,7 @@ def trial_facts(document: Mapping[str, Any]) -> str:
             "Lag": lag_text(sync),
             "Match": match_text(sync),
             "Drift of the clocks": drift_text(sync),
-            "Margin chosen beforehand": f"{document['margin_deg']:g}°",
+            "Margin of equivalence, as given": _margin(document),
         }
     )
 
@@ -489,20 +501,39 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         + ("" if people == 1 else " for repeated measurements")
         + " (Bland and Altman 2007) with intervals by MOVER (Zou 2013)"
         + (
-            " were computed for this participant"
+            " were estimated for this participant"
             if people == 1
             else ", ICC(A,1) and ICC(C,1) with the intervals of McGraw and Wong (1996), Lin's "
             "concordance correlation, the standard error of measurement and the minimal detectable "
             "change were computed"
         )
-        + "; equivalence was tested by two one-sided tests within "
-        f"± {document['margin_deg']:g}°, a margin set beforehand.",
+        + (
+            "."
+            if people == 1 or document["margin_deg"] is None
+            else "; equivalence was tested by two one-sided tests within "
+            f"± {document['margin_deg']:g}°, the margin given to the program (say when and why it "
+            "was chosen), without correction for the number of angles."
+        ),
+        _centres_text(document),
         "Values that the video analysis refused, because their expected error exceeded its limit, "
         f"were not compared; their number is reported. Software: {software}.",
     ]
     parts[1] += ". "
     text = " ".join(part.strip() for part in parts)
     return " ".join(text.replace(". .", ".").split())
+
+
+def _centres_text(document: Mapping[str, Any]) -> str:
+    """Say of which markers the lab's joint centres were made."""
+    centres: Mapping[str, Any] = document.get("joint_centres", {})
+    told = [
+        f"{landmark.removeprefix('left_')} {how}"
+        for landmark, how in centres.items()
+        if landmark.startswith("left_")
+    ]
+    if not told:
+        return ""
+    return f"Joint centres of the lab's markers (left, the right alike): {'; '.join(told)}."
 
 
 def _sync_text(document: Mapping[str, Any]) -> str:
@@ -514,7 +545,10 @@ def _sync_text(document: Mapping[str, Any]) -> str:
             "interpolation)."
         )
     if sync["given"]:
-        return f"The lag between the clocks ({sync['lag_s']:.3f} s) was set by hand."
+        return (
+            f"The lag between the clocks ({sync['lag_s']:.3f} s) was set by hand; the correlation "
+            f"of the angles at it was {sync['correlation']:.3f}."
+        )
     return (
         "The clocks were brought together by one lag for the trial, the maximum of the normalised "
         f"cross-correlation of {_named(sync['signals'])} together (100 Hz, parabolic "
@@ -685,7 +719,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = [
         *("Angle", "n", "Mean difference", "Lower limit", "Upper limit"),
-        *("ICC(A,1)", "SEM", "MDC₉₅", "TOST p"),
+        *("ICC(A,1)", "SEM, video for lab", "MDC₉₅, video for lab", "TOST p"),
     ]
     rows = [
         [
@@ -698,7 +732,7 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             _with_interval(row, "icc", digits=2),
             _one(row["sem_agreement"]),
             _one(row["mdc95_agreement"]),
-            _p(row["tost_p"]),
+            _p(row.get("tost_p", math.nan)),
         ]
         for row in frame.to_dict("records")
     ]
