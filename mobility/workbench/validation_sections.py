@@ -564,8 +564,13 @@ def _named(signals: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
 
 
-def grras_table() -> str:
+def grras_table(agreement: xr.Dataset) -> str:
     """Make the list of reporting items, with what this report tells and what is left to write."""
+    one = len(set(agreement["participant"].values.tolist())) == 1
+    items = [
+        {**item, "done": item["done"] and not (one and item.get("of_several", False))}
+        for item in tables.load("grras")["items"]
+    ]
     rows = [
         [
             str(item["number"]),
@@ -574,7 +579,7 @@ def grras_table() -> str:
             f"<td>{'☑' if item['done'] else '☐'}</td>",
             f"<td>{escape(item['where'] if item['done'] else item['todo'])}</td>",
         ]
-        for item in tables.load("grras")["items"]
+        for item in items
     ]
     return table(
         ["Item", "Part", "To report", "Told", "Where, or what to write"],
@@ -618,6 +623,8 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         folder.mkdir(parents=True, exist_ok=True)
     curves, values = waveform_frame(agreement), value_frame(agreement)
     primary = str(document["primary"])
+    people = len(set(agreement["participant"].values.tolist()))
+    whose = f"n: repetitions of {'one participant' if people == 1 else f'{people} participants'}."
     texts = {
         "curves.csv": curves.to_csv(index=False),
         "values.csv": values.to_csv(index=False),
@@ -625,7 +632,8 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         "methods.txt": methods_text(document, agreement) + "\n",
         "curves.tex": latex(
             *_waveform_cells(curves[curves["comparison"].eq(primary)]),
-            caption=f"{_TITLES[primary]}: curves over a repetition, degrees, with 95 % intervals.",
+            caption=f"{_TITLES[primary]}: curves over a repetition, degrees, with 95 % intervals. "
+            + whose.replace("n: r", "R"),
             label="tab:curves",
         ),
     }
@@ -633,7 +641,7 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         own = values[values["comparison"].eq(primary) & values["metric"].eq(metric)]
         texts[f"values-{metric}.tex"] = latex(
             *_value_cells(own),
-            caption=f"{_TITLES[primary]}: {words}, degrees, with 95 % intervals.",
+            caption=f"{_TITLES[primary]}: {words}, degrees, with 95 % intervals. {whose}",
             label=f"tab:{metric}",
         )
     files = []

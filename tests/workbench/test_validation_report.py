@@ -153,8 +153,11 @@ def test_definitions_are_measured(trial: Trial, document: Any) -> None:
     assert "no angles of its own model" in sections.definition_part(without, {"primary": PRIMARY})
 
 
-def test_all_reporting_items_are_there() -> None:
-    page = sections.grras_table()
+def test_all_reporting_items_are_there(trial: Trial) -> None:
+    page = sections.grras_table(trial.agreement)
+    several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
+    # Of one participant there is no reliability to tell.
+    assert sections.grras_table(several).count("☑") == page.count("☑") + 1
     assert page.count("<th scope='row'>") == 15
     assert page.count("☑") + page.count("☐") == 15 + 2  # and the caption
     assert "Kottner" in page
