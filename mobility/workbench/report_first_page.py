@@ -263,7 +263,7 @@ def main_findings(findings: Sequence[Finding]) -> str:
 def excess(finding: Finding) -> float:
     r"""Compute the expected excess over the threshold, as a share of a large one (``order``).
 
-    With d the excess of the value less its bias and s the standard deviation of its error,
+    With d the excess of the value and s the standard deviation of its error,
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
     counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
     """

@@ -752,7 +752,7 @@ def lab_errors(
     pose
         The fitted pose.
     metrics
-        Its metrics, with the standard deviations of the fit.
+        Its metrics.
     quality
         The capture quality of the recording, whose view chooses the errors.
     names
@@ -768,7 +768,9 @@ def lab_errors(
         error = virtual_lab_error(name, view, deep=True)
         if error is None or not math.isfinite(error.sd):
             continue
-        sd = metrics[f"{name}_sd"].to_numpy() if f"{name}_sd" in metrics else np.full(1, np.nan)
+        stated = metrics.get(f"{name}_sd")
+        # Where rendered squats show larger errors, that of the fit alone is kept as an attribute.
+        sd = np.atleast_1d(np.nan if stated is None else stated.attrs.get("fit_sd", stated))
         own = float(np.nanmax(sd)) if np.isfinite(sd).any() else math.nan
         rows.append(
             [
@@ -796,7 +798,8 @@ def lab_errors(
         rows,
         caption=f"Errors at the bottom: by the fit (the larger of the sides), and as measured in "
         f"the virtual lab on rendered squats with known angles, view {view_kind(view)}. The "
-        "intervals of this report are those of the fit",
+        "intervals of this report are of the larger of both, the latter with its bias and widened "
+        "for being known from few clips",
         numeric=True,
     ) + (
         paragraphs(

@@ -771,6 +771,10 @@ def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -
     assert "virtual lab" in text
     assert f"<td>{round(error.sd)}°</td>" in text
     assert f"<td>{error.clips}</td>" in text
+    # Beside it stands the error of the fit alone, also where the metric's own was widened.
+    widened = metrics.copy()
+    widened["knee_flexion_sd"] = metrics["knee_flexion_sd"].assign_attrs(fit_sd=[31.0, 30.0])
+    assert "<td>31°</td>" in sections.lab_errors(pose, widened, quality)
     # Refused where it does not hold.
     other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
     assert "another pose model" in other
