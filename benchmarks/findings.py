@@ -89,8 +89,8 @@ SEEN_AS = {
 seen where hip abduction is."""
 
 ONLY_FROM = {
-    entry["measure"]: entry["only_from"]
-    for entry in tables.load("criteria")["fms_deep_squat"]["criteria"].values()
+    entry["metric"]: entry["only_from"]
+    for entry in tables.load("findings")["rules"].values()
     if "only_from" in entry
 }
 

@@ -110,8 +110,8 @@ def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> tuple[float,
         return None
     measured = tables.load("metric_error")
     if name == "heel_rise":
-        raised = measured["heel_rise_of_raised_heels"]
-        return float(raised["sd"]), int(raised["clips"])
+        heels = measured["heel_rise"]
+        return float(heels["sd"]), int(heels["clips"])
     if name in measured["metrics"]:
         error = measured["metrics"][name].get(view_kind(view))
         if error is None:

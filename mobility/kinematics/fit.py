@@ -194,6 +194,10 @@ _HARDLY = 0.01
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
+_HEEL_RISE_SD, _HEEL_SEEN = 0.04, (0.5, 0.8)
+"""Metres by which a heel may rise, and the weight of its landmark from which on it may begin to, and
+may in full: one that is hidden stays."""
+
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
@@ -910,7 +914,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     _depth_rows(rows, problem, joints, share * problem.depth_share)
     _toe_out_rows(rows, joints, border, share)
     if problem.planted:
-        _foot_rows(rows, joints, border, share)
+        _foot_rows(rows, problem, joints, border, share)
     for view in problem.views:
         view.add_rows(rows, joints, border, share)
 
@@ -1021,20 +1025,30 @@ def _toe_out_rows(rows: _Rows, joints: Array, border: Array, share: float) -> No
         rows.add(off, share, [(toe, slope), (heel, -slope)])
 
 
-def _foot_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+def _foot_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
     feet = border[_FOOT : _FOOT + 12].reshape(4, 3)
+    up, turn = _up(border), _up_slopes(border)
+    stiff = 1 / _PLANTED_SD
     for i, j in enumerate(_FEET):
-        off = (joints[:, j] - feet[i]) / _PLANTED_SD
+        loose = np.zeros(len(joints))
+        if j in (LC, RC):
+            seen = np.interp(problem.weight[:, j], _HEEL_SEEN, (0.0, 1.0))
+            loose = 1 / (_PLANTED_SD + seen * (_HEEL_RISE_SD - _PLANTED_SD)) - stiff
+        whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
+        away = joints[:, j] - feet[i]
+        off = np.einsum("nx,nxy->ny", away, whitened)
+        tilt = (away @ turn)[:, None] * up[:, None] + (away @ up)[:, None, None] * turn
+        tilt *= loose[:, None, None]
         factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
-        for x, axis in enumerate(np.eye(3)):
+        place = slice(_FOOT + 3 * i, _FOOT + 3 * i + 3)
+        for x in range(3):
             rows.add(
                 off[:, x],
                 share * factor,
-                [(j, np.broadcast_to(axis / _PLANTED_SD, off.shape))],
-                [(_FOOT + 3 * i + x, -1 / _PLANTED_SD)],
+                [(j, whitened[:, x])],
+                [(place, -whitened[:, x]), (_PITCH, tilt[:, x, 0]), (_ROLL, tilt[:, x, 1])],
                 cost=float(loss.sum()) * share if x == 0 else 0.0,
             )
-    up = _up(border)
     part = np.array([1 - _FOOT_FRACTION, _FOOT_FRACTION] * 2) / 2
     over = np.einsum("j,njx->nx", _SHARES, joints) - part @ feet
     forward = (feet[[1, 3]] - feet[[0, 2]]).mean(axis=0)
@@ -1042,7 +1056,6 @@ def _foot_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
     axes = np.stack([forward, np.cross(forward, up)])
     off = over @ axes.T / _BALANCE_SD
     factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
-    turn = _up_slopes(border)
     for x, axis in enumerate(axes):
         slope = axis / _BALANCE_SD
         tilt = -(axis @ turn) * (over @ up)[:, None] / _BALANCE_SD

@@ -214,7 +214,7 @@ def test_errors_of_the_view_are_taken_as_they_are_where_they_hold():
 
 
 def test_a_heel_that_seems_down_may_be_up():
-    # A fit that takes the feet as planted shows a fifth of a heel rise.
+    # The error of rendered heels: half of them were raised, and showed 3 degrees too little.
     metrics = metrics_of({"heel_rise": ((0.0, 0.0), (1.0, 1.0))}, **lab_attrs())
     found = compensations(metrics, view="left")["compensation_probability"]
     assert 0.2 < float(found.sel(compensation="heel_rise")) < 0.8

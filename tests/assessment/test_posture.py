@@ -143,6 +143,25 @@ def test_what_says_nothing_is_refused(squat_pose, repetitions_of):
     assert "heel_rise_uncertain" in [w["code"] for w in warnings_of(found)]
 
 
+def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_of):
+    """The fit lets it stay on the floor, whatever it does; a lab's heel is no landmark."""
+    trial = squat_pose(reps=1)
+    hidden = trial.pose.copy(deep=True)
+    hidden["confidence"] = xr.full_like(hidden["position"].isel(space=0, drop=True), 0.97)
+    hidden["confidence"].loc[{"keypoint": "left_heel"}] = 0.7
+    found = posture(fitted(hidden), repetitions_of(trial))
+    assert found["heel_rise"].sel(side="left").isnull().all()
+    assert found["heel_rise_sd"].sel(side="left").isnull().all()
+    assert found["heel_rise"].sel(side="right").notnull().any()
+    assert found["heel_rise"].attrs["note"] == "refused: the left heel is hidden from the camera"
+    assert found["toe_out"].sel(side="left").notnull().any()
+    hidden["confidence"].loc[{"keypoint": "right_heel"}] = 0.7
+    both = posture(fitted(hidden), repetitions_of(trial))["heel_rise"]
+    assert both.attrs["note"] == "refused: left and right heels are hidden from the camera"
+    for pose in (hidden, hidden.drop_vars("confidence")):
+        assert posture(pose, repetitions_of(trial))["heel_rise"].notnull().any("time").all()
+
+
 def test_what_trunk_and_shanks_err_alike_cancels(squat_pose, repetitions_of):
     """Draws that pitch the whole body, as an error of gravity does."""
     trial = squat_pose(reps=1)
