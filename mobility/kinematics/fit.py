@@ -195,8 +195,8 @@ _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
 _HEEL_RISE_SD, _HEEL_SEEN = 0.04, (0.5, 0.8)
-"""Metres by which a heel may rise, and the weight of its landmark from which on it may begin to, and
-may in full: one that is hidden stays."""
+"""Metres by which a heel may rise, and the weights of its landmark from which on it begins to be
+free, and is: one that is hidden stays."""
 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
@@ -1030,12 +1030,13 @@ def _foot_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, sha
     up, turn = _up(border), _up_slopes(border)
     stiff = 1 / _PLANTED_SD
     for i, j in enumerate(_FEET):
+        away = joints[:, j] - feet[i]
         loose = np.zeros(len(joints))
         if j in (LC, RC):
             seen = np.interp(problem.weight[:, j], _HEEL_SEEN, (0.0, 1.0))
-            loose = 1 / (_PLANTED_SD + seen * (_HEEL_RISE_SD - _PLANTED_SD)) - stiff
+            rising = np.where(away @ up > 0, seen, 0.0)  # into the floor it does not go
+            loose = 1 / (_PLANTED_SD + rising * (_HEEL_RISE_SD - _PLANTED_SD)) - stiff
         whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
-        away = joints[:, j] - feet[i]
         off = np.einsum("nx,nxy->ny", away, whitened)
         tilt = (away @ turn)[:, None] * up[:, None] + (away @ up)[:, None, None] * turn
         tilt *= loose[:, None, None]

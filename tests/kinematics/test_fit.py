@@ -498,6 +498,6 @@ def test_a_heel_rises_where_it_is_seen_and_stays_where_it_is_hidden(as_told: Non
     found = fit.fit_body(pose)
     assert last(found)["planted"]
     seen = points_of(found)
-    assert 7.5 < rise(seen, "left") < 12.5  # most of it: it might be an error of the landmark
+    assert 5.0 < rise(seen, "left") < 12.5  # not all of it: the landmark might err
     assert abs(rise(seen, "right")) < 5.0
     assert abs(rise(points_of(fit.fit_body(filmed(time, flat, azimuth=90.0))), "left")) < 1.0
