@@ -1,13 +1,18 @@
-"""An S3 server of moto on one port, run as ``python tests/s3_server.py PORT BUCKET``.
+"""An S3 server of moto, run as ``python tests/s3_server.py BUCKET AWAY``; it says its port.
 
 It answers one request after the other, so that a condition and the write that depends on it are one
-step, as they are in S3. What it holds is gone with the process.
+step, as they are in S3. What it holds is gone with the process. As long as the file AWAY is there,
+nobody listens at its port.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
+from pathlib import Path
 
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -20,15 +25,23 @@ class Quiet(WSGIRequestHandler):
 
 
 def main() -> None:
-    port, bucket = int(sys.argv[1]), sys.argv[2]
+    bucket, away = sys.argv[1], Path(sys.argv[2])
     app = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", port, app, threaded=False, request_handler=Quiet)
-    from moto.s3.models import s3_backends
-
     s3_backends["123456789012"]["aws"].create_bucket(bucket, "us-east-1")
-    sys.stdout.write(f"{server.server_port}\n")
-    sys.stdout.flush()
-    server.serve_forever()
+    port = 0
+    while True:
+        server = make_server("127.0.0.1", port, app, request_handler=Quiet)
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.timeout = 0.05
+        if not port:
+            port = server.server_port
+            sys.stdout.write(f"{port}\n")
+            sys.stdout.flush()
+        while not away.exists():
+            server.handle_request()
+        server.server_close()
+        while away.exists():
+            time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Objects:
 
         self.url = url.rstrip("/")
         self.kind = url.partition("://")[0]
-        if "::" in url or "@" in url or "?" in url or "#" in url or not url.partition("://")[2]:
+        if "::" in url or any(sign in url for sign in "@*?[]#") or not url.partition("://")[2]:
             raise BadInputError(
                 f"store {url}: write it as s3://bucket/prefix; credentials are found where the "
                 "backend looks for them"

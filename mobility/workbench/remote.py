@@ -119,6 +119,11 @@ class Remote:
         """Hold a lock of a session, brought up to date before and published after.
 
         What fails inside is not published.
+
+        Raises
+        ------
+        NotFoundError
+            The session was there, and was deleted.
         """
         with self.locked(f"{_LOCKS}/{session_id}.{part}", wait_s=wait_s) as lease:
             if lease is None:
@@ -127,7 +132,9 @@ class Remote:
             if part not in PARTS:
                 yield True
                 return
-            self.pull(session_id)
+            was_known = session_id in self._base
+            if not self.pull(session_id) and was_known:
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile")
             self._held.setdefault(session_id, {})[part] = lease
             try:
                 yield True

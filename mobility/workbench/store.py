@@ -208,6 +208,7 @@ class Store:
         if session_id is None:
             session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
         check_id(session_id, what="session id")
+        self._refresh(session_id)
         with self._locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
                 raise ConflictError(f"session {session_id}: is there already; name another id")
