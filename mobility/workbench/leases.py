@@ -124,7 +124,7 @@ class Lease:
             if found is not None and _read(found.data).get("holder") == self._holder:
                 self._objects.delete([self._key])
         except StorageError as error:
-            log.warning("%s: could not be released (%s)", self._key, error)
+            log.info("%s: could not be released (%s)", self._key, error)
 
     def _renew(self) -> None:
         while not self._released.wait(BEAT_S):
@@ -139,7 +139,7 @@ class Lease:
                     token = found.token
                 self._token = token
             except StorageError as error:
-                log.warning("%s: could not be renewed (%s)", self._key, error)
+                log.info("%s: could not be renewed (%s)", self._key, error)
 
     def _body(self) -> bytes:
         return json.dumps({"holder": self._holder, "beat": self._beats, **_process()}).encode()

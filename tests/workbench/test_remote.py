@@ -499,6 +499,29 @@ def test_an_analysis_waits_for_a_server_that_is_away_for_a_while(s3, video, stan
     assert content(Store(url).session("one")) == content(local)
 
 
+@pytest.mark.slow
+def test_an_analysis_waits_for_a_server_that_hangs(s3, video, stand_ins, monkeypatch):
+    """It takes connections and says nothing, as one whose machine is overloaded; for long."""
+    session = made(Store(s3.url()), video, session_id="one")
+    module = sys.modules["mobility.kinematics.clean"]
+    real = module.clean_pose
+    awake = threading.Timer(20, s3.process.send_signal, [signal.SIGCONT])
+
+    def interrupted(*args, **kwargs):
+        monkeypatch.setattr(module, "clean_pose", real)
+        s3.process.send_signal(signal.SIGSTOP)
+        awake.start()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, "clean_pose", interrupted)
+    try:
+        session.analyze()
+    finally:
+        s3.process.send_signal(signal.SIGCONT)
+        awake.cancel()
+    assert Store(session.store.place).session("one").record.state == "analyzed"
+
+
 def test_a_server_that_does_not_come_back(s3, video, stand_ins, tmp_path, monkeypatch):
     """It fails in one line, and the next run finishes with the same bytes, from where it was."""
     local = made(Store(tmp_path / "store"), video, session_id="one").analyze()
