@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 def given_path(given: str | Path) -> Path:
-    """Refuse the empty path, which would mean the current folder."""
+    """Refuse the empty path, which would mean the current folder, and a URL."""
     if not str(given):
         raise typer.BadParameter("must not be empty")
+    if "://" in str(given):
+        raise typer.BadParameter(
+            f"{given} is a URL; only --store can be one: copy or mount what it names first"
+        )
     return Path(given)
 
 

@@ -40,6 +40,7 @@ _OURS_TO_MEND = frozenset({errno.EINVAL, errno.EPERM, errno.ENAMETOOLONG})
 
 _memory = threading.Lock()
 _checked: set[str] = set()
+_reached: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,6 @@ class Objects:
         if self.kind in ("s3", "s3a"):
             self._fs.retries = 1
         self._root = self._fs._strip_protocol(self.url).rstrip("/")
-        self._reached = False
 
     @property
     def can_be_written(self) -> bool:
@@ -265,13 +265,13 @@ class Objects:
 
     def _do(self, what: str, action: Callable[[], T], **absent: T) -> T:
         """Do something, again and again while the server is away; `absent` stands for nothing."""
-        ends = time.monotonic() + (PATIENCE_S if self._reached else FIRST_PATIENCE_S)
+        ends = time.monotonic() + (PATIENCE_S if self.url in _reached else FIRST_PATIENCE_S)
         pause = 0.2
         while True:
             try:
                 result = action()
             except FileNotFoundError as error:
-                self._reached = True
+                _reached.add(self.url)
                 if "absent" in absent:
                     return absent["absent"]
                 raise StorageError(
@@ -296,7 +296,7 @@ class Objects:
                 time.sleep(pause)
                 pause = min(2 * pause, 2.0)
             else:
-                self._reached = True
+                _reached.add(self.url)
                 return result
 
 

@@ -55,7 +55,6 @@ _PREFIX = "mobility-store-"
 _ALIVE = ".alive"
 _LOCKS = ".locks"
 _CREATING, _DELETING = ".creating", ".deleting"
-_LONG_S = 3600.0
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
 
 
@@ -449,11 +448,7 @@ class Remote:
     def _working_copy(self) -> Path:
         """Make the folder of the working copy, and remove those of dead processes."""
         place = Path(tempfile.gettempdir())
-        for other in place.glob(f"{_PREFIX}*"):
-            with suppress(OSError, Timeout, NotImplementedError):
-                if (other / _ALIVE).is_file():
-                    with FileLock(other / _ALIVE, timeout=0):
-                        shutil.rmtree(other, ignore_errors=True)
+        _sweep_working_copies(place)
         try:
             while True:
                 folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -471,6 +466,17 @@ class Remote:
 def _remove(folder: Path, alive: FileLock) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     alive.release()
+    # Also that of a kernel that was ended when its report was done.
+    _sweep_working_copies(folder.parent)
+
+
+def _sweep_working_copies(place: Path) -> None:
+    """Remove the working copies of dead processes; a living one holds its lock."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with suppress(OSError, Timeout, NotImplementedError):
+            if (folder / _ALIVE).is_file():
+                with FileLock(folder / _ALIVE, timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:

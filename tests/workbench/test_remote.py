@@ -31,9 +31,19 @@ RESULTS = (
 )
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(params=[pytest.param("s3", marks=pytest.mark.slow), "memory"])
 def url(request):
     """A store that nobody used before."""
+    return new_store(request)
+
+
+@pytest.fixture(params=["s3", "memory"])
+def any_url(request):
+    """The same, also in the fast tests on a server."""
+    return new_store(request)
+
+
+def new_store(request):
     if request.param == "s3":
         return request.getfixturevalue("s3").url()
     return f"memory://{token_hex(8)}"
@@ -63,11 +73,11 @@ def names(store):
     return sorted(path.removeprefix(f"{remote._root}/") for path in remote._fs.find(remote._root))
 
 
-def test_the_same_as_in_a_folder(url, video, tmp_path, stand_ins):
+def test_the_same_as_in_a_folder(any_url, video, tmp_path, stand_ins):
     """Whoever opens it next sees what was done, byte for byte as in a folder."""
     local = made(Store(tmp_path / "store"), video, session_id="one").analyze()
-    remote = made(Store(url, reports=tmp_path / "reports"), video, session_id="one").analyze()
-    again = Store(url).session("one")
+    remote = made(Store(any_url, reports=tmp_path / "reports"), video, session_id="one").analyze()
+    again = Store(any_url).session("one")
     assert again.record.state == "analyzed"
     assert content(again) == content(local) == content(remote)
     assert again.video.read_bytes() == video.read_bytes()
@@ -306,6 +316,7 @@ class TestLease:
         second.release()
         assert place.get("a.lock") is None
 
+    @pytest.mark.slow
     def test_counting_in_many_threads_loses_nothing(self, place):
         place.put("n", b"0")
 
@@ -324,6 +335,7 @@ class TestLease:
             each.join()
         assert place.get("n").data == b"9"
 
+    @pytest.mark.slow
     def test_it_is_renewed_and_a_silent_one_is_taken(self, place, monkeypatch):
         monkeypatch.setattr(leases, "BEAT_S", 0.1)
         monkeypatch.setattr(leases, "LEASE_S", 2.0)
@@ -379,6 +391,7 @@ def test_a_writer_whose_lock_was_taken_publishes_nothing(s3, video, stand_ins):
     assert s3.files(url)["one/files.json"] == before["one/files.json"]
 
 
+@pytest.mark.slow
 def test_parts_that_are_changed_at_once_are_both_kept(s3, video, stand_ins):
     """An edit that is made while the session is analysed elsewhere."""
     url = s3.url()
@@ -450,7 +463,7 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, mo
         session.set_camera_side("left", by="ann")
         return session
 
-    for number in range(is_done, 1000, 2):
+    for number in range(is_done, 1000, 3):
         url = f"{base}-{number}"
         try:
             live(url, number).delete()
@@ -489,6 +502,7 @@ def wait_for(condition, seconds=120.0):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_analysis_waits_for_a_server_that_is_away_for_a_while(s3, video, stand_ins, tmp_path):
     local = made(Store(tmp_path / "store"), video, session_id="one").analyze()
     url = s3.url()
@@ -548,6 +562,7 @@ def test_a_server_that_does_not_come_back(s3, video, stand_ins, tmp_path, monkey
 
 def test_a_server_that_was_never_there(monkeypatch, s3):
     monkeypatch.setattr(objects, "FIRST_PATIENCE_S", 0.3)
+    monkeypatch.setattr(objects, "_reached", set())
     with s3.gone(), pytest.raises(StorageError, match="is its server running"):
         Store(s3.url()).sessions()
     with pytest.raises(StorageError, match="is there such a bucket"):
