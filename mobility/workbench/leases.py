@@ -27,6 +27,9 @@ BEAT_S = 5.0
 LEASE_S = 30.0
 """How long ago a lease must have been renewed at least for its holder to be taken for dead."""
 
+_SHORT_S = 1.0
+"""How long a renewal or a release waits for the server: the one is repeated, the other can fail."""
+
 WATCH_S = 2.5 * BEAT_S
 """How long such a lease is watched; a holder that only could not reach the server renews it."""
 
@@ -120,7 +123,7 @@ class Lease:
         if self._renewing is not None:
             self._renewing.join()
         try:
-            found = None if self._lost else self._objects.get(self._key)
+            found = None if self._lost else self._objects.get(self._key, patience_s=_SHORT_S)
             if found is not None and _read(found.data).get("holder") == self._holder:
                 self._objects.delete([self._key])
         except StorageError as error:
@@ -130,9 +133,11 @@ class Lease:
         while not self._released.wait(BEAT_S):
             self._beats += 1
             try:
-                token = self._objects.put_if(self._key, self._body(), self._token)
+                token = self._objects.put_if(
+                    self._key, self._body(), self._token, patience_s=_SHORT_S
+                )
                 if token is None:
-                    found = self._objects.get(self._key)
+                    found = self._objects.get(self._key, patience_s=_SHORT_S)
                     if found is None or _read(found.data).get("holder") != self._holder:
                         self._lost = True
                         return

@@ -123,9 +123,9 @@ class Objects:
                 "folders and in s3:// stores"
             )
 
-    def get(self, key: str) -> Found | None:
+    def get(self, key: str, *, patience_s: float | None = None) -> Found | None:
         """Read a small object; None if there is none."""
-        return self._do(f"read {key}", lambda: self._get(key), absent=None)
+        return self._do(f"read {key}", lambda: self._get(key), patience_s, absent=None)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Read small objects at once; those that are not there are left out."""
@@ -140,7 +140,9 @@ class Objects:
 
         return self._do("read", read, absent={})
 
-    def put_if(self, key: str, data: bytes, token: str | None) -> str | None:
+    def put_if(
+        self, key: str, data: bytes, token: str | None, *, patience_s: float | None = None
+    ) -> str | None:
         """Write an object if it is still the one of `token`; with None, if there is none.
 
         Returns
@@ -150,7 +152,7 @@ class Objects:
             can also be said of a write that was done: who must know looks again.
         """
         self.require_writable()
-        return self._do(f"write {key}", lambda: self._put_if(key, data, token))
+        return self._do(f"write {key}", lambda: self._put_if(key, data, token), patience_s)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, whatever there was."""
@@ -263,9 +265,13 @@ class Objects:
                 return None
             raise
 
-    def _do(self, what: str, action: Callable[[], T], **absent: T) -> T:
+    def _do(
+        self, what: str, action: Callable[[], T], patience_s: float | None = None, **absent: T
+    ) -> T:
         """Do something, again and again while the server is away; `absent` stands for nothing."""
-        ends = time.monotonic() + (PATIENCE_S if self.url in _reached else FIRST_PATIENCE_S)
+        if patience_s is None:
+            patience_s = PATIENCE_S if self.url in _reached else FIRST_PATIENCE_S
+        ends = time.monotonic() + patience_s
         pause = 0.2
         while True:
             try:

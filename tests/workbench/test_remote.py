@@ -392,6 +392,38 @@ def test_a_writer_whose_lock_was_taken_publishes_nothing(s3, video, stand_ins):
 
 
 @pytest.mark.slow
+def test_two_that_work_on_one_session(url, video, stand_ins):
+    """The second is refused in one line while the first is at work, and finds it done after."""
+    first, second = made(Store(url), video, session_id="one"), Store(url).session("one")
+    inside, done = threading.Event(), threading.Event()
+    real = sys.modules["mobility.kinematics.clean"].clean_pose
+
+    def slow(*args, **kwargs):
+        inside.set()
+        assert done.wait(120)
+        return real(*args, **kwargs)
+
+    sys.modules["mobility.kinematics.clean"].clean_pose = slow
+    working = threading.Thread(target=first.analyze)
+    working.start()
+    try:
+        assert inside.wait(120)
+        for act in (second.analyze, second.delete):
+            with pytest.raises(StorageError, match="session one is in use by another process"):
+                act()
+        # What does not need its lock goes on.
+        second.set_camera_side("left", by="ann")
+        assert Store(url).session("one").record.state == "analyzing"
+    finally:
+        done.set()
+        working.join()
+    stand_ins.CALLS.clear()
+    second.analyze()
+    assert stand_ins.CALLS == []
+    assert [edit.kind for edit in second.edits().edits] == ["camera_side"]
+
+
+@pytest.mark.slow
 def test_parts_that_are_changed_at_once_are_both_kept(s3, video, stand_ins):
     """An edit that is made while the session is analysed elsewhere."""
     url = s3.url()
@@ -428,13 +460,13 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, mo
     left, dead, life = 10**9, False, 0
 
     def dying(name):
-        def act(self, *args):
+        def act(self, *args, **more):
             nonlocal left, dead
             if not dead:
                 left -= name in writes
                 dead = left < 0
                 if not dead or is_done:
-                    result = real[name](self, *args)
+                    result = real[name](self, *args, **more)
                 if not dead:
                     return result
             raise Killed
