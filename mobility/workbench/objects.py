@@ -183,7 +183,9 @@ class Objects:
         """Names of what is directly below a folder, in order."""
         path = self._path(folder)
         nothing: list[str] = []
-        found = self._do(f"list {folder}", lambda: self._fs.ls(path, detail=False), absent=nothing)
+        found = self._do(
+            f"list {folder or 'it'}", lambda: self._fs.ls(path, detail=False), absent=nothing
+        )
         return sorted({each.rstrip("/").rpartition("/")[2] for each in found if each != path})
 
     def address(self, key: str) -> str:
