@@ -7,6 +7,7 @@ nobody listens at its port.
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
 import time
@@ -24,19 +25,29 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+def free_port() -> int:
+    """A port that no outgoing connection is given while the server is away."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
 def main() -> None:
     bucket, away = sys.argv[1], Path(sys.argv[2])
     app = DomainDispatcherApplication(create_backend_app)
     s3_backends["123456789012"]["aws"].create_bucket(bucket, "us-east-1")
-    port = 0
+    port = free_port()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
     while True:
         server = make_server("127.0.0.1", port, app, request_handler=Quiet)
-        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.timeout = 0.05
-        if not port:
-            port = server.server_port
-            sys.stdout.write(f"{port}\n")
-            sys.stdout.flush()
         while not away.exists():
             server.handle_request()
         server.server_close()

@@ -114,7 +114,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
                 "AWS_SECRET_ACCESS_KEY": "test",
                 "AWS_DEFAULT_REGION": "us-east-1",
             }
-            yield S3(process, away, environment)
+            server = S3(process, away, environment)
+            wait_until(server.answers)
+            yield server
         finally:
             process.kill()
 
