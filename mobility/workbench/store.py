@@ -1208,8 +1208,11 @@ class Session:
             raise NotFoundError(
                 f"session {self.id}: no {stage.replace('_', ' ')} yet; analyze it first"
             )
-        self.store._fetch(self.id, done.file)
-        if not is_whole(self.folder, done) and self.record.stages.get(stage) == done:
+        if self.store.is_remote:
+            self.store._fetch(self.id, done.file)
+            # Others may have put another in its place meanwhile.
+            done = self.record.stages.get(stage, done)
+        if not is_whole(self.folder, done):
             raise StorageError(
                 f"session {self.id}: its file {done.file} is damaged or lost; analyze it again"
             )
