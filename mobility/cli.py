@@ -74,7 +74,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
 def _session(
-    store: Path,
+    store: str | Path,
     reports: Path,
     session_id: str | None,
     *,
@@ -104,7 +104,11 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
 
     try:
         session.analyze(**options)
-    except Exception:
+    except Exception as error:
+        if session.store.is_remote and getattr(error, "may_pass", False):
+            kept = f"session {session.id} is kept, finish it with: mobility edit {session.id}"
+            error.args = (f"{error}; {kept}",)
+            raise
         with suppress(MobilityError):
             session.delete()
         raise
@@ -119,9 +123,11 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
         _print_json({"session_id": session.id, "title": session.title, "report": uris})
         return
     typer.echo(f"session {session.id}: {session.title}")
-    typer.echo(f"data    {session.folder}")
-    if (session.folder / "analyzed.mp4").is_file():
-        typer.echo(f"video   {session.folder / 'analyzed.mp4'}")
+    typer.echo(f"data    {session.place}")
+    if (stage := session.record.stages.get("annotated")) is not None:
+        remote = session.store.is_remote
+        shown = session.place_of(stage.file) if remote else session.folder / stage.file
+        typer.echo(f"video   {shown}")
     if made:
         typer.echo(f"report  {made['html']}")
 
@@ -898,7 +904,8 @@ def validate(
         _print_json({**made.document, "report": uris})
         return
     _say_agreement(made.document)
-    typer.echo(f"data    {made.folder}")
+    kept_in = made.folder if demo or not session.store.is_remote else session.place
+    typer.echo(f"data    {kept_in}")
     if page:
         typer.echo(f"report  {page['html']}")
 

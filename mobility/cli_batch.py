@@ -81,8 +81,8 @@ def batch(
     from mobility.workbench.batch import run_at_end, run_batch, split_command
     from mobility.workbench.manifest import ManifestError, read_manifest, refuse_url
 
-    for place, what in ((store, "store"), (reports, "reports")):
-        refuse_url(place, what=what)
+    refuse_url(reports, what="reports")
+    opened = open_store(store, reports)
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     if on_end is not None:
@@ -96,7 +96,7 @@ def batch(
     try:
         summary = run_batch(
             rows,
-            open_store(store, reports),
+            opened,
             manifest=manifest.name or str(manifest.resolve().name),
             workers=workers,
             scheduler=scheduler,
@@ -165,14 +165,15 @@ def watch_folder(
     from mobility.workbench.store import check_creation
     from mobility.workbench.watch import watch
 
-    for place, what in ((folder, "folder"), (store, "store"), (reports, "reports")):
+    for place, what in ((folder, "folder"), (reports, "reports")):
         refuse_url(place, what=what)
+    opened = open_store(store, reports)
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     check_creation(
         user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
-    if store.resolve().is_relative_to(folder.resolve()):
+    if not opened.is_remote and opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
     def told(outcome: BatchRow) -> None:
@@ -182,7 +183,7 @@ def watch_folder(
 
     watch(
         folder,
-        open_store(store, reports),
+        opened,
         told=told,
         participant=user_id,
         exercise=exercise,

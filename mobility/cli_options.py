@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 
 def given_path(given: str | Path) -> Path:
-    """Refuse the empty path, which would mean the current folder."""
+    """Refuse the empty path, which would mean the current folder, and a URL."""
     if not str(given):
         raise typer.BadParameter("must not be empty")
+    if "://" in str(given):
+        raise typer.BadParameter(
+            f"{given} is a URL; only --store can be one: copy or mount what it names first"
+        )
     return Path(given)
+
+
+def given_store(given: str | Path) -> str | Path:
+    """Take a folder, or a URL as it is written."""
+    return str(given) if "://" in str(given) else given_path(given)
 
 
 def check_workers(given: int | None) -> int | None:
@@ -30,13 +39,13 @@ def check_workers(given: int | None) -> int | None:
 
 
 StoreOption = Annotated[
-    Path,
+    Any,
     typer.Option(
         "--store",
-        parser=given_path,
+        parser=given_store,
         metavar="PATH",
         envvar="MOBILITY_STORE",
-        help="Folder of the sessions.",
+        help="Folder of the sessions, or s3://bucket/prefix.",
     ),
 ]
 ReportsOption = Annotated[
@@ -91,11 +100,13 @@ def log_to(file: Path | None) -> None:
             raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
 
 
-def open_store(store: Path, reports: Path) -> Store:
+def open_store(store: str | Path, reports: Path) -> Store:
     """Open the store that the options name."""
     from mobility.workbench.store import Store
 
-    return Store(store, reports=reports)
+    opened = Store(store, reports=reports)
+    opened.require_shared("a command")
+    return opened
 
 
 def print_json(document: Any) -> None:

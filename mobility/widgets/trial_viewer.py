@@ -187,7 +187,7 @@ class TrialViewer(Widget):
     def _send_video(self, content: Mapping[str, Any]) -> None:
         page = content.get("page") or {}
         annotated = bool(content.get("annotated"))
-        file = self.session.folder / "analyzed.mp4" if annotated else self.session.video
+        file = self.session.annotated_video if annotated else self.session.video
         if annotated and not file.is_file():
             raise NotFoundError(
                 "the browser cannot show the video, and there is no annotated one in its place; "

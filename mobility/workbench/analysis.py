@@ -39,8 +39,6 @@ from mobility.workbench.contract import (
 )
 from mobility.workbench.files import (
     atomic,
-    lock,
-    lock_if_free,
     read_dataset,
     sweep,
     write_dataset,
@@ -217,12 +215,11 @@ class _Run:
 
     @property
     def video(self) -> Path:
-        return self.session.folder / self.record.video.file
+        return self.session.video
 
     @property
     def second_video(self) -> Path | None:
-        second = self.record.second_video
-        return None if second is None else self.session.folder / second.file
+        return self.session.second_video
 
 
 @checked
@@ -313,12 +310,14 @@ def analyze(
         "model": None if model is None else os.fspath(model),
     }
     try:
-        with lock(store._lock(session.id), what=f"session {session.id}", wait_s=2):
+        with store._locked(session.id, what=f"session {session.id}", wait_s=2):
+            store._sweep_session(session.id)
             sweep(session.folder, "session.json", *(step.file for step in STEPS))
             while True:
                 edits = session.edits()
                 record = _analyze(session, edits, given, workers)
                 # A correction made meanwhile found the session in use: it is ours to heed.
+                store._refresh(session.id)
                 if session.edits() == edits:
                     return record
     except Exception as error:
@@ -376,7 +375,10 @@ def _analyze(
 
     def is_done(step: _Step) -> bool:
         done = record.stages.get(step.name)
-        return done is not None and done.key == keys[step.name] and is_whole(session.folder, done)
+        if done is None or done.key != keys[step.name]:
+            return False
+        session.store._fetch(session.id, done.file)
+        return is_whole(session.folder, done)
 
     outdated = [
         step
@@ -447,6 +449,7 @@ def _analyze(
         for step in STEPS:
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
+                session.store._discard(session.id, step.file)
     except Exception as error:
         if isinstance(error, MobilityError):
             error.args = (_by_its_name(str(error), session, record), *error.args[1:])
@@ -675,7 +678,7 @@ def forget_edited(session: Session, kind: str) -> None:
     """
     steps = [step for step in STEPS if kind in step.edits]
     # The wait is for an analysis that is just ending and has looked at the edits already.
-    with lock_if_free(session.store._lock(session.id), wait_s=1) as free:
+    with session.store._locked_if_free(session.id, wait_s=1) as free:
         record = session.record
         outdated = [step.name for step in steps if step.name in record.stages]
         if free and outdated:
@@ -687,6 +690,7 @@ def forget_edited(session: Session, kind: str) -> None:
 
 def _save(session: Session, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    session.store._publish(session.id)
 
 
 def _model_sha256(model: str | None) -> str:

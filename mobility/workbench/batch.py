@@ -34,7 +34,7 @@ from mobility.options import Workers, checked
 from mobility.progress import progress_bar, progress_told_to
 from mobility.workbench.batch_summary import Summary, write_summary
 from mobility.workbench.contract import BatchRow
-from mobility.workbench.files import lock, writing
+from mobility.workbench.files import writing
 from mobility.workbench.manifest import Row
 from mobility.workbench.store import Session, Store
 from mobility.workbench.warm_kernels import use_warm_kernels
@@ -102,11 +102,13 @@ def run_batch(
     StorageError
         The summary cannot be written.
     """
-    store = Store(store.path.absolute(), reports=store.reports.absolute())
+    store.require_shared("a batch")
+    store = store.absolute()
     started = datetime.datetime.now().astimezone().replace(microsecond=0)
     key = _digest([row.to_json() for row in rows])
     became: dict[int, BatchRow] = {}
     with contextlib.ExitStack() as stack:
+        stack.callback(store.close)
         # First, for without workers there is no batch.
         at_most = min(workers or _processors(), len(rows))
         client = stack.enter_context(cluster_client(at_most, scheduler))
@@ -115,7 +117,7 @@ def run_batch(
         )
         stack.enter_context(logged(folder / LOG))
         told, note = stack.enter_context(_journal(folder / JOURNAL, key))
-        log.info("batch of %s: %d rows into %s", manifest, len(rows), store.path)
+        log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
         _describe_people(rows, store)
         for outcome in outcomes(client, rows, store, folder, workers, scheduler):
             before = told.get(outcome.row)
@@ -188,7 +190,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     task
         ``row`` of :meth:`Row.to_json`, ``store``, ``reports``, ``folder`` of the summary (absolute
-        paths), ``code`` (see :func:`code_sha256`) and ``pose_workers``.
+        paths, or a URL), ``code`` (see :func:`code_sha256`) and ``pose_workers``.
 
     Returns
     -------
@@ -245,9 +247,10 @@ def code_sha256() -> str:
 
 def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     store = Store(task["store"], reports=task["reports"])
+    what = f"session {row.session_id}"
     # Beside the session's own lock, which a reader of the session may want meanwhile.
-    guard = store._lock(row.session_id, "work")
-    with lock(guard, what=f"session {row.session_id}", wait_s=WAIT_S):
+    guard = store._locked(row.session_id, "work", what=what, wait_s=WAIT_S)
+    with contextlib.closing(store), guard:
         session = _session(row, store)
         session.redescribe(session_name=row.name, joints=row.joints)  # type: ignore[arg-type]
         before = dict(session.record.stages)
@@ -273,7 +276,7 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 def _session(row: Row, store: Store) -> Session:
     """Open the session of a row, making it if it is not there."""
     expected = [row.sha256] if row.second_sha256 is None else [row.sha256, row.second_sha256]
-    if (store.path / row.session_id / "session.json").is_file():
+    if store.has(row.session_id):
         session = store.session(row.session_id)
         if _hashes(session) == expected:
             return session
@@ -330,7 +333,7 @@ def outcomes(
     spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
     failed = 0
     shared = {
-        "store": str(store.path),
+        "store": store.place,
         "reports": str(store.reports),
         "folder": str(folder),
         "code": code_sha256(),

@@ -147,7 +147,7 @@ def choose_sessions(
     for user_id in participants:
         if user_id not in known:
             raise BadInputError(
-                f"participant {user_id!r}: has no session in {store.path}{likely(user_id, known)}"
+                f"participant {user_id!r}: has no session in {store.place}{likely(user_id, known)}"
             )
     return [
         session

@@ -277,10 +277,13 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
     """
     with lock_if_free(path, wait_s=wait_s) as held:
         if not held:
-            raise StorageError(
-                f"{what} is in use by another process; wait until it ends, or stop it"
-            )
+            raise in_use(what)
         yield
+
+
+def in_use(what: str) -> StorageError:
+    """Say that another process holds the lock of `what`."""
+    return StorageError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 
 @contextmanager

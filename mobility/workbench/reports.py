@@ -83,7 +83,7 @@ def render_report(
     # The demo is found by the notebook itself; its folder is not a store.
     which = {"session_id": ""}
     if not session.store.read_only:
-        which = {"store": _relative(session.store.path, folder), "session_id": session.id}
+        which = {"store": session.store.seen_from(folder), "session_id": session.id}
     return render_notebook(
         find_notebook(name.replace("-", "_")),
         folder,
@@ -123,7 +123,7 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    given = {"store": _relative(store.path, folder), "out": ".", **(parameters or {})}
+    given = {"store": store.seen_from(folder), "out": ".", **(parameters or {})}
     made = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
     )
@@ -162,7 +162,7 @@ def render_validation(
     if session.store.read_only:
         which |= {"folder": _relative(comparison.folder.parent, folder)}
     else:
-        which |= {"store": _relative(session.store.path, folder), "session_id": session.id}
+        which |= {"store": session.store.seen_from(folder), "session_id": session.id}
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
@@ -507,7 +507,7 @@ def _document(session: Session, images: Path) -> dict[str, Any]:
 
 
 def _relative(path: Path, start: Path) -> str:
-    """`path` as seen from `start`, so that a report can be moved with its store."""
+    """`path` as seen from `start`, so that a report can be moved with what it is on."""
     try:
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
     except ValueError:  # on another drive

@@ -95,7 +95,7 @@ def to_prune(
         found = [] if user_id else _old_batches(store.reports, limit)
     for session in sessions:
         record = session.record
-        size = _bytes(session.folder) + _bytes(session.report_folder)
+        size = session.size + _bytes(session.report_folder)
         found.append(Doomed(session.id, "session", record.user_id, record.created_at, size))
     return sorted(found, key=lambda each: each.since)
 

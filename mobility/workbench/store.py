@@ -1,8 +1,10 @@
-"""Sessions and participants in a folder.
+"""Sessions and participants in a folder, or behind a URL.
 
 A session is a folder with a record (``session.json``), a video, and what the
 analysis made of it. Nothing is written until there is something to keep: a
-store that is only read may be read-only or absent.
+store that is only read may be read-only or absent. Of a store behind a URL this process has a
+working copy, see :mod:`mobility.workbench.remote`; what differs is in the methods of
+:class:`Store` that ask for it.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ from mobility.workbench.files import (
     check_decodable,
     check_id,
     check_name,
+    in_use,
     lock,
     lock_if_free,
     read_dataset,
@@ -70,6 +73,7 @@ from mobility.workbench.files import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.workbench.remote import Remote
     from mobility.workbench.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -90,12 +94,14 @@ _BLOCK = 1 << 20
 
 
 class Store:
-    """A folder of sessions and participants.
+    """A folder of sessions and participants, or the same behind a URL.
 
     Parameters
     ----------
     path
-        The folder; it is made when something is first written.
+        The folder; it is made when something is first written. Or a URL, ``s3://bucket/prefix``:
+        ``docs/stores.md`` says which, and what holds there. A session behind a URL is as it was
+        when it was opened or one of its locks was taken last.
     reports
         Folder of the rendered reports; by default the environment variable
         ``MOBILITY_REPORTS``, else ``reports``.
@@ -107,12 +113,41 @@ class Store:
         if not os.fspath(path):
             raise BadInputError("store '': name a folder")
         check_decodable(os.fspath(path), what="store")
+        self._remote: Remote | None = None
+        if "://" in os.fspath(path):
+            from mobility.workbench.remote import Remote, local_path
+
+            if (local := local_path(os.fspath(path))) is not None:
+                path = local
+            else:
+                self._remote = Remote(os.fspath(path))
+                path = self._remote.folder
         self.path = Path(path)
         self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
         self.read_only = False
 
     def __repr__(self) -> str:
-        return f"Store({os.fspath(self.path)!r}, reports={os.fspath(self.reports)!r})"
+        return f"Store({self.place!r}, reports={os.fspath(self.reports)!r})"
+
+    @property
+    def place(self) -> str:
+        """Folder or URL of the store."""
+        return os.fspath(self.path) if self._remote is None else self._remote.objects.url
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is behind a URL."""
+        return self._remote is not None
+
+    def close(self) -> None:
+        """Remove the working copy of a store behind a URL; else it lasts until the process ends."""
+        if self._remote is not None:
+            self._remote.close()
+
+    def absolute(self) -> Store:
+        """Open the same store so that it is found from any working folder."""
+        place = self.place if self._remote else self.path.absolute()
+        return Store(place, reports=self.reports.absolute())
 
     @checked
     def create(
@@ -173,7 +208,8 @@ class Store:
         if session_id is None:
             session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
         check_id(session_id, what="session id")
-        with lock(self._lock(session_id), what=f"session {session_id}"):
+        self._refresh(session_id)
+        with self._locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
                 raise ConflictError(f"session {session_id}: is there already; name another id")
             self._sweep()
@@ -233,14 +269,18 @@ class Store:
             There is no such session.
         """
         check_id(session_id, what="session id")
-        folder = self.path / session_id
-        if not (folder / "session.json").is_file():
-            known = [folder.name for folder in self._folders()]
+        if not self.has(session_id):
             raise NotFoundError(
-                f"session {session_id}: not in the store {self.path}"
-                f"{likely(session_id, known) or '; list them with: mobility sessions list'}"
+                f"session {session_id}: not in the store {self.place}"
+                f"{likely(session_id, self._ids()) or '; list them with: mobility sessions list'}"
             )
-        return Session(folder, self)
+        return Session(self.path / session_id, self)
+
+    def has(self, session_id: str) -> bool:
+        """Whether there is such a session."""
+        if self._remote is not None:
+            self._remote.pull(session_id)
+        return (self.path / session_id / "session.json").is_file()
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
@@ -254,7 +294,13 @@ class Store:
         """
         session = self.session(session_id)
         self._require_writable()
-        with lock(self._lock(session_id), what=f"session {session_id}", wait_s=2):
+        with self._locked(session_id, what=f"session {session_id}", wait_s=2):
+            if self._remote is not None:
+                if not (session.folder / "session.json").is_file():
+                    raise NotFoundError(f"session {session_id}: was deleted meanwhile")
+                self._remove_reports(session_id)
+                self._remote.delete(session_id)
+                return
             hidden = self.path / f"{_DELETING}{session_id}"
             try:
                 session.folder.rename(hidden)
@@ -296,7 +342,7 @@ class Store:
         checked_fields = validate(
             Participant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
         ).model_dump(exclude_unset=True)
-        with lock(self.path / ".locks" / "participants.lock", what="the participants", wait_s=10):
+        with self.locked(".locks/participants", what="the participants", wait_s=10):
             stored = self._stored_participant(user_id)
             known = stored.model_dump(exclude_none=True) if stored else {}
             if fields.get("age") is not None:
@@ -304,12 +350,8 @@ class Store:
             if fields.get("birth_year") is not None:
                 known.pop("age", None)
             participant = Participant.model_validate({**known, **checked_fields})
-            file = self._participant_file(user_id)
-            with writing(file.parent):
-                file.parent.mkdir(exist_ok=True)
-            sweep(file.parent, file.name)
             document = participant.model_dump(mode="json", exclude_none=True)
-            write_json(file, document)
+            self.write_document(f"participants/{user_id}.json", document)
         return document
 
     def participant(self, user_id: str) -> dict[str, Any]:
@@ -324,15 +366,18 @@ class Store:
         stored = self._stored_participant(user_id)
         if stored is None:
             raise NotFoundError(
-                f"participant {user_id}: not in the store {self.path}"
+                f"participant {user_id}: not in the store {self.place}"
                 f"{likely(user_id, self.participants())}"
             )
         return stored.model_dump(mode="json", exclude_none=True)
 
     def participants(self) -> list[str]:
         """Ids of the participants of whom something is stored, in order."""
-        folder = self.path / "participants"
-        return sorted(file.stem for file in folder.glob("*.json") if not file.name.startswith("."))
+        if self._remote is not None:
+            names = self._remote.objects.names("participants")
+        else:
+            names = [file.name for file in (self.path / "participants").glob("*.json")]
+        return sorted(Path(name).stem for name in names if not name.startswith("."))
 
     def demo(self, exercise_name: str) -> Session:
         """Open the pre-generated demo session of an exercise, read-only.
@@ -355,7 +400,67 @@ class Store:
         store.read_only = True
         return Session(folder, store)
 
+    def document(self, key: str) -> Any:
+        """JSON document of the store itself, by its path in it.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        BadInputError
+            It is no JSON document.
+        """
+        if self._remote is not None:
+            return self._remote.document(key)
+        return read_json(self.path / key)
+
+    def write_document(self, key: str, document: Any) -> None:
+        """Write a document of the store itself, whose lock is held."""
+        if self._remote is not None:
+            self._remote.write_document(key, document)
+            return
+        file = self.path / key
+        with writing(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        sweep(file.parent, file.name)
+        write_json(file, document)
+
+    def whereabouts(self, key: str) -> str:
+        """Path or URL of a document of the store itself."""
+        return str(self.path / key) if self._remote is None else self._remote.objects.address(key)
+
+    def require_shared(self, what: str) -> None:
+        """Refuse a store that other processes do not see.
+
+        Raises
+        ------
+        BadInputError
+            It is in the memory of this one.
+        """
+        if self._remote is not None and not self._remote.objects.is_shared:
+            raise BadInputError(
+                f"store {self.place}: is in the memory of one process, and {what} needs another; "
+                "use a folder or an s3:// store"
+            )
+
+    def seen_from(self, folder: Path) -> str:
+        """Name the store for a notebook that runs in `folder`, and must be able to open it."""
+        if self._remote is not None:
+            self.require_shared("a report")
+            return self.place
+        try:
+            return Path(os.path.relpath(self.path.absolute(), folder.absolute())).as_posix()
+        except ValueError:  # on another drive
+            return str(self.path.absolute())
+
+    def _ids(self) -> list[str]:
+        if self._remote is not None:
+            return self._remote.ids()
+        return [folder.name for folder in self._folders()]
+
     def _folders(self) -> Iterable[Path]:
+        if self._remote is not None:
+            return [self.path / session_id for session_id in self._remote.pull_all()]
         if not self.path.is_dir():
             return []
         return sorted(
@@ -367,11 +472,84 @@ class Store:
     def _require_writable(self) -> None:
         if self.read_only:
             raise NotPermittedError("the demo cannot be changed; create a session of your own")
+        if self._remote is not None:
+            self._remote.objects.require_writable()
 
     def _lock(self, session_id: str, part: str = "session") -> Path:
         return self.path / ".locks" / f"{session_id}.{part}.lock"
 
+    @contextmanager
+    def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
+        """Hold the lock ``<key>.lock`` of the store itself, or say that `what` is in use."""
+        if self._remote is None:
+            with lock(self.path / f"{key}.lock", what=what, wait_s=wait_s):
+                yield
+            return
+        self._require_writable()
+        with self._remote.locked(key, wait_s=wait_s) as lease:
+            if lease is None:
+                raise in_use(what)
+            yield
+
+    @contextmanager
+    def _locked_if_free(
+        self, session_id: str, part: str = "session", *, wait_s: float = 0.0
+    ) -> Iterator[bool]:
+        """Hold a lock of a session if nobody else does, and say whether it is held.
+
+        Behind a URL the session is brought up to date first, and what was changed published after.
+        """
+        if self._remote is None:
+            with lock_if_free(self._lock(session_id, part), wait_s=wait_s) as free:
+                yield free
+            return
+        self._require_writable()
+        with self._remote.session_locked(session_id, part, wait_s=wait_s) as free:
+            yield free
+
+    @contextmanager
+    def _locked(
+        self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
+    ) -> Iterator[None]:
+        """Hold a lock of a session, as :meth:`_locked_if_free`, or say that `what` is in use."""
+        with self._locked_if_free(session_id, part, wait_s=wait_s) as free:
+            if not free:
+                raise in_use(what)
+            yield
+
+    def _publish(self, session_id: str) -> None:
+        """Behind a URL, let all see what was done so far; in a folder they do."""
+        if self._remote is not None:
+            self._remote.publish(session_id)
+
+    def _fetch(self, session_id: str, name: str) -> None:
+        """Behind a URL, bring a file of a session here, if it is there and whole."""
+        if self._remote is not None:
+            self._remote.fetch(session_id, name)
+
+    def _refresh(self, session_id: str) -> None:
+        """Behind a URL, see what others changed in the parts that are not locked by us."""
+        if self._remote is not None:
+            self._remote.pull(session_id)
+
+    def _fetch_below(self, session_id: str, folder: str) -> None:
+        """Behind a URL, bring all files of a folder of a session here."""
+        if self._remote is not None:
+            self._remote.fetch_below(session_id, folder)
+
+    def _discard(self, session_id: str, name: str) -> None:
+        """Behind a URL, let a file go that was removed here, or was never fetched."""
+        if self._remote is not None:
+            self._remote.discard(session_id, name)
+
+    def _sweep_session(self, session_id: str) -> None:
+        """Behind a URL, remove what a dead process left of a session that is locked by us."""
+        if self._remote is not None:
+            self._remote.sweep_session(session_id)
+
     def _forget_locks(self, session_id: str) -> None:
+        if self._remote is not None:  # they are gone when they are released
+            return
         for part in ("session", "edits", "threads", "work"):
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
@@ -390,6 +568,10 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what dead creations and deletions left; a living one holds its lock."""
+        if self._remote is not None:
+            for session_id in self._remote.sweep():
+                self._remove_reports(session_id)
+            return
         for prefix in (_CREATING, _DELETING):
             for hidden in self.path.glob(f"{prefix}*"):
                 session_id = hidden.name.removeprefix(prefix)
@@ -405,14 +587,13 @@ class Store:
                     self._forget_locks(session_id)
                     log.info("removed %s, left by an interrupted run", hidden)
 
-    def _participant_file(self, user_id: str) -> Path:
-        return self.path / "participants" / f"{user_id}.json"
-
     def _stored_participant(self, user_id: str) -> Participant | None:
-        file = self._participant_file(user_id)
-        if not file.is_file():
+        key = f"participants/{user_id}.json"
+        try:
+            stored = self.document(key)
+        except NotFoundError:
             return None
-        return validate(Participant, read_json(file), what=f"{file}")
+        return validate(Participant, stored, what=self.whereabouts(key))
 
 
 class Session:
@@ -423,7 +604,7 @@ class Session:
         self.store = store
 
     def __repr__(self) -> str:
-        return f"<Session {self.id} in {self.store.path}>"
+        return f"<Session {self.id} in {self.store.place}>"
 
     @property
     def id(self) -> str:
@@ -465,13 +646,49 @@ class Session:
     @property
     def video(self) -> Path:
         """The session's own copy of the video."""
-        return self.folder / self.record.video.file
+        return self._video_file(self.record.video)
 
     @property
     def second_video(self) -> Path | None:
         """The session's own copy of the video of the second camera; None where there is none."""
         second = self.record.second_video
-        return None if second is None else self.folder / second.file
+        return None if second is None else self._video_file(second)
+
+    def _video_file(self, video: VideoFile) -> Path:
+        self.store._fetch(self.id, video.file)
+        file = self.folder / video.file
+        if self.store._remote is not None and not file.is_file():
+            raise StorageError(
+                f"session {self.id}: its video {self.place_of(video.file)} is lost or damaged; "
+                "put it there again, or delete the session"
+            )
+        return file
+
+    @property
+    def annotated_video(self) -> Path:
+        """The annotated video; a file that is absent where there is none."""
+        self.store._fetch(self.id, "analyzed.mp4")
+        return self.folder / "analyzed.mp4"
+
+    @property
+    def place(self) -> str:
+        """Folder or URL of the session."""
+        remote = self.store._remote
+        return os.fspath(self.folder) if remote is None else f"{self.store.place}/{self.id}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        if self.store._remote is not None:
+            return self.store._remote.size(self.id)
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+    def place_of(self, name: str) -> str:
+        """Address of one of its files: a ``file://`` URI, or the URL of the object that it is."""
+        remote = self.store._remote
+        if remote is None:
+            return (self.folder / name).resolve().as_uri()
+        return remote.address(self.id, name)
 
     @property
     def report_folder(self) -> Path:
@@ -623,9 +840,10 @@ class Session:
         try:
             yield
         except BadInputError:
-            with lock(self.store._lock(self.id, "edits"), what="the edits", wait_s=10):
+            with self.store._locked(self.id, "edits", what="the edits", wait_s=10):
                 write_json(self.folder / "edits.json", edits.model_dump(mode="json"))
                 write_json(self.folder / "session.json", record.model_dump(mode="json"))
+                self.store._publish(self.id)
             raise
 
     def repetitions_table(self) -> list[dict[str, Any]]:
@@ -646,11 +864,9 @@ class Session:
         return documents.session_document(
             record,
             self.participant,
-            video_url=self.video.resolve().as_uri(),
+            video_url=self.place_of(record.video.file),
             analyzed_video_url=(
-                (self.folder / done["annotated"].file).resolve().as_uri()
-                if "annotated" in done
-                else None
+                self.place_of(done["annotated"].file) if "annotated" in done else None
             ),
             angles=angles,
             repetitions=self.repetitions() if "repetitions" in done else None,
@@ -735,7 +951,7 @@ class Session:
         """Keep in the record how long the report took, unless an analysis is at work."""
         if self.store.read_only:
             return
-        with lock_if_free(self.store._lock(self.id), wait_s=1) as free:
+        with self.store._locked_if_free(self.id, wait_s=1) as free:
             if free:
                 record = self.record
                 record.report = Rendering(
@@ -754,7 +970,7 @@ class Session:
         """
         self.store._require_writable()
         name = None if session_name is None else check_name(session_name, what="session_name")
-        with lock(self.store._lock(self.id), what=f"session {self.id}", wait_s=2):
+        with self.store._locked(self.id, what=f"session {self.id}", wait_s=2):
             record = self.record
             changed = record.model_copy(
                 update={"session_name": name, "joints": [j for j in JOINTS if j in joints]}
@@ -877,7 +1093,7 @@ class Session:
         if revision is not None and (type(revision) is not int or revision < 0):
             raise FieldError(what, {"revision": [f"must be a count (got {revision!r})"]})
         settings = check_settings(fields, joints=self.record.joints, what=what)
-        with lock(self.store._lock(self.id, "edits"), what="the display settings", wait_s=10):
+        with self.store._locked(self.id, "edits", what="the display settings", wait_s=10):
             stored = self.stored_config()
             now = stored.revision if stored else 0
             if revision is not None and revision != now:
@@ -992,6 +1208,10 @@ class Session:
             raise NotFoundError(
                 f"session {self.id}: no {stage.replace('_', ' ')} yet; analyze it first"
             )
+        if self.store.is_remote:
+            self.store._fetch(self.id, done.file)
+            # Others may have put another in its place meanwhile.
+            done = self.record.stages.get(stage, done)
         if not is_whole(self.folder, done):
             raise StorageError(
                 f"session {self.id}: its file {done.file} is damaged or lost; analyze it again"
@@ -1035,7 +1255,7 @@ class Session:
     def _edit(self, kind: str, after: Any, by: str | None) -> None:
         self.store._require_writable()
         who = check_name(by if by is not None else _current_user(), what="by")
-        with lock(self.store._lock(self.id, "edits"), what="the edits", wait_s=10):
+        with self.store._locked(self.id, "edits", what="the edits", wait_s=10):
             edits = self.edits()
             edit = Edit.model_validate(
                 {

@@ -31,7 +31,6 @@ from mobility.workbench.documents import rounded
 from mobility.workbench.files import (
     check_decodable,
     check_name,
-    lock,
     read_json,
     sweep,
     write_json,
@@ -313,9 +312,9 @@ def _writing(session: Session) -> Iterator[Path]:
     """Hold the lock of a session's threads and give their folder, which is made."""
     folder = _folder(session)
     # A lock of their own: a message need not wait for an analysis.
-    guard = session.store._lock(session.id, "threads")
+    what = f"the threads of session {session.id}"
     try:
-        with lock(guard, what=f"the threads of session {session.id}", wait_s=10):
+        with session.store._locked(session.id, "threads", what=what, wait_s=10):
             with writing(folder):
                 folder.mkdir(exist_ok=True)
             sweep(folder, "thread_*.json")

@@ -28,7 +28,6 @@ from mobility.progress import progress_bar
 from mobility.provenance import SCHEMA_VERSION, package_versions, warnings_of
 from mobility.workbench.files import (
     check_id,
-    lock,
     read_dataset,
     read_json,
     replaced,
@@ -211,7 +210,7 @@ def validate(
         write()
     else:
         # An analysis or a deletion that is at work must not meet a half of this.
-        with lock(session.store._lock(session.id), what=f"session {session.id}", wait_s=10):
+        with session.store._locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
                 raise NotFoundError(f"session {session.id}: was deleted meanwhile")
             write()
@@ -222,6 +221,8 @@ def validations(
     session: Session, *, folder: str | os.PathLike[str] | None = None
 ) -> list[Validation]:
     """Comparisons with lab data that are stored of a session, by name."""
+    if folder is None:
+        session.store._fetch_below(session.id, "validation")
     place = Path(folder) if folder is not None else session.folder / "validation"
     found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in found]
@@ -260,7 +261,7 @@ def open_comparison(
     Parameters
     ----------
     store
-        Folder of the sessions.
+        Folder or URL of the sessions.
     session_id
         The session; empty is the demo.
     comparison

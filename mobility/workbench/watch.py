@@ -12,7 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.workbench.batch import LOG, cluster_client, logged, outcomes
 from mobility.workbench.contract import BatchRow, Document
-from mobility.workbench.files import lock, read_json, sweep, write_json, writing
+from mobility.workbench.files import writing
 from mobility.workbench.manifest import ManifestError, Row, check_rows, entry_of, videos_in
 from mobility.workbench.store import Store
 
@@ -111,13 +111,17 @@ def watch(
     folder = folder.absolute()
     if not folder.is_dir():
         raise NotFoundError(f"{folder}: no such folder")
-    store = Store(store.path.absolute(), reports=store.reports.absolute())
-    ledger = store.path / ".watch" / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.json"
+    store.require_shared("a watch")
+    store = store.absolute()
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    ledger = f".watch/{digest}.json"
     looks: dict[str, _Look] = {}
-    with lock(ledger.with_suffix(".lock"), what=f"the watch of {folder}"):
-        sweep(ledger.parent, ledger.name)
-        seen = _read(ledger, folder)
-        with logged(ledger.parent / LOG), _lazy_client(workers, scheduler) as client:
+    with (
+        closing(store),
+        store.locked(f".watch/{digest}", what=f"the watch of {folder}"),
+    ):
+        seen = _read(store, ledger, folder)
+        with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
             while True:
                 _look(folder, looks)
                 waiting = {
@@ -139,7 +143,7 @@ def watch(
                             session_id=outcome.session_id,
                             when=datetime.datetime.now().astimezone().replace(microsecond=0),
                         )
-                        write_json(ledger, seen.model_dump(mode="json"))
+                        store.write_document(ledger, seen.model_dump(mode="json"))
                     told(outcome)
                 if once and not waiting:
                     return
@@ -222,13 +226,20 @@ def _refused(number: int, name: str, entry: dict[str, str], exercise: str, reaso
     )
 
 
-def _read(ledger: Path, folder: Path) -> Watched:
-    if not ledger.is_file():
-        with writing(ledger):
-            ledger.parent.mkdir(parents=True, exist_ok=True)
-        return Watched(folder=str(folder))
+def _log_file(store: Store, digest: str) -> Path:
+    """Where the log is kept: in the store, or with the reports where that is behind a URL."""
+    if not store.is_remote:
+        return store.path / ".watch" / LOG
+    with writing(store.reports):
+        store.reports.mkdir(parents=True, exist_ok=True)
+    return store.reports / f"watch-{digest}.log"
+
+
+def _read(store: Store, ledger: str, folder: Path) -> Watched:
     try:
-        return validate(Watched, read_json(ledger), what=str(ledger))
+        return validate(Watched, store.document(ledger), what=store.whereabouts(ledger))
+    except NotFoundError:
+        return Watched(folder=str(folder))
     except BadInputError as error:
         raise StorageError(
             f"{error}; delete the file: videos that are done will be found done again"
@@ -238,8 +249,6 @@ def _read(ledger: Path, folder: Path) -> Watched:
 @contextmanager
 def _lazy_client(workers: int | None, scheduler: str | None) -> Iterator[Callable[[], Any]]:
     """Give a function that starts the workers when there is something to do for them."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         started: list[Any] = []
 

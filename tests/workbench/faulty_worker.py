@@ -27,6 +27,8 @@ def _act(action: str) -> None:
         time.sleep(600)
     elif action == "slow":
         time.sleep(1)
+    elif action.startswith("touch="):
+        Path(action.removeprefix("touch=")).touch()
     elif action.startswith("delete="):
         Path(action.removeprefix("delete=")).unlink()
     elif action.startswith("change="):
@@ -77,6 +79,14 @@ def _install() -> None:
     sys.modules.update(modules)
 
 
+def _be_impatient() -> None:
+    """Give up on a store that does not answer after ``PATIENCE`` seconds, where that is set."""
+    if "PATIENCE" in os.environ:
+        from mobility.workbench import objects
+
+        objects.PATIENCE_S = objects.FIRST_PATIENCE_S = float(os.environ["PATIENCE"])
+
+
 def _fail_to_start() -> None:
     """Fail once to come back after the first fault, where ``START_FAULT`` is set."""
     folder = Path(os.environ["FAULT_FOLDER"])
@@ -88,4 +98,5 @@ def _fail_to_start() -> None:
 
 
 _fail_to_start()
+_be_impatient()
 _install()

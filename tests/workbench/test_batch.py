@@ -215,7 +215,8 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place):
         (["--scheduler", "nonsense"], "scheduler nonsense: write it as tcp://host:8786"),
         (["--scheduler", "tcp://a:1", "--workers", "2"], "not both"),
         (["--on-end", ""], "--on-end: must not be empty"),
-        (["--store", "s3://bucket/store"], "is a URL"),
+        (["--reports", "s3://bucket/reports"], "is a URL"),
+        (["--store", "nonsense://a"], "store nonsense://a: Protocol not known"),
         (["--workers", "0"], "from 1 to 256"),
     ],
 )

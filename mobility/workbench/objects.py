@@ -1,0 +1,334 @@
+"""Objects behind a URL of fsspec: whole or absent each, and written under a condition.
+
+What a store needs beyond reading and writing is one thing: to write an object only if it is still
+the one that was read. S3 does that (``If-Match``, ``If-None-Match``), and so does memory, which one
+process has for itself. Behind any other URL things can be read here, and are not written.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import errno
+import functools
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mobility.errors import BadInputError, NotPermittedError, StorageError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PATIENCE_S = 60.0
+"""How long a server that answered before may be silent until something fails of it."""
+
+FIRST_PATIENCE_S = 5.0
+"""How long one may be silent that never answered: its address may be wrong."""
+
+_REFUSED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+"""What S3 says where the condition of a write does not hold."""
+
+_OURS_TO_MEND = frozenset({errno.EINVAL, errno.EPERM, errno.ENAMETOOLONG})
+"""Faults of S3 (as s3fs tells them) that waiting does not mend."""
+
+_memory = threading.Lock()
+_checked: set[str] = set()
+_reached: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object as it was read."""
+
+    data: bytes
+    token: str
+    """Stands for this very content; see :meth:`Objects.put_if`."""
+    age_s: float | None
+    """Seconds since it was written, by the clock of the server alone."""
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is a URL, and not a path."""
+    scheme, separator, _ = place.partition("://")
+    return bool(separator) and len(scheme) > 1 and scheme.replace("+", "").isalnum()
+
+
+class Objects:
+    """Objects below a URL.
+
+    Parameters
+    ----------
+    url
+        ``s3://bucket/prefix``, ``memory://name``, or what else fsspec knows, to be read.
+
+    Raises
+    ------
+    BadInputError
+        There is no such kind of URL, its package is absent, or it cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url.rstrip("/")
+        self.kind = url.partition("://")[0]
+        if "::" in url or any(sign in url for sign in "@*?[]#") or not url.partition("://")[2]:
+            raise BadInputError(
+                f"store {url}: write it as s3://bucket/prefix; credentials are found where the "
+                "backend looks for them"
+            )
+        options: dict[str, Any] = {"use_listings_cache": False}
+        if self.kind in ("s3", "s3a"):
+            # Tried again here, where it is known for how long.
+            options["config_kwargs"] = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
+        try:
+            self._fs = fsspec.filesystem(self.kind, **options)
+        except ImportError as error:
+            extra = " (pip install 'mobility[s3]')" if self.kind in ("s3", "s3a") else ""
+            raise BadInputError(f"store {url}: a package is absent{extra}: {error}") from None
+        except ValueError as error:
+            raise BadInputError(f"store {url}: {error}") from None
+        if self.kind in ("s3", "s3a"):
+            self._fs.retries = 1
+        self._root = self._fs._strip_protocol(self.url).rstrip("/")
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether writes under a condition are known to work there."""
+        return self.kind in ("s3", "s3a", "memory")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes see it."""
+        return self.kind != "memory"
+
+    def require_writable(self) -> None:
+        """Refuse a store to which nothing can be written safely.
+
+        Raises
+        ------
+        NotPermittedError
+            It is one.
+        """
+        if not self.can_be_written:
+            raise NotPermittedError(
+                f"store {self.url}: can be read only; locks and whole writes are known to hold in "
+                "folders and in s3:// stores"
+            )
+
+    def get(self, key: str, *, patience_s: float | None = None) -> Found | None:
+        """Read a small object; None if there is none."""
+        return self._do(f"read {key}", lambda: self._get(key), patience_s, absent=None)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Read small objects at once; those that are not there are left out."""
+        path_of = {self._path(key): key for key in keys}
+
+        def read() -> dict[str, bytes]:
+            found = self._fs.cat(list(path_of), on_error="return") if path_of else {}
+            for content in found.values():
+                if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                    raise content
+            return {path_of[path]: c for path, c in found.items() if isinstance(c, bytes)}
+
+        return self._do("read", read, absent={})
+
+    def put_if(
+        self, key: str, data: bytes, token: str | None, *, patience_s: float | None = None
+    ) -> str | None:
+        """Write an object if it is still the one of `token`; with None, if there is none.
+
+        Returns
+        -------
+        str or None
+            The new token; None where the condition does not hold. After an answer was lost that
+            can also be said of a write that was done: who must know looks again.
+        """
+        self.require_writable()
+        return self._do(f"write {key}", lambda: self._put_if(key, data, token), patience_s)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object, whatever there was."""
+        self.require_writable()
+        self._do(f"write {key}", lambda: self._fs.pipe_file(self._path(key), data))
+
+    def put_file(self, key: str, source: Path) -> None:
+        """Write a file as an object, in parts if it is large."""
+        self.require_writable()
+        self._do(f"write {key}", lambda: self._fs.put_file(str(source), self._path(key)))
+
+    def get_file(self, key: str, target: Path) -> bool:
+        """Stream an object into a file; False if there is none."""
+
+        def stream() -> bool:
+            self._fs.get_file(self._path(key), str(target))
+            return True
+
+        return self._do(f"read {key}", stream, absent=False)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; one that is not there is no fault."""
+        self.require_writable()
+        for path in map(self._path, keys):
+            self._do(f"delete {path}", functools.partial(self._fs.rm_file, path), absent=None)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of what is directly below a folder, in order."""
+        path = self._path(folder)
+        nothing: list[str] = []
+        found = self._do(
+            f"list {folder or 'it'}", lambda: self._fs.ls(path, detail=False), absent=nothing
+        )
+        return sorted({each.rstrip("/").rpartition("/")[2] for each in found if each != path})
+
+    def address(self, key: str) -> str:
+        """URL of an object."""
+        return f"{self.url}/{key}"
+
+    def check_conditions(self, key: str, data: bytes) -> None:
+        """Make sure, once, that the server heeds conditions; `key` is an object that is there.
+
+        Raises
+        ------
+        StorageError
+            It writes whatever the condition: two would hold one lock.
+        """
+        if self.url in _checked:
+            return
+        for token in (None, '"00000000000000000000000000000000"'):
+            if self.put_if(key, data, token) is not None:
+                self.delete([key])
+                raise StorageError(
+                    f"store {self.url}: its server writes without heeding If-Match and "
+                    "If-None-Match, so that no lock would hold there; use another one, or a folder"
+                )
+        _checked.add(self.url)
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}" if key else self._root
+
+    def _get(self, key: str) -> Found:
+        path = self._path(key)
+        if self.kind == "memory":
+            with _memory:
+                data = self._fs.cat_file(path)
+                written = self._fs.modified(path)
+            age = (datetime.datetime.now(datetime.UTC) - written).total_seconds()
+            return Found(data, hashlib.sha256(data).hexdigest(), age)
+        if not self.can_be_written:
+            return Found(self._fs.cat_file(path), "", None)
+        from fsspec.asyn import sync
+
+        bucket, name, _ = self._fs.split_path(path)
+
+        async def read() -> Found:
+            answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=name)
+            async with answer["Body"] as body:
+                data = await body.read()
+            now = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+            age = None
+            if now and (written := answer.get("LastModified")):
+                age = (email.utils.parsedate_to_datetime(now) - written).total_seconds()
+            return Found(data, answer["ETag"], age)
+
+        found: Found = sync(self._fs.loop, read)
+        return found
+
+    def _put_if(self, key: str, data: bytes, token: str | None) -> str | None:
+        path = self._path(key)
+        if self.kind == "memory":
+            with _memory:
+                there = self._fs.cat_file(path) if self._fs.exists(path) else None
+                if (None if there is None else hashlib.sha256(there).hexdigest()) != token:
+                    return None
+                self._fs.pipe_file(path, data)
+            return hashlib.sha256(data).hexdigest()
+        from fsspec.asyn import sync
+
+        bucket, name, _ = self._fs.split_path(path)
+        condition = {"IfNoneMatch": "*"} if token is None else {"IfMatch": token}
+
+        async def write() -> Any:
+            return await self._fs._call_s3(
+                "put_object", Bucket=bucket, Key=name, Body=data, **condition
+            )
+
+        try:
+            return str(sync(self._fs.loop, write)["ETag"])
+        except OSError as error:
+            if _code(error) in _REFUSED:
+                return None
+            raise
+
+    def _do(
+        self, what: str, action: Callable[[], T], patience_s: float | None = None, **absent: T
+    ) -> T:
+        """Do something, again and again while the server is away; `absent` stands for nothing."""
+        if patience_s is None:
+            patience_s = PATIENCE_S if self.url in _reached else FIRST_PATIENCE_S
+        ends = time.monotonic() + patience_s
+        pause = 0.2
+        while True:
+            try:
+                result = action()
+            except FileNotFoundError as error:
+                _reached.add(self.url)
+                if "absent" in absent:
+                    return absent["absent"]
+                raise StorageError(
+                    f"store {self.url}: cannot {what} ({_line(error)}); is there such a bucket?"
+                ) from None
+            except Exception as error:
+                passes = _passes(error)
+                if passes is None:
+                    raise
+                if not passes or time.monotonic() + pause > ends:
+                    advice = (
+                        "is its server running? Nothing there is half-written; try again"
+                        if passes
+                        else "check the store, its endpoint and the credentials"
+                    )
+                    fault = StorageError(
+                        f"store {self.url}: cannot {what} ({_line(error)}); {advice}"
+                    )
+                    fault.may_pass = passes
+                    raise fault from None
+                log.info("store %s: cannot %s (%s); trying again", self.url, what, _line(error))
+                time.sleep(pause)
+                pause = min(2 * pause, 2.0)
+            else:
+                _reached.add(self.url)
+                return result
+
+
+def _passes(error: Exception) -> bool | None:
+    """Whether a fault of a backend may pass by itself; None if it is none of a backend."""
+    if isinstance(error, PermissionError):
+        return False
+    if isinstance(error, TimeoutError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno not in _OURS_TO_MEND
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    if kinds & {"botocore.ConnectionError", "botocore.HTTPClientError", "aiohttp.ClientError"}:
+        return True
+    if kinds & {"botocore.BotoCoreError", "botocore.ClientError"}:
+        return False
+    return None
+
+
+def _code(error: OSError) -> str:
+    """Return the word by which S3 names a fault."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
