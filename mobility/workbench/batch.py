@@ -104,6 +104,7 @@ def run_batch(
     """
     store = Store(store.path.absolute(), reports=store.reports.absolute())
     started = datetime.datetime.now().astimezone().replace(microsecond=0)
+    began = time.monotonic()  # the clock may be set meanwhile
     key = _digest([row.to_json() for row in rows])
     became: dict[int, BatchRow] = {}
     with contextlib.ExitStack() as stack:
@@ -128,6 +129,7 @@ def run_batch(
             manifest=manifest,
             started=started,
             ended=datetime.datetime.now().astimezone().replace(microsecond=0),
+            took_s=round(time.monotonic() - began, 3),
             rows=[became[row.number] for row in rows],
         )
         write_summary(summary)
@@ -205,6 +207,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         "exercise": row.exercise,
         "session_id": row.session_id,
     }
+    began = time.monotonic()
     try:
         if task["code"] != code_sha256():
             raise BadInputError(
@@ -217,6 +220,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         # Inside a worker xarray would ask the scheduler for the lock of every file.
         with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
             found = _up_to_date(row, task)
+        found["took_s"] = round(time.monotonic() - began, 3)
         return BatchRow.model_validate({**outcome, **found}).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
@@ -225,10 +229,12 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:  # a bug, of which the other rows must not suffer
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
         log.error("row %d, %s: %s", row.number, row.video.name, traceback.format_exc())
-    reason = " ".join(reason.split())
-    return BatchRow.model_validate({**outcome, "state": "failed", "reason": reason}).model_dump(
-        mode="json"
-    )
+    failed = {
+        "state": "failed",
+        "reason": " ".join(reason.split()),
+        "took_s": round(time.monotonic() - began, 3),
+    }
+    return BatchRow.model_validate({**outcome, **failed}).model_dump(mode="json")
 
 
 @functools.cache
@@ -328,7 +334,6 @@ def outcomes(
 
     # Fewer rows than workers: the pose of each is shared.
     spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
-    failed = 0
     shared = {
         "store": str(store.path),
         "reports": str(store.reports),
