@@ -410,14 +410,15 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Give a client of the scheduler, or of processes of this machine."""
     import dask
 
+    # First, for its own settings would go with ours where they are loaded among them.
+    from distributed import Client, LocalCluster, Security
+
     settings = {
         "distributed.scheduler.allowed-failures": LOST - 1,
         # Its records grow by a third of a megabyte with each video.
         "distributed.worker.profile.enabled": False,
     }
     with dask.config.set(settings):
-        from distributed import Client, LocalCluster, Security
-
         if scheduler is not None:
             if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
                 raise BadInputError(f"scheduler {scheduler}: write it as tcp://host:8786")

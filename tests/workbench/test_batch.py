@@ -482,6 +482,22 @@ def test_a_worker_with_other_code_is_refused(place):
     assert not (place / "store").exists()
 
 
+def test_a_batch_leaves_the_settings_of_dask_to_the_next_one():
+    """In a process that has not imported dask before, as a notebook has not."""
+    code = """
+from mobility.errors import BadInputError
+from mobility.workbench.batch import cluster_client
+try:
+    with cluster_client(1, "nonsense"):
+        pass
+except BadInputError:
+    import dask
+    print(dask.config.get("distributed.comm.tls.ciphers"))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "None\n"
+
+
 def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
     now = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     folders = [batch._new_folder(tmp_path, now) for _ in range(3)]
