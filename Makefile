@@ -59,6 +59,9 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/run.py memory
 	$(BIN)/python benchmarks/batch.py reports
 	$(BIN)/python benchmarks/batch.py throughput
+	$(BIN)/python benchmarks/scale.py
+	test -d $(VENV)-kinemotion || sh scripts/kinemotion-environment.sh $(VENV)-kinemotion $(BIN)/python
+	$(BIN)/python benchmarks/peer.py $(VENV)-kinemotion
 
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)
@@ -69,4 +72,4 @@ accuracy: $(LAB)
 	$(BIN)/python benchmarks/accuracy.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-movement build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-movement $(VENV)-kinemotion build *.egg-info .pytest_cache .mypy_cache .ruff_cache

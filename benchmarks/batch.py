@@ -1,11 +1,15 @@
 """Batches: their throughput, what a report costs, and whether anything grows over many sessions.
 
-usage: python benchmarks/batch.py throughput|reports|soak [--runs 3] [--videos 4] [--sessions 200]
+usage: python benchmarks/batch.py throughput [--runs 5] [--videos 4] [--workers 1,2,4]
+       python benchmarks/batch.py reports [--runs 5]
+       python benchmarks/batch.py soak [--sessions 200] [--workers 2]
 
-``throughput``: videos per hour of batches of one and of more workers, beside two loops of one
-worker each side by side, which start a kernel for every report. ``reports``: seconds of a report
-with a fresh and with a forked kernel, and of reading the metrics by xarray and by ours. ``soak``:
-memory, processes and open files of a batch of many short sessions, in its first and last quarter.
+``throughput``: videos per hour of batches of one and of more workers beside the ideal (one
+worker's rate times the workers, of which no more than there are processors can help), and beside
+two independent runs side by side: batches of one worker of half of the videos each, and plain
+loops that start a kernel for every report. ``reports``: seconds of a report before and after
+kernels were forked, and of reading the metrics by xarray and by ours. ``soak``: memory, processes
+and open files of a batch of many short sessions, early and late, and what it leaves behind.
 """
 
 from __future__ import annotations
@@ -19,11 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psutil
-from run import DEMO, QUIET, interleaved, pss, ratio
+from run import DEMO, QUIET, interleaved, ratio
 
 from mobility.capture.video import read_frames, write_video
 
@@ -75,10 +81,17 @@ def seconds_of(make: Callable[[Path], list[list[str]]]) -> float:
 
 
 def throughput(given: argparse.Namespace) -> dict[str, float]:
-    """Batches of some workers beside two independent loops, interleaved."""
+    """Batches of some workers beside two independent runs, interleaved."""
+    processors = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
+        place = Path(folder) / "all"
+        place.mkdir()
         videos = clips(place, given.videos, SECONDS)
+        halves = [Path(folder) / "half-0", Path(folder) / "half-1"]
+        for number, half in enumerate(halves):
+            half.mkdir()
+            for video in videos[number::2]:
+                shutil.copy(video, half)
 
         def loops(inside: Path) -> list[list[str]]:
             return [
@@ -86,20 +99,32 @@ def throughput(given: argparse.Namespace) -> dict[str, float]:
                 for half in (0, 1)
             ]
 
-        cases = {"two loops side by side": lambda: seconds_of(loops)}
+        def batches(inside: Path) -> list[list[str]]:
+            return [batch(half, inside / half.name, 1) for half in halves]
+
+        cases = {
+            "two loops side by side": lambda: seconds_of(loops),
+            "two batches side by side": lambda: seconds_of(batches),
+        }
         for workers in given.workers:
             cases[f"batch, {workers} workers"] = lambda workers=workers: seconds_of(
                 lambda inside: [batch(place, inside, workers)]
             )
         took = interleaved(cases, given.runs)
-    found = {
-        f"{name}, videos per hour": 3600 * given.videos / statistics.median(seconds)
-        for name, seconds in took.items()
-    }
-    if 2 in given.workers:
-        found["batch of 2 / two loops (at least 0.9)"] = ratio(
-            took["two loops side by side"], took["batch, 2 workers"]
-        )
+    found = {"processors": float(processors)}
+    for name, seconds in took.items():
+        found[f"{name}, videos per hour"] = 3600 * given.videos / statistics.median(seconds)
+    if "batch, 1 workers" in took:
+        for workers in given.workers:
+            ideal = [seconds / min(workers, processors) for seconds in took["batch, 1 workers"]]
+            found[f"batch, {workers} workers / ideal"] = ratio(
+                ideal, took[f"batch, {workers} workers"]
+            )
+    if "batch, 2 workers" in took:
+        for name in ("two loops", "two batches"):
+            found[f"batch of 2 / {name} (at least 0.9)"] = ratio(
+                took[f"{name} side by side"], took["batch, 2 workers"]
+            )
     return found
 
 
@@ -133,8 +158,10 @@ def reports(given: argparse.Namespace) -> dict[str, float]:
                 file.load()
 
         cases = {
-            "fresh kernel": lambda: timed(lambda: render_report(session)),
-            "forked kernel": lambda: timed(lambda: render_report(session), forked=True),
+            "report before: a fresh kernel": lambda: timed(lambda: render_report(session)),
+            "report after: a forked kernel": lambda: timed(
+                lambda: render_report(session), forked=True
+            ),
             "metrics read by xarray": lambda: timed(by_xarray),
             "metrics read by ours": lambda: timed(lambda: read_dataset(metrics)),
         }
@@ -142,71 +169,128 @@ def reports(given: argparse.Namespace) -> dict[str, float]:
             case()
         took = interleaved(cases, given.runs)
     found = {f"{name}, s": statistics.median(seconds) for name, seconds in took.items()}
-    found["forked / fresh kernel"] = ratio(took["forked kernel"], took["fresh kernel"])
+    found["report after / before"] = ratio(
+        took["report after: a forked kernel"], took["report before: a fresh kernel"]
+    )
     found["ours / xarray"] = ratio(took["metrics read by ours"], took["metrics read by xarray"])
     return found
 
 
 def soak(given: argparse.Namespace) -> dict[str, float]:
-    """Memory, processes and open files of a batch of many short sessions."""
+    """Memory, processes and open files of a batch of many short sessions, and what it leaves."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        (place / "in").mkdir()
-        (clip,) = clips(place, 1, given.seconds)
+        for name in ("clips", "in", "temporary"):
+            (place / name).mkdir()
+        made = [
+            low(clip, place / "clips" / f"low-{clip.name}")
+            for clip in clips(place / "clips", 8, given.seconds)
+        ]
         for number in range(given.sessions):
-            # The same picture, and another file: a box that players pass over.
+            # The same pictures again, and another file: a box that players pass over.
             box = (12).to_bytes(4, "big") + b"free" + number.to_bytes(4, "big")
-            (place / "in" / f"{number:04d}.mp4").write_bytes(clip.read_bytes() + box)
-        command = batch(place / "in", place, given.workers[-1])
-        process = subprocess.Popen(command, env=ENVIRONMENT, **QUIET)
-        samples: list[tuple[int, float, int, int]] = []
+            content = made[number % len(made)].read_bytes() + box
+            (place / "in" / f"{number:04d}.mp4").write_bytes(content)
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            batch(place / "in", place, given.workers[-1]),
+            env={**ENVIRONMENT, "TMPDIR": str(place / "temporary")},
+            **QUIET,
+        )
+        samples: list[Sample] = []
         while process.poll() is None:
-            done = sum(1 for _ in (place / "reports").glob("video-*/.*.key"))
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(True)]
-            files = sum(open_files(member) for member in family)
-            samples.append((done, pss(process.pid) / 1e6, len(family), files))
+            samples.append(sample(process.pid, place))
             print(
-                f"{done:>5} sessions  {samples[-1][1]:8.0f} MB  {len(family):>3} processes  "
-                f"{files:>4} files",
+                f"{samples[-1].done:>5} sessions  {sum(samples[-1].memory.values()) / 1e6:8.0f} MB"
+                f"  {len(samples[-1].memory):>3} processes  {samples[-1].files:>4} files",
                 flush=True,
             )
             time.sleep(given.every)
+        took = time.perf_counter() - began
         assert process.returncode == 0
         time.sleep(3)
         left = [each for each in psutil.process_iter(["cmdline"]) if str(place) in str(each.info)]
-        sessions = len(list((place / "store").glob("video-*")))
+        hidden = [
+            file
+            for part in ("store", "reports")
+            for file in (place / part).rglob(".*")
+            if ".tmp" in file.name or "unfinished" in file.name or "earlier" in file.name
+        ]
+        found: dict[str, float] = {
+            "sessions": len(list((place / "store").glob("video-*/metrics.nc"))),
+            "reports": len(list((place / "reports").glob("video-*/overhead-squat.html"))),
+            "minutes": took / 60,
+            "processes left": len(left),
+            "temporary files left": len(list((place / "temporary").rglob("*"))) + len(hidden),
+        }
     quarter = given.sessions / 4
-    first = [s for s in samples if quarter / 2 <= s[0] < quarter * 1.5]
-    last = [s for s in samples if s[0] >= given.sessions - quarter]
-    found: dict[str, float] = {"sessions": sessions, "processes left": len(left)}
-    for index, name in ((1, "PSS, MB"), (2, "processes"), (3, "open files")):
-        for label, part in (("early", first), ("late", last)):
-            found[f"{name}, {label}"] = statistics.median(s[index] for s in part)
-    found["memory late / early"] = found["PSS, MB, late"] / found["PSS, MB, early"]
+    early = [s for s in samples if quarter / 2 <= s.done < quarter * 1.5]
+    late = [s for s in samples if s.done >= given.sessions - quarter]
+    # Those that are there all the time: what grows, grows in them.
+    lasting = set.intersection(*(set(s.memory) for s in early + late))
+    values: dict[str, Callable[[Sample], float]] = {
+        "memory of all (PSS), MB": lambda s: sum(s.memory.values()) / 1e6,
+        "memory of those that last, MB": lambda s: sum(s.memory[pid] for pid in lasting) / 1e6,
+        "processes": lambda s: len(s.memory),
+        "open files": lambda s: s.files,
+    }
+    for name, value in values.items():
+        medians = [statistics.median(map(value, part)) for part in (early, late)]
+        found[f"{name}, early"], found[f"{name}, late"] = medians
+        found[f"{name}, late / early"] = medians[1] / medians[0]
     return found
 
 
-def open_files(process: psutil.Process) -> int:
-    """Open file descriptors of a process; 0 if it has ended."""
-    try:
-        return process.num_fds()
-    except psutil.Error:
-        return 0
+class Sample(NamedTuple):
+    """How a batch was at one moment."""
+
+    done: int
+    memory: dict[int, int]
+    """Proportional set size by process, bytes."""
+    files: int
+
+
+def sample(pid: int, place: Path) -> Sample:
+    """Look at a batch: its sessions with a report, its processes and their open files."""
+    done = sum(1 for _ in (place / "reports").glob("video-*/.*.key"))
+    memory: dict[int, int] = {}
+    files = 0
+    # What ends meanwhile is left out.
+    with suppress(psutil.Error):
+        for member in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            with suppress(psutil.Error):
+                memory[member.pid] = member.memory_full_info().pss
+                files += member.num_fds()
+    return Sample(done, memory, files)
+
+
+def low(source: Path, target: Path) -> Path:
+    """Write a clip again in a fifth of the pixels."""
+    import cv2
+
+    def frames() -> Iterator[tuple[float, Any]]:
+        for frame in read_frames(source):
+            height, width = (2 * round(0.45 * side / 2) for side in frame.image.shape[:2])
+            yield frame.time, cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
+
+    write_video(target, frames())
+    return target
 
 
 def main() -> None:
     """Run one benchmark and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["throughput", "reports", "soak"])
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--videos", type=int, default=4)
     parser.add_argument("--sessions", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=0.7, help="length of a clip of the soak")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a clip of the soak")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two samples")
     parser.add_argument(
-        "--workers", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2]
+        "--workers", type=lambda text: [int(n) for n in text.split(",")], default=None
     )
     given = parser.parse_args()
+    given.workers = given.workers or ([2] if given.what == "soak" else [1, 2, 4])
     found = {"throughput": throughput, "reports": reports, "soak": soak}[given.what](given)
     print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))
 

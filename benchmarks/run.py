@@ -65,13 +65,13 @@ def pose(video: Path, workers: int) -> float:
     return run([sys.executable, "-c", code])
 
 
-def analyze(video: Path, *options: str) -> float:
+def analyze(video: Path, *options: str, workers: int = 2) -> float:
     """Seconds of `mobility analyze` into an empty store."""
     with tempfile.TemporaryDirectory() as folder:
         return run(
             [
                 *(sys.executable, "-m", "mobility.cli", "analyze", str(video), "--no-report"),
-                *("--workers", "2", "--store", folder, *options),
+                *("--workers", str(workers), "--store", folder, *options),
             ]
         )
 

@@ -105,6 +105,7 @@ def run_batch(
     store.require_shared("a batch")
     store = store.absolute()
     started = datetime.datetime.now().astimezone().replace(microsecond=0)
+    began = time.monotonic()  # the clock may be set meanwhile
     key = _digest([row.to_json() for row in rows])
     became: dict[int, BatchRow] = {}
     with contextlib.ExitStack() as stack:
@@ -130,6 +131,7 @@ def run_batch(
             manifest=manifest,
             started=started,
             ended=datetime.datetime.now().astimezone().replace(microsecond=0),
+            took_s=round(time.monotonic() - began, 3),
             rows=[became[row.number] for row in rows],
         )
         write_summary(summary)
@@ -207,6 +209,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         "exercise": row.exercise,
         "session_id": row.session_id,
     }
+    began = time.monotonic()
     try:
         if task["code"] != code_sha256():
             raise BadInputError(
@@ -219,6 +222,7 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         # Inside a worker xarray would ask the scheduler for the lock of every file.
         with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
             found = _up_to_date(row, task)
+        found["took_s"] = round(time.monotonic() - began, 3)
         return BatchRow.model_validate({**outcome, **found}).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
@@ -227,10 +231,12 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:  # a bug, of which the other rows must not suffer
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
         log.error("row %d, %s: %s", row.number, row.video.name, traceback.format_exc())
-    reason = " ".join(reason.split())
-    return BatchRow.model_validate({**outcome, "state": "failed", "reason": reason}).model_dump(
-        mode="json"
-    )
+    failed = {
+        "state": "failed",
+        "reason": " ".join(reason.split()),
+        "took_s": round(time.monotonic() - began, 3),
+    }
+    return BatchRow.model_validate({**outcome, **failed}).model_dump(mode="json")
 
 
 @functools.cache
@@ -331,7 +337,6 @@ def outcomes(
 
     # Fewer rows than workers: the pose of each is shared.
     spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
-    failed = 0
     shared = {
         "store": store.place,
         "reports": str(store.reports),
@@ -408,14 +413,15 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Give a client of the scheduler, or of processes of this machine."""
     import dask
 
+    # First, for its own settings would go with ours where they are loaded among them.
+    from distributed import Client, LocalCluster, Security
+
     settings = {
         "distributed.scheduler.allowed-failures": LOST - 1,
         # Its records grow by a third of a megabyte with each video.
         "distributed.worker.profile.enabled": False,
     }
     with dask.config.set(settings):
-        from distributed import Client, LocalCluster, Security
-
         if scheduler is not None:
             if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
                 raise BadInputError(f"scheduler {scheduler}: write it as tcp://host:8786")

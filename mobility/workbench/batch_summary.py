@@ -19,7 +19,7 @@ STATES = ("done", "skipped", "failed")
 
 COLUMNS = (
     *("row", "video", "participant", "exercise", "session_id", "state", "reason", "report"),
-    *("redone", "seconds", "warnings"),
+    *("redone", "seconds", "took_s", "warnings"),
 )
 STAGES = (
     *("pose", "second_pose", "fitted", "angles", "repetitions", "metrics", "capture_quality"),
@@ -55,6 +55,7 @@ class Summary:
     manifest: str
     started: datetime.datetime
     ended: datetime.datetime
+    took_s: float
     rows: Sequence[BatchRow]
 
     @property
@@ -91,6 +92,7 @@ def write_summary(summary: Summary) -> None:
         manifest=summary.manifest,
         started=summary.started,
         ended=summary.ended,
+        took_s=summary.took_s,
         versions=dict(package_versions()),
         rows=list(summary.rows),
     )
@@ -118,7 +120,7 @@ def _table(summary: Summary) -> str:
 def _page(summary: Summary) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in summary.counts.items() if number)
     rows = "\n".join(_row(row) for row in summary.rows)
-    took = summary.ended - summary.started
+    took = datetime.timedelta(seconds=round(summary.took_s))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -159,7 +161,7 @@ def _row(row: BatchRow) -> str:
         said = f'<a href="{escape(row.report, quote=True)}">report</a>'
     if row.warnings:
         said += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
-    seconds = f"{sum(row.seconds.values()):.1f}" if row.seconds else ""
+    seconds = f"{row.took_s:.1f}" if row.took_s is not None else ""
     detail = ", ".join(f"{name} {value:.1f} s" for name, value in row.seconds.items())
     return (
         f'<tr class="{row.state}"><td class="number">{row.row}</td><td>{escape(row.video)}</td>'

@@ -373,6 +373,9 @@ class BatchRow(Document):
     seconds: Annotated[dict[str, float], Field(description="by stage, of those redone")] = Field(
         default_factory=dict
     )
+    took_s: Annotated[
+        float | None, Field(description="in its worker, with what belongs to no stage")
+    ] = None
     warnings: list[str] = Field(default_factory=list)
 
 
@@ -383,5 +386,8 @@ class BatchSummary(Document):
     manifest: Annotated[str, Field(description="name of the file or folder")]
     started: datetime.datetime
     ended: datetime.datetime
+    took_s: Annotated[
+        float | None, Field(description="also right where the clock was set meanwhile")
+    ] = None
     versions: dict[str, str]
     rows: list[BatchRow]

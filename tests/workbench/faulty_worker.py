@@ -29,6 +29,11 @@ def _act(action: str) -> None:
         time.sleep(1)
     elif action.startswith("touch="):
         Path(action.removeprefix("touch=")).touch()
+    elif action.startswith("clock="):
+        import time_machine
+
+        # Of this process; what is monotonic goes on.
+        time_machine.travel(time.time() + float(action.removeprefix("clock=")), tick=True).start()
     elif action.startswith("delete="):
         Path(action.removeprefix("delete=")).unlink()
     elif action.startswith("change="):
@@ -51,8 +56,10 @@ def _install() -> None:
     places = {
         "pose": ("mobility.capture.pose", "estimate_pose"),
         "fitted": ("mobility.kinematics.fit", "fit_body"),
+        "angles": ("mobility.kinematics.angles", "joint_angles"),
         "repetitions": ("mobility.kinematics.repetitions", "find_repetitions"),
         "metrics": ("mobility.assessment.overhead_squat", "overhead_squat"),
+        "capture_quality": ("mobility.capture.quality", "capture_quality"),
         "annotated": ("mobility.workbench.overlay", "annotate_video"),
         "report": ("mobility.workbench.reports", "render_report"),
     }

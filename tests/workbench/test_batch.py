@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import os
 import re
@@ -229,7 +230,11 @@ def test_bad_options_are_one_line(place, options, words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "stage", ["pose", "fitted", "repetitions", "metrics", "annotated", "report"]
+    "stage",
+    [
+        *("pose", "fitted", "angles", "repetitions", "metrics", "capture_quality", "annotated"),
+        "report",
+    ],
 )
 def test_a_worker_killed_in_any_stage_loses_nothing(place, undisturbed, stage):
     status, found, err = run(place, "--workers", 2, fault=f"{stage}:kill:1")
@@ -354,6 +359,55 @@ def test_a_video_that_goes_or_changes_during_the_run(place, undisturbed, action,
     in_the_end(place, undisturbed)
 
 
+SET_CLOCK = """
+import sys, threading, time
+from pathlib import Path
+import time_machine
+from mobility.cli import main
+
+def set_clock(seconds):
+    while not Path("fault-0").exists():
+        time.sleep(0.01)
+    time_machine.travel(time.time() + seconds, tick=True).start()
+
+threading.Thread(target=set_clock, args=(float(sys.argv.pop(1)),), daemon=True).start()
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
+def test_the_clock_is_set_during_the_run(place, undisturbed, seconds):
+    """Of the batch and of its worker, while it works: nothing is lost, or done again."""
+    process = subprocess.run(
+        [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
+        cwd=place,
+        env=surroundings(place, f"metrics:clock={seconds}:1"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    found = json.loads(process.stdout)
+    assert counts(found) == {"done": 3, "skipped": 0, "failed": 0}
+    document = json.loads(Path(found["summary"]["json"]).read_text())
+    # It was set, and no length of time is read from it.
+    away = datetime.datetime.fromisoformat(document["ended"]) - datetime.datetime.fromisoformat(
+        document["started"]
+    )
+    assert abs(away.total_seconds() - seconds) < 3600
+    lengths = [document["took_s"], *(row["took_s"] for row in document["rows"])]
+    lengths += [each for row in document["rows"] for each in row["seconds"].values()]
+    assert all(0 <= each < 3600 for each in lengths)
+    page = Path(found["summary"]["html"].removeprefix("file://")).read_text()
+    assert re.search(r"\(0:0\d:\d\d\)", page)
+    assert results(place) == undisturbed
+    # The clock is right again.
+    status, again, err = run(place, "--workers", 1)
+    assert (status, again["skipped"]) == (0, 3), err
+
+
 @pytest.mark.slow
 def test_a_damaged_result_is_made_again_with_what_depends_on_it(place, undisturbed):
     run(place, "--workers", 2)
@@ -429,9 +483,23 @@ def test_a_worker_with_other_code_is_refused(place):
     assert not (place / "store").exists()
 
 
-def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
-    import datetime
+def test_a_batch_leaves_the_settings_of_dask_to_the_next_one():
+    """In a process that has not imported dask before, as a notebook has not."""
+    code = """
+from mobility.errors import BadInputError
+from mobility.workbench.batch import cluster_client
+try:
+    with cluster_client(1, "nonsense"):
+        pass
+except BadInputError:
+    import dask
+    print(dask.config.get("distributed.comm.tls.ciphers"))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "None\n"
 
+
+def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
     now = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     folders = [batch._new_folder(tmp_path, now) for _ in range(3)]
     assert [folder.name for folder in folders] == [

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from mobility.errors import NotFoundError, StorageError
 from mobility.workbench import watch as module
@@ -190,3 +192,25 @@ def test_stopped_and_killed_it_goes_on_where_it_was(place):
     assert [session.record.state for session in sessions] == ["analyzed", "analyzed"]
     (ledger,) = (place / "store" / ".watch").glob("*.json")
     assert set(json.loads(ledger.read_text())["videos"]) == {"a.mp4", "p02/b.mp4"}
+
+
+@pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
+def test_the_clock_is_set_while_it_watches(place, worked, monkeypatch, seconds):
+    """A video waits as long as it must, neither less nor a day more, and is processed once."""
+    real = module._look
+    with ExitStack() as stack:
+
+        def look(folder, looks):
+            real(folder, looks)
+            monkeypatch.setattr(module, "_look", real)  # at the first look only
+            stack.enter_context(time_machine.travel(time.time() + seconds, tick=True))
+
+        monkeypatch.setattr(module, "_look", look)
+        before, began = time.time(), time.monotonic()
+        assert once(place, settle_s=0.3) == [("a.mp4", "done"), ("b.mp4", "done")]
+        assert time.monotonic() - began >= 0.3
+        assert abs(time.time() - before - seconds) < 3600
+        assert once(place) == []
+    # The clock is right again.
+    assert once(place) == []
+    assert worked.done == [("a.mp4", "anonymous"), ("b.mp4", "p02")]
