@@ -15,6 +15,7 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
+from mobility.kinematics import hinges
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
@@ -349,7 +350,7 @@ def joint_mobility(
     marks = _marks(movements, joints, angles)
     courses = _courses(pose, angles, joints, marks)
     points = _points(pose)
-    draws = angle_draws(pose) if "position_draws" in pose else None
+    draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
     measured = ("maximum", "minimum", "range_of_motion", "peak_velocity", "mean_velocity", "score")
     numbers = {name: np.full(shape, np.nan) for name in measured}
@@ -431,6 +432,23 @@ def joint_mobility(
         posture=posture,
         warnings=_warnings(courses) + _upper_body_only(pose),
     )
+
+
+def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
+    """Deviations of the draws of a fit, made as the angles were; None without a fit."""
+    if "position_draws" not in pose:
+        return None
+    draws = angle_draws(pose)
+    told = tables.load(hinges.TABLE)["angles"]
+    flat = [
+        name
+        for name in told
+        if name in angles and any(f"in_picture_{side}" in angles[name].attrs for side in SIDES)
+    ]
+    if flat:
+        found = hinges.hinge_angles(pose)
+        draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
+    return draws
 
 
 def single_joint_limits() -> dict[str, float]:

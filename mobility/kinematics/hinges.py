@@ -1,0 +1,161 @@
+r"""Hinge joints where they bend in the plane of the picture.
+
+There the landmarks show the angle, and the depth of the segments, which one camera hardly knows, is
+best left out: with an error in depth a straight joint reads bent, and a bent one less bent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import angle_between
+from mobility.kinematics.skeleton import SIDES, require_pose
+
+Array = NDArray[np.float64]
+
+TABLE = "hinges"
+
+
+def hinge_angles(fitted: xr.Dataset) -> xr.Dataset:
+    r"""Flexion of the hinges of a fitted body, with what is likely of the depth of their segments.
+
+    The elevation :math:`\beta` of a segment out of the plane of the picture has in the fit an error
+    :math:`\sigma`. Of a segment near that plane it is expected to be zero give or take
+    :math:`\tau`, so that the best guess is :math:`k\beta` with
+    :math:`k=\tau^2/(\tau^2+\sigma^2)`, whose standard deviation is :math:`\sqrt k\,\sigma`. How
+    likely both segments lie near the plane is the share of the draws of the fit in which they do.
+    The angle is the mean of the one with these elevations and the one of the fit, weighted by that.
+
+    Parameters
+    ----------
+    fitted
+        What :func:`~mobility.kinematics.fit.fit_body` made of the pose of one camera.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each angle of the table ``hinges`` in degrees over (time, side): ``<angle>``,
+        ``<angle>_sd`` and the weight of the plane of the picture, from 0 to 1,
+        ``<angle>_in_picture``; and over (draw, fit_time, side) ``<angle>_draws``, deviations of the
+        draws of the posterior. Where the two guesses differ, that is part of the deviations. The
+        mean weight of each side is in the attributes ``in_picture_left`` and ``in_picture_right``
+        of the angle, and by angle and side in ``in_picture``.
+
+    Raises
+    ------
+    BadInputError
+        If `fitted` is not a fitted body with its draws.
+
+    References
+    ----------
+    Efron & Morris 1973, J Am Stat Assoc 68:117.
+    """
+    require_pose(fitted, what="hinge_angles")
+    if "position_draws" not in fitted:
+        raise BadInputError("hinge_angles: the pose has no 'position_draws'; make it with fit_body")
+    time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
+    variables: dict[str, tuple[tuple[str, ...], Array, dict[str, Any]]] = {}
+    degree = {"units": "degree"}
+    shares: dict[str, dict[str, float]] = {}
+    for name, entry in tables.load(TABLE)["angles"].items():
+        values, sds, weights, deviations = [], [], [], []
+        for side in SIDES:
+            ends = [f"{side}_{joint}" for joint in entry["landmarks"]]
+            seen, middle, drawn = _segments(fitted, ends)
+            kept, weight = _likely(_elevation(middle), _elevation(drawn), entry)
+            off = _deviations(middle, drawn, kept, weight)
+            at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
+            share = np.interp(time, knots, weight)
+            value = _between(seen, at * _elevation(seen), share)
+            sd = np.interp(time, knots, np.sqrt((off**2).mean(axis=0)))
+            unknown = np.isnan(value)
+            values.append(value)
+            sds.append(np.where(unknown, np.nan, sd))
+            weights.append(np.where(unknown, np.nan, share))
+            deviations.append(off)
+        over = ("time", "side")
+        shares[name] = {
+            side: round(float(one[~np.isnan(one)].mean()), 3)
+            for side, one in zip(SIDES, weights, strict=True)
+            if not np.isnan(one).all()
+        }
+        told = {f"in_picture_{side}": share for side, share in shares[name].items()}
+        variables[name] = (over, np.stack(values, axis=-1), {**degree, **told})
+        variables[f"{name}_sd"] = (over, np.stack(sds, axis=-1), degree)
+        variables[f"{name}_in_picture"] = (over, np.stack(weights, axis=-1), {"units": "1"})
+        of_draws = np.stack(deviations, axis=-1)
+        variables[f"{name}_draws"] = (("draw", "fit_time", "side"), of_draws, degree)
+    return xr.Dataset(
+        variables,
+        coords={"time": fitted["time"].variable, "side": list(SIDES), "fit_time": knots},
+        attrs={"in_picture": shares},
+    )
+
+
+def _segments(fitted: xr.Dataset, ends: list[str]) -> tuple[Array, Array, Array]:
+    """Both segments (..., 2, 3) at the frames, at the knots, and of each draw at the knots."""
+    position = fitted["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    at_frames = position.sel(space=["x", "y", "z"], keypoint=ends)
+    order = ("fit_time", "fit_keypoint", "fit_space")
+    axes = {"fit_keypoint": ends, "fit_space": ["x", "y", "z"]}
+    middle = fitted["fit_position"].sel(axes).transpose(*order).astype(np.float64)
+    drawn = fitted["position_draws"].sel(axes).transpose("draw", *order).astype(np.float64)
+    one: Array = np.diff(at_frames.transpose("time", "keypoint", "space").to_numpy(), axis=-2)
+    two: Array = np.diff(middle.to_numpy(), axis=-2)
+    three: Array = two + np.diff(drawn.to_numpy(), axis=-2)
+    return one, two, three
+
+
+def _elevation(segments: Array) -> Array:
+    """Angle out of the plane of the picture, radians, positive towards the camera."""
+    found: Array = np.arctan2(segments[..., 2], np.hypot(segments[..., 0], segments[..., 1]))
+    return found
+
+
+def _likely(middle: Array, drawn: Array, rules: dict[str, float]) -> tuple[Array, Array]:
+    """Part of the elevations that is kept near the plane (knot, 2), and the weight of the plane."""
+    # A limb that is mirrored in depth is as far out of the plane.
+    error = np.sqrt(((np.abs(drawn) - np.abs(middle)) ** 2).mean(axis=0))
+    usual = np.radians(rules["elevation_sd_deg"])
+    kept = usual**2 / (usual**2 + error**2)
+    near = (np.abs(drawn) < np.radians(rules["near_deg"])).all(axis=-1).mean(axis=0)
+    none, full = rules["share_none"], rules["share_full"]
+    return kept, np.clip((near - none) / (full - none), 0.0, 1.0)
+
+
+def _deviations(middle: Array, drawn: Array, kept: Array, weight: Array) -> Array:
+    """Of the angle of each draw, degrees, (draw, knot)."""
+    up, drawn_up = _elevation(middle), _elevation(drawn)
+    flat, free = _bend(middle, kept * up), _bend(middle, up)
+    likely = kept * up + np.sqrt(kept) * (drawn_up - up)
+    off = weight * (_bend(drawn, likely) - flat)
+    off += (1 - weight) * (_bend(drawn, drawn_up) - free)
+    # Which of both guesses holds is not known either: every other draw lies towards one of them.
+    towards = np.where(np.arange(len(drawn)) % 2, 1.0, -1.0)[:, None]
+    both: Array = off + towards * np.sqrt(weight * (1 - weight)) * (flat - free)
+    return both
+
+
+def _between(segments: Array, flat: Array, weight: Array) -> Array:
+    """Angle between the one with the elevations `flat` and that of the segments as they are."""
+    free = _bend(segments, _elevation(segments))
+    found: Array = weight * _bend(segments, flat) + (1 - weight) * free
+    return found
+
+
+def _bend(segments: Array, elevation: Array) -> Array:
+    """Angle between two segments, degrees, with other elevations out of the plane."""
+    level = np.hypot(segments[..., 0], segments[..., 1])[..., None]
+    along = segments[..., :2] / np.where(level > 0, level, np.nan)
+    turned = np.concatenate(
+        [along * np.cos(elevation)[..., None], np.sin(elevation)[..., None]], axis=-1
+    )
+    return angle_between(turned[..., 0, :], turned[..., 1, :])
