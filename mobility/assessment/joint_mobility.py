@@ -15,8 +15,8 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics import hinges
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
+from mobility.kinematics.in_picture import picture_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
 from mobility.view import camera_view
@@ -439,14 +439,13 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
     if "position_draws" not in pose:
         return None
     draws = angle_draws(pose)
-    told = tables.load(hinges.TABLE)["angles"]
     flat = [
-        name
-        for name in told
-        if name in angles and any(f"in_picture_{side}" in angles[name].attrs for side in SIDES)
+        str(name)
+        for name, values in angles.data_vars.items()
+        if any(f"in_picture_{side}" in values.attrs for side in SIDES)
     ]
     if flat:
-        found = hinges.hinge_angles(pose)
+        found = picture_angles(pose)
         draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
     return draws
 

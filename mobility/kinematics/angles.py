@@ -319,10 +319,10 @@ def joint_angles(
         Largest expected error with which an angle is given, degrees, by angle; of those that are
         not named, and where it is None, the limits of the table hold.
     in_picture
-        Whether hinges are taken to bend in the plane of the picture as far as the fit leaves that
-        likely: :func:`~mobility.kinematics.hinges.hinge_angles`. For movements of single joints,
-        filmed so that they are seen; only of a body that was fitted to one camera, and whose legs
-        are seen.
+        Whether elbow and shoulder are measured in the plane of the picture where the fit leaves it
+        likely that they move there: :func:`~mobility.kinematics.in_picture.picture_angles`. For
+        movements of single joints, which are filmed so that they are seen; only of a body that was
+        fitted to one camera, and whose legs are seen.
 
     Returns
     -------
@@ -376,11 +376,11 @@ def joint_angles(
     added: dict[str, float] = {}
     if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
         added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
-    hinges = xr.Dataset()
+    flat = xr.Dataset()
     if in_picture and posterior is not None and len(cameras) < 2 and not added:
-        from mobility.kinematics.hinges import hinge_angles  # which builds on the formulas here
+        from mobility.kinematics.in_picture import picture_angles  # built on what is here
 
-        hinges = hinge_angles(pose)
+        flat = picture_angles(pose)
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
         message = f"No errors are known for angles of method '{method}'; _sd is missing."
@@ -390,8 +390,8 @@ def joint_angles(
     for name, values in angles_from_points(points).items():
         definition = tables.load("angles")[name]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        if name in hinges:
-            values = hinges[name].to_numpy()
+        if name in flat:
+            values = flat[name].to_numpy()
         variables[name] = xr.DataArray(
             values,
             dims=dims,
@@ -408,10 +408,10 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
-            if name in hinges:
-                sd = hinges[f"{name}_sd"].to_numpy()
+            if name in flat:
+                sd = flat[f"{name}_sd"].to_numpy()
                 source += ", as likely near the plane of the picture"
-                variables[name].attrs |= hinges[name].attrs
+                variables[name].attrs |= flat[name].attrs
             if name in added:
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
@@ -457,7 +457,7 @@ def joint_angles(
         | ({"in_picture": True} if in_picture else {}),
         method=method,
         warnings=warnings,
-        **({"in_picture": shares} if (shares := hinges.attrs.get("in_picture")) else {}),
+        **({"in_picture": shares} if (shares := flat.attrs.get("in_picture")) else {}),
     )
 
 

@@ -10,7 +10,7 @@ from mobility.assessment.joint_mobility import joint_mobility
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.fit import FITTED
-from mobility.kinematics.hinges import hinge_angles
+from mobility.kinematics.in_picture import picture_angles
 from mobility.provenance import history
 from tests.limbs import limb_pose, there_and_back
 
@@ -66,7 +66,7 @@ def at_ends(values: xr.DataArray) -> tuple[float, float]:
 def test_an_error_in_depth_hardly_moves_an_elbow_in_the_plane_of_the_picture(error: float) -> None:
     """A wrist that is 11 cm off bends an arm at rest by 15 degrees, and hardly does so here."""
     body = fitted(heading=90.0, depth_error_m=error)
-    found = hinge_angles(body)
+    found = picture_angles(body)
     rest, turn = at_ends(joint_angles(body, limits=LIMITS)["elbow_flexion"])
     assert rest > 20
     assert turn < 123
@@ -84,7 +84,7 @@ def test_an_error_in_depth_hardly_moves_an_elbow_in_the_plane_of_the_picture(err
 def test_an_arm_that_points_at_the_camera_keeps_its_depth(*, mirrored: bool) -> None:
     """Seen from the front the forearm comes out of the picture; as far out in a mirrored draw."""
     body = fitted(heading=0.0, depth_sd_m=0.03, mirrored=mirrored)
-    found = hinge_angles(body)
+    found = picture_angles(body)
     bent = np.abs(ELBOW - 90) < 25
     weight = found["elbow_flexion_in_picture"].to_numpy()
     assert weight[bent].max() == 0
@@ -95,7 +95,7 @@ def test_an_arm_that_points_at_the_camera_keeps_its_depth(*, mirrored: bool) -> 
 def test_between_both_the_angle_is_between_and_its_error_tells_of_both() -> None:
     """Obliquely, with depths hardly known, neither the picture nor the fit is right for sure."""
     body = fitted(heading=52.0, depth_sd_m=0.10)
-    found = hinge_angles(body)
+    found = picture_angles(body)
     weight = found["elbow_flexion_in_picture"].to_numpy()
     some = (weight > 0.2) & (weight < 0.8) & (ELBOW > 60)[:, None]
     assert some.any()
@@ -116,7 +116,7 @@ def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -
     assert told["in_picture"]["elbow_flexion"]["right"] > 0.9
     assert flat["elbow_flexion"].attrs["in_picture_right"] > 0.9
     assert "in_picture" not in history(free)[-1]["arguments"]
-    np.testing.assert_array_equal(flat["elbow_flexion"], hinge_angles(body)["elbow_flexion"])
+    np.testing.assert_array_equal(flat["elbow_flexion"], picture_angles(body)["elbow_flexion"])
     for name in set(free.data_vars) - {"elbow_flexion", "elbow_flexion_sd"}:
         xr.testing.assert_equal(free[name], flat[name])
     # The range and its error are made from the same angles, draw by draw.
@@ -131,7 +131,7 @@ def test_without_draws_or_without_legs_the_plane_of_the_picture_is_not_used() ->
     body = fitted(heading=90.0, depth_error_m=0.11)
     plain = body.drop_vars(["position_draws", "fit_position"])
     with pytest.raises(BadInputError, match="position_draws"):
-        hinge_angles(plain)
+        picture_angles(plain)
     unseen = body.copy()
     knees = {"keypoint": ["left_knee", "right_knee"]}
     unseen["confidence"] = unseen["confidence"].copy()

@@ -1,11 +1,13 @@
-r"""Hinge joints where they bend in the plane of the picture.
+r"""Angles of joints that move in the plane of the picture, for movements of single joints.
 
-There the landmarks show the angle, and the depth of the segments, which one camera hardly knows, is
-best left out: with an error in depth a straight joint reads bent, and a bent one less bent.
+There the landmarks show the angle. The depth of the segments, which one camera hardly knows, is
+best left out of the angle of a hinge: with an error in depth a straight joint reads bent, and a
+bent one less bent. And there the error that landmarks make at a given angle could be measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,21 +18,25 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between
 from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 
-TABLE = "hinges"
+TABLE = "in_picture"
 
 
-def hinge_angles(fitted: xr.Dataset) -> xr.Dataset:
-    r"""Flexion of the hinges of a fitted body, with what is likely of the depth of their segments.
+def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
+    r"""Angles of a fitted body, with what is likely where they lie in the plane of the picture.
 
-    The elevation :math:`\beta` of a segment out of the plane of the picture has in the fit an error
-    :math:`\sigma`. Of a segment near that plane it is expected to be zero give or take
-    :math:`\tau`, so that the best guess is :math:`k\beta` with
-    :math:`k=\tau^2/(\tau^2+\sigma^2)`, whose standard deviation is :math:`\sqrt k\,\sigma`. How
-    likely both segments lie near the plane is the share of the draws of the fit in which they do.
-    The angle is the mean of the one with these elevations and the one of the fit, weighted by that.
+    How likely both segments of a joint lie near that plane is told by the share of the draws of the
+    fit in which they do: the weight of the plane. With it
+
+    - the elevation :math:`\beta` of a segment out of the plane, whose error in the fit is
+      :math:`\sigma`, is taken to be zero give or take :math:`\tau` (hinges only). The best guess is
+      then :math:`k\beta` with :math:`k=\tau^2/(\tau^2+\sigma^2)` and the standard deviation
+      :math:`\sqrt k\,\sigma`. The angle is the mean of the one with these elevations and the one
+      of the fit, weighted;
+    - the mean error that was measured at this angle, seen from this side, is taken off.
 
     Parameters
     ----------
@@ -40,12 +46,12 @@ def hinge_angles(fitted: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        For each angle of the table ``hinges`` in degrees over (time, side): ``<angle>``,
-        ``<angle>_sd`` and the weight of the plane of the picture, from 0 to 1,
-        ``<angle>_in_picture``; and over (draw, fit_time, side) ``<angle>_draws``, deviations of the
-        draws of the posterior. Where the two guesses differ, that is part of the deviations. The
-        mean weight of each side is in the attributes ``in_picture_left`` and ``in_picture_right``
-        of the angle, and by angle and side in ``in_picture``.
+        For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
+        ``<angle>_sd`` and the weight, from 0 to 1, ``<angle>_in_picture``; and over (draw,
+        fit_time, side) ``<angle>_draws``, deviations of the draws of the posterior. Where the two
+        guesses of a hinge differ, that is part of the deviations. The mean weight of each side is
+        in the attributes ``in_picture_left`` and ``in_picture_right`` of the angle, and by angle
+        and side in ``in_picture``.
 
     Raises
     ------
@@ -56,23 +62,30 @@ def hinge_angles(fitted: xr.Dataset) -> xr.Dataset:
     ----------
     Efron & Morris 1973, J Am Stat Assoc 68:117.
     """
-    require_pose(fitted, what="hinge_angles")
+    require_pose(fitted, what="picture_angles")
     if "position_draws" not in fitted:
-        raise BadInputError("hinge_angles: the pose has no 'position_draws'; make it with fit_body")
+        raise BadInputError(
+            "picture_angles: the pose has no 'position_draws'; make it with fit_body"
+        )
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
+    azimuth = camera_view(fitted).azimuth_deg
     variables: dict[str, tuple[tuple[str, ...], Array, dict[str, Any]]] = {}
     degree = {"units": "degree"}
     shares: dict[str, dict[str, float]] = {}
-    for name, entry in tables.load(TABLE)["angles"].items():
+    for name, rules in tables.load(TABLE)["angles"].items():
         values, sds, weights, deviations = [], [], [], []
         for side in SIDES:
-            ends = [f"{side}_{joint}" for joint in entry["landmarks"]]
-            seen, middle, drawn = _segments(fitted, ends)
-            kept, weight = _likely(_elevation(middle), _elevation(drawn), entry)
-            off = _deviations(middle, drawn, kept, weight)
+            seen, middle, drawn = _segments(fitted, rules["segments"], side)
+            kept, weight = _likely(_elevation(middle), _elevation(drawn), rules)
             at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
             share = np.interp(time, knots, weight)
-            value = _between(seen, at * _elevation(seen), share)
+            bias = rules.get("bias", {})
+            value = _without(_between(seen, at * _elevation(seen), share), share, bias, azimuth)
+            off = _deviations(middle, drawn, kept, weight)
+            here = _between(middle, kept * _elevation(middle), weight)
+            off = _without(here + off, weight, bias, azimuth) - _without(
+                here, weight, bias, azimuth
+            )
             sd = np.interp(time, knots, np.sqrt((off**2).mean(axis=0)))
             unknown = np.isnan(value)
             values.append(value)
@@ -98,20 +111,30 @@ def hinge_angles(fitted: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _segments(fitted: xr.Dataset, ends: list[str]) -> tuple[Array, Array, Array]:
+def _segments(
+    fitted: xr.Dataset, ends: Sequence[Sequence[str]], side: str
+) -> tuple[Array, Array, Array]:
     """Both segments (..., 2, 3) at the frames, at the knots, and of each draw at the knots."""
     position = fitted["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
-    at_frames = position.sel(space=["x", "y", "z"], keypoint=ends)
-    order = ("fit_time", "fit_keypoint", "fit_space")
-    axes = {"fit_keypoint": ends, "fit_space": ["x", "y", "z"]}
-    middle = fitted["fit_position"].sel(axes).transpose(*order).astype(np.float64)
-    drawn = fitted["position_draws"].sel(axes).transpose("draw", *order).astype(np.float64)
-    one: Array = np.diff(at_frames.transpose("time", "keypoint", "space").to_numpy(), axis=-2)
-    two: Array = np.diff(middle.to_numpy(), axis=-2)
-    three: Array = two + np.diff(drawn.to_numpy(), axis=-2)
-    return one, two, three
+
+    def vectors(points: xr.DataArray, keypoint: str, *order: str) -> Array:
+        def place(name: str) -> Array:
+            both = name.startswith("mid_")
+            names = [f"{one}_{name.removeprefix('mid_')}" for one in (SIDES if both else (side,))]
+            chosen = points.sel({keypoint: names}).mean(keypoint)
+            found: Array = chosen.transpose(*order).to_numpy().astype(np.float64)
+            return found
+
+        return np.stack([place(end) - place(start) for start, end in ends], axis=-2)
+
+    axes = ["x", "y", "z"]
+    seen = vectors(position.sel(space=axes), "keypoint", "time", "space")
+    order = ("fit_time", "fit_space")
+    middle = vectors(fitted["fit_position"].sel(fit_space=axes), "fit_keypoint", *order)
+    drawn = vectors(fitted["position_draws"].sel(fit_space=axes), "fit_keypoint", "draw", *order)
+    return seen, middle, middle + drawn
 
 
 def _elevation(segments: Array) -> Array:
@@ -120,15 +143,17 @@ def _elevation(segments: Array) -> Array:
     return found
 
 
-def _likely(middle: Array, drawn: Array, rules: dict[str, float]) -> tuple[Array, Array]:
+def _likely(middle: Array, drawn: Array, rules: Mapping[str, Any]) -> tuple[Array, Array]:
     """Part of the elevations that is kept near the plane (knot, 2), and the weight of the plane."""
+    near = (np.abs(drawn) < np.radians(rules["near_deg"])).all(axis=-1).mean(axis=0)
+    none, full = rules["share_none"], rules["share_full"]
+    weight = np.clip((near - none) / (full - none), 0.0, 1.0)
+    if "elevation_sd_deg" not in rules:
+        return np.ones_like(middle), weight
     # A limb that is mirrored in depth is as far out of the plane.
     error = np.sqrt(((np.abs(drawn) - np.abs(middle)) ** 2).mean(axis=0))
     usual = np.radians(rules["elevation_sd_deg"])
-    kept = usual**2 / (usual**2 + error**2)
-    near = (np.abs(drawn) < np.radians(rules["near_deg"])).all(axis=-1).mean(axis=0)
-    none, full = rules["share_none"], rules["share_full"]
-    return kept, np.clip((near - none) / (full - none), 0.0, 1.0)
+    return usual**2 / (usual**2 + error**2), weight
 
 
 def _deviations(middle: Array, drawn: Array, kept: Array, weight: Array) -> Array:
@@ -159,3 +184,14 @@ def _bend(segments: Array, elevation: Array) -> Array:
         [along * np.cos(elevation)[..., None], np.sin(elevation)[..., None]], axis=-1
     )
     return angle_between(turned[..., 0, :], turned[..., 1, :])
+
+
+def _without(angle: Array, weight: Array, bias: Mapping[str, Any], azimuth: float) -> Array:
+    """Take off the mean error that was measured from the side."""
+    if not bias or np.isnan(azimuth):
+        return angle
+    off = abs(abs(azimuth) - 90.0)
+    full, none = bias["side_full_deg"], bias["side_none_deg"]
+    share = float(np.clip((none - off) / (none - full), 0.0, 1.0))
+    found: Array = angle - share * weight * np.interp(angle, bias["at_deg"], bias["bias_deg"])
+    return found
