@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mobility import tables
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
@@ -26,13 +27,15 @@ def fitted(
     depth_sd_m: float = 0.1,
     picture_sd_m: float = 0.004,
     mirrored: bool = False,
+    joints: dict[str, np.ndarray] | None = None,
 ) -> xr.Dataset:
     """A body as a fit gives it, whose wrists are wrong in depth by a constant.
 
     Half of its draws are mirrored in depth where `mirrored` is true.
     """
-    pose = limb_pose(TIME, joints={"elbow": ELBOW}, heading=heading)
+    pose = limb_pose(TIME, joints={"elbow": ELBOW, **(joints or {})}, heading=heading)
     position = pose["position"].copy()
+    position.loc[{"space": "z"}] -= 3.5  # the camera of a fit is at zero
     wrists = ["left_wrist", "right_wrist"]
     position.loc[{"space": "z", "keypoint": wrists}] += depth_error_m
     at = position.isel(time=slice(None, None, 4), individual=0).sel(keypoint=list(FITTED))
@@ -105,6 +108,27 @@ def test_between_both_the_angle_is_between_and_its_error_tells_of_both() -> None
     assert (found["elbow_flexion_sd"].to_numpy()[some] > 0.4 * gap).all()
 
 
+@pytest.mark.parametrize(("heading", "share"), [(90.0, 1.0), (-90.0, 1.0), (60.0, 0.5), (0.0, 0.0)])
+def test_the_mean_error_of_shoulders_is_taken_off_from_the_side(
+    heading: float, share: float
+) -> None:
+    """As the table has it, by half as much 30 degrees off the side, and not from the front."""
+    raised = np.interp(ELBOW, [8.0, 125.0], [8.0, 100.0])
+    body = fitted(heading=heading, depth_sd_m=0.02, joints={"elbow": 0 * ELBOW, "shoulder": raised})
+    found = picture_angles(body)["shoulder_flexion"]
+    bias = tables.load("in_picture")["angles"]["shoulder_flexion"]["bias"]
+    error = np.interp(raised, bias["at_deg"], bias["bias_deg"])
+    rest, turn = at_ends(found)
+    assert rest == pytest.approx(8.0 - share * error[0], abs=0.3)
+    turned = int(np.argmax(raised))
+    assert abs(error[turned]) > 2
+    # Obliquely the raised arm is partly out of the plane, and less is taken off.
+    if share in (0.0, 1.0):
+        assert turn == pytest.approx(100.0 - share * error[turned], abs=0.3)
+    else:
+        assert 100.0 - share * error[turned] - 0.3 < turn < 100.3
+
+
 def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -> None:
     body = fitted(heading=90.0, depth_error_m=0.11)
     free, flat = (
@@ -117,7 +141,8 @@ def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -
     assert flat["elbow_flexion"].attrs["in_picture_right"] > 0.9
     assert "in_picture" not in history(free)[-1]["arguments"]
     np.testing.assert_array_equal(flat["elbow_flexion"], picture_angles(body)["elbow_flexion"])
-    for name in set(free.data_vars) - {"elbow_flexion", "elbow_flexion_sd"}:
+    moved = {"elbow_flexion", "elbow_flexion_sd", "shoulder_flexion", "shoulder_flexion_sd"}
+    for name in set(free.data_vars) - moved:
         xr.testing.assert_equal(free[name], flat[name])
     # The range and its error are made from the same angles, draw by draw.
     wrong = joint_mobility(body, free, joints=("elbow",)).sel(joint="elbow", side="left")
