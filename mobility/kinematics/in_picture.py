@@ -18,6 +18,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between
 from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.options import checked
 from mobility.view import camera_view
 
 Array = NDArray[np.float64]
@@ -25,7 +26,8 @@ Array = NDArray[np.float64]
 TABLE = "in_picture"
 
 
-def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
+@checked
+def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Dataset:
     r"""Angles of a fitted body, with what is likely where they lie in the plane of the picture.
 
     How likely both segments of a joint lie near that plane is told by the share of the draws of the
@@ -42,6 +44,8 @@ def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` made of the pose of one camera.
+    without_bias
+        Whether the mean error that was measured is taken off.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
             kept, weight = _likely(_elevation(middle), _elevation(drawn), rules)
             at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
             share = np.interp(time, knots, weight)
-            bias = rules.get("bias", {})
+            bias = rules["bias"] if without_bias else {}
             value = _without(_between(seen, at * _elevation(seen), share), share, bias, azimuth)
             off = _deviations(middle, drawn, kept, weight)
             here = _between(middle, kept * _elevation(middle), weight)

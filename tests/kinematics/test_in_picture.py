@@ -69,7 +69,7 @@ def at_ends(values: xr.DataArray) -> tuple[float, float]:
 def test_an_error_in_depth_hardly_moves_an_elbow_in_the_plane_of_the_picture(error: float) -> None:
     """A wrist that is 11 cm off bends an arm at rest by 15 degrees, and hardly does so here."""
     body = fitted(heading=90.0, depth_error_m=error)
-    found = picture_angles(body)
+    found = picture_angles(body, without_bias=False)
     rest, turn = at_ends(joint_angles(body, limits=LIMITS)["elbow_flexion"])
     assert rest > 20
     assert turn < 123
@@ -98,7 +98,7 @@ def test_an_arm_that_points_at_the_camera_keeps_its_depth(*, mirrored: bool) -> 
 def test_between_both_the_angle_is_between_and_its_error_tells_of_both() -> None:
     """Obliquely, with depths hardly known, neither the picture nor the fit is right for sure."""
     body = fitted(heading=52.0, depth_sd_m=0.10)
-    found = picture_angles(body)
+    found = picture_angles(body, without_bias=False)
     weight = found["elbow_flexion_in_picture"].to_numpy()
     some = (weight > 0.2) & (weight < 0.8) & (ELBOW > 60)[:, None]
     assert some.any()
@@ -148,7 +148,7 @@ def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -
     wrong = joint_mobility(body, free, joints=("elbow",)).sel(joint="elbow", side="left")
     right = joint_mobility(body, flat, joints=("elbow",)).sel(joint="elbow", side="left")
     assert float(wrong["range_of_motion"]) < 102
-    assert float(right["range_of_motion"]) == pytest.approx(117, abs=3)
+    assert float(right["range_of_motion"]) == pytest.approx(117, abs=5)
     assert 0 < float(right["range_of_motion_sd"]) < float(wrong["range_of_motion_sd"])
 
 
