@@ -13,6 +13,7 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.fit import FITTED
 from mobility.kinematics.in_picture import picture_angles
 from mobility.provenance import history
+from tests.analytic import FOREARM
 from tests.limbs import limb_pose, there_and_back
 
 TIME, ELBOW = there_and_back(low=8.0, high=125.0, times=2)
@@ -33,7 +34,7 @@ def fitted(
 
     Half of its draws are mirrored in depth where `mirrored` is true.
     """
-    pose = limb_pose(TIME, joints={"elbow": ELBOW, **(joints or {})}, heading=heading)
+    pose = limb_pose(TIME, joints={"elbow": ELBOW} | (joints or {}), heading=heading)
     position = pose["position"].copy()
     position.loc[{"space": "z"}] -= 3.5  # the camera of a fit is at zero
     wrists = ["left_wrist", "right_wrist"]
@@ -42,7 +43,7 @@ def fitted(
     centre = at.transpose("time", "space", "keypoint").to_numpy()
     rng = np.random.default_rng(3)
     off = rng.normal(0, picture_sd_m, (DRAWS, 1, 3, len(FITTED))) * np.ones((1, len(centre), 1, 1))
-    off[:, :, 2] *= depth_sd_m / picture_sd_m
+    off[:, :, 2] *= depth_sd_m / (picture_sd_m or 1.0)
     if mirrored:
         for side in ("left", "right"):
             elbow, wrist = (FITTED.index(f"{side}_{name}") for name in ("elbow", "wrist"))
@@ -96,16 +97,27 @@ def test_an_arm_that_points_at_the_camera_keeps_its_depth(*, mirrored: bool) -> 
 
 
 def test_between_both_the_angle_is_between_and_its_error_tells_of_both() -> None:
-    """Obliquely, with depths hardly known, neither the picture nor the fit is right for sure."""
-    body = fitted(heading=52.0, depth_sd_m=0.10)
-    found = picture_angles(body, without_bias=False)
-    weight = found["elbow_flexion_in_picture"].to_numpy()
-    some = (weight > 0.2) & (weight < 0.8) & (ELBOW > 60)[:, None]
-    assert some.any()
-    free = joint_angles(body, limits=LIMITS)
-    gap = np.abs(found["elbow_flexion"] - free["elbow_flexion"]).to_numpy()[some]
-    assert gap.max() > 0.5
-    assert (found["elbow_flexion_sd"].to_numpy()[some] > 0.4 * gap).all()
+    """A forearm that comes 60 degrees out of the picture, and in 3 of 10 draws 30 degrees."""
+    body = fitted(heading=0.0, picture_sd_m=0.0, depth_sd_m=0.0, joints={"elbow": 0 * TIME + 60.0})
+    draws = np.zeros(body["position_draws"].shape)
+    chosen = np.arange(DRAWS) % 10 < 3
+    for side in ("left", "right"):
+        wrist = FITTED.index(f"{side}_wrist")
+        for axis, angle in ((1, np.cos), (2, np.sin)):
+            change = angle(np.radians(30.0)) - angle(np.radians(60.0))
+            draws[chosen, :, axis, wrist] = FOREARM * change * (-1 if axis == 1 else 1)
+    body["position_draws"] = body["position_draws"].copy(data=draws)
+    found = picture_angles(body, without_bias=False).sel(side="left").isel(time=0)
+    share = float(chosen.mean())
+    weight = (share - 0.1) / 0.4
+    assert float(found["elbow_flexion_in_picture"]) == pytest.approx(weight)
+    kept = 8.0**2 / (8.0**2 + share * 30.0**2)
+    flat, free = kept * 60.0, 60.0
+    assert float(found["elbow_flexion"]) == pytest.approx(weight * flat + (1 - weight) * free)
+    own = (weight * np.sqrt(kept) + 1 - weight) * 30.0 * np.sqrt(share)
+    between = np.sqrt(weight * (1 - weight)) * (free - flat)
+    assert between > 20
+    assert float(found["elbow_flexion_sd"]) == pytest.approx(np.hypot(own, between), rel=0.1)
 
 
 @pytest.mark.parametrize(("heading", "share"), [(90.0, 1.0), (-90.0, 1.0), (60.0, 0.5), (0.0, 0.0)])
