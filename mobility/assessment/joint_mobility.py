@@ -48,6 +48,9 @@ _NEAR = 0.2
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
 
+_MENTIONED_DEG = 0.5
+"""What is taken off an angle is told from here on."""
+
 _NONE_MARKED = {
     "code": "no_movement",
     "message": "No movement: a person said that there is none.",
@@ -377,6 +380,13 @@ def joint_mobility(
                 if marks is not None:
                     still += " in a movement that was marked by hand"
                 remarks.append("; ".join(dict.fromkeys(cut)) or still)
+            told = angles[table["joints"][course.joint]["angle"]].attrs
+            less = float(told.get(f"taken_off_{course.side}_deg", 0.0))
+            if course.accepted and less >= _MENTIONED_DEG:
+                remarks.append(
+                    f"moves in the plane of the picture: up to {less:.0f} degrees taken off by "
+                    "which rendered people seen so were wrong"
+                )
             if course.accepted and not (course.highs and course.lows):
                 ends = "smallest" if course.highs else "largest"
                 remarks.append(f"the {ends} angle was refused or missing in all movements")

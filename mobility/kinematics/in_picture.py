@@ -53,9 +53,9 @@ def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Datas
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
         ``<angle>_sd`` and the weight, from 0 to 1, ``<angle>_in_picture``; and over (draw,
         fit_time, side) ``<angle>_draws``, deviations of the draws of the posterior. Where the two
-        guesses of a hinge differ, that is part of the deviations. The mean weight of each side is
-        in the attributes ``in_picture_left`` and ``in_picture_right`` of the angle, and by angle
-        and side in ``in_picture``.
+        guesses of a hinge differ, that is part of the deviations. Attributes of an angle are, for
+        each side, the mean weight ``in_picture_left`` and the largest error that was taken off,
+        ``taken_off_left_deg``; the weights are also by angle and side in ``in_picture``.
 
     Raises
     ------
@@ -77,14 +77,15 @@ def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Datas
     degree = {"units": "degree"}
     shares: dict[str, dict[str, float]] = {}
     for name, rules in tables.load(TABLE)["angles"].items():
-        values, sds, weights, deviations = [], [], [], []
+        values, sds, weights, changes, deviations = [], [], [], [], []
         for side in SIDES:
             seen, middle, drawn = _segments(fitted, rules["segments"], side)
             kept, weight = _likely(_elevation(middle), _elevation(drawn), rules)
             at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
             share = np.interp(time, knots, weight)
             bias = rules["bias"] if without_bias else {}
-            value = _without(_between(seen, at * _elevation(seen), share), share, bias, azimuth)
+            whole = _between(seen, at * _elevation(seen), share)
+            value = _without(whole, share, bias, azimuth)
             off = _deviations(middle, drawn, kept, weight)
             here = _between(middle, kept * _elevation(middle), weight)
             off = _without(here + off, weight, bias, azimuth) - _without(
@@ -93,16 +94,18 @@ def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Datas
             sd = np.interp(time, knots, np.sqrt((off**2).mean(axis=0)))
             unknown = np.isnan(value)
             values.append(value)
+            changes.append(np.abs(value - whole))
             sds.append(np.where(unknown, np.nan, sd))
             weights.append(np.where(unknown, np.nan, share))
             deviations.append(off)
         over = ("time", "side")
-        shares[name] = {
-            side: round(float(one[~np.isnan(one)].mean()), 3)
-            for side, one in zip(SIDES, weights, strict=True)
-            if not np.isnan(one).all()
-        }
-        told = {f"in_picture_{side}": share for side, share in shares[name].items()}
+        shares[name], told = {}, {}
+        for side, weight, change in zip(SIDES, weights, changes, strict=True):
+            if np.isnan(weight).all():
+                continue
+            shares[name][side] = round(float(np.nanmean(weight)), 3)
+            told[f"in_picture_{side}"] = shares[name][side]
+            told[f"taken_off_{side}_deg"] = round(float(np.nanmax(change)), 2)
         variables[name] = (over, np.stack(values, axis=-1), {**degree, **told})
         variables[f"{name}_sd"] = (over, np.stack(sds, axis=-1), degree)
         variables[f"{name}_in_picture"] = (over, np.stack(weights, axis=-1), {"units": "1"})

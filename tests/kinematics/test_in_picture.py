@@ -162,6 +162,8 @@ def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -
     assert float(wrong["range_of_motion"]) < 102
     assert float(right["range_of_motion"]) == pytest.approx(117, abs=5)
     assert 0 < float(right["range_of_motion_sd"]) < float(wrong["range_of_motion_sd"])
+    assert "up to 2 degrees taken off" in str(right["note"].item())
+    assert "taken off" not in str(wrong["note"].item())
 
 
 def test_without_draws_or_without_legs_the_plane_of_the_picture_is_not_used() -> None:
