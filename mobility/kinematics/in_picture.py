@@ -8,7 +8,7 @@ bent one less bent. And there the error that landmarks make at a given angle cou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between
+from mobility.kinematics.angles import angle_between, body_frame, knee_flexion
 from mobility.kinematics.skeleton import SIDES, require_pose
 from mobility.options import checked
 from mobility.view import camera_view
@@ -24,6 +24,13 @@ from mobility.view import camera_view
 Array = NDArray[np.float64]
 
 TABLE = "in_picture"
+
+
+class _Limb(NamedTuple):
+    """Two segments (..., 2, 3), and the subject's frame (..., 3, 3) where the angle has a sign."""
+
+    segments: Array
+    frame: Array | None
 
 
 @checked
@@ -79,18 +86,17 @@ def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Datas
     for name, rules in tables.load(TABLE)["angles"].items():
         values, sds, weights, changes, deviations = [], [], [], [], []
         for side in SIDES:
-            seen, middle, drawn = _segments(fitted, rules["segments"], side)
+            seen, middle, drawn = _limbs(fitted, name, rules["segments"], side)
             kept, weight = _likely(_elevation(middle), _elevation(drawn), rules)
             at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
             share = np.interp(time, knots, weight)
             bias = rules["bias"] if without_bias else {}
             whole = _between(seen, at * _elevation(seen), share)
             value = _without(whole, share, bias, azimuth)
-            off = _deviations(middle, drawn, kept, weight)
             here = _between(middle, kept * _elevation(middle), weight)
-            off = _without(here + off, weight, bias, azimuth) - _without(
-                here, weight, bias, azimuth
-            )
+            drawn_off = _deviations(middle, drawn, kept, weight)
+            off = _without(here + drawn_off, weight, bias, azimuth)
+            off -= _without(here, weight, bias, azimuth)
             sd = np.interp(time, knots, np.sqrt((off**2).mean(axis=0)))
             unknown = np.isnan(value)
             values.append(value)
@@ -118,35 +124,47 @@ def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Datas
     )
 
 
-def _segments(
-    fitted: xr.Dataset, ends: Sequence[Sequence[str]], side: str
-) -> tuple[Array, Array, Array]:
-    """Both segments (..., 2, 3) at the frames, at the knots, and of each draw at the knots."""
+def _limbs(
+    fitted: xr.Dataset, name: str, ends: Sequence[Sequence[str]], side: str
+) -> tuple[_Limb, _Limb, _Limb]:
+    """Limb at the frames, at the knots, and of each draw at the knots."""
     position = fitted["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
+    hips = [(f"{one}_hip",) for one in SIDES]
+    places = [_landmarks(end, side) for pair in ends for end in pair]
 
-    def vectors(points: xr.DataArray, keypoint: str, *order: str) -> Array:
-        def place(name: str) -> Array:
-            both = name.startswith("mid_")
-            names = [f"{one}_{name.removeprefix('mid_')}" for one in (SIDES if both else (side,))]
-            chosen = points.sel({keypoint: names}).mean(keypoint)
-            found: Array = chosen.transpose(*order).to_numpy().astype(np.float64)
-            return found
+    def points(values: xr.DataArray, keypoint: str, *order: str) -> list[Array]:
+        return [
+            values.sel({keypoint: list(names)}).mean(keypoint).transpose(*order).to_numpy()
+            for names in [*places, *hips]
+        ]
 
-        return np.stack([place(end) - place(start) for start, end in ends], axis=-2)
+    def limb(at: list[Array]) -> _Limb:
+        both = np.stack([at[1] - at[0], at[3] - at[2]], axis=-2)
+        return _Limb(both, body_frame(at[4], at[5]) if name == "knee_flexion" else None)
 
     axes = ["x", "y", "z"]
-    seen = vectors(position.sel(space=axes), "keypoint", "time", "space")
     order = ("fit_time", "fit_space")
-    middle = vectors(fitted["fit_position"].sel(fit_space=axes), "fit_keypoint", *order)
-    drawn = vectors(fitted["position_draws"].sel(fit_space=axes), "fit_keypoint", "draw", *order)
-    return seen, middle, middle + drawn
+    seen = points(position.sel(space=axes).astype(float), "keypoint", "time", "space")
+    middle = points(fitted["fit_position"].sel(fit_space=axes), "fit_keypoint", *order)
+    draws = fitted["position_draws"].sel(fit_space=axes).astype(float)
+    off = points(draws, "fit_keypoint", "draw", *order)
+    drawn = [one + other for one, other in zip(middle, off, strict=True)]
+    return limb(seen), limb(middle), limb(drawn)
 
 
-def _elevation(segments: Array) -> Array:
+def _landmarks(end: str, side: str) -> tuple[str, ...]:
+    """Name the landmarks whose mean is an end of a segment."""
+    if end.startswith("mid_"):
+        return tuple(f"{one}_{end.removeprefix('mid_')}" for one in SIDES)
+    return (f"{side}_{end}",)
+
+
+def _elevation(limb: _Limb) -> Array:
     """Angle out of the plane of the picture, radians, positive towards the camera."""
-    found: Array = np.arctan2(segments[..., 2], np.hypot(segments[..., 0], segments[..., 1]))
+    v = limb.segments
+    found: Array = np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1]))
     return found
 
 
@@ -163,7 +181,7 @@ def _likely(middle: Array, drawn: Array, rules: Mapping[str, Any]) -> tuple[Arra
     return usual**2 / (usual**2 + error**2), weight
 
 
-def _deviations(middle: Array, drawn: Array, kept: Array, weight: Array) -> Array:
+def _deviations(middle: _Limb, drawn: _Limb, kept: Array, weight: Array) -> Array:
     """Of the angle of each draw, degrees, (draw, knot)."""
     up, drawn_up = _elevation(middle), _elevation(drawn)
     flat, free = _bend(middle, kept * up), _bend(middle, up)
@@ -171,25 +189,28 @@ def _deviations(middle: Array, drawn: Array, kept: Array, weight: Array) -> Arra
     off = weight * (_bend(drawn, likely) - flat)
     off += (1 - weight) * (_bend(drawn, drawn_up) - free)
     # Which of both guesses holds is not known either: every other draw lies towards one of them.
-    towards = np.where(np.arange(len(drawn)) % 2, 1.0, -1.0)[:, None]
+    towards = np.where(np.arange(len(drawn.segments)) % 2, 1.0, -1.0)[:, None]
     both: Array = off + towards * np.sqrt(weight * (1 - weight)) * (flat - free)
     return both
 
 
-def _between(segments: Array, flat: Array, weight: Array) -> Array:
-    """Angle between the one with the elevations `flat` and that of the segments as they are."""
-    free = _bend(segments, _elevation(segments))
-    found: Array = weight * _bend(segments, flat) + (1 - weight) * free
+def _between(limb: _Limb, flat: Array, weight: Array) -> Array:
+    """Angle between that with the elevations `flat` and that of the limb as it is."""
+    free = _bend(limb, _elevation(limb))
+    found: Array = weight * _bend(limb, flat) + (1 - weight) * free
     return found
 
 
-def _bend(segments: Array, elevation: Array) -> Array:
-    """Angle between two segments, degrees, with other elevations out of the plane."""
+def _bend(limb: _Limb, elevation: Array) -> Array:
+    """Angle between both segments, degrees, with other elevations out of the plane."""
+    segments = limb.segments
     level = np.hypot(segments[..., 0], segments[..., 1])[..., None]
     along = segments[..., :2] / np.where(level > 0, level, np.nan)
     turned = np.concatenate(
         [along * np.cos(elevation)[..., None], np.sin(elevation)[..., None]], axis=-1
     )
+    if limb.frame is not None:
+        return knee_flexion(turned[..., 0, :], turned[..., 1, :], limb.frame)
     return angle_between(turned[..., 0, :], turned[..., 1, :])
 
 

@@ -120,6 +120,15 @@ def test_between_both_the_angle_is_between_and_its_error_tells_of_both() -> None
     assert float(found["elbow_flexion_sd"]) == pytest.approx(np.hypot(own, between), rel=0.1)
 
 
+@pytest.mark.parametrize("heading", [90.0, -90.0])
+def test_a_knee_that_bends_backwards_stays_negative(heading: float) -> None:
+    """Hyperextended by 8 degrees at one end, and bent at the other."""
+    knee = np.interp(ELBOW, [8.0, 125.0], [-8.0, 60.0])
+    body = fitted(heading=heading, depth_sd_m=0.02, joints={"knee": knee})
+    found = picture_angles(body, without_bias=False)["knee_flexion"]
+    np.testing.assert_allclose(found.sel(side="right"), knee, atol=0.05)
+
+
 @pytest.mark.parametrize(("heading", "share"), [(90.0, 1.0), (-90.0, 1.0), (60.0, 0.5), (0.0, 0.0)])
 def test_the_mean_error_of_shoulders_is_taken_off_from_the_side(
     heading: float, share: float
@@ -153,8 +162,8 @@ def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -
     assert flat["elbow_flexion"].attrs["in_picture_right"] > 0.9
     assert "in_picture" not in history(free)[-1]["arguments"]
     np.testing.assert_array_equal(flat["elbow_flexion"], picture_angles(body)["elbow_flexion"])
-    moved = {"elbow_flexion", "elbow_flexion_sd", "shoulder_flexion", "shoulder_flexion_sd"}
-    for name in set(free.data_vars) - moved:
+    moved = {f"{joint}_flexion" for joint in ("elbow", "shoulder", "knee")}
+    for name in set(free.data_vars) - moved - {f"{name}_sd" for name in moved}:
         xr.testing.assert_equal(free[name], flat[name])
     # The range and its error are made from the same angles, draw by draw.
     wrong = joint_mobility(body, free, joints=("elbow",)).sel(joint="elbow", side="left")
