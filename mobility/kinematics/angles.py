@@ -321,8 +321,9 @@ def joint_angles(
     in_picture
         Whether elbow, knee and shoulder are measured in the plane of the picture where the fit
         leaves it likely that they move there, by
-        :func:`~mobility.kinematics.in_picture.picture_angles`. For movements of single joints, which are filmed so that they are seen; only of a body that was
-        fitted to one camera, and whose legs are seen.
+        :func:`~mobility.kinematics.in_picture.picture_angles`. For movements of single joints,
+        which are filmed so that they are seen; only of a body that was fitted to one camera, and
+        whose legs are seen.
 
     Returns
     -------
