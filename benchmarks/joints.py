@@ -73,7 +73,7 @@ def errors(case: Case, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)
-    angles = mb.joint_angles(fitted, limits=single_joint_limits())
+    angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
     joint = JOINT[case.motion.movement]
     found = mb.joint_mobility(fitted, angles, joints=(joint,))
     known = truth_pose(truth)
@@ -106,7 +106,8 @@ def errors(case: Case, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str
 
 def in_sight(name: str, fitted: xr.Dataset, true_angles: xr.Dataset) -> list[dict[str, Any]]:
     """Errors of the values of all joints that are measured, also with large expected errors."""
-    angles = mb.joint_angles(fitted, limits=dict.fromkeys(single_joint_limits(), 180.0))
+    endless = dict.fromkeys(single_joint_limits(), 180.0)
+    angles = mb.joint_angles(fitted, limits=endless, in_picture=True)
     found = mb.joint_mobility(fitted, angles)
     rows = []
     for joint in found["joint"].values:

@@ -16,6 +16,7 @@ from mobility import provenance, tables
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
+from mobility.kinematics.in_picture import picture_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
 from mobility.view import camera_view
@@ -46,6 +47,9 @@ _NEAR = 0.2
 
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
+
+_MENTIONED_DEG = 0.5
+"""What is taken off an angle is told from here on."""
 
 _NONE_MARKED = {
     "code": "no_movement",
@@ -349,7 +353,7 @@ def joint_mobility(
     marks = _marks(movements, joints, angles)
     courses = _courses(pose, angles, joints, marks)
     points = _points(pose)
-    draws = angle_draws(pose) if "position_draws" in pose else None
+    draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
     measured = ("maximum", "minimum", "range_of_motion", "peak_velocity", "mean_velocity", "score")
     numbers = {name: np.full(shape, np.nan) for name in measured}
@@ -376,6 +380,13 @@ def joint_mobility(
                 if marks is not None:
                     still += " in a movement that was marked by hand"
                 remarks.append("; ".join(dict.fromkeys(cut)) or still)
+            told = angles[table["joints"][course.joint]["angle"]].attrs
+            less = float(told.get(f"taken_off_{course.side}_deg", 0.0))
+            if course.accepted and less >= _MENTIONED_DEG:
+                remarks.append(
+                    f"moves in the plane of the picture: up to {less:.0f} degrees taken off by "
+                    "which rendered people seen so were wrong"
+                )
             if course.accepted and not (course.highs and course.lows):
                 ends = "smallest" if course.highs else "largest"
                 remarks.append(f"the {ends} angle was refused or missing in all movements")
@@ -431,6 +442,22 @@ def joint_mobility(
         posture=posture,
         warnings=_warnings(courses) + _upper_body_only(pose),
     )
+
+
+def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
+    """Deviations of the draws of a fit, made as the angles were; None without a fit."""
+    if "position_draws" not in pose:
+        return None
+    draws = angle_draws(pose)
+    flat = [
+        str(name)
+        for name, values in angles.data_vars.items()
+        if any(f"in_picture_{side}" in values.attrs for side in SIDES)
+    ]
+    if flat:
+        found = picture_angles(pose)
+        draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
+    return draws
 
 
 def single_joint_limits() -> dict[str, float]:

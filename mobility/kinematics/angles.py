@@ -283,7 +283,10 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
 
 @checked
 def joint_angles(
-    pose: xr.Dataset, *, limits: Mapping[str, Annotated[float, Field(gt=0)]] | None = None
+    pose: xr.Dataset,
+    *,
+    limits: Mapping[str, Annotated[float, Field(gt=0)]] | None = None,
+    in_picture: bool = False,
 ) -> xr.Dataset:
     r"""Joint and segment angles of a pose, with the expected error of each.
 
@@ -315,6 +318,12 @@ def joint_angles(
     limits
         Largest expected error with which an angle is given, degrees, by angle; of those that are
         not named, and where it is None, the limits of the table hold.
+    in_picture
+        Whether elbow, knee and shoulder are measured in the plane of the picture where the fit
+        leaves it likely that they move there, by
+        :func:`~mobility.kinematics.in_picture.picture_angles`. For movements of single joints,
+        which are filmed so that they are seen; only of a body that was fitted to one camera, and
+        whose legs are seen.
 
     Returns
     -------
@@ -368,6 +377,11 @@ def joint_angles(
     added: dict[str, float] = {}
     if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
         added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
+    flat = xr.Dataset()
+    if in_picture and posterior is not None and len(cameras) < 2 and not added:
+        from mobility.kinematics.in_picture import picture_angles  # built on what is here
+
+        flat = picture_angles(pose)
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
         message = f"No errors are known for angles of method '{method}'; _sd is missing."
@@ -377,6 +391,8 @@ def joint_angles(
     for name, values in angles_from_points(points).items():
         definition = tables.load("angles")[name]
         dims = ("time", "side") if definition["sided"] else ("time",)
+        if name in flat:
+            values = flat[name].to_numpy()
         variables[name] = xr.DataArray(
             values,
             dims=dims,
@@ -393,6 +409,10 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
+            if name in flat:
+                sd = flat[f"{name}_sd"].to_numpy()
+                source += ", as likely near the plane of the picture"
+                variables[name].attrs |= flat[name].attrs
             if name in added:
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
@@ -434,9 +454,11 @@ def joint_angles(
     return with_history(
         result.assign_attrs(ds_type="angles"),
         "joint_angles",
-        {} if limits is None else {"limits": dict(limits)},
+        ({} if limits is None else {"limits": dict(limits)})
+        | ({"in_picture": True} if in_picture else {}),
         method=method,
         warnings=warnings,
+        **({"in_picture": shares} if (shares := flat.attrs.get("in_picture")) else {}),
     )
 
 

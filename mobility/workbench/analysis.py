@@ -553,7 +553,7 @@ def _angles(run: _Run) -> xr.Dataset:
     if run.is_mobility and run.fit:
         from mobility.assessment.joint_mobility import single_joint_limits
 
-        limits = {"limits": single_joint_limits()}
+        limits = {"limits": single_joint_limits(), "in_picture": True}
     angles: xr.Dataset = joint_angles(run["fitted"], **limits)
     if not run.keep_raw:
         return angles
