@@ -171,7 +171,7 @@ class Store:
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
         if session_id is None:
-            session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+            session_id = new_session_id(created)
         check_id(session_id, what="session id")
         with lock(self._lock(session_id), what=f"session {session_id}"):
             if (self.path / session_id).exists():
@@ -1073,6 +1073,11 @@ class Session:
             for row in self.repetitions_table()
             if row["accepted"]
         ]
+
+
+def new_session_id(created: datetime.datetime) -> str:
+    """Id of a session that is created now, made of the time and chance."""
+    return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
 
 
 def check_creation(
