@@ -222,7 +222,13 @@ class Handler(JupyterHandler):
         if user is None:
             return None
         if self.request.method not in ("GET", "HEAD", "OPTIONS"):
-            self.check_xsrf_cookie()
+            try:
+                self.check_xsrf_cookie()
+            except HTTPError:
+                raise NotPermittedError(
+                    "a login counts only for requests of this server's own pages, with their "
+                    "header X-XSRFToken; use a key"
+                ) from None
         action = "read" if self.request.method in ("GET", "HEAD") else "write"
         allowed = self.authorizer.is_authorized(self, user, action, "mobility-assessment")
         if not await ensure_async(allowed):

@@ -249,10 +249,10 @@ class Creation(Handler):
         self.audited = made["session_id"]
         self.finish_json(made)
 
-    def on_finish(self) -> None:
-        """Leave nothing of the upload."""
-        super().on_finish()
+    def finish(self, chunk: Any = None) -> Any:
+        """Answer, when nothing is left of the upload."""
         self._clean()
+        return super().finish(chunk)
 
     def on_connection_close(self) -> None:
         """Leave nothing of an upload that was broken off."""

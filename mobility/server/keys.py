@@ -201,4 +201,4 @@ def _hash(salt: str, secret: str) -> str:
 
 
 def _now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone().replace(microsecond=0)
+    return datetime.datetime.now().astimezone()

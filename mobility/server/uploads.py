@@ -81,7 +81,7 @@ class Upload:
         if kind == "multipart/form-data":
             try:
                 self._parser = PushMultipartParser(
-                    options.get("boundary", ""), max_segment_count=_MOST_PARTS, strict=True
+                    options.get("boundary", ""), max_segment_count=_MOST_PARTS
                 )
             except MultipartError as error:
                 raise BadInputError(f"multipart body: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -36,8 +37,15 @@ def serving() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server that many tests share; each makes its own users."""
-    with _load().serving(tmp_path_factory.mktemp("server")) as running:
+    """A server that many tests share, and that analyses nothing; each makes its own users."""
+    with _load().serving(tmp_path_factory.mktemp("server"), kind="quick") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server that analyses, with stand-ins for what takes long."""
+    with _load().serving(tmp_path_factory.mktemp("working")) as running:
         yield running
 
 
@@ -64,6 +72,37 @@ def analysed(project: Path, server: Any) -> Callable[..., str]:
         record |= {"session_id": session_id, "user_id": user_id}
         write_json(hidden / "session.json", record)
         hidden.rename(folder)
+        return session_id
+
+    return make
+
+
+@pytest.fixture
+def record_of(server: Any) -> Callable[[str, str], str]:
+    """Factory of sessions that were not analysed: ``record_of(session_id, user_id)``."""
+
+    def make(session_id: str, user_id: str) -> str:
+        folder = server.store / session_id
+        if not folder.exists():
+            hidden = server.store / f".copy-{session_id}"
+            hidden.mkdir(parents=True)
+            (hidden / "video.mp4").write_bytes(b"video")
+            record = {
+                "schema_version": "1",
+                "session_id": session_id,
+                "user_id": user_id,
+                "exercise": "Overhead Squat",
+                "joints": ["knee"],
+                "created_at": "2026-03-11T09:05:00+01:00",
+                "video": {
+                    "file": "video.mp4",
+                    "original_name": "squat.mp4",
+                    "sha256": hashlib.sha256(b"video").hexdigest(),
+                    "size": 5,
+                },
+            }
+            write_json(hidden / "session.json", record)
+            hidden.rename(folder)
         return session_id
 
     return make

@@ -1,6 +1,7 @@
 """A real Jupyter Server with the interface, whose workers have stand-ins for what takes long.
 
-Run as a program it is the server, or with "worker" a worker of it. A video is a small text:
+Run as a program it is the server, or with "worker" a worker of it. A "quick" worker takes
+videos in and analyses none. Else a video is a small text:
 ``video 1`` is analysed at once, ``video spin`` never, ``video wait FILE`` once FILE is there,
 ``video eat`` needs more memory than there is, ``video crash`` kills its process, ``video
 nobody`` shows nobody; and what does not begin with "video" is none.
@@ -104,8 +105,12 @@ def wait_for(condition: Any, *, seconds: float = 60) -> Any:
 
 
 @contextmanager
-def serving(folder: Path, *, real: bool = False, **settings: Any) -> Iterator[Server]:
-    """Run a server on a store in `folder`; `settings` are those of ``MobilityServer``."""
+def serving(folder: Path, *, kind: str = "worker", **settings: Any) -> Iterator[Server]:
+    """Run a server on a store in `folder`.
+
+    Its workers are of a `kind`: "worker", "quick", or "real" without stand-ins; `settings` are
+    those of ``MobilityServer``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -120,9 +125,9 @@ def serving(folder: Path, *, real: bool = False, **settings: Any) -> Iterator[Se
     with log.open("ab") as out:
         process = subprocess.Popen(
             [
-                *(sys.executable, __file__, "real" if real else "server", "--allow-root"),
+                *(sys.executable, __file__, kind, "server", "--allow-root"),
                 *("--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-                *("--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}"),
+                *("--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}", "--debug"),
                 f"--ServerApp.jpserver_extensions={extensions}",
                 *(f"--MobilityServer.{name}={value}" for name, value in given.items()),
             ],
@@ -186,7 +191,9 @@ def _worker() -> None:
     sys.modules["mobility.capture.pose"].estimate_pose = estimated
     from mobility.server import worker
 
-    sys.argv = sys.argv[1:]
+    if sys.argv[1] == "quick":
+        worker._analyze = lambda *_: {}
+    sys.argv = sys.argv[2:]
     worker.main()
 
 
@@ -208,16 +215,16 @@ def _behave(said: bytes) -> None:
 
 def main() -> None:
     """Be a server, or a worker."""
-    if sys.argv[1] == "worker":
+    if sys.argv[2] != "server":
         _worker()
         return
     from jupyter_server import serverapp
 
     from mobility.server import processes
 
-    if sys.argv[1] == "server":
-        processes.COMMAND = (sys.executable, __file__, "worker")
-    sys.argv = [sys.argv[0], *sys.argv[2:]]
+    if sys.argv[1] != "real":
+        processes.COMMAND = (sys.executable, __file__, sys.argv[1], "worker")
+    sys.argv = [sys.argv[0], *sys.argv[3:]]
     serverapp.main()
 
 
