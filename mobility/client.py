@@ -216,14 +216,16 @@ class Client:
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what was found."""
-        answer = self._ask("POST", self._of(session_id, "summary/"), json={"system": system})
+        answer = self._ask("POST", self._of(session_id, "summary/"), params={"system": system})
         return _as(ThreadIds, answer)
 
     def create_recommendation_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what to do."""
-        answer = self._ask("POST", self._of(session_id, "recommendation/"), json={"system": system})
+        answer = self._ask(
+            "POST", self._of(session_id, "recommendation/"), params={"system": system}
+        )
         return _as(ThreadIds, answer)
 
     def delete(self, session_id: str) -> None:
@@ -255,9 +257,10 @@ class Client:
         return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
 
     def _ask(self, method: str, path: str, *, demo: bool = False, **request: Any) -> Any:
-        params = {"demo": "true"} if demo else None
+        if demo:
+            request["params"] = {"demo": "true"}
         try:
-            answer = self._http.request(method, path, params=params, **request)
+            answer = self._http.request(method, path, **request)
         except httpx.HTTPError as error:
             raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
         _check(answer)

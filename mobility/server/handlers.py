@@ -22,6 +22,7 @@ from mobility.server.access import OTHERS, permit
 from mobility.server.base import Handler, Served
 from mobility.server.handlers_more import state_of
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, refuse_unknown, too_large
+from mobility.workbench.files import check_id
 from mobility.workbench.store import Session
 
 
@@ -34,6 +35,7 @@ class SessionHandler(Handler):
     async def served_session(self, session_id: str) -> Session:
         """Open the session that is asked for, to read it."""
         if self.asks_demo():
+            check_id(session_id, what="session id")
             return await asyncio.to_thread(self.served.store.demo, self.exercise)
         return await self.opened(session_id, "read")
 

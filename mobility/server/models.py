@@ -48,12 +48,6 @@ class ConfigBody(Document):
     comments: dict[str, str] = Field(default_factory=dict)
 
 
-class SystemBody(Document):
-    """Body of a request for threads."""
-
-    system: Literal["metric", "imperial"] = "metric"
-
-
 class CreationFault(Document):
     """Answer to a creation that is refused."""
 

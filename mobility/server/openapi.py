@@ -18,7 +18,6 @@ from mobility.server.models import (
     CreationFault,
     CreationForm,
     SessionState,
-    SystemBody,
     ThreadIds,
 )
 from mobility.workbench import contract
@@ -36,12 +35,14 @@ class Endpoint:
     path: str
     handler: type[Handler]
     summary: str
-    answers: type[BaseModel] | str | None
-    """Model of the answer, its content type, or None for an answer without content."""
+    answers: type[BaseModel] | tuple[str, ...] | None
+    """Model of the answer, its content types, or None for an answer without content."""
     statuses: tuple[int, ...]
     """Of faults."""
     body: type[BaseModel] | None = None
     demo: bool = False
+    system: bool = False
+    """Whether a measurement system can be chosen."""
     listed: bool = False
     """Whether the answer is a list of the model."""
 
@@ -81,7 +82,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Make recommendation threads",
         ThreadIds,
         (*_OF_ONE, 413),
-        body=SystemBody,
+        system=True,
     ),
     Endpoint(
         *("post", f"{SESSION}/report/", handlers.Report, "Overhead Squat report"),
@@ -99,7 +100,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("post", f"{SESSION}/summary/", handlers.Summary, "Make summary threads"),
         ThreadIds,
         (*_OF_ONE, 413),
-        body=SystemBody,
+        system=True,
     ),
     Endpoint(
         *("post", f"{SESSION}/joint-mobility/", handlers.JointMobility),
@@ -146,14 +147,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/media/{{name}}", handlers_more.Media),
         "A video or picture of a session; ranges are answered",
-        "application/octet-stream",
+        ("video/*", "image/*", "application/octet-stream"),
         (*_OF_ONE, 416),
         demo=True,
     ),
     Endpoint(
         *("get", f"{PARTICIPANT}/export/", handlers_more.ParticipantExport),
         "Everything that is stored of a participant",
-        "application/zip",
+        ("application/zip",),
         _OF_ONE,
     ),
     Endpoint(
@@ -165,7 +166,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{PREFIX}/openapi.json", handlers_more.Description),
         "This document",
-        "application/json",
+        ("application/json",),
         (429, 500),
     ),
 )
@@ -233,7 +234,7 @@ def description(url: str) -> dict[str, Any]:
     }
 
 
-_BODIES: frozenset[type[BaseModel]] = frozenset({CreationForm, ConfigBody, SystemBody})
+_BODIES: frozenset[type[BaseModel]] = frozenset({CreationForm, ConfigBody})
 
 
 def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
@@ -286,7 +287,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
                 "schema": {"type": "boolean", "default": False},
             }
         )
-    if endpoint.body is SystemBody:
+    if endpoint.system:
         found.append(
             {
                 "name": "system",
@@ -302,14 +303,11 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     if endpoint.answers is None:
         responses["204"] = {"description": "It is deleted"}
-    elif isinstance(endpoint.answers, str):
-        binary: Mapping[str, Any] = {"schema": {}}
-        responses["200"] = {"description": "It is here", "content": {endpoint.answers: binary}}
+    elif isinstance(endpoint.answers, tuple):
+        binary: Mapping[str, Any] = {kind: {"schema": {}} for kind in endpoint.answers}
+        responses["200"] = {"description": "It is here", "content": binary}
         if 416 in endpoint.statuses:
-            responses["206"] = {
-                "description": "The range of it",
-                "content": {endpoint.answers: binary},
-            }
+            responses["206"] = {"description": "The range of it", "content": binary}
     else:
         schema: dict[str, Any] = _reference(endpoint.answers)
         if endpoint.listed:

@@ -282,11 +282,12 @@ def read_json_body(body: bytes) -> Any:
 
 
 def _check_depth(value: Any, left: int) -> None:
+    if not isinstance(value, dict | list):
+        return
     if left == 0:
         raise ValueError("too deep")
     for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, dict | list):
-            _check_depth(inner, left - 1)
+        _check_depth(inner, left - 1)
 
 
 def read_form(kind: str, body: bytes) -> dict[str, list[str]]:

@@ -294,6 +294,7 @@ def test_the_demo_stands_in_for_any_session(server, method, what, title):
     if title:
         assert title in answer.json()["title"]
     assert server.ask(method, f"/sessions/whatever/{what}?demo=false", key).status_code == 404
+    assert server.ask(method, f"/sessions/a..b/{what}?demo=true", key).status_code == 400
     wrong = server.ask(method, f"/sessions/whatever/{what}?demo=perhaps", key)
     assert wrong.status_code == 400
     assert server.ask(method, f"/sessions/whatever/{what}?demo=true").status_code == 401

@@ -205,9 +205,7 @@ def test_small_bodies_are_small(server, admin, record_of):
 def test_compressed_bodies_are_not_unpacked(server, admin, record_of):
     path = f"/sessions/{record_of('json', 'p-json')}/joint-mobility-config/"
     bomb = gzip.compress(b" " * 10_000_000)
-    answer = server.ask(
-        "POST", path, admin, content=bomb, headers={"Content-Encoding": "gzip"}
-    )
+    answer = server.ask("POST", path, admin, content=bomb, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 400
     assert "compressed" in answer.json()["error"]
 

@@ -122,6 +122,11 @@ def test_no_body_raises_anything_but_our_own_errors(tmp_path, noise, place, cut)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("value", [None, True, 1, 1.5, "text", [], {}, [[{"a": [None]}]]])
+def test_any_json_is_read(value):
+    assert read_json_body(json.dumps(value).encode()) == value
+
+
 @pytest.mark.parametrize(
     "body",
     [
