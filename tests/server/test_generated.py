@@ -1,4 +1,4 @@
-"""schemathesis: requests of all kinds that the OpenAPI document allows, and many that it does not."""
+"""schemathesis: requests that the OpenAPI document allows, and many that it does not."""
 
 from __future__ import annotations
 
