@@ -42,7 +42,7 @@ def test_the_extension_is_on_where_the_wheel_is_installed(project, tmp_path):
         (name,) = [
             n for n in archive.namelist() if n.endswith(".d/mobility.json") and ".data/" in n
         ]
-        place = tmp_path / "etc" / "jupyter" / "jupyter_server_config.d"
+        place = tmp_path / "JUPYTER_CONFIG_DIR" / "jupyter_server_config.d"
         place.mkdir(parents=True)
         (place / "mobility.json").write_bytes(archive.read(name))
     assert name.split(".data/")[1] == "data/etc/jupyter/jupyter_server_config.d/mobility.json"
@@ -52,7 +52,7 @@ def test_the_extension_is_on_where_the_wheel_is_installed(project, tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, **places, "JUPYTER_CONFIG_PATH": str(tmp_path / "etc" / "jupyter")},
+        env={**os.environ, **places},
     )
     told = listed.stdout + listed.stderr
     assert "mobility.server" in told
