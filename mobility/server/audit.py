@@ -58,7 +58,7 @@ class Audit:
             try:
                 handle = os.open(self._file, flags, 0o600)
             except FileNotFoundError:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 handle = os.open(self._file, flags, 0o600)
             try:
                 os.write(handle, f"{line}\n".encode())

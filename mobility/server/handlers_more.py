@@ -16,7 +16,7 @@ from mobility.server.access import Caller, permit
 from mobility.server.base import Handler, Served
 from mobility.server.models import SessionState
 from mobility.workbench.files import check_id
-from mobility.workbench.retention import erase, what_is_of
+from mobility.workbench.retention import erase, sessions_of, what_is_of
 from mobility.workbench.store import Session
 from mobility.workbench.takeout import write_takeout
 
@@ -87,7 +87,7 @@ class Media(Handler):
         if media_key:
             session_id, name = self.path_args
             if self.served.media_keys.is_valid(session_id, name, until=until, media_key=media_key):
-                return Caller("address with a signature", "administrator", None)
+                return Caller(f"signed address {self.request.remote_ip}", "administrator", None)
         return await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
@@ -179,8 +179,10 @@ class Participant(Handler):
         # First the keys, so that nothing comes in again.
         keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)
         await self.served.queue.forget_all(user_id)
-        sessions = await asyncio.to_thread(erase, self.served.store, user_id)
-        if not (keys or sessions):
+        for session_id in await asyncio.to_thread(sessions_of, self.served.store, user_id):
+            await self.served.queue.forget(session_id)
+        deleted = await asyncio.to_thread(erase, self.served.store, user_id)
+        if not (keys or deleted):
             raise NotFoundError(f"participant {user_id}: nothing is stored of them")
         self.set_status(HTTPStatus.NO_CONTENT)
 

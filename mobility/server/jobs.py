@@ -191,8 +191,14 @@ class Queue:
             task = asyncio.ensure_future(self._reports.ask(request))
             self._rendering[session_id] = task
             task.add_done_callback(lambda _: self._rendering.pop(session_id, None))
-        # One who no longer waits must not take it from the others.
-        await asyncio.shield(self._rendering[session_id])
+        task = self._rendering[session_id]
+        try:
+            # One who no longer waits must not take it from the others.
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            raise
 
     def position(self, session_id: str) -> tuple[Literal["running", "waiting"], int] | None:
         """Where a session is in the queue; None where it is not.
@@ -244,9 +250,14 @@ class Queue:
             worker, task = self._running[session_id]
             worker.kill()
             await asyncio.wait([task])
+        if session_id in self._rendering:
+            # A report that came after the deletion would be nobody's.
+            rendering = self._rendering[session_id]
+            rendering.cancel()
+            await asyncio.wait([rendering])
 
     async def forget_all(self, user_id: str) -> None:
-        """Take every session of a participant out of the queue."""
+        """Take every session of a participant out of the queue, also what is being taken in."""
         for name in self._names():
             job = self._job(name)
             if job is not None and job.user_id == user_id:

@@ -169,7 +169,7 @@ class Keys:
 
     def _changing(self) -> AbstractContextManager[None]:
         with writing(self._file):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return lock(self._file.with_suffix(".lock"), what="the keys", wait_s=10)
 
     def _stored(self) -> dict[str, StoredKey]:

@@ -136,7 +136,7 @@ def what_is_of(store: Store, user_id: str) -> list[Path]:
     check_id(user_id, what="user_id")
     record = store.path / "participants" / f"{user_id}.json"
     found = [record] if record.is_file() else []
-    for session_id in _sessions_of(store, user_id):
+    for session_id in sessions_of(store, user_id):
         folders = (
             store.path / session_id,
             store.reports / session_id,
@@ -173,7 +173,7 @@ def erase(store: Store, user_id: str) -> list[str]:
     store._require_writable()
     deleted = []
     faults = []
-    for session_id in _sessions_of(store, user_id):
+    for session_id in sessions_of(store, user_id):
         try:
             store.delete(session_id)
             deleted.append(session_id)
@@ -191,7 +191,7 @@ def erase(store: Store, user_id: str) -> list[str]:
     return deleted
 
 
-def _sessions_of(store: Store, user_id: str) -> list[str]:
+def sessions_of(store: Store, user_id: str) -> list[str]:
     """Ids of the sessions of a participant, also of those whose record is damaged."""
     found = []
     for folder in store._folders():

@@ -150,12 +150,9 @@ def serving(folder: Path, *, kind: str = "worker", **settings: Any) -> Iterator[
         wait_for(answers)
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # What it has started ends by itself then.
+        process.kill()
+        process.wait()
 
 
 def _stand_ins() -> Any:

@@ -154,7 +154,8 @@ def test_numbers_of_sessions_are_limited(strict):
 
 def test_addresses_of_videos_need_a_key_where_a_lab_wants_it(strict):
     key = strict.key("participant", "media")
-    url = strict.ask("GET", "/sessions/x/?demo=true", key).json()["video_url"]
+    session_id = strict.upload(key).json()["session_id"]
+    url = strict.ask("GET", f"/sessions/{session_id}/", key).json()["video_url"]
     assert "media_key" not in url
     assert strict.ask("GET", url).status_code == 401
     assert strict.ask("GET", url, key).status_code == 200
