@@ -245,6 +245,10 @@ class Client:
         """Delete everything of a participant for good."""
         self._ask("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
+    def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
+        """Save a video, a picture or the page of the report of a session, by its name."""
+        return self.download(self._of(session_id, f"media/{quote(name, safe='')}"), path)
+
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
         """Save what an address in a document leads to."""
         target = Path(path)

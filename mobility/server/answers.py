@@ -13,7 +13,7 @@ from typing import Any
 from mobility.errors import NotFoundError
 from mobility.workbench.contract import EXERCISES, SessionRecord
 from mobility.workbench.files import check_id
-from mobility.workbench.store import Session, Store
+from mobility.workbench.store import REPORT_NAMES, Session, Store
 
 _MOST_BYTES = 64 << 20
 _VIEWS = ("left", "right", "front")
@@ -142,6 +142,8 @@ class Answers:
         if "annotated" in record.stages:
             file = session.folder / record.stages["annotated"].file
             found[file.name] = file
+        page = f"{REPORT_NAMES[record.exercise]}.html"
+        found[page] = session.report_folder / page
         if record.exercise == "Overhead Squat":
             for view in _VIEWS:
                 found[f"{view}.png"] = session.report_folder / "images" / f"{view}.png"

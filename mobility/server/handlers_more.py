@@ -29,7 +29,10 @@ _KINDS = {
     ".mkv": "video/x-matroska",
     ".avi": "video/x-msvideo",
     ".png": "image/png",
+    ".html": "text/html; charset=UTF-8",
 }
+# Whatever a file holds, it is no page of this server: it runs nothing, and asks nothing of it.
+_FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def state_of(served: Served, session: Session) -> dict[str, Any]:
@@ -108,8 +111,7 @@ class Media(Handler):
         self.set_header("ETag", tag)
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Content-Type", _KINDS.get(file.suffix, "application/octet-stream"))
-        # Whatever it holds, it is no page of this server.
-        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+        self.set_header("Content-Security-Policy", _FENCE)
         self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
         start, stop = 0, status.st_size
         asked = self.request.headers.get("Range")

@@ -147,7 +147,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/media/{{name}}", handlers_more.Media),
         "A video or picture of a session; ranges are answered",
-        ("video/*", "image/*", "application/octet-stream"),
+        ("video/*", "image/*", "text/html", "application/octet-stream"),
         (*_OF_ONE, 416),
         demo=True,
     ),

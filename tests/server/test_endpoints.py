@@ -212,6 +212,16 @@ def test_an_unexpected_fault_is_a_500_that_says_nothing_of_the_inside(server, ad
     assert admin.split()[1] not in server.log.read_text()
 
 
+@pytest.mark.parametrize(("method", "path"), DOCUMENTED)
+def test_a_damaged_session_is_a_500_of_every_endpoint(server, admin, record_of, method, path):
+    session_id = record_of("damaged", "p-damaged")
+    (server.store / session_id / "session.json").write_text('{"schema_version": "1"}')
+    answer = server.ask(method, path.format(session_id), admin)
+    assert answer.status_code == 500
+    assert answer.json().keys() == {"error"}
+    assert "session.json" not in answer.text
+
+
 @pytest.mark.slow
 def test_results_of_a_squat(server, admin, analysed):
     session_id = analysed("squat", "p-squat")
@@ -312,6 +322,10 @@ def test_videos_and_pictures_of_a_document_are_served(server):
         assert answer.status_code == 200, answer.text
         kind = "image/png" if ".png" in url else "video/mp4"
         assert answer.headers["Content-Type"] == kind
+    page = "/sessions/demo-overhead-squat/media/overhead-squat.html?demo=true"
+    answer = server.ask("GET", page, key)
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
 
 
 @pytest.mark.slow

@@ -66,6 +66,21 @@ def test_the_queue_is_bounded_and_what_is_refused_may_come_later(serving, folder
         assert server.upload(key, b"video 2").status_code == 200
 
 
+def test_a_disk_that_cannot_be_written_is_a_500_and_leaves_nothing(serving, folder):
+    with serving.serving(folder) as server:
+        key = server.key()
+        assert server.upload(key, user_id="p").status_code == 200
+        uploads = server.store / ".server" / "uploads"
+        serving.wait_for(lambda: not list(uploads.iterdir()))
+        uploads.rmdir()
+        uploads.write_text("in the way")
+        for path in ("/sessions/", "/management/sessions/"):
+            answer = server.upload(key, b"video 2", path=path, user_id="p")
+            assert answer.status_code == 500
+            assert str(folder) not in answer.text
+        assert len(sessions_in(server)) == 1
+
+
 def test_limits_end_what_spins_or_eats_and_its_processes(serving, folder):
     limits = {"analysis_seconds": 15.0, "intake_seconds": 6.0, "memory_bytes": 2_000_000_000}
     with serving.serving(folder, **limits) as server:
