@@ -298,8 +298,12 @@ class Queue:
             leftover.unlink(missing_ok=True)
         for name in self._names():
             job = self._job(name)
-            if job is None or job.state == "taking in":
-                self._undo(self._folder / name, _session_of(name))
+            # Of a file that is damaged nobody knows; its session stays, and may be queued again.
+            if job is not None and job.state == "taking in":
+                try:
+                    self._undo(self._folder / name, job.session_id)
+                except (MobilityError, OSError):
+                    log.exception("session %s", job.session_id)
         with suppress(StorageError):
             self._store._sweep()
 

@@ -24,6 +24,7 @@ COMMAND: Sequence[str] = (sys.executable, "-m", "mobility.server.worker")
 """How a process is started; what it is to do comes through standard input."""
 
 _LINE = 1 << 22
+_MEMORY, _BUG = "memory", "bug"
 
 
 class EndedError(MobilityError):
@@ -40,6 +41,10 @@ class EndedError(MobilityError):
     def __init__(self, message: str, *, may_pass: bool) -> None:
         super().__init__(message)
         self.may_pass = may_pass
+
+
+class WorkerError(MobilityError):
+    """Something unexpected happened in a process, which is a bug; the log has more."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +199,10 @@ def _answer(do: Any, request: Mapping[str, Any]) -> dict[str, Any]:
         fields = error.fields if isinstance(error, BadInputError) else {}
         return {"error": type(error).__name__, "message": str(error), "fields": fields}
     except MemoryError:
-        return {"error": "VideoError", "message": "needs more memory than there is for a video"}
+        return {"error": _MEMORY, "message": "needed more memory than its limit"}
     except Exception as error:
         log.exception("failed")
-        return {"error": "", "message": f"{type(error).__name__}: {error}"}
+        return {"error": _BUG, "message": f"{type(error).__name__}: {error}"}
 
 
 def _raised(answer: Mapping[str, Any]) -> MobilityError:
@@ -208,7 +213,9 @@ def _raised(answer: Mapping[str, Any]) -> MobilityError:
     if isinstance(known, type) and issubclass(known, MobilityError):
         found: MobilityError = known(message)
         return found
-    return EndedError(message, may_pass=False)
+    if answer["error"] == _MEMORY:
+        return EndedError(message, may_pass=False)
+    return WorkerError(message)
 
 
 def _how_it_ended(code: int) -> str:

@@ -92,7 +92,8 @@ def test_limits_end_what_spins_or_eats_and_its_processes(serving, folder):
             assert answer.status_code == 400, answer.text
         assert sessions_in(server) == {spins, eats}
         assert "15 s, its limit of time" in server.until(key, spins, "failed")["reason"]
-        assert "memory" in server.until(key, eats, "failed")["reason"].lower()
+        told = server.until(key, eats, "failed")["reason"]
+        assert told == "its analysis needed more memory than its limit"
         # A good video is taken and analysed as before.
         good = server.upload(key, b"video 1").json()["session_id"]
         server.until(key, good, "analyzed")
