@@ -16,10 +16,13 @@ $(SYSTEM): scripts/system-packages.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	touch $@
 
+# An editable install leaves out the file that turns the server extension on, so it is copied.
 $(READY): pyproject.toml $(SYSTEM)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	$(BIN)/mobility models
+	mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
+	cp mobility/server/jupyter_server_config.d/mobility.json $(VENV)/etc/jupyter/jupyter_server_config.d/
 	touch $@
 
 $(LAB): $(READY)
@@ -62,6 +65,7 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/scale.py
 	test -d $(VENV)-kinemotion || sh scripts/kinemotion-environment.sh $(VENV)-kinemotion $(BIN)/python
 	$(BIN)/python benchmarks/peer.py $(VENV)-kinemotion
+	$(BIN)/python benchmarks/server.py
 
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from mobility.cli_batch import add_batch_commands
+from mobility.cli_keys import keys_app
 from mobility.cli_options import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
@@ -66,6 +67,7 @@ lab_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(lab_app, name="virtual-lab")
+app.add_typer(keys_app, name="keys")
 add_batch_commands(app)
 
 
@@ -587,6 +589,51 @@ def participants_list(
         return
     for user_id in found:
         typer.echo(user_id)
+
+
+@participants_app.command("export")
+def participants_export(
+    user_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", parser=_path, metavar="PATH", help="A ZIP file.")],
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """Write everything of a participant to a ZIP file: record, sessions, reports."""
+    from mobility.workbench.takeout import write_takeout
+
+    typer.echo(str(write_takeout(_store(store, reports), user_id, out)))
+
+
+@participants_app.command("delete")
+def participants_delete(
+    user_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> None:
+    """List everything of a participant, and delete it with --yes: sessions, reports, keys."""
+    from mobility.errors import NotFoundError
+    from mobility.server.keys import Keys
+    from mobility.workbench.retention import erase, what_is_of
+
+    opened = _store(store, reports)
+    found = what_is_of(opened, user_id)
+    keys = Keys(store)
+    of_them = [key.id for key in keys.all() if key.user_id == user_id]
+    if not (found or of_them):
+        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {store}")
+    for place in found:
+        typer.echo(str(place))
+    for key in of_them:
+        typer.echo(f"key {key}")
+    if not yes:
+        _say("nothing was deleted: --yes deletes it")
+        return
+    keys.revoke_of(user_id)
+    erase(opened, user_id)
+    _say(f"deleted everything of {user_id}")
 
 
 @config_app.command("get")

@@ -95,10 +95,34 @@ class ConflictError(MobilityError):
     status = 409
 
 
+class TooSlowError(MobilityError):
+    """The input did not arrive in the time that it has (HTTP 408)."""
+
+    status = 408
+
+
 class TooLargeError(MobilityError):
     """The input exceeds a stated limit (HTTP 413)."""
 
     status = 413
+
+
+class TooManyRequestsError(MobilityError):
+    """More is asked for than is done at once; ask again later (HTTP 429).
+
+    Parameters
+    ----------
+    message
+        One line: what is asked for too often, and what to do.
+    retry_after_s
+        Seconds after which it is worth asking again.
+    """
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StorageError(MobilityError, OSError):

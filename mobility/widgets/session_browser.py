@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import traitlets
 
@@ -13,6 +13,9 @@ from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
 from mobility.workbench.documents import title, user_name
 from mobility.workbench.store import Session, Store
+
+if TYPE_CHECKING:
+    from mobility.widgets.remote import RemoteSession, RemoteStore
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +26,10 @@ STATES = {
     "analyzed": "analysed",
     "edited": "corrected",
     "failed": "failed",
+    "queued": "waits",
+    "running": "being analysed",
 }
-"""States of a session, in words."""
+"""States of a session, in words; on a server it may also wait, or be in work."""
 
 
 class SessionBrowser(Widget):
@@ -33,7 +38,7 @@ class SessionBrowser(Widget):
     Parameters
     ----------
     store
-        The store.
+        The store, or that of a server (:class:`mobility.widgets.remote.RemoteStore`).
     analysis
         Options of the analysis (:func:`mobility.workbench.analysis.analyze`) that it starts.
 
@@ -51,19 +56,21 @@ class SessionBrowser(Widget):
     opened = traitlets.Unicode().tag(sync=True)
     read_only = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, store: Store, *, analysis: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, store: Store | RemoteStore, *, analysis: Mapping[str, Any] | None = None
+    ) -> None:
         self.store = store
         self._analysis = dict(analysis or {})
-        self._heard: list[Callable[[Session], Any]] = []
+        self._heard: list[Callable[[Any], Any]] = []
         super().__init__(read_only=store.read_only)
         self.refresh()
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> Session | RemoteSession | None:
         """The session that was opened last; None where none was."""
         return self.store.session(self.opened) if self.opened else None
 
-    def on_open(self, callback: Callable[[Session], Any]) -> None:
+    def on_open(self, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each session that is opened."""
         self._heard.append(callback)
 
@@ -80,9 +87,10 @@ class SessionBrowser(Widget):
 
     def refresh(self) -> None:
         """Look again at what is stored."""
-        self.rows = [_row(session) for session in reversed(self.store.sessions())]
+        sessions: Sequence[Session | RemoteSession] = self.store.sessions()
+        self.rows = [_row(session) for session in reversed(sessions)]
 
-    def open_session(self, session_id: str) -> Session:
+    def open_session(self, session_id: str) -> Session | RemoteSession:
         """Choose a session.
 
         Raises
@@ -179,7 +187,7 @@ class SessionBrowser(Widget):
         )
 
 
-def _row(session: Session) -> dict[str, str]:
+def _row(session: Session | RemoteSession) -> dict[str, str]:
     record = session.record
     try:
         participant = session.participant

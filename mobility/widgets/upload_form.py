@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import traitlets
 
@@ -16,6 +16,9 @@ from mobility.widgets.base import Act, Widget, module
 from mobility.workbench.contract import JOINTS
 from mobility.workbench.files import check_name, writing
 from mobility.workbench.store import Session, Store, available_exercises, check_creation
+
+if TYPE_CHECKING:
+    from mobility.widgets.remote import RemoteSession, RemoteStore
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,8 @@ class UploadForm(Widget):
     Parameters
     ----------
     store
-        Where the session goes.
+        Where the session goes: a store, or that of a server
+        (:class:`mobility.widgets.remote.RemoteStore`).
     most_bytes
         Size of the largest video that is taken in.
 
@@ -56,10 +60,10 @@ class UploadForm(Widget):
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, store: Store, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, store: Store | RemoteStore, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
         self._upload: _Upload | None = None
-        self._heard: list[Callable[[Session], Any]] = []
+        self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
             exercises=list(available_exercises()),
             participants=store.participants(),
@@ -67,11 +71,11 @@ class UploadForm(Widget):
         )
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> Session | RemoteSession | None:
         """The session that was made last; None where none was."""
         return self.store.session(self.created) if self.created else None
 
-    def on_created(self, callback: Callable[[Session], Any]) -> None:
+    def on_created(self, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each session that is made."""
         self._heard.append(callback)
 

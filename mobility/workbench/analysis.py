@@ -688,6 +688,21 @@ def forget_edited(session: Session, kind: str) -> None:
             _save(session, record)
 
 
+def give_up(session: Session, reason: str) -> None:
+    """Record that the analysis of a session was ended from outside, and why.
+
+    Raises
+    ------
+    StorageError
+        The session is being analyzed, or cannot be written.
+    """
+    with lock(session.store._lock(session.id), what=f"session {session.id}", wait_s=10):
+        record = session.record
+        record.state = "failed"
+        record.reason = reason
+        _save(session, record)
+
+
 def _save(session: Session, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
     session.store._publish(session.id)

@@ -1,4 +1,4 @@
-"""What is kept no longer: sessions by age or number, and the summaries of old batches."""
+"""What is kept no longer: sessions by age, number or participant, and summaries of old batches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.workbench.contract import BatchSummary
-from mobility.workbench.files import check_id, writing
-from mobility.workbench.store import Store
+from mobility.workbench.files import check_id, read_json, writing
+from mobility.workbench.store import VALIDATION_ENDING, Store
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -116,6 +116,90 @@ def prune(store: Store, doomed: Doomed) -> None:
     folder = store.reports / doomed.name
     with writing(folder):
         shutil.rmtree(folder)
+
+
+def what_is_of(store: Store, user_id: str) -> list[Path]:
+    """List files and folders that hold what is stored of a participant.
+
+    Parameters
+    ----------
+    store
+        The store. A session of which the record is damaged counts where it still names them.
+    user_id
+        The participant.
+
+    Returns
+    -------
+    list of Path
+        Their record, the folders of their sessions, and of the reports of these.
+    """
+    check_id(user_id, what="user_id")
+    record = store.path / "participants" / f"{user_id}.json"
+    found = [record] if record.is_file() else []
+    for session_id in sessions_of(store, user_id):
+        folders = (
+            store.path / session_id,
+            store.reports / session_id,
+            store.reports / f"{session_id}{VALIDATION_ENDING}",
+        )
+        found += [folder for folder in folders if folder.is_dir()]
+    return found
+
+
+def erase(store: Store, user_id: str) -> list[str]:
+    """Delete everything that is stored of a participant for good.
+
+    Summaries of batches, and reports of studies and cohorts, are of several people: what these
+    hold of them is not found here.
+
+    Parameters
+    ----------
+    store
+        The store.
+    user_id
+        The participant.
+
+    Returns
+    -------
+    list of str
+        What was deleted: ids of sessions, and "participant" where there was a record.
+
+    Raises
+    ------
+    StorageError
+        A session is in use, or something cannot be deleted; what could be is gone.
+    """
+    check_id(user_id, what="user_id")
+    store._require_writable()
+    deleted = []
+    faults = []
+    for session_id in sessions_of(store, user_id):
+        try:
+            store.delete(session_id)
+            deleted.append(session_id)
+        except NotFoundError:
+            continue  # gone meanwhile
+        except StorageError as error:
+            faults.append(str(error))
+    record = store.path / "participants" / f"{user_id}.json"
+    if record.is_file():
+        with writing(record):
+            record.unlink(missing_ok=True)
+        deleted.append("participant")
+    if faults:
+        raise StorageError(f"participant {user_id}: not everything was deleted: {faults[0]}")
+    return deleted
+
+
+def sessions_of(store: Store, user_id: str) -> list[str]:
+    """Ids of the sessions of a participant, also of those whose record is damaged."""
+    found = []
+    for folder in store._folders():
+        with suppress(MobilityError):
+            record = read_json(folder / "session.json")
+            if isinstance(record, dict) and record.get("user_id") == user_id:
+                found.append(folder.name)
+    return found
 
 
 def _old_batches(reports: Path, limit: datetime.datetime) -> list[Doomed]:

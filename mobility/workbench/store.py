@@ -206,7 +206,7 @@ class Store:
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
         if session_id is None:
-            session_id = f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+            session_id = new_session_id(created)
         check_id(session_id, what="session id")
         self._refresh(session_id)
         with self._locked(session_id, what=f"session {session_id}"):
@@ -1293,6 +1293,11 @@ class Session:
             for row in self.repetitions_table()
             if row["accepted"]
         ]
+
+
+def new_session_id(created: datetime.datetime) -> str:
+    """Id of a session that is created now, made of the time and chance."""
+    return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
 
 
 def check_creation(

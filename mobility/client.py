@@ -1,0 +1,312 @@
+"""A typed client of the HTTP interface of a lab's server.
+
+>>> with Client("https://lab.example.org", key) as client:  # doctest: +SKIP
+...     made = client.create("squat.mp4", exercise_name="Overhead Squat")
+...     client.wait(made.session_id)
+...     print(client.report(made.session_id).grouped_data)
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from mobility import errors
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.server.models import SessionState, ThreadIds
+from mobility.workbench.contract import (
+    Creation,
+    DisplayConfig,
+    ExportDocument,
+    JointMobilityDocument,
+    MeasurementSystem,
+    ReportDocument,
+    SessionDocument,
+    SummaryDocument,
+)
+from mobility.workbench.files import atomic
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+_PREFIX = "/mobility-assessment"
+_BY_STATUS: Mapping[int, type[MobilityError]] = {
+    400: BadInputError,
+    401: errors.NotAuthenticatedError,
+    403: errors.NotPermittedError,
+    404: NotFoundError,
+    408: errors.TooSlowError,
+    409: errors.ConflictError,
+    413: errors.TooLargeError,
+    429: errors.TooManyRequestsError,
+}
+
+
+class Client:
+    """Asks one server with one key; a context manager that closes its connections.
+
+    Parameters
+    ----------
+    url
+        Address of the Jupyter Server, with its base path where it has one.
+    key
+        An API key, or a token of Jupyter.
+    timeout_s
+        Seconds to wait for an answer; reports are rendered in them.
+
+    Raises
+    ------
+    MobilityError
+        Of every function: the fault that the server tells, of the class of its status;
+        StorageError where it cannot be reached, or what it answers is no such document.
+    """
+
+    def __init__(self, url: str, key: str, *, timeout_s: float = 300.0) -> None:
+        scheme = "API-KEY" if key.startswith("mob_") else "token"
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"Authorization": f"{scheme} {key}"},
+            timeout=timeout_s,
+            follow_redirects=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create(
+        self,
+        video: str | os.PathLike[str],
+        *,
+        exercise_name: str,
+        user_id: str | None = None,
+        session_name: str | None = None,
+        body_joint_angles: str | Sequence[str] = ("all",),
+        for_others: bool = False,
+    ) -> Creation:
+        """Send a video, from the disk as it is needed; its analysis begins by itself.
+
+        Parameters
+        ----------
+        video
+            The file.
+        exercise_name, user_id, session_name, body_joint_angles
+            As for :meth:`mobility.workbench.store.Store.create`; without `user_id` the
+            session is of the participant of the key.
+        for_others
+            Whether to use the path for sessions of other users.
+        """
+        path = Path(video)
+        joints = (
+            body_joint_angles if isinstance(body_joint_angles, str) else ",".join(body_joint_angles)
+        )
+        fields = {
+            "exercise_name": exercise_name,
+            "user_id": user_id,
+            "session_name": session_name,
+            "body_joint_angles": joints,
+        }
+        where = f"{_PREFIX}/{'management/' if for_others else ''}sessions/"
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        try:
+            source = path.open("rb")
+        except OSError as error:
+            raise NotFoundError(f"video {path}: cannot be read ({error.strerror})") from None
+        with source:
+            answer = self._ask(
+                "POST",
+                where,
+                data={name: value for name, value in fields.items() if value is not None},
+                files={"video": (path.name, source, kind)},
+            )
+        return _as(Creation, answer)
+
+    def sessions(self) -> list[SessionState]:
+        """Sessions that the key may see, the oldest first."""
+        answer = self._ask("GET", f"{_PREFIX}/sessions/")
+        return _checked(TypeAdapter(list[SessionState]), answer)
+
+    def state(self, session_id: str) -> SessionState:
+        """How far a session is."""
+        return _as(SessionState, self._ask("GET", self._of(session_id, "state/")))
+
+    def analyze(self, session_id: str) -> SessionState:
+        """Queue the analysis of a session again."""
+        return _as(SessionState, self._ask("POST", self._of(session_id, "state/")))
+
+    def wait(
+        self, session_id: str, *, timeout_s: float = 3600.0, every_s: float = 1.0
+    ) -> SessionState:
+        """Wait until a session is analysed.
+
+        Raises
+        ------
+        BadInputError
+            Its analysis failed; the message says why.
+        StorageError
+            It is not analysed in this time.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            state = self.state(session_id)
+            if state.state == "failed":
+                raise BadInputError(f"session {session_id}: {state.reason}")
+            if state.state not in ("queued", "analyzing"):
+                return state
+            if time.monotonic() > end:
+                raise StorageError(f"session {session_id}: is not analysed after {timeout_s:g} s")
+            time.sleep(every_s)
+
+    def details(self, session_id: str, *, demo: bool = False) -> SessionDocument:
+        """Details of a session."""
+        return _as(SessionDocument, self._ask("GET", self._of(session_id), demo=demo))
+
+    def export(self, session_id: str, *, demo: bool = False) -> ExportDocument:
+        """Landmarks and angles of a session."""
+        return _as(ExportDocument, self._ask("GET", self._of(session_id, "export/"), demo=demo))
+
+    def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
+        """Overhead Squat report."""
+        return _as(ReportDocument, self._ask("POST", self._of(session_id, "report/"), demo=demo))
+
+    def summary(self, session_id: str, *, demo: bool = False) -> SummaryDocument:
+        """Overhead Squat summary."""
+        return _as(SummaryDocument, self._ask("GET", self._of(session_id, "summary/"), demo=demo))
+
+    def joint_mobility(self, session_id: str, *, demo: bool = False) -> JointMobilityDocument:
+        """Joint Angle Mobility report."""
+        answer = self._ask("POST", self._of(session_id, "joint-mobility/"), demo=demo)
+        return _as(JointMobilityDocument, answer)
+
+    def config(self, session_id: str) -> DisplayConfig:
+        """Display settings of a Joint Angle Mobility session."""
+        return _as(DisplayConfig, self._ask("GET", self._of(session_id, "joint-mobility-config/")))
+
+    def save_config(
+        self,
+        session_id: str,
+        *,
+        shown_angles: Sequence[str] | None = None,
+        comments: Mapping[str, str] | None = None,
+    ) -> DisplayConfig:
+        """Save display settings; what is not given stays as it is."""
+        given: dict[str, Any] = {}
+        if shown_angles is not None:
+            given["shown_angles"] = list(shown_angles)
+        if comments is not None:
+            given["comments"] = dict(comments)
+        answer = self._ask("POST", self._of(session_id, "joint-mobility-config/"), json=given)
+        return _as(DisplayConfig, answer)
+
+    def create_summary_threads(
+        self, session_id: str, *, system: MeasurementSystem = "metric"
+    ) -> ThreadIds:
+        """Threads on what was found."""
+        answer = self._ask("POST", self._of(session_id, "summary/"), params={"system": system})
+        return _as(ThreadIds, answer)
+
+    def create_recommendation_threads(
+        self, session_id: str, *, system: MeasurementSystem = "metric"
+    ) -> ThreadIds:
+        """Threads on what to do."""
+        answer = self._ask(
+            "POST", self._of(session_id, "recommendation/"), params={"system": system}
+        )
+        return _as(ThreadIds, answer)
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session for good."""
+        self._ask("DELETE", self._of(session_id))
+
+    def export_participant(self, user_id: str, path: str | os.PathLike[str]) -> Path:
+        """Save everything that is stored of a participant as a ZIP file."""
+        target = Path(path)
+        where = f"{_PREFIX}/participants/{quote(user_id, safe='')}/export/"
+        with atomic(target) as hidden, hidden.open("wb") as file:
+            for block in self._blocks(where):
+                file.write(block)
+        return target
+
+    def erase_participant(self, user_id: str) -> None:
+        """Delete everything of a participant for good."""
+        self._ask("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
+
+    def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
+        """Save a video, a picture or the page of the report of a session, by its name."""
+        return self.download(self._of(session_id, f"media/{quote(name, safe='')}"), path)
+
+    def download(self, url: str, path: str | os.PathLike[str]) -> Path:
+        """Save what an address in a document leads to."""
+        target = Path(path)
+        with atomic(target) as hidden, hidden.open("wb") as file:
+            for block in self._blocks(url):
+                file.write(block)
+        return target
+
+    def _of(self, session_id: str, what: str = "") -> str:
+        return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
+
+    def _ask(self, method: str, path: str, *, demo: bool = False, **request: Any) -> Any:
+        if demo:
+            request["params"] = {"demo": "true"}
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
+        _check(answer)
+        return answer.json() if answer.content else None
+
+    def _blocks(self, where: str) -> Iterable[bytes]:
+        try:
+            with self._http.stream("GET", where) as answer:
+                if answer.is_error:
+                    answer.read()
+                _check(answer)
+                yield from answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise StorageError(f"{where}: {error or type(error).__name__}") from None
+
+
+def _check(answer: httpx.Response) -> None:
+    """Raise the fault that a server tells."""
+    if answer.is_success:
+        return
+    try:
+        told = answer.json()
+    except ValueError:
+        told = {}
+    fields = told.get("errors") or {} if isinstance(told, dict) else {}
+    lines = [f"{name}: {', '.join(faults)}" for name, faults in fields.items()]
+    message = told.get("error") if isinstance(told, dict) else None
+    message = message or "; ".join(lines) or f"the server answered {answer.status_code}"
+    fault = _BY_STATUS.get(answer.status_code)
+    if fault is BadInputError:
+        raise BadInputError(message, fields)
+    raise fault(message) if fault else StorageError(message)
+
+
+def _as(model: type[M], answer: Any) -> M:
+    return _checked(TypeAdapter(model), answer)
+
+
+def _checked(kind: TypeAdapter[T], answer: Any) -> T:
+    try:
+        return kind.validate_python(answer, strict=False)
+    except ValidationError as error:
+        raise StorageError(
+            f"the answer is no such document; is the server of another version? ({error})"
+        ) from None

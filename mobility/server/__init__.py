@@ -1,0 +1,20 @@
+"""The documented HTTP interface, as an extension of Jupyter Server.
+
+It is on where the package is installed, and calls the same
+:class:`mobility.workbench.store.Store` as notebooks and command line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "mobility.server"}]
+
+
+def _load_jupyter_server_extension(app: Any) -> None:
+    # Imported here: the command line uses the keys, and needs no web server.
+    from mobility.server.extension import load
+
+    load(app)

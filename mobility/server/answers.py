@@ -1,0 +1,182 @@
+"""Documents of sessions as bytes, kept until what they are made of changes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from mobility.errors import NotFoundError
+from mobility.workbench.contract import EXERCISES, SessionRecord
+from mobility.workbench.files import check_id
+from mobility.workbench.store import REPORT_NAMES, Session, Store
+
+_MOST_BYTES = 64 << 20
+_VIEWS = ("left", "right", "front")
+
+Mark = tuple[tuple[int, int, int], ...]
+
+
+class Answers:
+    """Reads the sessions of a store for the handlers; its functions are for threads.
+
+    Parameters
+    ----------
+    store
+        The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._place = f"mobility-media-{token_hex(16)}:"
+        self._kept: OrderedDict[tuple[str, str], tuple[Mark, bytes]] = OrderedDict()
+        self._size = 0
+        self._records: OrderedDict[str, tuple[Mark, SessionRecord]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def session(self, session_id: str) -> Session:
+        """Open a session.
+
+        Raises
+        ------
+        BadInputError
+            The id is malformed.
+        NotFoundError
+            There is none; unlike the store's own message, this one names no others.
+        """
+        check_id(session_id, what="session id")
+        if not (self.store.path / session_id / "session.json").is_file():
+            raise NotFoundError(f"session {session_id}: there is none")
+        return self.store.session(session_id)
+
+    def demo(self, session_id: str) -> Session:
+        """Open the demo session of this id, for its media.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        for exercise in EXERCISES:
+            session = self.store.demo(exercise)
+            if session.id == session_id:
+                return session
+        raise NotFoundError(f"session {session_id}: is no demo")
+
+    def record(self, session: Session) -> SessionRecord:
+        """Record of a session, read again where its file has changed."""
+        mark = _mark(session.folder / "session.json")
+        name = str(session.folder)
+        with self._guard:
+            kept = self._records.get(name)
+        if kept is not None and kept[0] == mark:
+            return kept[1]
+        record = session.record
+        with self._guard:
+            self._records[name] = (mark, record)
+            while len(self._records) > 10_000:
+                self._records.popitem(last=False)
+        return record
+
+    def document(
+        self, session: Session, name: str, make: Callable[[Session], Mapping[str, Any]]
+    ) -> bytes:
+        """Give a document as JSON, with places in it for the addresses of media.
+
+        Parameters
+        ----------
+        session
+            Of which session.
+        name
+            Of which document.
+        make
+            Makes it.
+        """
+        key = (str(session.folder), name)
+        mark = self._mark_of(session)
+        with self._guard:
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == mark:
+                self._kept.move_to_end(key)
+                return kept[1]
+        document = self._with_places(dict(make(session)), session)
+        content = json.dumps(
+            document, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
+        with self._guard:
+            before = self._kept.pop(key, None)
+            self._size += len(content) - (len(before[1]) if before else 0)
+            self._kept[key] = (mark, content)
+            while self._size > _MOST_BYTES:
+                _, (_, dropped) = self._kept.popitem(last=False)
+                self._size -= len(dropped)
+        return content
+
+    def with_addresses(self, content: bytes, address: Callable[[str], str]) -> bytes:
+        """Put the addresses of media where :meth:`document` left places for them.
+
+        Parameters
+        ----------
+        content
+            A document.
+        address
+            Gives the address of a medium by its name.
+        """
+        first, *rest = content.split(self._place.encode())
+        parts = [first]
+        for part in rest:
+            name, _, after = part.partition(b'"')
+            parts += [json.dumps(address(name.decode()))[1:-1].encode(), b'"', after]
+        return b"".join(parts)
+
+    def media(self, session: Session) -> dict[str, Path]:
+        """Files of a session that are served, by their names in addresses."""
+        record = self.record(session)
+        found = {record.video.file: session.video}
+        if session.second_video is not None:
+            found[session.second_video.name] = session.second_video
+        if "annotated" in record.stages:
+            file = session.folder / record.stages["annotated"].file
+            found[file.name] = file
+        page = f"{REPORT_NAMES[record.exercise]}.html"
+        found[page] = session.report_folder / page
+        if record.exercise == "Overhead Squat":
+            for view in _VIEWS:
+                found[f"{view}.png"] = session.report_folder / "images" / f"{view}.png"
+        return found
+
+    def _with_places(self, document: dict[str, Any], session: Session) -> dict[str, Any]:
+        record = self.record(session)
+        if "video_url" in document:
+            document["video_url"] = f"{self._place}{record.video.file}"
+        if "analyzed_video_url" in document:
+            document["analyzed_video_url"] = f"{self._place}{record.stages['annotated'].file}"
+        if "knee_movement_phases" in document:
+            document["knee_movement_phases"] = {
+                view: None if uri is None else f"{self._place}{view}.png"
+                for view, uri in document["knee_movement_phases"].items()
+            }
+        return document
+
+    def _mark_of(self, session: Session) -> Mark:
+        user_id = self.record(session).user_id
+        participant = session.store.path / "participants" / f"{user_id}.json"
+        keys = sorted(session.report_folder.glob(".*.key"))
+        names = ("session.json", "edits.json", "config.json")
+        return _mark(*(session.folder / name for name in names), participant, *keys)
+
+
+def _mark(*files: Path) -> Mark:
+    """Return what changes with the content of files, without reading them."""
+    found = []
+    for file in files:
+        try:
+            status = file.stat()
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        except FileNotFoundError:
+            found.append((0, 0, 0))
+    return tuple(found)

@@ -1,0 +1,41 @@
+"""Puts the interface into a Jupyter Server; see :mod:`mobility.server`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jupyter_server.utils import url_path_join
+
+from mobility.server.base import PREFIX, Absent, Handler, Served
+from mobility.server.openapi import ENDPOINTS
+from mobility.server.settings import MobilityServer
+from mobility.workbench.store import Store
+
+
+def load(app: Any) -> None:
+    """Add the handlers to a server and start the queue.
+
+    Parameters
+    ----------
+    app
+        The ``ServerApp``.
+    """
+    settings = MobilityServer(parent=app)
+    store = Store(settings.store_path(), reports=settings.reports_path())
+    served = Served(settings, store)
+    app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], served))
+
+    # Once the loop runs. The server tells nobody of its end: processes see it by their input.
+    app.io_loop.add_callback(served.start)
+    app.log.info("mobility: sessions of %s are served at %s", store.path, PREFIX)
+
+
+def routes(base_url: str, served: Served) -> list[tuple[str, type[Handler], dict[str, Any]]]:
+    """Handlers of all paths, with and without the slash at the end."""
+    found = {}
+    for endpoint in ENDPOINTS:
+        path = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(endpoint.path))
+        found[url_path_join(base_url, f"{path.removesuffix('/')}/?")] = endpoint.handler
+    found[url_path_join(base_url, f"{PREFIX}(?:/.*)?")] = Absent
+    return [(path, handler, {"served": served}) for path, handler in found.items()]

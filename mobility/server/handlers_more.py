@@ -1,0 +1,203 @@
+"""Beside the documented endpoints: states, media, erasure, everything of a participant."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from mobility.errors import ConflictError, NotFoundError
+from mobility.server.access import Caller, permit
+from mobility.server.base import Handler, Served
+from mobility.server.models import SessionState
+from mobility.workbench.files import check_id
+from mobility.workbench.retention import erase, sessions_of, what_is_of
+from mobility.workbench.store import Session
+from mobility.workbench.takeout import write_takeout
+
+_KINDS = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".qt": "video/quicktime",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".avi": "video/x-msvideo",
+    ".png": "image/png",
+    ".html": "text/html; charset=UTF-8",
+}
+# Whatever a file holds, it is no page of this server: it runs nothing, and asks nothing of it.
+_FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def state_of(served: Served, session: Session) -> dict[str, Any]:
+    """How far a session is: its record, and where it is in the queue."""
+    record = served.answers.record(session)
+    place = served.queue.position(session.id)
+    state: Any = record.state
+    if place is not None:
+        state = "analyzing" if place[0] == "running" else "queued"
+    return SessionState(
+        session_id=session.id,
+        title=session.title,
+        user_id=record.user_id,
+        exercise=record.exercise,
+        created_at=record.created_at,
+        state=state,
+        waiting_before=place[1] if place else 0,
+        stages=list(record.stages),
+        reason=record.reason if state == "failed" else "",
+        warnings=[warning.message for warning in record.warnings],
+    ).model_dump(mode="json")
+
+
+class State(Handler):
+    """How far a session is."""
+
+    what = "state"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the state."""
+        session = await self.opened(session_id, "read")
+        state = await asyncio.to_thread(state_of, self.served, session)
+        state["reason"] = self.without_places(state["reason"])
+        self.finish_json(state)
+
+    async def post(self, session_id: str) -> None:
+        """Queue the analysis again: of a session that failed, was corrected, or never had one."""
+        session = await self.opened(session_id, "annotate")
+        record = self.served.answers.record(session)
+        if record.state == "analyzed":
+            raise ConflictError(f"session {session.id}: is analysed")
+        self.served.queue.add(session.id, record.user_id)
+        self.finish_json(await asyncio.to_thread(state_of, self.served, session))
+
+
+class Media(Handler):
+    """Videos and pictures of a session, in ranges."""
+
+    what = "media"
+
+    async def authenticated(self) -> Caller:
+        """Let in who has a key, or an address with a signature."""
+        until = self.get_query_argument("until", "")
+        media_key = self.get_query_argument("media_key", "")
+        if media_key:
+            session_id, name = self.path_args
+            if self.served.media_keys.is_valid(session_id, name, until=until, media_key=media_key):
+                return Caller(f"signed address {self.request.remote_ip}", "administrator", None)
+        return await super().authenticated()
+
+    async def get(self, session_id: str, name: str) -> None:
+        """Answer with the file, or the range of it that is asked for."""
+        await self._serve(session_id, name, with_body=True)
+
+    async def head(self, session_id: str, name: str) -> None:
+        """Answer with the headers of the file."""
+        await self._serve(session_id, name, with_body=False)
+
+    async def _serve(self, session_id: str, name: str, *, with_body: bool) -> None:
+        session = await self.opened(session_id, "read", demo=self.asks_demo())
+        file = self.served.answers.media(session).get(name)
+        if file is None or not file.is_file():
+            raise NotFoundError(f"session {session_id}: has no such file")
+        status = file.stat()
+        tag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+        self.set_header("ETag", tag)
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Content-Type", _KINDS.get(file.suffix, "application/octet-stream"))
+        self.set_header("Content-Security-Policy", _FENCE)
+        self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
+        start, stop = 0, status.st_size
+        asked = self.request.headers.get("Range")
+        if asked and self.request.headers.get("If-Range", tag) == tag:
+            found = _range(asked, status.st_size)
+            if found is None:
+                self.set_header("Content-Range", f"bytes */{status.st_size}")
+                self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+                self.finish_json({"error": "there is no such range in this file"})
+                return
+            start, stop = found
+            self.set_status(HTTPStatus.PARTIAL_CONTENT)
+            self.set_header("Content-Range", f"bytes {start}-{stop - 1}/{status.st_size}")
+        self.set_header("Content-Length", str(stop - start))
+        if with_body:
+            await self.send_file(file, start, stop)
+
+
+def _range(asked: str, size: int) -> tuple[int, int] | None:
+    """Start and stop of the first range that is asked for; None where the file has none."""
+    found = re.match(r"bytes=(\d{0,18})-(\d{0,18})(?:,|$)", asked.strip().replace(" ", ""))
+    if found is None or not any(found.groups()):
+        return (0, size) if size else None
+    first, last = found.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    return (start, stop) if start < stop else None
+
+
+class ParticipantExport(Handler):
+    """Everything that is stored of a participant."""
+
+    what = "export"
+
+    async def get(self, user_id: str) -> None:
+        """Answer with a ZIP file."""
+        check_id(user_id, what="user_id")
+        self.audited = "everything of a participant"
+        permit(self.caller, "export", user_id)
+        store = self.served.store
+        if not await asyncio.to_thread(what_is_of, store, user_id):
+            raise NotFoundError(f"participant {user_id}: nothing is stored of them")
+        with _temporary_file() as file:
+            await asyncio.to_thread(write_takeout, store, user_id, file)
+            self.set_header("Content-Type", "application/zip")
+            self.set_header("Content-Disposition", f'attachment; filename="{user_id}.zip"')
+            self.set_header("Content-Length", str(file.stat().st_size))
+            await self.send_file(file, 0, file.stat().st_size)
+
+
+@contextmanager
+def _temporary_file() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="mobility-export-") as folder:
+        yield Path(folder) / "export.zip"
+
+
+class Participant(Handler):
+    """A participant, who may be forgotten."""
+
+    what = "everything"
+
+    async def delete(self, user_id: str) -> None:
+        """Delete everything of a participant: sessions, reports, record, keys."""
+        check_id(user_id, what="user_id")
+        self.audited = "everything of a participant"
+        permit(self.caller, "erase", user_id)
+        # First the keys, so that nothing comes in again.
+        keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)
+        await self.served.queue.forget_all(user_id)
+        for session_id in await asyncio.to_thread(sessions_of, self.served.store, user_id):
+            await self.served.queue.forget(session_id)
+        deleted = await asyncio.to_thread(erase, self.served.store, user_id)
+        if not (keys or deleted):
+            raise NotFoundError(f"participant {user_id}: nothing is stored of them")
+        self.set_status(HTTPStatus.NO_CONTENT)
+
+
+class Description(Handler):
+    """The OpenAPI document."""
+
+    async def authenticated(self) -> Caller:
+        """Let everybody in: it says nothing of anybody."""
+        return Caller(f"reader {self.request.remote_ip}", "participant", None)
+
+    async def get(self) -> None:
+        """Answer with the document."""
+        from mobility.server.openapi import description
+
+        self.finish_json(description(f"{self.base_url.rstrip('/')}/"))

@@ -1,0 +1,408 @@
+"""The queue of analyses: bounded, on the disk, and resumed after whatever happened.
+
+Each session that is to be analysed has a file in ``.server/queue`` of the store, whose name
+begins with the time, so that the names are the queue. It is written before a session is
+made, says "waiting" before the client is told that it was, and is removed at the end. So a
+session that nobody was told of is removed at the next start, and every other one is analysed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from mobility.errors import (
+    ConflictError,
+    MobilityError,
+    NotFoundError,
+    StorageError,
+    TooManyRequestsError,
+    VideoError,
+)
+from mobility.options import validate
+from mobility.server.keys import PRIVATE_FOLDER
+from mobility.server.processes import EndedError, Limits, Pool, Worker
+from mobility.server.settings import MobilityServer
+from mobility.workbench.contract import Document
+from mobility.workbench.files import read_json, sync_folder, write_json, writing
+from mobility.workbench.store import Store, new_session_id
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+"""How often an analysis is begun before it counts as failed: a video may kill any process."""
+
+_INTAKES = 2
+_LOOK_S = 1.0
+
+
+class Job(Document):
+    """A file of the queue."""
+
+    schema_version: Literal["1"] = "1"
+    session_id: str
+    user_id: str
+    state: Literal["taking in", "waiting"] = "taking in"
+    attempts: int = 0
+    since: datetime.datetime
+
+
+class Queue:
+    """The queue of a store, and the processes that work on it.
+
+    Parameters
+    ----------
+    store
+        The store.
+    settings
+        Limits.
+    """
+
+    def __init__(self, store: Store, settings: MobilityServer) -> None:
+        self._store = store
+        self._settings = settings
+        self._folder = store.path / PRIVATE_FOLDER / "queue"
+        self.uploads = store.path / PRIVATE_FOLDER / "uploads"
+        self._lock: FileLock | None = None
+        self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
+        self._reserved = 0
+        self._wake = asyncio.Event()
+        limits = Limits(settings.intake_seconds, settings.memory_bytes)
+        self._intake = Pool(_INTAKES, limits)
+        self._reports = Pool(1, Limits(settings.report_seconds, settings.memory_bytes))
+        self._rendering: dict[str, asyncio.Task[Any]] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; nothing is written before there is a queue."""
+        try:
+            while True:
+                try:
+                    if self._folder.is_dir() and self._hold():
+                        self._start_next()
+                except (MobilityError, OSError):
+                    log.exception("the queue of %s", self._store.path)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End all processes; what is in the queue stays there."""
+        for worker, task in self._running.values():
+            task.cancel()
+            worker.kill()
+        self._intake.kill()
+        self._reports.kill()
+        if self._lock is not None:
+            self._lock.release()
+
+    def check_room(self) -> None:
+        """Refuse a session that the queue has no room for, before its video is sent.
+
+        Raises
+        ------
+        TooManyRequestsError
+            The queue is full.
+        """
+        if len(self._names()) + self._reserved >= self._settings.queue_length:
+            raise TooManyRequestsError(
+                f"the queue is full: {self._settings.queue_length} sessions wait for their "
+                "analysis; send it again later",
+                retry_after_s=60,
+            )
+
+    async def create(self, video: Path, **fields: Any) -> dict[str, str]:
+        """Take a video in as a new session and queue its analysis.
+
+        Parameters
+        ----------
+        video
+            The uploaded file.
+        **fields
+            As for :meth:`mobility.workbench.store.Store.create`.
+
+        Returns
+        -------
+        dict
+            ``session_id`` and ``title``.
+
+        Raises
+        ------
+        TooManyRequestsError
+            The queue is full.
+        ConflictError
+            Another server works on this store.
+        VideoError
+            The video cannot be decoded, in the time and memory that there are.
+        BadInputError
+            With all faults at once in ``fields``.
+        """
+        self.check_room()
+        self.require_hold()
+        self._reserved += 1
+        try:
+            now = datetime.datetime.now().astimezone().replace(microsecond=0)
+            job = Job(session_id=new_session_id(now), user_id=fields["user_id"], since=now)
+            file = self._folder / f"{time.time_ns():020d}-{job.session_id}.json"
+            await asyncio.to_thread(_write, file, job)
+        finally:
+            self._reserved -= 1
+        request = self._request("take in", session_id=job.session_id) | {
+            "video": str(video),
+            "fields": fields,
+            "most_seconds": self._settings.most_seconds,
+        }
+        try:
+            made: dict[str, str] = await self._intake.ask(request)
+            if not file.is_file():
+                raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
+            job.state = "waiting"
+            await asyncio.to_thread(_write, file, job)
+        except BaseException as error:
+            await asyncio.shield(asyncio.to_thread(self._undo, file, job.session_id))
+            if isinstance(error, EndedError):
+                raise VideoError(
+                    f"video {video.name}: its decoder {error}; export the video anew"
+                ) from None
+            raise
+        self._wake.set()
+        return made
+
+    async def render(self, session_id: str, *, demo: str | None = None) -> None:
+        """Render the report of a session in a process of its own.
+
+        Raises
+        ------
+        MobilityError
+            As :meth:`mobility.workbench.store.Session.render_report` raises.
+        """
+        if session_id not in self._rendering:
+            request = self._request("report", session_id=session_id) | {"demo": demo}
+            task = asyncio.ensure_future(self._reports.ask(request))
+            self._rendering[session_id] = task
+            task.add_done_callback(lambda _: self._rendering.pop(session_id, None))
+        task = self._rendering[session_id]
+        try:
+            # One who no longer waits must not take it from the others.
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            raise
+
+    def position(self, session_id: str) -> tuple[Literal["running", "waiting"], int] | None:
+        """Where a session is in the queue; None where it is not.
+
+        Returns
+        -------
+        tuple
+            Whether it is being analysed, and how many wait before it.
+        """
+        if session_id in self._running:
+            return "running", 0
+        before = 0
+        for name in self._names():
+            waiting = _session_of(name)
+            if waiting == session_id:
+                return "waiting", before
+            before += waiting not in self._running
+        return None
+
+    def add(self, session_id: str, user_id: str) -> None:
+        """Queue the analysis of a session that is there already, unless it waits.
+
+        Raises
+        ------
+        TooManyRequestsError
+            The queue is full.
+        ConflictError
+            Another server works on this store.
+        """
+        if self.position(session_id) is not None:
+            return
+        self.check_room()
+        self.require_hold()
+        job = Job(
+            session_id=session_id,
+            user_id=user_id,
+            state="waiting",
+            since=datetime.datetime.now().astimezone().replace(microsecond=0),
+        )
+        _write(self._folder / f"{time.time_ns():020d}-{session_id}.json", job)
+        self._wake.set()
+
+    async def forget(self, session_id: str) -> None:
+        """Take a session out of the queue, and end its analysis."""
+        for name in self._names():
+            if _session_of(name) == session_id:
+                (self._folder / name).unlink(missing_ok=True)
+        if session_id in self._running:
+            worker, task = self._running[session_id]
+            worker.kill()
+            await asyncio.wait([task])
+        if session_id in self._rendering:
+            # A report that came after the deletion would be nobody's.
+            rendering = self._rendering[session_id]
+            rendering.cancel()
+            await asyncio.wait([rendering])
+
+    async def forget_all(self, user_id: str) -> None:
+        """Take every session of a participant out of the queue, also what is being taken in."""
+        for name in self._names():
+            job = self._job(name)
+            if job is not None and job.user_id == user_id:
+                await self.forget(job.session_id)
+
+    def require_hold(self) -> None:
+        """Take the queue of the store for this server.
+
+        Raises
+        ------
+        ConflictError
+            Another server has it.
+        """
+        if not self._hold():
+            raise ConflictError(
+                "another Jupyter server works on the queue of this store; send it there, or stop it"
+            )
+
+    def _hold(self) -> bool:
+        if self._lock is not None:
+            return True
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.parent.chmod(0o700)
+            lock = FileLock(self._folder.parent / "serving.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return False
+        self._lock = lock
+        self._recover()
+        return True
+
+    def _recover(self) -> None:
+        """Remove what a server that was killed had not accepted yet."""
+        shutil.rmtree(self.uploads, ignore_errors=True)
+        for leftover in self._folder.glob(".*.tmp.json"):
+            leftover.unlink(missing_ok=True)
+        for name in self._names():
+            job = self._job(name)
+            # Of a file that is damaged nobody knows; its session stays, and may be queued again.
+            if job is not None and job.state == "taking in":
+                try:
+                    self._undo(self._folder / name, job.session_id)
+                except (MobilityError, OSError):
+                    log.exception("session %s", job.session_id)
+        with suppress(StorageError):
+            self._store._sweep()
+
+    def _undo(self, file: Path, session_id: str) -> None:
+        with suppress(NotFoundError):
+            self._store.delete(session_id)
+        file.unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def _start_next(self) -> None:
+        for name in self._names():
+            if len(self._running) >= self._settings.analyses_at_once:
+                return
+            session_id = _session_of(name)
+            if session_id in self._running:
+                continue
+            job = self._job(name)
+            if job is None or job.state != "waiting":
+                continue
+            limits = Limits(self._settings.analysis_seconds, self._settings.memory_bytes)
+            worker = Worker(limits)
+            task = asyncio.ensure_future(self._analyze(worker, self._folder / name, job))
+            self._running[session_id] = (worker, task)
+
+    async def _analyze(self, worker: Worker, file: Path, job: Job) -> None:
+        session_id = job.session_id
+        try:
+            reason: str | None = (
+                f"its analysis was begun {job.attempts} times and never came to an end"
+            )
+            if job.attempts < ATTEMPTS:
+                job.attempts += 1
+                await asyncio.to_thread(_write, file, job)
+                request = self._request("analyze", session_id=session_id)
+                reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
+            if reason is None:
+                return
+            if reason and file.is_file():
+                await asyncio.to_thread(self._give_up, session_id, reason)
+            file.unlink(missing_ok=True)
+        except (MobilityError, OSError):
+            log.exception("session %s", session_id)
+            await asyncio.sleep(_LOOK_S)
+        finally:
+            worker.kill()
+            self._running.pop(session_id, None)
+            self._wake.set()
+
+    async def _attempt(self, worker: Worker, request: Any, *, last: bool) -> str | None:
+        """Reason why it failed, "" where that is noted or nothing failed, None to try again."""
+        try:
+            await worker.ask(request | {"pose_workers": self._settings.pose_workers or None})
+        except EndedError as error:
+            log.warning("session %s: its analysis %s", request["session_id"], error)
+            return None if error.may_pass and not last else f"its analysis {error}"
+        except StorageError as error:
+            log.warning("session %s: %s", request["session_id"], error)
+            await asyncio.sleep(_LOOK_S)
+            return None if not last else f"{error}"
+        except MobilityError as error:
+            # The analysis itself has noted what was wrong.
+            log.info("session %s: %s", request["session_id"], error)
+        return ""
+
+    def _give_up(self, session_id: str, reason: str) -> None:
+        from mobility.workbench.analysis import give_up
+
+        with suppress(NotFoundError):
+            give_up(self._store.session(session_id), reason)
+
+    def _request(self, do: str, *, session_id: str) -> dict[str, Any]:
+        return {
+            "do": do,
+            "store": str(self._store.path),
+            "reports": str(self._store.reports.absolute()),
+            "session_id": session_id,
+        }
+
+    def _names(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(
+            file.name
+            for file in self._folder.iterdir()
+            if file.suffix == ".json" and not file.name.startswith(".")
+        )
+
+    def _job(self, name: str) -> Job | None:
+        """Read a file of the queue; None where it is gone or damaged."""
+        try:
+            return validate(Job, read_json(self._folder / name), what=name)
+        except MobilityError as error:
+            log.warning("queue: %s", error)
+            return None
+
+
+def _session_of(name: str) -> str:
+    return Path(name).stem.partition("-")[2]
+
+
+def _write(file: Path, job: Job) -> None:
+    write_json(file, job.model_dump(mode="json"))

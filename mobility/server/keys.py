@@ -1,0 +1,204 @@
+"""API keys: made once, kept as salted hashes, expired and revoked.
+
+A key is ``mob_<id>_<secret>``. The id finds the stored hash; the secret has 256 random
+bits, so that one round of SHA-256 is as hard to invert as any slow hash: slow ones are for
+passwords, which can be guessed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import re
+import secrets
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.options import likely, validate
+from mobility.workbench.contract import Document, Sha256
+from mobility.workbench.files import check_id, lock, read_json, sweep, write_json, writing
+
+Role = Literal["administrator", "professional", "participant"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+PRIVATE_FOLDER = ".server"
+"""Folder in the store for what the server keeps beside the sessions."""
+
+_FORM = re.compile(r"mob_([0-9a-f]{12})_([A-Za-z0-9]{43})")
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LONGEST_DAYS = 36_500
+
+
+class StoredKey(Document):
+    """What is kept of a key."""
+
+    id: str
+    role: Role
+    user_id: Annotated[str | None, Field(description="whose sessions are its own")] = None
+    created_at: datetime.datetime
+    expires_at: datetime.datetime | None = None
+    salt: str
+    hash: Annotated[Sha256, Field(description="of salt and secret")]
+
+    def is_expired(self, now: datetime.datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class StoredKeys(Document):
+    """``keys.json``."""
+
+    schema_version: Literal["1"] = "1"
+    keys: list[StoredKey] = Field(default_factory=list)
+
+
+class Keys:
+    """The keys of a store.
+
+    Parameters
+    ----------
+    store
+        Folder of the store; nothing is written before the first key is made.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._file = store / PRIVATE_FOLDER / "keys.json"
+        self._read: tuple[tuple[int, int, int], dict[str, StoredKey]] | None = None
+
+    def create(
+        self, role: str, *, user_id: str | None = None, expires_days: float | None = None
+    ) -> tuple[str, StoredKey]:
+        """Make a key.
+
+        Parameters
+        ----------
+        role
+            "administrator", "professional" or "participant".
+        user_id
+            Whose sessions are its own; a participant's key needs it.
+        expires_days
+            Days until it is no longer valid; default: never.
+
+        Returns
+        -------
+        tuple
+            The key, which is nowhere else, and what is stored of it.
+
+        Raises
+        ------
+        BadInputError
+            The role is unknown, the id malformed or missing, or the days are none.
+        """
+        if role not in ROLES:
+            raise BadInputError(
+                f"role {role!r}: unknown{likely(role, ROLES) or '; use ' + ', '.join(ROLES)}"
+            )
+        if user_id is not None:
+            check_id(user_id, what="user_id")
+        elif role == "participant":
+            raise BadInputError("role participant: say whose key it is with --user-id")
+        if expires_days is not None and not 0 < expires_days <= _LONGEST_DAYS:
+            raise BadInputError(
+                f"expires {expires_days:g}: must be a number of days above 0, at most "
+                f"{_LONGEST_DAYS}"
+            )
+        now = _now()
+        key_id = secrets.token_hex(6)
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(43))
+        salt = secrets.token_hex(16)
+        stored = StoredKey(
+            id=key_id,
+            role=role,
+            user_id=user_id,
+            created_at=now,
+            expires_at=None if expires_days is None else now + datetime.timedelta(expires_days),
+            salt=salt,
+            hash=_hash(salt, secret),
+        )
+        with self._changing():
+            self._write([*self._stored().values(), stored])
+        return f"mob_{key_id}_{secret}", stored
+
+    def all(self) -> list[StoredKey]:
+        """Keys that are not revoked, the oldest first; also those that are expired."""
+        return sorted(self._stored().values(), key=lambda key: key.created_at)
+
+    def revoke(self, key_id: str) -> None:
+        """Make a key worthless, by its id (of the key itself, the part after ``mob_``).
+
+        Raises
+        ------
+        NotFoundError
+            There is no such key.
+        """
+        with self._changing():
+            kept = self._stored()
+            if key_id not in kept:
+                # What was given may be a whole key: it must not stand in a terminal's history.
+                told = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
+                raise NotFoundError(
+                    f"key {told}: there is none; list the ids with: mobility keys list"
+                )
+            self._write([key for key in kept.values() if key.id != key_id])
+
+    def revoke_of(self, user_id: str) -> list[str]:
+        """Revoke all keys of a participant; returns their ids."""
+        if not any(key.user_id == user_id for key in self._stored().values()):
+            return []
+        with self._changing():
+            stored = self._stored().values()
+            self._write([key for key in stored if key.user_id != user_id])
+            return [key.id for key in stored if key.user_id == user_id]
+
+    def find(self, key: str) -> StoredKey | None:
+        """Return what is stored of a key that is valid now, else None."""
+        found = _FORM.fullmatch(key)
+        key_id, secret = (found[1], found[2]) if found else ("", "")
+        stored = self._stored().get(key_id)
+        # A hash is computed and compared in every case, so that the time tells nothing.
+        salt, kept = (stored.salt, stored.hash) if stored else ("0" * 32, "0" * 64)
+        is_right = hmac.compare_digest(_hash(salt, secret), kept)
+        if stored is None or not is_right or stored.is_expired(_now()):
+            return None
+        return stored
+
+    def _changing(self) -> AbstractContextManager[None]:
+        with writing(self._file):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return lock(self._file.with_suffix(".lock"), what="the keys", wait_s=10)
+
+    def _stored(self) -> dict[str, StoredKey]:
+        """Keys by id, read again where the file has changed: a revocation holds at once."""
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return {}
+        mark = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._read is None or self._read[0] != mark:
+            try:
+                stored = validate(StoredKeys, read_json(self._file), what="keys")
+            except BadInputError as error:
+                raise StorageError(
+                    f"the keys in {self._file} cannot be used ({error}); restore the file"
+                ) from None
+            self._read = (mark, {key.id: key for key in stored.keys})
+        return self._read[1]
+
+    def _write(self, keys: list[StoredKey]) -> None:
+        sweep(self._file.parent, self._file.name)
+        write_json(self._file, StoredKeys(keys=keys).model_dump(mode="json"))
+        with writing(self._file):
+            self._file.chmod(0o600)
+
+
+def _hash(salt: str, secret: str) -> str:
+    return hashlib.sha256(f"{salt}{secret}".encode()).hexdigest()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now().astimezone()

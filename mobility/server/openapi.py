@@ -1,0 +1,333 @@
+"""The endpoints in one table, and the OpenAPI 3.1 document that is made of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+import mobility
+from mobility.server import handlers, handlers_more
+from mobility.server.base import PREFIX, Handler
+from mobility.server.models import (
+    ConfigBody,
+    CreationFault,
+    CreationForm,
+    SessionState,
+    ThreadIds,
+)
+from mobility.workbench import contract
+from mobility.workbench.files import ID_PATTERN
+
+SESSION = f"{PREFIX}/sessions/{{session_id}}"
+PARTICIPANT = f"{PREFIX}/participants/{{user_id}}"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method of one path."""
+
+    method: Literal["get", "post", "delete"]
+    path: str
+    handler: type[Handler]
+    summary: str
+    answers: type[BaseModel] | tuple[str, ...] | None
+    """Model of the answer, its content types, or None for an answer without content."""
+    statuses: tuple[int, ...]
+    """Of faults."""
+    body: type[BaseModel] | None = None
+    demo: bool = False
+    system: bool = False
+    """Whether a measurement system can be chosen."""
+    listed: bool = False
+    """Whether the answer is a list of the model."""
+
+
+_ALWAYS = (400, 401, 429, 500)
+_OF_ONE = (*_ALWAYS, 403, 404)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        *("get", f"{SESSION}/", handlers.Details, "Details of a session"),
+        contract.SessionDocument,
+        _OF_ONE,
+        demo=True,
+    ),
+    Endpoint(
+        *("post", f"{PREFIX}/management/sessions/", handlers.CreationForOthers),
+        "Take a video in as a session of another user",
+        contract.Creation,
+        (*_OF_ONE, 408, 409, 413),
+        body=CreationForm,
+    ),
+    Endpoint(
+        *("post", f"{PREFIX}/sessions/", handlers.Sessions),
+        "Take a video in as a session of one's own",
+        contract.Creation,
+        (*_OF_ONE, 408, 409, 413),
+        body=CreationForm,
+    ),
+    Endpoint(
+        *("get", f"{SESSION}/export/", handlers.Export, "Landmarks and angles of a session"),
+        contract.ExportDocument,
+        _OF_ONE,
+        demo=True,
+    ),
+    Endpoint(
+        *("post", f"{SESSION}/recommendation/", handlers.Recommendation),
+        "Make recommendation threads",
+        ThreadIds,
+        (*_OF_ONE, 413),
+        system=True,
+    ),
+    Endpoint(
+        *("post", f"{SESSION}/report/", handlers.Report, "Overhead Squat report"),
+        contract.ReportDocument,
+        (*_OF_ONE, 413),
+        demo=True,
+    ),
+    Endpoint(
+        *("get", f"{SESSION}/summary/", handlers.Summary, "Overhead Squat summary"),
+        contract.SummaryDocument,
+        _OF_ONE,
+        demo=True,
+    ),
+    Endpoint(
+        *("post", f"{SESSION}/summary/", handlers.Summary, "Make summary threads"),
+        ThreadIds,
+        (*_OF_ONE, 413),
+        system=True,
+    ),
+    Endpoint(
+        *("post", f"{SESSION}/joint-mobility/", handlers.JointMobility),
+        "Joint Angle Mobility report",
+        contract.JointMobilityDocument,
+        (*_OF_ONE, 413),
+        demo=True,
+    ),
+    Endpoint(
+        *("get", f"{SESSION}/joint-mobility-config/", handlers.Config),
+        "Display settings of a Joint Angle Mobility session",
+        contract.DisplayConfig,
+        _OF_ONE,
+    ),
+    Endpoint(
+        *("post", f"{SESSION}/joint-mobility-config/", handlers.Config),
+        "Save display settings",
+        contract.DisplayConfig,
+        (*_OF_ONE, 413),
+        body=ConfigBody,
+    ),
+    # What follows is beside the documented interface.
+    Endpoint(
+        *("get", f"{PREFIX}/sessions/", handlers.Sessions, "Sessions that the caller may see"),
+        SessionState,
+        _ALWAYS,
+        listed=True,
+    ),
+    Endpoint(
+        *("delete", f"{SESSION}/", handlers.Details, "Delete a session for good"),
+        None,
+        _OF_ONE,
+    ),
+    Endpoint(
+        *("get", f"{SESSION}/state/", handlers_more.State, "How far a session is"),
+        SessionState,
+        _OF_ONE,
+    ),
+    Endpoint(
+        *("post", f"{SESSION}/state/", handlers_more.State, "Queue the analysis again"),
+        SessionState,
+        (*_OF_ONE, 409, 413),
+    ),
+    Endpoint(
+        *("get", f"{SESSION}/media/{{name}}", handlers_more.Media),
+        "A video or picture of a session; ranges are answered",
+        ("video/*", "image/*", "text/html", "application/octet-stream"),
+        (*_OF_ONE, 416),
+        demo=True,
+    ),
+    Endpoint(
+        *("get", f"{PARTICIPANT}/export/", handlers_more.ParticipantExport),
+        "Everything that is stored of a participant",
+        ("application/zip",),
+        _OF_ONE,
+    ),
+    Endpoint(
+        *("delete", f"{PARTICIPANT}/", handlers_more.Participant),
+        "Delete everything of a participant for good",
+        None,
+        _OF_ONE,
+    ),
+    Endpoint(
+        *("get", f"{PREFIX}/openapi.json", handlers_more.Description),
+        "This document",
+        ("application/json",),
+        (429, 500),
+    ),
+)
+
+_TOLD = {
+    400: "Bad request: a parameter or field is missing or cannot be used",
+    401: "Unauthorized: no key, or one that is unknown, expired or revoked",
+    403: "Forbidden: the role may not do this",
+    404: "Not found: no such session or result; or the limit of sessions is reached",
+    408: "The upload was too slow",
+    409: "Conflict: it was changed, or is in work, elsewhere",
+    413: "The video or body is too large",
+    416: "There is no such range in the file",
+    429: "Too many requests, or the queue is full; Retry-After says when to ask again",
+    500: "Unexpected error on the server",
+}
+_PARAMETERS = {
+    "session_id": "Id of the session",
+    "user_id": "Id of the participant",
+    "name": "Name of the file, as in the documents",
+}
+
+
+@functools.lru_cache
+def description(url: str) -> dict[str, Any]:
+    """OpenAPI 3.1 document of the interface.
+
+    Parameters
+    ----------
+    url
+        Address before the paths.
+    """
+    models = {model for endpoint in ENDPOINTS for model in _models(endpoint)}
+    models |= {contract.ErrorBody, contract.FieldErrors, CreationFault}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema(
+        [(model, "serialization" if model not in _BODIES else "validation") for model in ordered],
+        ref_template="#/components/schemas/{model}",
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mobility",
+            "version": mobility.__version__,
+            "description": "Joint angles and squat metrics from video, on a server of your own.",
+            "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+        },
+        "servers": [{"url": url}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "API-KEY <key>, or the key alone",
+                }
+            },
+        },
+    }
+
+
+_BODIES: frozenset[type[BaseModel]] = frozenset({CreationForm, ConfigBody})
+
+
+def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
+    found = [endpoint.body, endpoint.answers]
+    return [each for each in found if isinstance(each, type)]
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{endpoint.method} {endpoint.path.removeprefix(PREFIX)}",
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint),
+    }
+    if endpoint.body is CreationForm:
+        schema = _reference(CreationForm)
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": schema}},
+        }
+    elif endpoint.body is not None:
+        operation["requestBody"] = {
+            "required": False,
+            "content": {"application/json": {"schema": _reference(endpoint.body)}},
+        }
+    if endpoint.handler is handlers_more.Description:
+        operation["security"] = []
+    return operation
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": told,
+            "schema": {"type": "string"}
+            | ({"pattern": f"^{ID_PATTERN.pattern}$"} if name != "name" else {}),
+        }
+        for name, told in _PARAMETERS.items()
+        if f"{{{name}}}" in endpoint.path
+    ]
+    if endpoint.demo:
+        found.append(
+            {
+                "name": "demo",
+                "in": "query",
+                "description": "true: the pre-generated demo session instead of a real one",
+                "schema": {"type": "boolean", "default": False},
+            }
+        )
+    if endpoint.system:
+        found.append(
+            {
+                "name": "system",
+                "in": "query",
+                "description": "measurement system of the texts",
+                "schema": {"type": "string", "enum": ["metric", "imperial"], "default": "metric"},
+            }
+        )
+    return found
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    if endpoint.answers is None:
+        responses["204"] = {"description": "It is deleted"}
+    elif isinstance(endpoint.answers, tuple):
+        binary: Mapping[str, Any] = {kind: {"schema": {}} for kind in endpoint.answers}
+        responses["200"] = {"description": "It is here", "content": binary}
+        if 416 in endpoint.statuses:
+            responses["206"] = {"description": "The range of it", "content": binary}
+    else:
+        schema: dict[str, Any] = _reference(endpoint.answers)
+        if endpoint.listed:
+            schema = {"type": "array", "items": schema}
+        responses["200"] = {
+            "description": endpoint.answers.__doc__ or "",
+            "content": {"application/json": {"schema": schema}},
+        }
+    for status in sorted(endpoint.statuses):
+        fault: dict[str, Any] = _reference(contract.ErrorBody)
+        if status == 400:
+            fault = {"anyOf": [fault, _reference(contract.FieldErrors)]}
+        if endpoint.body is CreationForm:
+            fault = _reference(CreationFault)
+        responses[str(status)] = {
+            "description": _TOLD[status],
+            "content": {"application/json": {"schema": fault}},
+        }
+    return responses
+
+
+def _reference(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -1,0 +1,238 @@
+"""Work in processes of its own, with limits of time and memory, that ends with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mobility import errors
+from mobility.errors import BadInputError, MobilityError
+
+log = logging.getLogger(__name__)
+
+COMMAND: Sequence[str] = (sys.executable, "-m", "mobility.server.worker")
+"""How a process is started; what it is to do comes through standard input."""
+
+_LINE = 1 << 22
+_MEMORY, _BUG = "memory", "bug"
+
+
+class EndedError(MobilityError):
+    """A process was ended: by its limits, by the system, or because it was no longer wanted.
+
+    Parameters
+    ----------
+    message
+        One line.
+    may_pass
+        Whether the same work may succeed when it is done again.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+
+
+class WorkerError(MobilityError):
+    """Something unexpected happened in a process, which is a bug; the log has more."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a process may use."""
+
+    seconds: float
+    """Of the clock, for one piece of work."""
+    memory_bytes: int
+    """Address space of each process; 0 is no limit."""
+
+
+class Worker:
+    """A process that answers one request after the other.
+
+    Parameters
+    ----------
+    limits
+        A process that exceeds them is killed, with all that it started.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def ask(self, request: Mapping[str, Any]) -> Any:
+        """Have a request done, and return the answer.
+
+        Raises
+        ------
+        MobilityError
+            What was raised in the process, of the same class.
+        EndedError
+            The process was ended; the next request starts another one.
+        """
+        process = await self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                await process.stdin.drain()
+                line = await process.stdout.readline()
+        except TimeoutError:
+            self.kill()
+            raise EndedError(
+                f"was ended after {self._limits.seconds:g} s, its limit of time", may_pass=False
+            ) from None
+        except (ConnectionError, ValueError):
+            line = b""
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+        if not line:
+            self.kill()
+            code = await process.wait()
+            raise EndedError(_how_it_ended(code), may_pass=code < 0)
+        answer = json.loads(line)
+        if "error" in answer:
+            raise _raised(answer)
+        return answer["result"]
+
+    def kill(self) -> None:
+        """End the process and all that it started; nothing where there is none."""
+        process, self._process = self._process, None
+        if process is not None:
+            # The group is its own; it may have ended by itself.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                *COMMAND,
+                str(self._limits.memory_bytes),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LINE,
+                start_new_session=True,
+            )
+        return self._process
+
+
+class Pool:
+    """A few workers that are kept, for short work.
+
+    Parameters
+    ----------
+    size
+        How many.
+    limits
+        Of each.
+    """
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        self._free = [Worker(limits) for _ in range(size)]
+        self._all = tuple(self._free)
+        self._waiting = asyncio.Semaphore(size)
+
+    async def ask(self, request: Mapping[str, Any]) -> Any:
+        """Have a request done by the next worker that is free; see :meth:`Worker.ask`."""
+        async with self._waiting:
+            worker = self._free.pop()
+            try:
+                return await worker.ask(request)
+            finally:
+                self._free.append(worker)
+
+    def kill(self) -> None:
+        """End all workers."""
+        for worker in self._all:
+            worker.kill()
+
+
+def serve(do: Any, memory_bytes: int) -> None:
+    """Answer requests from standard input until it ends; for the process itself.
+
+    Parameters
+    ----------
+    do
+        Called with each request; returns what can be JSON.
+    memory_bytes
+        Largest address space; 0 is no limit.
+    """
+    _limit(memory_bytes)
+    requests: list[bytes] = []
+    came = threading.Condition()
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:
+            with came:
+                requests.append(line)
+                came.notify()
+        # The server is gone or wants no more: so do we, and all that we have started.
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    # Answers must not be mixed with what a library says.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        with came:
+            came.wait_for(lambda: bool(requests))
+            line = requests.pop(0)
+        answers.write(json.dumps(_answer(do, json.loads(line))) + "\n")
+
+
+def _answer(do: Any, request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {"result": do(request)}
+    except MobilityError as error:
+        fields = error.fields if isinstance(error, BadInputError) else {}
+        return {"error": type(error).__name__, "message": str(error), "fields": fields}
+    except MemoryError:
+        return {"error": _MEMORY, "message": "needed more memory than its limit"}
+    except Exception as error:
+        log.exception("failed")
+        return {"error": _BUG, "message": f"{type(error).__name__}: {error}"}
+
+
+def _raised(answer: Mapping[str, Any]) -> MobilityError:
+    known = getattr(errors, answer["error"], None)
+    message = answer["message"]
+    if answer.get("fields"):
+        return BadInputError(message, answer["fields"])
+    if isinstance(known, type) and issubclass(known, MobilityError):
+        found: MobilityError = known(message)
+        return found
+    if answer["error"] == _MEMORY:
+        return EndedError(message, may_pass=False)
+    return WorkerError(message)
+
+
+def _how_it_ended(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed by the system, which may have too little memory"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def _limit(memory_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    # A crash leaves no picture of anybody on the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    with contextlib.suppress(OSError):
+        # Answers come before analyses.
+        os.nice(10)

@@ -1,0 +1,69 @@
+"""What a lab can set, in the configuration of its Jupyter Server: ``c.MobilityServer...``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from traitlets import Enum, Float, Int, Unicode
+from traitlets.config import Configurable
+
+from mobility.server.keys import ROLES
+
+
+class MobilityServer(Configurable):  # type: ignore[misc]
+    """The HTTP interface of mobility."""
+
+    store = Unicode(
+        help="Folder of the sessions; default: MOBILITY_STORE, else data/sessions."
+    ).tag(config=True)
+    reports = Unicode(help="Folder of the reports; default: MOBILITY_REPORTS, else reports.").tag(
+        config=True
+    )
+    jupyter_role = Enum(
+        ("", *ROLES),
+        "administrator",
+        help="Role of those who log in to Jupyter or have its token; '': they need a key.",
+    ).tag(config=True)
+    queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.").tag(
+        config=True
+    )
+    analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.").tag(config=True)
+    pose_workers = Int(0, min=0, help="Pose processes of an analysis; 0: all processors.").tag(
+        config=True
+    )
+    most_bytes = Int(2 * 10**9, min=1, help="Size of the largest video.").tag(config=True)
+    most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.").tag(
+        config=True
+    )
+    sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.").tag(config=True)
+    uploads_at_once = Int(256, min=1, help="Uploads that may be under way.").tag(config=True)
+    upload_stall_seconds = Float(
+        30.0, min=0.1, help="An upload of which less than upload_least_bytes comes in it is ended."
+    ).tag(config=True)
+    upload_least_bytes = Int(64 * 1024, min=1, help="See upload_stall_seconds.").tag(config=True)
+    memory_bytes = Int(
+        12 * 10**9, min=0, help="Address space of each process of an analysis; 0: no limit."
+    ).tag(config=True)
+    analysis_seconds = Float(3600.0, min=1, help="Time that an analysis may take.").tag(config=True)
+    intake_seconds = Float(
+        60.0, min=1, help="Time in which a video must be opened and taken in."
+    ).tag(config=True)
+    report_seconds = Float(300.0, min=1, help="Time that a report may take.").tag(config=True)
+    requests_per_minute = Int(12_000, min=0, help="Of one key or login; 0: no limit.").tag(
+        config=True
+    )
+    refused_per_minute = Int(
+        120, min=0, help="Requests without a valid key, from one address; 0: no limit."
+    ).tag(config=True)
+    media_seconds = Int(
+        3600, min=0, help="How long the address of a video in a document works without a key."
+    ).tag(config=True)
+
+    def store_path(self) -> Path:
+        """Folder of the sessions."""
+        return Path(self.store or os.environ.get("MOBILITY_STORE") or "data/sessions").absolute()
+
+    def reports_path(self) -> Path:
+        """Folder of the reports."""
+        return Path(self.reports or os.environ.get("MOBILITY_REPORTS") or "reports").absolute()

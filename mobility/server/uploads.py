@@ -1,0 +1,363 @@
+"""Bodies of requests: a video goes to the disk as it comes, everything else is small."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from email.message import Message
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+from mobility.errors import BadInputError, FieldError, TooLargeError
+from mobility.options import likely
+from mobility.workbench.files import check_name, writing
+from mobility.workbench.store import check_creation
+
+SMALL_BYTES = 1 << 20
+"""Most bytes of a body without a video."""
+OVERHEAD_BYTES = 1 << 20
+"""Most bytes of a multipart body beside its video."""
+
+FIELDS = frozenset(
+    {"user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"}
+)
+SUFFIXES = frozenset(
+    {
+        *("", ".mp4", ".m4v", ".mov", ".qt", ".avi", ".mkv", ".webm", ".3gp", ".3g2", ".mpg"),
+        *(".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".ogv", ".hevc"),
+    }
+)
+"""Endings of names that a video may have; the name is kept, and must not pass for a page."""
+
+_FIELD_BYTES = 1 << 16
+_MOST_PARTS = 32
+_DEEPEST = 32
+
+
+class Upload:
+    """The body of a creation, taken apart as it comes.
+
+    Parameters
+    ----------
+    content_type
+        Header of the request.
+    folder
+        Where the video goes; nothing is made before its first byte.
+    most_bytes
+        Size of the largest video.
+    before_file
+        Called before anything is written; it may refuse.
+
+    Raises
+    ------
+    BadInputError
+        The body is of no kind that is known.
+    """
+
+    def __init__(
+        self,
+        content_type: str,
+        *,
+        folder: Path,
+        most_bytes: int,
+        before_file: Callable[[], None] = lambda: None,
+    ) -> None:
+        kind, options = parse_content_type(content_type)
+        self._kind = kind
+        self._folder = folder / token_hex(16)
+        self._most = most_bytes
+        self._before_file = before_file
+        self._small = bytearray()
+        self._values: dict[str, list[str]] = {}
+        self._segment: MultipartSegment | None = None
+        self._file: BinaryIO | None = None
+        self.video: Path | None = None
+        self._parser: PushMultipartParser | None = None
+        if kind == "multipart/form-data":
+            try:
+                self._parser = PushMultipartParser(
+                    options.get("boundary", ""), max_segment_count=_MOST_PARTS
+                )
+            except MultipartError as error:
+                raise BadInputError(f"multipart body: {error}") from None
+        elif kind not in ("", "application/x-www-form-urlencoded", "application/json"):
+            raise BadInputError(f"content type {kind}: send multipart/form-data")
+
+    def take(self, data: bytes) -> None:
+        """Take the next bytes of the body.
+
+        Raises
+        ------
+        BadInputError
+            They are no part of such a body.
+        TooLargeError
+            The video, or what is beside it, is too large.
+        StorageError
+            The disk is full.
+        """
+        if self._parser is None:
+            self._small += data
+            if len(self._small) > SMALL_BYTES:
+                raise TooLargeError(f"the body is larger than {SMALL_BYTES} bytes")
+            return
+        try:
+            for event in self._parser.parse(data):
+                if isinstance(event, MultipartSegment):
+                    self._begin(event)
+                elif event is None:
+                    self._end()
+                else:
+                    self._part(bytes(event))
+        except MultipartError as error:
+            raise BadInputError(f"multipart body: {error}") from None
+
+    def finish(self, *, own_id: str | None, for_others: bool) -> dict[str, Any]:
+        """Check the body as a whole, and return the fields of the session.
+
+        Parameters
+        ----------
+        own_id
+            Whose session it is where the body does not say; None: it must say.
+        for_others
+            Whether it must say whose in any case.
+
+        Raises
+        ------
+        FieldError
+            With all faults of all fields at once.
+        BadInputError
+            The body is incomplete.
+        """
+        if self._parser is not None:
+            try:
+                self._parser.close()
+            except MultipartError as error:
+                raise BadInputError(f"multipart body: {error}") from None
+        else:
+            self._values = read_form(self._kind, bytes(self._small))
+            refuse_unknown(self._values, FIELDS, "the session")
+        return self._checked(None if for_others else own_id)
+
+    def close(self) -> None:
+        """Remove what was written."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self.video is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _begin(self, segment: MultipartSegment) -> None:
+        self._segment = segment
+        refuse_unknown([segment.name[:100]], FIELDS, "the session")
+        if segment.name != "video" or segment.filename is None:
+            self._values.setdefault(segment.name, []).append("")
+            return
+        if self.video is not None:
+            raise FieldError("the upload", {"video": ["is there twice; send one"]})
+        name = _video_name(segment.filename)
+        self._before_file()
+        self.video = self._folder / name
+        with writing(self.video):
+            self._folder.mkdir(parents=True)
+            self._file = self.video.open("xb")
+
+    def _part(self, data: bytes) -> None:
+        assert self._segment is not None
+        if self._file is not None:
+            if self._file.tell() + len(data) > self._most:
+                raise too_large(self._most)
+            with writing(self._folder):
+                self._file.write(data)
+            return
+        values = self._values[self._segment.name]
+        try:
+            values[-1] += data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise FieldError("the upload", {self._segment.name: ["is not UTF-8 text"]}) from None
+        if len(values[-1]) > _FIELD_BYTES:
+            raise TooLargeError(f"field {self._segment.name}: is larger than {_FIELD_BYTES} bytes")
+
+    def _end(self) -> None:
+        if self._file is not None:
+            with writing(self._folder):
+                self._file.close()
+            self._file = None
+        self._segment = None
+
+    def _checked(self, own_id: str | None) -> dict[str, Any]:
+        faults: dict[str, list[str]] = {}
+        given: dict[str, str | None] = {}
+        for name in ("user_id", "session_name", "exercise_name", "exercise"):
+            values = self._values.get(name, [])
+            given[name] = values[0] if values else None
+            if len(values) > 1:
+                faults[name] = ["is there more than once; send one"]
+        if given["exercise_name"] is None:
+            given["exercise_name"] = given["exercise"]
+        elif given["exercise"] not in (None, given["exercise_name"]):
+            faults["exercise"] = ["differs from exercise_name; send one of them"]
+        if self.video is None:
+            absent = "video" not in self._values
+            faults["video"] = [
+                "is missing; send it as a file of multipart/form-data"
+                if absent
+                else "is text; send it as a file of multipart/form-data"
+            ]
+        elif self.video.stat().st_size == 0:
+            faults["video"] = [f"{self.video.name}: is empty"]
+        if given["exercise_name"] is None:
+            faults.setdefault("exercise_name", ["is missing"])
+        user_id = given["user_id"] if given["user_id"] is not None else own_id
+        if user_id is None:
+            faults.setdefault("user_id", ["is missing"])
+        fields: dict[str, Any] = {
+            "user_id": user_id,
+            "exercise_name": given["exercise_name"],
+            # An empty field of a form is no name.
+            "session_name": given["session_name"] or None,
+        }
+        try:
+            fields["body_joint_angles"] = _joints(self._values.get("body_joint_angles", []))
+            check_creation(
+                **(
+                    fields
+                    | {"user_id": user_id if user_id is not None else "unknown"}
+                    | ({} if fields["exercise_name"] else {"exercise_name": "Overhead Squat"})
+                )
+            )
+        except BadInputError as error:
+            for name, told in error.fields.items():
+                faults.setdefault(name, told)
+        if faults:
+            raise FieldError("the session", faults)
+        return fields
+
+
+def too_large(most_bytes: int) -> TooLargeError:
+    """Fault of a video that is larger."""
+    return TooLargeError(
+        f"the video is larger than {most_bytes / 1e6:g} MB, the most that is taken in; cut it"
+    )
+
+
+def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
+    """Kind and options of a Content-Type header."""
+    message = Message()
+    message["Content-Type"] = header.replace("\r", " ").replace("\n", " ")
+    if not header.strip():
+        return "", {}
+    options = message.get_params(failobj=[], unquote=True)[1:]
+    return message.get_content_type(), {name.lower(): value for name, value in options}
+
+
+def read_json_body(body: bytes) -> Any:
+    """Read a JSON body strictly: no NaN, no name twice, no depth that serves nothing.
+
+    Raises
+    ------
+    BadInputError
+        It is none.
+    """
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not JSON")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a name is there twice")
+        return found
+
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
+        _check_depth(value, _DEEPEST)
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"the body is not JSON that can be used ({error})") from None
+    return value
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if left == 0:
+        raise ValueError("too deep")
+    for inner in value.values() if isinstance(value, dict) else value:
+        _check_depth(inner, left - 1)
+
+
+def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
+    """Read a small body of named texts, as a form or as JSON.
+
+    Raises
+    ------
+    BadInputError
+        It is neither.
+    """
+    values: dict[str, list[str]] = {}
+    if not body.strip():
+        return values
+    if kind == "application/json":
+        document = read_json_body(body)
+        if not isinstance(document, dict):
+            raise BadInputError("the body is not a JSON object")
+        for name, value in document.items():
+            items = value if isinstance(value, list) else [value]
+            if not all(isinstance(item, str) for item in items):
+                raise FieldError("the body", {name: ["must be text, or a list of texts"]})
+            values[name] = items
+    else:
+        try:
+            pairs = parse_qsl(
+                body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_PARTS
+            )
+        except ValueError as error:
+            raise BadInputError(f"the body is no form ({error})") from None
+        for name, text in pairs:
+            values.setdefault(name, []).append(text)
+    return values
+
+
+def _joints(values: list[str]) -> list[str]:
+    """Names of joints, from a list with commas, from several fields, or from a JSON list."""
+    names: list[str] = []
+    for value in values:
+        text = value.strip()
+        if text.startswith("["):
+            found = read_json_body(text.encode())
+            if not (isinstance(found, list) and all(isinstance(item, str) for item in found)):
+                raise BadInputError("", {"body_joint_angles": ["must be a list of names"]})
+            names += found
+        elif text:
+            names.append(text)
+    return names or ["all"]
+
+
+def _video_name(filename: str) -> str:
+    try:
+        name = check_name(filename, what="video")
+    except BadInputError as error:
+        raise FieldError("the upload", {"video": [str(error)]}) from None
+    if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
+        raise FieldError(
+            "the upload",
+            {"video": [f"{name}: is not the name of a video; name it as in squat.mp4"]},
+        )
+    return name
+
+
+def refuse_unknown(names: Iterable[str], known: frozenset[str], what: str) -> None:
+    """Refuse fields that nothing asks for, with the likely spelling.
+
+    Raises
+    ------
+    FieldError
+        With all of them.
+    """
+    faults = {name: [f"is no field{likely(name, known)}"] for name in names if name not in known}
+    if faults:
+        raise FieldError(what, faults)

@@ -1,0 +1,67 @@
+"""The process in which a hostile video may do as it likes.
+
+Everything that opens a video, analyses it or runs a notebook for a request is done here and
+not in the server; see :mod:`mobility.server.processes`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mobility.errors import MobilityError, TooLargeError
+from mobility.server.processes import serve
+from mobility.workbench.store import Session, Store
+
+
+def main() -> None:
+    """Entry point of the process."""
+    serve(do, int(sys.argv[1]))
+
+
+def do(request: Mapping[str, Any]) -> Any:
+    """Do one request.
+
+    Parameters
+    ----------
+    request
+        ``do`` ("take in", "analyze" or "report"), ``store``, ``reports``, and what it needs.
+    """
+    store = Store(request["store"], reports=request["reports"])
+    if request["do"] == "take in":
+        return _take_in(store, request)
+    if request["do"] == "report":
+        demo = request.get("demo")
+        session = store.demo(demo) if demo else store.session(request["session_id"])
+        session.render_report()
+        return {}
+    return _analyze(store.session(request["session_id"]), request["pose_workers"])
+
+
+def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
+    video = Path(request["video"])
+    from mobility.capture.video import probe
+
+    seconds = getattr(probe(video), "duration_s", 0.0)
+    most = request["most_seconds"]
+    if most and seconds > most:
+        raise TooLargeError(
+            f"video {video.name}: lasts {seconds:.0f} s, at most {most:g} s are taken in; cut it"
+        )
+    session = store.create(video, session_id=request["session_id"], **request["fields"])
+    return {"session_id": session.id, "title": session.title}
+
+
+def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
+    session.analyze(workers=pose_workers)
+    # What was measured holds without a report, which is tried again when it is asked for.
+    with suppress(MobilityError):
+        session.render_report()
+    return {}
+
+
+if __name__ == "__main__":
+    main()

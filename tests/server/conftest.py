@@ -1,0 +1,108 @@
+"""Fixtures of the tests of the HTTP interface: one server for all that do not break it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mobility.workbench.files import read_json, write_json
+
+
+def _load() -> ModuleType:
+    """Load serving.py by its path: with import-mode=importlib it is in no package."""
+    name = "server_serving"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("serving.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def serving() -> ModuleType:
+    """The module tests/server/serving.py."""
+    return _load()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server that many tests share, and that analyses nothing; each makes its own users."""
+    with _load().serving(tmp_path_factory.mktemp("server"), kind="quick") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server that analyses, with stand-ins for what takes long."""
+    with _load().serving(tmp_path_factory.mktemp("working")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def admin(server: Any) -> str:
+    """Header of an administrator of the shared server."""
+    return server.key("administrator")
+
+
+@pytest.fixture
+def analysed(project: Path, server: Any) -> Callable[..., str]:
+    """Factory of analysed sessions in the shared server's store: the demo, under another name."""
+    if not (project / "data" / "demo" / "overhead-squat" / "session.json").is_file():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have the demo session in data/demo")
+        pytest.skip("needs the demo session in data/demo")
+
+    def make(session_id: str, user_id: str, *, exercise: str = "overhead-squat") -> str:
+        folder = server.store / session_id
+        hidden = server.store / f".copy-{session_id}"
+        server.store.mkdir(exist_ok=True)
+        shutil.copytree(project / "data" / "demo" / exercise, hidden)
+        record = read_json(hidden / "session.json")
+        record |= {"session_id": session_id, "user_id": user_id}
+        write_json(hidden / "session.json", record)
+        hidden.rename(folder)
+        return session_id
+
+    return make
+
+
+@pytest.fixture
+def record_of(server: Any) -> Callable[[str, str], str]:
+    """Factory of sessions that were not analysed: ``record_of(session_id, user_id)``."""
+
+    def make(session_id: str, user_id: str) -> str:
+        folder = server.store / session_id
+        if not folder.exists():
+            hidden = server.store / f".copy-{session_id}"
+            hidden.mkdir(parents=True)
+            (hidden / "video.mp4").write_bytes(b"video")
+            record = {
+                "schema_version": "1",
+                "session_id": session_id,
+                "user_id": user_id,
+                "exercise": "Overhead Squat",
+                "joints": ["knee"],
+                "created_at": "2026-03-11T09:05:00+01:00",
+                "video": {
+                    "file": "video.mp4",
+                    "original_name": "squat.mp4",
+                    "sha256": hashlib.sha256(b"video").hexdigest(),
+                    "size": 5,
+                },
+            }
+            write_json(hidden / "session.json", record)
+            hidden.rename(folder)
+        return session_id
+
+    return make

@@ -1,0 +1,231 @@
+"""A real Jupyter Server with the interface, whose workers have stand-ins for what takes long.
+
+Run as a program it is the server, or with "worker" a worker of it. A "quick" worker takes
+videos in and analyses none. Else a video is a small text:
+``video 1`` is analysed at once, ``video spin`` never, ``video wait FILE`` once FILE is there,
+``video eat`` needs more memory than there is, ``video crash`` kills its process, ``video
+nobody`` shows nobody; and what does not begin with "video" is none.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+
+TOKEN = "token-of-the-test"
+PREFIX = "/mobility-assessment"
+_OTHERS = (
+    "jupyterlab",
+    "jupyter_lsp",
+    "jupyter_scheduler",
+    "jupyter_server_terminals",
+    "notebook_shim",
+)
+
+
+@dataclass
+class Server:
+    """A server that runs."""
+
+    url: str
+    store: Path
+    reports: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def ask(self, method: str, path: str, key: str | None = None, **request: Any) -> httpx.Response:
+        """One request below the prefix; `key` is put into the header as it is."""
+        headers = dict(request.pop("headers", {}))
+        if key is not None:
+            headers["Authorization"] = key
+        url = path if path.startswith("http") else f"{self.url}{PREFIX}{path}"
+        # Neither certificates, which take long to load, nor cookies of the request before.
+        with httpx.Client(verify=False, trust_env=False, timeout=120) as client:
+            return client.request(method, url, headers=headers, **request)
+
+    def key(self, role: str = "administrator", user_id: str | None = None, **more: Any) -> str:
+        """Make a key, as the command does."""
+        from mobility.server.keys import Keys
+
+        return f"API-KEY {Keys(self.store).create(role, user_id=user_id, **more)[0]}"
+
+    def upload(
+        self,
+        key: str,
+        content: bytes = b"video 1",
+        *,
+        path: str = "/sessions/",
+        name: str = "squat.mp4",
+        **fields: Any,
+    ) -> httpx.Response:
+        """Send a video."""
+        given = {"exercise_name": "Overhead Squat", **fields}
+        data = {field: value for field, value in given.items() if value is not None}
+        return self.ask("POST", path, key, data=data, files={"video": (name, content, "video/mp4")})
+
+    def state(self, key: str, session_id: str) -> dict[str, Any]:
+        """State of a session."""
+        answer = self.ask("GET", f"/sessions/{session_id}/state/", key)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def until(self, key: str, session_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until a session is in one of these states."""
+        return wait_for(
+            lambda: (found := self.state(key, session_id))["state"] in states and found,
+            seconds=seconds,
+        )
+
+    def kill(self) -> None:
+        """Kill the server alone, as the system would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def wait_for(condition: Any, *, seconds: float = 60) -> Any:
+    """Wait until a condition holds, and return what it gave."""
+    end = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(folder: Path, *, kind: str = "worker", **settings: Any) -> Iterator[Server]:
+    """Run a server on a store in `folder`.
+
+    Its workers are of a `kind`: "worker", "quick", or "real" without stand-ins; `settings` are
+    those of ``MobilityServer``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store, reports, log = folder / "sessions", folder / "reports", folder / "server.log"
+    extensions = {"mobility.server": True, **dict.fromkeys(_OTHERS, False)}
+    places = {
+        name: str(folder / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
+    given = {"store": store, "reports": reports, "analyses_at_once": 2, **settings}
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, __file__, kind, "server", "--allow-root"),
+                *("--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+                *("--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}", "--debug"),
+                f"--ServerApp.jpserver_extensions={extensions}",
+                *(f"--MobilityServer.{name}={value}" for name, value in given.items()),
+            ],
+            cwd=folder,
+            env={**os.environ, **places},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    server = Server(f"http://127.0.0.1:{port}", store, reports, log, process)
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return server.ask("GET", "/openapi.json").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_for(answers)
+        yield server
+    finally:
+        # What it has started ends by itself then.
+        process.kill()
+        process.wait()
+
+
+def _stand_ins() -> Any:
+    place = Path(__file__).parents[1] / "workbench" / "stand_ins.py"
+    spec = importlib.util.spec_from_file_location("server_stand_ins", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["server_stand_ins"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _worker() -> None:
+    stand_ins = _stand_ins()
+    for name, module in stand_ins.modules().items():
+        sys.modules[name] = module
+    probe = sys.modules["mobility.capture.video"].probe
+    estimate = sys.modules["mobility.capture.pose"].estimate_pose
+
+    def looked_at(path: Path) -> Any:
+        content = Path(path).read_bytes()
+        _behave(content.partition(b"at intake ")[2])
+        return SimpleNamespace(**vars(probe(path)), duration_s=float(b"long" in content) * 1e4)
+
+    def estimated(path: Path, **options: Any) -> Any:
+        content = Path(path).read_bytes()
+        if b"at intake" not in content:
+            _behave(content.partition(b"video ")[2])
+        return estimate(path, **options)
+
+    sys.modules["mobility.capture.video"].probe = looked_at
+    sys.modules["mobility.capture.pose"].estimate_pose = estimated
+    from mobility.server import worker
+
+    if sys.argv[1] == "quick":
+        worker._analyze = lambda *_: {}
+    sys.argv = sys.argv[2:]
+    worker.main()
+
+
+def _behave(said: bytes) -> None:
+    word, _, rest = said.decode(errors="replace").partition(" ")
+    if word == "spin":
+        while True:
+            pass
+    if word == "eat":
+        eaten = []
+        while True:
+            eaten.append(bytearray(64 << 20))
+    if word == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word == "wait":
+        while not Path(rest.strip()).exists():
+            time.sleep(0.02)
+
+
+def main() -> None:
+    """Be a server, or a worker."""
+    if sys.argv[2] != "server":
+        _worker()
+        return
+    from jupyter_server import serverapp
+
+    from mobility.server import processes
+
+    if sys.argv[1] != "real":
+        processes.COMMAND = (sys.executable, __file__, sys.argv[1], "worker")
+    sys.argv = [sys.argv[0], *sys.argv[3:]]
+    serverapp.main()
+
+
+if __name__ == "__main__":
+    main()

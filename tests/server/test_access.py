@@ -1,0 +1,171 @@
+"""Who may what: every endpoint, for every role, with one's own and with others'."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from mobility.server.access import OTHERS, OWN
+from mobility.server.keys import ROLES
+from mobility.server.openapi import ENDPOINTS
+
+READS = [
+    *(("GET", "/sessions/{}/"), ("GET", "/sessions/{}/export/"), ("POST", "/sessions/{}/report/")),
+    *(("GET", "/sessions/{}/summary/"), ("POST", "/sessions/{}/joint-mobility/")),
+    *(("GET", "/sessions/{}/joint-mobility-config/"), ("GET", "/sessions/{}/state/")),
+    ("GET", "/sessions/{}/media/absent.mp4"),
+]
+CHANGES = [
+    *(("POST", "/sessions/{}/recommendation/"), ("POST", "/sessions/{}/summary/")),
+    *(("POST", "/sessions/{}/joint-mobility-config/"), ("POST", "/sessions/{}/state/")),
+]
+STAFF, ADMINISTRATORS = {"administrator", "professional"}, {"administrator"}
+
+# (method, path, who may it with their own, who with others')
+MATRIX = [
+    *((method, path, set(ROLES), STAFF) for method, path in [*READS, *CHANGES]),
+    ("DELETE", "/sessions/{}/", set(ROLES), ADMINISTRATORS),
+    ("POST", "/sessions/", set(ROLES), ADMINISTRATORS),
+    ("POST", "/management/sessions/", ADMINISTRATORS, ADMINISTRATORS),
+    ("GET", "/participants/{user}/export/", set(ROLES), ADMINISTRATORS),
+    ("DELETE", "/participants/{user}/", set(ROLES), ADMINISTRATORS),
+]
+
+
+@pytest.fixture(scope="module")
+def people(server):
+    """A key of each role with an id of its own."""
+    return {role: server.key(role, f"matrix-{role}") for role in ROLES}
+
+
+def test_the_matrix_has_every_endpoint():
+    everybody = {("GET", "/sessions/"), ("GET", "/openapi.json")}
+    known = {(e.method.upper(), e.path.removeprefix("/mobility-assessment")) for e in ENDPOINTS}
+    named = {
+        (method, path.replace("{}", "{session_id}").replace("{user}", "{user_id}"))
+        for method, path, *_ in MATRIX
+    }
+    named.remove(("GET", "/sessions/{session_id}/media/absent.mp4"))
+    assert named | {("GET", "/sessions/{session_id}/media/{name}")} | everybody == known
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "own", "others"), MATRIX, ids=[f"{m} {p}" for m, p, *_ in MATRIX]
+)
+def test_every_role_on_every_endpoint(server, people, record_of, method, path, own, others):
+    for role, whose in itertools.product(ROLES, ("own", "another's")):
+        user_id = f"matrix-{role}" if whose == "own" else "matrix-somebody"
+        session_id = record_of(f"of-{user_id}", user_id)
+        allowed = role in (own if whose == "own" else others)
+        url = path.replace("{}", session_id).replace("{user}", user_id)
+        if path.endswith("sessions/"):
+            # Allowed, it is refused for its fields; nothing is made.
+            user = {"user_id": user_id, "exercise_name": "Overhead Squat"}
+            answer = server.upload(people[role], b"no film", path=path, **user)
+            expected = {400}
+        else:
+            answer = server.ask(method, url, people[role])
+            expected = {200, 204, 400, 404, 409}
+        told = f"{role}, {whose}: {answer.status_code} {answer.text[:200]}"
+        assert answer.status_code in expected if allowed else answer.status_code == 403, told
+        if not allowed:
+            assert answer.json().keys() == {"error"}, told
+            assert (
+                server.ask(
+                    "GET", f"/sessions/{session_id}/state/", people["administrator"]
+                ).status_code
+                == 200
+            )
+        if method == "DELETE" and "participants" in path and allowed:
+            people[role] = server.key(role, f"matrix-{role}")
+
+
+def test_the_table_of_actions_is_that_of_the_matrix():
+    assert OWN["read"] == OWN["annotate"] == OWN["delete"] == set(ROLES)
+    assert OTHERS["read"] == OTHERS["annotate"] == STAFF
+    assert {OTHERS[a] == ADMINISTRATORS for a in ("create", "delete", "export", "erase")} == {True}
+
+
+def test_a_participant_sees_only_their_own_sessions(server, admin, record_of):
+    for user_id in ("list-a", "list-b"):
+        record_of(f"of-{user_id}", user_id)
+    seen = server.ask("GET", "/sessions/", server.key("participant", "list-a")).json()
+    assert [session["session_id"] for session in seen] == ["of-list-a"]
+    for key in (admin, server.key("professional")):
+        seen = {s["session_id"] for s in server.ask("GET", "/sessions/", key).json()}
+        assert {"of-list-a", "of-list-b"} <= seen
+
+
+def test_revoked_and_expired_keys_are_refused_at_once(server):
+    from mobility.server.keys import Keys
+
+    keys = Keys(server.store)
+    key, stored = keys.create("administrator")
+    assert server.ask("GET", "/sessions/", key).status_code == 200
+    keys.revoke(stored.id)
+    assert server.ask("GET", "/sessions/", key).status_code == 401
+    key, stored = keys.create("administrator", expires_days=1e-9)
+    assert server.ask("GET", "/sessions/", key).status_code == 401
+
+
+def test_jupyters_token_and_login_are_an_administrator(server, serving, record_of):
+    session_id = record_of("jupyter", "somebody")
+    url = f"/sessions/{session_id}/state/"
+    for scheme in ("token", "Bearer"):
+        assert server.ask("GET", url, f"{scheme} {serving.TOKEN}").status_code == 200
+    assert server.ask("GET", f"{url}?token={serving.TOKEN}").status_code == 200
+    assert server.ask("GET", url, "token wrong").status_code == 401
+    # A login is a cookie: what another page makes a browser send must change nothing.
+    import httpx
+
+    with httpx.Client(base_url=server.url) as browser:
+        login = browser.get(f"/?token={serving.TOKEN}", follow_redirects=False)
+        assert login.status_code in (200, 302)
+        prefix = "/mobility-assessment"
+        page = {"Referer": f"{server.url}/lab"}
+        assert browser.get(f"{prefix}{url}", headers=page).status_code == 200
+        config = f"{prefix}/sessions/{session_id}/joint-mobility-config/"
+        assert browser.post(config, json={}).status_code == 403
+        browser.get(f"{server.url}/tree")
+        token = browser.cookies.get("_xsrf")
+        if token:
+            answer = browser.post(config, json={}, headers={"X-XSRFToken": token})
+            assert answer.status_code == 400
+
+
+def test_a_wrong_key_does_not_fall_back_to_a_login(server, serving):
+    import httpx
+
+    with httpx.Client(base_url=server.url) as browser:
+        browser.get(f"/?token={serving.TOKEN}")
+        answer = browser.get(
+            "/mobility-assessment/sessions/", headers={"Authorization": "API-KEY wrong"}
+        )
+        assert answer.status_code == 401
+
+
+def test_who_read_or_changed_which_session_is_kept(server, admin, record_of):
+    session_id = record_of("audited", "audited-person")
+    key = server.key("participant", "curious")
+    server.ask("GET", f"/sessions/{session_id}/", admin)
+    server.ask("GET", f"/sessions/{session_id}/", key)
+    server.ask("DELETE", f"/sessions/{session_id}/", admin)
+    import json
+
+    file = server.store / ".server" / "audit.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    of = [(each["did"], each["role"], each["status"]) for each in lines if each["of"] == session_id]
+    assert of == [
+        ("GET details", "administrator", 200),
+        ("GET details", "participant", 403),
+        ("DELETE details", "administrator", 204),
+    ]
+    assert all(
+        each["who"].startswith("key ") and each["from"] == "127.0.0.1"
+        for each in lines
+        if each["of"] == session_id
+    )
+    assert "audited-person" not in file.read_text()
+    assert "mob_" not in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0

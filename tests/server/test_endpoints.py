@@ -1,0 +1,354 @@
+"""The documented endpoints, asked over a real connection; every status of the document."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+SESSION = "/sessions/{}/"
+DOCUMENTED = [
+    ("GET", "/sessions/{}/"),
+    ("GET", "/sessions/{}/export/"),
+    ("POST", "/sessions/{}/recommendation/"),
+    ("POST", "/sessions/{}/report/"),
+    ("GET", "/sessions/{}/summary/"),
+    ("POST", "/sessions/{}/summary/"),
+    ("POST", "/sessions/{}/joint-mobility/"),
+    ("GET", "/sessions/{}/joint-mobility-config/"),
+    ("POST", "/sessions/{}/joint-mobility-config/"),
+]
+CREATIONS = ["/sessions/", "/management/sessions/"]
+
+
+@pytest.mark.slow
+def test_a_video_is_taken_in_analysed_and_read(working):
+    key = working.key()
+    made = working.upload(key, user_id="whole", session_name="Whole way")
+    assert made.status_code == 200, made.text
+    assert made.json().keys() == {"session_id", "title"}
+    assert made.json()["title"] == "Whole way"
+    session_id = made.json()["session_id"]
+    state = working.until(key, session_id, "analyzed", "failed")
+    assert state["state"] == "analyzed", state
+    details = working.ask("GET", SESSION.format(session_id), key)
+    assert details.status_code == 200
+    assert details.json()["title"] == "Whole way"
+    assert details.json()["angles"]["left_knee_angle"][1] == 10.12
+    # The report was rendered with the analysis, by the worker.
+    assert (working.reports / session_id / "overhead-squat.json").is_file()
+
+
+@pytest.mark.slow
+def test_creation_answers_before_the_analysis_and_tells_where_it_is(working, tmp_path):
+    key = working.key()
+    waits = f"video wait {tmp_path / 'go'}".encode()
+    made = [
+        working.upload(key, waits + b" " * n, user_id="queue").json()["session_id"]
+        for n in range(4)
+    ]
+    working.until(key, made[1], "analyzing")
+    assert working.state(key, made[0])["state"] == "analyzing"
+    states = [working.state(key, session_id) for session_id in made[2:]]
+    assert [(s["state"], s["waiting_before"]) for s in states] == [("queued", 0), ("queued", 1)]
+    early = working.ask("POST", f"/sessions/{made[0]}/report/", key)
+    assert early.status_code == 404
+    assert "not analysed yet" in early.json()["error"]
+    details = working.ask("GET", SESSION.format(made[3]), key).json()
+    assert details["angles"] == {}
+    assert details["all_timestamps"] == []
+    (tmp_path / "go").touch()
+    for session_id in made:
+        assert working.until(key, session_id, "analyzed", "failed")["state"] == "analyzed"
+
+
+@pytest.mark.parametrize("path", CREATIONS)
+def test_documented_fields_of_a_creation(server, admin, path):
+    made = server.upload(
+        admin,
+        path=path,
+        user_id="someUserId123",
+        session_name="Custom Session",
+        exercise_name=None,
+        exercise="Joint Angle Mobility",
+        body_joint_angles="ankle, knee",
+    )
+    assert made.status_code == 200, made.text
+    record = json.loads((server.store / made.json()["session_id"] / "session.json").read_text())
+    assert record["user_id"] == "someUserId123"
+    assert record["exercise"] == "Joint Angle Mobility"
+    assert record["joints"] == ["ankle", "knee"]
+    assert record["video"]["original_name"] == "squat.mp4"
+
+
+def test_joints_may_be_a_list_several_fields_or_none(server, admin):
+    for given, joints in (
+        ('["hip", "knee"]', ["knee", "hip"]),
+        (["hip", "elbow"], ["hip", "elbow"]),
+        ("[]", ["ankle", "knee", "hip", "shoulder", "elbow"]),
+        ("", ["ankle", "knee", "hip", "shoulder", "elbow"]),
+    ):
+        made = server.upload(admin, user_id="joints", body_joint_angles=given)
+        assert made.status_code == 200, made.text
+        record = json.loads((server.store / made.json()["session_id"] / "session.json").read_text())
+        assert record["joints"] == joints
+
+
+def test_a_session_of_ones_own_needs_no_user_id(server):
+    key = server.key("participant", "own")
+    made = server.upload(key)
+    assert made.status_code == 200, made.text
+    record = json.loads((server.store / made.json()["session_id"] / "session.json").read_text())
+    assert record["user_id"] == "own"
+
+
+@pytest.mark.parametrize("path", CREATIONS)
+@pytest.mark.parametrize(
+    ("fields", "content", "field"),
+    [
+        ({"exercise_name": None}, b"video 1", "exercise_name"),
+        ({"exercise_name": "Overhead squat"}, b"video 1", "exercise_name"),
+        ({"user_id": None}, b"video 1", "user_id"),
+        ({"user_id": "../../etc"}, b"video 1", "user_id"),
+        ({"session_name": "a\x00b"}, b"video 1", "session_name"),
+        ({"body_joint_angles": "wrist"}, b"video 1", "body_joint_angles"),
+        ({"exercise": "Joint Angle Mobility"}, b"video 1", "exercise"),
+        ({"session_nam": "A"}, b"video 1", "session_nam"),
+        ({}, b"", "video"),
+        ({"name": "page.html"}, b"video 1", "video"),
+        ({"name": "../../squat.mp4"}, b"video 1", "video"),
+        ({"name": ".."}, b"video 1", "video"),
+    ],
+)
+def test_what_is_wrong_with_a_creation_is_said_by_field(
+    server, admin, path, fields, content, field
+):
+    before = sorted(server.store.iterdir()) if server.store.is_dir() else []
+    answer = server.upload(admin, content, path=path, **{"user_id": "wrong", **fields})
+    assert answer.status_code == 400, answer.text
+    assert answer.json().keys() == {"error", "errors"}
+    assert answer.json()["errors"].keys() == {field}
+    assert [p for p in sorted(server.store.iterdir()) if p.name[0] != "."] == [
+        p for p in before if p.name[0] != "."
+    ]
+
+
+def test_all_faults_of_a_creation_are_told_at_once(server, admin):
+    answer = server.ask("POST", "/management/sessions/", admin)
+    assert answer.status_code == 400
+    assert answer.json()["errors"].keys() == {"user_id", "video", "exercise_name"}
+
+
+@pytest.mark.parametrize("path", CREATIONS)
+def test_a_form_without_a_file_is_refused_in_words(server, admin, path):
+    form = {"user_id": "text", "video": "text", "exercise": "Overhead Squat"}
+    answer = server.ask("POST", path, admin, data=form)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == {
+        "video": ["is text; send it as a file of multipart/form-data"]
+    }
+
+
+def test_what_is_no_video_is_refused_and_leaves_nothing(server, admin):
+    answer = server.upload(admin, b"not a film", user_id="nothing")
+    assert answer.status_code == 400
+    assert "squat.mp4: not a video" in answer.json()["error"]
+    assert str(server.store) not in answer.text
+    left = [
+        p
+        for p in server.store.rglob("*")
+        if b"not a film" in (p.read_bytes() if p.is_file() else b"")
+    ]
+    assert left == []
+
+
+@pytest.mark.slow
+def test_a_video_in_which_nobody_is_fails_with_its_reason(working):
+    key = working.key()
+    session_id = working.upload(key, b"video nobody", user_id="nobody").json()["session_id"]
+    state = working.until(key, session_id, "failed")
+    assert state["reason"] == "squat.mp4: nobody was found in it"
+    answer = working.ask("GET", f"/sessions/{session_id}/export/", key)
+    assert answer.status_code == 404
+    assert "nobody was found" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("scheme", ["", "API-KEY ", "api-key ", "Bearer "])
+def test_the_key_may_stand_alone_or_behind_its_scheme(server, admin, scheme):
+    bare = admin.removeprefix("API-KEY ")
+    answer = server.ask("GET", "/sessions/none/", f"{scheme}{bare}")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [*DOCUMENTED, *(("POST", p) for p in CREATIONS)])
+def test_documented_faults_of_every_endpoint(server, admin, method, path):
+    unknown = path.format("none")
+    for key in (None, "API-KEY mob_0123456789ab_" + "x" * 43, "nonsense", "Basic YTpi"):
+        answer = server.ask(method, unknown, key)
+        assert answer.status_code == 401
+        assert answer.json().keys() == {"error"}
+        assert answer.headers["WWW-Authenticate"] == "API-KEY"
+    if "{}" in path:
+        assert server.ask(method, unknown, admin).status_code == 404
+        assert server.ask(method, path.format("a..b"), admin).status_code == 400
+        assert server.ask(method, path.format("a b"), admin).status_code == 400
+    without_slash = server.ask(method, unknown.rstrip("/"), admin)
+    assert without_slash.status_code in (400, 404)
+    assert server.ask("PUT", unknown, admin).status_code == 405
+
+
+def test_an_unexpected_fault_is_a_500_that_says_nothing_of_the_inside(server, admin, analysed):
+    session_id = analysed("broken", "p-broken")
+    (server.store / session_id / "angles.nc").write_bytes(b"damaged")
+    answer = server.ask("GET", f"/sessions/{session_id}/", admin)
+    assert answer.status_code == 500
+    assert answer.json().keys() == {"error"}
+    for inside in ("Traceback", "angles.nc", str(server.store), ".py"):
+        assert inside not in answer.text
+    reference = answer.json()["error"].split()[-1]
+    assert f"fault {reference}" in server.log.read_text()
+    assert admin.split()[1] not in server.log.read_text()
+
+
+@pytest.mark.parametrize(("method", "path"), DOCUMENTED)
+def test_a_damaged_session_is_a_500_of_every_endpoint(server, admin, record_of, method, path):
+    session_id = record_of("damaged", "p-damaged")
+    (server.store / session_id / "session.json").write_text('{"schema_version": "1"}')
+    answer = server.ask(method, path.format(session_id), admin)
+    assert answer.status_code == 500
+    assert answer.json().keys() == {"error"}
+    assert "session.json" not in answer.text
+
+
+@pytest.mark.slow
+def test_results_of_a_squat(server, admin, analysed):
+    session_id = analysed("squat", "p-squat")
+    export = server.ask("GET", f"/sessions/{session_id}/export/", admin).json()
+    assert export.keys() == {"activity", "angles", "all_timestamps", "keypoints"}
+    assert {"lknev", "ltoev", "relbv", "rtoey", "headv", "rearv", "rshox"} <= set(
+        export["keypoints"]
+    )
+    threads = {}
+    for what in ("recommendation", "summary"):
+        path = f"/sessions/{session_id}/{what}/"
+        answer = server.ask("POST", path, admin)
+        assert answer.status_code == 200, answer.text
+        threads[what] = answer.json()
+        assert threads[what].keys() == {
+            *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement"),
+            *("ankle_dorsiflexion", "final_summary"),
+        }
+        again = server.ask("POST", path, admin, json={"system": "metric"}).json()
+        assert again == threads[what]
+        imperial = server.ask("POST", f"{path}?system=imperial", admin).json()
+        assert imperial != threads[what]
+        assert server.ask("POST", path, admin, data={"system": "imperial"}).json() == imperial
+        assert server.ask("POST", f"{path}?system=nautical", admin).status_code == 400
+        assert server.ask("POST", path, admin, json={"sistem": "metric"}).status_code == 400
+    kept = {file.stem for file in (server.store / session_id / "threads").glob("*.json")}
+    assert set(threads["summary"].values()) <= kept
+    other = server.ask("POST", f"/sessions/{session_id}/joint-mobility/", admin)
+    assert other.status_code == 400
+    assert "Overhead Squat" in other.json()["error"]
+
+
+def test_display_settings(server, admin, analysed):
+    session_id = analysed("mobility", "p-mobility", exercise="joint-angle-mobility")
+    path = f"/sessions/{session_id}/joint-mobility-config/"
+    absent = server.ask("GET", path, admin)
+    assert absent.status_code == 404
+    record = json.loads((server.store / session_id / "session.json").read_text())
+    joint = record["joints"][0]
+    key = f"{joint}_angle"
+    saved = server.ask("POST", path, admin, json={"shown_angles": [key]})
+    assert saved.status_code == 200, saved.text
+    assert saved.json() == {"shown_angles": [key], "comments": {}}
+    both = server.ask("POST", path, admin, json={"comments": {key: "Range improved."}})
+    assert both.json() == {"shown_angles": [key], "comments": {key: "Range improved."}}
+    assert server.ask("GET", path, admin).json() == both.json()
+    for body in (
+        {"shown_angles": ["wrist_angle"]},
+        {"shown_angles": None},
+        {"comments": {"nose": "x"}},
+        {"revision": 1},
+        {"shown": []},
+    ):
+        refused = server.ask("POST", path, admin, json=body)
+        assert refused.status_code == 400
+        assert refused.json().keys() == {"errors"}
+    assert server.ask("GET", path, admin).json() == both.json()
+    document = server.ask("POST", f"/sessions/{session_id}/joint-mobility/", admin)
+    assert document.status_code == 200
+    assert document.json()["shown_angles"] == [key]
+    assert document.json()["exercise"] == "Joint Angle Mobility"
+    report = server.ask("POST", f"/sessions/{session_id}/report/", admin)
+    assert report.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "what", "title"),
+    [
+        ("GET", "", "Demo: Overhead Squat"),
+        ("GET", "export/", None),
+        ("POST", "report/", None),
+        ("GET", "summary/", None),
+        ("POST", "joint-mobility/", "Demo: Joint Angle Mobility"),
+    ],
+)
+def test_the_demo_stands_in_for_any_session(server, method, what, title):
+    key = server.key("participant", "looks-around")
+    answer = server.ask(method, f"/sessions/whatever/{what}?demo=true", key)
+    assert answer.status_code == 200, answer.text
+    if title:
+        assert title in answer.json()["title"]
+    assert server.ask(method, f"/sessions/whatever/{what}?demo=false", key).status_code == 404
+    assert server.ask(method, f"/sessions/a..b/{what}?demo=true", key).status_code == 400
+    wrong = server.ask(method, f"/sessions/whatever/{what}?demo=perhaps", key)
+    assert wrong.status_code == 400
+    assert server.ask(method, f"/sessions/whatever/{what}?demo=true").status_code == 401
+
+
+def test_videos_and_pictures_of_a_document_are_served(server):
+    key = server.key("participant", "looks-around")
+    details = server.ask("GET", "/sessions/x/?demo=true", key).json()
+    report = server.ask("POST", "/sessions/x/report/?demo=true", key).json()
+    pictures = [url for url in report["knee_movement_phases"].values() if url]
+    assert len(pictures) == 3
+    for url in (details["video_url"], details["analyzed_video_url"], *pictures):
+        assert url.startswith(server.url)
+        answer = server.ask("GET", url)
+        assert answer.status_code == 200, answer.text
+        kind = "image/png" if ".png" in url else "video/mp4"
+        assert answer.headers["Content-Type"] == kind
+    page = "/sessions/demo-overhead-squat/media/overhead-squat.html?demo=true"
+    answer = server.ask("GET", page, key)
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+
+
+@pytest.mark.slow
+def test_the_example_with_curl_as_it_is_written_and_with_its_exercise(server, admin, tmp_path):
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("needs curl")
+    video = tmp_path / "video.mp4"
+    video.write_bytes(b"video 1")
+    example = [
+        *(curl, "-s", "-w", "\n%{http_code}", "-X", "POST"),
+        *("-H", "Content-Type: multipart/form-data", "-H", f"Authorization: {admin}"),
+        *("-F", "user_id=someUserId123", "-F", f"video=@{video}"),
+        *("-F", "session_name=Custom Session", "-F", "body_joint_angles=ankle, knee"),
+    ]
+    url = f"{server.url}/mobility-assessment/management/sessions/"
+    for more, status in (([], 400), (["-F", "exercise_name=Overhead Squat"], 200)):
+        done = subprocess.run(
+            [*example, *more, url], capture_output=True, text=True, check=True
+        ).stdout
+        body, _, code = done.rpartition("\n")
+        assert int(code) == status, done
+        if status == 400:
+            assert json.loads(body)["errors"].keys() == {"exercise_name"}
+        else:
+            assert json.loads(body)["title"] == "Custom Session"

@@ -1,0 +1,338 @@
+"""What clients that mean no good may try."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from mobility.errors import TooManyRequestsError
+from mobility.server.media_keys import MediaKeys
+from mobility.server.rates import Rates
+
+BOUNDARY = "edge"
+HEAD = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="exercise_name"\r\n\r\n'
+    f"Overhead Squat\r\n--{BOUNDARY}\r\n"
+    'Content-Disposition: form-data; name="video"; filename="squat.mp4"\r\n\r\n'
+).encode()
+
+
+@pytest.fixture(scope="module")
+def strict(serving, tmp_path_factory):
+    """A server with narrow limits."""
+    limits = {
+        "most_bytes": 100_000,
+        "upload_stall_seconds": 1.0,
+        "upload_least_bytes": 1000,
+        "sessions_per_user": 2,
+        "requests_per_minute": 60,
+        "refused_per_minute": 30,
+        "queue_length": 5,
+        "media_seconds": 0,
+    }
+    with serving.serving(tmp_path_factory.mktemp("strict"), kind="quick", **limits) as running:
+        yield running
+
+
+def uploads_left(server):
+    return [file for file in (server.store / ".server").rglob("uploads/*/*") if file.is_file()]
+
+
+def connect(server):
+    address = urlsplit(server.url)
+    return socket.create_connection((address.hostname, address.port), timeout=30)
+
+
+def request_head(server, key, **headers):
+    lines = [
+        "POST /mobility-assessment/sessions/ HTTP/1.1",
+        f"Host: {urlsplit(server.url).netloc}",
+        f"Authorization: {key}",
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def status_of(connection):
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = connection.recv(65536)
+        if not data:
+            break
+        answer += data
+    return int(answer.split()[1]) if answer else None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sessions/..%2f..%2f..%2fetc%2fpasswd/",
+        "/sessions/%2e%2e/",
+        "/sessions/.server/",
+        "/sessions/{}/media/..%2fsession.json",
+        "/sessions/{}/media/session.json",
+        "/sessions/{}/media/%2fetc%2fpasswd",
+        "/sessions/{}/media/..%5csession.json",
+        "/sessions/{}/media/video.mp4%00",
+        "/sessions/participants/",
+        "/participants/..%2f..%2fx/export/",
+        "/../../etc/passwd",
+        "/sessions/%ff/",
+    ],
+)
+def test_no_path_leads_out_of_a_session(server, admin, record_of, path):
+    session_id = record_of("walls", "p-walls")
+    with connect(server) as connection:
+        url = f"/mobility-assessment{path.format(session_id)}"
+        host = urlsplit(server.url).netloc
+        connection.sendall(
+            f"GET {url} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {admin}\r\n"
+            "Connection: close\r\n\r\n".encode()
+        )
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    assert int(answer.split()[1]) in (400, 404), answer
+    assert b"root:" not in answer
+    assert b"schema_version" not in answer
+
+
+def test_a_video_that_is_too_large_is_refused_before_and_while_it_comes(strict):
+    key = strict.key("participant", "large")
+    announced = strict.upload(key, b"video" * 1_000_000)
+    assert announced.status_code == 413
+    assert "0.1 MB" in announced.json()["error"]
+
+    def endless():
+        yield HEAD
+        for _ in range(200):
+            yield b"v" * 10_000
+
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    chunked = strict.ask("POST", "/sessions/", key, content=endless(), headers=kind)
+    assert chunked.status_code == 413
+    # What says beforehand that it is far too large is not read.
+    with connect(strict) as connection:
+        connection.sendall(request_head(strict, key, Content_Length=10**12))
+        assert status_of(connection) == 413
+    with connect(strict) as connection:
+        head = request_head(strict, key, Content_Length=2 * 10**6, Expect="100-continue")
+        connection.sendall(head)
+        assert status_of(connection) == 413
+    assert uploads_left(strict) == []
+
+
+def test_an_upload_that_hardly_moves_is_ended_and_leaves_nothing(strict, serving):
+    key = strict.key("participant", "slow")
+    with connect(strict) as connection:
+        connection.sendall(request_head(strict, key, Content_Length=50_000) + HEAD + b"video")
+        serving.wait_for(lambda: uploads_left(strict))
+        assert status_of(connection) == 408
+    assert uploads_left(strict) == []
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing(strict, serving):
+    key = strict.key("participant", "broken")
+    with connect(strict) as connection:
+        connection.sendall(request_head(strict, key, Content_Length=50_000) + HEAD + b"video")
+        serving.wait_for(lambda: uploads_left(strict))
+    serving.wait_for(lambda: not uploads_left(strict))
+    made = [s for s in strict.store.iterdir() if s.name[0] != "."]
+    assert made == []
+
+
+def test_numbers_of_sessions_are_limited(strict):
+    key = strict.key("participant", "many")
+    made = [strict.upload(key) for _ in range(3)]
+    assert [answer.status_code for answer in made] == [200, 200, 404]
+    assert "limit of 2 sessions" in made[2].json()["error"]
+
+
+def test_addresses_of_videos_need_a_key_where_a_lab_wants_it(strict):
+    key = strict.key("participant", "media")
+    session_id = strict.upload(key).json()["session_id"]
+    url = strict.ask("GET", f"/sessions/{session_id}/", key).json()["video_url"]
+    assert "media_key" not in url
+    assert strict.ask("GET", url).status_code == 401
+    assert strict.ask("GET", url, key).status_code == 200
+
+
+def test_too_many_requests_are_refused_for_one_and_not_for_others(strict):
+    busy, other = strict.key("professional"), strict.key("professional")
+    answers = [strict.ask("GET", "/sessions/", busy) for _ in range(70)]
+    assert answers[0].status_code == 200
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert strict.ask("GET", "/sessions/", other).status_code == 200
+
+
+def test_keys_cannot_be_guessed_quickly_and_right_ones_still_work(strict):
+    guesses = [f"mob_{n:012d}_{'a' * 43}" for n in range(40)]
+    answers = {strict.ask("GET", "/sessions/", guess).status_code for guess in guesses}
+    assert answers == {401, 429}
+    assert strict.ask("GET", "/sessions/", strict.key()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"[" * 500_000, "application/json"),
+        (b'{"comments": ' * 100 + b"}" * 100, "application/json"),
+        (b'{"shown_angles": NaN}', "application/json"),
+        (b'"text"', "application/json"),
+        (b"\xff\xfe", "application/json"),
+        (b'{"shown_angles": [], "shown_angles": []}', "application/json"),
+    ],
+)
+def test_abuse_of_json_is_refused(server, admin, record_of, body, kind):
+    path = f"/sessions/{record_of('json', 'p-json')}/joint-mobility-config/"
+    answer = server.ask("POST", path, admin, content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert "Traceback" not in answer.text
+
+
+def test_small_bodies_are_small(server, admin, record_of):
+    path = f"/sessions/{record_of('json', 'p-json')}/joint-mobility-config/"
+    answer = server.ask("POST", path, admin, content=b" " * (2 << 20))
+    assert answer.status_code == 413
+    # Nor does one who is not known get more of it in.
+    assert server.ask("POST", path, content=b" " * (2 << 20)).status_code == 401
+
+
+def test_compressed_bodies_are_not_unpacked(server, admin, record_of):
+    path = f"/sessions/{record_of('json', 'p-json')}/joint-mobility-config/"
+    bomb = gzip.compress(b" " * 10_000_000)
+    answer = server.ask("POST", path, admin, content=bomb, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 400
+    assert "compressed" in answer.json()["error"]
+
+
+def test_abuse_of_headers_ends_the_connection_only(server, admin):
+    for headers in (
+        b"X: " + b"a" * 200_000,
+        b"\r\n".join(b"X%d: a" % n for n in range(20_000)),
+        b"Content-Length: -1",
+        b"Content-Length: 1\r\nContent-Length: 2",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+        b"Authorization: API-KEY \xff\xfe",
+    ):
+        with connect(server) as connection:
+            host = urlsplit(server.url).netloc.encode()
+            lines = b"GET /mobility-assessment/sessions/ HTTP/1.1\r\nHost: " + host
+            try:
+                connection.sendall(lines + b"\r\n" + headers + b"\r\n\r\n")
+                assert status_of(connection) in (None, 400, 401, 431)
+            except ConnectionError:
+                pass
+    assert server.ask("GET", "/sessions/", admin).status_code == 200
+
+
+def test_other_origins_are_told_nothing(server, admin, serving):
+    origin = {"Origin": "https://elsewhere.example"}
+    for key in (admin, f"token {serving.TOKEN}"):
+        answer = server.ask("GET", "/sessions/", key, headers=origin)
+        assert answer.status_code == 200
+        assert not [h for h in answer.headers if h.lower().startswith("access-control")]
+    asked = server.ask("OPTIONS", "/sessions/", headers=origin)
+    assert asked.status_code in (401, 405)
+    assert not [h for h in asked.headers if h.lower().startswith("access-control")]
+
+
+def test_another_name_of_the_server_is_not_served(server, admin):
+    answer = server.ask("GET", "/sessions/", admin, headers={"Host": "rebound.example"})
+    assert answer.status_code == 403
+    assert answer.json().keys() == {"error"}
+
+
+def test_answers_say_nothing_of_the_software(server, admin):
+    for answer in (
+        server.ask("GET", "/sessions/", admin),
+        server.ask("GET", "/nowhere/", admin),
+        server.ask("GET", "/sessions/"),
+    ):
+        assert "Server" not in answer.headers
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Type"].startswith("application/json")
+
+
+def test_neither_keys_nor_signatures_are_in_the_log(server, admin):
+    url = server.ask("GET", "/sessions/x/?demo=true", admin).json()["video_url"]
+    signature = url.partition("media_key=")[2]
+    assert server.ask("GET", url).status_code == 200
+    assert server.ask("GET", url + "x").status_code == 401
+    server.ask("GET", f"/nowhere/?key={admin.split()[1]}", admin)
+    server.ask("POST", "/sessions/", f"{admin}wrong", content=b"x")
+    log = server.log.read_text()
+    assert "/mobility-assessment/sessions/" in log
+    assert admin.split()[1] not in log
+    assert signature not in log
+    assert "mob_" not in log
+
+
+def test_media_come_in_ranges(server, admin, record_of):
+    session_id = record_of("ranges", "p-ranges")
+    content = bytes(range(256)) * 5000
+    (server.store / session_id / "video.mp4").write_bytes(content)
+    url = f"/sessions/{session_id}/media/video.mp4"
+    whole = server.ask("GET", url, admin)
+    assert whole.content == content
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    assert "sandbox" in whole.headers["Content-Security-Policy"]
+    last = len(content) - 1
+    for asked, start, stop in (
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-999", 100, 1000),
+        ("bytes=1000-", 1000, None),
+        ("bytes=-5", -5, None),
+        (f"bytes={last}-{last + 100}", last, None),
+        ("bytes=0-9,20-29", 0, 10),
+    ):
+        part = server.ask("GET", url, admin, headers={"Range": asked})
+        assert part.status_code == 206
+        assert part.content == content[start:stop], asked
+        assert part.headers["Content-Range"].endswith(f"/{len(content)}")
+    for asked in (f"bytes={len(content)}-", "bytes=5-4", "bytes=-0"):
+        part = server.ask("GET", url, admin, headers={"Range": asked})
+        assert part.status_code == 416
+        assert part.headers["Content-Range"] == f"bytes */{len(content)}"
+    head = server.ask("HEAD", url, admin)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(content))
+    changed = {"Range": "bytes=0-0", "If-Range": '"other"'}
+    assert server.ask("GET", url, admin, headers=changed).status_code == 200
+
+
+def test_rates_fill_again_with_time():
+    clock = [0.0]
+    rates = Rates(60, clock=lambda: clock[0])
+    for _ in range(60):
+        rates.take("a")
+    with pytest.raises(TooManyRequestsError) as refused:
+        rates.take("a")
+    assert refused.value.retry_after_s == 1
+    rates.take("b")
+    clock[0] = 2.5
+    rates.take("a")
+    rates.take("a")
+    with pytest.raises(TooManyRequestsError):
+        rates.take("a")
+
+
+def test_a_signature_is_good_for_one_file_and_some_time():
+    clock = [1000.0]
+    keys = MediaKeys(60, clock=lambda: clock[0])
+    query = dict(pair.split("=") for pair in keys.query("s1", "video.mp4").split("&"))
+    assert keys.is_valid("s1", "video.mp4", **query)
+    assert not keys.is_valid("s2", "video.mp4", **query)
+    assert not keys.is_valid("s1", "analyzed.mp4", **query)
+    assert not keys.is_valid("s1", "video.mp4", **{**query, "until": "9999999999"})
+    assert not keys.is_valid("s1", "video.mp4", until="", media_key="ä")
+    assert not MediaKeys(60).is_valid("s1", "video.mp4", **query)
+    clock[0] = 1061.0
+    assert not keys.is_valid("s1", "video.mp4", **query)
+    assert MediaKeys(0).query("s1", "video.mp4") == ""

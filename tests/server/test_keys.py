@@ -1,0 +1,151 @@
+"""Keys: made once, kept as hashes, found, expired, revoked."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.server import keys as module
+from mobility.server.keys import Keys
+
+
+def test_a_key_is_found_by_itself_only(tmp_path):
+    keys = Keys(tmp_path)
+    key, stored = keys.create("participant", user_id="p01")
+    found = keys.find(key)
+    assert found == stored
+    assert (found.role, found.user_id) == ("participant", "p01")
+    other = key[:-1] + ("a" if key[-1] != "a" else "b")
+    for wrong in ("", "mob_", other, key + "x", key.upper(), key[:-1], f" {key}", "ä" * 60):
+        assert keys.find(wrong) is None
+
+
+def test_only_a_salted_hash_is_kept_where_only_the_owner_reads(tmp_path):
+    keys = Keys(tmp_path)
+    first, _ = keys.create("administrator")
+    second, _ = keys.create("administrator")
+    file = tmp_path / ".server" / "keys.json"
+    text = file.read_text()
+    for key in (first, second):
+        assert key not in text
+        assert key.split("_")[2] not in text
+    stored = json.loads(text)["keys"]
+    assert stored[0]["salt"] != stored[1]["salt"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_comparison_takes_the_same_way_for_unknown_and_wrong_keys(tmp_path, monkeypatch):
+    keys = Keys(tmp_path)
+    key, _ = keys.create("administrator")
+    compared = []
+    real = module.hmac.compare_digest
+    monkeypatch.setattr(
+        module.hmac, "compare_digest", lambda a, b: compared.append(len(a)) or real(a, b)
+    )
+    for asked in (key, key[:-1] + "!", "mob_000000000000_" + "a" * 43, "x"):
+        keys.find(asked)
+    assert compared == [64] * 4
+
+
+def test_expired_and_revoked_keys_are_not_found(tmp_path, monkeypatch):
+    keys = Keys(tmp_path)
+    key, stored = keys.create("professional", expires_days=2)
+    now = module._now()
+    monkeypatch.setattr(module, "_now", lambda: now + module.datetime.timedelta(days=1.99))
+    assert keys.find(key) is not None
+    monkeypatch.setattr(module, "_now", lambda: now + module.datetime.timedelta(days=2.01))
+    assert keys.find(key) is None
+    monkeypatch.undo()
+    keys.revoke(stored.id)
+    assert keys.find(key) is None
+    with pytest.raises(NotFoundError):
+        keys.revoke(stored.id)
+
+
+def test_another_process_revokes_for_this_one(tmp_path):
+    here, there = Keys(tmp_path), Keys(tmp_path)
+    key, stored = here.create("administrator")
+    assert there.find(key)
+    here.revoke(stored.id)
+    assert there.find(key) is None
+
+
+def test_all_keys_of_a_participant_are_revoked(tmp_path):
+    keys = Keys(tmp_path)
+    assert keys.revoke_of("p01") == []
+    assert not list(tmp_path.iterdir())
+    first, stored = keys.create("participant", user_id="p01")
+    other, _ = keys.create("participant", user_id="p02")
+    assert keys.revoke_of("p01") == [stored.id]
+    assert keys.find(first) is None
+    assert keys.find(other)
+
+
+@pytest.mark.parametrize(
+    ("role", "more", "said"),
+    [
+        ("admin", {}, "unknown"),
+        ("administrato", {}, "did you mean 'administrator'"),
+        ("participant", {}, "--user-id"),
+        ("participant", {"user_id": "../x"}, "user_id"),
+        ("professional", {"expires_days": 0}, "above 0"),
+        ("professional", {"expires_days": float("nan")}, "above 0"),
+    ],
+)
+def test_what_is_refused_leaves_no_file(tmp_path, role, more, said):
+    with pytest.raises(BadInputError, match=said):
+        Keys(tmp_path).create(role, **more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_file_lets_nobody_in(tmp_path):
+    keys = Keys(tmp_path)
+    key, _ = keys.create("administrator")
+    (tmp_path / ".server" / "keys.json").write_text("{")
+    with pytest.raises(StorageError, match="restore"):
+        keys.find(key)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``mobility keys`` on a store of the test."""
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mobility.cli", "keys", *arguments, "--store", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return command
+
+
+@pytest.mark.slow
+def test_the_commands(run, tmp_path):
+    made = run("create", "--role", "participant", "--user-id", "p01", "--expires", "30", "--json")
+    assert made.returncode == 0, made.stderr
+    document = json.loads(made.stdout)
+    assert Keys(tmp_path).find(document["key"]).user_id == "p01"
+    plain = run("create", "--role", "administrator")
+    assert Keys(tmp_path).find(plain.stdout.strip()).role == "administrator"
+    listed = run("list")
+    assert document["id"] in listed.stdout
+    for text in (listed.stdout, listed.stderr, plain.stderr):
+        assert document["key"] not in text
+        assert document["key"].split("_")[2] not in text
+    assert run("revoke", document["id"]).returncode == 0
+    assert [row["role"] for row in json.loads(run("list", "--json").stdout)] == ["administrator"]
+    # A whole key in the place of its id is not repeated.
+    wrong = run("revoke", document["key"])
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("\n") == 1
+    assert document["key"] not in wrong.stderr
+    assert run("create", "--role", "boss").returncode == 2

@@ -1,0 +1,355 @@
+"""The queue: bounded, limited, and whole after whatever happened."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import json
+import os
+import threading
+import time
+import zipfile
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from mobility.client import Client
+from mobility.errors import (
+    BadInputError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    StorageError,
+    TooManyRequestsError,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "served"
+
+
+def sessions_in(server):
+    return {
+        place.name
+        for place in server.store.iterdir()
+        if place.name[0] != "." and (place / "session.json").is_file()
+    }
+
+
+def files_of_queue(server):
+    return [f.name for f in (server.store / ".server" / "queue").glob("*.json")]
+
+
+def processes_of(server):
+    return psutil.Process(server.process.pid).children(recursive=True)
+
+
+def test_the_queue_is_bounded_and_what_is_refused_may_come_later(serving, folder, tmp_path):
+    wait = f"video wait {tmp_path / 'go'}".encode()
+    with serving.serving(folder, analyses_at_once=1, queue_length=3) as server:
+        key = server.key("professional", "p")
+        made = [server.upload(key, wait + b" " * n) for n in range(3)]
+        assert [answer.status_code for answer in made] == [200] * 3
+        full = server.upload(key, b"video 2")
+        assert full.status_code == 429
+        assert "the queue is full" in full.json()["error"]
+        assert int(full.headers["Retry-After"]) > 1
+        assert len(sessions_in(server)) == 3
+        (tmp_path / "go").touch()
+        for answer in made:
+            server.until(key, answer.json()["session_id"], "analyzed")
+        assert server.upload(key, b"video 2").status_code == 200
+
+
+def test_a_disk_that_cannot_be_written_is_a_500_and_leaves_nothing(serving, folder):
+    with serving.serving(folder) as server:
+        key = server.key()
+        assert server.upload(key, user_id="p").status_code == 200
+        uploads = server.store / ".server" / "uploads"
+        serving.wait_for(lambda: not list(uploads.iterdir()))
+        uploads.rmdir()
+        uploads.write_text("in the way")
+        for path in ("/sessions/", "/management/sessions/"):
+            answer = server.upload(key, b"video 2", path=path, user_id="p")
+            assert answer.status_code == 500
+            assert str(folder) not in answer.text
+        assert len(sessions_in(server)) == 1
+
+
+def test_limits_end_what_spins_or_eats_and_its_processes(serving, folder):
+    limits = {"analysis_seconds": 15.0, "intake_seconds": 6.0, "memory_bytes": 2_000_000_000}
+    with serving.serving(folder, **limits) as server:
+        key = server.key("professional", "p")
+        spins = server.upload(key, b"video spin").json()["session_id"]
+        eats = server.upload(key, b"video eat").json()["session_id"]
+        for content in (b"video at intake spin", b"video at intake crash", b"video at intake eat"):
+            answer = server.upload(key, content)
+            assert answer.status_code == 400, answer.text
+        assert sessions_in(server) == {spins, eats}
+        assert "15 s, its limit of time" in server.until(key, spins, "failed")["reason"]
+        told = server.until(key, eats, "failed")["reason"]
+        assert told == "its analysis needed more memory than its limit"
+        # A good video is taken and analysed as before.
+        good = server.upload(key, b"video 1").json()["session_id"]
+        server.until(key, good, "analyzed")
+        # What failed may be asked for again.
+        again = server.ask("POST", f"/sessions/{spins}/state/", key)
+        assert again.status_code == 200
+        assert again.json()["state"] in ("queued", "analyzing")
+        assert server.ask("POST", f"/sessions/{good}/state/", key).status_code == 409
+        assert server.ask("DELETE", f"/sessions/{spins}/", key).status_code == 204
+        serving.wait_for(lambda: len(processes_of(server)) <= 3)
+
+
+def test_a_video_that_is_too_long_is_refused(serving, folder):
+    with serving.serving(folder, most_seconds=600.0) as server:
+        answer = server.upload(server.key("professional", "p"), b"video long")
+        assert answer.status_code == 413
+        assert "lasts 10000 s, at most 600 s" in answer.json()["error"]
+        assert sessions_in(server) == set()
+        assert files_of_queue(server) == []
+
+
+def test_a_video_that_kills_its_process_is_given_up(serving, folder):
+    with serving.serving(folder) as server:
+        key = server.key("professional", "p")
+        session_id = server.upload(key, b"video crash").json()["session_id"]
+        state = server.until(key, session_id, "failed", seconds=120)
+        assert "was killed by the system" in state["reason"]
+        assert files_of_queue(server) == []
+
+
+def test_what_is_deleted_is_not_analysed_on(serving, folder, tmp_path):
+    wait = f"video wait {tmp_path / 'never'}".encode()
+    with serving.serving(folder, analyses_at_once=1) as server:
+        key = server.key("professional", "p")
+        runs, waits = (server.upload(key, wait + b" " * n).json()["session_id"] for n in (0, 1))
+        server.until(key, runs, "analyzing")
+        for session_id in (waits, runs):
+            assert server.ask("DELETE", f"/sessions/{session_id}/", key).status_code == 204
+            assert server.ask("GET", f"/sessions/{session_id}/", key).status_code == 404
+        assert sessions_in(server) == set()
+        assert files_of_queue(server) == []
+        good = server.upload(key, b"video 1").json()["session_id"]
+        server.until(key, good, "analyzed")
+
+
+def test_everything_of_a_participant_is_handed_over_and_deleted(serving, folder, tmp_path):
+    wait = f"video wait {tmp_path / 'never'}".encode()
+    with serving.serving(folder) as server:
+        admin, key = server.key(), server.key("participant", "ann")
+        other = server.upload(server.key("participant", "bob")).json()["session_id"]
+        done = server.upload(key, session_name="First").json()["session_id"]
+        server.until(key, done, "analyzed")
+        runs = server.upload(key, wait).json()["session_id"]
+        server.until(key, runs, "analyzing")
+        from mobility import Store
+
+        store = Store(server.store, reports=server.reports)
+        store.set_participant("ann", display_name="Ann Example", height_m=1.7)
+        whole = server.ask("GET", "/participants/ann/export/", key)
+        assert whole.headers["Content-Type"] == "application/zip"
+        with zipfile.ZipFile(io.BytesIO(whole.content)) as archive:
+            names = set(archive.namelist())
+            assert json.loads(archive.read("sessions/participants/ann.json"))["height_m"] == 1.7
+            assert archive.read(f"sessions/{done}/video.mp4") == b"video 1"
+        assert {f"sessions/{done}/metrics.nc", f"reports/{done}/overhead-squat.json"} <= names
+        assert not [name for name in names if other in name]
+        server.until(admin, other, "analyzed")
+        assert server.ask("DELETE", "/participants/ann/", admin).status_code == 204
+        assert server.ask("GET", "/sessions/", key).status_code == 401
+        for place in folder.rglob("*"):
+            if place.is_file() and place.name not in ("server.log",):
+                assert b"Ann Example" not in place.read_bytes(), place
+                assert b'"ann"' not in place.read_bytes(), place
+            assert done not in place.name
+            assert runs not in place.name
+        assert sessions_in(server) == {other}
+        assert server.ask("DELETE", "/participants/ann/", admin).status_code == 404
+
+
+def test_the_client(serving, folder, tmp_path):
+    video = tmp_path / "squat.mp4"
+    video.write_bytes(b"video 1")
+    with serving.serving(folder, queue_length=50) as server:
+        bare = server.key("professional", "pro").split()[1]
+        with Client(server.url, bare) as client:
+            made = client.create(
+                video,
+                exercise_name="Overhead Squat",
+                session_name="By client",
+                body_joint_angles=["knee", "hip"],
+            )
+            assert made.title == "By client"
+            assert client.wait(made.session_id, every_s=0.1).state == "analyzed"
+            details = client.details(made.session_id)
+            assert set(details.angles) == {
+                f"{side}{joint}_angle"
+                for joint in ("knee", "hip")
+                for side in ("left_", "right_", "")
+            }
+            assert (
+                client.download(details.video_url, tmp_path / "back.mp4").read_bytes() == b"video 1"
+            )
+            assert client.export(made.session_id).keypoints
+            report = client.report(made.session_id)
+            assert report.grouped_data["hip_flexion"].metrics["hip_flexion_asymmetry"] is not None
+            assert client.summary(made.session_id).date == report.date
+            assert [each.session_id for each in client.sessions()] == [made.session_id]
+            assert client.details("any", demo=True).title == "Demo: Overhead Squat"
+            assert client.joint_mobility("any", demo=True).exercise == "Joint Angle Mobility"
+            with pytest.raises(BadInputError) as refused:
+                client.create(video, exercise_name="Squat")
+            assert refused.value.fields.keys() == {"exercise_name"}
+            with pytest.raises(BadInputError, match="only those of"):
+                client.joint_mobility(made.session_id)
+            with pytest.raises(NotFoundError):
+                client.details("none")
+            with pytest.raises(NotPermittedError):
+                client.create(video, exercise_name="Overhead Squat", user_id="x", for_others=True)
+            zipped = client.export_participant("pro", tmp_path / "pro.zip")
+            assert zipfile.is_zipfile(zipped)
+            client.delete(made.session_id)
+            assert client.sessions() == []
+        with Client(server.url, "mob_wrong") as stranger, pytest.raises(NotAuthenticatedError):
+            stranger.sessions()
+        with Client(server.url, serving.TOKEN) as known:
+            assert known.sessions() == []
+    with Client(server.url, bare) as client, pytest.raises(StorageError):
+        client.sessions()
+    assert TooManyRequestsError("x").status == 429
+
+
+def test_many_uploads_at_once_lose_none_and_reads_go_on(serving, folder):
+    """The small version of benchmarks/server.py, with a stand-in for the analysis."""
+    count = 60
+    with serving.serving(folder, kind="quick", analyses_at_once=2) as server:
+        key = server.key("professional", "p")
+        before = psutil.Process(server.process.pid).memory_info().rss
+        stop = threading.Event()
+        slowest = []
+
+        def read():
+            with httpx.Client(headers={"Authorization": key}, timeout=60) as client:
+                while not stop.is_set():
+                    started = time.monotonic()
+                    url = f"{server.url}/mobility-assessment/sessions/x/?demo=true"
+                    assert client.get(url).status_code == 200
+                    slowest.append(time.monotonic() - started)
+
+        def send(number):
+            return server.upload(key, b"video " + b"%d " % number + bytes(300_000))
+
+        with concurrent.futures.ThreadPoolExecutor(count + 1) as pool:
+            reading = pool.submit(read)
+            answers = list(pool.map(send, range(count)))
+            stop.set()
+            reading.result()
+        assert {answer.status_code for answer in answers} == {200}
+        ids = {answer.json()["session_id"] for answer in answers}
+        assert len(ids) == count
+        assert sessions_in(server) == ids
+        sizes = {(server.store / each / "video.mp4").stat().st_size for each in ids}
+        assert min(sizes) > 300_000
+        after = psutil.Process(server.process.pid).memory_info().rss
+        # 60 videos of 0.3 MB came at once; that the server holds none of them leaves it near.
+        assert after - before < 150e6
+        assert len(slowest) > 5
+        left = server.store / ".server" / "uploads"
+        assert not left.is_dir() or not list(left.iterdir())
+
+
+def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(serving, folder, tmp_path):
+    go = tmp_path / "go"
+    wait = f"video wait {go}".encode()
+    accepted, refused = [], []
+    with serving.serving(folder, analyses_at_once=2) as server:
+        key = server.key("professional", "p")
+        accepted.append(server.upload(key, b"video 1").json()["session_id"])
+        server.until(key, accepted[0], "analyzed")
+        waiting = [server.upload(key, wait + b" " * n) for n in range(3)]
+        accepted += [answer.json()["session_id"] for answer in waiting]
+        server.until(key, accepted[1], "analyzing")
+        workers = processes_of(server)
+
+        def send(number):
+            try:
+                answer = server.upload(key, b"video " + b"%d " % number + bytes(3_000_000))
+            except httpx.TransportError:
+                refused.append(number)
+                return
+            assert answer.status_code == 200
+            accepted.append(answer.json()["session_id"])
+
+        # One upload is in the middle of its body for sure.
+        import socket
+
+        address = urlsplit(server.url)
+        half = socket.create_connection((address.hostname, address.port))
+        half.sendall(
+            b"POST /mobility-assessment/sessions/ HTTP/1.1\r\nHost: "
+            + address.netloc.encode()
+            + b"\r\nAuthorization: "
+            + key.encode()
+            + b"\r\nContent-Type: multipart/form-data; boundary=e\r\nContent-Length: 90000\r\n\r\n"
+            b'--e\r\nContent-Disposition: form-data; name="video"; filename="h.mp4"\r\n\r\nvideo'
+        )
+        uploads = server.store / ".server" / "uploads"
+        serving.wait_for(lambda: list(uploads.glob("*/h.mp4")))
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            sent = [pool.submit(send, number) for number in range(20)]
+            serving.wait_for(lambda: len(accepted) >= 8)
+            server.kill()
+            for each in sent:
+                each.result()
+        half.close()
+        # What it had started ends with it.
+        psutil.wait_procs(workers, timeout=30)
+        assert not [p for p in workers if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert refused
+    with serving.serving(folder, analyses_at_once=2) as server:
+        # Before anything else comes in: what was not accepted is gone.
+        serving.wait_for(lambda: sessions_in(server) == set(accepted), seconds=30)
+        assert not list((server.store / ".server" / "uploads").glob("*/*"))
+        assert not list(server.store.glob(".creating-*"))
+        states = {
+            each["session_id"]: each["state"]
+            for each in server.ask("GET", "/sessions/", key).json()
+        }
+        assert states.keys() == set(accepted)
+        assert states[accepted[0]] == "analyzed"
+        go.touch()
+        for session_id in accepted:
+            state = server.until(key, session_id, "analyzed", "failed", seconds=240)
+            assert state["state"] == "analyzed", state
+        assert server.ask("GET", f"/sessions/{accepted[-1]}/export/", key).status_code == 200
+
+
+def test_a_second_server_reads_and_takes_over_when_the_first_ends(serving, folder):
+    with serving.serving(folder) as first:
+        key = first.key("professional", "p")
+        session_id = first.upload(key).json()["session_id"]
+        with serving.serving(folder) as second:
+            assert second.ask("GET", f"/sessions/{session_id}/state/", key).status_code == 200
+            refused = second.upload(key, b"video 2")
+            assert refused.status_code == 409
+            assert "another Jupyter server" in refused.json()["error"]
+            first.until(key, session_id, "analyzed")
+            first.kill()
+            assert second.upload(key, b"video 2").status_code == 200
+
+
+def test_a_store_that_is_only_read_is_not_written(serving, folder, project):
+    with serving.serving(folder) as server:
+        answer = server.ask("GET", "/sessions/", f"token {serving.TOKEN}")
+        assert answer.json() == []
+        assert (
+            server.ask("GET", "/sessions/x/?demo=true", f"token {serving.TOKEN}").status_code == 200
+        )
+        assert not server.store.exists()
+        assert os.access(folder, os.W_OK)

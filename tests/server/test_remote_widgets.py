@@ -1,0 +1,57 @@
+"""The upload form and the table of sessions on the store of a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from mobility.client import Client
+from mobility.widgets import SessionBrowser, UploadForm
+from mobility.widgets.remote import RemoteStore
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, tmp_path):
+    key = working.key("administrator").split()[1]
+    with Client(working.url, key) as client:
+        store = RemoteStore(client)
+        form = UploadForm(store)
+        messages = []
+        form.send = lambda content, buffers=None: messages.append(content)
+        acts = form.acts()
+        fields = {
+            "user_id": "remote",
+            "exercise_name": "Overhead Squat",
+            "session_name": "From the form",
+            "body_joint_angles": ["knee"],
+        }
+        acts["begin"]({"name": "squat.mp4", "size": 7, "fields": fields}, [])
+        part = {"upload": messages[-1]["upload"], "offset": 0}
+        acts["part"](part, [b"video 1"])
+        form.wait(60)
+        session_id = form.created
+        assert (working.store / session_id / "video.mp4").read_bytes() == b"video 1"
+        assert form.session.title == "From the form"
+        assert "remote" in form.participants
+
+        table = SessionBrowser(store)
+        (row,) = [row for row in table.rows if row["id"] == session_id]
+        assert (row["title"], row["participant"]) == ("From the form", "remote")
+        assert row["said"] in ("waits", "being analysed", "analysed")
+        table.analyze(session_id)
+        table.wait(120)
+        (row,) = [row for row in table.rows if row["id"] == session_id]
+        assert row["said"] == "analysed"
+        page = table.open_session(session_id).render_report()["html"]
+        report = working.reports / session_id / "overhead-squat.html"
+        assert page.read_bytes() == report.read_bytes()
+        table.delete(session_id)
+        assert session_id not in [row["id"] for row in table.rows]
+        assert not (working.store / session_id).exists()
+
+        # What the server refuses stands in the form, at its field.
+        acts["begin"]({"name": "squat.mp4", "size": 4, "fields": fields}, [])
+        part = {"upload": messages[-1]["upload"], "offset": 0}
+        acts["part"](part, [b"film"])
+        form.wait(60)
+        assert "not a video" in str(form.errors["video"])

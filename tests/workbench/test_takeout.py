@@ -1,0 +1,91 @@
+"""Everything of a participant: handed over, and deleted."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.workbench.analysis import give_up
+from mobility.workbench.files import lock
+from mobility.workbench.retention import erase, what_is_of
+from mobility.workbench.store import Store
+from mobility.workbench.takeout import write_takeout
+
+
+@pytest.fixture
+def store(tmp_path, stand_ins, stand_in_data):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store.set_participant("ann", height_m=1.7)
+    store.set_participant("bob", height_m=1.8)
+    for user_id, number in (("ann", 1), ("ann", 2), ("bob", 3)):
+        video = stand_in_data.video(tmp_path, content=b"video %d" % number)
+        store.create(
+            video, user_id=user_id, exercise_name="Overhead Squat", session_id=f"s{number}"
+        )
+    store.session("s1").analyze()
+    store.session("s1").render_report()
+    (store.reports / "s1.validation").mkdir()
+    (store.reports / "s1.validation" / "lab.html").write_text("lab")
+    return store
+
+
+def test_all_files_of_one_and_of_no_other_are_handed_over(store, tmp_path):
+    write_takeout(store, "ann", tmp_path / "ann.zip")
+    with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
+        names = set(archive.namelist())
+        assert archive.testzip() is None
+        assert archive.read("sessions/s2/video.mp4") == b"video 2"
+    assert {
+        "sessions/participants/ann.json",
+        "sessions/s1/session.json",
+        "sessions/s1/angles.nc",
+        "reports/s1/overhead-squat.html",
+        "reports/s1/images/left.png",
+        "reports/s1.validation/lab.html",
+    } <= names
+    assert not [name for name in names if "s3" in name or "bob" in name]
+
+
+def test_all_of_one_and_of_no_other_is_deleted(store):
+    assert erase(store, "ann") == ["s1", "s2", "participant"]
+    assert what_is_of(store, "ann") == []
+    assert [session.id for session in store.sessions()] == ["s3"]
+    assert store.participants() == ["bob"]
+    assert not [place for place in store.reports.rglob("*") if "s1" in place.name]
+    assert erase(store, "ann") == []
+
+
+def test_a_session_with_a_damaged_record_goes_too(store):
+    record = store.path / "s2" / "session.json"
+    record.write_text('{"user_id": "ann", "exercise": 7}')
+    assert [session.id for session in store.sessions()] == ["s1", "s3"]
+    assert "s2" in erase(store, "ann")
+    assert not record.exists()
+
+
+def test_what_is_in_use_is_told_and_the_rest_is_gone(store):
+    with (
+        lock(store._lock("s1"), what="s1"),
+        pytest.raises(StorageError, match="not everything was deleted"),
+    ):
+        erase(store, "ann")
+    assert [session.id for session in store.sessions()] == ["s1", "s3"]
+    assert erase(store, "ann") == ["s1"]
+
+
+def test_of_nobody_nothing_is_handed_over(store, tmp_path):
+    with pytest.raises(NotFoundError):
+        write_takeout(store, "eve", tmp_path / "eve.zip")
+    with pytest.raises(BadInputError):
+        write_takeout(store, "../ann", tmp_path / "eve.zip")
+    assert not (tmp_path / "eve.zip").exists()
+
+
+def test_an_analysis_that_is_given_up_says_why(store):
+    session = store.session("s2")
+    give_up(session, "took too long")
+    assert (session.record.state, session.record.reason) == ("failed", "took too long")
+    with lock(store._lock("s2"), what="s2"):
+        pass
