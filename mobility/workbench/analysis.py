@@ -696,7 +696,7 @@ def give_up(session: Session, reason: str) -> None:
     StorageError
         The session is being analyzed, or cannot be written.
     """
-    with lock(session.store._lock(session.id), what=f"session {session.id}", wait_s=10):
+    with session.store._locked(session.id, what=f"session {session.id}", wait_s=10):
         record = session.record
         record.state = "failed"
         record.reason = reason
