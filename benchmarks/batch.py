@@ -221,7 +221,8 @@ def soak(given: argparse.Namespace) -> dict[str, float]:
             "reports": len(list((place / "reports").glob("video-*/overhead-squat.html"))),
             "minutes": took / 60,
             "processes left": len(left),
-            "temporary files left": len(list((place / "temporary").rglob("*"))) + len(hidden),
+            "temporary files left": len(hidden)
+            + sum(file.is_file() for file in (place / "temporary").rglob("*")),
         }
     quarter = given.sessions / 4
     early = [s for s in samples if quarter / 2 <= s.done < quarter * 1.5]
