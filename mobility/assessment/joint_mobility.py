@@ -384,8 +384,8 @@ def joint_mobility(
             less = float(told.get(f"taken_off_{course.side}_deg", 0.0))
             if course.accepted and less >= _MENTIONED_DEG:
                 remarks.append(
-                    f"moves in the plane of the picture: up to {less:.0f} degrees taken off by "
-                    "which rendered people seen so were wrong"
+                    f"moves in the plane of the picture: up to {less:.0f} degrees taken off, "
+                    "the mean error of rendered people seen so"
                 )
             if course.accepted and not (course.highs and course.lows):
                 ends = "smallest" if course.highs else "largest"
