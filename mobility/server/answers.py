@@ -49,7 +49,7 @@ class Answers:
             There is none; unlike the store's own message, this one names no others.
         """
         check_id(session_id, what="session id")
-        if not (self.store.path / session_id / "session.json").is_file():
+        if not self.store.has(session_id):
             raise NotFoundError(f"session {session_id}: there is none")
         return self.store.session(session_id)
 
