@@ -87,6 +87,11 @@ class Served:
         """Start the work on the queue, in the loop that runs."""
         self._work = asyncio.ensure_future(self.queue.run())
 
+    async def deleted(self, session_id: str) -> None:
+        """Let nothing be left of a session that was deleted, neither in memory."""
+        self.answers.forget(session_id)
+        await self.queue.forget_report(session_id)
+
 
 @stream_request_body
 class Handler(JupyterHandler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from mobility.server.uploads import OVERHEAD_BYTES, Upload, refuse_unknown, too_
 from mobility.workbench.files import check_id
 from mobility.workbench.retention import sessions_of
 from mobility.workbench.store import Session
+
+log = logging.getLogger(__name__)
 
 
 class SessionHandler(Handler):
@@ -79,7 +82,7 @@ class Details(SessionHandler):
         session = await self.opened(session_id, "delete")
         await self.served.queue.forget(session.id)
         await asyncio.to_thread(self.served.store.delete, session.id)
-        await self.served.queue.forget_report(session.id)
+        await self.served.deleted(session.id)
         self.set_status(HTTPStatus.NO_CONTENT)
 
 
@@ -328,8 +331,15 @@ class Sessions(Creation):
         answers = self.served.answers
         # Looked up once: a look at the queue for each of them takes the square of their number.
         places = self.served.queue.positions()
-        return [
-            state_of(self.served, session, places.get(session.id))
-            for session in self.served.store.sessions()
-            if self.caller.may("read", answers.record(session).user_id)
-        ]
+        found = []
+        for session_id in self.served.store._ids():
+            # Records are kept, and not read again for everybody who asks.
+            try:
+                session = answers.session(session_id)
+                record = answers.record(session)
+                if self.caller.may("read", record.user_id):
+                    state = state_of(self.served, session, places.get(session_id))
+                    found.append((record.created_at, session_id, state))
+            except MobilityError as error:
+                log.warning("left out: %s", error)
+        return [state for *_, state in sorted(found, key=lambda each: each[:2])]

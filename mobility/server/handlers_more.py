@@ -17,6 +17,7 @@ from mobility.server.access import Caller, permit
 from mobility.server.base import Handler, Served, signed_name
 from mobility.server.jobs import Place
 from mobility.server.models import SessionState
+from mobility.workbench import documents
 from mobility.workbench.files import check_id, writing
 from mobility.workbench.retention import erase, sessions_of, what_is_of
 from mobility.workbench.store import Session
@@ -45,7 +46,8 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
         state = "analyzing" if place[0] == "running" else "queued"
     return SessionState(
         session_id=session.id,
-        title=session.title,
+        # Not its title itself, which reads the record thrice.
+        title=documents.title(record, session.store._stored_participant(record.user_id)),
         user_id=record.user_id,
         exercise=record.exercise,
         created_at=record.created_at,
@@ -213,7 +215,7 @@ class Participant(Handler):
             await self.served.queue.forget(session_id)
         deleted = await asyncio.to_thread(erase, self.served.store, user_id)
         for name in deleted:
-            await self.served.queue.forget_report(name)
+            await self.served.deleted(name)
         if not (keys or deleted):
             raise NotFoundError(f"participant {user_id}: nothing is stored of them")
         self.set_status(HTTPStatus.NO_CONTENT)

@@ -136,8 +136,8 @@ class Queue:
         video
             The uploaded file.
         confirm
-            Called when the session is in the queue, where an erasure finds it; what it raises
-            undoes it. One that came before has revoked the key, which is found here.
+            Called when the session is in the queue, where an erasure finds it, and when it is
+            made; what it raises undoes it. An erasure that came before has revoked the key.
         **fields
             As for :meth:`mobility.workbench.store.Store.create`.
 
@@ -175,6 +175,7 @@ class Queue:
         try:
             await confirm()
             made: dict[str, str] = await self._intake.ask(request)
+            await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
             job.state = "waiting"
@@ -367,9 +368,12 @@ class Queue:
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
                 return
-            if reason and file.is_file():
-                await asyncio.to_thread(self._give_up, session_id, reason)
-            file.unlink(missing_ok=True)
+            try:
+                if reason and file.is_file():
+                    await asyncio.to_thread(self._give_up, session_id, reason)
+            finally:
+                # Also where that cannot be noted: it would be the first of the queue for ever.
+                file.unlink(missing_ok=True)
         except (MobilityError, OSError):
             log.exception("session %s", session_id)
             await asyncio.sleep(_LOOK_S)

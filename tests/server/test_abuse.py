@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mobility.server.access import Caller
+from mobility.server.answers import Answers
 from mobility.server.base import Served
 from mobility.server.handlers import Sessions
 from mobility.server.jobs import Queue
@@ -47,6 +48,21 @@ def begin(server, key, method, path, **headers):
     ]
     connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     return connection
+
+
+def write_record(store, session_id):
+    """A session without its video, straight into the store."""
+    record = {
+        "schema_version": "1",
+        "session_id": session_id,
+        "user_id": "p",
+        "exercise": "Overhead Squat",
+        "joints": ["knee"],
+        "created_at": "2026-03-11T09:05:00+01:00",
+        "video": {"file": "v.mp4", "original_name": "v.mp4", "sha256": "0" * 64, "size": 5},
+    }
+    (store.path / session_id).mkdir(parents=True)
+    write_json(store.path / session_id / "session.json", record)
 
 
 def exports_of(server):
@@ -139,17 +155,7 @@ def test_the_list_looks_at_the_queue_once(tmp_path, monkeypatch):
     served = Served(MobilityServer(), store)
     for number in range(3):
         session_id = f"s{2 - number}"
-        record = {
-            "schema_version": "1",
-            "session_id": session_id,
-            "user_id": "p",
-            "exercise": "Overhead Squat",
-            "joints": ["knee"],
-            "created_at": "2026-03-11T09:05:00+01:00",
-            "video": {"file": "v.mp4", "original_name": "v.mp4", "sha256": "0" * 64, "size": 5},
-        }
-        (store.path / session_id).mkdir(parents=True)
-        write_json(store.path / session_id / "session.json", record)
+        write_record(store, session_id)
         served.queue.add(session_id, "p")
     looked = []
     names = Queue._names
@@ -213,3 +219,32 @@ def test_who_read_the_list_of_sessions_is_kept(server):
 def test_a_stranger_who_announces_a_body_and_sends_none_is_let_go(server):
     with begin(server, None, "POST", "/sessions/", Content_Length=1000) as connection:
         assert connection.recv(1000) == b""
+
+
+def test_nothing_is_kept_in_memory_of_a_session_that_was_deleted(tmp_path):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    answers = Answers(store)
+    for session_id in ("a", "b"):
+        write_record(store, session_id)
+        answers.document(answers.session(session_id), "details", lambda _: {"name": "Ann"})
+    answers.forget("a")
+    assert {key[0] for key in answers._kept} == {str(store.path / "b")}
+    assert answers._records.keys() == {str(store.path / "b")}
+    assert answers._size == sum(len(content) for _, content in answers._kept.values())
+
+
+@pytest.mark.slow
+def test_a_session_that_nothing_can_be_noted_of_does_not_hold_up_the_queue(
+    serving, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("held-up")
+    with serving.serving(folder, analyses_at_once=1) as server:
+        key = server.key("professional", "p")
+        gate = folder / "gate"
+        first = server.upload(key, f"video wait {gate}".encode()).json()["session_id"]
+        server.until(key, first, "analyzing")
+        second = server.upload(key, b"video 1").json()["session_id"]
+        (server.store / first / "session.json").write_text("{}")
+        gate.touch()
+        server.until(key, second, "analyzed", seconds=120)
+        assert not list((server.store / ".server" / "queue").glob(f"*{first}.json"))
