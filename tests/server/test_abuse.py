@@ -207,12 +207,17 @@ def test_faults_that_quote_half_letters_are_told(server, admin, record_of, path)
     assert "\ud800" in answer.json()["errors"]
 
 
-def test_who_read_the_list_of_sessions_is_kept(server):
+def test_who_read_the_list_of_sessions_is_kept(server, serving):
     key = server.key("professional")
     server.ask("GET", "/sessions/", key)
-    lines = (server.store / ".server" / "audit.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines if key.split("_")[1] in line]
-    assert [(each["did"], each["of"]) for each in found] == [("GET sessions", "list of sessions")]
+
+    def found():
+        # The line is written when the answer is on its way.
+        lines = (server.store / ".server" / "audit.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines if key.split("_")[1] in line]
+
+    lines = serving.wait_for(found)
+    assert [(each["did"], each["of"]) for each in lines] == [("GET sessions", "list of sessions")]
 
 
 @pytest.mark.slow
