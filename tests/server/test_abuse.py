@@ -17,7 +17,7 @@ from mobility.server.base import Served
 from mobility.server.handlers import Sessions
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
-from mobility.workbench.files import write_json
+from mobility.workbench.files import lock, write_json
 from mobility.workbench.store import Store
 
 KIND = "multipart/form-data; boundary=edge"
@@ -253,3 +253,14 @@ def test_a_session_that_nothing_can_be_noted_of_does_not_hold_up_the_queue(
         gate.touch()
         server.until(key, second, "analyzed", seconds=120)
         assert not list((server.store / ".server" / "queue").glob(f"*{first}.json"))
+
+
+def test_what_another_process_works_on_is_named_and_stays(server, admin, record_of):
+    session_id = record_of("in-use", "p-in-use")
+    with lock(Store(server.store)._lock(session_id), what="the test"):
+        for path in (f"/sessions/{session_id}/", "/participants/p-in-use/"):
+            answer = server.ask("DELETE", path, admin)
+            assert answer.status_code == 409
+            assert f"session {session_id} is in use" in answer.json()["error"]
+    assert server.ask("DELETE", "/participants/p-in-use/", admin).status_code == 204
+    assert not (server.store / session_id).exists()
