@@ -12,6 +12,7 @@ import mimetypes
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -250,7 +251,7 @@ class Client:
         return self.download(self._of(session_id, f"media/{quote(name, safe='')}"), path)
 
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
-        """Save what an address in a document leads to."""
+        """Save what an address in a document leads to; another host is not told the key."""
         target = Path(path)
         with atomic(target) as hidden, hidden.open("wb") as file:
             for block in self._blocks(url):
@@ -268,17 +269,29 @@ class Client:
         except httpx.HTTPError as error:
             raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
         _check(answer)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise StorageError(
+                f"{answer.url}: the answer is no JSON; is this the address of the server?"
+            ) from None
 
     def _blocks(self, where: str) -> Iterable[bytes]:
         try:
-            with self._http.stream("GET", where) as answer:
+            request = self._http.build_request("GET", where)
+            if _origin(request.url) != _origin(self._http.base_url):
+                del request.headers["Authorization"]
+            with closing(self._http.send(request, stream=True)) as answer:
                 if answer.is_error:
                     answer.read()
                 _check(answer)
                 yield from answer.iter_bytes()
         except httpx.HTTPError as error:
             raise StorageError(f"{where}: {error or type(error).__name__}") from None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _check(answer: httpx.Response) -> None:

@@ -131,6 +131,12 @@ class StorageError(MobilityError, OSError):
     status = 500
 
 
+class InUseError(StorageError):
+    """Another process works on it (HTTP 409); ask again when that is done."""
+
+    status = 409
+
+
 class ReportError(MobilityError):
     """A report could not be rendered; the message says in which step and why."""
 

@@ -49,7 +49,7 @@ class Answers:
             There is none; unlike the store's own message, this one names no others.
         """
         check_id(session_id, what="session id")
-        if not (self.store.path / session_id / "session.json").is_file():
+        if not self.store.has(session_id):
             raise NotFoundError(f"session {session_id}: there is none")
         return self.store.session(session_id)
 
@@ -132,6 +132,14 @@ class Answers:
             name, _, after = part.partition(b'"')
             parts += [json.dumps(address(name.decode()))[1:-1].encode(), b'"', after]
         return b"".join(parts)
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is kept of a session that was deleted."""
+        folder = str(self.store.path / session_id)
+        with self._guard:
+            self._records.pop(folder, None)
+            for key in [key for key in self._kept if key[0] == folder]:
+                self._size -= len(self._kept.pop(key)[1])
 
     def media(self, session: Session) -> dict[str, Path]:
         """Files of a session that are served, by their names in addresses."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
@@ -46,6 +47,8 @@ _DRAINED_BYTES = 8 << 20
 """Of a body that is refused so much is still read, so that the client hears why."""
 _SMALL_BODY_S = 30.0
 _BLOCK = 1 << 18
+_EXPORTS = 2
+"""Of everything of a participant, written at the same time."""
 
 _SCHEMES = ("api-key", "bearer", "token")
 
@@ -64,6 +67,12 @@ class Served:
     rates: Rates = field(init=False)
     refused: Rates = field(init=False)
     uploads: int = 0
+    exporting: set[str] = field(default_factory=set)
+    """Participants of whom everything is being handed over."""
+    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_EXPORTS))
+    """For those who write what is handed over."""
+    of_user: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """One who counts the sessions of a participant holds it until theirs is made."""
 
     def __post_init__(self) -> None:
         self.answers = Answers(self.store)
@@ -77,6 +86,11 @@ class Served:
     def start(self) -> None:
         """Start the work on the queue, in the loop that runs."""
         self._work = asyncio.ensure_future(self.queue.run())
+
+    async def deleted(self, session_id: str) -> None:
+        """Let nothing be left of a session that was deleted, neither in memory."""
+        self.answers.forget(session_id)
+        await self.queue.forget_report(session_id)
 
 
 @stream_request_body
@@ -104,6 +118,8 @@ class Handler(JupyterHandler):
         """Find out who asks, and whether the body may come; nothing is read before that."""
         connection = cast("Any", self.request.connection)
         connection.set_max_body_size(self.most_bytes() + 2 * _DRAINED_BYTES)
+        # Of everybody, also of those who are refused; what may take longer undoes it.
+        connection.set_body_timeout(_SMALL_BODY_S)
         try:
             if not self.check_host():
                 raise NotPermittedError("this name of the server is not served here")
@@ -120,7 +136,6 @@ class Handler(JupyterHandler):
 
     def begin_body(self, connection: Any) -> None:
         """Make ready for a body; it may still be refused."""
-        connection.set_body_timeout(_SMALL_BODY_S)
 
     def most_bytes(self) -> int:
         """Size of the largest body that is taken."""
@@ -300,7 +315,7 @@ class Handler(JupyterHandler):
 
         def address(medium: str) -> str:
             path = f"{PREFIX}/sessions/{session.id}/media/{medium}"
-            query = self.served.media_keys.query(session.id, medium)
+            query = self.served.media_keys.query(signed_name(session.id, demo=demo), medium)
             more = "&".join(part for part in ("demo=true" if demo else "", query) if part)
             base = self.base_url.rstrip("/")
             origin = f"{self.request.protocol}://{self.request.host}"
@@ -312,11 +327,19 @@ class Handler(JupyterHandler):
         """Answer with JSON."""
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         if not isinstance(content, bytes):
-            content = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+            # Faults quote what was sent, also half letters, which have no bytes in UTF-8.
+            content = json.dumps(content, ensure_ascii=False, allow_nan=False).encode(
+                errors="backslashreplace"
+            )
         self.finish(content)
 
-    async def send_file(self, file: Path, start: int, stop: int) -> None:
-        """Send a part of a file, no faster than the client takes it."""
+    async def send_file(
+        self, file: Path, start: int, stop: int, *, stall_s: float | None = None
+    ) -> None:
+        """Send a part of a file, no faster than the client takes it, nor for ever.
+
+        A client that takes no block for `stall_s` seconds is not waited for.
+        """
         try:
             with file.open("rb") as source:
                 source.seek(start)
@@ -325,10 +348,13 @@ class Handler(JupyterHandler):
                     if not block:
                         break
                     self.write(block)
-                    await self.flush()
+                    async with asyncio.timeout(stall_s):
+                        await self.flush()
                     start += len(block)
         except StreamClosedError:
             pass  # the player has enough
+        except TimeoutError:
+            cast("Any", self.request.connection).stream.close()
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Give faults of ours the status that they stand for."""
@@ -404,6 +430,11 @@ class Handler(JupyterHandler):
                 address=self.request.remote_ip,
             )
         super().on_finish()
+
+
+def signed_name(session_id: str, *, demo: bool) -> str:
+    """Name a session for a signature: that of the demo must not open one of the same id."""
+    return f"demo:{session_id}" if demo else session_id
 
 
 class Absent(Handler):

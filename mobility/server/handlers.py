@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -23,7 +24,10 @@ from mobility.server.base import Handler, Served
 from mobility.server.handlers_more import state_of
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, refuse_unknown, too_large
 from mobility.workbench.files import check_id
+from mobility.workbench.retention import sessions_of
 from mobility.workbench.store import Session
+
+log = logging.getLogger(__name__)
 
 
 class SessionHandler(Handler):
@@ -78,6 +82,7 @@ class Details(SessionHandler):
         session = await self.opened(session_id, "delete")
         await self.served.queue.forget(session.id)
         await asyncio.to_thread(self.served.store.delete, session.id)
+        await self.served.deleted(session.id)
         self.set_status(HTTPStatus.NO_CONTENT)
 
 
@@ -227,6 +232,7 @@ class Creation(Handler):
         )
         self.served.uploads += 1
         self._counted = True
+        connection.set_body_timeout(None)
         self._watch.start()
 
     def take(self, chunk: bytes) -> None:
@@ -245,11 +251,24 @@ class Creation(Handler):
         assert self._upload is not None
         fields = self._upload.finish(own_id=self.caller.user_id, for_others=self.for_others)
         permit(self.caller, "create", fields["user_id"])
-        await asyncio.to_thread(self._check_number, fields["user_id"])
-        assert self._upload.video is not None
-        made = await self.served.queue.create(self._upload.video, **fields)
+        if self.served.settings.sessions_per_user:
+            # One after the other, or all that come at once would find room.
+            turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
+            async with turn:
+                await asyncio.to_thread(self._check_number, fields["user_id"])
+                made = await self._made(fields)
+        else:
+            made = await self._made(fields)
         self.audited = made["session_id"]
         self.finish_json(made)
+
+    async def _made(self, fields: dict[str, Any]) -> dict[str, str]:
+        """Have the session made, if its key still holds: the video may have taken an hour."""
+        assert self._upload is not None
+        assert self._upload.video is not None
+        return await self.served.queue.create(
+            self._upload.video, confirm=self.authenticated, **fields
+        )
 
     def finish(self, chunk: Any = None) -> Any:
         """Answer, when nothing is left of the upload."""
@@ -279,7 +298,7 @@ class Creation(Handler):
         most = self.served.settings.sessions_per_user
         if not most:
             return
-        have = sum(s.record.user_id == user_id for s in self.served.store.sessions())
+        have = len(sessions_of(self.served.store, user_id))
         if have >= most:
             raise NotFoundError(f"the limit of {most} sessions of one user is reached")
 
@@ -305,13 +324,22 @@ class Sessions(Creation):
 
     async def get(self) -> None:
         """Answer with the sessions, the oldest first."""
-        sessions = await asyncio.to_thread(self._listed)
-        self.finish_json([state_of(self.served, session) for session in sessions])
+        self.audited = "list of sessions"
+        self.finish_json(await asyncio.to_thread(self._listed))
 
-    def _listed(self) -> list[Session]:
+    def _listed(self) -> list[dict[str, Any]]:
         answers = self.served.answers
-        return [
-            session
-            for session in self.served.store.sessions()
-            if self.caller.may("read", answers.record(session).user_id)
-        ]
+        # Looked up once: a look at the queue for each of them takes the square of their number.
+        places = self.served.queue.positions()
+        found = []
+        for session_id in self.served.store._ids():
+            # Records are kept, and not read again for everybody who asks.
+            try:
+                session = answers.session(session_id)
+                record = answers.record(session)
+                if self.caller.may("read", record.user_id):
+                    state = state_of(self.served, session, places.get(session_id))
+                    found.append((record.created_at, session_id, state))
+            except MobilityError as error:
+                log.warning("left out: %s", error)
+        return [state for *_, state in sorted(found, key=lambda each: each[:2])]

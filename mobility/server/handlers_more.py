@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
-from mobility.errors import ConflictError, NotFoundError
+from mobility.errors import ConflictError, NotFoundError, TooManyRequestsError
 from mobility.server.access import Caller, permit
-from mobility.server.base import Handler, Served
+from mobility.server.base import Handler, Served, signed_name
+from mobility.server.jobs import Place
 from mobility.server.models import SessionState
-from mobility.workbench.files import check_id
+from mobility.workbench import documents
+from mobility.workbench.files import check_id, writing
 from mobility.workbench.retention import erase, sessions_of, what_is_of
 from mobility.workbench.store import Session
 from mobility.workbench.takeout import write_takeout
@@ -35,16 +38,16 @@ _KINDS = {
 _FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def state_of(served: Served, session: Session) -> dict[str, Any]:
-    """How far a session is: its record, and where it is in the queue."""
+def state_of(served: Served, session: Session, place: Place | None) -> dict[str, Any]:
+    """How far a session is: its record, and its place in the queue, where it has one."""
     record = served.answers.record(session)
-    place = served.queue.position(session.id)
     state: Any = record.state
     if place is not None:
         state = "analyzing" if place[0] == "running" else "queued"
     return SessionState(
         session_id=session.id,
-        title=session.title,
+        # Not its title itself, which reads the record thrice.
+        title=documents.title(record, session.store._stored_participant(record.user_id)),
         user_id=record.user_id,
         exercise=record.exercise,
         created_at=record.created_at,
@@ -64,7 +67,7 @@ class State(Handler):
     async def get(self, session_id: str) -> None:
         """Answer with the state."""
         session = await self.opened(session_id, "read")
-        state = await asyncio.to_thread(state_of, self.served, session)
+        state = await self._state(session)
         state["reason"] = self.without_places(state["reason"])
         self.finish_json(state)
 
@@ -75,7 +78,11 @@ class State(Handler):
         if record.state == "analyzed":
             raise ConflictError(f"session {session.id}: is analysed")
         self.served.queue.add(session.id, record.user_id)
-        self.finish_json(await asyncio.to_thread(state_of, self.served, session))
+        self.finish_json(await self._state(session))
+
+    async def _state(self, session: Session) -> dict[str, Any]:
+        place = self.served.queue.position(session.id)
+        return await asyncio.to_thread(state_of, self.served, session, place)
 
 
 class Media(Handler):
@@ -89,7 +96,8 @@ class Media(Handler):
         media_key = self.get_query_argument("media_key", "")
         if media_key:
             session_id, name = self.path_args
-            if self.served.media_keys.is_valid(session_id, name, until=until, media_key=media_key):
+            signed = signed_name(session_id, demo=self.asks_demo())
+            if self.served.media_keys.is_valid(signed, name, until=until, media_key=media_key):
                 return Caller(f"signed address {self.request.remote_ip}", "administrator", None)
         return await super().authenticated()
 
@@ -154,18 +162,40 @@ class ParticipantExport(Handler):
         store = self.served.store
         if not await asyncio.to_thread(what_is_of, store, user_id):
             raise NotFoundError(f"participant {user_id}: nothing is stored of them")
-        with _temporary_file() as file:
-            await asyncio.to_thread(write_takeout, store, user_id, file)
+        with self._taking_turns(user_id), self._temporary_file() as file:
+            # It keeps a thread for long, of which there are few for all requests.
+            async with self.served.exports:
+                await asyncio.to_thread(write_takeout, store, user_id, file)
             self.set_header("Content-Type", "application/zip")
             self.set_header("Content-Disposition", f'attachment; filename="{user_id}.zip"')
             self.set_header("Content-Length", str(file.stat().st_size))
-            await self.send_file(file, 0, file.stat().st_size)
+            stall_s = self.served.settings.upload_stall_seconds
+            await self.send_file(file, 0, file.stat().st_size, stall_s=stall_s)
 
+    @contextmanager
+    def _taking_turns(self, user_id: str) -> Iterator[None]:
+        """Refuse a second copy of all their videos while there is one."""
+        if user_id in self.served.exporting:
+            raise TooManyRequestsError(
+                "everything of this participant is being handed over already; ask again later",
+                retry_after_s=30,
+            )
+        self.served.exporting.add(user_id)
+        try:
+            yield
+        finally:
+            self.served.exporting.discard(user_id)
 
-@contextmanager
-def _temporary_file() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="mobility-export-") as folder:
-        yield Path(folder) / "export.zip"
+    @contextmanager
+    def _temporary_file(self) -> Iterator[Path]:
+        # In the store, where the next start removes what a killed server left.
+        folder = self.served.queue.exports / token_hex(16)
+        with writing(folder):
+            folder.mkdir(mode=0o700, parents=True)
+        try:
+            yield folder / "export.zip"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Participant(Handler):
@@ -184,6 +214,8 @@ class Participant(Handler):
         for session_id in await asyncio.to_thread(sessions_of, self.served.store, user_id):
             await self.served.queue.forget(session_id)
         deleted = await asyncio.to_thread(erase, self.served.store, user_id)
+        for name in deleted:
+            await self.served.deleted(name)
         if not (keys or deleted):
             raise NotFoundError(f"participant {user_id}: nothing is stored of them")
         self.set_status(HTTPStatus.NO_CONTENT)

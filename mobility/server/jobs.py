@@ -13,9 +13,10 @@ import datetime
 import logging
 import shutil
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 """How often an analysis is begun before it counts as failed: a video may kill any process."""
+
+Place: TypeAlias = tuple[Literal["running", "waiting"], int]
+"""Whether a session of the queue is being analysed, and how many wait before it."""
 
 _INTAKES = 2
 _LOOK_S = 1.0
@@ -71,6 +75,7 @@ class Queue:
         self._settings = settings
         self._folder = store.path / PRIVATE_FOLDER / "queue"
         self.uploads = store.path / PRIVATE_FOLDER / "uploads"
+        self.exports = store.path / PRIVATE_FOLDER / "exports"
         self._lock: FileLock | None = None
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._reserved = 0
@@ -121,13 +126,18 @@ class Queue:
                 retry_after_s=60,
             )
 
-    async def create(self, video: Path, **fields: Any) -> dict[str, str]:
+    async def create(
+        self, video: Path, *, confirm: Callable[[], Awaitable[object]], **fields: Any
+    ) -> dict[str, str]:
         """Take a video in as a new session and queue its analysis.
 
         Parameters
         ----------
         video
             The uploaded file.
+        confirm
+            Called when the session is in the queue, where an erasure finds it, and when it is
+            made; what it raises undoes it. An erasure that came before has revoked the key.
         **fields
             As for :meth:`mobility.workbench.store.Store.create`.
 
@@ -163,7 +173,9 @@ class Queue:
             "most_seconds": self._settings.most_seconds,
         }
         try:
+            await confirm()
             made: dict[str, str] = await self._intake.ask(request)
+            await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
             job.state = "waiting"
@@ -200,7 +212,7 @@ class Queue:
                 raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
             raise
 
-    def position(self, session_id: str) -> tuple[Literal["running", "waiting"], int] | None:
+    def position(self, session_id: str) -> Place | None:
         """Where a session is in the queue; None where it is not.
 
         Returns
@@ -208,15 +220,19 @@ class Queue:
         tuple
             Whether it is being analysed, and how many wait before it.
         """
-        if session_id in self._running:
-            return "running", 0
+        return self.positions().get(session_id)
+
+    def positions(self) -> dict[str, Place]:
+        """Where the sessions in the queue are, as :meth:`position` says it of one."""
+        running = set(self._running)
+        found: dict[str, Place] = {}
         before = 0
         for name in self._names():
-            waiting = _session_of(name)
-            if waiting == session_id:
-                return "waiting", before
-            before += waiting not in self._running
-        return None
+            session_id = _session_of(name)
+            if session_id not in running:
+                found.setdefault(session_id, ("waiting", before))
+                before += 1
+        return found | dict.fromkeys(running, ("running", 0))
 
     def add(self, session_id: str, user_id: str) -> None:
         """Queue the analysis of a session that is there already, unless it waits.
@@ -249,9 +265,19 @@ class Queue:
         if session_id in self._running:
             worker, task = self._running[session_id]
             worker.kill()
+            # Its process may only be about to start.
+            task.cancel()
             await asyncio.wait([task])
+        await self._end_rendering(session_id)
+
+    async def forget_report(self, session_id: str) -> None:
+        """Remove a report that was begun while its session was deleted: it would be nobody's."""
+        await self._end_rendering(session_id)
+        if not self._store.has(session_id):
+            await asyncio.to_thread(self._store._remove_reports, session_id)
+
+    async def _end_rendering(self, session_id: str) -> None:
         if session_id in self._rendering:
-            # A report that came after the deletion would be nobody's.
             rendering = self._rendering[session_id]
             rendering.cancel()
             await asyncio.wait([rendering])
@@ -293,7 +319,8 @@ class Queue:
 
     def _recover(self) -> None:
         """Remove what a server that was killed had not accepted yet."""
-        shutil.rmtree(self.uploads, ignore_errors=True)
+        for left in (self.uploads, self.exports):
+            shutil.rmtree(left, ignore_errors=True)
         for leftover in self._folder.glob(".*.tmp.json"):
             leftover.unlink(missing_ok=True)
         for name in self._names():
@@ -341,9 +368,12 @@ class Queue:
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
                 return
-            if reason and file.is_file():
-                await asyncio.to_thread(self._give_up, session_id, reason)
-            file.unlink(missing_ok=True)
+            try:
+                if reason and file.is_file():
+                    await asyncio.to_thread(self._give_up, session_id, reason)
+            finally:
+                # Also where that cannot be noted: it would be the first of the queue for ever.
+                file.unlink(missing_ok=True)
         except (MobilityError, OSError):
             log.exception("session %s", session_id)
             await asyncio.sleep(_LOOK_S)

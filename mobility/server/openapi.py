@@ -81,7 +81,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("post", f"{SESSION}/recommendation/", handlers.Recommendation),
         "Make recommendation threads",
         ThreadIds,
-        (*_OF_ONE, 413),
+        (*_OF_ONE, 409, 413),
         system=True,
     ),
     Endpoint(
@@ -99,7 +99,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("post", f"{SESSION}/summary/", handlers.Summary, "Make summary threads"),
         ThreadIds,
-        (*_OF_ONE, 413),
+        (*_OF_ONE, 409, 413),
         system=True,
     ),
     Endpoint(
@@ -119,7 +119,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("post", f"{SESSION}/joint-mobility-config/", handlers.Config),
         "Save display settings",
         contract.DisplayConfig,
-        (*_OF_ONE, 413),
+        (*_OF_ONE, 409, 413),
         body=ConfigBody,
     ),
     # What follows is beside the documented interface.
@@ -132,7 +132,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("delete", f"{SESSION}/", handlers.Details, "Delete a session for good"),
         None,
-        _OF_ONE,
+        (*_OF_ONE, 409),
     ),
     Endpoint(
         *("get", f"{SESSION}/state/", handlers_more.State, "How far a session is"),
@@ -161,7 +161,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("delete", f"{PARTICIPANT}/", handlers_more.Participant),
         "Delete everything of a participant for good",
         None,
-        _OF_ONE,
+        (*_OF_ONE, 409),
     ),
     Endpoint(
         *("get", f"{PREFIX}/openapi.json", handlers_more.Description),

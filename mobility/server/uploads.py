@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 from collections.abc import Callable, Iterable
@@ -35,6 +36,10 @@ SUFFIXES = frozenset(
 """Endings of names that a video may have; the name is kept, and must not pass for a page."""
 
 _FIELD_BYTES = 1 << 16
+_NAME_BYTES = 240
+"""Of the name of a video; file systems take 255."""
+_HEADER_LENGTH = 1000
+"""Of a Content-Type, which takes the square of its length to read."""
 _MOST_PARTS = 32
 _DEEPEST = 32
 
@@ -74,6 +79,8 @@ class Upload:
         self._before_file = before_file
         self._small = bytearray()
         self._values: dict[str, list[str]] = {}
+        # The network may cut a text within a letter.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._segment: MultipartSegment | None = None
         self._file: BinaryIO | None = None
         self.video: Path | None = None
@@ -156,6 +163,7 @@ class Upload:
         refuse_unknown([segment.name[:100]], FIELDS, "the session")
         if segment.name != "video" or segment.filename is None:
             self._values.setdefault(segment.name, []).append("")
+            self._decoder.reset()
             return
         if self.video is not None:
             raise FieldError("the upload", {"video": ["is there twice; send one"]})
@@ -174,12 +182,8 @@ class Upload:
             with writing(self._folder):
                 self._file.write(data)
             return
-        values = self._values[self._segment.name]
-        try:
-            values[-1] += data.decode("utf-8")
-        except UnicodeDecodeError:
-            raise FieldError("the upload", {self._segment.name: ["is not UTF-8 text"]}) from None
-        if len(values[-1]) > _FIELD_BYTES:
+        self._add_text(self._segment.name, data)
+        if len(self._values[self._segment.name][-1]) > _FIELD_BYTES:
             raise TooLargeError(f"field {self._segment.name}: is larger than {_FIELD_BYTES} bytes")
 
     def _end(self) -> None:
@@ -187,7 +191,15 @@ class Upload:
             with writing(self._folder):
                 self._file.close()
             self._file = None
+        elif self._segment is not None:
+            self._add_text(self._segment.name, b"", final=True)
         self._segment = None
+
+    def _add_text(self, name: str, data: bytes, *, final: bool = False) -> None:
+        try:
+            self._values[name][-1] += self._decoder.decode(data, final)
+        except UnicodeDecodeError:
+            raise FieldError("the upload", {name: ["is not UTF-8 text"]}) from None
 
     def _checked(self, own_id: str | None) -> dict[str, Any]:
         faults: dict[str, list[str]] = {}
@@ -246,13 +258,23 @@ def too_large(most_bytes: int) -> TooLargeError:
 
 
 def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Kind and options of a Content-Type header."""
+    """Kind and options of a Content-Type header.
+
+    Raises
+    ------
+    BadInputError
+        It is longer than any that means something.
+    """
+    if len(header) > _HEADER_LENGTH:
+        raise BadInputError(f"content type: is longer than {_HEADER_LENGTH} characters")
     message = Message()
     message["Content-Type"] = header.replace("\r", " ").replace("\n", " ")
     if not header.strip():
         return "", {}
     options = message.get_params(failobj=[], unquote=True)[1:]
-    return message.get_content_type(), {name.lower(): value for name, value in options}
+    # A value in another charset (RFC 2231) comes as three parts, and is none that we know.
+    named = {name.lower(): value for name, value in options if isinstance(value, str)}
+    return message.get_content_type(), named
 
 
 def read_json_body(body: bytes) -> Any:
@@ -342,6 +364,10 @@ def _video_name(filename: str) -> str:
         name = check_name(filename, what="video")
     except BadInputError as error:
         raise FieldError("the upload", {"video": [str(error)]}) from None
+    if len(name.encode()) > _NAME_BYTES:
+        raise FieldError(
+            "the upload", {"video": [f"its name has more than {_NAME_BYTES} bytes; shorten it"]}
+        )
     if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
         raise FieldError(
             "the upload",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.errors import BadInputError, InUseError, NotFoundError
 from mobility.writing import atomic as atomic
 from mobility.writing import storage_fault as storage_fault
 from mobility.writing import sync_folder as sync_folder
@@ -272,8 +272,10 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
 
     Raises
     ------
+    InUseError
+        Another process holds it.
     StorageError
-        Another process holds it, or the place cannot be written.
+        The place cannot be written.
     """
     with lock_if_free(path, wait_s=wait_s) as held:
         if not held:
@@ -281,9 +283,9 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
         yield
 
 
-def in_use(what: str) -> StorageError:
+def in_use(what: str) -> InUseError:
     """Say that another process holds the lock of `what`."""
-    return StorageError(f"{what} is in use by another process; wait until it ends, or stop it")
+    return InUseError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 
 @contextmanager

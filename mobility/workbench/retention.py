@@ -10,7 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.errors import (
+    BadInputError,
+    InUseError,
+    MobilityError,
+    NotFoundError,
+    StorageError,
+)
 from mobility.workbench.contract import BatchSummary
 from mobility.workbench.files import check_id, read_json, writing
 from mobility.workbench.store import VALIDATION_ENDING, Store
@@ -166,8 +172,10 @@ def erase(store: Store, user_id: str) -> list[str]:
 
     Raises
     ------
+    InUseError
+        A session is in use; what could be deleted is gone.
     StorageError
-        A session is in use, or something cannot be deleted; what could be is gone.
+        Something cannot be deleted; what could be is gone.
     """
     check_id(user_id, what="user_id")
     store._require_writable()
@@ -180,14 +188,17 @@ def erase(store: Store, user_id: str) -> list[str]:
         except NotFoundError:
             continue  # gone meanwhile
         except StorageError as error:
-            faults.append(str(error))
+            faults.append(error)
     record = store.path / "participants" / f"{user_id}.json"
     if record.is_file():
         with writing(record):
             record.unlink(missing_ok=True)
         deleted.append("participant")
     if faults:
-        raise StorageError(f"participant {user_id}: not everything was deleted: {faults[0]}")
+        only_in_use = all(isinstance(fault, InUseError) for fault in faults)
+        raise (InUseError if only_in_use else StorageError)(
+            f"participant {user_id}: not everything was deleted: {faults[0]}"
+        )
     return deleted
 
 

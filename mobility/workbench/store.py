@@ -89,6 +89,10 @@ demo session in ``data/demo`` of the checkout."""
 VALIDATION_ENDING = ".validation"
 """With the session's id before it, the name of the folder of its reports on lab data."""
 
+PARTICIPANTS = "participants"
+"""Folder of the records of participants, which no session can be called: a record of somebody
+whose id is "session" would pass for that of a session, of which all the others are a part."""
+
 _CREATING, _DELETING = ".creating-", ".deleting-"
 _BLOCK = 1 << 20
 
@@ -208,6 +212,10 @@ class Store:
         if session_id is None:
             session_id = new_session_id(created)
         check_id(session_id, what="session id")
+        if _is_reserved(session_id):
+            raise BadInputError(
+                f"session id {session_id!r}: is a folder of the store; name another"
+            )
         self._refresh(session_id)
         with self._locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
@@ -278,6 +286,8 @@ class Store:
 
     def has(self, session_id: str) -> bool:
         """Whether there is such a session."""
+        if _is_reserved(session_id):
+            return False
         if self._remote is not None:
             self._remote.pull(session_id)
         return (self.path / session_id / "session.json").is_file()
@@ -466,7 +476,9 @@ class Store:
         return sorted(
             folder
             for folder in self.path.iterdir()
-            if not folder.name.startswith(".") and (folder / "session.json").is_file()
+            if not folder.name.startswith(".")
+            and not _is_reserved(folder.name)
+            and (folder / "session.json").is_file()
         )
 
     def _require_writable(self) -> None:
@@ -1298,6 +1310,11 @@ class Session:
 def new_session_id(created: datetime.datetime) -> str:
     """Id of a session that is created now, made of the time and chance."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+
+
+def _is_reserved(session_id: str) -> bool:
+    # Of any case: some disks do not tell them apart.
+    return session_id.lower() == PARTICIPANTS
 
 
 def check_creation(

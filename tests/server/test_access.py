@@ -145,7 +145,7 @@ def test_a_wrong_key_does_not_fall_back_to_a_login(server, serving):
         assert answer.status_code == 401
 
 
-def test_who_read_or_changed_which_session_is_kept(server, admin, record_of):
+def test_who_read_or_changed_which_session_is_kept(server, admin, record_of, serving):
     session_id = record_of("audited", "audited-person")
     key = server.key("participant", "curious")
     server.ask("GET", f"/sessions/{session_id}/", admin)
@@ -154,6 +154,8 @@ def test_who_read_or_changed_which_session_is_kept(server, admin, record_of):
     import json
 
     file = server.store / ".server" / "audit.jsonl"
+    # The last line is written when the answer is on its way.
+    serving.wait_for(lambda: file.read_text().count(f'"of": "{session_id}"') == 3)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     of = [(each["did"], each["role"], each["status"]) for each in lines if each["of"] == session_id]
     assert of == [

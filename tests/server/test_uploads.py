@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 
 import pytest
@@ -152,3 +153,37 @@ def test_forms_and_json_give_the_same_texts():
     body = json.dumps({"system": "metric", "x": ["a", "b"]}).encode()
     assert read_form("application/json", body) == expected
     assert read_form("", b"") == {}
+
+
+def test_letters_may_be_cut_by_the_network(tmp_path):
+    body = part("session_name", "Übung 深蹲".encode()) + BODY
+    taken = upload(tmp_path)
+    for byte in body:
+        taken.take(bytes([byte]))
+    assert taken.finish(own_id=None, for_others=True)["session_name"] == "Übung 深蹲"
+    taken.close()
+    with pytest.raises(FieldError, match="not UTF-8"):
+        take_whole(tmp_path, part("session_name", b"\xc3") + BODY)
+
+
+@pytest.mark.parametrize("letter", ["ä", "深"])
+def test_a_name_that_no_disk_takes_is_refused(tmp_path, letter):
+    body = part("video", b"video", f"{letter * 150}.mp4") + b"--edge--\r\n"
+    with pytest.raises(FieldError, match="shorten"):
+        take_whole(tmp_path, body)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary*=utf-8''edge",
+        'multipart/form-data; boundary=edge; a="' + ";" * 60_000,
+        "multipart/form-data" + ";" * 60_000,
+    ],
+)
+def test_content_types_that_nobody_sends_are_refused_quickly(tmp_path, kind):
+    started = time.process_time()
+    with pytest.raises(BadInputError):
+        take_whole(tmp_path, BODY, kind)
+    assert time.process_time() - started < 0.5

@@ -89,3 +89,23 @@ def test_an_analysis_that_is_given_up_says_why(store):
     assert (session.record.state, session.record.reason) == ("failed", "took too long")
     with lock(store._lock("s2"), what="s2"):
         pass
+
+
+def test_one_who_is_called_session_is_not_taken_for_everybody(store, tmp_path):
+    # Their record has the name of that of a session, in the folder of all records.
+    store.set_participant("session", height_m=1.9)
+    write_takeout(store, "session", tmp_path / "one.zip")
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.namelist() == ["sessions/participants/session.json"]
+    assert [session.id for session in store.sessions()] == ["s1", "s2", "s3"]
+    with pytest.raises(NotFoundError):
+        store.delete("participants")
+    assert erase(store, "session") == ["participant"]
+    assert store.participants() == ["ann", "bob"]
+    with pytest.raises(BadInputError, match="folder of the store"):
+        store.create(
+            store.session("s1").video,
+            user_id="ann",
+            exercise_name="Overhead Squat",
+            session_id="participants",
+        )

@@ -1,0 +1,266 @@
+"""What those who have a key may try, and what races with an erasure or a deletion."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+
+from mobility.server.access import Caller
+from mobility.server.answers import Answers
+from mobility.server.base import Served
+from mobility.server.handlers import Sessions
+from mobility.server.jobs import Queue
+from mobility.server.settings import MobilityServer
+from mobility.workbench.files import lock, write_json
+from mobility.workbench.store import Store
+
+KIND = "multipart/form-data; boundary=edge"
+BODY = (
+    b'--edge\r\nContent-Disposition: form-data; name="exercise_name"\r\n\r\nOverhead Squat\r\n'
+    b'--edge\r\nContent-Disposition: form-data; name="video"; filename="squat.mp4"\r\n\r\n'
+    b"video 1\r\n--edge--\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def narrow(serving, tmp_path_factory):
+    """A server that waits for nobody long, with room for two sessions of each."""
+    limits = {"sessions_per_user": 2, "upload_stall_seconds": 1.0, "upload_least_bytes": 1}
+    with serving.serving(tmp_path_factory.mktemp("narrow"), kind="quick", **limits) as running:
+        yield running
+
+
+def begin(server, key, method, path, **headers):
+    """Send the head of a request."""
+    address = urlsplit(server.url)
+    connection = socket.create_connection((address.hostname, address.port), timeout=60)
+    lines = [
+        f"{method} /mobility-assessment{path} HTTP/1.1",
+        f"Host: {address.netloc}",
+        *([f"Authorization: {key}"] if key else []),
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
+    connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+    return connection
+
+
+def write_record(store, session_id):
+    """A session without its video, straight into the store."""
+    record = {
+        "schema_version": "1",
+        "session_id": session_id,
+        "user_id": "p",
+        "exercise": "Overhead Squat",
+        "joints": ["knee"],
+        "created_at": "2026-03-11T09:05:00+01:00",
+        "video": {"file": "v.mp4", "original_name": "v.mp4", "sha256": "0" * 64, "size": 5},
+    }
+    (store.path / session_id).mkdir(parents=True)
+    write_json(store.path / session_id / "session.json", record)
+
+
+def exports_of(server):
+    return list((server.store / ".server").glob("exports/*"))
+
+
+def much_of(server, record_of, session_id, user_id):
+    """More than the buffers of a connection hold."""
+    record_of(session_id, user_id)
+    with (server.store / session_id / "video.mp4").open("r+b") as video:
+        video.truncate(64 << 20)
+
+
+def test_one_who_was_erased_does_not_come_back_with_an_upload_that_was_under_way(
+    server, admin, serving
+):
+    key = server.key("participant", "under-way")
+    uploads = server.store / ".server" / "uploads"
+    head = {"Content_Type": KIND, "Content_Length": len(BODY)}
+    with begin(server, key, "POST", "/sessions/", **head) as connection:
+        connection.sendall(BODY[:-5])
+        serving.wait_for(lambda: list(uploads.glob("*/squat.mp4")))
+        assert server.ask("DELETE", "/participants/under-way/", admin).status_code == 204
+        connection.sendall(BODY[-5:])
+        assert b" 401 " in connection.recv(65536).partition(b"\r\n")[0]
+    listed = server.ask("GET", "/sessions/", admin).json()
+    assert not [each for each in listed if each["user_id"] == "under-way"]
+    assert not list(uploads.glob("*/squat.mp4"))
+
+
+def test_the_number_of_sessions_holds_for_uploads_that_come_at_once(narrow):
+    key = narrow.key("participant", "at-once")
+    with ThreadPoolExecutor(6) as threads:
+        statuses = list(threads.map(lambda _: narrow.upload(key).status_code, range(6)))
+    assert sorted(statuses) == [200, 200, 404, 404, 404, 404]
+
+
+def test_one_copy_of_everything_is_made_at_a_time(server, record_of, serving):
+    much_of(server, record_of, "much", "p-much")
+    key = server.key("participant", "p-much")
+    path = "/participants/p-much/export/"
+    with begin(server, key, "GET", path) as connection:
+        assert b" 200 " in connection.recv(1000).partition(b"\r\n")[0]
+        assert len(exports_of(server)) == 1
+        again = server.ask("GET", path, key)
+        assert again.status_code == 429
+        assert again.headers["Retry-After"] == "30"
+    serving.wait_for(lambda: not exports_of(server))
+    assert server.ask("GET", path, key).status_code == 200
+
+
+def test_one_who_does_not_take_what_they_asked_for_is_not_waited_for(serving, narrow):
+    video = b"video" + b"\0" * (64 << 20)
+    key = narrow.key("participant", "lazy")
+    assert narrow.upload(key, video).status_code == 200
+    with begin(narrow, key, "GET", "/participants/lazy/export/") as connection:
+        assert b" 200 " in connection.recv(1000).partition(b"\r\n")[0]
+        serving.wait_for(lambda: not exports_of(narrow))
+    assert "Traceback" not in narrow.log.read_text()
+
+
+def test_what_a_killed_server_was_handing_over_goes_at_the_next_start(tmp_path):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    left = store.path / ".server" / "exports" / "a" / "export.zip"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"everything of somebody")
+    queue = Queue(store, MobilityServer())
+    queue.require_hold()
+    assert not left.exists()
+    queue.close()
+
+
+def test_places_in_the_queue(tmp_path):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    queue = Queue(store, MobilityServer())
+    for session_id in ("c", "a", "b"):
+        queue.add(session_id, "p")
+    expected = {"c": ("waiting", 0), "a": ("waiting", 1), "b": ("waiting", 2)}
+    assert queue.positions() == expected
+    queue._running["c"] = (None, None)
+    assert queue.positions() == {"c": ("running", 0), "a": ("waiting", 0), "b": ("waiting", 1)}
+    assert queue.position("b") == ("waiting", 1)
+    assert queue.position("none") is None
+    queue._running.clear()
+    queue.close()
+
+
+def test_the_list_looks_at_the_queue_once(tmp_path, monkeypatch):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    served = Served(MobilityServer(), store)
+    for number in range(3):
+        session_id = f"s{2 - number}"
+        write_record(store, session_id)
+        served.queue.add(session_id, "p")
+    looked = []
+    names = Queue._names
+    monkeypatch.setattr(Queue, "_names", lambda queue: looked.append(1) or names(queue))
+    asking = SimpleNamespace(served=served, caller=Caller("key x", "participant", "p"))
+    listed = Sessions._listed(asking)
+    assert {each["session_id"]: each["waiting_before"] for each in listed} == {
+        "s2": 0,
+        "s1": 1,
+        "s0": 2,
+    }
+    # For each of them it would take the square of their number.
+    assert len(looked) == 1
+    served.queue.close()
+
+
+def test_what_is_deleted_as_its_analysis_begins_is_not_waited_for(working, tmp_path):
+    key = working.key("professional", "hasty")
+    wait = f"video wait {tmp_path / 'never'}".encode()
+    for _ in range(5):
+        session_id = working.upload(key, wait).json()["session_id"]
+        started = time.monotonic()
+        assert working.ask("DELETE", f"/sessions/{session_id}/", key).status_code == 204
+        assert time.monotonic() - started < 60
+        assert not (working.store / session_id).exists()
+
+
+def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, record_of):
+    url = server.ask("GET", "/sessions/x/?demo=true", admin).json()["video_url"]
+    session_id = record_of(urlsplit(url).path.split("/")[3], "p-demo")
+    assert server.ask("GET", url).status_code == 200
+    assert server.ask("GET", url.replace("demo=true&", "")).status_code == 401
+    own = server.ask("GET", f"/sessions/{session_id}/", admin).json()["video_url"]
+    assert server.ask("GET", own).content == b"video"
+    assert server.ask("GET", f"{own}&demo=true").status_code == 401
+    assert server.ask("DELETE", f"/sessions/{session_id}/", admin).status_code == 204
+
+
+@pytest.mark.parametrize("path", ["/sessions/{}/summary/", "/sessions/"])
+def test_faults_that_quote_half_letters_are_told(server, admin, record_of, path):
+    answer = server.ask(
+        "POST",
+        path.format(record_of("json", "p-json")),
+        admin,
+        content=b'{"\\ud800": "x"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 400
+    assert "\ud800" in answer.json()["errors"]
+
+
+def test_who_read_the_list_of_sessions_is_kept(server, serving):
+    key = server.key("professional")
+    server.ask("GET", "/sessions/", key)
+
+    def found():
+        # The line is written when the answer is on its way.
+        lines = (server.store / ".server" / "audit.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines if key.split("_")[1] in line]
+
+    lines = serving.wait_for(found)
+    assert [(each["did"], each["of"]) for each in lines] == [("GET sessions", "list of sessions")]
+
+
+@pytest.mark.slow
+def test_a_stranger_who_announces_a_body_and_sends_none_is_let_go(server):
+    with begin(server, None, "POST", "/sessions/", Content_Length=1000) as connection:
+        assert connection.recv(1000) == b""
+
+
+def test_nothing_is_kept_in_memory_of_a_session_that_was_deleted(tmp_path):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    answers = Answers(store)
+    for session_id in ("a", "b"):
+        write_record(store, session_id)
+        answers.document(answers.session(session_id), "details", lambda _: {"name": "Ann"})
+    answers.forget("a")
+    assert {key[0] for key in answers._kept} == {str(store.path / "b")}
+    assert answers._records.keys() == {str(store.path / "b")}
+    assert answers._size == sum(len(content) for _, content in answers._kept.values())
+
+
+@pytest.mark.slow
+def test_a_session_that_nothing_can_be_noted_of_does_not_hold_up_the_queue(
+    serving, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("held-up")
+    with serving.serving(folder, analyses_at_once=1) as server:
+        key = server.key("professional", "p")
+        gate = folder / "gate"
+        first = server.upload(key, f"video wait {gate}".encode()).json()["session_id"]
+        server.until(key, first, "analyzing")
+        second = server.upload(key, b"video 1").json()["session_id"]
+        (server.store / first / "session.json").write_text("{}")
+        gate.touch()
+        server.until(key, second, "analyzed", seconds=120)
+        assert not list((server.store / ".server" / "queue").glob(f"*{first}.json"))
+
+
+def test_what_another_process_works_on_is_named_and_stays(server, admin, record_of):
+    session_id = record_of("in-use", "p-in-use")
+    with lock(Store(server.store)._lock(session_id), what="the test"):
+        for path in (f"/sessions/{session_id}/", "/participants/p-in-use/"):
+            answer = server.ask("DELETE", path, admin)
+            assert answer.status_code == 409
+            assert f"session {session_id} is in use" in answer.json()["error"]
+    assert server.ask("DELETE", "/participants/p-in-use/", admin).status_code == 204
+    assert not (server.store / session_id).exists()
