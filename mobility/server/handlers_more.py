@@ -47,6 +47,7 @@ def state_of(served: Served, session: Session) -> dict[str, Any]:
         title=session.title,
         user_id=record.user_id,
         exercise=record.exercise,
+        joints=record.joints,
         created_at=record.created_at,
         state=state,
         waiting_before=place[1] if place else 0,
