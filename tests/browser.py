@@ -299,9 +299,10 @@ def see_remote(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
         page, folder, shown=("Elbow, left", "Shoulder, both sides"), undone="Elbow, right"
     )
     if folder:
-        page.screenshot(path=folder / "remote.png")
-    page.locator(".jp-CodeCell .jp-InputPrompt").last.click()  # in a widget this key is its own
-    page.keyboard.press("Control+s")
+        trial.screenshot(path=folder / "remote.png")
+    # By the menu: in a widget the key is the widget's own.
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Save Notebook(?! As)")).click()
     page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
     seen["page"] = page.content()
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
