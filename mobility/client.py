@@ -293,7 +293,7 @@ class Client:
         where = self._of(session_id, f"media/{quote(name, safe='')}")
         headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
         try:
-            with self._http.stream("GET", where, headers=headers) as answer:
+            with self._opened().stream("GET", where, headers=headers) as answer:
                 if (
                     answer.is_error
                     and answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
@@ -312,6 +312,11 @@ class Client:
                 file.write(block)
         return target
 
+    def _opened(self) -> httpx.Client:
+        if self._http.is_closed:
+            raise StorageError(f"{self._http.base_url}: this client is closed; make another one")
+        return self._http
+
     def _of(self, session_id: str, what: str = "") -> str:
         return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
 
@@ -323,7 +328,7 @@ class Client:
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **request)
+            answer = self._opened().request(method, path, **request)
         except httpx.HTTPError as error:
             raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
         _check(answer)
@@ -331,7 +336,7 @@ class Client:
 
     def _blocks(self, where: str) -> Iterable[bytes]:
         try:
-            with self._http.stream("GET", where) as answer:
+            with self._opened().stream("GET", where) as answer:
                 if answer.is_error:
                     answer.read()
                 _check(answer)

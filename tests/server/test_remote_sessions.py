@@ -227,7 +227,7 @@ def test_landmarks_and_curves_of_the_viewer(remote, squat):
     assert squat.edits().edits == []
 
 
-def test_the_video_comes_from_the_server_or_through_the_kernel(remote, squat, key):
+def test_the_video_comes_from_the_server_or_through_the_kernel(remote, squat):
     viewer = TrialViewer(remote.session(squat.id))
     page = {"base": "/lab/", "root": "/"}
     for annotated, file in ((False, squat.video), (True, squat.annotated_video)):
@@ -256,8 +256,11 @@ def test_the_video_comes_from_the_server_or_through_the_kernel(remote, squat, ke
         assert get(near["url"], Host="evil.example")[0] == 404
         assert get(f"{near['url']}x")[0] == 404
     remote.client.close()
-    with pytest.raises((StorageError, RuntimeError)):
-        remote.client.sessions()
+    assert get(near["url"])[0] == 502
+    assert asked(viewer, "video", page={}) == []
+    assert "this client is closed" in viewer.notice["text"]
+    with pytest.raises(StorageError, match="make another"):
+        remote.client.download(told["url"], squat.folder / "none.mp4")
 
 
 def test_without_signed_addresses_the_kernel_is_asked(remote, squat, monkeypatch):
