@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mobility import errors
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
-from mobility.server.models import SessionState, ThreadIds
+from mobility.server.models import ETAG, SessionState, ThreadIds
 from mobility.workbench.contract import (
     Creation,
     DisplayConfig,
@@ -31,6 +33,7 @@ from mobility.workbench.contract import (
     MeasurementSystem,
     ReportDocument,
     SessionDocument,
+    StoredConfig,
     SummaryDocument,
 )
 from mobility.workbench.files import atomic
@@ -197,20 +200,43 @@ class Client:
         """Display settings of a Joint Angle Mobility session."""
         return _as(DisplayConfig, self._ask("GET", self._of(session_id, "joint-mobility-config/")))
 
+    def stored_config(self, session_id: str) -> StoredConfig:
+        """Display settings of a Joint Angle Mobility session, with how often they were saved."""
+        answer = self._answer("GET", self._of(session_id, "joint-mobility-config/"))
+        tag = re.fullmatch(ETAG, answer.headers.get("ETag", ""))
+        if tag is None:
+            raise StorageError(
+                f"session {session_id}: the server does not tell the revision of its display "
+                "settings; is it of another version, or does a proxy take the ETag away?"
+            )
+        return _as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
+
     def save_config(
         self,
         session_id: str,
         *,
         shown_angles: Sequence[str] | None = None,
         comments: Mapping[str, str] | None = None,
+        revision: int | None = None,
     ) -> DisplayConfig:
-        """Save display settings; what is not given stays as it is."""
+        """Save display settings; what is not given stays as it is.
+
+        Parameters
+        ----------
+        session_id, shown_angles, comments
+            As for :meth:`mobility.workbench.store.Session.save_config`.
+        revision
+            The revision that was edited (0: there was none), so that what was saved
+            meanwhile is not overwritten.
+        """
         given: dict[str, Any] = {}
         if shown_angles is not None:
             given["shown_angles"] = list(shown_angles)
         if comments is not None:
             given["comments"] = dict(comments)
-        answer = self._ask("POST", self._of(session_id, "joint-mobility-config/"), json=given)
+        matched = {} if revision is None else {"If-Match": f'"{revision}"'}
+        where = self._of(session_id, "joint-mobility-config/")
+        answer = self._ask("POST", where, json=given, headers=matched)
         return _as(DisplayConfig, answer)
 
     def create_summary_threads(
@@ -250,6 +276,34 @@ class Client:
         """Save a video, a picture or the page of the report of a session, by its name."""
         return self.download(self._of(session_id, f"media/{quote(name, safe='')}"), path)
 
+    @contextmanager
+    def ranged(
+        self, session_id: str, name: str, asked: str | None = None
+    ) -> Iterator[httpx.Response]:
+        """Open a video or a picture of a session, to be read block by block.
+
+        Parameters
+        ----------
+        session_id, name
+            As for :meth:`media`.
+        asked
+            Value of a header ``Range``; all of it without. A range that the file does not have is
+            the server's answer 416.
+        """
+        where = self._of(session_id, f"media/{quote(name, safe='')}")
+        headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
+        try:
+            with self._opened().stream("GET", where, headers=headers) as answer:
+                if (
+                    answer.is_error
+                    and answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+                ):
+                    answer.read()
+                    _check(answer)
+                yield answer
+        except httpx.HTTPError as error:
+            raise StorageError(f"{where}: {error or type(error).__name__}") from None
+
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
         """Save what an address in a document leads to; another host is not told the key."""
         target = Path(path)
@@ -258,36 +312,49 @@ class Client:
                 file.write(block)
         return target
 
+    def _opened(self) -> httpx.Client:
+        if self._http.is_closed:
+            raise StorageError(f"{self._http.base_url}: this client is closed; make another one")
+        return self._http
+
     def _of(self, session_id: str, what: str = "") -> str:
         return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
 
     def _ask(self, method: str, path: str, *, demo: bool = False, **request: Any) -> Any:
         if demo:
             request["params"] = {"demo": "true"}
+        return _json_of(self._answer(method, path, **request))
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **request)
+            answer = self._opened().request(method, path, **request)
         except httpx.HTTPError as error:
             raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
         _check(answer)
-        try:
-            return answer.json() if answer.content else None
-        except ValueError:
-            raise StorageError(
-                f"{answer.url}: the answer is no JSON; is this the address of the server?"
-            ) from None
+        return answer
 
     def _blocks(self, where: str) -> Iterable[bytes]:
         try:
-            request = self._http.build_request("GET", where)
-            if _origin(request.url) != _origin(self._http.base_url):
+            http = self._opened()
+            request = http.build_request("GET", where)
+            if _origin(request.url) != _origin(http.base_url):
                 del request.headers["Authorization"]
-            with closing(self._http.send(request, stream=True)) as answer:
+            with closing(http.send(request, stream=True)) as answer:
                 if answer.is_error:
                     answer.read()
                 _check(answer)
                 yield from answer.iter_bytes()
         except httpx.HTTPError as error:
             raise StorageError(f"{where}: {error or type(error).__name__}") from None
+
+
+def _json_of(answer: httpx.Response) -> Any:
+    try:
+        return answer.json() if answer.content else None
+    except ValueError:
+        raise StorageError(
+            f"{answer.url}: the answer is no JSON; is this the address of the server?"
+        ) from None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -276,6 +276,39 @@ def see_saved(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
+def see_remote(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Look at a trial of a server, choose what its report shows, and save the notebook."""
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    trial = page.locator(".mobility-trial")
+    trial.get_by_text("frame 1 of").wait_for(timeout=120_000)
+    page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
+    trial.get_by_role("button", name="One frame on").click()
+    trial.get_by_text("frame 2 of").wait_for()
+    seen: dict[str, Any] = page.evaluate("""() => {
+        const [video, canvas] = [".mobility-screen video", ".mobility-screen canvas"].map(
+            (one) => document.querySelector(one));
+        const drawn = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        return {
+            source: video.src, skeleton: drawn.some((value) => value > 0),
+            shape: [canvas.width / canvas.height, video.videoWidth / video.videoHeight],
+        };
+    }""")
+    seen["trial"] = trial.inner_text()
+    seen["config"] = use_config(
+        page, folder, shown=("Elbow, left", "Shoulder, both sides"), undone="Elbow, right"
+    )
+    if folder:
+        trial.screenshot(path=folder / "remote.png")
+    # By the menu: in a widget the key is the widget's own.
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Save Notebook(?! As)")).click()
+    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
+    seen["page"] = page.content()
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
 def see_workbench(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     """Go through the workbench with single joints: from an empty store to a report that is read."""
     page.set_viewport_size({"width": 1280, "height": 1700})
@@ -533,6 +566,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "widgets": see_widgets,
         "settings": see_settings,
         "workbench": see_workbench,
+        "remote": see_remote,
         "saved": see_saved,
         "keyboard": see_keyboard,
     }[kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 from tornado.ioloop import PeriodicCallback
 
 from mobility.errors import (
+    BadInputError,
     FieldError,
     MobilityError,
     NotFoundError,
@@ -22,6 +24,7 @@ from mobility.errors import (
 from mobility.server.access import OTHERS, permit
 from mobility.server.base import Handler, Served
 from mobility.server.handlers_more import state_of
+from mobility.server.models import ETAG
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, refuse_unknown, too_large
 from mobility.workbench.files import check_id
 from mobility.workbench.retention import sessions_of
@@ -170,10 +173,19 @@ class Config(SessionHandler):
     async def get(self, session_id: str) -> None:
         """Answer with the settings that are stored."""
         session = await self.opened(session_id, "read")
+        stored = await asyncio.to_thread(session.stored_config)
+        if stored is not None:
+            self.set_header("ETag", f'"{stored.revision}"')
+            self.finish_json(stored.model_dump(include={"shown_angles", "comments"}))
+            return
         self.finish_json(await asyncio.to_thread(session.config))
 
     async def post(self, session_id: str) -> None:
-        """Save settings; a field that is not given stays as it is."""
+        """Save settings; a field that is not given stays as it is.
+
+        With ``If-Match`` (the ``ETag`` that was read; "0" where there were none yet) what
+        somebody else saved meanwhile is not overwritten: that is a conflict.
+        """
         session = await self.opened(session_id, "annotate")
         fields = self.json_object()
         absent = {
@@ -183,11 +195,21 @@ class Config(SessionHandler):
             raise FieldError("the display settings", absent)
         if "revision" in fields:
             raise FieldError("the display settings", {"revision": ["is no field of them"]})
+        matched = self.request.headers.get("If-Match")
+        if matched is not None:
+            fields["revision"] = _revision(matched)
         self.finish_json(await asyncio.to_thread(_save_config, session, fields))
 
 
 def _save_config(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
     return session.save_config(**fields)
+
+
+def _revision(tag: str) -> int:
+    found = re.fullmatch(ETAG, tag.strip())
+    if found is None:
+        raise BadInputError("the header If-Match is not the ETag of these display settings")
+    return int(found[1])
 
 
 class Creation(Handler):

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from mobility.workbench.contract import Document, Exercise, Joint, ThreadId
 
+ETAG = r'(?:W/)?"([0-9]{1,9})"'
+"""Tag of display settings: how often they were saved; a proxy may have made it a weak one."""
+
 
 class SessionState(Document):
     """How far a session is."""
@@ -17,6 +20,7 @@ class SessionState(Document):
     title: str
     user_id: str
     exercise: Exercise
+    joints: list[Joint]
     created_at: Annotated[datetime.datetime, Field(description="with offset")]
     state: Annotated[
         Literal["created", "queued", "analyzing", "analyzed", "edited", "failed"],

@@ -14,6 +14,7 @@ import mobility
 from mobility.server import handlers, handlers_more
 from mobility.server.base import PREFIX, Handler
 from mobility.server.models import (
+    ETAG,
     ConfigBody,
     CreationFault,
     CreationForm,
@@ -43,6 +44,8 @@ class Endpoint:
     demo: bool = False
     system: bool = False
     """Whether a measurement system can be chosen."""
+    matched: bool = False
+    """Whether it can be asked for only where nobody else changed what was read."""
     listed: bool = False
     """Whether the answer is a list of the model."""
 
@@ -121,6 +124,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         contract.DisplayConfig,
         (*_OF_ONE, 409, 413),
         body=ConfigBody,
+        matched=True,
     ),
     # What follows is beside the documented interface.
     Endpoint(
@@ -294,6 +298,15 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
                 "in": "query",
                 "description": "measurement system of the texts",
                 "schema": {"type": "string", "enum": ["metric", "imperial"], "default": "metric"},
+            }
+        )
+    if endpoint.matched:
+        found.append(
+            {
+                "name": "If-Match",
+                "in": "header",
+                "description": "the ETag that was read ('\"0\"': there was nothing yet)",
+                "schema": {"type": "string", "pattern": f"^{ETAG}$"},
             }
         )
     return found

@@ -6,8 +6,10 @@ function configEditor({ model, el }) {
   let number = 0; // of what was asked last; older answers are not believed
   const list = h("ul", { class: "mobility-angles", "aria-label": "Angles, those shown first, in order" });
   const pictures = h("div", { class: "mobility-curves", role: "region", "aria-label": "Curves as they are shown", tabindex: 0 });
-  const save = h("button", { class: "mobility-main", type: "button", onclick: () => sendAfter("save") }, "Save");
-  const undo = h("button", { type: "button", title: "Undo the last change (Ctrl+Z)", onclick: () => sendAfter("undo") }, "Undo");
+  // A field that is left by pressing a button may move it away under the mouse: the click would be lost.
+  const stay = (event) => event.preventDefault();
+  const save = h("button", { class: "mobility-main", type: "button", onmousedown: stay, onclick: () => sendAfter("save", save) }, "Save");
+  const undo = h("button", { type: "button", title: "Undo the last change (Ctrl+Z)", onmousedown: stay, onclick: () => sendAfter("undo", undo) }, "Undo");
   const state = h("span", { class: "mobility-dim" });
   const notice = noticeLine(model, ({ kind }) =>
     kind === "conflict"
@@ -25,7 +27,8 @@ function configEditor({ model, el }) {
   );
 
   /** Leave the field that is being written first, so that nothing written is lost. */
-  function sendAfter(what) {
+  function sendAfter(what, button = null) {
+    button?.focus();
     if (list.contains(document.activeElement)) document.activeElement.blur();
     ask(model, what, what === "undo" ? { number: `${me} ${++number}` } : {});
   }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
@@ -14,6 +14,9 @@ from mobility.widgets.base import Act, Widget, module
 from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, series
 from mobility.workbench.store import Session
+
+if TYPE_CHECKING:
+    from mobility.widgets.remote import RemoteSession
 
 MOST_POINTS = 1200
 """Points of a curve that the page gets; a longer one is thinned."""
@@ -25,7 +28,8 @@ class ConfigEditor(Widget):
     Parameters
     ----------
     session
-        A session of the exercise "Joint Angle Mobility".
+        A session of the exercise "Joint Angle Mobility", of a store or of a server
+        (:class:`mobility.widgets.remote.RemoteSession`).
 
     Attributes
     ----------
@@ -58,7 +62,7 @@ class ConfigEditor(Widget):
     can_undo = traitlets.Bool().tag(sync=True)
     answered = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session | RemoteSession) -> None:
         self.session = session
         stored = session.stored_config()
         self._past: list[tuple[list[str], dict[str, str]]] = []
@@ -107,8 +111,12 @@ class ConfigEditor(Widget):
             comments=self.comments,
             revision=None if force else self.revision,
         )
-        stored = self.session.stored_config()
-        self.revision = stored.revision if stored else 0
+        if force:
+            stored = self.session.stored_config()
+            self.revision = stored.revision if stored else 0
+        else:
+            # Not asked for: it may be somebody else's by now, which this one has not seen.
+            self.revision += 1
         self._stored = self._now
         self.unsaved = False
         self.say("done", "saved; the next report shows it")
@@ -141,11 +149,13 @@ class ConfigEditor(Widget):
         ]
         text = f"<p><b>{html.escape(self.title)}</b></p><ul>{''.join(rows)}</ul>"
         record = self.session.record
-        if not {"angles", "repetitions"} <= record.stages.keys():
+        is_local = isinstance(self.session, Session)
+        if not ({"angles", "repetitions"} if is_local else {"angles"}) <= record.stages.keys():
             return text
         joints = [key.split("_")[-2] for key in self.shown] or list(record.joints)
         names = list(dict.fromkeys(ANGLE_OF_JOINT[joint] for joint in joints))
-        angles, repetitions = self.session.shown_angles(), self.session.repetitions()
+        angles = self.session.shown_angles()
+        repetitions = self.session.repetitions() if isinstance(self.session, Session) else None
         picture = figures.png(figures.angle_curves(angles, repetitions, names=names), dpi=60)
         coded = base64.b64encode(picture).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'

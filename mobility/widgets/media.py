@@ -2,12 +2,15 @@
 
 Where the file lies below the folder of the Jupyter server, the server's own files route serves
 it: with its login, and wherever the browser is. Else a small server in the kernel does, for
-browsers on the same machine only, under an address that nobody can guess.
+browsers on the same machine only, under an address that nobody can guess. What is on another
+server is under its own address, which needs no key for a while; else this small server asks for
+it, with the key, which the page never sees.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import mimetypes
 import re
 import secrets
@@ -16,24 +19,30 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mobility.errors import NotFoundError
+from mobility.errors import MobilityError, NotFoundError
+
+if TYPE_CHECKING:
+    from mobility.widgets.remote import RemoteMedia
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 18
+_RELAYED = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag")
 
 
-def address(file: Path, page: Mapping[str, Any]) -> str:
+def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
     """Address under which the browser of `page` gets `file`.
 
     Parameters
     ----------
     file
-        An existing file.
+        An existing file, here or on another server.
     page
         What the page knows of its server: ``base`` (path of its address) and ``root`` (its
-        folder); empty where it is no Jupyter server; ``local`` to leave its files route out.
+        folder); empty where it is no Jupyter server; ``local`` to have it from the kernel.
 
     Raises
     ------
@@ -42,6 +51,8 @@ def address(file: Path, page: Mapping[str, Any]) -> str:
     """
     if not file.is_file():
         raise NotFoundError(f"{file}: no such file")
+    if not isinstance(file, Path):
+        return (not page.get("local") and file.signed) or _server().share(file)
     if not page.get("local"):
         route = _files_route(file, str(page.get("base") or ""), str(page.get("root") or ""))
         if route:
@@ -78,9 +89,9 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.shared: dict[str, Path] = {}
+        self.shared: dict[str, Path | RemoteMedia] = {}
 
-    def share(self, file: Path) -> str:
+    def share(self, file: Path | RemoteMedia) -> str:
         name = next((name for name, known in self.shared.items() if known == file), None)
         if name is None:
             name = f"{secrets.token_urlsafe(24)}/{quote(file.name)}"
@@ -108,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None or not file.is_file() or host not in ("127.0.0.1", "localhost"):
             self._refuse(HTTPStatus.NOT_FOUND)
             return
+        if not isinstance(file, Path):
+            self._relay(file, with_body=with_body)
+            return
         size = file.stat().st_size
         start, stop = 0, size
         asked = self.headers.get("Range")
@@ -133,6 +147,30 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             self._send(file, start, stop)
+
+    def _relay(self, file: RemoteMedia, *, with_body: bool) -> None:
+        begun = False
+        try:
+            with file.ranged(self.headers.get("Range")) as answer:
+                begun = True
+                self.send_response(answer.status_code)
+                for name in _RELAYED:
+                    if name in answer.headers:
+                        self.send_header(name, answer.headers[name])
+                self.send_header("Cache-Control", "private, no-store")
+                if "Content-Length" not in answer.headers:
+                    self.close_connection = True
+                self.end_headers()
+                if with_body:
+                    for block in answer.iter_raw(_BLOCK):
+                        self.wfile.write(block)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the browser has enough
+        except MobilityError as error:
+            log.warning("%s: %s", file.name, error)
+            self.close_connection = True
+            if not begun:
+                self._refuse(HTTPStatus.BAD_GATEWAY)
 
     def _send(self, file: Path, start: int, stop: int) -> None:
         try:

@@ -1,24 +1,39 @@
-"""The store of a lab's server, for the upload form and the table of sessions.
+"""The store of a lab's server, for the widgets.
 
 >>> from mobility.client import Client
->>> from mobility.widgets import SessionBrowser, UploadForm
+>>> from mobility.widgets import SessionBrowser, TrialViewer, UploadForm
 >>> store = RemoteStore(Client("https://lab.example.org", key))  # doctest: +SKIP
 >>> UploadForm(store), SessionBrowser(store)  # doctest: +SKIP
+>>> TrialViewer(store.session("20260311-090500-1a2b3c4d"))  # doctest: +SKIP
 
-The server analyses by itself. What looks into the data of a session needs the store itself.
+The server analyses by itself. Of the data of a session there is what its documents hold:
+``RemoteSession.not_served`` says what they do not.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import parse_qs, unquote, urlsplit
 
+import httpx
+import numpy as np
+
+from mobility import tables
 from mobility.client import Client
+from mobility.errors import ConflictError, NotFoundError
 from mobility.server.models import SessionState
-from mobility.workbench.contract import SessionRecord, Warned
+from mobility.workbench.contract import ExportDocument, SessionRecord, StoredConfig, Warned
+from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, landmark_names
 from mobility.workbench.store import REPORT_NAMES
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class RemoteStore:
@@ -69,6 +84,13 @@ class RemoteSession:
     """One session of a :class:`RemoteStore`."""
 
     participant = None
+    not_served: ClassVar[tuple[str, ...]] = (
+        "Not available from a server: the fitted body in 3D, the errors of the angles, and angles "
+        "other than the flexions of the selected joints.",
+        "Not available from a server: the repetitions or movements, to see or to correct them. "
+        "Where the store itself can be reached, open the session there.",
+    )
+    """What the documents of the interface do not hold, in words."""
 
     def __init__(self, state: SessionState, store: RemoteStore) -> None:
         self.id = state.session_id
@@ -77,14 +99,18 @@ class RemoteSession:
         self._take(state)
 
     def _take(self, state: SessionState) -> None:
+        self._export: ExportDocument | None = None
         # Of the record the server tells only what is needed here.
         self.record: SessionRecord = cast("Any", SessionRecord).model_construct(
             session_id=state.session_id,
             session_name=state.title,
             user_id=state.user_id,
             exercise=state.exercise,
+            joints=state.joints,
             created_at=state.created_at,
             state="running" if state.state == "analyzing" else state.state,
+            # Those of which the documents hold results.
+            stages={name: None for name in state.stages if name in ("pose", "angles")},
             reason=state.reason,
             warnings=[Warned(code="", message=message) for message in state.warnings],
         )
@@ -95,6 +121,110 @@ class RemoteSession:
             self.store.client.analyze(self.id)
         self._take(self.store.client.wait(self.id))
         return self
+
+    def stored_config(self) -> StoredConfig | None:
+        """Display settings with their revision; None where nothing was saved."""
+        try:
+            return self.store.client.stored_config(self.id)
+        except NotFoundError:
+            self.store.client.state(self.id)  # it is not the session that is missing
+            return None
+
+    def save_config(
+        self,
+        *,
+        shown_angles: Sequence[str] | None = None,
+        comments: Mapping[str, str] | None = None,
+        revision: int | None = None,
+    ) -> dict[str, Any]:
+        """Save display settings; see :meth:`mobility.workbench.store.Session.save_config`."""
+        saved = self.store.client.save_config(
+            self.id, shown_angles=shown_angles, comments=comments, revision=revision
+        )
+        return saved.model_dump()
+
+    def angles(self) -> xr.Dataset:
+        """Flexions of the selected joints over time, degrees, to 0.01; without their errors."""
+        export = self._exported()
+        return self._angles(export.angles, export.all_timestamps)
+
+    def shown_angles(self) -> xr.Dataset:
+        """Angles as documents show them: without what the joint mobility refused."""
+        if self.record.exercise != "Joint Angle Mobility":
+            return self.angles()
+        # Its document has no time.
+        shown = self.store.client.joint_mobility(self.id).angles
+        time = self.store.client.details(self.id).all_timestamps
+        return self._angles({key: angle.values for key, angle in shown.items()}, time)
+
+    def pose(self) -> xr.Dataset:
+        """Landmarks in the picture, pixels to 0.01; without the size of the picture."""
+        import xarray as xr
+
+        export = self._exported()
+        names = landmark_names()
+
+        def over_time(letter: str) -> Any:
+            rows = [export.keypoints[f"{name}{letter}"] for name in names]
+            return np.array(rows, dtype=float).T[None]
+
+        dims = ("individual", "time", "keypoint")
+        return xr.Dataset(
+            {
+                "image_position": (
+                    (*dims, "pixel"),
+                    np.stack([over_time("x"), over_time("y")], axis=-1),
+                    {"units": "pixel"},
+                ),
+                "confidence": (dims, over_time("v")),
+            },
+            coords={
+                "time": np.array(export.all_timestamps) / 1000,
+                "keypoint": list(names.values()),
+                "pixel": ["u", "v"],
+            },
+        )
+
+    @property
+    def video(self) -> RemoteMedia:
+        """The video."""
+        return self._media(self.store.client.details(self.id).video_url)
+
+    @property
+    def annotated_video(self) -> RemoteMedia:
+        """The annotated video; a file that is absent where there is none."""
+        return self._media(self.store.client.details(self.id).analyzed_video_url or "")
+
+    def _media(self, url: str) -> RemoteMedia:
+        parts = urlsplit(url)
+        name = unquote(parts.path.rpartition("/")[2])
+        signed = url if "media_key" in parse_qs(parts.query) else ""
+        return RemoteMedia(self.store.client, self.id, name, signed)
+
+    def _exported(self) -> ExportDocument:
+        # Landmarks and angles are to be of the same analysis.
+        if self._export is None:
+            self._export = self.store.client.export(self.id)
+        return self._export
+
+    def _angles(
+        self, values: Mapping[str, Sequence[float | None]], time_ms: Sequence[float]
+    ) -> xr.Dataset:
+        import xarray as xr
+
+        words = tables.load("angles")
+        found = {}
+        for joint in self.record.joints:
+            name = ANGLE_OF_JOINT[joint]
+            sides = [values[f"{side}_{joint}_angle"] for side in SIDES]
+            if any(len(side) != len(time_ms) for side in sides):
+                raise ConflictError(
+                    f"session {self.id}: was analysed anew while it was read; read it again"
+                )
+            attrs = {"units": "degree", "long_name": words[name]["long_name"]}
+            found[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)
+        coords = {"time": np.array(time_ms, dtype=float) / 1000, "side": list(SIDES)}
+        return xr.Dataset(found, coords=coords)
 
     def render_report(self) -> dict[str, Path]:
         """Fetch the page of the report into a temporary file, under "html".
@@ -111,6 +241,32 @@ class RemoteSession:
             _PAGES[self.id] = tempfile.TemporaryDirectory(prefix="mobility-report-")
         page = Path(_PAGES[self.id].name) / name
         return {"html": self.store.client.media(self.id, name, page)}
+
+
+@dataclass(frozen=True)
+class RemoteMedia:
+    """A video of a :class:`RemoteSession`, for :func:`mobility.widgets.media.address`.
+
+    Attributes
+    ----------
+    name
+        As the server calls it; "" where there is none.
+    signed
+        Address that needs no key, for a while; "" where the server gives none.
+    """
+
+    client: Client = field(repr=False)
+    session_id: str
+    name: str
+    signed: str = field(default="", repr=False, compare=False)
+
+    def is_file(self) -> bool:
+        """Whether the server has it."""
+        return bool(self.name)
+
+    def ranged(self, asked: str | None) -> AbstractContextManager[httpx.Response]:
+        """Ask the server for it, or for a range of it, with the key."""
+        return self.client.ranged(self.session_id, self.name, asked)
 
 
 _PAGES: dict[str, tempfile.TemporaryDirectory[str]] = {}

@@ -56,6 +56,7 @@ function trialViewer({ model, el }) {
   const Noun = noun[0].toUpperCase() + noun.slice(1);
   const middle = noun === "movement" ? "turn" : "bottom"; // what people call it; the key is "bottom"
   const band = h("div", { class: "mobility-band", role: "group", "aria-label": `${Noun}s; drag the marks of start, ${middle} and end` });
+  band.hidden = !model.get("can_correct");
   const cursor = h("div", { class: "mobility-cursor" });
   const panels = h("div", { class: "mobility-panels" });
   const choice = h("fieldset", { class: "mobility-choice" });
@@ -78,6 +79,7 @@ function trialViewer({ model, el }) {
   place.append(
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
+    ...model.get("not_served").map((text) => h("p", { class: "mobility-dim" }, text)),
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
       h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
@@ -85,7 +87,7 @@ function trialViewer({ model, el }) {
     band,
     panels,
     choice,
-    h("details", { "aria-label": `Correct the ${noun}s` },
+    h("details", { "aria-label": `Correct the ${noun}s`, hidden: !model.get("can_correct") },
       h("summary", {}, `Correct the ${noun}s`),
       h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it.",
         noun === "movement" ? " What is added is of every joint that moves in it." : null),
@@ -191,9 +193,12 @@ function trialViewer({ model, el }) {
 
   // Drawing
 
+  /** Size of the picture in which the landmarks are; what a server does not say, its video does. */
+  const pictureSize = () => (trial.width ? [trial.width, trial.height] : [video.videoWidth, video.videoHeight]);
   function fitScreen() {
     if (!trial) return;
-    const [w, hgt] = [trial.width || 4, trial.height || 3];
+    const [wide, tall] = pictureSize();
+    const [w, hgt] = [wide || 4, tall || 3];
     const high = Math.min(420, (Math.min(place.clientWidth || 600, 620) * hgt) / w);
     screen.style.height = `${high}px`;
     screen.style.width = `${(high * w) / hgt}px`;
@@ -203,10 +208,12 @@ function trialViewer({ model, el }) {
     const [width, height] = [screen.clientWidth, screen.clientHeight];
     paint(overlay, width, height, (g) => {
       if (!trial || !skeleton.checked || annotated) return;
+      const [wide, tall] = pictureSize();
+      if (!wide) return;
       const n = trial.points.length;
       const at = (k) => {
         const o = (frame * n + k) * 2;
-        return [(trial.image[o] / trial.width) * width, (trial.image[o + 1] / trial.height) * height];
+        return [(trial.image[o] / wide) * width, (trial.image[o + 1] / tall) * height];
       };
       const seen = (k) => trial.visible[frame * n + k] === 1;
       g.lineCap = "round";

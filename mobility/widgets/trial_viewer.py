@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
@@ -19,6 +19,9 @@ from mobility.widgets.media import address
 from mobility.workbench.documents import ANGLE_OF_JOINT
 from mobility.workbench.store import Session
 
+if TYPE_CHECKING:
+    from mobility.widgets.remote import RemoteSession
+
 VISIBLE = 0.5
 """Visibility below which a landmark is not drawn, as in the annotated video."""
 
@@ -32,7 +35,8 @@ class TrialViewer(Widget):
     Parameters
     ----------
     session
-        A session that was analysed.
+        A session that was analysed, of a store or of a server
+        (:class:`mobility.widgets.remote.RemoteSession`).
 
     Attributes
     ----------
@@ -44,6 +48,10 @@ class TrialViewer(Widget):
         Whether they were corrected by hand.
     noun
         What they are called: "repetition", of single joints "movement".
+    can_correct
+        Whether repetitions can be corrected; not on a server.
+    not_served
+        What a server does not give, in words; empty for a session of a store.
 
     Raises
     ------
@@ -58,18 +66,23 @@ class TrialViewer(Widget):
     repetitions = traitlets.List().tag(sync=True)
     by_hand = traitlets.Bool().tag(sync=True)
     noun = traitlets.Unicode("repetition").tag(sync=True)
+    can_correct = traitlets.Bool().tag(sync=True)
+    not_served = traitlets.List().tag(sync=True)
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session | RemoteSession) -> None:
         self.session = session
+        self._local = session if isinstance(session, Session) else None
         known = angle_names(session.angles())
         self._known = known
         wanted = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
-        preferred = [*_moved(session), "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
+        preferred = [*_moved(self._local), "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
         wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
         super().__init__(
             title=session.title,
             shown=[name for name in wanted if name in known][:MOST_CURVES],
             noun="repetition" if session.record.exercise == "Overhead Squat" else "movement",
+            can_correct=self._local is not None,
+            not_served=[] if isinstance(session, Session) else list(session.not_served),
         )
         self._take_repetitions()
 
@@ -105,13 +118,21 @@ class TrialViewer(Widget):
             Something runs already.
         NotPermittedError
             The session is a demo.
+        NotFoundError
+            The session is on a server.
         """
-        self.session.store._require_writable()
+        session = self._local
+        if session is None:
+            raise NotFoundError(
+                f"session {self.session.id}: a server does not take corrections of {self.noun}s; "
+                "correct them where its store is"
+            )
+        session.store._require_writable()
 
         def work() -> None:
-            with self.session.unless_refused():
-                self.session.set_repetitions(intervals)
-                self.session.analyze()
+            with session.unless_refused():
+                session.set_repetitions(intervals)
+                session.analyze()
             self._take_repetitions()
             self.say("done", f"saved; the next report is made with these {self.noun}s")
 
@@ -124,18 +145,18 @@ class TrialViewer(Widget):
         from mobility.workbench import figures
 
         text = f"<p><b>{html.escape(self.title)}</b></p>"
-        if "repetitions" not in self.session.record.stages:
+        if not self.shown or (self._local and "repetitions" not in self._local.record.stages):
             return text
-        figure = figures.angle_curves(
-            self.session.angles(), self.session.repetitions(), names=self.shown
-        )
+        repetitions = self._local.repetitions() if self._local else None
+        figure = figures.angle_curves(self.session.angles(), repetitions, names=self.shown)
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 
     def _take_repetitions(self) -> None:
         rows: list[dict[str, Any]] = []
-        if "repetitions" in self.session.record.stages:
-            found = self.session.repetitions()
+        session = self._local
+        if session is not None and "repetitions" in session.record.stages:
+            found = session.repetitions()
             for rep in range(found.sizes["rep"]):
                 one = found.isel(rep=rep)
                 row: dict[str, Any] = {
@@ -149,11 +170,12 @@ class TrialViewer(Widget):
                     if named := str(one["joints"].values) if "joints" in one else "":
                         row["joints"] = named.split(", ")
                     rows.append(row)
-        self.by_hand = self.session.edits().current("repetitions") is not None
+        edited = None if session is None else session.edits().current("repetitions")
+        self.by_hand = edited is not None
         self.repetitions = rows
 
     def _send_trial(self) -> None:
-        pose, fitted, angles = self.session.pose(), self.session.fitted(), self.session.angles()
+        pose, angles = self.session.pose(), self.session.angles()
         described, curves = curve_buffers(angles, self._known)
         person = pose.isel(individual=0)
         points = [str(name) for name in person["keypoint"].values]
@@ -161,7 +183,9 @@ class TrialViewer(Widget):
         seen = (person["confidence"].transpose("time", "keypoint").values >= VISIBLE) & np.isfinite(
             image
         ).all(axis=-1)
-        body_points, body = _body(fitted)
+        body_points, body = (
+            ([], np.empty((0, 3))) if self._local is None else _body(self._local.fitted())
+        )
         head = {
             "kind": "trial",
             "time": np.round(angles["time"].values.astype(float), 6).tolist(),
@@ -196,9 +220,9 @@ class TrialViewer(Widget):
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
 
 
-def _moved(session: Session) -> list[str]:
+def _moved(session: Session | None) -> list[str]:
     """Angles of the joints that move in the movements of a session of single joints."""
-    if "repetitions" not in session.record.stages:
+    if session is None or "repetitions" not in session.record.stages:
         return []
     found = session.repetitions()
     named = "" if "joints" not in found else ", ".join(map(str, found["joints"].values))

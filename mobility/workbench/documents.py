@@ -191,16 +191,21 @@ def angle_series(
     return found
 
 
-def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
-    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
-    person = pose.isel(individual=0)
+def landmark_names() -> dict[str, str]:
+    """Landmark of each name in the export document: ``lkne`` is "left_knee"."""
     names = {"head": "nose"}
     for side in SIDES:
         for landmark, letters in LANDMARK_NAME.items():
             keypoint = f"mouth_{side}" if landmark == "mouth" else f"{side}_{landmark}"
             names[side[0] + letters] = keypoint
+    return names
+
+
+def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
+    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
+    person = pose.isel(individual=0)
     found = {}
-    for name, keypoint in names.items():
+    for name, keypoint in landmark_names().items():
         point = person.sel(keypoint=keypoint)
         found[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
         found[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)

@@ -76,7 +76,9 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
-def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence[str]) -> Figure:
+def angle_curves(
+    angles: xr.Dataset, repetitions: xr.Dataset | None, *, names: Sequence[str]
+) -> Figure:
     """Draw angles over time, one panel for each, with their 95 % band and the repetitions.
 
     Parameters
@@ -84,7 +86,8 @@ def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence
     angles
         Angles Dataset, degrees; or the knee movement, ratios.
     repetitions
-        Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms marked.
+        Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms marked; None
+        where they are not known.
     names
         Variables of `angles` to draw. Values that are NaN are gaps.
 
@@ -116,14 +119,17 @@ def angle_curves(angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence
                 time, value, color=COLOURS[side], linestyle=LINES[side], linewidth=1.5, zorder=3
             )
         _keep_curves_readable(axis, _sides_of(angles, name))
-        _show_repetitions(axis, repetitions)
+        if repetitions is not None:
+            _show_repetitions(axis, repetitions)
         axis.set_ylabel(_unit(angles[name]), fontsize=NORMAL)
         _panel_title(axis, _label(angles[name]))
     axes[-1].set_xlabel("Time (s)", fontsize=NORMAL)
     if len(time):
         axes[-1].set_xlim(time[0], time[-1])
     sided = any("side" in angles[name].dims for name in names)
-    _legend(figure, repetitions, sided=sided, band="95 % interval of the error")
+    known = any(f"{name}_sd" in angles for name in names)
+    band = "95 % interval of the error" if known else ""
+    _legend(figure, repetitions, sided=sided, band=band)
     return figure
 
 

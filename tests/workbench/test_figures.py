@@ -78,6 +78,14 @@ def test_angle_curves_show_both_sides_gaps_and_repetitions(trial: Any) -> None:
     assert trunk.get_xlabel() == "Time (s)"
 
 
+def test_what_is_not_known_of_curves_is_not_in_their_legend(trial: Any) -> None:
+    _, angles, _ = trial
+    angles = angles.drop_vars([name for name in angles if str(name).endswith("_sd")])
+    figure = angle_curves(angles, None, names=NAMES)
+    assert [text.lower() for text in legend_texts(figure)] == ["left", "right"]
+    assert not [p for p in figure.axes[0].patches if p.get_width() < 5]
+
+
 def test_knee_movement_is_drawn_as_a_ratio(trial: Any) -> None:
     pose, _, repetitions = trial
     movement = knee_movement(pose, repetitions)

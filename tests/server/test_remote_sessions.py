@@ -1,0 +1,346 @@
+"""The editor of display settings and the viewer of a trial, on sessions of a server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from urllib.parse import urlsplit
+
+import nbformat
+import numpy as np
+import pytest
+from jupyter_lab import jupyter_lab
+
+from mobility.client import Client
+from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
+from mobility.widgets import ConfigEditor, TrialViewer
+from mobility.widgets.base import module
+from mobility.widgets.remote import RemoteStore
+from mobility.workbench import figures
+from mobility.workbench.documents import ANGLE_OF_JOINT
+from mobility.workbench.store import Store
+
+
+@pytest.fixture
+def key(server):
+    return server.key("professional", "looks-from-afar").split()[1]
+
+
+@pytest.fixture
+def remote(server, key):
+    with Client(server.url, key) as client:
+        yield RemoteStore(client)
+
+
+@pytest.fixture
+def elbows(analysed, server, request):
+    name = f"elbows-{request.node.name[5:50]}"
+    session_id = analysed(name, "p-afar", exercise="joint-angle-mobility")
+    return Store(server.store, reports=server.reports).session(session_id)
+
+
+@pytest.fixture
+def squat(analysed, server, request):
+    session_id = analysed(f"squat-{request.node.name[5:50]}", "p-afar")
+    return Store(server.store, reports=server.reports).session(session_id)
+
+
+def asked(widget, what, **content):
+    """What the widget sends when its page asks for something."""
+    messages = []
+    widget.send = lambda content, buffers=None: messages.append((content, buffers or []))
+    widget._handle_custom_msg({"do": what, **content}, [])
+    return messages
+
+
+def get(url, method="GET", **headers):
+    """Status, headers and body."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection.request(method, url.partition(parts.netloc)[2], headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def test_display_settings_are_read_and_saved(remote, elbows):
+    editor = ConfigEditor(remote.session(elbows.id))
+    local = ConfigEditor(elbows)
+    assert (editor.angles, editor.title) == (local.angles, local.title)
+    assert (editor.shown, editor.revision) == ([], 0)
+    editor.shown = ["right_elbow_angle", "elbow_angle"]
+    editor.comments = {"elbow_angle": "Straight."}
+    asked(editor, "save")
+    assert editor.notice["kind"] == "done", editor.notice
+    stored = elbows.stored_config()
+    assert stored.shown_angles == ["right_elbow_angle", "elbow_angle"]
+    assert stored.comments == {"elbow_angle": "Straight."}
+    assert editor.revision == stored.revision == 1
+    editor.shown = []
+    asked(editor, "save")
+    assert elbows.stored_config().revision == editor.revision == 2
+    again = ConfigEditor(remote.session(elbows.id))
+    assert (again.shown, again.comments, again.revision) == ([], {"elbow_angle": "Straight."}, 2)
+
+
+def test_two_editors_do_not_overwrite_each_other(remote, elbows):
+    one, other = (ConfigEditor(remote.session(elbows.id)) for _ in range(2))
+    one.shown = ["elbow_angle"]
+    other.shown = ["shoulder_angle"]
+    asked(one, "save")
+    asked(other, "save")  # also of who was first of all
+    assert other.notice["kind"] == "conflict"
+    assert "saved by somebody else" in other.notice["text"]
+    assert elbows.config()["shown_angles"] == ["elbow_angle"]
+    assert (other.shown, other.unsaved) == (["shoulder_angle"], True)
+    asked(other, "save", force=True)
+    assert elbows.config()["shown_angles"] == ["shoulder_angle"]
+    one.comments = {"elbow_angle": "mine"}
+    asked(one, "save")
+    assert one.notice["kind"] == "conflict"
+    asked(one, "reload")
+    assert (one.shown, one.comments) == (["shoulder_angle"], {})
+    one.shown = []
+    asked(one, "save")
+    assert (one.notice["kind"], one.revision) == ("done", elbows.stored_config().revision)
+
+
+def test_the_tag_of_display_settings(server, admin, elbows, remote):
+    path = f"/sessions/{elbows.id}/joint-mobility-config/"
+    body = {"shown_angles": []}
+    saved = server.ask("POST", path, admin, json=body, headers={"If-Match": '"0"'})
+    assert saved.status_code == 200
+    assert saved.json().keys() == {"shown_angles", "comments"}
+    assert server.ask("GET", path, admin).headers["ETag"] == '"1"'
+    for tag, status in (('"0"', 409), ('"2"', 409), ("*", 400), ("1", 400), ('W/"1"', 200)):
+        answer = server.ask("POST", path, admin, json=body, headers={"If-Match": tag})
+        assert answer.status_code == status, (tag, answer.text)
+    with pytest.raises(ConflictError):
+        remote.client.save_config(elbows.id, shown_angles=[], revision=1)
+    assert remote.client.save_config(elbows.id, shown_angles=[]).shown_angles == []
+    assert elbows.stored_config().revision == 3
+
+
+def test_what_the_server_refuses_stands_at_its_field(remote, elbows, squat):
+    editor = ConfigEditor(remote.session(elbows.id))
+    editor.shown = ["knee_angle"]
+    asked(editor, "save")
+    assert editor.notice["kind"] == "error"
+    assert "shown_angles" in editor.errors
+    assert elbows.stored_config() is None
+    with pytest.raises(BadInputError, match="Overhead Squat"):
+        ConfigEditor(remote.session(squat.id))
+    session = remote.session(elbows.id)
+    shutil.rmtree(elbows.folder)
+    with pytest.raises(NotFoundError, match="there is none"):
+        session.stored_config()
+
+
+def test_curves_of_the_editor_are_those_of_the_store(remote, elbows):
+    ((seen, _),) = asked(ConfigEditor(remote.session(elbows.id)), "curves")
+    ((truth, _),) = asked(ConfigEditor(elbows), "curves")
+    assert seen["time"] == pytest.approx(truth["time"], abs=1e-3)
+    assert seen["of"].keys() == truth["of"].keys()
+    known = 0
+    for joint, sides in truth["of"].items():
+        for side, values in sides.items():
+            served = seen["of"][joint][side]
+            assert [v is None for v in served] == [v is None for v in values]
+            numbers = [v for v in values if v is not None]
+            assert [v for v in served if v is not None] == pytest.approx(numbers, abs=0.11)
+            known += len(numbers)
+    assert known
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is drawn of still pictures: angles and repetitions; drawing itself takes long."""
+    found = []
+
+    def draw(angles, repetitions, *, names):
+        assert all(angles[name].notnull().any() for name in names)
+        found.append((list(names), repetitions))
+
+    monkeypatch.setattr(figures, "angle_curves", draw)
+    monkeypatch.setattr(figures, "png", lambda *_, **__: b"picture")
+    return found
+
+
+def test_a_saved_notebook_shows_the_curves(remote, squat, elbows, drawn):
+    for widget in (ConfigEditor(remote.session(elbows.id)), TrialViewer(remote.session(squat.id))):
+        assert "data:image/png;base64," in widget.static_html()
+    (editor, viewer) = drawn
+    assert editor == (["shoulder_flexion", "elbow_flexion"], None)
+    assert viewer[0][0] == "knee_flexion"
+    assert viewer[1] is None
+
+
+def test_a_session_that_waits_has_settings_but_no_curves(remote, server, admin):
+    fields = {"exercise_name": "Joint Angle Mobility", "body_joint_angles": "knee"}
+    made = server.upload(admin, user_id="p-waits", **fields).json()["session_id"]
+    editor = ConfigEditor(remote.session(made))
+    assert editor.angles[0]["key"] == "knee_angle"
+    assert asked(editor, "curves") == []
+    assert "anal" in editor.without_curves
+    assert "Knee, both sides" in editor.static_html()
+    with pytest.raises(NotFoundError, match="anal"):
+        TrialViewer(remote.session(made))
+
+
+def test_landmarks_and_curves_of_the_viewer(remote, squat):
+    viewer = TrialViewer(remote.session(squat.id))
+    ((trial, buffers),) = asked(viewer, "load")
+    pose, angles = squat.pose(), squat.angles()
+    n = angles.sizes["time"]
+    assert trial["time"] == pytest.approx(angles["time"].values, abs=1e-5)
+    image, visible, body, *curves = buffers
+    person = pose.isel(individual=0).sel(keypoint=trial["points"])
+    truth = person["image_position"].transpose("time", "keypoint", "pixel").values
+    seen = np.frombuffer(image, np.float32).reshape(truth.shape)
+    assert len(trial["points"]) == 33
+    assert seen == pytest.approx(truth, abs=0.01, nan_ok=True)
+    assert np.frombuffer(visible, np.uint8).sum() > 20 * n
+    named = [curve["name"] for curve in trial["curves"]]
+    assert set(named) == {ANGLE_OF_JOINT[joint] for joint in squat.record.joints}
+    for curve, buffer in zip(trial["curves"], curves, strict=True):
+        value, sd = np.frombuffer(buffer, np.float32).reshape(2, n)
+        truth = angles[curve["name"]].sel(side=curve["side"]).values
+        assert value == pytest.approx(truth, abs=0.006, nan_ok=True)
+        assert np.isnan(sd).all()
+        assert curve["units"] == "°"
+    assert set(viewer.shown) <= set(named)
+    # What the interface does not have is said.
+    assert (trial["body_points"], len(body)) == ([], 0)
+    assert trial["width"] == 0
+    assert (viewer.repetitions, viewer.can_correct, viewer.by_hand) == ([], False, False)
+    for word in ("3D", "errors", "repetitions", "correct"):
+        assert word in " ".join(viewer.not_served)
+    assert viewer.notice == {}
+    for used in ("not_served", "can_correct"):
+        assert f'model.get("{used}")' in module("trial_viewer")
+    local = TrialViewer(squat)
+    assert (local.not_served, local.can_correct) == ([], True)
+    asked(viewer, "save", intervals=[])
+    assert "does not take corrections" in viewer.notice["text"]
+    assert squat.edits().edits == []
+
+
+def test_the_video_comes_from_the_server_or_through_the_kernel(remote, squat):
+    viewer = TrialViewer(remote.session(squat.id))
+    page = {"base": "/lab/", "root": "/"}
+    for annotated, file in ((False, squat.video), (True, squat.annotated_video)):
+        content = file.read_bytes()
+        ((told, _),) = asked(viewer, "video", page=page, annotated=annotated)
+        assert "media_key=" in told["url"]
+        local = {**page, "local": True}
+        ((near, _),) = asked(viewer, "video", page=local, annotated=annotated)
+        assert near["url"].startswith("http://127.0.0.1:")
+        assert "media_key" not in near["url"]
+        ((again, _),) = asked(viewer, "video", page=local, annotated=annotated)
+        assert again["url"] == near["url"]
+        for url in (told["url"], near["url"]):
+            status, headers, body = get(url)
+            assert (status, body) == (200, content)
+            assert headers["Content-Type"] == "video/mp4"
+            assert headers["Accept-Ranges"] == "bytes"
+            status, headers, body = get(url, Range="bytes=10-19")
+            assert (status, body) == (206, content[10:20])
+            assert headers["Content-Range"] == f"bytes 10-19/{len(content)}"
+            assert get(url, Range="bytes=-5")[2] == content[-5:]
+            assert get(url, Range=f"bytes={len(content)}-")[0] == 416
+            status, headers, body = get(url, "HEAD")
+            assert (status, body) == (200, b"")
+            assert headers["Content-Length"] == str(len(content))
+        assert get(near["url"], Host="evil.example")[0] == 404
+        assert get(f"{near['url']}x")[0] == 404
+    remote.client.close()
+    assert get(near["url"])[0] == 502
+    assert asked(viewer, "video", page={}) == []
+    assert "this client is closed" in viewer.notice["text"]
+    with pytest.raises(StorageError, match="make another"):
+        remote.client.download(told["url"], squat.folder / "none.mp4")
+
+
+def test_without_signed_addresses_the_kernel_is_asked(remote, squat, monkeypatch):
+    details = remote.client.details(squat.id)
+    plain = details.model_copy(update={"video_url": details.video_url.partition("?")[0]})
+    monkeypatch.setattr(remote.client, "details", lambda _: plain)
+    viewer = TrialViewer(remote.session(squat.id))
+    ((told, _),) = asked(viewer, "video", page={"base": "/", "root": "/"})
+    assert told["url"].startswith("http://127.0.0.1:")
+    assert get(told["url"], Range="bytes=0-3")[2] == squat.video.read_bytes()[:4]
+    squat.video.unlink()
+    assert get(told["url"])[0] == 502
+    absent = details.model_copy(update={"analyzed_video_url": None})
+    monkeypatch.setattr(remote.client, "details", lambda _: absent)
+    assert asked(viewer, "video", page={}, annotated=True) == []
+    assert "cannot show the video" in viewer.notice["text"]
+
+
+def test_the_key_never_reaches_the_page(remote, squat, elbows, key, drawn, monkeypatch, caplog):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
+    for widget in (TrialViewer(remote.session(squat.id)), ConfigEditor(remote.session(elbows.id))):
+        for ask in ("load", "curves", "save"):
+            shown += [content for content, _ in asked(widget, ask)]
+        for local in (False, True):
+            shown += [content for content, _ in asked(widget, "video", page={"local": local})]
+        widget._ipython_display_()
+        shown.append({name: repr(value) for name, value in widget.get_state().items()})
+        shown.append(repr(widget) + repr(widget.session))
+    text = json.dumps(shown, default=repr) + caplog.text
+    assert "http://127.0.0.1:" in text
+    assert key not in text
+    assert key.removeprefix("mob_") not in text
+
+
+CELLS = """\
+from pathlib import Path
+from mobility.client import Client
+from mobility.widgets import ConfigEditor, TrialViewer
+from mobility.widgets.remote import RemoteStore
+url, key = Path("server").read_text().split()
+store = RemoteStore(Client(url, key))
+---
+TrialViewer(store.session("afar-squat"))
+---
+ConfigEditor(store.session("afar-elbows"))"""
+
+
+@pytest.mark.slow
+def test_a_notebook_on_a_server_in_a_browser(server, analysed, key, tmp_path, browse):
+    analysed("afar-squat", "p-afar")
+    analysed("afar-elbows", "p-afar", exercise="joint-angle-mobility")
+    (tmp_path / "server").write_text(f"{server.url} {key}")
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.split("\n---\n")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
+    }  # fmt: skip
+    nbformat.write(notebook, tmp_path / "remote.ipynb")
+    with jupyter_lab(tmp_path, ["lab", "remote.ipynb"]) as address:
+        seen = browse("remote", address, tmp_path)
+    saved = (tmp_path / "remote.ipynb").read_text()
+    assert saved.count("data:image/png;base64,") == 2
+    for text in (saved, seen["page"], seen["source"]):
+        assert text
+        assert key not in text
+        assert key.rpartition("_")[2] not in text
+    assert seen["source"].startswith(f"{server.url}/mobility-assessment/sessions/afar-squat/media/")
+    assert "media_key" not in saved
+    assert seen["skeleton"]
+    own, video = seen["shape"]
+    assert own == pytest.approx(video, abs=0.02)
+    assert "Not available from a server: the fitted body in 3D" in seen["trial"]
+    for absent in ("Correct the repetitions", "From above"):
+        assert absent not in seen["trial"]
+    assert seen["config"]["shown"] == ["Shoulder, both sides", "Elbow, left"]
+    store = Store(server.store, reports=server.reports)
+    assert store.session("afar-elbows").config() == {
+        "shown_angles": ["shoulder_angle", "left_elbow_angle"],
+        "comments": {"left_elbow_angle": "Check the alignment on the way down."},
+    }
+    assert seen["errors"] == []
+    assert seen["said"] == []
