@@ -321,8 +321,8 @@ def fit_body(
     - depth between the ends of segments less that of the world landmarks (Cauchy);
     - second differences in time;
     - feet turned far from the pelvis;
-    - with planted feet: heel and toe less their constant places (Cauchy), these less one floor, and
-      the centre of mass less its place over the feet (Cauchy);
+    - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
+      rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
     - the length of an arm segment less that where a first look sees it longest;
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
