@@ -1,11 +1,11 @@
-"""Learn from rendered squats how MediaPipe errs: offsets of landmarks, and depths.
+"""Learn from rendered squats how MediaPipe errs: offsets of landmarks, depths, and shifts.
 
 usage: python scripts/calibrate_fit.py CACHE [CACHE ...] [--check]
 
 CACHE is a folder that `mobility virtual-lab sweep benchmarks/tuning.yaml --cache CACHE` filled with
-poses and truths (likewise tuning_2.yaml). Writes landmark_offsets.yaml, depth_calibration.yaml and
-depth_calibration.nc into mobility/tables, or with --check only prints how well they would do on
-clips that were left out.
+poses and truths (likewise tuning_2.yaml, tuning_3.yaml). Writes landmark_offsets.yaml,
+depth_calibration and picture_calibration (.yaml and .nc) into mobility/tables, or with --check only
+prints how well they would do on clips that were left out.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from mobility import tables
 from mobility.kinematics import fit
 from mobility.kinematics.depth import (
     CORRECTED,
+    PAIRS,
     VIEWS,
     Process,
     facing,
@@ -33,6 +34,7 @@ from mobility.kinematics.depth import (
     known_by,
     likeness,
 )
+from mobility.kinematics.landmark_shift import SHIFTED
 from mobility.virtual_lab.case import read_truth
 
 TABLES = Path(__file__).resolve().parents[1] / "mobility" / "tables"
@@ -158,43 +160,80 @@ def offsets(clips: list[Clip]) -> dict[str, dict[str, Any]]:
     return table
 
 
-def look(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Told depths, the joints of a first look, and the true joints of a clip."""
+class Look(NamedTuple):
+    """What a first look at a clip sees, and what is true."""
+
+    told: np.ndarray  # (knot, depth)
+    joints: np.ndarray  # (knot, joint, 3), camera axes
+    truth: np.ndarray  # the same
+    image: np.ndarray  # (knot, joint, 2), in true focal lengths
+    weight: np.ndarray  # (knot, joint)
+    up: np.ndarray  # (3,)
+
+
+def look(folder: Path) -> Look:
+    """Look at a clip as the fit does at first."""
     with threadpool_limits(limits=1, user_api="blas"):
         one = clip(folder)
         problem, joints = fit._start(one.problem, None)
         begin = fit._first_border(problem, joints)
         first = fit._solve(problem, joints, begin, steps=20, tolerance=1e-3)
-    return problem.told, first.joints, one.truth
+    up = fit._up(first.border)
+    return Look(problem.told, first.joints, one.truth, one.image, problem.weight, up)
+
+
+def shifted(one: Look) -> np.ndarray:
+    """Where landmarks lie less where the usual offsets put them, (knot, joint, 2), metres."""
+    directions = fit._directions(one.joints, one.up)
+    mean = np.array([offset.mean for offset in fit._OFFSETS.values()])
+    usual = np.einsum("o,nojx->njx", mean, directions)
+    depth, place = -one.truth[..., 2], one.truth[..., :2]
+    usual = usual[..., :2] + (place / depth[..., None]) * usual[..., 2:]
+    off: np.ndarray = one.image * depth[..., None] - place - usual
+    return off
 
 
 class Postures(NamedTuple):
     """Instants of all clips, seen from the left and, mirrored, from the right side."""
 
     x: np.ndarray  # (n, feature)
-    short: np.ndarray  # (n, segment): true depth less that of the first look
-    error: np.ndarray  # (n, segment): of the depths that the landmarks tell
+    short: np.ndarray  # (n, depth): true depth less that of the first look
+    error: np.ndarray  # (n, depth): of the depths that the landmarks tell
+    shift: np.ndarray  # (n, 2 joints): of the landmarks in the picture
+    seen: np.ndarray  # (n, 2 joints): weight of the landmark
     clip: np.ndarray  # (n,)
     cosine: np.ndarray  # (n,), between forward and towards the camera
 
 
-def postures(looks: list[tuple[np.ndarray, np.ndarray, np.ndarray]], group: str) -> Postures:
+def postures(looks: list[Look], group: str) -> Postures:
     """Put together what the clips tell one process."""
-    x, short, error, clips, cosine = [], [], [], [], []
+    rows: list[tuple[np.ndarray, ...]] = []
     ends = {name: (a, b) for name, (a, b, _, _) in fit._DEPTHS.items()}
-    for number, (told, joints, truth) in enumerate(looks):
-        said = dict(zip(ends, told.T, strict=True))
-        fitted = {name: joints[:, b] - joints[:, a] for name, (a, b) in ends.items()}
-        true = {name: truth[:, b, 2] - truth[:, a, 2] for name, (a, b) in ends.items()}
-        forward = facing(joints[:, fit.LH], joints[:, fit.RH])
-        for side in ("left", "right"):
-            names = [f"{side}_{segment}" for segment in CORRECTED[group]]
-            x.append(features(said, fitted, forward, side=side, group=group))
-            short.append(np.stack([true[name] - fitted[name][:, 2] for name in names], axis=-1))
-            error.append(np.stack([true[name] - said[name] for name in names], axis=-1))
-            clips.append(np.full(len(truth), number))
-            cosine.append(np.full(len(truth), forward[1]))
-    return Postures(*(np.concatenate(part) for part in (x, short, error, clips, cosine)))
+    for number, one in enumerate(looks):
+        said = dict(zip(ends, one.told.T, strict=True))
+        fitted = {name: one.joints[:, b] - one.joints[:, a] for name, (a, b) in ends.items()}
+        true = {name: one.truth[:, b, 2] - one.truth[:, a, 2] for name, (a, b) in ends.items()}
+        forward = facing(one.joints[:, fit.LH], one.joints[:, fit.RH])
+        off = shifted(one)
+        for k, side in enumerate(("left", "right")):
+            pairs = PAIRS if group == "legs" else ()
+            names = [*(f"{side}_{segment}" for segment in CORRECTED[group]), *pairs]
+            way = np.where([name in pairs for name in names], 1.0 - 2.0 * k, 1.0)
+            joints = [fit._LEFT[joint] + k for joint in SHIFTED[group]]
+            mirror = np.array([1.0 - 2.0 * k, 1.0])
+            n = len(one.truth)
+            rows.append(
+                (
+                    features(said, fitted, forward, side=side, group=group),
+                    way * np.stack([true[name] - fitted[name][:, 2] for name in names], axis=-1),
+                    way * np.stack([true[name] - said[name] for name in names], axis=-1),
+                    (off[:, joints] * mirror).reshape(n, -1),
+                    np.repeat(one.weight[:, joints], 2, axis=1),
+                    np.full(n, number),
+                    np.full(n, forward[1]),
+                )
+            )
+    return Postures(*(np.concatenate(part) for part in zip(*rows, strict=True)))
 
 
 def middles(x: np.ndarray, count: int) -> np.ndarray:
@@ -210,49 +249,65 @@ def middles(x: np.ndarray, count: int) -> np.ndarray:
     return centre
 
 
-def learned(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> Process:
-    """Sparse Gaussian process of y on x; each clip has the same weight."""
+def learned(
+    x: np.ndarray, y: np.ndarray, group: np.ndarray, seen: np.ndarray | None = None
+) -> Process:
+    """Sparse Gaussian process of y on x; each clip has the same weight, times `seen` of each y."""
     mean, scale = x.mean(axis=0), x.std(axis=0) + 0.02
-    weight = 1 / np.bincount(group)[group]
-    weight /= weight.mean()
+    each = 1 / np.bincount(group)[group]
+    each /= each.mean()
     scaled = (x - mean) / scale
     centres = middles(scaled, CENTRES)
-    offset = np.average(y, axis=0, weights=weight)
 
     def kernel(one: np.ndarray) -> np.ndarray:
         return likeness(one, centres, LENGTH_SCALE) + LINEAR * one @ centres.T / x.shape[1]
 
     between, among = kernel(scaled), kernel(centres) + 1e-6 * np.eye(len(centres))
-    weights = np.linalg.solve(
-        between.T @ (between * weight[:, None]) + NOISE * among,
-        between.T @ (weight[:, None] * (y - offset)),
-    )
+    alike = np.ones((len(x), 1)) if seen is None else seen
+    offset, weights = np.zeros(y.shape[1]), np.zeros((len(centres), y.shape[1]))
+    for weight, part in zip((alike * each[:, None]).T, _parts(y.shape[1], alike), strict=True):
+        offset[part] = np.average(y[:, part], axis=0, weights=weight)
+        weights[:, part] = np.linalg.solve(
+            between.T @ (between * weight[:, None]) + NOISE * among,
+            between.T @ (weight[:, None] * (y[:, part] - offset[part])),
+        )
     known = known_by(centres, LENGTH_SCALE)
     return Process(mean, scale, centres, weights, offset, LENGTH_SCALE, LINEAR, known)
 
 
-def left_out_depths(found: Postures) -> np.ndarray:
-    """Errors of each clip's depths, (n, segment), of a process that was learned from the others."""
-    error = np.zeros_like(found.short)
+def _parts(count: int, weights: np.ndarray) -> list[slice]:
+    """Give the outputs that have each of the weights."""
+    return [slice(None)] if weights.shape[1] == 1 else [slice(i, i + 1) for i in range(count)]
+
+
+def left_out_errors(found: Postures, y: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+    """Errors on each clip, as `y`, of a process that was learned from the others."""
+    error = np.zeros_like(y)
     order = np.random.default_rng(0).permutation(found.clip.max() + 1)
     for part in range(FOLDS):
         out = np.isin(found.clip, order[part::FOLDS])
         _, others = np.unique(found.clip[~out], return_inverse=True)
-        process = learned(found.x[~out], found.short[~out], others)
-        error[out] = found.short[out] - process.predicted(found.x[out])[0]
+        shown = None if seen is None else seen[~out]
+        process = learned(found.x[~out], y[~out], others, shown)
+        error[out] = y[out] - process.predicted(found.x[out])[0]
     return error
+
+
+def _depths_of(group: str) -> list[str]:
+    """Name what a process corrects in depth."""
+    return [*CORRECTED[group], *(PAIRS if group == "legs" else ())]
 
 
 def depths(found: Postures, group: str) -> dict[str, list[float]]:
     """Spreads of the depths, in metres, by segment and view."""
-    error = left_out_depths(found)
+    error = left_out_errors(found, found.short)
     each = 1 / np.bincount(found.clip)[found.clip]
 
     def size(of: np.ndarray, weight: np.ndarray) -> float:
         return float(np.sqrt((weight * of**2).sum() / weight.sum()))
 
     spreads = {}
-    for i, segment in enumerate(CORRECTED[group]):
+    for i, segment in enumerate(_depths_of(group)):
         near = [np.exp(-0.5 * ((found.cosine - view) / NEAR) ** 2) * each for view in VIEWS]
         spread = [TRUST.get(segment, 1.0) * size(error[:, i], weight) for weight in near]
         spreads[segment] = [round(value, 3) for value in spread]
@@ -264,18 +319,36 @@ def depths(found: Postures, group: str) -> dict[str, list[float]]:
     return spreads
 
 
-def keep(process: Process, group: str, file: Path, mode: Literal["w", "a"]) -> None:
+def left_in_picture(found: Postures, group: str) -> dict[str, float]:
+    """Spreads, in metres and by joint, of what the shifts leave in the picture."""
+    error = left_out_errors(found, found.shift, found.seen)
+    weight = found.seen * (found.seen > LEAST_WEIGHT) / np.bincount(found.clip)[found.clip, None]
+
+    def size(of: np.ndarray, own: slice) -> float:
+        return float(np.sqrt((weight * of**2)[:, own].sum() / weight[:, own].sum()))
+
+    spreads = {}
+    for i, joint in enumerate(SHIFTED[group]):
+        before, after = (size(of, slice(2 * i, 2 * i + 2)) for of in (found.shift, error))
+        print(f"{joint:10} picture error, cm: {100 * before:.2f}, shifted {100 * after:.2f}")
+        spreads[joint] = round(after, 4)
+    return spreads
+
+
+def keep(
+    process: Process, group: str, file: Path, mode: Literal["w", "a"], outputs: list[str]
+) -> None:
     """Write the numbers of one process."""
     held = xr.Dataset(
         {
             "mean": ("feature", process.mean.astype(np.float32)),
             "scale": ("feature", process.scale.astype(np.float32)),
             "centre": (("number", "feature"), process.centres.astype(np.float32)),
-            "weight": (("number", "segment"), process.weights),
-            "offset": ("segment", process.offset),
+            "weight": (("number", "output"), process.weights),
+            "offset": ("output", process.offset),
         },
-        coords={"segment": list(CORRECTED[group])},
-        attrs={"source": tables.load("depth_calibration")["source"], "units": "m"},
+        coords={"output": outputs},
+        attrs={"source": tables.load(file.stem)["source"], "units": "m"},
     )
     held.to_netcdf(file, group=group, mode=mode, engine="h5netcdf")
 
@@ -309,18 +382,25 @@ def main() -> None:
     with get_context("spawn").Pool(2) as pool:
         looks = pool.map(look, folders)
     found = {group: postures(looks, group) for group in CORRECTED}
-    spreads = {}
+    spreads, lefts = {}, {}
     for group, those in found.items():
         spreads |= depths(those, group)
+        lefts |= left_in_picture(those, group)
     if given.check:
         return
     kernel = {"length_scale": LENGTH_SCALE, "linear": LINEAR}
-    settings = {**tables.load("depth_calibration"), "kernel": kernel, "sd": spreads}
-    write("depth_calibration", settings)
+    for name, spread in (
+        ("depth_calibration", {"sd": spreads}),
+        ("picture_calibration", {"sd_m": lefts}),
+    ):
+        write(name, {**tables.load(name), "kernel": kernel, **spread})
     mode: Literal["w", "a"] = "w"
     for group, those in found.items():
         process = learned(those.x, those.short, those.clip)
-        keep(process, group, TABLES / "depth_calibration.nc", mode)
+        keep(process, group, TABLES / "depth_calibration.nc", mode, _depths_of(group))
+        process = learned(those.x, those.shift, those.clip, those.seen)
+        outputs = [f"{joint}_{axis}" for joint in SHIFTED[group] for axis in ("out", "up")]
+        keep(process, group, TABLES / "picture_calibration.nc", mode, outputs)
         mode = "a"
 
 

@@ -14,14 +14,13 @@ import xarray as xr
 import yaml
 
 from mobility import tables
-from mobility.kinematics import depth, fit
+from mobility.kinematics import depth, fit, landmark_shift
 from mobility.kinematics.depth import calibrated, facing
+from mobility.kinematics.landmark_shift import SHIFTED, shifts
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.virtual_lab.case import case_from, perform_case, true_positions
 
 WIDTH, HEIGHT = 240, 320
-
-Look = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +41,13 @@ def joints_facing(turn: float, n: int, rng: np.random.Generator) -> np.ndarray:
     return joints
 
 
-def looks(*, clips: int, noise: float = 0.0, own: float = 0.0, seed: int = 0) -> list[Look]:
+def looks(
+    script: ModuleType, *, clips: int, noise: float = 0.0, own: float = 0.0, seed: int = 0
+) -> list[Any]:
     """Clips whose true depths are those of the first look and a smooth function of what is told.
 
-    Noise (standard deviation, metres) is new at each knot, or each clip's own.
+    So is what landmarks are shifted by in the picture. Noise (standard deviation, metres) is new at
+    each knot, or each clip's own.
     """
     rng = np.random.default_rng(seed)
     names = list(fit._DEPTHS)
@@ -55,6 +57,8 @@ def looks(*, clips: int, noise: float = 0.0, own: float = 0.0, seed: int = 0) ->
         told = rng.normal(0, 0.2, (n, len(names)))
         joints = joints_facing(rng.uniform(-np.pi, np.pi), n, rng)
         truth = np.zeros_like(joints)
+        truth[..., :2] = joints[..., :2]
+        truth[..., 2] = -3.0
         # Near segments first, for a depth starts where the one before it ends.
         for i, segment in enumerate(("trunk", "upper_arm", "forearm", "thigh", "shank")):
             for side in ("left", "right"):
@@ -63,8 +67,29 @@ def looks(*, clips: int, noise: float = 0.0, own: float = 0.0, seed: int = 0) ->
                 along = along + missing(told[:, names.index(f"{side}_{segment}")], i)
                 along = along + noise * rng.standard_normal(n) + own * rng.standard_normal()
                 truth[:, b, 2] = truth[:, a, 2] + along
-        found.append((told, joints, truth))
+        found.append(pictured(script, told, joints, truth))
     return found
+
+
+def pictured(script: ModuleType, told: Any, joints: Any, truth: Any) -> Any:
+    """Add the picture, in which landmarks are shifted beyond the usual offsets."""
+    depth, place = -truth[..., 2:], truth[..., :2]
+    weight = np.ones(truth.shape[:2])
+    plain = script.Look(told, joints, truth, place / depth, weight, np.array([0.0, 1.0, 0.0]))
+    names = list(fit._DEPTHS)
+    off = -script.shifted(plain)
+    for k, side in enumerate(("left", "right")):
+        thigh, trunk = (told[:, names.index(f"{side}_{name}")] for name in ("thigh", "trunk"))
+        off[:, k::2] += shift_of(thigh, trunk)[:, None] * [1.0 - 2.0 * k, 1.0]
+    image = (place + off) / depth
+    image[:2, fit.LK] += 1.0  # hidden, and wrong
+    weight[:2, fit.LK] = 0.0
+    return plain._replace(image=image, weight=weight)
+
+
+def shift_of(thigh: np.ndarray, trunk: np.ndarray) -> np.ndarray:
+    """Shift of each landmark of the left side, out of what is told of thigh and trunk."""
+    return np.stack([0.1 * thigh, 0.02 - 0.1 * trunk], axis=-1)
 
 
 def missing(told: np.ndarray, segment: int) -> np.ndarray:
@@ -77,8 +102,8 @@ def rms(error: np.ndarray) -> float:
 
 
 def test_what_the_first_look_lacks_is_learned(script) -> None:
-    found = script.postures(looks(clips=60), "legs")
-    new = script.postures(looks(clips=10, seed=5), "legs")
+    found = script.postures(looks(script, clips=60), "legs")
+    new = script.postures(looks(script, clips=10, seed=5), "legs")
     process = script.learned(found.x, found.short, found.clip)
     added, _ = process.predicted(new.x)
     assert rms(new.short) > 0.1
@@ -87,28 +112,41 @@ def test_what_the_first_look_lacks_is_learned(script) -> None:
 
 def test_the_fit_applies_what_was_learned(script, monkeypatch) -> None:
     """What the script calls told, fitted, forward and left is what the fit calls so."""
-    seen = looks(clips=60)
+    seen = looks(script, clips=60)
     found = {group: script.postures(seen, group) for group in depth.CORRECTED}
     processes = {
         group: script.learned(those.x, those.short, those.clip) for group, those in found.items()
     }
+    shifting = {
+        group: script.learned(those.x, those.shift, those.clip, those.seen)
+        for group, those in found.items()
+    }
     monkeypatch.setattr(depth, "_process", processes.get)
-    for told, joints, truth in looks(clips=4, seed=9):
-        better = calibrated(
+    monkeypatch.setattr(landmark_shift, "_process", shifting.get)
+    for one in looks(script, clips=4, seed=9):
+        told, joints, truth = one.told, one.joints, one.truth
+        of_fit = (
             dict(zip(fit._DEPTHS, told.T, strict=True)),
             {n: joints[:, b] - joints[:, a] for n, (a, b, _, _) in fit._DEPTHS.items()},
             facing(joints[:, fit.LH], joints[:, fit.RH]),
         )
-        assert len(better) == 10
+        better = calibrated(*of_fit)
+        assert set(better) == set(fit._DEPTHS)
         for name, (value, _) in better.items():
             a, b = fit._DEPTHS[name][:2]
             true = truth[:, b, 2] - truth[:, a, 2]
             first = joints[:, b, 2] - joints[:, a, 2]
-            assert rms(value - true) < 0.35 * rms(first - true)
+            assert rms(value - true) < 0.35 * rms(first - true), name
+        off = script.shifted(one)
+        for name, shift in shifts(*of_fit).items():
+            side, _, joint = name.partition("_")
+            j = fit._LEFT[joint] + ("left", "right").index(side)
+            seen = one.weight[:, j] > 0
+            assert rms(off[seen, j] - shift.metres[seen]) < 0.35 * rms(off[seen, j]), name
 
 
 def test_noise_is_found_as_the_spread(script) -> None:
-    spreads = script.depths(script.postures(looks(clips=80, noise=0.06), "arms"), "arms")
+    spreads = script.depths(script.postures(looks(script, clips=80, noise=0.06), "arms"), "arms")
     for name, spread in spreads.items():
         # More than the noise, since what the first look lacks is not known exactly.
         low, high = (script.TRUST.get(name, 1.0) * sd for sd in (0.055, 0.08))
@@ -117,12 +155,12 @@ def test_noise_is_found_as_the_spread(script) -> None:
 
 def test_clips_left_out_tell_the_error_on_new_clips(script) -> None:
     size = {"noise": 0.02, "own": 0.05}
-    found = script.postures(looks(clips=48, **size), "legs")
-    new = script.postures(looks(clips=100, seed=7, **size), "legs")
+    found = script.postures(looks(script, clips=48, **size), "legs")
+    new = script.postures(looks(script, clips=100, seed=7, **size), "legs")
     process = script.learned(found.x, found.short, found.clip)
     inside = rms(found.short - process.predicted(found.x)[0])
     outside = rms(new.short - process.predicted(new.x)[0])
-    left_out = rms(script.left_out_depths(found))
+    left_out = rms(script.left_out_errors(found, found.short))
     assert inside < 0.8 * outside
     assert left_out == pytest.approx(outside, rel=0.12)
 
@@ -136,15 +174,37 @@ def test_centres_are_among_the_postures(script) -> None:
 
 
 def test_written_processes_are_read_again(script, monkeypatch, tmp_path) -> None:
-    seen = looks(clips=20)
+    seen = looks(script, clips=20)
     monkeypatch.setattr(depth, "files", lambda _: tmp_path)
     for group, mode in (("legs", "w"), ("arms", "a")):
         found = script.postures(seen, group)
         process = script.learned(found.x, found.short, found.clip)
-        script.keep(process, group, tmp_path / "depth_calibration.nc", mode)
+        outputs = [str(i) for i in range(found.short.shape[1])]
+        script.keep(process, group, tmp_path / "depth_calibration.nc", mode, outputs)
         read = depth._process.__wrapped__(group)
         for one, other in zip(read.predicted(found.x), process.predicted(found.x), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_what_is_hidden_says_nothing_of_shifts(script) -> None:
+    found = script.postures(looks(script, clips=16), "legs")
+    knee = list(SHIFTED["legs"]).index("knee")
+    assert (found.seen[:, 2 * knee] == 0).any()
+    hidden = script.learned(found.x, found.shift, found.clip, found.seen)
+    shown = script.learned(found.x, found.shift, found.clip)
+    error = [
+        rms((found.shift - process.predicted(found.x)[0])[found.seen[:, 2 * knee] > 0, 2 * knee])
+        for process in (hidden, shown)
+    ]
+    assert error[0] < 0.01 < 0.05 < error[1]
+
+
+def test_spread_in_the_picture_is_of_what_the_shifts_leave(script, capsys) -> None:
+    found = script.postures(looks(script, clips=16), "arms")
+    noise = np.random.default_rng(4).normal(0, 0.02, found.shift.shape)
+    spreads = script.left_in_picture(found._replace(shift=found.shift + noise), "arms")
+    assert set(spreads) == set(SHIFTED["arms"])
+    assert all(0.019 < sd < 0.03 for sd in spreads.values())
 
 
 def test_each_clip_has_the_same_weight(script) -> None:

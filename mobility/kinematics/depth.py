@@ -47,7 +47,7 @@ CORRECTED = {"legs": GROUPS["legs"], "arms": ("upper_arm", "forearm")}
 SEGMENTS = (*CORRECTED["legs"], *CORRECTED["arms"])
 
 PAIRS = ("hips", "shoulders", "knees", "ankles")
-"""From left to right."""
+"""From left to right; that of the legs corrects their depth too."""
 
 _OTHER = {"left": "right", "right": "left"}
 
@@ -62,7 +62,7 @@ class Process(NamedTuple):
     centres
         In scaled features, (centre, feature).
     weights, offset
-        (centre, segment) and (segment,), metres.
+        (centre, output) and (output,), metres.
     length_scale, linear
         Of the kernel.
     known
@@ -79,7 +79,7 @@ class Process(NamedTuple):
     known: Array
 
     def predicted(self, x: Array) -> tuple[Array, Array]:
-        """Return what to add to depths, (n, segment), and how novel each of the `x` is, 0 to 1."""
+        """Return the outputs, (n, output), and how novel each of the `x` is, 0 to 1."""
         scaled = (x - self.mean) / self.scale
         near = likeness(scaled, self.centres, self.length_scale)
         along = scaled @ self.centres.T / scaled.shape[1]
@@ -107,8 +107,13 @@ def _settings() -> Mapping[str, Any]:
 
 @cache
 def _process(group: str) -> Process:
-    kernel = _settings()["kernel"]
-    with as_file(files("mobility.tables") / "depth_calibration.nc") as file:
+    return read_process("depth_calibration", group)
+
+
+def read_process(table: str, group: str) -> Process:
+    """Read a process from the file beside a table, which has the settings of its kernel."""
+    kernel = tables.load(table)["kernel"]
+    with as_file(files("mobility.tables") / f"{table}.nc") as file:
         held = xr.load_dataset(file, engine="h5netcdf", group=group)
     centres = held["centre"].to_numpy().astype(np.float64)
     return Process(
@@ -201,18 +206,28 @@ def calibrated(
     Returns
     -------
     dict
-        For each segment, as in ``left_thigh``: the corrected depth, and its standard deviation,
-        (n,), metres. The farther a posture from those that were learned, the larger the latter.
+        For each segment, as in ``left_thigh``, and pair, as in ``knees``: the corrected depth, and
+        its standard deviation, (n,), metres. The farther a posture from those that were learned,
+        the larger the latter.
     """
     settings = _settings()
     corrected = {}
+
+    def better(name: str, kind: str, added: Array, novel: Array) -> None:
+        usual = float(np.interp(forward[1], VIEWS, settings["sd"][kind]))
+        usual = max(usual, settings["least_sd_m"].get(kind, 0.0))
+        sd = np.sqrt(usual**2 + settings["novel_sd_m"]["value"] ** 2 * novel)
+        corrected[name] = (fitted[name][:, 2] + added, sd)
+
     for group, segments in CORRECTED.items():
+        sides = {}
         for side in _OTHER:
             x = features(told, fitted, forward, side=side, group=group)
-            added, novel = _process(group).predicted(x)
+            sides[side] = added, novel = _process(group).predicted(x)
             for i, segment in enumerate(segments):
-                name = f"{side}_{segment}"
-                usual = float(np.interp(forward[1], VIEWS, settings["sd"][segment]))
-                sd = np.sqrt(usual**2 + settings["novel_sd_m"]["value"] ** 2 * novel)
-                corrected[name] = (fitted[name][:, 2] + added[:, i], sd)
+                better(f"{side}_{segment}", segment, added[:, i], novel)
+        if group == "legs":
+            (left, novel), (right, _) = sides["left"], sides["right"]
+            for i, pair in enumerate(PAIRS, len(segments)):
+                better(pair, pair, 0.5 * (left[:, i] - right[:, i]), novel)
     return corrected

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.depth import calibrated, facing
+from mobility.kinematics.landmark_shift import left_over, shifts
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
 from mobility.progress import progress_bar
@@ -55,7 +56,8 @@ FITTED: tuple[str, ...] = tuple(
 LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
 _LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
 _LEFT |= {"heel": LC, "toe": LT}
-"""Left joint of each pair; the right one follows it."""
+_ARM = ("shoulder", "elbow", "wrist")
+"""Left joint of each pair; the right one follows it. And those of an arm."""
 
 _N = 16
 _D = 3 * _N
@@ -251,6 +253,7 @@ class _Problem:
     scale: float = 1.0  # of the world landmarks
     told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
     told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    image_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, joint), m
     longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
@@ -713,7 +716,7 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
 
 
 def _with_depths(problem: _Problem) -> _Problem:
-    """Depths along the segments as the world landmarks tell them, and how far to trust them."""
+    """Depths along the segments as the world landmarks tell them, and how far to trust all."""
     z = problem.scale * problem.world[..., 2]
     behind = max(-facing(problem.world[:, LH], problem.world[:, RH])[1], 0.0)
     sd = np.array([error * (1 + worse * behind) for _, _, error, worse in _DEPTHS.values()])
@@ -721,11 +724,12 @@ def _with_depths(problem: _Problem) -> _Problem:
         problem,
         told=np.stack([z[:, b] - z[:, a] for a, b, _, _ in _DEPTHS.values()], axis=-1),
         told_sd=np.tile(sd, (len(z), 1)),
+        image_sd=np.tile(np.repeat(_LANDMARK_SD, 2), (len(z), 1)),
     )
 
 
 def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
-    """Depths along the segments as a first look at the trial, `joints`, corrects them.
+    """Landmarks as a first look at the trial, `joints`, corrects them, in depth and in the picture.
 
     What is usual was learned from overhead squats: it is not applied where feet walk, nor to an arm
     whose elbow is below the shoulder.
@@ -739,19 +743,29 @@ def _corrected(problem: _Problem, joints: Array, border: Array) -> _Problem:
         name: (joints[:, b] - joints[:, a]) / size
         for name, (a, b) in zip(_DEPTHS, ends, strict=True)
     }
-    better = calibrated(found, fitted, facing(joints[:, LH], joints[:, RH]))
+    forward = facing(joints[:, LH], joints[:, RH])
+    everywhere = np.ones(len(joints), dtype=bool)
+    raised = {side: joints[:, LE + k, 1] > joints[:, LS + k, 1] for k, side in enumerate(SIDES)}
+    better = calibrated(found, fitted, forward)
     told, told_sd = problem.told.copy(), problem.told_sd.copy()
     for i, name in enumerate(_DEPTHS):
         if name not in better:
             continue
-        rows = np.ones(len(joints), dtype=bool)
-        if name.endswith("arm"):
-            k = SIDES.index(name.partition("_")[0])
-            rows = joints[:, LE + k, 1] > joints[:, LS + k, 1]
+        rows = raised[name.partition("_")[0]] if name.endswith("arm") else everywhere
         depth, sd = better[name]
         told[rows, i], told_sd[rows, i] = size * depth[rows], size * sd[rows]
+    image, image_sd = problem.image.copy(), problem.image_sd.copy()
+    left = left_over()
+    for name, shift in shifts(found, fitted, forward).items():
+        side, _, joint = name.partition("_")
+        j = _LEFT[joint] + SIDES.index(side)
+        rows = raised[side] if joint in _ARM else everywhere
+        per_metre = np.exp(border[_F]) / np.maximum(-joints[:, j, 2], 0.1)
+        image[rows, j] -= (size * per_metre[:, None] * shift.metres)[rows]
+        usual, after = image_sd[rows, j] ** 2, (size * left[joint]) ** 2
+        image_sd[rows, j] = np.sqrt(after + np.maximum(usual - after, 0.0) * shift.novel[rows])
     views = tuple(view.corrected(joints, border) for view in problem.views)
-    return replace(problem, told=told, told_sd=told_sd, views=views)
+    return replace(problem, told=told, told_sd=told_sd, image=image, image_sd=image_sd, views=views)
 
 
 def _chained(problem: _Problem, joints: Array) -> Array:
@@ -962,8 +976,7 @@ def _picture_rows(
     landmark = joints + np.einsum("o,nojx->njx", border[_OFF:_FOOT], directions)
     depth = np.maximum(-landmark[..., 2], 0.1)
     stretch = np.exp(border[_F])
-    sd = np.repeat(_LANDMARK_SD, 2)
-    per_metre = problem.distance[:, None] / sd
+    per_metre = problem.distance[:, None] / problem.image_sd
     place = stretch * landmark[..., :2] / depth[..., None]
     off = (place - problem.image) * per_metre[..., None]
     size = np.sqrt((off**2).sum(axis=-1))
@@ -1294,6 +1307,7 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
         distance=problem.distance[rows],
         told=problem.told[rows],
         told_sd=problem.told_sd[rows],
+        image_sd=problem.image_sd[rows],
         views=tuple(view.part(rows) for view in problem.views),
     )
 

@@ -35,14 +35,23 @@ def hips(forward_deg: float, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
 
 
 def use(
-    monkeypatch: pytest.MonkeyPatch, added: float, *, sd: Any = 0.033, novel: float = 0.0
+    monkeypatch: pytest.MonkeyPatch,
+    added: float,
+    *,
+    sd: Any = 0.033,
+    novel: float = 0.0,
+    least: dict[str, float] | None = None,
 ) -> None:
     """Let all depths be those of the first fit and so much more."""
     found = SimpleNamespace(
-        predicted=lambda x: (np.full((len(x), 3), added), np.full(len(x), novel))
+        predicted=lambda x: (np.full((len(x), 3 + len(PAIRS)), added), np.full(len(x), novel))
     )
     spread = np.broadcast_to(sd, len(VIEWS)).tolist()
-    settings = {"sd": dict.fromkeys(SEGMENTS, spread), "novel_sd_m": {"value": 0.08}}
+    settings = {
+        "sd": dict.fromkeys((*SEGMENTS, *PAIRS), spread),
+        "novel_sd_m": {"value": 0.08},
+        "least_sd_m": least or {},
+    }
     monkeypatch.setattr(depth, "_process", lambda group: found)
     monkeypatch.setattr(depth, "_settings", lambda: settings)
 
@@ -126,10 +135,38 @@ def test_depth_is_that_of_the_first_fit_and_what_is_added(monkeypatch: pytest.Mo
     use(monkeypatch, 0.1)
     told, fitted = limbs(np.random.default_rng(1))
     found = calibrated(told, fitted, (0.6, 0.8))
-    assert set(found) == set(told) - set(PAIRS)
+    assert set(found) == set(told)
     for name, (value, sd) in found.items():
-        np.testing.assert_allclose(value, fitted[name][:, 2] + 0.1)
+        # Of a pair both sides say the same, the right one of its mirror image.
+        np.testing.assert_allclose(value, fitted[name][:, 2] + (0.0 if name in PAIRS else 0.1))
         np.testing.assert_allclose(sd, 0.033)
+
+
+def test_depth_of_a_pair_is_what_both_sides_say_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, fitted = limbs(np.random.default_rng(1))
+    use(monkeypatch, 0.0)
+
+    def predicted(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # The fourth feature of the far side's depth from left to right: the mirrored hips.
+        hips = x[:, -4 * len(PAIRS) + 1]
+        return np.tile(hips[:, None], (1, 7)), np.zeros(len(x))
+
+    monkeypatch.setattr(depth, "_process", lambda group: SimpleNamespace(predicted=predicted))
+    found = calibrated(told, fitted, (0.0, 1.0))
+    for pair in PAIRS:
+        np.testing.assert_allclose(found[pair][0], fitted[pair][:, 2] + fitted["hips"][:, 2])
+
+
+def test_what_does_not_move_in_the_clips_is_no_better_known_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, 0.0, sd=0.01, least={"hips": 0.02})
+    found = calibrated(*limbs(np.random.default_rng(1)), (0.0, 1.0))
+    np.testing.assert_allclose(found["hips"][1], 0.02)
+    np.testing.assert_allclose(found["knees"][1], 0.01)
+    least = tables.load("depth_calibration")["least_sd_m"]
+    # Six degrees of a pelvis of 0.19 m between its hip centres.
+    assert least["hips"] == pytest.approx(0.19 * np.sin(np.radians(6)), abs=0.002)
 
 
 def test_what_is_novel_is_less_certain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +219,9 @@ def test_a_mirrored_subject_has_mirrored_depths(turn: float) -> None:
         facing(right * MIRROR, left * MIRROR),
     )
     for name, (value, sd) in here.items():
+        if name in PAIRS:
+            np.testing.assert_allclose(there[name][0], -value, atol=1e-9)
+            continue
         side, _, segment = name.partition("_")
         np.testing.assert_allclose(there[f"{other[side]}_{segment}"][0], value, atol=1e-9)
         np.testing.assert_allclose(there[f"{other[side]}_{segment}"][1], sd, atol=1e-9)
@@ -207,10 +247,10 @@ def test_trunk_and_legs_do_not_depend_on_the_arms() -> None:
 
 def test_the_table_has_a_spread_for_each_segment_and_view() -> None:
     spreads = tables.load("depth_calibration")["sd"]
-    assert set(spreads) == set(SEGMENTS)
+    assert set(spreads) == {*SEGMENTS, *PAIRS}
     for spread in spreads.values():
         assert len(spread) == len(VIEWS)
-        assert all(0.01 < sd < 0.2 for sd in spread)
+        assert all(0.005 < sd < 0.2 for sd in spread)
 
 
 @pytest.fixture
