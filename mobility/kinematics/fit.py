@@ -329,6 +329,10 @@ def fit_body(
     - the length of an arm segment less that where a first look sees it longest;
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
+    Where the feet stay, a first solution tells the posture, and what the landmarks usually get
+    wrong in it is corrected before the next: their depths (:mod:`~mobility.kinematics.depth`) and
+    their places in the picture (:mod:`~mobility.kinematics.landmark_shift`).
+
     No term concerns the posture of a joint that is measured. Errors of landmarks last from frame to
     frame, so frames count as one independent observation in 1.5 s. Starting points with single
     limbs mirrored in depth are tried; those that explain the picture nearly as well widen the
