@@ -234,6 +234,14 @@ def test_offsets_are_found_again(script) -> None:
         assert {**entry, "mean_m": 0} == {**entries[name], "mean_m": 0}
 
 
+def test_a_clip_of_something_else_is_told(script) -> None:
+    truth = joints_facing(0.3, 10, np.random.default_rng(6))
+    image = truth[..., :2] / -truth[..., 2:]
+    assert script.is_found(truth, image)
+    assert script.is_found(truth, image + 0.03 / 3)
+    assert not script.is_found(truth, image + 0.2 / 3)
+
+
 def test_tables_keep_their_head(script, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(script, "TABLES", tmp_path)
     (tmp_path / "some.yaml").write_text("# What it is.\n# Metres.\nold: 1\n# not the head\n")
