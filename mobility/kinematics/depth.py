@@ -83,7 +83,7 @@ class Process(NamedTuple):
         scaled = (x - self.mean) / self.scale
         near = likeness(scaled, self.centres, self.length_scale)
         along = scaled @ self.centres.T / scaled.shape[1]
-        novel = 1.0 - np.einsum("ni,ij,nj->n", near, self.known, near)
+        novel = 1.0 - ((near @ self.known) * near).sum(axis=1)
         return self.offset + (near + self.linear * along) @ self.weights, novel.clip(0.0, 1.0)
 
 
