@@ -170,13 +170,13 @@ _TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
 _FOOT_FRACTION, _BALANCE_SD = 0.43, 0.05
 """Where the weight is on the foot, from heel to toe, and how far (metres) it strays."""
 
-_CORRELATION_S = 1.5
+_CORRELATION_S = 1.3
 """Landmark errors last: frames closer than this say the same thing again."""
 
 _ACCELERATION = 8.0
 """m/s², of a joint, as white noise of 1/30 s steps."""
 
-_PLANTED_SD, _FLAT_SD = 0.012, 0.010
+_PLANTED_SD, _FLAT_SD = 0.008, 0.010
 _PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
 _TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
 _STATURE, _STATURE_SD = 1.70, 0.005
@@ -334,7 +334,7 @@ def fit_body(
     their places in the picture (:mod:`~mobility.kinematics.landmark_shift`).
 
     No term concerns the posture of a joint that is measured. Errors of landmarks last from frame to
-    frame, so frames count as one independent observation in 1.5 s. Starting points with single
+    frame, so frames count as one independent observation in 1.3 s. Starting points with single
     limbs mirrored in depth are tried; those that explain the picture nearly as well widen the
     uncertainty.
 
