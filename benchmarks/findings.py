@@ -17,7 +17,7 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -222,7 +222,11 @@ def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
     """Collect what was said of each item in a trial."""
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
-    view = view_of_azimuth(case.camera.azimuth)
+    return told_of(metrics, truth, view_of_azimuth(case.camera.azimuth), case.name)
+
+
+def told_of(metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str) -> list[Told]:
+    """Compare what is said of each item from metrics with what is true."""
     told = []
     for kind, item, measure, side, threshold, probability, stated in items(metrics):
         true = np.atleast_1d(truth[measure].to_numpy())
@@ -230,7 +234,7 @@ def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
         worst = _worst(true, side)
         told.append(
             Told(
-                *(kind, item, measure, view, case.name),
+                *(kind, item, measure, view, trial),
                 true_or_not(true, threshold, side, MARGIN[measure]),
                 *(stated, probability, float(value[worst]), float(sd[worst]), float(true[worst])),
             )
@@ -242,6 +246,13 @@ def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
     """Measured less true value of each metric that is compared, and of each side."""
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
+    return errors_of(metrics, truth, view_of_azimuth(case.camera.azimuth), case.name)
+
+
+def errors_of(
+    metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str
+) -> list[dict[str, Any]]:
+    """Measured less true values of a trial, one row each."""
     rows = []
     for measure in MARGIN:
         value, sd, true = (
@@ -251,8 +262,8 @@ def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
         rows += [
             {
                 "metric": measure,
-                "view": view_of_azimuth(case.camera.azimuth),
-                "trial": case.name,
+                "view": view,
+                "trial": trial,
                 "error": float(value[i] - true[i]),
                 "own sd": float(sd[i]),
                 "truth": float(true[i]),
@@ -281,22 +292,22 @@ def _worst(true: np.ndarray, side: str) -> int:
     return int(np.argmax({"above": known, "below": -known, "outside": np.abs(known)}[side]))
 
 
-def all_told(folders: list[Path], *, resume: bool = False) -> pd.DataFrame:
+def all_told(clips: list[list[Told]]) -> pd.DataFrame:
     """Collect what was said of each item in all trials, one row each, with its outcome."""
-    clips = _of_clips(partial(clip_told, resume=resume), folders)
     return pd.DataFrame(
         [{**told._asdict(), "outcome": told.outcome} for clip in clips for told in clip]
     )
 
 
-def _of_clips(function: Callable[[Path], list[Any]], folders: list[Path]) -> list[list[Any]]:
+def of_clips(function: Callable[[Any], list[Any]], clips: Sequence[Any]) -> list[list[Any]]:
+    """Apply a function to each clip in processes of their own."""
     # Read by BLAS when the processes start; more threads than cores wait for each other.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    bar = progress_bar("assessing", total=len(folders), unit="clip")
+    bar = progress_bar("assessing", total=len(clips), unit="clip")
     rows = []
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_PROCESSES, mp_context=spawn) as pool:
-        for clip in pool.map(function, folders):
+        for clip in pool.map(function, clips):
             rows.append(clip)
             bar.update()
     bar.close()
@@ -397,11 +408,11 @@ def main() -> None:
     of = len(folders)
     folders = folders[: given.clips]
     if given.errors:
-        clips = _of_clips(partial(clip_errors, resume=given.resume), folders)
+        clips = of_clips(partial(clip_errors, resume=given.resume), folders)
         errors = pd.DataFrame([row for clip in clips for row in clip])
         print(error_table(errors).round(3).to_string())
         return
-    told = all_told(folders, resume=given.resume)
+    told = all_told(of_clips(partial(clip_told, resume=given.resume), folders))
     frame = table(told)
     clips = f"{len(folders)}" if len(folders) == of else f"the first {len(folders)} of {of}"
     if given.json:
