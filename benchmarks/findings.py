@@ -36,6 +36,7 @@ from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
+from mobility.view import TWO_CAMERAS
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose
@@ -347,7 +348,11 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
         measure = group["measure"].iloc[0]
         shown = group["view"].map(lambda view, measure=measure: supported(measure, view))
         parts = {"supported": group[shown]}
-        parts |= {view: group[group["view"] == view] for view in VIEWS if supported(measure, view)}
+        parts |= {
+            view: group[group["view"] == view]
+            for view in (*VIEWS, TWO_CAMERAS)
+            if supported(measure, view)
+        }
         if not shown.all():
             parts["elsewhere"] = group[~shown]
         for view, part in parts.items():
@@ -356,12 +361,12 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
+def markdown(frame: pd.DataFrame, clips: str, grid: str, command: str = COMMAND) -> str:
     """Give the table as Markdown."""
     certain = tables.load("criteria")["statement"]["probability"]["value"]
     columns = ["", "fault", "view", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     lines = [
-        f"Made by `{COMMAND}`.",
+        f"Made by `{command}`.",
         "",
         f"Statements about {clips} trials of `benchmarks/{grid}`, against their truth. A statement"
         f" is made where its probability is at least {certain:g};",
@@ -386,12 +391,11 @@ def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "virtual-lab")
+def add_options(parser: argparse.ArgumentParser, grid: Path, table: Path, cache: Path) -> None:
+    """Add what can be asked of a grid of trials."""
+    parser.add_argument("--cache", type=Path, default=cache)
     parser.add_argument(
-        "--grid", type=Path, default=GRID, help="another grid, to choose settings on"
+        "--grid", type=Path, default=grid, help="another grid, to choose settings on"
     )
     parser.add_argument("--clips", type=int, help="only the first N clips")
     parser.add_argument(
@@ -400,35 +404,66 @@ def main() -> None:
     parser.add_argument("--errors", action="store_true", help="print errors of the metrics instead")
     parser.add_argument("--each", action="store_true", help="print what was told wrongly")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
-    parser.add_argument("--write", action="store_true", help=f"also write {TABLE.name}")
+    parser.add_argument("--write", action="store_true", help=f"also write {table.name}")
+
+
+def options(parser: argparse.ArgumentParser, grid: Path) -> argparse.Namespace:
+    """Read what is asked."""
     given = parser.parse_args()
-    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != GRID):
+    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != grid):
         parser.error("--clips takes a number from 1; --write goes with the own grid")
-    folders = [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))]
-    of = len(folders)
-    folders = folders[: given.clips]
+    return given
+
+
+def report(
+    given: argparse.Namespace,
+    clips: Sequence[Any],
+    tell: Callable[[Any], list[Told]],
+    compare: Callable[[Any], list[dict[str, Any]]],
+    *,
+    command: str,
+    to: Path,
+) -> None:
+    """Print what was asked of these clips, and write the table."""
+    chosen = list(clips)[: given.clips]
     if given.errors:
-        clips = of_clips(partial(clip_errors, resume=given.resume), folders)
-        errors = pd.DataFrame([row for clip in clips for row in clip])
+        errors = pd.DataFrame([row for clip in of_clips(compare, chosen) for row in clip])
         print(error_table(errors).round(3).to_string())
         return
-    told = all_told(of_clips(partial(clip_told, resume=given.resume), folders))
+    told = all_told(of_clips(tell, chosen))
     frame = table(told)
-    clips = f"{len(folders)}" if len(folders) == of else f"the first {len(folders)} of {of}"
+    count = f"{len(chosen)}" if len(chosen) == len(clips) else f"the first {len(chosen)} of"
+    count += f" {len(clips)}" if len(chosen) < len(clips) else ""
+    text = markdown(frame, count, given.grid.name, command)
     if given.json:
         print(
             json.dumps(
-                {"clips": len(folders), "table": _plain(frame), "trials": _plain(told)}, indent=1
+                {"clips": len(chosen), "table": _plain(frame), "trials": _plain(told)}, indent=1
             )
         )
     else:
-        print(markdown(frame, clips, given.grid.name), end="")
+        print(text, end="")
     if given.each:
         wrong = told[told["outcome"].isin(["FP", "FN"])]
         print(wrong.drop(columns=["true", "stated"]).round(3).to_string(index=False))
     if given.write:
-        with atomic(TABLE) as hidden:
-            hidden.write_text(markdown(frame, clips, given.grid.name), encoding="utf-8")
+        with atomic(to) as hidden:
+            hidden.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, GRID, TABLE, ROOT / "build" / "virtual-lab")
+    given = options(parser, GRID)
+    report(
+        given,
+        [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))],
+        partial(clip_told, resume=given.resume),
+        partial(clip_errors, resume=given.resume),
+        command=COMMAND,
+        to=TABLE,
+    )
 
 
 def _plain(frame: pd.DataFrame) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual_lab_error
 from mobility.kinematics.skeleton import SIDES
-from mobility.view import UNKNOWN
+from mobility.view import TWO_CAMERAS, UNKNOWN
 
 Array = NDArray[np.float64]
 
@@ -50,8 +50,8 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     name
         Of a metric over nothing or over sides.
     view
-        Name of the camera's view (:attr:`mobility.view.View.name`); None or "unknown" where it is
-        not known.
+        Name of the view (:func:`mobility.view.trial_view`); None or "unknown" where it is not
+        known.
 
     Returns
     -------
@@ -69,8 +69,9 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     The virtual lab's error is the root mean square over n rendered trials of that view
     (``tables/metric_error.yaml``), its bias included and not subtracted, since a mean of few bodies
     that were rendered need not hold for a person who was filmed. That it is of so few is allowed
-    for by Student's t: :math:`\sqrt{b^2 + s^2}\, t_{0.975, n} / 1.96`. For an angle without an
-    entry it is the error of ``tables/virtual_lab_error.yaml`` in the deep part of the squat.
+    for by Student's t: :math:`\sqrt{b^2 + s^2}\, t_{0.975, n} / 1.96`. Of an angle without an
+    entry, seen by one camera, it is the error of ``tables/virtual_lab_error.yaml`` in the deep part
+    of the squat.
     """
     if name not in metrics:
         nothing = np.asarray(np.nan)
@@ -106,16 +107,13 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
 
 def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> tuple[float, int] | None:
     """Error of a metric in rendered squats, or of its angle, where it holds; of how many."""
-    if view is None or view == UNKNOWN or does_not_hold(metrics) is not None:
+    if view is None or view == UNKNOWN or does_not_hold(metrics, view=view) is not None:
         return None
-    measured = tables.load("metric_error")
+    measured, kind = tables.load("metric_error"), view_kind(view)
     if name == "heel_rise":
         heels = measured["heel_rise"]
         return float(heels["sd"]), int(heels["clips"])
-    if name in measured["metrics"]:
-        error = measured["metrics"][name].get(view_kind(view))
-        if error is None:
-            return None
+    if error := measured["metrics"].get(name, {}).get(kind):
         return float(np.hypot(error["bias"], error["sd"])), int(error["clips"])
     if name not in tables.load("angles"):
         return None
@@ -147,8 +145,13 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     if not (angle or kinds) or view is None or view == UNKNOWN:
         return ""
     kind = view_kind(view)
-    if kind in (kinds or tables.load("view_support")["angles"][angle]["supported"]):
+    declared = kinds or tables.load("view_support")["angles"][angle]["supported"]
+    if kind in declared:
         return ""
+    if kind == TWO_CAMERAS:
+        return "two cameras do not support it"
+    if declared == [TWO_CAMERAS]:
+        return "it needs two cameras, one in front and one at the side"
     return f"a view from the {kind} does not support it"
 
 

@@ -416,7 +416,7 @@ def _dataset(
     view: str | None,
 ) -> xr.Dataset:
     long_name, parts = entry["long_name"], entry["parts"]
-    held = view not in (None, UNKNOWN) and does_not_hold(metrics) is None
+    held = view not in (None, UNKNOWN) and does_not_hold(metrics, view=view) is None
     about: dict[str, Any] = {
         "units": "1",
         "group": _GROUP,

@@ -37,7 +37,7 @@ from mobility.assessment.summaries import (
 from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, require_pose
-from mobility.view import camera_view
+from mobility.view import trial_view
 
 Metrics = dict[str, xr.DataArray]
 
@@ -179,7 +179,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
-    view = camera_view(pose).name
+    view = trial_view(pose)
     result = _with_measured_errors(result, view)
     for score in (mobility_index, quality_index, fms_deep_squat, compensations):
         scored = score(result, view=view)
