@@ -256,9 +256,10 @@ def errors_of(
     """Measured less true values of a trial, one row each."""
     rows = []
     for measure in MARGIN:
+        stated = metrics[f"{measure}_sd"]
         value, sd, true = (
-            np.atleast_1d(a.to_numpy())
-            for a in (metrics[measure], metrics[f"{measure}_sd"], truth[measure])
+            np.atleast_1d(a)
+            for a in (metrics[measure], stated.attrs.get("fit_sd", stated), truth[measure])
         )
         rows += [
             {
@@ -275,7 +276,10 @@ def errors_of(
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Bias and spread of the errors by metric and view, and the errors the metrics state."""
+    """Bias and spread of the errors by metric and view, and the errors the metrics state.
+
+    `own` is the root mean square of the errors in units of the fit's own.
+    """
     known = errors[errors["error"].notna()]
     grouped = known.groupby(["metric", "view"], sort=False)
     return pd.DataFrame(
@@ -283,6 +287,9 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
             "bias": grouped["error"].mean(),
             "sd": grouped["error"].std(),
             "own sd": grouped["own sd"].median(),
+            "own": known.assign(z=known["error"] / known["own sd"])
+            .groupby(["metric", "view"], sort=False)["z"]
+            .apply(lambda z: float(np.sqrt((z**2).mean()))),
             "clips": grouped["trial"].nunique(),
         }
     )
