@@ -361,11 +361,17 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
             if supported(measure, view)
         }
         if not shown.all():
-            parts["elsewhere"] = group[~shown]
+            parts["elsewhere" if shown.any() else "nowhere"] = group[~shown]
         for view, part in parts.items():
             if len(part):
                 rows.append({"kind": kind, "item": item, "view": view, **counted(part)})
     return pd.DataFrame(rows)
+
+
+_WHERE = {
+    "supported": "**all that support it**",
+    "nowhere": "**all, none of which supports it**",
+}
 
 
 def markdown(frame: pd.DataFrame, clips: str, grid: str, command: str = COMMAND) -> str:
@@ -388,9 +394,9 @@ def markdown(frame: pd.DataFrame, clips: str, grid: str, command: str = COMMAND)
         "|---|---|---|" + "---:|" * (len(COUNTS) + 4),
     ]
     for row in frame.to_dict("records"):
-        first = row["view"] == "supported"
+        first = row["view"] in _WHERE
         name = row["item"].replace("_", " ") if first else ""
-        view = "**all that support it**" if first else row["view"]
+        view = _WHERE.get(row["view"], row["view"])
         cells = [row["kind"] if first else "", name, view, *(str(row[c]) for c in COUNTS)]
         shares = ("sensitivity", "specificity", "found of all", "cleared of all")
         cells += [f"{row[c]:.2f}" if np.isfinite(row[c]) else "–" for c in shares]
