@@ -15,6 +15,9 @@ from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual
 from mobility.kinematics.skeleton import SIDES
 from mobility.view import TWO_CAMERAS, UNKNOWN
 
+NEEDS_TWO = "it needs two cameras, one in front and one at the side"
+"""Why one camera does not support what two do."""
+
 Array = NDArray[np.float64]
 
 
@@ -173,7 +176,7 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     if kind == TWO_CAMERAS:
         return "two cameras do not support it"
     if declared == [TWO_CAMERAS]:
-        return "it needs two cameras, one in front and one at the side"
+        return NEEDS_TWO
     return f"a view from the {kind} does not support it"
 
 
