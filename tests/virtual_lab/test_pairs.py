@@ -44,12 +44,13 @@ def test_grids_have_other_people_motions_and_cameras(pairs: ModuleType, project:
 def test_a_second_camera_is_aimed_and_framed_as_the_first(pairs: ModuleType, project: Path) -> None:
     least = tables.load("view_support")["two_cameras"]["least_apart_deg"]
     for name in GRIDS:
-        for case, second in pairs.read_pairs(project / "benchmarks" / name):
+        grid = pairs.read_pairs(project / "benchmarks" / name)
+        assert np.std([second.start for _, second in grid]) > 0.1  # not started together
+        for case, second in grid:
             apart = abs((second.camera["azimuth"] - case.camera.azimuth + 180) % 360 - 180)
             assert least <= apart <= 180 - least
             # Framed: from where feet and raised hands of this person are in the picture.
             assert 1.5 < second.camera["distance_m"] < 5
-            assert second.start != 0
             lead = case.squat.lead_s
             assert abs(second.start) < lead  # both see each repetition as a whole
 
@@ -111,6 +112,9 @@ def test_each_fault_is_clearly_there_in_many_pairs_and_not_in_many(
         # What torch and warp warn of while they are imported is not ours.
         warnings.simplefilter("ignore")
         for case, _ in pairs.read_pairs(project / "benchmarks" / GRIDS[0]):
+            # Fewer frames take less time, and show the same faults.
+            film = case.video.model_copy(update={"frame_rate": 8.0})
+            case = case.model_copy(update={"video": film})
             truth = benchmark.measured(truth_pose(true_positions(case, *perform_case(case))))
             for metric, limit in looked.items():
                 value = np.atleast_1d(truth[metric].to_numpy())
