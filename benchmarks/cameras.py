@@ -12,36 +12,24 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from accuracy import ANGLES, ROOT, pose_of, true_angles
+from pairs import Second, cleaned, render_second
 
 import mobility as mb
-from mobility.capture.video import write_video
 from mobility.kinematics.cameras import time_offset
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.provenance import history
-from mobility.virtual_lab.body import parametric_body
-from mobility.virtual_lab.case import Case, case_from, render_case
-from mobility.virtual_lab.render import frames
-from mobility.virtual_lab.squat import duration_s, perform
+from mobility.virtual_lab.case import case_from, render_case
 
 MEANT = (
     *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
     "trunk_lean",
 )
 """The angles whose mean is compared."""
-
-
-class Second(NamedTuple):
-    """The second camera, its frames per second, and when it was started (s after the first)."""
-
-    camera: dict[str, float]
-    rate: float
-    start: float
 
 
 _TIMES = {"descent_s": 1.3, "bottom_s": 0.3, "ascent_s": 1.1, "pause_s": 0.6, "lead_s": 0.9}
@@ -99,26 +87,6 @@ def rendered(name: str, cache: Path) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset
         render_second(case, second, other)
     poses = [pose_of(folder / f"{v}.mp4", folder / f"{v}.pose.nc") for v in ("video", "video-2")]
     return poses[0], poses[1], true_angles(folder / "truth.nc")
-
-
-def render_second(case: Case, second: Second, video: Path) -> None:
-    """Film the motion of a case once more."""
-    body = parametric_body(**case.body.model_dump())
-    count = round(duration_s(case.motion) * second.rate)
-    since = np.arange(count) / second.rate
-    trial = perform(body, case.motion, np.maximum(since + second.start, 0.0))
-    camera = type(case.camera)(**second.camera)
-    film = case.video
-    pictures = frames(
-        body, trial, camera=camera, look=case.look, width=film.width, height=film.height
-    )
-    timed = ((t, image) for t, (_, image) in zip(since, pictures, strict=True))
-    write_video(video, timed, crf=film.crf, preset="medium")
-
-
-def cleaned(pose: xr.Dataset) -> xr.Dataset:
-    """Ready for the fit."""
-    return mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
 
 
 def errors(found: xr.Dataset, truth: xr.Dataset, offset: float = 0.0) -> dict[str, float]:

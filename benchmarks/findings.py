@@ -17,7 +17,7 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
+from mobility.view import TWO_CAMERAS
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose
@@ -222,7 +223,11 @@ def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
     """Collect what was said of each item in a trial."""
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
-    view = view_of_azimuth(case.camera.azimuth)
+    return told_of(metrics, truth, view_of_azimuth(case.camera.azimuth), case.name)
+
+
+def told_of(metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str) -> list[Told]:
+    """Compare what is said of each item from metrics with what is true."""
     told = []
     for kind, item, measure, side, threshold, probability, stated in items(metrics):
         true = np.atleast_1d(truth[measure].to_numpy())
@@ -230,7 +235,7 @@ def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
         worst = _worst(true, side)
         told.append(
             Told(
-                *(kind, item, measure, view, case.name),
+                *(kind, item, measure, view, trial),
                 true_or_not(true, threshold, side, MARGIN[measure]),
                 *(stated, probability, float(value[worst]), float(sd[worst]), float(true[worst])),
             )
@@ -242,17 +247,25 @@ def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
     """Measured less true value of each metric that is compared, and of each side."""
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
+    return errors_of(metrics, truth, view_of_azimuth(case.camera.azimuth), case.name)
+
+
+def errors_of(
+    metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str
+) -> list[dict[str, Any]]:
+    """Measured less true values of a trial, one row each."""
     rows = []
     for measure in MARGIN:
+        stated = metrics[f"{measure}_sd"]
         value, sd, true = (
-            np.atleast_1d(a.to_numpy())
-            for a in (metrics[measure], metrics[f"{measure}_sd"], truth[measure])
+            np.atleast_1d(a)
+            for a in (metrics[measure], stated.attrs.get("fit_sd", stated), truth[measure])
         )
         rows += [
             {
                 "metric": measure,
-                "view": view_of_azimuth(case.camera.azimuth),
-                "trial": case.name,
+                "view": view,
+                "trial": trial,
                 "error": float(value[i] - true[i]),
                 "own sd": float(sd[i]),
                 "truth": float(true[i]),
@@ -263,7 +276,10 @@ def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Bias and spread of the errors by metric and view, and the errors the metrics state."""
+    """Bias and spread of the errors by metric and view, and the errors the metrics state.
+
+    `own` is the root mean square of the errors in units of the fit's own.
+    """
     known = errors[errors["error"].notna()]
     grouped = known.groupby(["metric", "view"], sort=False)
     return pd.DataFrame(
@@ -271,6 +287,9 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
             "bias": grouped["error"].mean(),
             "sd": grouped["error"].std(),
             "own sd": grouped["own sd"].median(),
+            "own": known.assign(z=known["error"] / known["own sd"])
+            .groupby(["metric", "view"], sort=False)["z"]
+            .apply(lambda z: float(np.sqrt((z**2).mean()))),
             "clips": grouped["trial"].nunique(),
         }
     )
@@ -281,22 +300,22 @@ def _worst(true: np.ndarray, side: str) -> int:
     return int(np.argmax({"above": known, "below": -known, "outside": np.abs(known)}[side]))
 
 
-def all_told(folders: list[Path], *, resume: bool = False) -> pd.DataFrame:
+def all_told(clips: list[list[Told]]) -> pd.DataFrame:
     """Collect what was said of each item in all trials, one row each, with its outcome."""
-    clips = _of_clips(partial(clip_told, resume=resume), folders)
     return pd.DataFrame(
         [{**told._asdict(), "outcome": told.outcome} for clip in clips for told in clip]
     )
 
 
-def _of_clips(function: Callable[[Path], list[Any]], folders: list[Path]) -> list[list[Any]]:
+def of_clips(function: Callable[[Any], list[Any]], clips: Sequence[Any]) -> list[list[Any]]:
+    """Apply a function to each clip in processes of their own."""
     # Read by BLAS when the processes start; more threads than cores wait for each other.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    bar = progress_bar("assessing", total=len(folders), unit="clip")
+    bar = progress_bar("assessing", total=len(clips), unit="clip")
     rows = []
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_PROCESSES, mp_context=spawn) as pool:
-        for clip in pool.map(function, folders):
+        for clip in pool.map(function, clips):
             rows.append(clip)
             bar.update()
     bar.close()
@@ -336,21 +355,31 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
         measure = group["measure"].iloc[0]
         shown = group["view"].map(lambda view, measure=measure: supported(measure, view))
         parts = {"supported": group[shown]}
-        parts |= {view: group[group["view"] == view] for view in VIEWS if supported(measure, view)}
+        parts |= {
+            view: group[group["view"] == view]
+            for view in (*VIEWS, TWO_CAMERAS)
+            if supported(measure, view)
+        }
         if not shown.all():
-            parts["elsewhere"] = group[~shown]
+            parts["elsewhere" if shown.any() else "nowhere"] = group[~shown]
         for view, part in parts.items():
             if len(part):
                 rows.append({"kind": kind, "item": item, "view": view, **counted(part)})
     return pd.DataFrame(rows)
 
 
-def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
+_WHERE = {
+    "supported": "**all that support it**",
+    "nowhere": "**all, none of which supports it**",
+}
+
+
+def markdown(frame: pd.DataFrame, clips: str, grid: str, command: str = COMMAND) -> str:
     """Give the table as Markdown."""
     certain = tables.load("criteria")["statement"]["probability"]["value"]
     columns = ["", "fault", "view", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     lines = [
-        f"Made by `{COMMAND}`.",
+        f"Made by `{command}`.",
         "",
         f"Statements about {clips} trials of `benchmarks/{grid}`, against their truth. A statement"
         f" is made where its probability is at least {certain:g};",
@@ -365,9 +394,9 @@ def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
         "|---|---|---|" + "---:|" * (len(COUNTS) + 4),
     ]
     for row in frame.to_dict("records"):
-        first = row["view"] == "supported"
+        first = row["view"] in _WHERE
         name = row["item"].replace("_", " ") if first else ""
-        view = "**all that support it**" if first else row["view"]
+        view = _WHERE.get(row["view"], row["view"])
         cells = [row["kind"] if first else "", name, view, *(str(row[c]) for c in COUNTS)]
         shares = ("sensitivity", "specificity", "found of all", "cleared of all")
         cells += [f"{row[c]:.2f}" if np.isfinite(row[c]) else "–" for c in shares]
@@ -375,12 +404,11 @@ def markdown(frame: pd.DataFrame, clips: str, grid: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "virtual-lab")
+def add_options(parser: argparse.ArgumentParser, grid: Path, table: Path, cache: Path) -> None:
+    """Add what can be asked of a grid of trials."""
+    parser.add_argument("--cache", type=Path, default=cache)
     parser.add_argument(
-        "--grid", type=Path, default=GRID, help="another grid, to choose settings on"
+        "--grid", type=Path, default=grid, help="another grid, to choose settings on"
     )
     parser.add_argument("--clips", type=int, help="only the first N clips")
     parser.add_argument(
@@ -389,35 +417,66 @@ def main() -> None:
     parser.add_argument("--errors", action="store_true", help="print errors of the metrics instead")
     parser.add_argument("--each", action="store_true", help="print what was told wrongly")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
-    parser.add_argument("--write", action="store_true", help=f"also write {TABLE.name}")
+    parser.add_argument("--write", action="store_true", help=f"also write {table.name}")
+
+
+def options(parser: argparse.ArgumentParser, grid: Path) -> argparse.Namespace:
+    """Read what is asked."""
     given = parser.parse_args()
-    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != GRID):
+    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != grid):
         parser.error("--clips takes a number from 1; --write goes with the own grid")
-    folders = [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))]
-    of = len(folders)
-    folders = folders[: given.clips]
+    return given
+
+
+def report(
+    given: argparse.Namespace,
+    clips: Sequence[Any],
+    tell: Callable[[Any], list[Told]],
+    compare: Callable[[Any], list[dict[str, Any]]],
+    *,
+    command: str,
+    to: Path,
+) -> None:
+    """Print what was asked of these clips, and write the table."""
+    chosen = list(clips)[: given.clips]
     if given.errors:
-        clips = _of_clips(partial(clip_errors, resume=given.resume), folders)
-        errors = pd.DataFrame([row for clip in clips for row in clip])
+        errors = pd.DataFrame([row for clip in of_clips(compare, chosen) for row in clip])
         print(error_table(errors).round(3).to_string())
         return
-    told = all_told(folders, resume=given.resume)
+    told = all_told(of_clips(tell, chosen))
     frame = table(told)
-    clips = f"{len(folders)}" if len(folders) == of else f"the first {len(folders)} of {of}"
+    count = f"{len(chosen)}" if len(chosen) == len(clips) else f"the first {len(chosen)} of"
+    count += f" {len(clips)}" if len(chosen) < len(clips) else ""
+    text = markdown(frame, count, given.grid.name, command)
     if given.json:
         print(
             json.dumps(
-                {"clips": len(folders), "table": _plain(frame), "trials": _plain(told)}, indent=1
+                {"clips": len(chosen), "table": _plain(frame), "trials": _plain(told)}, indent=1
             )
         )
     else:
-        print(markdown(frame, clips, given.grid.name), end="")
+        print(text, end="")
     if given.each:
         wrong = told[told["outcome"].isin(["FP", "FN"])]
         print(wrong.drop(columns=["true", "stated"]).round(3).to_string(index=False))
     if given.write:
-        with atomic(TABLE) as hidden:
-            hidden.write_text(markdown(frame, clips, given.grid.name), encoding="utf-8")
+        with atomic(to) as hidden:
+            hidden.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, GRID, TABLE, ROOT / "build" / "virtual-lab")
+    given = options(parser, GRID)
+    report(
+        given,
+        [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))],
+        partial(clip_told, resume=given.resume),
+        partial(clip_errors, resume=given.resume),
+        command=COMMAND,
+        to=TABLE,
+    )
 
 
 def _plain(frame: pd.DataFrame) -> list[Mapping[str, Any]]:

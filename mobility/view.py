@@ -9,10 +9,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.provenance import cameras_of
 
 Array = NDArray[np.float64]
 
 UNKNOWN = "unknown"
+
+TWO_CAMERAS = "two-cameras"
+"""View of a trial that two cameras saw from directions that are apart."""
 
 _STANDING = 0.9
 """Share of the usual height of the hips over the feet from which a frame counts as standing."""
@@ -102,6 +106,28 @@ def camera_view(pose: xr.Dataset) -> View:
         off = np.abs(_wrapped(together[used] - azimuth))
         sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
     return view_of(azimuth, sd)
+
+
+def trial_view(pose: xr.Dataset) -> str:
+    """Name the view by which the metrics of a trial are judged.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`camera_view`; or a body that was fitted to several cameras.
+
+    Returns
+    -------
+    str
+        "two-cameras" where the lines of sight of two cameras are as far apart as
+        ``view_support.yaml`` says, else the name of the view of the first.
+    """
+    least = tables.load("view_support")["two_cameras"]["least_apart_deg"]
+    azimuths = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
+    apart = np.abs(_wrapped(azimuths[:, None] - azimuths))
+    if ((apart >= least) & (apart <= 180.0 - least)).any():
+        return TWO_CAMERAS
+    return camera_view(pose).name
 
 
 def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:

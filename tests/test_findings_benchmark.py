@@ -96,8 +96,32 @@ def test_every_criterion_compensation_and_rule_has_a_margin_and_a_view(benchmark
     untold = {"knee_flexion_variability", "smoothness_sparc"}
     measures |= {rule["metric"] for rule in rules.values()} - untold
     assert measures == set(benchmark.MARGIN)
+    nowhere = {e["metric"] for e in rules.values() if e.get("only_from") == []}
+    two = {e["metric"] for e in rules.values() if e.get("only_from") == ["two-cameras"]}
+    assert "pelvis_obliquity" in nowhere
+    assert "knee_flexion_asymmetry" in two
     for measure in measures:
-        assert any(benchmark.supported(measure, view) for view in benchmark.VIEWS)
+        one = any(benchmark.supported(measure, view) for view in benchmark.VIEWS)
+        assert one == (measure not in nowhere | two)
+        assert benchmark.supported(measure, "two-cameras") == (measure not in nowhere)
+
+
+def test_what_no_view_supports_is_named(benchmark):
+    frame = benchmark.table(
+        told(
+            benchmark,
+            ["not told"] * 3,
+            view="front",
+            item="pelvis_tilts_sideways",
+            measure="pelvis_obliquity",
+        )
+    )
+    text = benchmark.markdown(frame, "3", "findings.yaml", "python it.py")
+    assert "Made by `python it.py`." in text
+    assert (
+        "| NASM | pelvis tilts sideways | **all, none of which supports it** | 0 | 0 | 0 | 0 | 3 |"
+        in text
+    )
 
 
 def test_grid_has_at_least_40_trials_and_each_fault_in_many_and_not_in_many(project):

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.view import camera_view, supports, view_of
+from mobility.provenance import with_history
+from mobility.view import TWO_CAMERAS, camera_view, supports, trial_view, view_of
 
 DEMO_AZIMUTH = -40.0
 """Of data/demo/overhead-squat/case.yaml: the camera is 40 degrees to the left of the front."""
@@ -87,8 +88,29 @@ def test_every_kind_of_view_says_what_it_supports():
     for entry in [*table["views"].values(), *table["angles"].values()]:
         assert entry["source"]
     for entry in table["angles"].values():
-        assert set(entry["supported"]) <= set(table["views"])
+        assert set(entry["supported"]) <= {*table["views"], TWO_CAMERAS}
     assert supports(view_of(0), "knee_flexion")
     assert not supports(view_of(0), "trunk_lean")
     assert supports(view_of(90), "trunk_lean")
     assert not supports(view_of(-90), "hip_abduction")
+
+
+@pytest.mark.parametrize(
+    ("azimuths", "name"),
+    [
+        ((5.0, 92.0), TWO_CAMERAS),
+        ((-45.0, 45.0), TWO_CAMERAS),
+        ((170.0, -100.0), TWO_CAMERAS),
+        ((0.0, 30.0), "front-oblique left"),  # hardly more than one of them
+        ((10.0, -172.0), "front-oblique left"),  # along the same line
+    ],
+)
+def test_two_cameras_are_a_view_of_their_own_where_they_are_apart(project, azimuths, name):
+    path = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
+    with xr.open_dataset(path, engine="h5netcdf") as pose:
+        fitted = pose.load()
+    assert trial_view(fitted) == "front-oblique left"
+    both = with_history(
+        fitted, "fit_body", {}, cameras=[{"azimuth_deg": azimuth} for azimuth in azimuths]
+    )
+    assert trial_view(both) == name

@@ -13,7 +13,10 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import does_not_hold, view_kind, virtual_lab_error
 from mobility.kinematics.skeleton import SIDES
-from mobility.view import UNKNOWN
+from mobility.view import TWO_CAMERAS, UNKNOWN
+
+NEEDS_TWO = "it needs two cameras, one in front and one at the side"
+"""Why one camera does not support what two do."""
 
 Array = NDArray[np.float64]
 
@@ -50,14 +53,15 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     name
         Of a metric over nothing or over sides.
     view
-        Name of the camera's view (:attr:`mobility.view.View.name`); None or "unknown" where it is
-        not known.
+        Name of the view (:func:`mobility.view.trial_view`); None or "unknown" where it is not
+        known.
 
     Returns
     -------
     Estimate
         Its standard deviation is the metric's own ``_sd`` or, where the virtual lab's errors hold
-        for this recording and view, and are larger, theirs. A metric that is absent is NaN.
+        for this recording and view, and are larger, theirs; of two cameras the own one times what
+        errors were of it, or theirs where larger. A metric that is absent is NaN.
 
     Raises
     ------
@@ -69,8 +73,14 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     The virtual lab's error is the root mean square over n rendered trials of that view
     (``tables/metric_error.yaml``), its bias included and not subtracted, since a mean of few bodies
     that were rendered need not hold for a person who was filmed. That it is of so few is allowed
-    for by Student's t: :math:`\sqrt{b^2 + s^2}\, t_{0.975, n} / 1.96`. For an angle without an
-    entry it is the error of ``tables/virtual_lab_error.yaml`` in the deep part of the squat.
+    for by Student's t: :math:`\sqrt{b^2 + s^2}\, t_{0.975, n} / 1.96`. Of an angle without an
+    entry, seen by one camera, it is the error of ``tables/virtual_lab_error.yaml`` in the deep part
+    of the squat.
+
+    From two cameras the fit's own error :math:`\sigma` is about the same in most trials, and that
+    of rendered squats another (``tables/two_camera_error.yaml``), smaller or larger by the factor
+    k. Taken is :math:`\max(\sqrt{b^2 + s^2}, k \sigma)`, widened likewise: never less than what was
+    measured, and more where the fit is less certain than usual.
     """
     if name not in metrics:
         nothing = np.asarray(np.nan)
@@ -92,8 +102,13 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
             for each in (stated, own)
         )
     sd, sem = (np.where(np.isfinite(value), each, np.nan).astype(np.float64) for each in (sd, sem))
+    measured = _error_of_two(metrics, name, view)
     lab = _lab_error(metrics, name, view)
-    if lab is not None:
+    if measured is not None:
+        error, clips = float(np.hypot(measured["bias"], measured["sd"])), int(measured["clips"])
+        sem = np.where(np.isfinite(sem), np.maximum(measured["own"] * sem, error), sem)
+        sd = sem * _few(clips)
+    elif lab is not None:
         error, clips = lab
         sem = np.where(np.isfinite(sem), np.maximum(sem, error), sem)
         sd = np.where(np.isfinite(sd), np.maximum(sd, error * _few(clips)), sd)
@@ -104,18 +119,23 @@ def estimate(metrics: xr.Dataset, name: str, *, view: str | None) -> Estimate:
     return Estimate(value, sd, sem, reason)
 
 
+def _error_of_two(metrics: xr.Dataset, name: str, view: str | None) -> Mapping[str, float] | None:
+    """Error of a metric in rendered squats that two cameras saw, where it holds."""
+    if view != TWO_CAMERAS or does_not_hold(metrics, view=view) is not None:
+        return None
+    found: Mapping[str, float] | None = tables.load("two_camera_error")["metrics"].get(name)
+    return found
+
+
 def _lab_error(metrics: xr.Dataset, name: str, view: str | None) -> tuple[float, int] | None:
     """Error of a metric in rendered squats, or of its angle, where it holds; of how many."""
-    if view is None or view == UNKNOWN or does_not_hold(metrics) is not None:
+    if view in (None, UNKNOWN, TWO_CAMERAS) or does_not_hold(metrics) is not None:
         return None
-    measured = tables.load("metric_error")
+    measured, kind = tables.load("metric_error"), view_kind(view)
     if name == "heel_rise":
         heels = measured["heel_rise"]
         return float(heels["sd"]), int(heels["clips"])
-    if name in measured["metrics"]:
-        error = measured["metrics"][name].get(view_kind(view))
-        if error is None:
-            return None
+    if error := measured["metrics"].get(name, {}).get(kind):
         return float(np.hypot(error["bias"], error["sd"])), int(error["clips"])
     if name not in tables.load("angles"):
         return None
@@ -139,16 +159,24 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     ----------
     entry
         Of a table; its ``only_where_supported`` names an angle of ``tables/view_support.yaml``, its
-        ``only_from`` kinds of view.
+        ``only_from`` kinds of view, none where no view supports it.
     view
         As in :func:`estimate`.
     """
-    angle, kinds = entry.get("only_where_supported"), entry.get("only_from")
-    if not (angle or kinds) or view is None or view == UNKNOWN:
+    declared = entry.get("only_from")
+    if angle := entry.get("only_where_supported"):
+        declared = tables.load("view_support")["angles"][angle]["supported"]
+    if declared is None or view is None or view == UNKNOWN:
         return ""
     kind = view_kind(view)
-    if kind in (kinds or tables.load("view_support")["angles"][angle]["supported"]):
+    if kind in declared:
         return ""
+    if not declared:
+        return "neither one camera nor two measure it well enough"
+    if kind == TWO_CAMERAS:
+        return "two cameras do not support it"
+    if declared == [TWO_CAMERAS]:
+        return NEEDS_TWO
     return f"a view from the {kind} does not support it"
 
 

@@ -20,7 +20,7 @@ from mobility.assessment.estimates import Estimate, estimate, seen_sides
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import does_not_hold
 from mobility.options import checked
-from mobility.view import UNKNOWN
+from mobility.view import TWO_CAMERAS, UNKNOWN
 
 Array = NDArray[np.float64]
 
@@ -405,6 +405,10 @@ def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Est
     return given._replace(sd=error, sem=error)
 
 
+def _said(view: str | None) -> str:
+    return "two cameras" if view == TWO_CAMERAS else str(view)
+
+
 def _dataset(
     name: str,
     dim: str,
@@ -416,14 +420,14 @@ def _dataset(
     view: str | None,
 ) -> xr.Dataset:
     long_name, parts = entry["long_name"], entry["parts"]
-    held = view not in (None, UNKNOWN) and does_not_hold(metrics) is None
+    held = view not in (None, UNKNOWN) and does_not_hold(metrics, view=view) is None
     about: dict[str, Any] = {
         "units": "1",
         "group": _GROUP,
         "reference": entry["source"],
         "version": entry["version"],
         "references": json.dumps({key: part["reference_id"] for key, part in parts.items()}),
-        "errors": f"virtual lab, {view}" if held else "of the metrics",
+        "errors": f"virtual lab, {_said(view)}" if held else "of the metrics",
     }
     if notes:
         about["note"] = "; ".join(f"{key.replace('_', ' ')} {said}" for key, said in notes.items())

@@ -37,7 +37,7 @@ from mobility.assessment.summaries import (
 from mobility.kinematics.angles import DEFAULT_METHOD
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, require_pose
-from mobility.view import camera_view
+from mobility.view import TWO_CAMERAS, trial_view
 
 Metrics = dict[str, xr.DataArray]
 
@@ -96,9 +96,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         (medians of their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
         names the phase in which they occur. The ``_sd`` of these is the larger of the fit's and,
-        where it holds, of the error in rendered squats of the same view (see
-        :func:`mobility.assessment.estimates.estimate`); the former alone is then in its attribute
-        ``fit_sd``.
+        where it holds, of the error in rendered squats of the same view, of two cameras the fit's
+        in proportion to that (see :func:`mobility.assessment.estimates.estimate`); the former alone
+        is then in its attribute ``fit_sd``.
 
         Of all this, with the errors of the camera's view: ``mobility_index...``,
         ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
@@ -179,7 +179,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
-    view = camera_view(pose).name
+    view = trial_view(pose)
     result = _with_measured_errors(result, view)
     for score in (mobility_index, quality_index, fms_deep_squat, compensations):
         scored = score(result, view=view)
@@ -482,16 +482,20 @@ def _add_over_repetitions(
 
 
 def _with_measured_errors(metrics: xr.Dataset, view: str) -> xr.Dataset:
-    """Widen the errors of what is over all repetitions where rendered squats show larger ones."""
+    """Take the errors in rendered squats of what is over all repetitions, as `estimate` does."""
     wider = {}
     for name in map(str, metrics.data_vars):
         if f"{name}_sd" not in metrics or metrics[name].dims not in ((), ("side",)):
             continue
         own = metrics[f"{name}_sd"]
         sd = own.copy(data=estimate(metrics, name, view=view).sd)
-        if bool((sd > own).any()):
+        if bool(((sd != own) & own.notnull()).any()):
             sd.attrs["fit_sd"] = own.values.ravel().tolist()
-            sd.attrs["statistic"] += ", or that in rendered squats where larger"
+            sd.attrs["statistic"] += (
+                ", in proportion to that in rendered squats of two cameras"
+                if view == TWO_CAMERAS
+                else ", or that in rendered squats where larger"
+            )
             wider[f"{name}_sd"] = sd
             if (least := f"{name}_mdc95") in metrics:
                 wider[least] = metrics[least].copy(data=_MDC95 * sd.values)

@@ -18,7 +18,7 @@ from mobility import tables
 from mobility.capture.pose import PARTS
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
 from mobility.provenance import SCHEMA_VERSION, cameras_of, history, warnings_of
-from mobility.view import View, camera_view, supports, view_of
+from mobility.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
 
 GROUPS = {
     "head": ("nose", "left_ear", "right_ear"),
@@ -106,7 +106,7 @@ def capture_quality(
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
             for part, names in GROUPS.items()
         },
-        "view": _view(_seen_by(best, camera)),
+        "view": _view(_seen_by(best, camera), beside=trial_view(best) == TWO_CAMERAS),
         "framing": _framing(pose),
         "distance": _distance(pose, best, height_px, camera),
         "size": {
@@ -290,9 +290,12 @@ def _seen_by(best: xr.Dataset, camera: int) -> View:
     return view_of(cameras_of(best)[camera]["azimuth_deg"])
 
 
-def _view(view: View) -> dict[str, Any]:
+def _view(view: View, *, beside: bool) -> dict[str, Any]:
+    """Judge a view; `beside` another camera that stands apart, one at the side is welcome."""
     known = tables.load("view_support")["angles"]
-    entry = _limits("view")[view.kind]
+    entry = dict(_limits("view")[view.kind])
+    if beside and "verdict_beside_another" in entry:
+        entry |= {"verdict": entry["verdict_beside_another"], "advice": None}
     return {
         "name": view.name,
         "azimuth_deg": _rounded(view.azimuth_deg, 1),

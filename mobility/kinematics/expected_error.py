@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import likely
 from mobility.provenance import history
-from mobility.view import view_of
+from mobility.view import TWO_CAMERAS, view_of
 
 TABLE = "virtual_lab_error"
 """Name of the table, which ``mobility virtual-lab sweep --write-table`` writes."""
@@ -97,7 +97,7 @@ def virtual_lab_error(angle: str, view: str, *, deep: bool = False) -> LabError 
 
 
 def view_kind(view: str) -> str:
-    """Kind of a view from its name, with or without the side of the camera.
+    """Kind of a view from its name, with or without the side of the camera; or "two-cameras".
 
     Raises
     ------
@@ -108,20 +108,22 @@ def view_kind(view: str) -> str:
     kind = "-".join(word for word in words if word not in ("from", "the", "left", "right"))
     if not kind and words:
         kind = "side"  # "left", "right"
-    if kind not in (*VIEWS, "all"):
+    if kind not in (*VIEWS, TWO_CAMERAS, "all"):
         raise BadInputError(
             f"virtual_lab_error: no view {view!r}{likely(view, VIEWS)} (one of {', '.join(VIEWS)})"
         )
     return kind
 
 
-def does_not_hold(pose: xr.Dataset) -> str | None:
-    """Why the table does not hold for a pose: another pose model, or another method; else None.
+def does_not_hold(pose: xr.Dataset, *, view: str | None = None) -> str | None:
+    """Why the lab's errors do not hold for a pose: other model, method, or cameras; else None.
 
     Parameters
     ----------
     pose
         A pose or what was computed from it, with the attributes `method` and `model_sha256`.
+    view
+        Whose errors are asked for; without it, those of one camera.
     """
     made_for: Mapping[str, Any] = tables.load(TABLE)["holds_for"]
     method = str(pose.attrs.get("method", "mediapipe_world"))
@@ -135,7 +137,7 @@ def does_not_hold(pose: xr.Dataset) -> str | None:
             "The virtual lab's errors were measured with another pose model than this recording's;"
             " measure them again: mobility virtual-lab sweep benchmarks/held_out.yaml --write-table"
         )
-    if any("cameras" in entry for entry in history(pose)):
+    if view != TWO_CAMERAS and any("cameras" in entry for entry in history(pose)):
         return "The virtual lab's errors are those of one camera, and this trial has several."
     return None
 

@@ -79,6 +79,9 @@ class Squat(Strict):
         standers have it some 5 cm before the ankles: Winter 1995, Gait Posture 3:193.
     stance_width
         Distance of the ankles as a multiple of that of the shoulder joint centres.
+    stagger_m
+        How far the left foot stands ahead of the right, metres; the knee of the foot in front bends
+        less far over it, and the sides differ.
     toe_out
         Turn of the feet outwards, degrees.
     tibia_inclination
@@ -111,6 +114,7 @@ class Squat(Strict):
     standing_lean: Annotated[float, Field(ge=-20, le=30)] = 2.0
     standing_balance: Annotated[float, Field(ge=0.1, le=0.8)] = 0.42
     stance_width: Annotated[float, Field(ge=0.3, le=2.5)] = 1.0
+    stagger_m: Annotated[float, Field(ge=-0.4, le=0.4)] = 0.0
     toe_out: Degrees | Sided = 12.0
     tibia_inclination: Annotated[float, Field(ge=0, le=60)] = 32.0
     knees_in: Degrees | Sided = 0.0
@@ -213,8 +217,8 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     short = max(placed.short.max(), inclined.short.max())
     if short > 1e-6 or np.abs(inclined.inclination - wanted).max() > 0.01:
         raise BadInputError(
-            "squat: the legs of this body do not reach; lessen depth, stance_width, shift_m,"
-            " pelvis_drop or tibia_inclination"
+            "squat: the legs of this body do not reach; lessen depth, stance_width, stagger_m,"
+            " shift_m, pelvis_drop or tibia_inclination"
         )
     rotations = _leg_rotations(body, soles, placed)
 
@@ -326,7 +330,8 @@ def _standing(body: Body, squat: Squat) -> _Standing:
     reach = _standing_reach(body, squat.standing_knee_flexion)
 
     def stand(ahead: Array) -> tuple[float, Array]:
-        height = float(np.sqrt(max(reach**2 - sideways**2 - ahead[0] ** 2, 0.0)))
+        farthest = abs(ahead[0]) + abs(squat.stagger_m) / 2
+        height = float(np.sqrt(max(reach**2 - sideways**2 - farthest**2, 0.0)))
         mid_hip = np.array([[0.0, ankle[1] + height, ankle[2] + ahead[0]]])
         legs = _legs(body, squat, soles, still, still, mid_hip)
         rotations = _leg_rotations(body, soles, legs)
@@ -429,7 +434,10 @@ def _foot(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Array, 
     foot = toes @ _about("x", np.radians(_sided(squat.heel_rise, side)) * progress)
     ankle, ball = body.joint("ankle", side), body.heads[body.bone("toe2-1" + SUFFIX[side])]
     shoulders = _across(body, "shoulder")
-    planted = np.array([SIDE_SIGN[side] * squat.stance_width * shoulders / 2, ankle[1], 0.0])
+    sign = SIDE_SIGN[side]
+    planted = np.array(
+        [sign * squat.stance_width * shoulders / 2, ankle[1], sign * squat.stagger_m / 2]
+    )
     ball_planted = planted + toes[0] @ (ball - ankle)
     return foot, toes, ball_planted + foot @ (ankle - ball)
 

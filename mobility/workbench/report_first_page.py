@@ -12,6 +12,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.comments import parts_left_out
+from mobility.assessment.estimates import NEEDS_TWO
 from mobility.assessment.findings import Z95, Finding, label, say
 from mobility.assessment.reasons import plain
 from mobility.provenance import cameras_of
@@ -294,8 +295,8 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     All reasons as they were recorded are in :func:`cannot_be_told_in_full`.
     """
     reasons, close = _unknown(findings, plainly=True)
-    # Most first; equal ones stay in the order of the table.
-    ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    # What the next recording could tell first, then most; equal ones stay as in the table.
+    ranked = sorted(reasons.items(), key=lambda item: (item[0] != NEEDS_TWO, -len(item[1])))
     items = [
         f"{reason.removeprefix('it is ')}: {_some(names)}"
         for reason, names in ranked[:_MOST_REASONS]

@@ -25,7 +25,7 @@ from mobility.kinematics.expected_error import (
     virtual_lab_error,
 )
 from mobility.provenance import cameras_of, history, warnings_of
-from mobility.view import view_of
+from mobility.view import TWO_CAMERAS, trial_view, view_of
 from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
@@ -747,6 +747,8 @@ def lab_errors(
 ) -> str:
     """Set the errors that were measured in the virtual lab beside those that the fit gives.
 
+    Of two cameras that are apart, those of rendered squats that two cameras saw.
+
     Parameters
     ----------
     pose
@@ -758,6 +760,8 @@ def lab_errors(
     names
         The angles.
     """
+    if trial_view(pose) == TWO_CAMERAS and does_not_hold(pose, view=TWO_CAMERAS) is None:
+        return _errors_of_two(metrics, names)
     view = str((quality.get("view") or {}).get("name", "unknown"))
     if reason := does_not_hold(pose):
         return paragraphs(f"Virtual lab: no figures. {reason}")
@@ -768,14 +772,10 @@ def lab_errors(
         error = virtual_lab_error(name, view, deep=True)
         if error is None or not math.isfinite(error.sd):
             continue
-        stated = metrics.get(f"{name}_sd")
-        # Where rendered squats show larger errors, that of the fit alone is kept as an attribute.
-        sd = np.atleast_1d(np.nan if stated is None else stated.attrs.get("fit_sd", stated))
-        own = float(np.nanmax(sd)) if np.isfinite(sd).any() else math.nan
         rows.append(
             [
                 escape(_capital(name.replace("_", " "))),
-                quantity(own, "degree"),
+                quantity(_fit_sd(metrics, name), "degree"),
                 quantity(error.sd, "degree"),
                 quantity(error.bias, "degree", signed=True),
                 f"{100 * error.coverage:.0f} %",
@@ -808,6 +808,43 @@ def lab_errors(
         )
         if wider
         else ""
+    )
+
+
+def _fit_sd(metrics: xr.Dataset, name: str) -> float:
+    """Error by the fit alone, the larger of the sides; NaN where there is none."""
+    stated = metrics.get(f"{name}_sd")
+    # Where rendered squats show other errors, that of the fit alone is kept as an attribute.
+    sd = np.atleast_1d(np.nan if stated is None else stated.attrs.get("fit_sd", stated))
+    return float(np.nanmax(sd)) if np.isfinite(sd).any() else math.nan
+
+
+def _errors_of_two(metrics: xr.Dataset, names: Sequence[str]) -> str:
+    """Set the errors of rendered squats that two cameras saw beside those that the fit gives."""
+    measured = tables.load("two_camera_error")["metrics"]
+    rows = [
+        [
+            escape(_capital(label.replace("_", " "))),
+            quantity(_fit_sd(metrics, name), "degree"),
+            quantity(measured[name]["sd"], "degree"),
+            quantity(measured[name]["bias"], "degree", signed=True),
+            str(measured[name]["clips"]),
+        ]
+        for angle in names
+        for name, label in (
+            (angle, angle),
+            (f"{angle}_asymmetry", f"{angle}, right less left"),
+        )
+        if name in measured
+    ]
+    return table(
+        ["Angle", "SD by the fit, this recording", "SD, virtual lab", "bias, virtual lab", "clips"],
+        rows,
+        caption="Errors at the bottom: by the fit (the larger of the sides), and as measured in "
+        "the virtual lab on rendered squats that two cameras saw. The intervals of this report are "
+        "those of the fit times what the errors there were of them, at least as wide as the errors "
+        "there with their bias, and widened for being known from few clips",
+        numeric=True,
     )
 
 

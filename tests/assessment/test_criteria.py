@@ -11,6 +11,7 @@ import xarray as xr
 from hand_made import lab_attrs, metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 from scipy.stats import multivariate_normal, norm
 
 from mobility import tables
@@ -20,7 +21,7 @@ from mobility.assessment.criteria import (
     probability_of,
     probability_of_any,
 )
-from mobility.assessment.estimates import estimate
+from mobility.assessment.estimates import Estimate, estimate, unsupported
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -278,3 +279,40 @@ def test_criteria_and_compensations_share_their_thresholds():
     assert torso == assessed["forward_lean"]["threshold"] == parts["forward_lean"]["a"]
     assert assessed["arms_fall"]["threshold"] == parts["arm_fall"]["a"]
     assert assessed["heel_rise"]["threshold"] == parts["heel_rise"]["a"]
+
+
+def test_errors_of_two_cameras_are_the_fits_in_proportion_and_never_less_than_measured():
+    name = "knee_flexion_asymmetry"
+    error = tables.load("two_camera_error")["metrics"][name]
+    least = math.hypot(error["bias"], error["sd"])
+    wide = float(stdtrit(error["clips"], 0.975)) / 1.959964
+
+    def judged(own: float, **attrs: str) -> Estimate:
+        metrics = metrics_of({name: (0.0, own)}, **attrs)
+        return estimate(metrics, name, view="two-cameras")
+
+    usual = judged(least, **lab_attrs())
+    assert float(usual.sem) == pytest.approx(least)
+    assert float(usual.sd) == pytest.approx(least * wide)
+    # A fit that is less certain than usual stays so.
+    poor = judged(4 * least / error["own"], **lab_attrs())
+    assert float(poor.sem) == pytest.approx(4 * least)
+    # Of another pose model they say nothing, and without an own error nothing is known.
+    assert float(judged(7.0).sd) == 7.0
+    assert math.isnan(judged(NAN, **lab_attrs()).sd)
+    # What was measured with one camera is not that of two.
+    assert float(estimate(metrics_of({name: (0.0, 1.0)}, **lab_attrs()), name, view="front").sd) > 1
+
+
+def test_why_a_view_does_not_support_what_is_compared():
+    two = {"only_from": ["two-cameras"]}
+    assert "needs two cameras" in unsupported(two, "front")
+    assert unsupported(two, "two-cameras") == ""
+    assert unsupported(two, "unknown") == ""
+    assert "front" in unsupported({"only_from": ["side", "two-cameras"]}, "front")
+    assert unsupported({"only_from": ["side"]}, "two-cameras") == "two cameras do not support it"
+    nowhere = {"only_from": []}
+    assert "neither one camera nor two" in unsupported(nowhere, "front")
+    assert "neither one camera nor two" in unsupported(nowhere, "two-cameras")
+    assert unsupported({}, "front") == ""
+    assert unsupported({"only_where_supported": "trunk_lean"}, "two-cameras") == ""

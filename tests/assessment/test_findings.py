@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility import tables
-from mobility.assessment.criteria import fms_deep_squat
+from mobility.assessment.criteria import fms_deep_squat, probability_of
+from mobility.assessment.estimates import estimate
 from mobility.assessment.findings import LEVELS, find, number, say
 from mobility.errors import BadInputError
 
@@ -296,15 +297,64 @@ def test_what_a_view_does_not_support_is_stated_nowhere():
                     assert rule.get(gate) == entry.get(gate)
     far = {"arm_fall": (60.0, 2.0), "dowel_offset": (2.0, 0.1), "pelvis_obliquity": (20.0, 1.0)}
     data = hand_made.metrics_of(far)
-    for view, told in (("front", "pelvis_tilts_sideways"), ("left", "arms_fall_forward")):
+    gated = {"pelvis_tilts_sideways", "arms_fall_forward", "dowel_not_over_feet"}
+    both_seen = {"arms_fall_forward", "dowel_not_over_feet"}
+    for view, told in (("front", set()), ("left", both_seen), ("two-cameras", both_seen)):
         judged = fms_deep_squat(data, view=view)
         both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
         found = {f.rule for f in find(both) if f.status == "found"}
-        gated = {"pelvis_tilts_sideways", "arms_fall_forward", "dowel_not_over_feet"}
-        assert found & gated >= {told}
-        assert len(found & {"pelvis_tilts_sideways", "arms_fall_forward"}) == 1
-        (refused, *_) = (f for f in find(both) if f.rule in gated - found)
-        assert "does not support it" in refused.reason
+        assert found & gated == told
+        reasons = {f.rule: f.reason for f in find(both) if f.rule in gated - found}
+        for rule, reason in reasons.items():
+            why = "neither" if rule == "pelvis_tilts_sideways" else "from the front does not"
+            assert why in reason
+
+
+def test_differences_of_the_sides_need_two_cameras():
+    clear = {
+        "knee_flexion_asymmetry": (25.0, 3.0),
+        "hip_flexion_asymmetry": (-30.0, 3.0),
+        "ankle_dorsiflexion_asymmetry": (40.0, 3.0),
+        "hip_abduction_asymmetry": (40.0, 3.0),
+    }
+    data = hand_made.metrics_of(clear, **hand_made.lab_attrs())
+
+    def told(view):
+        judged = fms_deep_squat(data, view=view)
+        both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
+        return {f.rule: f for f in find(both) if f.metric in clear}
+
+    for view in ("front", "front-oblique left", "left", "back"):
+        for finding in told(view).values():
+            assert finding.status == "cannot be told"
+            assert finding.interval is None
+    one = told("front")["knee_flexion_asymmetry"]
+    assert one.reason == "it needs two cameras, one in front and one at the side"
+    for text in (one.participant, one.professional):
+        assert "needs two cameras, one in front and one at the side" in text
+    two = told("two-cameras")
+    assert two["knee_flexion_asymmetry"].status == "found"
+    assert two["hip_flexion_asymmetry"].status == "found"
+    assert "Your right knee bends more" in two["knee_flexion_asymmetry"].participant
+    assert "neither one camera nor two" in two["hip_abduction_asymmetry"].professional
+    # Where nobody knows where the camera stood, the errors decide.
+    assert told(None)["hip_abduction_asymmetry"].status == "found"
+
+
+def test_a_difference_is_supported_where_none_can_be_told_too():
+    """From two cameras: a measured 0 must be likely enough to be less than what is relevant."""
+    errors = tables.load("two_camera_error")["metrics"]
+    for name, rule in RULES.items():
+        if rule["direction"] not in ("beyond_mdc", "outside") or rule["metric"] == "dowel_offset":
+            continue
+        error = errors[rule["metric"]]
+        zero = {rule["metric"]: (0.0, 1e-6)}
+        data = hand_made.metrics_of(zero, **hand_made.lab_attrs())
+        sd = float(estimate(data, rule["metric"], view="two-cameras").sd)
+        limit = rule.get("relevant", rule.get("threshold"))
+        likely = float(probability_of(0.0, sd, limit, side="outside"))
+        declared = "two-cameras" in rule.get("only_from", ["two-cameras"])
+        assert declared == (likely <= 0.2), (name, error, likely)
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,13 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
     first = capture_quality(demo.pose, demo.info, both)
     assert first["view"]["name"] == "front-oblique left"
     assert first["swaps"]["mended_frames"]["legs"] == 0
+    # Beside one in front, a camera at the side is what is wanted; alone it is not.
+    assert (second["view"]["verdict"], second["view"]["advice"]) == ("ok", None)
+    same = {"cameras": [cameras[1], cameras[1]], "further_histories": [cleaned]}
+    alike = with_history(demo.fitted, "fit_body", {"height_m": 1.78}, **same)
+    alone = capture_quality(demo.pose, demo.info, alike, camera=1)["view"]
+    assert alone["verdict"] == "poor"
+    assert "Film from the front" in alone["advice"]
 
     doubled = both.assign(position_draws=2 * both.position_draws)
     assert joint_angles(doubled).trunk_lean.attrs["refused"].startswith("2 cameras: trunk lean sd")

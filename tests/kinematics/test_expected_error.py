@@ -50,6 +50,7 @@ def test_figures_are_those_of_the_table() -> None:
         ("left", "side"),
         ("back", "back"),
         ("all", "all"),
+        ("two-cameras", "two-cameras"),
     ],
 )
 def test_views_are_known_by_the_names_that_recordings_have(name: str, kind: str) -> None:
@@ -93,3 +94,10 @@ def test_the_table_does_not_hold_for_several_cameras() -> None:
     attrs = {"method": made_for["fit_method"], "model_sha256": made_for["pose_model_sha256"]}
     pose = with_history(xr.Dataset(attrs=attrs), "fit_body", {}, cameras=[{}, {}])
     assert "this trial has several" in str(does_not_hold(pose))
+    assert does_not_hold(pose, view="two-cameras") is None
+    other = pose.assign_attrs(method="mediapipe_world")
+    assert "'mediapipe_world'" in str(does_not_hold(other, view="two-cameras"))
+
+
+def test_the_table_of_angles_has_no_figures_of_two_cameras() -> None:
+    assert virtual_lab_error("knee_flexion", "two-cameras") is None

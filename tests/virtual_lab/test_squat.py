@@ -263,3 +263,24 @@ def test_limits_hold_for_one_number_and_for_each_side() -> None:
         Squat(heel_rise=Sided(left=-5, right=0))
     with pytest.raises(ValueError, match="left should be from -90 to 90"):
         Squat(knees_in=Sided(left=float("nan"), right=0))
+
+
+def test_a_foot_ahead_makes_the_sides_differ(body: Body) -> None:
+    even, staggered = trial_of(body, depth=50), trial_of(body, depth=50, stagger_m=0.16)
+    ankles = [staggered.points[f"{side}_ankle"][:, 2] for side in ("left", "right")]
+    assert ankles[0] - ankles[1] == pytest.approx(0.16, abs=1e-9)
+    middle = [even.points[f"{side}_ankle"][0, 2] for side in ("left", "right")]
+    assert np.mean([a[0] for a in ankles]) == pytest.approx(np.mean(middle))
+
+    low = int(np.argmin(hip_height(staggered)))
+    angles = angles_of(body, staggered).isel(time=low)
+    apart = {
+        name: float(angles[name].sel(side="right") - angles[name].sel(side="left"))
+        for name in ("knee_flexion", "ankle_dorsiflexion", "hip_flexion")
+    }
+    assert apart["knee_flexion"] > 8
+    assert apart["ankle_dorsiflexion"] > 15
+    assert apart["hip_flexion"] < -8
+    # Standing, the leg that reaches farther keeps the bend that was asked for, or more.
+    standing = angles_of(body, staggered).isel(time=0)["knee_flexion"]
+    assert standing.min() >= 6.0 - 0.1

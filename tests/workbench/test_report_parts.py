@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.workbench import report_first_page as first_page
@@ -178,6 +179,17 @@ def test_of_many_that_one_reason_refuses_the_first_are_named_and_the_others_coun
     assert shown.startswith("It was not measured: hip flexion below 120°; ")
     assert f"; and {rules - 6} more." in shown
     assert "; and " not in text(first_page.cannot_be_told_in_full(nothing, xr.Dataset()))
+
+
+def test_what_needs_two_cameras_is_named_first() -> None:
+    data = hand_made.metrics_of(**hand_made.lab_attrs())
+    judged = fms_deep_squat(data, view="back")
+    data = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
+    shown = text(first_page.cannot_be_told(find(data), data))
+    assert shown.startswith(
+        "It needs two cameras, one in front and one at the side: difference of the sides in hip "
+        "flexion; difference of the sides in knee flexion."
+    )
 
 
 def test_without_findings_the_page_says_whether_all_could_be_told() -> None:

@@ -744,6 +744,20 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     assert "Two cameras saw this trial" in sections.distrust([], two)
     assert "one camera" not in sections.distrust([], two)
 
+    # And with errors that were measured with two cameras, the fit's own beside them.
+    made_for = tables.load("virtual_lab_error")["holds_for"]
+    known = {"method": made_for["fit_method"], "model_sha256": made_for["pose_model_sha256"]}
+    metrics = session.metrics()
+    metrics["knee_flexion_sd"] = metrics["knee_flexion_sd"].assign_attrs(fit_sd=[31.0, 30.0])
+    errors = sections.lab_errors(two.assign_attrs(known), metrics, {})
+    assert "rendered squats that two cameras saw" in errors
+    assert "Knee flexion, right less left" in errors
+    assert "<td>31°</td>" in errors
+    clips = tables.load("two_camera_error")["metrics"]["knee_flexion"]["clips"]
+    assert f"<td>{clips}</td>" in errors
+    other = sections.lab_errors(two.assign_attrs({**known, "model_sha256": "0" * 64}), metrics, {})
+    assert "<table" not in other
+
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
     assert both.count("Frames with the person") == 2
