@@ -3,7 +3,7 @@
 usage: python scripts/calibrate_fit.py CACHE [CACHE ...] [--check]
 
 CACHE is a folder that `mobility virtual-lab sweep benchmarks/tuning.yaml --cache CACHE` filled with
-poses and truths (likewise tuning_2.yaml to tuning_4.yaml). Writes landmark_offsets.yaml,
+poses and truths (likewise tuning_2.yaml, tuning_3.yaml). Writes landmark_offsets.yaml,
 depth_calibration and picture_calibration (.yaml and .nc) into mobility/tables, or with --check only
 prints how well they would do on clips that were left out.
 """

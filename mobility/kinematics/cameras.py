@@ -309,7 +309,7 @@ class View:
     def corrected(self, joints: Array, border: Array) -> View:
         """With the depths of the world landmarks as a first look at the trial corrects them."""
         seen = self.seen(joints, border)
-        return replace(self, problem=body._corrected(self.problem, seen, border))
+        return replace(self, problem=body._corrected(self.problem, seen, border, alone=False))
 
     def back(self, border: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""

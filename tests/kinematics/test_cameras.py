@@ -142,7 +142,7 @@ def test_where_the_cameras_stood(azimuths: tuple[float, float]) -> None:
     a = np.radians(azimuths[0] - azimuths[1])
     true = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     apart = np.degrees(np.arccos(np.clip((np.trace(turn @ true.T) - 1) / 2, -1, 1)))
-    assert apart < 4.0
+    assert apart < 5.0
     assert told[1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
     assert 0.0 < told[1]["time_offset_sd_s"] < 0.02
     for camera, azimuth in zip(told, azimuths, strict=True):

@@ -155,5 +155,7 @@ def test_an_arm_below_the_shoulder_is_not_shifted(
     better = fit._corrected(seen, joints, np.zeros(seen.border))
     for left in (fit.LS, fit.LE, fit.LW):
         np.testing.assert_array_equal((better.image[:, left] != 0).any(axis=1), [1, 0, 1])
-        np.testing.assert_array_equal((better.image[:, left + 1] != 0).any(axis=1), [1, 1, 1])
+        # Nor is the other, which alone is raised in no squat that was learned from.
+        np.testing.assert_array_equal((better.image[:, left + 1] != 0).any(axis=1), [1, 0, 1])
         assert better.image_sd[1, left] == seen.image_sd[1, left]
+    assert (better.image[1, fit.LH] != 0).any()
