@@ -26,6 +26,7 @@ import pandas as pd
 from mobility.kinematics import fit
 from mobility.kinematics.angles import angles_from_points, joint_angles
 from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.depth import PAIRS
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.progress import progress_bar
 from mobility.virtual_lab.case import read_truth, truth_pose
@@ -92,6 +93,15 @@ def _without_offsets(*, facing_only: bool) -> Mapping[str, Any]:
     }
 
 
+def _without_pairs() -> Mapping[str, Any]:
+    calibrated = fit.calibrated
+
+    def of_segments(*given: Any) -> dict[str, Any]:
+        return {name: value for name, value in calibrated(*given).items() if name not in PAIRS}
+
+    return {"calibrated": of_segments}
+
+
 VARIANTS: Mapping[str, Variant] = {
     FULL: _set(),
     "constant segment lengths": Variant(_without_lengths),
@@ -100,7 +110,9 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "scale": _set(_SCALE_SD=_NOTHING),
     "depth of world landmarks": _set(_depth_rows=lambda *given: None),
-    "correction of depths": _set(_corrected=lambda problem, joints, border: problem),
+    "all corrections of landmarks": _set(_corrected=lambda problem, joints, border, **how: problem),
+    "corrections in the picture": _set(shifts=lambda *given: {}),
+    "correction of depths from side to side": Variant(_without_pairs),
     "smoothness": _set(_ACCELERATION=_NOTHING),
     "planted feet, and with them correction": Variant(dict, {"feet_planted": False}),
     "planted feet, depths corrected": _set(_PLANTED_SD=_NOTHING),

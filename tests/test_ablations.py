@@ -21,7 +21,10 @@ SPARED = (
 CHARGED = ("robust loss", "free focal length", "free tilt")
 """Without these liberties the same body costs more."""
 
-MOVED = ("correction of depths", "offsets of landmarks", "offsets with facing")
+MOVED = (
+    *("all corrections of landmarks", "corrections in the picture"),
+    *("correction of depths from side to side", "offsets of landmarks", "offsets with facing"),
+)
 """Without these it is compared with something else."""
 
 

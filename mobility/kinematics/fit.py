@@ -196,6 +196,9 @@ _HARDLY = 0.01
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
+_OVERHEAD = 0.8
+"""Part of the time in which both arms are up where they stay up."""
+
 _HEEL_RISE_SD, _HEEL_SEEN = 0.04, (0.5, 0.8)
 """Metres by which a heel may rise, and the weights of its landmark from which on it begins to be
 free, and is: one that is hidden stays."""
@@ -732,9 +735,7 @@ def _with_depths(problem: _Problem) -> _Problem:
     )
 
 
-def _corrected(
-    problem: _Problem, joints: Array, border: Array, *, alone: bool = True
-) -> _Problem:
+def _corrected(problem: _Problem, joints: Array, border: Array, *, alone: bool = True) -> _Problem:
     """Landmarks as a first look at the trial, `joints`, corrects them, in depth and in the picture.
 
     What is usual was learned from overhead squats: it is not applied where feet walk, nor to an arm
@@ -755,6 +756,7 @@ def _corrected(
     forward = facing(joints[:, LH], joints[:, RH])
     everywhere = np.ones(len(joints), dtype=bool)
     raised = {side: joints[:, LE + k, 1] > joints[:, LS + k, 1] for k, side in enumerate(SIDES)}
+    overhead = raised["left"] & raised["right"]
     better = calibrated(found, fitted, forward)
     told, told_sd = problem.told.copy(), problem.told_sd.copy()
     for i, name in enumerate(_DEPTHS):
@@ -768,8 +770,8 @@ def _corrected(
     for name, shift in shifts(found, fitted, forward).items() if alone else ():
         side, _, joint = name.partition("_")
         j = _LEFT[joint] + SIDES.index(side)
-        # In all that was learned both arms were up; one alone moves its shoulder in other ways.
-        rows = raised["left"] & raised["right"] if joint in _ARM else everywhere
+        # In all that was learned both arms stayed up: in arms that are raised shoulders move.
+        rows = (overhead & (overhead.mean() > _OVERHEAD)) if joint in _ARM else everywhere
         per_metre = np.exp(border[_F]) / np.maximum(-joints[:, j, 2], 0.1)
         image[rows, j] -= (size * per_metre[:, None] * shift.metres)[rows]
         usual, after = image_sd[rows, j] ** 2, (size * left[joint]) ** 2

@@ -94,8 +94,8 @@ def test_the_table_has_a_spread_for_each_joint() -> None:
 
 @pytest.fixture
 def problem() -> tuple[fit._Problem, np.ndarray]:
-    """Three knots with the arms raised, and the joints of a first look at them."""
-    n = 3
+    """Six knots with the arms raised, and the joints of a first look at them."""
+    n = 6
     joints = np.zeros((n, len(fit.FITTED), 3))
     joints[..., 2] = -4.0
     joints[:, [fit.LE, fit.RE], 1] = 0.3
@@ -125,12 +125,12 @@ def test_fit_moves_landmarks_back_and_trusts_them_more(
     for joint, left in fit._LEFT.items():
         for k, way in enumerate((1.0, -1.0)):
             moved = np.array([-way * 0.02, 0.01]) * 1.2 / 4.0
-            np.testing.assert_allclose(better.image[:, left + k], np.tile(moved, (3, 1)))
+            np.testing.assert_allclose(better.image[:, left + k], np.tile(moved, (6, 1)))
             np.testing.assert_allclose(better.image_sd[:, left + k], 0.011, err_msg=joint)
     assert (seen.image == 0).all()
     tall = replace(seen, stature=float(np.log(2 * fit._STATURE)))
     better = fit._corrected(tall, joints, np.zeros(seen.border))
-    np.testing.assert_allclose(better.image[:, fit.LH], np.tile([-0.01, 0.005], (3, 1)))
+    np.testing.assert_allclose(better.image[:, fit.LH], np.tile([-0.01, 0.005], (6, 1)))
     np.testing.assert_allclose(better.image_sd[:, fit.LH], 0.022)
 
 
@@ -146,16 +146,33 @@ def test_novel_landmarks_are_trusted_as_usual(
     np.testing.assert_allclose(better.image_sd, expected)
 
 
-def test_an_arm_below_the_shoulder_is_not_shifted(
+@pytest.mark.parametrize(("down", "expected"), [(1, True), (3, False)])
+def test_arms_are_shifted_where_both_stay_up(
+    problem: tuple[fit._Problem, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    down: int,
+    expected: bool,
+) -> None:
+    use(monkeypatch, 0.02, -0.01)
+    seen, joints = problem
+    joints[:down, fit.LE, 1] = -0.2  # the left elbow
+    better = fit._corrected(seen, joints, np.zeros(seen.border))
+    rows = [expected and i >= down for i in range(len(joints))]
+    for left in (fit.LS, fit.LE, fit.LW):
+        for joint in (left, left + 1):
+            np.testing.assert_array_equal((better.image[:, joint] != 0).any(axis=1), rows)
+            assert better.image_sd[0, joint] == seen.image_sd[0, joint]
+    assert (better.image[:, fit.LH] != 0).any(axis=1).all()
+
+
+def test_of_several_cameras_only_depths_along_segments_are_corrected(
     problem: tuple[fit._Problem, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, 0.02, -0.01)
     seen, joints = problem
-    joints[1, fit.LE, 1] = -0.2  # the left elbow, at the middle knot
-    better = fit._corrected(seen, joints, np.zeros(seen.border))
-    for left in (fit.LS, fit.LE, fit.LW):
-        np.testing.assert_array_equal((better.image[:, left] != 0).any(axis=1), [1, 0, 1])
-        # Nor is the other, which alone is raised in no squat that was learned from.
-        np.testing.assert_array_equal((better.image[:, left + 1] != 0).any(axis=1), [1, 0, 1])
-        assert better.image_sd[1, left] == seen.image_sd[1, left]
-    assert (better.image[1, fit.LH] != 0).any()
+    better = fit._corrected(seen, joints, np.zeros(seen.border), alone=False)
+    np.testing.assert_array_equal(better.image, seen.image)
+    np.testing.assert_array_equal(better.image_sd, seen.image_sd)
+    changed = dict(zip(fit._DEPTHS, (better.told_sd != seen.told_sd).any(axis=0), strict=True))
+    for name, other in changed.items():
+        assert other == (name not in PAIRS), name
