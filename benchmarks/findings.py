@@ -1,11 +1,11 @@
 """How often statements about a squat are right, counted on rendered squats with known truth.
 
-usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID] [--clips N] [--resume]
+usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips N] [--resume]
                                      [--errors | --each] [--json] [--write]
 
-Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml` left in its
-cache. The true positions of a trial go through the same assessment; what lies within a margin of a
-threshold there is neither true nor untrue, and is counted apart ("grey"). The others are stated
+Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml`, and the same
+of findings_2.yaml, left in its cache. The true positions of a trial go through the same assessment;
+what lies within a margin of a threshold there is neither true nor untrue, and is counted apart ("grey"). The others are stated
 rightly (TP: the fault is there and is stated; TN: it is not there and that is stated), wrongly (FP,
 FN), or it is said that they cannot be told. --each also prints the trials that were told wrongly;
 --errors prints instead how far the metrics are from the truth, by view, as for metric_error.yaml.
@@ -43,7 +43,7 @@ from mobility.virtual_lab.sweep import case_folder, read_pose
 from mobility.workbench.files import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
-GRID = ROOT / "benchmarks" / "findings.yaml"
+GRIDS = [ROOT / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]
 TABLE = ROOT / "benchmarks" / "findings.md"
 COMMAND = "python benchmarks/findings.py --write"
 
@@ -374,14 +374,15 @@ _WHERE = {
 }
 
 
-def markdown(frame: pd.DataFrame, clips: str, grid: str, command: str = COMMAND) -> str:
+def markdown(frame: pd.DataFrame, clips: str, grids: list[str], command: str = COMMAND) -> str:
     """Give the table as Markdown."""
     certain = tables.load("criteria")["statement"]["probability"]["value"]
     columns = ["", "fault", "view", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
+    of = " and ".join(f"`benchmarks/{grid}`" for grid in grids)
     lines = [
         f"Made by `{command}`.",
         "",
-        f"Statements about {clips} trials of `benchmarks/{grid}`, against their truth. A statement"
+        f"Statements about {clips} trials of {of}, against their truth. A statement"
         f" is made where its probability is at least {certain:g};",
         "a criterion counts as a fault when it is not met. TP, FN, FP, TN: trials in which the"
         " fault is there and stated, there and denied, not there",
@@ -404,11 +405,13 @@ def markdown(frame: pd.DataFrame, clips: str, grid: str, command: str = COMMAND)
     return "\n".join(lines) + "\n"
 
 
-def add_options(parser: argparse.ArgumentParser, grid: Path, table: Path, cache: Path) -> None:
-    """Add what can be asked of a grid of trials."""
+def add_options(
+    parser: argparse.ArgumentParser, grids: list[Path], table: Path, cache: Path
+) -> None:
+    """Add what can be asked of grids of trials."""
     parser.add_argument("--cache", type=Path, default=cache)
     parser.add_argument(
-        "--grid", type=Path, default=grid, help="another grid, to choose settings on"
+        "--grid", type=Path, nargs="+", default=grids, help="other grids, to choose settings on"
     )
     parser.add_argument("--clips", type=int, help="only the first N clips")
     parser.add_argument(
@@ -420,11 +423,11 @@ def add_options(parser: argparse.ArgumentParser, grid: Path, table: Path, cache:
     parser.add_argument("--write", action="store_true", help=f"also write {table.name}")
 
 
-def options(parser: argparse.ArgumentParser, grid: Path) -> argparse.Namespace:
+def options(parser: argparse.ArgumentParser, grids: list[Path]) -> argparse.Namespace:
     """Read what is asked."""
     given = parser.parse_args()
-    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != grid):
-        parser.error("--clips takes a number from 1; --write goes with the own grid")
+    if (given.clips is not None and given.clips < 1) or (given.write and given.grid != grids):
+        parser.error("--clips takes a number from 1; --write goes with the own grids")
     return given
 
 
@@ -447,7 +450,7 @@ def report(
     frame = table(told)
     count = f"{len(chosen)}" if len(chosen) == len(clips) else f"the first {len(chosen)} of"
     count += f" {len(clips)}" if len(chosen) < len(clips) else ""
-    text = markdown(frame, count, given.grid.name, command)
+    text = markdown(frame, count, [path.name for path in given.grid], command)
     if given.json:
         print(
             json.dumps(
@@ -467,11 +470,15 @@ def report(
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, GRID, TABLE, ROOT / "build" / "virtual-lab")
-    given = options(parser, GRID)
+    add_options(parser, GRIDS, TABLE, ROOT / "build" / "virtual-lab")
+    given = options(parser, GRIDS)
     report(
         given,
-        [case_folder(given.cache, case) for case in grid_cases(read_grid(given.grid))],
+        [
+            case_folder(given.cache, case)
+            for grid in given.grid
+            for case in grid_cases(read_grid(grid))
+        ],
         partial(clip_told, resume=given.resume),
         partial(clip_errors, resume=given.resume),
         command=COMMAND,

@@ -1,6 +1,6 @@
 """How often statements about a squat that two cameras filmed are right, against known truth.
 
-usage: python benchmarks/findings_pairs.py [--cache FOLDER] [--grid GRID] [--clips N] [--resume]
+usage: python benchmarks/findings_pairs.py [--cache FOLDER] [--grid GRID ...] [--clips N] [--resume]
                                            [--alone] [--errors | --each] [--json] [--write]
        python benchmarks/findings_pairs.py --write-table [--cache FOLDER] [--resume]
 
@@ -41,7 +41,7 @@ from mobility.virtual_lab.case import read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.sweep import read_pose
 from mobility.workbench.files import atomic
 
-GRID = ROOT / "benchmarks" / "findings_pairs.yaml"
+GRIDS = [ROOT / "benchmarks" / "findings_pairs.yaml"]
 TABLE = ROOT / "benchmarks" / "findings_pairs.md"
 COMMAND = "python benchmarks/findings_pairs.py --write"
 TUNING = ROOT / "benchmarks" / "pairs_tuning.yaml"
@@ -116,12 +116,12 @@ def written(errors: pd.DataFrame, pairs: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, GRID, TABLE, ROOT / "build" / "pairs")
+    add_options(parser, GRIDS, TABLE, ROOT / "build" / "pairs")
     parser.add_argument("--alone", action="store_true", help="each camera by itself instead")
     parser.add_argument(
         "--write-table", action="store_true", help=f"measure and write {ERRORS.name} instead"
     )
-    given = options(parser, GRID)
+    given = options(parser, GRIDS)
     if given.alone and given.write:
         parser.error("--write goes with both cameras")
     if given.write_table:
@@ -135,7 +135,12 @@ def main() -> None:
     kept = {"cache": given.cache, "resume": given.resume}
     report(
         given,
-        [Seen(pair, camera) for pair in read_pairs(given.grid) for camera in cameras],
+        [
+            Seen(pair, camera)
+            for grid in given.grid
+            for pair in read_pairs(grid)
+            for camera in cameras
+        ],
         partial(pair_told, **kept),
         partial(pair_errors, **kept),
         command=COMMAND,
