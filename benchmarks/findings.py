@@ -5,10 +5,11 @@ usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml`, and the same
 of findings_2.yaml, left in its cache. The true positions of a trial go through the same assessment;
-what lies within a margin of a threshold there is neither true nor untrue, and is counted apart ("grey"). The others are stated
-rightly (TP: the fault is there and is stated; TN: it is not there and that is stated), wrongly (FP,
-FN), or it is said that they cannot be told. --each also prints the trials that were told wrongly;
---errors prints instead how far the metrics are from the truth, by view, as for metric_error.yaml.
+what lies within a margin of a threshold there is neither true nor untrue, and is counted apart
+("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
+and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
+the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
+by view, as for metric_error.yaml.
 """
 
 from __future__ import annotations

@@ -103,7 +103,9 @@ def test_every_criterion_compensation_and_rule_has_a_margin_and_a_view(benchmark
     for measure in measures:
         one = any(benchmark.supported(measure, view) for view in benchmark.VIEWS)
         assert one == (measure not in nowhere | two)
-        assert benchmark.supported(measure, "two-cameras") == (measure not in nowhere)
+        # Hardly a heel rises in the pairs on which errors from two cameras were measured.
+        known = measure not in nowhere | {"heel_rise"}
+        assert benchmark.supported(measure, "two-cameras") == known
 
 
 def test_what_no_view_supports_is_named(benchmark):
