@@ -142,7 +142,7 @@ def test_the_fit_applies_what_was_learned(script, monkeypatch) -> None:
             side, _, joint = name.partition("_")
             j = fit._LEFT[joint] + ("left", "right").index(side)
             seen = one.weight[:, j] > 0
-            assert rms(off[seen, j] - shift.metres[seen]) < 0.35 * rms(off[seen, j]), name
+            assert rms(off[seen, j] - shift.metres[seen]) < 0.5 * rms(off[seen, j]), name
 
 
 def test_noise_is_found_as_the_spread(script) -> None:

@@ -85,7 +85,7 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
     distance = found["distance"]
     # The lens of the demo is longer than those of phones: too near, at the edge of what is told.
     assert distance["distance_m"] == pytest.approx(
-        DEMO_DISTANCE_M, abs=4 * distance["distance_sd_m"]
+        DEMO_DISTANCE_M, abs=2.5 * distance["distance_sd_m"]
     )
     assert distance["known_from"].startswith("fitted body, height 1.")
     assert found["frames"] == {"total": 417, "with_person": 417}
@@ -200,8 +200,8 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
     assert alone["verdict"] == "poor"
     assert "Film from the front" in alone["advice"]
 
-    doubled = both.assign(position_draws=2 * both.position_draws)
-    assert joint_angles(doubled).trunk_lean.attrs["refused"].startswith("2 cameras: trunk lean sd")
+    wider = both.assign(position_draws=4 * both.position_draws)
+    assert joint_angles(wider).trunk_lean.attrs["refused"].startswith("2 cameras: trunk lean sd")
 
 
 def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):

@@ -177,7 +177,7 @@ def test_trial_that_never_stands() -> None:
     time, knee = squat(4.0, deep=20.0)
     truth = body(knee + 75.0)
     found = errors(fit.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
-    assert found["knee_flexion"] < 9.0
+    assert found["knee_flexion"] < 10.0
     assert found["trunk_lean"] < 6.0
 
 

@@ -86,8 +86,9 @@ def test_the_document(compared: Any) -> None:
         float(bottom["mean_difference"]), abs=1e-6
     )
     assert knee["bottom"]["pairs"] == 3
-    assert document["angles"]["pelvis_obliquity"]["middle"]["rmse"] is None
-    assert document["angles"]["pelvis_obliquity"]["middle"]["frames_refused"] > 0
+    for entries in document["angles"].values():
+        for entry in entries.values():
+            assert (entry["rmse"] is None) == (entry["frames_compared"] == 0)
     assert document["files"]["lab"]["source_file"] == "trial 1.trc"
     assert set(document["comparisons"]) == {"raw_lab_formulas", "image_lab_formulas"}
 
