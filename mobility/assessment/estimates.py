@@ -177,7 +177,7 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
         return "two cameras do not support it"
     if declared == [TWO_CAMERAS]:
         return NEEDS_TWO
-    return f"a view from the {kind} does not support it"
+    return f"a {kind} view does not support it"
 
 
 def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
