@@ -306,7 +306,7 @@ def test_what_a_view_does_not_support_is_stated_nowhere():
         assert found & gated == told
         reasons = {f.rule: f.reason for f in find(both) if f.rule in gated - found}
         for rule, reason in reasons.items():
-            why = "neither" if rule == "pelvis_tilts_sideways" else "from the front does not"
+            why = "neither" if rule == "pelvis_tilts_sideways" else "a front view does not"
             assert why in reason
 
 
