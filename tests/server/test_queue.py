@@ -323,18 +323,27 @@ def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(serving, fo
         assert not [p for p in workers if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
     assert refused
     with serving.serving(folder, analyses_at_once=2) as server:
-        # Before anything else comes in: what was not accepted is gone.
-        serving.wait_for(lambda: sessions_in(server) == set(accepted), seconds=30)
-        assert not list((server.store / ".server" / "uploads").glob("*/*"))
-        assert not list(server.store.glob(".creating-*"))
+        # Before anything else comes in: what was left half done is gone.
+        serving.wait_for(
+            lambda: (
+                not list((server.store / ".server" / "uploads").glob("*/*"))
+                and not list(server.store.glob(".creating-*"))
+            ),
+            seconds=30,
+        )
+        kept = sessions_in(server)
+        assert kept >= set(accepted)
+        # A session may have been put into its place while its answer was not yet sent.
+        unanswered = kept - set(accepted)
+        assert len(unanswered) <= len(refused)
         states = {
             each["session_id"]: each["state"]
             for each in server.ask("GET", "/sessions/", key).json()
         }
-        assert states.keys() == set(accepted)
+        assert states.keys() == kept
         assert states[accepted[0]] == "analyzed"
         go.touch()
-        for session_id in accepted:
+        for session_id in kept:
             state = server.until(key, session_id, "analyzed", "failed", seconds=240)
             assert state["state"] == "analyzed", state
         assert server.ask("GET", f"/sessions/{accepted[-1]}/export/", key).status_code == 200
