@@ -110,7 +110,7 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "scale": _set(_SCALE_SD=_NOTHING),
     "depth of world landmarks": _set(_depth_rows=lambda *given: None),
-    "all corrections of landmarks": _set(_corrected=lambda problem, joints, border, **how: problem),
+    "all corrections of landmarks": _set(_corrected=lambda problem, *looks: problem),
     "corrections in the picture": _set(shifts=lambda *given: {}),
     "correction of depths from side to side": Variant(_without_pairs),
     "smoothness": _set(_ACCELERATION=_NOTHING),

@@ -3,7 +3,7 @@
 usage: python scripts/calibrate_fit.py CACHE [CACHE ...] [--check]
 
 CACHE is a folder that `mobility virtual-lab sweep benchmarks/tuning.yaml --cache CACHE` filled with
-poses and truths (likewise tuning_2.yaml, tuning_3.yaml). Writes landmark_offsets.yaml,
+poses and truths (likewise tuning_2.yaml to tuning_4.yaml). Writes landmark_offsets.yaml,
 depth_calibration and picture_calibration (.yaml and .nc) into mobility/tables, or with --check only
 prints how well they would do on clips that were left out.
 """
@@ -294,14 +294,22 @@ def _parts(count: int, weights: np.ndarray) -> list[slice]:
 def left_out_errors(found: Postures, y: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
     """Errors on each clip, as `y`, of a process that was learned from the others."""
     error = np.zeros_like(y)
+    for out, process in processes_of_others(found, y, seen):
+        rows = np.isin(found.clip, out)
+        error[rows] = y[rows] - process.predicted(found.x[rows])[0]
+    return error
+
+
+def processes_of_others(
+    found: Postures, y: np.ndarray, seen: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, Process]]:
+    """Leave out each part of the clips in turn: their numbers, and what the others teach."""
     order = np.random.default_rng(0).permutation(found.clip.max() + 1)
     for part in range(FOLDS):
-        out = np.isin(found.clip, order[part::FOLDS])
-        _, others = np.unique(found.clip[~out], return_inverse=True)
-        shown = None if seen is None else seen[~out]
-        process = learned(found.x[~out], y[~out], others, shown)
-        error[out] = y[out] - process.predicted(found.x[out])[0]
-    return error
+        rows = ~np.isin(found.clip, order[part::FOLDS])
+        _, others = np.unique(found.clip[rows], return_inverse=True)
+        shown = None if seen is None else seen[rows]
+        yield order[part::FOLDS], learned(found.x[rows], y[rows], others, shown)
 
 
 def _depths_of(group: str) -> list[str]:

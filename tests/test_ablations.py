@@ -59,7 +59,7 @@ def seen(sight, *, feet_planted=None):
     problem = replace(problem, longest=longest)
     border = fit._first_border(problem, joints)
     border[: fit._OFF] += rng.normal(0, 0.05, fit._OFF)
-    problem = fit._corrected(problem, joints, border)
+    problem = fit._corrected(problem, fit._Look(joints, border))
     return Seen(
         fit._build(problem, joints, border).cost, set(fit._mirrored(joints, arms_only=True))
     )

@@ -55,7 +55,7 @@ _SMALLEST_BOX = 8
 
 _FITTED_FOCAL_SD = 0.12
 """Error of a focal length that was fitted, as a fraction: root mean square over 14 rendered squats
-of benchmarks/held_out.yaml; the draws of the fit show half of it."""
+of benchmarks/held_out.yaml; the draws of the fit may show less."""
 
 _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
 """Metres; taken for a person of unknown height, as in the fit, and the spread of adults."""

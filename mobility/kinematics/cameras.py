@@ -306,11 +306,6 @@ class View:
         moved: Array = joints @ turn.T + place
         return moved
 
-    def corrected(self, joints: Array, border: Array) -> View:
-        """With the depths of the world landmarks as a first look at the trial corrects them."""
-        seen = self.seen(joints, border)
-        return replace(self, problem=body._corrected(self.problem, seen, border, alone=False))
-
     def back(self, border: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""
         turn, _ = self.axes(border)

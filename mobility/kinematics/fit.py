@@ -151,8 +151,13 @@ _DEPTHS: Mapping[str, tuple[int, int, float, float]] = {
 fraction by which it is larger seen from behind (where the trunk is always told to be upright);
 where the feet stay, the corrected depths and their errors take their place."""
 
-_DEPTH_SHARE = 0.5
+_DEPTH_SHARE = 0.3
 """Weight of these depths where several cameras show the depth: they err alike in every view."""
+
+_SEEN_BY_SEVERAL = ("hips", "shoulders", "hip", "shoulder", "elbow", "wrist")
+"""Depths from side to side and places in the picture that are not corrected where several cameras
+look on: between them they show how pelvis and thorax turn, and uneven postures are learned from few
+trials. On benchmarks/pairs_tuning.yaml the hip is wrong by 3.7 degrees so, with all by 4.1."""
 
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),
@@ -735,17 +740,47 @@ def _with_depths(problem: _Problem) -> _Problem:
     )
 
 
-def _corrected(problem: _Problem, joints: Array, border: Array, *, alone: bool = True) -> _Problem:
-    """Landmarks as a first look at the trial, `joints`, corrects them, in depth and in the picture.
+class _Look(NamedTuple):
+    """What one camera shows by itself."""
+
+    joints: Array  # (n, joint, 3), in its axes
+    border: Array
+
+    def at(self, knots: Array, others: Array) -> _Look:
+        """Give the same at other knots."""
+        from scipy.interpolate import CubicSpline
+
+        return _Look(CubicSpline(knots, self.joints)(others), self.border)
+
+
+def _first_looks(problem: _Problem, together: _Solution) -> list[_Look]:
+    """Look at what each camera shows by itself, with the depths as they are told.
+
+    That is what the landmarks' usual errors were learned from, and not what several cameras show
+    together, which is better.
+    """
+    if not problem.views:
+        return [_Look(together.joints, together.border)]
+    looks = []
+    for i, one in enumerate(problem.each):
+        alone = replace(one, views=(), prior=None)
+        view = problem.views[i - 1] if i else None
+        joints = together.joints if view is None else view.seen(together.joints, together.border)
+        found = _solve(alone, joints, _first_border(alone, joints), steps=20, tolerance=1e-3)
+        looks.append(_Look(found.joints, found.border))
+    return looks
+
+
+def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
+    """Landmarks as the first looks at a trial, of each camera, correct them: depths and places.
 
     What is usual was learned from overhead squats: it is not applied where feet walk, nor to an arm
-    whose elbow is below the shoulder. It was learned from first looks of one camera, `alone`; those
-    of several are better, and only the depths along segments, which say little there, are corrected
-    (on the pairs of pairs_tuning.yaml hip flexion is wrong by 4.5 degrees so, with all by 6.4).
+    whose elbow is below the shoulder. Of several cameras see :data:`_SEEN_BY_SEVERAL`.
     """
     if not problem.planted:
         return problem
-    alone = alone and not problem.views
+    (joints, border), *further = looks
+    several = max(one_of, len(looks)) > 1
     size = float(np.exp(problem.stature)) / _STATURE
     ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
     found = dict(zip(_DEPTHS, problem.told.T / size, strict=True))
@@ -760,15 +795,17 @@ def _corrected(problem: _Problem, joints: Array, border: Array, *, alone: bool =
     better = calibrated(found, fitted, forward)
     told, told_sd = problem.told.copy(), problem.told_sd.copy()
     for i, name in enumerate(_DEPTHS):
-        if name not in better or not (alone or name.startswith(SIDES)):
+        if name not in better or (several and name in _SEEN_BY_SEVERAL):
             continue
         rows = raised[name.partition("_")[0]] if name.endswith("arm") else everywhere
         depth, sd = better[name]
         told[rows, i], told_sd[rows, i] = size * depth[rows], size * sd[rows]
     image, image_sd = problem.image.copy(), problem.image_sd.copy()
     left = left_over()
-    for name, shift in shifts(found, fitted, forward).items() if alone else ():
+    for name, shift in shifts(found, fitted, forward).items():
         side, _, joint = name.partition("_")
+        if several and joint in _SEEN_BY_SEVERAL:
+            continue
         j = _LEFT[joint] + SIDES.index(side)
         # In all that was learned both arms stayed up: in arms that are raised shoulders move.
         rows = (overhead & (overhead.mean() > _OVERHEAD)) if joint in _ARM else everywhere
@@ -776,7 +813,10 @@ def _corrected(problem: _Problem, joints: Array, border: Array, *, alone: bool =
         image[rows, j] -= (size * per_metre[:, None] * shift.metres)[rows]
         usual, after = image_sd[rows, j] ** 2, (size * left[joint]) ** 2
         image_sd[rows, j] = np.sqrt(after + np.maximum(usual - after, 0.0) * shift.novel[rows])
-    views = tuple(view.corrected(joints, border) for view in problem.views)
+    views = tuple(
+        replace(view, problem=_corrected(view.problem, look, one_of=len(looks)))
+        for view, look in zip(problem.views, further, strict=True)
+    )
     return replace(problem, told=told, told_sd=told_sd, image=image, image_sd=image_sd, views=views)
 
 
@@ -1365,14 +1405,14 @@ def _solve_trial(
         part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior)
         # A first look at the trial with the depths as they are told.
         best = _solve(part, joints[near], border, steps=20, tolerance=1e-3)
-        first, at_first = best.joints, best.border
+        looks = _first_looks(part, best)
         if prior is None:
             longest = _longest_of_all(part, best)
-        part = _corrected(replace(part, longest=longest), first, at_first)
+        part = _corrected(replace(part, longest=longest), *looks)
         best = min(
             (
                 _solve(part, start, best.border, steps=8, tolerance=1e-3)
-                for start in (first, _chained(part, first))
+                for start in (best.joints, _chained(part, best.joints))
             ),
             key=lambda solution: solution.normal.cost,
         )
@@ -1380,7 +1420,7 @@ def _solve_trial(
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(_part(fine, rows), prior=prior, longest=longest)
-        window = _corrected(window, CubicSpline(part.knots, first)(window.knots), at_first)
+        window = _corrected(window, *(look.at(part.knots, window.knots) for look in looks))
         solvable.append(replace(window, prior=None))
         begin = CubicSpline(part.knots, best.joints)(window.knots)
         solved = _solve(window, begin, best.border, steps=12, tolerance=1e-3)

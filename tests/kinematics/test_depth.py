@@ -292,7 +292,7 @@ def test_fit_takes_the_corrected_depths_and_their_sd(
     shifted(monkeypatch)
     told, joints = problem
     before = told.told.copy()
-    better = fit._corrected(told, joints, np.zeros(told.border))
+    better = fit._corrected(told, fit._Look(joints, np.zeros(told.border)))
     sd = dict(zip(fit._DEPTHS, better.told_sd.T, strict=True))
     for name, value in by_name(better).items():
         corrected = name.partition("_")[2] in SEGMENTS
@@ -308,7 +308,7 @@ def test_correction_grows_with_stature(
     shifted(monkeypatch)
     told, joints = problem
     tall = replace(told, stature=float(np.log(2 * fit._STATURE)))
-    better = fit._corrected(tall, joints, np.zeros(tall.border))
+    better = fit._corrected(tall, fit._Look(joints, np.zeros(tall.border)))
     np.testing.assert_allclose(by_name(better)["left_thigh"] - by_name(tall)["left_thigh"], 0.2)
     at = list(fit._DEPTHS).index("left_thigh")
     np.testing.assert_allclose(better.told_sd[:, at], 0.066)
@@ -320,7 +320,7 @@ def test_an_arm_below_the_shoulder_keeps_what_was_told(
     shifted(monkeypatch)
     told, joints = problem
     joints[1, fit.LE, 1] = 0.2  # the left elbow, at the middle knot
-    better = fit._corrected(told, joints, np.zeros(told.border))
+    better = fit._corrected(told, fit._Look(joints, np.zeros(told.border)))
     for segment in ("upper_arm", "forearm"):
         left, right = (
             by_name(better)[f"{side}_{segment}"] - by_name(told)[f"{side}_{segment}"]
@@ -338,4 +338,4 @@ def test_nothing_is_corrected_where_feet_walk(
     shifted(monkeypatch)
     told, joints = problem
     walking = replace(told, planted=False)
-    assert fit._corrected(walking, joints, np.zeros(walking.border)) is walking
+    assert fit._corrected(walking, fit._Look(joints, np.zeros(walking.border))) is walking

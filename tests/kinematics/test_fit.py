@@ -146,7 +146,7 @@ def as_told(monkeypatch: pytest.MonkeyPatch) -> None:
     The correction is for MediaPipe's errors, which `filmed` does not make: depths that are shrunk
     and otherwise right are spoilt by it.
     """
-    monkeypatch.setattr(fit, "_corrected", lambda problem, joints, border: problem)
+    monkeypatch.setattr(fit, "_corrected", lambda problem, *looks: problem)
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, -60.0])
@@ -304,8 +304,8 @@ def test_depths_corrected_for_errors_that_were_not_made_stay_within_two_sd(
     moved: list[float] = []
     corrected = fit._corrected
 
-    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
-        better = corrected(problem, joints, border)
+    def spy(problem: Any, *looks: Any) -> Any:
+        better = corrected(problem, *looks)
         moved.append(float(np.abs(better.told - problem.told).max()))
         return better
 
@@ -353,7 +353,7 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
     build = fit._build
 
-    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
+    def spy(problem: Any, *looks: Any) -> Any:
         caught.append((problem, joints, border))
         return build(problem, joints, border)
 

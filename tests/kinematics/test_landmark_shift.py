@@ -120,7 +120,7 @@ def test_fit_moves_landmarks_back_and_trusts_them_more(
     seen, joints = problem
     border = np.zeros(seen.border)
     border[fit._F] = np.log(1.2)
-    better = fit._corrected(seen, joints, border)
+    better = fit._corrected(seen, fit._Look(joints, border))
     # Four metres away, 1.2 focal lengths that were assumed.
     for joint, left in fit._LEFT.items():
         for k, way in enumerate((1.0, -1.0)):
@@ -129,7 +129,7 @@ def test_fit_moves_landmarks_back_and_trusts_them_more(
             np.testing.assert_allclose(better.image_sd[:, left + k], 0.011, err_msg=joint)
     assert (seen.image == 0).all()
     tall = replace(seen, stature=float(np.log(2 * fit._STATURE)))
-    better = fit._corrected(tall, joints, np.zeros(seen.border))
+    better = fit._corrected(tall, fit._Look(joints, np.zeros(seen.border)))
     np.testing.assert_allclose(better.image[:, fit.LH], np.tile([-0.01, 0.005], (6, 1)))
     np.testing.assert_allclose(better.image_sd[:, fit.LH], 0.022)
 
@@ -139,7 +139,7 @@ def test_novel_landmarks_are_trusted_as_usual(
 ) -> None:
     use(monkeypatch, 0.02, -0.01, novel=1.0)
     seen, joints = problem
-    better = fit._corrected(seen, joints, np.zeros(seen.border))
+    better = fit._corrected(seen, fit._Look(joints, np.zeros(seen.border)))
     np.testing.assert_allclose(better.image, 0.0)
     larger = np.repeat([left_over()[joint] for joint in fit._LEFT], 2)
     expected = np.maximum(seen.image_sd, larger)
@@ -156,23 +156,10 @@ def test_arms_are_shifted_where_both_stay_up(
     use(monkeypatch, 0.02, -0.01)
     seen, joints = problem
     joints[:down, fit.LE, 1] = -0.2  # the left elbow
-    better = fit._corrected(seen, joints, np.zeros(seen.border))
+    better = fit._corrected(seen, fit._Look(joints, np.zeros(seen.border)))
     rows = [expected and i >= down for i in range(len(joints))]
     for left in (fit.LS, fit.LE, fit.LW):
         for joint in (left, left + 1):
             np.testing.assert_array_equal((better.image[:, joint] != 0).any(axis=1), rows)
             assert better.image_sd[0, joint] == seen.image_sd[0, joint]
     assert (better.image[:, fit.LH] != 0).any(axis=1).all()
-
-
-def test_of_several_cameras_only_depths_along_segments_are_corrected(
-    problem: tuple[fit._Problem, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(monkeypatch, 0.02, -0.01)
-    seen, joints = problem
-    better = fit._corrected(seen, joints, np.zeros(seen.border), alone=False)
-    np.testing.assert_array_equal(better.image, seen.image)
-    np.testing.assert_array_equal(better.image_sd, seen.image_sd)
-    changed = dict(zip(fit._DEPTHS, (better.told_sd != seen.told_sd).any(axis=0), strict=True))
-    for name, other in changed.items():
-        assert other == (name not in PAIRS), name

@@ -1,0 +1,147 @@
+"""Find by how much the draws of the angles are to be spread: the table angle_spread.
+
+usage: python scripts/calibrate_spread.py CACHE [CACHE ...] [--pairs CACHE]
+
+CACHE is as for `calibrate_fit.py`, which is run before. Each clip is fitted with what the other
+clips teach. --pairs is the cache of `python benchmarks/findings_pairs.py --write-table`: with it
+the factors of two cameras are found too, on the pairs of benchmarks/pairs_tuning.yaml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import pickle
+import sys
+import tempfile
+import warnings
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import calibrate_fit as calibration
+import numpy as np
+import xarray as xr
+
+import mobility as mb
+from mobility import tables
+from mobility.kinematics import depth, fit, landmark_shift
+from mobility.kinematics.angles import angle_draws, spread_factor
+from mobility.kinematics.depth import CORRECTED, Process
+from mobility.virtual_lab.case import read_truth, truth_pose
+from mobility.virtual_lab.sweep import read_pose
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+HELD = 0.95
+"""Share of the errors that lie within 1.96 standard deviations."""
+
+LEAST = 0.6
+"""Of the factors: rendered bodies are more alike, and more even, than people."""
+
+Ratios = dict[str, np.ndarray]
+"""Sizes of the errors in standard deviations of the draws as they are, by angle."""
+
+
+def ratios(poses: list[xr.Dataset], truth: xr.Dataset) -> Ratios:
+    """Fit a trial and compare its angles with the truth at the knots."""
+    cleaned = [mb.clean_pose(p, visibility_threshold=fit.VISIBILITY_THRESHOLD) for p in poses]
+    fitted = mb.fit_body(cleaned if len(cleaned) > 1 else cleaned[0])
+    limitless = dict.fromkeys(tables.load("angles"), 180.0)
+    found = mb.joint_angles(fitted, limits=limitless)
+    true = mb.joint_angles(truth_pose(truth)).interp(time=found["time"])
+    draws = angle_draws(fitted)
+    sizes = {}
+    for name in limitless:
+        spread = np.sqrt((draws[name] ** 2).mean("draw")).rename(fit_time="time")
+        off = np.abs(found[name] - true[name])
+        ratio = off / spread.interp(time=found["time"]) * spread_factor(fitted, name)
+        sizes[name] = ratio.to_numpy().ravel()
+    return sizes
+
+
+@functools.cache
+def learned(file: Path) -> dict[tuple[str, str], Process]:
+    """Read what the other clips teach."""
+    found: dict[tuple[str, str], Process] = pickle.loads(file.read_bytes())  # noqa: S301, own file
+    return found
+
+
+def of_clip(folder: Path, file: Path) -> Ratios:
+    """Fit one clip with what the others teach."""
+    warnings.simplefilter("ignore")
+    depth._process = lambda group: learned(file)["short", group]
+    landmark_shift._process = lambda group: learned(file)["shift", group]
+    return ratios([read_pose(folder / "pose.nc")], read_truth(folder / "truth.nc"))
+
+
+def of_pair(folder: Path) -> Ratios:
+    """Fit what two cameras saw."""
+    warnings.simplefilter("ignore")
+    poses = [read_pose(folder / name) for name in ("pose.nc", "second.nc")]
+    return ratios(poses, read_truth(folder / "truth.nc"))
+
+
+def factors(found: list[Ratios]) -> dict[str, float]:
+    """Factor of each angle, each clip with the same weight."""
+    factor = {}
+    for name in found[0]:
+        known = [one[name][np.isfinite(one[name])] for one in found]
+        size = np.concatenate(known)
+        weight = np.concatenate([np.full(len(one), 1 / max(len(one), 1)) for one in known])
+        order = np.argsort(size)
+        share = np.cumsum(weight[order]) / weight.sum()
+        wanted = float(size[order][np.searchsorted(share, HELD)]) / 1.96
+        factor[name] = round(max(wanted, LEAST), 2)
+        held = weight[size < 1.96].sum() / weight.sum()
+        print(f"{name:20} {100 * held:.0f} % within 1.96 sd; factor {wanted:.2f}")
+    return factor
+
+
+def main() -> None:
+    """Calibrate."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cache", type=Path, nargs="+")
+    parser.add_argument("--pairs", type=Path)
+    given = parser.parse_args()
+    folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
+    table: dict[str, Any] = {**tables.load("angle_spread")}
+    with get_context("spawn").Pool(2) as pool, tempfile.TemporaryDirectory() as kept:
+        clips = pool.map(calibration.clip, folders)
+        keep = [calibration.is_found(one.truth, one.image) for one in clips]
+        folders = [folder for folder, found in zip(folders, keep, strict=True) if found]
+        looks = pool.map(calibration.look, folders)
+        processes: dict[int, dict[tuple[str, str], Process]] = {}
+        numbers: list[np.ndarray] = []
+        for group in CORRECTED:
+            those = calibration.postures(looks, group)
+            numbers = []
+            for what, y, seen in (
+                ("short", those.short, None),
+                ("shift", those.shift, those.seen),
+            ):
+                numbers = []
+                each = calibration.processes_of_others(those, y, seen)
+                for part, (out, process) in enumerate(each):
+                    processes.setdefault(part, {})[what, group] = process
+                    numbers.append(out)
+        todo = []
+        for part, out in enumerate(numbers):
+            file = Path(kept) / f"{part}.pickle"
+            file.write_bytes(pickle.dumps(processes[part]))
+            todo += [(folders[number], file) for number in out]
+        found = pool.starmap(of_clip, todo, chunksize=4)
+        print(f"one camera, {len(found)} clips")
+        table["one_camera"] = {**table["one_camera"], "angles": factors(found)}
+        if given.pairs:
+            sys.path.insert(0, str(BENCHMARKS))
+            from pairs import pair_folder, read_pairs
+
+            pairs = read_pairs(BENCHMARKS / "pairs_tuning.yaml")
+            found = pool.map(of_pair, [pair_folder(given.pairs, pair) for pair in pairs])
+            print(f"two cameras, {len(found)} pairs")
+            table["two_cameras"] = {**table["two_cameras"], "angles": factors(found)}
+    calibration.write("angle_spread", table)
+
+
+if __name__ == "__main__":
+    main()
