@@ -96,8 +96,14 @@ def likeness(one: Array, other: Array, length_scale: float) -> Array:
 
 def known_by(centres: Array, length_scale: float) -> Array:
     """Inverse of the kernel between centres."""
-    kernel = likeness(centres, centres, length_scale)
-    return np.asarray(np.linalg.inv(kernel + 1e-6 * np.eye(len(centres))), dtype=np.float64)
+    return _known_by(centres.tobytes(), len(centres), length_scale)
+
+
+@cache  # processes of the same postures have the same centres
+def _known_by(centres: bytes, count: int, length_scale: float) -> Array:
+    places = np.frombuffer(centres).reshape(count, -1)
+    kernel = likeness(places, places, length_scale)
+    return np.asarray(np.linalg.inv(kernel + 1e-6 * np.eye(count)), dtype=np.float64)
 
 
 def _settings() -> Mapping[str, Any]:

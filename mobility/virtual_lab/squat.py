@@ -110,7 +110,7 @@ class Squat(Strict):
     ascent_s: Annotated[float, Field(ge=0.3, le=30)] = 1.3
     pause_s: Seconds = 0.8
     lead_s: Seconds = 1.2
-    standing_knee_flexion: Annotated[float, Field(ge=2, le=40)] = 6.0
+    standing_knee_flexion: Annotated[float, Field(ge=0.5, le=40)] = 6.0
     standing_lean: Annotated[float, Field(ge=-20, le=30)] = 2.0
     standing_balance: Annotated[float, Field(ge=0.1, le=0.8)] = 0.42
     stance_width: Annotated[float, Field(ge=0.3, le=2.5)] = 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,6 +16,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import (
     IMAGE_ANGLES,
     angle_between,
+    angle_draws,
     angle_sd,
     image_plane_angles,
     joint_angles,
@@ -282,6 +285,32 @@ def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
     told = f"Trunk lean refused in {share:.0%} of the values: {angles.trunk_lean.attrs['refused']}."
     assert any(message.endswith(told[1:]) for message in refused)
     assert "refused" not in joint_angles(fitted).trunk_lean.attrs
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"planted": False}, None),
+        ({"planted": True}, "one_camera"),
+        ({"planted": True, "cameras": [{}, {}]}, "two_cameras"),
+    ],
+)
+def test_draws_are_spread_as_the_errors_of_squats_are(project, told, kind):
+    file = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
+    with xr.open_dataset(file, engine="h5netcdf") as stored:
+        fitted = stored.load()
+    entries = [
+        {**entry, **told} if entry["operation"] == "fit_body" else entry
+        for entry in json.loads(fitted.attrs["history"])
+    ]
+    assert any("planted" in entry for entry in entries)
+    found = angle_draws(fitted.assign_attrs(history=json.dumps(entries)))
+    as_drawn = angle_draws(fitted.assign_attrs(history="[]"))
+    factors = tables.load("angle_spread")
+    for name in tables.load("angles"):
+        factor = factors[kind]["angles"][name] if kind else 1.0
+        np.testing.assert_allclose(found[name], factor * as_drawn[name], atol=1e-9, err_msg=name)
+        assert 0.6 <= factor < 1.5
 
 
 def test_an_angle_that_a_draw_cannot_have_is_refused(project):

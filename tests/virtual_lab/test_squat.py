@@ -89,7 +89,7 @@ def test_subject_stands_with_the_lean_asked_for(body: Body, lean: float) -> None
     assert change[bottom].item() == pytest.approx(0.0, abs=0.1)
 
 
-@pytest.mark.parametrize("flexion", [3.0, 6.0, 14.0])
+@pytest.mark.parametrize("flexion", [0.5, 3.0, 6.0, 14.0])
 def test_subject_stands_with_the_knees_bent_as_asked(body: Body, flexion: float) -> None:
     squat = {"repetitions": 1, "standing_knee_flexion": flexion}
     trial = trial_of(body, stance_width=parallel_legs(body), toe_out=0, **squat)
