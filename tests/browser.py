@@ -138,7 +138,7 @@ def until_run(page: Page) -> None:
                                         + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
         timeout=600_000,
     )
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
 
 
 def picture(page: Page, name: str, folder: Path | None, *, of: str = "") -> None:
@@ -247,7 +247,7 @@ def see_saved(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
 
     def shown(name: str) -> dict[str, Any]:
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
-        page.locator(".jp-OutputArea img").nth(1).wait_for(timeout=60_000)
+        page.locator(".jp-OutputArea img").nth(1).wait_for()
         page.wait_for_timeout(2000)
         if folder:
             page.screenshot(path=folder / f"saved-{name}.png")
@@ -406,9 +406,7 @@ def use_trial(
     widget = page.locator(".mobility-trial")
     widget.locator(".mobility-panels canvas").first.wait_for(timeout=120_000)
     slider = widget.get_by_label("Time in the trial")
-    page.wait_for_function(
-        "() => document.querySelector('.mobility-trial video').readyState >= 2", timeout=60_000
-    )
+    page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
 
     def state() -> dict[str, Any]:
         found: dict[str, Any] = widget.evaluate("""root => ({
@@ -428,7 +426,10 @@ def use_trial(
     empty = looks(".mobility-screen canvas")
     widget.get_by_role("button", name="Play").click()
     for _ in range(3):
-        page.wait_for_timeout(700)
+        page.wait_for_function(
+            "from => document.querySelector('.mobility-trial input[type=range]').value > from + 5",
+            arg=seen["played"][-1]["frame"],
+        )
         seen["played"].append(state())
     widget.get_by_role("button", name="Pause").click()
     seen["skeleton_moves"] = looks(".mobility-screen canvas") != empty
@@ -551,7 +552,7 @@ def use_upload(
     video = Path.cwd() / "data" / "demo" / demo / "video.mp4"
     widget.get_by_label("Video file").set_input_files(video)
     send.click()
-    widget.get_by_text("taken in as session").wait_for(timeout=60_000)
+    widget.get_by_text("taken in as session").wait_for()
     seen["good"] = faults()
     page.locator(".mobility-sessions tbody tr", has_text="p08").wait_for()
     return seen
@@ -579,6 +580,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
             args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(120_000)
         page.on(
             "console",
             lambda message: (

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -30,7 +31,7 @@ from mobility.errors import (
 )
 from mobility.options import validate
 from mobility.server.keys import PRIVATE_FOLDER
-from mobility.server.processes import EndedError, Limits, Pool, Worker
+from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
 from mobility.server.settings import MobilityServer
 from mobility.workbench.contract import Document
 from mobility.workbench.files import read_json, sync_folder, write_json, writing
@@ -78,6 +79,7 @@ class Queue:
         self.exports = store.path / PRIVATE_FOLDER / "exports"
         self._lock: FileLock | None = None
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
+        self._leaving: set[str] = set()
         self._reserved = 0
         self._wake = asyncio.Event()
         limits = Limits(settings.intake_seconds, settings.memory_bytes)
@@ -259,16 +261,25 @@ class Queue:
 
     async def forget(self, session_id: str) -> None:
         """Take a session out of the queue, and end its analysis."""
+        self._leaving.add(session_id)
+        try:
+            self._remove(session_id)
+            if session_id in self._running:
+                worker, task = self._running[session_id]
+                worker.kill()
+                # Its process may only be about to start.
+                task.cancel()
+                await asyncio.wait([task])
+                # If its file was just being written, it is back.
+                self._remove(session_id)
+        finally:
+            self._leaving.discard(session_id)
+        await self._end_rendering(session_id)
+
+    def _remove(self, session_id: str) -> None:
         for name in self._names():
             if _session_of(name) == session_id:
                 (self._folder / name).unlink(missing_ok=True)
-        if session_id in self._running:
-            worker, task = self._running[session_id]
-            worker.kill()
-            # Its process may only be about to start.
-            task.cancel()
-            await asyncio.wait([task])
-        await self._end_rendering(session_id)
 
     async def forget_report(self, session_id: str) -> None:
         """Remove a report that was begun while its session was deleted: it would be nobody's."""
@@ -345,7 +356,7 @@ class Queue:
             if len(self._running) >= self._settings.analyses_at_once:
                 return
             session_id = _session_of(name)
-            if session_id in self._running:
+            if session_id in self._running or session_id in self._leaving:
                 continue
             job = self._job(name)
             if job is None or job.state != "waiting":
@@ -354,6 +365,12 @@ class Queue:
             worker = Worker(limits)
             task = asyncio.ensure_future(self._analyze(worker, self._folder / name, job))
             self._running[session_id] = (worker, task)
+            # Not at the end of the analysis itself: cancelled at once, it would never begin.
+            task.add_done_callback(partial(self._ended, session_id))
+
+    def _ended(self, session_id: str, _: asyncio.Task[None]) -> None:
+        self._running.pop(session_id, None)
+        self._wake.set()
 
     async def _analyze(self, worker: Worker, file: Path, job: Job) -> None:
         session_id = job.session_id
@@ -363,7 +380,8 @@ class Queue:
             )
             if job.attempts < ATTEMPTS:
                 job.attempts += 1
-                await asyncio.to_thread(_write, file, job)
+                # A thread cannot be cancelled: it would write after the file was removed.
+                await to_its_end(asyncio.to_thread(_write, file, job))
                 request = self._request("analyze", session_id=session_id)
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
@@ -379,8 +397,6 @@ class Queue:
             await asyncio.sleep(_LOOK_S)
         finally:
             worker.kill()
-            self._running.pop(session_id, None)
-            self._wake.set()
 
     async def _attempt(self, worker: Worker, request: Any, *, last: bool) -> str | None:
         """Reason why it failed, "" where that is noted or nothing failed, None to try again."""

@@ -10,10 +10,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mobility import errors
 from mobility.errors import BadInputError, MobilityError
@@ -23,8 +23,27 @@ log = logging.getLogger(__name__)
 COMMAND: Sequence[str] = (sys.executable, "-m", "mobility.server.worker")
 """How a process is started; what it is to do comes through standard input."""
 
+T = TypeVar("T")
+
+_DEATH_S = 10.0
 _LINE = 1 << 22
 _MEMORY, _BUG = "memory", "bug"
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for work that goes on all the same; who is cancelled hears of it when it is over."""
+    task = asyncio.ensure_future(work)
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        if not task.cancelled():
+            task.exception()  # nobody asks for it
+        raise asyncio.CancelledError
+    return task.result()
 
 
 class EndedError(MobilityError):
@@ -89,14 +108,14 @@ class Worker:
                 await process.stdin.drain()
                 line = await process.stdout.readline()
         except TimeoutError:
-            self.kill()
+            await self._end(process)
             raise EndedError(
                 f"was ended after {self._limits.seconds:g} s, its limit of time", may_pass=False
             ) from None
         except (ConnectionError, ValueError):
             line = b""
         except asyncio.CancelledError:
-            self.kill()
+            await self._end(process)
             raise
         if not line:
             self.kill()
@@ -114,6 +133,11 @@ class Worker:
             # The group is its own; it may have ended by itself.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the process, and wait until it is dead: what it has locked is free then."""
+        self.kill()
+        await to_its_end(_dead(process))
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -203,6 +227,13 @@ def _answer(do: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:
         log.exception("failed")
         return {"error": _BUG, "message": f"{type(error).__name__}: {error}"}
+
+
+async def _dead(process: asyncio.subprocess.Process) -> None:
+    # One that hangs in the system cannot be waited for.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DEATH_S):
+            await process.wait()
 
 
 def _raised(answer: Mapping[str, Any]) -> MobilityError:

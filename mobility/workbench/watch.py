@@ -123,12 +123,17 @@ def watch(
         seen = _read(store, ledger, folder)
         with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
             while True:
+                # From before the look: while it takes its time, a file may grow unseen.
+                now = time.monotonic()
                 _look(folder, looks)
                 waiting = {
                     name: look for name, look in looks.items() if not _is_seen(seen, name, look)
                 }
-                now = time.monotonic()
-                ready = [name for name, look in waiting.items() if now - look.since >= settle_s]
+                ready = [
+                    name
+                    for name, look in waiting.items()
+                    if not settle_s or now - look.since >= settle_s
+                ]
                 for outcome, name in _process(
                     ready, folder, store, client, participant, exercise, workers, scheduler
                 ):

@@ -207,7 +207,7 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
 def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):
     started = time.process_time()
     frames = list(sample_frames(demo.info, demo.pose))
-    assert time.process_time() - started < 417 / 300
+    assert time.process_time() - started < 3 * 417 / 300
     assert len(frames) == SAMPLES
     known = demo.pose["time"].to_numpy()
     assert all(np.abs(known - frame.time).min() < 1e-6 for frame in frames)

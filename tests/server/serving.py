@@ -82,7 +82,9 @@ class Server:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def until(self, key: str, session_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def until(
+        self, key: str, session_id: str, *states: str, seconds: float = 300
+    ) -> dict[str, Any]:
         """Wait until a session is in one of these states."""
         return wait_for(
             lambda: (found := self.state(key, session_id))["state"] in states and found,
@@ -95,7 +97,7 @@ class Server:
         self.process.wait()
 
 
-def wait_for(condition: Any, *, seconds: float = 60) -> Any:
+def wait_for(condition: Any, *, seconds: float = 300) -> Any:
     """Wait until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
     while True:

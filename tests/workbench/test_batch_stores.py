@@ -173,7 +173,7 @@ def test_the_server_stops_for_a_while(s3, place, undisturbed):
     )
     wait_for(s3.away.exists)
     wait_for(lambda: not s3.answers())
-    time.sleep(3)
+    time.sleep(1)
     s3.away.unlink()
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -119,8 +120,33 @@ def test_a_growing_video_waits(place, worked, monkeypatch):
         real(folder, looks_so_far)
 
     monkeypatch.setattr(module, "_look", look)
-    assert once(place, every_s=0.05, settle_s=0.2)[-1] == ("a.mp4", "done")
+    told = once(place, every_s=0.05, settle_s=0.2)
+    assert sorted(told) == [("a.mp4", "done"), ("b.mp4", "done")]
     assert looks > 4
+
+
+def test_a_video_that_grows_during_a_long_look_waits(place, worked, monkeypatch):
+    """The time that a look takes is none in which the file was seen not to change."""
+    growing = place / "in" / "a.mp4"
+    whole = growing.read_bytes()
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
+    real, looks = module._look, 0
+
+    def look(folder, looks_so_far):
+        nonlocal looks
+        looks += 1
+        if looks <= 4:
+            growing.write_bytes(whole[: None if looks == 4 else 100 * looks])
+        assert ("a.mp4", "anonymous") not in worked.done or looks > 5
+        real(folder, looks_so_far)
+        clock.sleep(60)
+
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "_look", look)
+    told = once(place, every_s=1.0, settle_s=30.0)
+    assert sorted(told) == [("a.mp4", "done"), ("b.mp4", "done")]
 
 
 def test_a_file_that_is_no_video_is_failed_once(place, worked):
