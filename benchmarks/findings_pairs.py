@@ -41,7 +41,7 @@ from mobility.virtual_lab.case import read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.sweep import read_pose
 from mobility.workbench.files import atomic
 
-GRIDS = [ROOT / "benchmarks" / "findings_pairs.yaml"]
+GRIDS = [ROOT / "benchmarks" / f"findings_pairs{more}.yaml" for more in ("", "_2")]
 TABLE = ROOT / "benchmarks" / "findings_pairs.md"
 COMMAND = "python benchmarks/findings_pairs.py --write"
 TUNING = ROOT / "benchmarks" / "pairs_tuning.yaml"
