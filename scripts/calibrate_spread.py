@@ -111,15 +111,13 @@ def main() -> None:
         folders = [folder for folder, found in zip(folders, keep, strict=True) if found]
         looks = pool.map(calibration.look, folders)
         processes: dict[int, dict[tuple[str, str], Process]] = {}
-        numbers: list[np.ndarray] = []
         for group in CORRECTED:
             those = calibration.postures(looks, group)
-            numbers = []
             for what, y, seen in (
                 ("short", those.short, None),
                 ("shift", those.shift, those.seen),
             ):
-                numbers = []
+                numbers: list[np.ndarray] = []
                 each = calibration.processes_of_others(those, y, seen)
                 for part, (out, process) in enumerate(each):
                     processes.setdefault(part, {})[what, group] = process

@@ -448,7 +448,7 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
     """Deviations of the draws of a fit, made as the angles were; None without a fit."""
     if "position_draws" not in pose:
         return None
-    draws = angle_draws(pose)
+    draws = angle_draws(pose, as_squat=False)
     flat = [
         str(name)
         for name, values in angles.data_vars.items()

@@ -20,7 +20,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
 from mobility.provenance import cameras_of, history, with_history
-from mobility.view import camera_view
+from mobility.view import TWO_CAMERAS, camera_view, trial_view
 
 Array = NDArray[np.float64]
 
@@ -181,13 +181,16 @@ def _angles_in(points: Array, frame: Array) -> dict[str, Array]:
     }
 
 
-def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
+def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
 
     Parameters
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` returned.
+    as_squat
+        Whether the factors of :func:`spread_factor` are applied. They were found on squats: not
+        so for movements of single joints.
 
     Returns
     -------
@@ -224,7 +227,7 @@ def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
         dims = ("draw", "fit_time", "side")[: off.ndim]
         variables[name] = (
             dims,
-            spread_factor(fitted, name) * ((off + 180.0) % 360.0 - 180.0),
+            (spread_factor(fitted, name) if as_squat else 1.0) * ((off + 180.0) % 360.0 - 180.0),
             {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
         )
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
@@ -235,7 +238,10 @@ def spread_factor(fitted: xr.Dataset, angle: str) -> float:
 
     The draws of a fit are as wide as the spreads that its terms assume and as independent as these
     terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations. They hold where the feet stay, as in a squat; elsewhere 1.
+    lie within 1.96 standard deviations; where the feet do not stay they are 1. Two cameras have
+    factors of their own where they are far enough apart to be a view of their own
+    (:func:`~mobility.view.trial_view`). Draws of positions are left as they are: a metric of these
+    has its own measured errors (``metric_error.yaml``, ``two_camera_error.yaml``).
 
     Parameters
     ----------
@@ -246,17 +252,21 @@ def spread_factor(fitted: xr.Dataset, angle: str) -> float:
     """
     if not any(entry.get("planted") for entry in history(fitted)):
         return 1.0
-    factors = tables.load("angle_spread")["two_cameras" if cameras_of(fitted) else "one_camera"]
+    apart = bool(cameras_of(fitted)) and trial_view(fitted) == TWO_CAMERAS
+    kind = "two_cameras" if apart else "one_camera"
+    factors = tables.load("angle_spread")[kind]
     return float(factors["angles"][angle])
 
 
-def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
+def angle_sd(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     """Give the standard deviation of each joint angle of a fitted body at its frames.
 
     Parameters
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` returned.
+    as_squat
+        As for :func:`angle_draws`.
 
     Returns
     -------
@@ -269,7 +279,7 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     BadInputError
         If `fitted` has no ``position_draws``.
     """
-    draws = angle_draws(fitted)
+    draws = angle_draws(fitted, as_squat=as_squat)
     time = fitted["time"].to_numpy()
     knots = draws["fit_time"].to_numpy()
     hip = fitted["position"].sel(keypoint=["left_hip", "right_hip"])
@@ -394,7 +404,9 @@ def joint_angles(
     camera = camera_view(pose).camera if "image_position" in pose else ""
     if len(cameras := cameras_of(pose)) > 1:
         camera = f"{len(cameras)} cameras"
-    posterior = angle_sd(pose) if "position_draws" in pose else None
+    posterior = None
+    if "position_draws" in pose:
+        posterior = angle_sd(pose, as_squat=not in_picture)
     added: dict[str, float] = {}
     if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
         added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
@@ -430,6 +442,8 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
+            if not in_picture and (factor := spread_factor(pose, name)) != 1.0:
+                source += f", times {factor:g} (table angle_spread)"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
                 source += ", as likely near the plane of the picture"

@@ -19,7 +19,7 @@ Quiñonero-Candela and Rasmussen 2005, J Mach Learn Res 6:1939).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import as_file, files
 from typing import Any, NamedTuple
 
@@ -96,10 +96,10 @@ def likeness(one: Array, other: Array, length_scale: float) -> Array:
 
 def known_by(centres: Array, length_scale: float) -> Array:
     """Inverse of the kernel between centres."""
-    return _known_by(centres.tobytes(), len(centres), length_scale)
+    return _known_by(centres.astype(np.float64).tobytes(), len(centres), length_scale)
 
 
-@cache  # processes of the same postures have the same centres
+@lru_cache(maxsize=8)  # processes of the same postures have the same centres
 def _known_by(centres: bytes, count: int, length_scale: float) -> Array:
     places = np.frombuffer(centres).reshape(count, -1)
     kernel = likeness(places, places, length_scale)

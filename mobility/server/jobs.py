@@ -388,7 +388,7 @@ class Queue:
                 return
             try:
                 if reason and file.is_file():
-                    await asyncio.to_thread(self._give_up, session_id, reason)
+                    await to_its_end(asyncio.to_thread(self._give_up, session_id, reason))
             finally:
                 # Also where that cannot be noted: it would be the first of the queue for ever.
                 file.unlink(missing_ok=True)

@@ -118,8 +118,9 @@ class Worker:
             await self._end(process)
             raise
         if not line:
-            self.kill()
-            code = await process.wait()
+            await self._end(process)
+            code = process.returncode
+            code = -signal.SIGKILL if code is None else code
             raise EndedError(_how_it_ended(code), may_pass=code < 0)
         answer = json.loads(line)
         if "error" in answer:

@@ -287,12 +287,18 @@ def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
     assert "refused" not in joint_angles(fitted).trunk_lean.attrs
 
 
+def two_cameras(apart):
+    """Say in the history of a fit that there were two."""
+    return {"planted": True, "cameras": [{"azimuth_deg": 0.0}, {"azimuth_deg": apart}]}
+
+
 @pytest.mark.parametrize(
     ("told", "kind"),
     [
         ({"planted": False}, None),
         ({"planted": True}, "one_camera"),
-        ({"planted": True, "cameras": [{}, {}]}, "two_cameras"),
+        (two_cameras(80.0), "two_cameras"),
+        (two_cameras(10.0), "one_camera"),
     ],
 )
 def test_draws_are_spread_as_the_errors_of_squats_are(project, told, kind):
@@ -311,6 +317,7 @@ def test_draws_are_spread_as_the_errors_of_squats_are(project, told, kind):
         factor = factors[kind]["angles"][name] if kind else 1.0
         np.testing.assert_allclose(found[name], factor * as_drawn[name], atol=1e-9, err_msg=name)
         assert 0.6 <= factor < 1.5
+    assert angle_draws(fitted, as_squat=False).identical(as_drawn)
 
 
 def test_an_angle_that_a_draw_cannot_have_is_refused(project):

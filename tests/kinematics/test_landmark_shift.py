@@ -163,3 +163,18 @@ def test_arms_are_shifted_where_both_stay_up(
             np.testing.assert_array_equal((better.image[:, joint] != 0).any(axis=1), rows)
             assert better.image_sd[0, joint] == seen.image_sd[0, joint]
     assert (better.image[:, fit.LH] != 0).any(axis=1).all()
+
+
+def test_of_several_cameras_neither_turns_of_the_trunk_nor_arms_are_corrected(
+    problem: tuple[fit._Problem, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, 0.02, -0.01)
+    seen, joints = problem
+    better = fit._corrected(seen, fit._Look(joints, np.zeros(seen.border)), one_of=2)
+    moved = (better.image != seen.image).any(axis=(0, 2))
+    for joint, left in fit._LEFT.items():
+        expected = joint not in ("hip", "shoulder", "elbow", "wrist")
+        assert moved[left] == moved[left + 1] == expected, joint
+    changed = dict(zip(fit._DEPTHS, (better.told_sd != seen.told_sd).any(axis=0), strict=True))
+    for name, other in changed.items():
+        assert other == (name not in ("hips", "shoulders")), name
