@@ -121,8 +121,8 @@ def test_agreement_with_our_formulas_and_with_the_model(agreement: Any) -> None:
     assert agreement.attrs["primary"] == "fitted_lab_formulas"
     assert agreement.sizes["rep"] == 5
     for comparison, knee, hip in (
-        ("fitted_lab_formulas", 9.0, 8.0),
-        ("fitted_lab_model", 6.0, 12.0),
+        ("fitted_lab_formulas", 10.0, 8.0),
+        ("fitted_lab_model", 8.0, 12.0),
     ):
         own = agreement["rmse"].sel(comparison=comparison, side=list(SIDES))
         assert (own.sel(angle="knee_flexion") < knee).all()
