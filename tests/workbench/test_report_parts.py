@@ -188,7 +188,8 @@ def test_what_needs_two_cameras_is_named_first() -> None:
     shown = text(first_page.cannot_be_told(find(data), data))
     assert shown.startswith(
         "It needs two cameras, one in front and one at the side: difference of the sides in hip "
-        "flexion; difference of the sides in knee flexion."
+        "flexion; difference of the sides in knee flexion; difference of the sides in ankle "
+        "dorsiflexion."
     )
 
 
