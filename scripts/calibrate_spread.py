@@ -43,7 +43,7 @@ Ratios = dict[str, np.ndarray]
 
 
 def ratios(poses: list[xr.Dataset], truth: xr.Dataset) -> Ratios:
-    """Fit a trial and compare its angles with the truth at the knots."""
+    """Fit a trial and compare its angles with the truth at its frames."""
     cleaned = [mb.clean_pose(p, visibility_threshold=fit.VISIBILITY_THRESHOLD) for p in poses]
     fitted = mb.fit_body(cleaned if len(cleaned) > 1 else cleaned[0])
     limitless = dict.fromkeys(tables.load("angles"), 180.0)
