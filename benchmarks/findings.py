@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find
@@ -369,6 +370,11 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+LOOKED_AT = (
+    "That arms and dowel are not judged from the front and from behind was decided after a look at"
+    " 36 of the trials of `findings.yaml`: their rows are\nno independent test."
+)
+
 _WHERE = {
     "supported": "**all that support it**",
     "nowhere": "**all, none of which supports it**",
@@ -389,8 +395,10 @@ def markdown(frame: pd.DataFrame, clips: str, grids: list[str], command: str = C
         " fault is there and stated, there and denied, not there",
         "and stated, not there and denied. *not told*: it is said that this cannot be told. *grey*:"
         " the truth is too close to the threshold to count.",
-        "Sensitivity and specificity are of what was told; *found* and *cleared* are shares of all"
-        " trials with the fault, and of all without.",
+        "Sensitivity and specificity are of what was told, over all views with their 95 % interval"
+        " (Clopper and Pearson 1934); *found* and *cleared* are",
+        "shares of all trials with the fault, and of all without.",
+        *([LOOKED_AT] if "findings.yaml" in grids else []),
         "",
         "| " + " | ".join(columns) + " |",
         "|---|---|---|" + "---:|" * (len(COUNTS) + 4),
@@ -400,10 +408,22 @@ def markdown(frame: pd.DataFrame, clips: str, grids: list[str], command: str = C
         name = row["item"].replace("_", " ") if first else ""
         view = _WHERE.get(row["view"], row["view"])
         cells = [row["kind"] if first else "", name, view, *(str(row[c]) for c in COUNTS)]
-        shares = ("sensitivity", "specificity", "found of all", "cleared of all")
-        cells += [f"{row[c]:.2f}" if np.isfinite(row[c]) else "–" for c in shares]
+        shares = [row[c] for c in ("sensitivity", "specificity", "found of all", "cleared of all")]
+        words = [f"{share:.2f}" if np.isfinite(share) else "–" for share in shares]
+        if first:
+            for i, (right, wrong) in enumerate((("TP", "FN"), ("TN", "FP"))):
+                words[i] += between(row[right], row[right] + row[wrong])
+        cells += words
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def between(right: int, told: int) -> str:
+    """Give the 95 % interval of a share (Clopper and Pearson 1934, Biometrika 26:404)."""
+    if not told:
+        return ""
+    low, high = stats.binomtest(right, told).proportion_ci(0.95, method="exact")
+    return f" ({low:.2f} to {high:.2f})"
 
 
 def add_options(

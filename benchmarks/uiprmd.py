@@ -6,8 +6,8 @@ UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): de
 arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
 the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
 compared, frame by frame, with the angles of the lab's own model. Their hip flexion is of the pelvis
-and ours of the trunk, so that people differ by a constant there. Five people also squat as somebody
-would who cannot do it well; the quality index should be lower then.
+against the thigh and ours of the trunk: ours grows faster, since the spine bends too. Five people
+also squat as somebody would who cannot do it well; the quality index should be lower then.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def metrics(path: Path) -> xr.Dataset:
 
 
 def agreement(lab: Path) -> pd.DataFrame:
-    """Correlation and mean difference with the lab's angle over the frames of each trial."""
+    """How the angle of each trial and side, over its frames, goes with that of the lab."""
     rows = []
     for path in trials(lab):
         position = pose(path)["position"].isel(individual=0)
@@ -125,6 +125,9 @@ def agreement(lab: Path) -> pd.DataFrame:
                         "side": side,
                         "r": np.corrcoef(a, b)[0, 1],
                         "difference_deg": float((a - b).mean()),
+                        "rmse_deg": float(np.sqrt(((a - b) ** 2).mean())),
+                        "slope": float(np.polyfit(b, a, 1)[0]),
+                        "peak_difference_deg": float(a.max() - b.max()),
                         "ours": a,
                         "lab": b,
                     }
@@ -133,7 +136,7 @@ def agreement(lab: Path) -> pd.DataFrame:
 
 
 def correlations(lab: Path) -> pd.DataFrame:
-    """Of each angle: r of the frames of a trial and side, least of persons and pooled."""
+    """Of each angle: r of the frames of a trial and side, and how far it is from the lab's."""
     rows = agreement(lab)
     table = {}
     for angle, part in rows.groupby("angle", sort=False):
@@ -146,8 +149,19 @@ def correlations(lab: Path) -> pd.DataFrame:
             "pooled frames": pooled[0, 1],
             "pooled, less the mean of each person": _pooled_within(part),
             "mean difference (deg)": part["difference_deg"].mean(),
+            **{
+                f"{name.removesuffix('_deg').replace('_', ' ')}, {kind} of a person": value
+                for name in ("rmse_deg", "slope", "peak_difference_deg")
+                for kind, value in _of_people(part, name)
+            },
         }
     return pd.DataFrame(table).T
+
+
+def _of_people(part: pd.DataFrame, name: str) -> list[tuple[str, float]]:
+    """Mean, least and largest over the people of a figure that trials and sides have."""
+    each = part.groupby("person")[name].mean()
+    return [("mean", each.mean()), ("least", each.min()), ("largest", each.max())]
 
 
 def _pooled_within(part: pd.DataFrame) -> float:
@@ -199,8 +213,8 @@ def main() -> None:
     if options.json:
         print(json.dumps({"angles": angles.to_dict("index"), "quality": quality.to_dict("index")}))
         return
-    print("Angles from markers against those of the lab (Pearson's r over the frames):\n")
-    print(angles.round(4).to_string(), end="\n\n")
+    print("Angles from markers against those of the lab, over the frames:\n")
+    print(angles.T.round(3).to_string(), end="\n\n")
     print("Quality index, of 100:\n")
     print(quality.round(1).to_string(), end="\n\n")
     print(f"Higher when done well: {int(quality['higher'].sum())} of {len(quality)} people.")

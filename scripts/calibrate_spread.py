@@ -1,9 +1,10 @@
 """Find by how much the draws of the angles are to be spread: the table angle_spread.
 
-usage: python scripts/calibrate_spread.py CACHE [CACHE ...] [--pairs CACHE]
+usage: python scripts/calibrate_spread.py CACHE [CACHE ...] [--unlearned] [--pairs CACHE]
 
 CACHE is as for `calibrate_fit.py`, which is run before. Each clip is fitted with what the other
-clips teach. --pairs is the cache of `python benchmarks/findings_pairs.py --write-table`: with it
+clips teach; with --unlearned, which is for clips that taught nothing (benchmarks/tuning_7.yaml), as
+it always is. --pairs is the cache of `python benchmarks/findings_pairs.py --write-table`: with it
 the factors of two cameras are found too, on the pairs of benchmarks/pairs_tuning.yaml.
 """
 
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,12 @@ def of_clip(folder: Path, file: Path) -> Ratios:
     return ratios([read_pose(folder / "pose.nc")], read_truth(folder / "truth.nc"))
 
 
+def of_unlearned(folder: Path) -> Ratios:
+    """Fit one clip as always."""
+    warnings.simplefilter("ignore")
+    return ratios([read_pose(folder / "pose.nc")], read_truth(folder / "truth.nc"))
+
+
 def of_pair(folder: Path) -> Ratios:
     """Fit what two cameras saw."""
     warnings.simplefilter("ignore")
@@ -97,10 +105,34 @@ def factors(found: list[Ratios]) -> dict[str, float]:
     return factor
 
 
+def with_others(folders: list[Path], pool: Pool, kept: Path) -> list[Ratios]:
+    """Fit each clip with what the other clips teach, which goes into files in `kept`."""
+    looks = pool.map(calibration.look, folders)
+    processes: dict[int, dict[tuple[str, str], Process]] = {}
+    for group in CORRECTED:
+        those = calibration.postures(looks, group)
+        for what, y, seen in (
+            ("short", those.short, None),
+            ("shift", those.shift, those.seen),
+        ):
+            numbers: list[np.ndarray] = []
+            each = calibration.processes_of_others(those, y, seen)
+            for part, (out, process) in enumerate(each):
+                processes.setdefault(part, {})[what, group] = process
+                numbers.append(out)
+    todo = []
+    for part, out in enumerate(numbers):
+        file = kept / f"{part}.pickle"
+        file.write_bytes(pickle.dumps(processes[part]))
+        todo += [(folders[number], file) for number in out]
+    return pool.starmap(of_clip, todo, chunksize=4)
+
+
 def main() -> None:
     """Calibrate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path, nargs="+")
+    parser.add_argument("--unlearned", action="store_true")
     parser.add_argument("--pairs", type=Path)
     given = parser.parse_args()
     folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
@@ -109,25 +141,10 @@ def main() -> None:
         clips = pool.map(calibration.clip, folders)
         keep = [calibration.is_found(one.truth, one.image) for one in clips]
         folders = [folder for folder, found in zip(folders, keep, strict=True) if found]
-        looks = pool.map(calibration.look, folders)
-        processes: dict[int, dict[tuple[str, str], Process]] = {}
-        for group in CORRECTED:
-            those = calibration.postures(looks, group)
-            for what, y, seen in (
-                ("short", those.short, None),
-                ("shift", those.shift, those.seen),
-            ):
-                numbers: list[np.ndarray] = []
-                each = calibration.processes_of_others(those, y, seen)
-                for part, (out, process) in enumerate(each):
-                    processes.setdefault(part, {})[what, group] = process
-                    numbers.append(out)
-        todo = []
-        for part, out in enumerate(numbers):
-            file = Path(kept) / f"{part}.pickle"
-            file.write_bytes(pickle.dumps(processes[part]))
-            todo += [(folders[number], file) for number in out]
-        found = pool.starmap(of_clip, todo, chunksize=4)
+        if given.unlearned:
+            found = pool.map(of_unlearned, folders, chunksize=4)
+        else:
+            found = with_others(folders, pool, Path(kept))
         print(f"one camera, {len(found)} clips")
         table["one_camera"] = {**table["one_camera"], "angles": factors(found)}
         if given.pairs:

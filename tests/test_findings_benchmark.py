@@ -80,7 +80,19 @@ def test_views_that_do_not_support_an_item_are_counted_apart(benchmark):
     assert table.loc["supported", ["TP", "TN", "FN"]].tolist() == [1, 1, 0]
     assert table.loc["elsewhere", "FN"] == 1
     text = benchmark.markdown(table.reset_index(), "3", ["findings.yaml"])
-    assert "| NASM | arms fall | **all that support it** | 1 | 0 | 0 | 1 | 0 | 0 | 1.00" in text
+    assert (
+        "| NASM | arms fall | **all that support it** | 1 | 0 | 0 | 1 | 0 | 0 | 1.00 (0.0" in text
+    )
+    assert "no independent test" in text
+    other = benchmark.markdown(table.reset_index(), "3", ["findings_pairs.yaml"])
+    assert "no independent test" not in other
+
+
+def test_interval_of_a_share(benchmark):
+    # One of one right: from 2.5 %, for (0.025)^(1/1); 13 of 13: from (0.025)^(1/13).
+    assert benchmark.between(1, 1) == " (0.03 to 1.00)"
+    assert benchmark.between(13, 13) == f" ({0.025 ** (1 / 13):.2f} to 1.00)"
+    assert benchmark.between(0, 0) == ""
 
 
 def test_every_criterion_compensation_and_rule_has_a_margin_and_a_view(benchmark):

@@ -397,6 +397,8 @@ def joint_mobility(
                 score, score_sd, why = _score(found, reference, moved=bool(course.accepted))
                 found |= {"score": score, "score_sd": score_sd}
                 remarks += [why] if why else []
+                compared = table["joints"][course.joint].get("compared")
+                remarks += [compared] if course.accepted and compared else []
             elif course.accepted:
                 remarks.append("no reference for this age")
         for name, value in found.items():

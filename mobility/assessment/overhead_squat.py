@@ -41,7 +41,7 @@ from mobility.view import TWO_CAMERAS, trial_view
 
 Metrics = dict[str, xr.DataArray]
 
-_MDC95 = 1.96 * 2**0.5
+MDC95 = 1.96 * 2**0.5
 """Smallest change of two measurements that exceeds their error, in standard deviations of one."""
 
 
@@ -283,7 +283,7 @@ def _add_symmetry(metrics: Metrics, name: str, entry: Mapping[str, Any]) -> None
     add(
         metrics,
         f"{name}_asymmetry_mdc95",
-        _MDC95 * metrics[f"{name}_asymmetry_sd"],
+        MDC95 * metrics[f"{name}_asymmetry_sd"],
         None,
         dict(entry),
         f"1.96 sqrt(2) times the standard deviation of the error of: {statistic}",
@@ -498,7 +498,7 @@ def _with_measured_errors(metrics: xr.Dataset, view: str) -> xr.Dataset:
             )
             wider[f"{name}_sd"] = sd
             if (least := f"{name}_mdc95") in metrics:
-                wider[least] = metrics[least].copy(data=_MDC95 * sd.values)
+                wider[least] = metrics[least].copy(data=MDC95 * sd.values)
     return metrics.assign(wider)
 
 

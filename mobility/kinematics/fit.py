@@ -345,7 +345,8 @@ def fit_body(
     No term concerns the posture of a joint that is measured. Errors of landmarks last from frame to
     frame, so frames count as one independent observation in 1.3 s. Starting points with single
     limbs mirrored in depth are tried; those that explain the picture nearly as well widen the
-    uncertainty.
+    uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come late; the
+    usual delay (table ``synchronisation``) is taken off.
 
     The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
     Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
@@ -416,7 +417,8 @@ def fit_body(
             strict=True,
         )
     ]
-    time, centred, world, weight, focal, known = sights[0]
+    time = pose["time"].to_numpy().astype(np.float64)
+    _, centred, world, weight, focal, known = sights[0]
     span, present = _span(sights[0])
 
     coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m)
@@ -506,7 +508,7 @@ def fit_body(
 class _Sight(NamedTuple):
     """What one camera saw."""
 
-    time: Array  # (time,), s
+    time: Array  # (time,), s, at which the body was where the landmarks are
     image: Array  # (time, 33, 2), right and up of the centre, in focal lengths
     world: Array  # (time, 33, 3), m
     weight: Array  # (time, 33)
@@ -527,6 +529,8 @@ def _sight(pose: xr.Dataset, field_of_view: float | None, focal_length: float | 
     centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
     usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
     weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
+    if pose.attrs.get("source_software") == "MediaPipe":
+        time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
     return _Sight(time, centred, world, weight, focal, known)
 
 

@@ -214,8 +214,8 @@ def compare(
     Returns
     -------
     Trial
-        `sync`: the lag at which the angles fit. It contains the delay of the video's angles
-        (``tables/synchronisation.yaml``), and its error the variation of that.
+        `sync`: the lag at which the angles fit. It contains by what the video's angles come late
+        (``video_delay`` in ``tables/synchronisation.yaml``), and its error the variation of that.
 
         `curves`: each angle over (estimator, time, side) or (estimator, time) at the frames of the
         video, with ``<angle>_sd`` of the video, and the repetitions.

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mobility import tables
 from mobility.assessment.comments import comments
+from mobility.assessment.overhead_squat import MDC95
 from mobility.workbench.contract import (
     CreatedAt,
     ExportDocument,
@@ -289,14 +291,25 @@ def export_document(
 def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
 
+    An asymmetry of which twice what is relevant could not be told from none is null.
+
     Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001).
     """
 
     def of_side(name: str, side: str, digits: int) -> float | None:
         return rounded(metrics[name].sel(side=side), digits)
 
+    table = tables.load("findings")
+    largest = table["documents"]["largest_mdc"]["value"]
+
     def asymmetry(name: str, digits: int) -> float | None:
-        return rounded(abs(metrics[f"{name}_asymmetry"]), digits)
+        difference = f"{name}_asymmetry"
+        detectable = metrics.get(f"{difference}_mdc95")
+        if detectable is None and f"{difference}_sd" in metrics:
+            detectable = MDC95 * metrics[f"{difference}_sd"]
+        if detectable is not None and detectable > largest * table["rules"][difference]["relevant"]:
+            return None
+        return rounded(abs(metrics[difference]), digits)
 
     groups: dict[str, dict[str, float | None]] = {}
     for group, name in DOCUMENT_NAME.items():

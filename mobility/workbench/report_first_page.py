@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 _SAYS = {
-    "mobility_index": "100: {} bend as far as a full squat needs",
-    "quality_index": "100: none of the deviations that are in it; depth and the hands over the "
-    "feet are criteria below, not in it",
+    "mobility_index": "100 would mean that {} bend as far as a full squat needs; whether they do "
+    "is judged below, with the error",
+    "quality_index": "100 would mean none of the deviations that are in it; depth and the hands "
+    "over the feet are criteria below, not in it",
 }
 MOST_FINDINGS = 3
 """Findings on the first page."""

@@ -351,16 +351,19 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             rows.append([head, f"<td colspan='6' class='both'>{shown}</td>"])
             continue
         cells = []
+        least = value_of(metrics, f"{difference}_mdc95")
+        beyond = not abs(value_of(metrics, difference)) <= least  # without an error, all
         for kind in ratios:
             variable = f"{name}_{kind}"
-            cells.append(_tenths(value_of(metrics, variable), " %"))
+            ratio = value_of(metrics, variable) if beyond else math.nan
+            cells.append(_tenths(ratio, " %"))
             if variable in metrics:
                 cites[kind] = references.cite(str(metrics[variable].attrs.get("reference", "")))
         rows.append(
             [
                 head,
                 cell(metrics, difference, repetitions, signed=True),
-                quantity(value_of(metrics, f"{difference}_mdc95"), "degree"),
+                quantity(least, "degree"),
                 f"<td class='text'>{escape(verdict(metrics, difference))}</td>",
                 *cells,
             ]
@@ -377,7 +380,8 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         ],
         rows,
         caption="Differences of the sides at the bottom. Within error: not larger than the minimal "
-        "detectable difference (MDC₉₅). Ratios are given from a mean of 20° on (else –)",
+        "detectable difference (MDC₉₅). Ratios are given beyond that, from a mean of 20° on "
+        "(else –)",
         numeric=True,
     )
 

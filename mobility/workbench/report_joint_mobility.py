@@ -295,7 +295,8 @@ def uncertainty(pose: xr.Dataset) -> str:
         f"Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
         f"error. They "
         f"{source} The spread over the movements, divided by the root of their number, is part of "
-        "them. Movements faster than about 3 Hz are flattened by the fit."
+        "them. Movements faster than about 3 Hz are flattened by the fit. The peak speed is the "
+        "largest of a curve with errors, so it tends to be too high; it was not validated."
     )
 
 

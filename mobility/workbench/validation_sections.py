@@ -98,15 +98,14 @@ def about_the_lag(document: Mapping[str, Any]) -> str:
     sync = document.get("synchronisation")
     if sync is not None and sync["given"]:
         return paragraphs(
-            "The lag was given by hand. The video's angles come "
-            f"{1000 * delay['mean_s']:.0f} ± {1000 * Z95 * delay['sd_s']:.0f} ms late on rendered "
-            "squats; with the lag of the clocks themselves that delay counts as a difference."
+            "The lag was given by hand. On rendered squats, whose clocks are the same, the video's "
+            f"angles came {1000 * delay['mean_s']:.0f} ± {1000 * Z95 * delay['sd_s']:.0f} ms late; "
+            "with the lag of the clocks themselves that counts as a difference."
         )
     return paragraphs(
         "One lag holds for a whole trial and all joints. It is where the angles fit, and so it "
-        f"contains the delay of the video's angles, {1000 * delay['mean_s']:.0f} ± "
-        f"{1000 * Z95 * delay['sd_s']:.0f} ms on rendered squats: to compare the clocks "
-        "themselves, add it."
+        f"contains what the video's angles come late, {1000 * delay['mean_s']:.0f} ± "
+        f"{1000 * Z95 * delay['sd_s']:.0f} ms on rendered squats, whose clocks are the same."
     )
 
 
@@ -504,8 +503,8 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
             " were estimated for this participant"
             if people == 1
             else ", ICC(A,1) and ICC(C,1) with the intervals of McGraw and Wong (1996), Lin's "
-            "concordance correlation, the standard error of measurement and the minimal detectable "
-            "change were computed"
+            "concordance correlation and the standard error of measurement between the methods "
+            "were computed"
         )
         + (
             "."
@@ -727,7 +726,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = [
         *("Angle", "n", "Mean difference", "Lower limit", "Upper limit"),
-        *("ICC(A,1)", "SEM, video for lab", "MDC₉₅, video for lab", "TOST p"),
+        *("ICC(A,1)", "SEM, video for lab", "MDC₉₅, between methods", "TOST p"),
     ]
     rows = [
         [

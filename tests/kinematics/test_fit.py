@@ -12,6 +12,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics import angles, fit
 from mobility.kinematics.angles import angles_from_points
@@ -246,6 +247,23 @@ def test_deterministic_and_input_unchanged() -> None:
     xr.testing.assert_identical(pose, before)
     assert one.attrs["method"] == "fitted_body"
     assert one["position"].dims == pose["position"].dims
+
+
+def test_the_delay_of_mediapipes_smoothing_is_taken_off() -> None:
+    """Landmarks that come late by the usual delay give the body as it was at each instant."""
+    delay = tables.load("synchronisation")["landmark_delay"]["mean_s"]
+    time, knee = squat(3.0)
+    prompt = filmed(time, body(knee))
+    late = prompt.assign_coords(time=time + delay).assign_attrs(source_software="MediaPipe")
+    one, other = fit.fit_body(prompt), fit.fit_body(late)
+    np.testing.assert_allclose(one["fit_time"], other["fit_time"], atol=1e-9)
+    height = one["position"].sel(keypoint="left_hip", space="y", individual="subject")
+    there = other["position"].sel(keypoint="left_hip", space="y", individual="subject")
+    np.testing.assert_allclose(there["time"], time + delay)
+    back = there.interp(time=time[1:]).to_numpy()
+    assert np.abs(back - height[1:].to_numpy()).max() < 0.001
+    # Without the correction it would be wrong by the way that a hip goes meanwhile.
+    assert np.abs(there.to_numpy() - height.to_numpy()).max() > 0.004
 
 
 def test_missing_landmarks_and_frames() -> None:

@@ -21,7 +21,7 @@ from mobility.virtual_lab.grid import (
 )
 
 GRIDS = {"tuning": 160, "tuning_2": 166, "tuning_3": 240, "tuning_4": 160}
-GRIDS |= {"tuning_5": 300, "tuning_6": 300, "held_out": 28}
+GRIDS |= {"tuning_5": 300, "tuning_6": 300, "tuning_7": 192, "held_out": 28}
 """Cases of the committed grids."""
 
 

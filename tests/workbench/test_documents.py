@@ -155,6 +155,16 @@ def test_report_document(stand_in_data):
     json.dumps(document, allow_nan=False)
 
 
+@pytest.mark.parametrize(("mdc", "given"), [(19.9, 7.0), (20.1, None)])
+def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data, mdc, given):
+    """The documents have no room for an error: 10 degrees matter, and twice that must be seen."""
+    metrics = stand_in_data.metrics()
+    metrics["hip_abduction_asymmetry_mdc95"] = mdc
+    groups = documents.group_metrics(metrics)
+    assert groups["hip_abduction"]["hip_abduction_asymmetry"] == given
+    assert groups["hip_abduction"]["right_hip_abduction"] == 16.0
+
+
 def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_data):
     metrics = stand_in_data.metrics()
     document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
