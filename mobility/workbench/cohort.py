@@ -15,6 +15,7 @@ import numpy as np
 
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
+from mobility.workbench import documents
 from mobility.workbench.files import atomic, writing
 
 if TYPE_CHECKING:
@@ -375,12 +376,9 @@ def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
     except MobilityError:  # a damaged record of a person loses nothing of the session
         participant = None
     if participant is not None:
-        age = participant.age
-        if participant.birth_year is not None:
-            age = record.created_at.year - participant.birth_year
         row |= {
             "sex": participant.sex,
-            "age": age,
+            "age": documents.age_at(record.created_at, participant),
             "height_m": participant.height_m,
             "weight_kg": participant.weight_kg,
         }

@@ -24,7 +24,7 @@ from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import Strict, check_point, likely, validate
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
-from mobility.workbench.contract import Participant
+from mobility.workbench.contract import GivenParticipant
 from mobility.workbench.files import check_decodable
 from mobility.workbench.store import check_creation
 
@@ -381,7 +381,7 @@ def _check(
     if person:
         try:
             known = validate(
-                Participant, {**person, "user_id": "x"}, what="participant"
+                GivenParticipant, {**person, "user_id": "x"}, what="participant"
             ).model_dump(mode="json", exclude_unset=True)
             person = {name: known[name] for name in person}
         except BadInputError as error:

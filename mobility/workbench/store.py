@@ -42,6 +42,7 @@ from mobility.workbench.contract import (
     JOINTS,
     Edit,
     Edits,
+    GivenParticipant,
     Joint,
     Participant,
     Rendering,
@@ -350,7 +351,7 @@ class Store:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
         # Checked before the lock is taken, so that what is refused leaves no trace.
         checked_fields = validate(
-            Participant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
+            GivenParticipant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
         ).model_dump(exclude_unset=True)
         with self.locked(".locks/participants", what="the participants", wait_s=10):
             stored = self._stored_participant(user_id)

@@ -107,6 +107,11 @@ def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
     assert not frame.astype(str).apply(lambda c: c.str.contains("a@b.org")).any(axis=None)
 
 
+def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(store) -> None:
+    store.write_document("participants/ann.json", {"user_id": "ann", "birth_year": 2091})
+    assert cohort.to_dataframe([store.session("a0")])["age"].isna().all()
+
+
 def test_failed_unanalysed_and_damaged_sessions_are_listed_with_the_reason(store) -> None:
     (store.path / "b0" / "metrics.nc").write_bytes(b"broken")
     frame = cohort.to_dataframe(store.sessions())

@@ -138,6 +138,12 @@ def test_rows_that_contradict_each_other(place):
     assert len({row.session_id for row in rows}) == 3
 
 
+def test_a_birth_year_to_come(place):
+    (message,) = problems(place, "video,birth_year\na.mp4,2091\n").values()
+    assert "must be from" in message
+    assert "got '2091'" in message
+
+
 def test_options_of_two_videos(place):
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
         (2, "options"): "second_subject: needs a second_video"

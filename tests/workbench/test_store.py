@@ -521,6 +521,7 @@ def test_participants_keep_what_is_not_named(store):
         ({"email": "nobody"}, "email"),
         ({"age": 30, "birth_year": 1990}, "not both"),
         ({"display_name": "a\x00"}, "control character"),
+        ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
     ],
 )
 def test_participant_fields_are_checked(store, fields, message):
