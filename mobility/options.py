@@ -59,6 +59,44 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     return x, y
 
 
+def check_times(given: Any, *, others: Iterable[str] = (), what: str) -> tuple[float, float, float]:
+    """Return start, bottom and end of a repetition or movement; their order is not checked.
+
+    Parameters
+    ----------
+    given
+        An object with ``start``, ``bottom`` and ``end``, in seconds. What else a row of
+        `Session.repetitions_table` says of every repetition is left out.
+    others
+        Further entries that it may have.
+    what
+        What was given, for the message ("repetition 2").
+
+    Raises
+    ------
+    BadInputError
+        A time is missing or no number, or a name is unknown.
+    """
+    names = ("start", "bottom", "end")
+    # Rows of a table of repetitions may be handed back as they are.
+    known = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in known:
+                raise BadInputError(f"{what}: {name!r} is unknown{likely(name, known)}")
+    try:
+        values = [given[name] for name in names]
+        if any(isinstance(value, bool) for value in values):
+            raise TypeError
+        start, bottom, end = map(float, values)
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+        raise BadInputError(
+            f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
+            f"(got {given!r})"
+        ) from None
+    return start, bottom, end
+
+
 class Strict(BaseModel):
     """Base of all option models: immutable, unknown names forbidden."""
 

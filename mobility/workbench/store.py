@@ -34,7 +34,7 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.options import check_point, checked, likely, validate
+from mobility.options import check_point, check_times, checked, likely, validate
 from mobility.provenance import SCHEMA_VERSION, sha256
 from mobility.workbench import documents
 from mobility.workbench.contract import (
@@ -1435,19 +1435,12 @@ def _joints(given: str | Sequence[str]) -> list[Joint]:
 
 
 def _intervals(given: Any) -> list[dict[str, float]]:
-    names = ("start", "bottom", "end")
     last = 0.0
     intervals = []
     if not isinstance(given, Sequence):
         raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
     for number, interval in enumerate(given, start=1):
-        try:
-            start, bottom, end = (float(interval[name]) for name in names)
-        except (TypeError, ValueError, KeyError, IndexError):
-            raise BadInputError(
-                f"repetition {number}: must have start, bottom and end, in seconds "
-                f"(got {interval!r})"
-            ) from None
+        start, bottom, end = check_times(interval, what=f"repetition {number}")
         if not (math.isfinite(end) and last <= start < bottom < end):
             raise BadInputError(
                 f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
