@@ -964,14 +964,18 @@ class Session:
         """Keep in the record how long the report took, unless an analysis is at work."""
         if self.store.read_only:
             return
-        with self.store._locked_if_free(self.id, wait_s=1) as free:
-            if free:
-                record = self.record
-                record.report = Rendering(
-                    seconds=round(seconds, 3),
-                    finished=datetime.datetime.now().astimezone().replace(microsecond=0),
-                )
-                write_json(self.folder / "session.json", record.model_dump(mode="json"))
+        try:
+            with self.store._locked_if_free(self.id, wait_s=1) as free:
+                if free:
+                    record = self.record
+                    record.report = Rendering(
+                        seconds=round(seconds, 3),
+                        finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+                    )
+                    write_json(self.folder / "session.json", record.model_dump(mode="json"))
+        except (StorageError, NotPermittedError) as error:
+            # The report is made, and a store may be there to be read only.
+            log.debug("session %s: how long its report took is not kept (%s)", self.id, error)
 
     def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
         """Give the session another name or other joints; the next analysis heeds them.

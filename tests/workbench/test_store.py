@@ -698,3 +698,16 @@ def test_how_long_the_report_took_is_kept_and_makes_no_new_one(store, video, sta
     session.render_report()
     assert stand_ins.CALLS == []
     assert session.record.report == rendered
+
+
+def test_a_report_is_made_where_the_store_can_only_be_read(store, video, caplog):
+    session = store.create(video, **SQUAT).analyze()
+    before = session.record
+    # No lock can be made then, not even by root.
+    shutil.rmtree(store.path / ".locks")
+    (store.path / ".locks").touch()
+    with caplog.at_level("DEBUG", logger="mobility"):
+        assert session.report()
+    assert session.report_is_current()
+    assert session.record == before
+    assert "how long its report took is not kept" in caplog.text
