@@ -16,6 +16,7 @@ import numpy as np
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
 from mobility.workbench import documents
+from mobility.workbench.contract import EXERCISES
 from mobility.workbench.files import atomic, writing
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ def choose_sessions(
     Raises
     ------
     BadInputError
-        A participant has no session in the store.
+        There is no such exercise, or a participant has no session in the store.
     """
+    check_exercise(exercise)
     sessions = store.sessions()
     known = {session.record.user_id for session in sessions}
     for user_id in participants:
@@ -298,6 +300,19 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     values["group"] = pd.Categorical(values["group"].astype("str"), categories=order, ordered=True)
     values = values.sort_values(["group", "person", "side"], ignore_index=True)
     return values[["group", "user_id", "side", "value", "sessions", "units"]]
+
+
+def check_exercise(exercise: str) -> None:
+    """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise.
+    """
+    if exercise and exercise not in EXERCISES:
+        choice = likely(exercise, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        raise BadInputError(f"exercise {exercise!r}: unknown{choice}")
 
 
 def check_group(group_by: str) -> None:

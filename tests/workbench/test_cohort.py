@@ -254,6 +254,10 @@ def test_sessions_are_chosen_by_participant_and_exercise(store) -> None:
     assert cohort.choose_sessions(store, exercise="Joint Angle Mobility") == []
     with pytest.raises(BadInputError, match=r"'anne'.*ann"):
         cohort.choose_sessions(store, participants=["anne"])
+    with pytest.raises(BadInputError, match=r"'overhead squat': unknown; did you mean 'Overhead"):
+        cohort.choose_sessions(store, exercise="overhead squat")
+    with pytest.raises(BadInputError, match=r"'foo': unknown; choose one of 'Overhead Squat', "):
+        cohort.choose_sessions(store, exercise="foo")
 
 
 def drawn(figure: object, kind: Callable[[object], bool]) -> int:
