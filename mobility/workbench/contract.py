@@ -243,6 +243,13 @@ class Participant(Document):
 class GivenParticipant(Participant):
     """What somebody says of a participant now: checked more closely than what was stored before."""
 
+    @field_validator("birth_year", "age", "height_m", "weight_kg", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("must be a number")
+        return value
+
     @field_validator("birth_year")
     @classmethod
     def _born(cls, value: int | None) -> int | None:

@@ -338,7 +338,7 @@ class Store:
         **fields
             ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or
             ``age`` (years), ``height_m``, ``weight_kg``, ``email``; None
-            forgets a field.
+            forgets a field. ``user_id`` may be there too, and is the same.
 
         Raises
         ------
@@ -347,6 +347,11 @@ class Store:
         """
         self._require_writable()
         check_id(user_id, what="user_id")
+        if fields.get("user_id", user_id) != user_id:
+            what = f"participant {user_id}"
+            raise FieldError(
+                what, {"user_id": [f"is of somebody else (got {fields['user_id']!r})"]}
+            )
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
         # Checked before the lock is taken, so that what is refused leaves no trace.
