@@ -12,7 +12,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -59,7 +59,7 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     return x, y
 
 
-def check_times(given: Any, *, others: Iterable[str] = (), what: str) -> tuple[float, float, float]:
+def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
     """Return start, bottom and end of a repetition or movement; their order is not checked.
 
     Parameters
@@ -83,7 +83,8 @@ def check_times(given: Any, *, others: Iterable[str] = (), what: str) -> tuple[f
     if isinstance(given, Mapping):
         for name in given:
             if name not in known:
-                raise BadInputError(f"{what}: {name!r} is unknown{likely(name, known)}")
+                choice = likely(name, known) or f"; choose of {', '.join((*names, *others))}"
+                raise BadInputError(f"{what}: {name!r} is unknown{choice}")
     try:
         values = [given[name] for name in names]
         if any(isinstance(value, bool) for value in values):

@@ -86,7 +86,10 @@ def test_times_of_a_repetition():
     ("given", "words"),
     [
         ({**TIMES, "joint": 1}, "repetition 1: 'joint' is unknown; did you mean 'joints'"),
-        ({**TIMES, "foo": 1}, "repetition 1: 'foo' is unknown"),
+        (
+            {**TIMES, "foo": 1},
+            "repetition 1: 'foo' is unknown; choose of start, bottom, end, joints",
+        ),
         ({**TIMES, 7: 1}, "repetition 1: 7 is unknown"),
         ({**TIMES, "start": True}, "repetition 1: must have start, bottom"),
         ({**TIMES, "end": 10**400}, "repetition 1: must have start, bottom"),

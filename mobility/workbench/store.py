@@ -348,10 +348,10 @@ class Store:
         self._require_writable()
         check_id(user_id, what="user_id")
         if fields.get("user_id", user_id) != user_id:
-            what = f"participant {user_id}"
-            raise FieldError(
-                what, {"user_id": [f"is of somebody else (got {fields['user_id']!r})"]}
+            fault = (
+                f"is of somebody else (got {fields['user_id']!r}); leave it out, or give that id"
             )
+            raise FieldError(f"participant {user_id}", {"user_id": [fault]})
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
         # Checked before the lock is taken, so that what is refused leaves no trace.
