@@ -804,9 +804,10 @@ def cohort(
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table (CSV, Parquet), and report on people and groups."""
-    from mobility.workbench.cohort import check_group
+    from mobility.workbench.cohort import check_exercise, check_group
     from mobility.workbench.reports import render_cohort
 
+    check_exercise(exercise)
     check_group(group_by)
     parameters = {"exercise": exercise, "group_by": group_by, "participants": participants}
     if metrics is not None:

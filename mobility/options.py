@@ -12,7 +12,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -57,6 +57,45 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
             f"{what}: must be two numbers, x and y in pixels, finite and not negative"
         )
     return x, y
+
+
+def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
+    """Return start, bottom and end of a repetition or movement; their order is not checked.
+
+    Parameters
+    ----------
+    given
+        An object with ``start``, ``bottom`` and ``end``, in seconds. What else a row of
+        `Session.repetitions_table` says of every repetition is left out.
+    others
+        Further entries that it may have.
+    what
+        What was given, for the message ("repetition 2").
+
+    Raises
+    ------
+    BadInputError
+        A time is missing or no number, or a name is unknown.
+    """
+    names = ("start", "bottom", "end")
+    # Rows of a table of repetitions may be handed back as they are.
+    known = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in known:
+                choice = likely(name, known) or f"; choose of {', '.join((*names, *others))}"
+                raise BadInputError(f"{what}: {name!r} is unknown{choice}")
+    try:
+        values = [given[name] for name in names]
+        if any(isinstance(value, bool) for value in values):
+            raise TypeError
+        start, bottom, end = map(float, values)
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+        raise BadInputError(
+            f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
+            f"(got {given!r})"
+        ) from None
+    return start, bottom, end
 
 
 class Strict(BaseModel):

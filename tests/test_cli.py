@@ -151,6 +151,17 @@ def test_bad_session_id(command, session_id, store):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["cohort", "--exercise", "overhead squat"], ["did you mean 'Overhead Squat'?"]),
+        (["cohort", "--exercise", "foo"], ["'foo': unknown; choose one of 'Overhead Squat', "]),
+    ],
+)
+def test_what_would_give_an_empty_report(options, words, store):
+    refused(mobility(*options, store=store), store, *words)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
         (["absent", "--kind", "summary"], ["absent: not in the store"]),
         (["--demo"], ["--kind"]),
         (["--demo", "absent", "--kind", "summary"], ["not both"]),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field, model_validator
 
 from mobility.errors import BadInputError, MobilityError
-from mobility.options import check_point, checked, likely, validate
+from mobility.options import check_point, check_times, checked, likely, validate
 
 
 @checked
@@ -71,6 +71,35 @@ def test_a_point_is_two_finite_numbers():
     ):
         with pytest.raises(BadInputError, match="subject: must be two numbers"):
             check_point(point, what="subject")
+
+
+TIMES = {"start": 0.5, "bottom": "1.4", "end": 2}
+
+
+def test_times_of_a_repetition():
+    row = {**TIMES, "rep": 1, "depth": None, "accepted": True, "complete": True, "reason": ""}
+    assert check_times(row, what="repetition 1") == (0.5, 1.4, 2.0)
+    assert check_times({**TIMES, "joints": 1}, others=["joints"], what="it") == (0.5, 1.4, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({**TIMES, "joint": 1}, "repetition 1: 'joint' is unknown; did you mean 'joints'"),
+        (
+            {**TIMES, "foo": 1},
+            "repetition 1: 'foo' is unknown; choose of start, bottom, end, joints",
+        ),
+        ({**TIMES, 7: 1}, "repetition 1: 7 is unknown"),
+        ({**TIMES, "start": True}, "repetition 1: must have start, bottom"),
+        ({**TIMES, "end": 10**400}, "repetition 1: must have start, bottom"),
+        ({"start": 0.5, "end": 2}, "repetition 1: must have start, bottom"),
+        ([0.5, 1.4, 2], "repetition 1: must have start, bottom"),
+    ],
+)
+def test_what_is_no_repetition_is_refused(given, words):
+    with pytest.raises(BadInputError, match=words):
+        check_times(given, others=["joints"], what="repetition 1")
 
 
 class _Pair(BaseModel):

@@ -18,7 +18,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
 from mobility.kinematics.in_picture import picture_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.options import checked, likely
+from mobility.options import check_times, checked, likely
 from mobility.view import camera_view
 
 Array = NDArray[np.float64]
@@ -134,7 +134,7 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
         For each ``start``, ``bottom`` (the turn) and ``end`` in seconds, in the order of their
         starts, and ``joints``, which joints it is of ("left elbow", as a list or as one text with
         commas); without them it is of every joint that moves in it. Movements of the same joint
-        do not overlap. Other entries are left out.
+        do not overlap. What else a row of `Session.repetitions_table` says is left out.
     joints
         Joints that are measured.
 
@@ -146,7 +146,7 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
     Raises
     ------
     BadInputError
-        A time is missing or out of order, or a joint is unknown.
+        A time is missing or out of order, or a joint or the name of an entry is unknown.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
@@ -154,12 +154,7 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
     found: list[dict[str, Any]] = []
     for number, movement in enumerate(given, start=1):
         what = f"movement {number}"
-        try:
-            start, bottom, end = (float(movement[name]) for name in ("start", "bottom", "end"))
-        except (TypeError, ValueError, KeyError, IndexError):
-            raise BadInputError(
-                f"{what}: must have start, bottom (the turn) and end, in seconds (got {movement!r})"
-            ) from None
+        start, bottom, end = check_times(movement, others=["joints"], what=what)
         if not (np.isfinite([start, bottom, end]).all() and 0 <= start < bottom < end):
             raise BadInputError(
                 f"{what} from {start:g} over {bottom:g} to {end:g} s: must not begin before 0, "

@@ -35,7 +35,7 @@ from mobility.progress import progress_bar, progress_told_to
 from mobility.workbench.batch_summary import Summary, write_summary
 from mobility.workbench.contract import BatchRow
 from mobility.workbench.files import writing
-from mobility.workbench.manifest import Row
+from mobility.workbench.manifest import Refused, Row
 from mobility.workbench.store import Session, Store
 from mobility.workbench.warm_kernels import use_warm_kernels
 
@@ -64,7 +64,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @checked
 def run_batch(
-    rows: Sequence[Row],
+    rows: Sequence[Row | Refused],
     store: Store,
     *,
     manifest: str,
@@ -77,7 +77,8 @@ def run_batch(
     Parameters
     ----------
     rows
-        Checked rows of :func:`mobility.workbench.manifest.read_manifest`.
+        Checked rows of :func:`mobility.workbench.manifest.read_manifest`. Those that were refused
+        are failed rows of the summary.
     store
         Where the sessions are kept.
     manifest
@@ -106,21 +107,24 @@ def run_batch(
     store = store.absolute()
     started = datetime.datetime.now().astimezone().replace(microsecond=0)
     began = time.monotonic()  # the clock may be set meanwhile
-    key = _digest([row.to_json() for row in rows])
-    became: dict[int, BatchRow] = {}
+    good = [row for row in rows if isinstance(row, Row)]
+    became = {row.number: refused(row) for row in rows if isinstance(row, Refused)}
+    key = _digest([row.to_json() for row in good])
     with contextlib.ExitStack() as stack:
         stack.callback(store.close)
         # First, for without workers there is no batch.
-        at_most = min(workers or _processors(), len(rows))
-        client = stack.enter_context(cluster_client(at_most, scheduler))
+        at_most = min(workers or _processors(), len(good))
+        client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
         folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
             store.reports, started
         )
         stack.enter_context(logged(folder / LOG))
         told, note = stack.enter_context(_journal(folder / JOURNAL, key))
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
-        _describe_people(rows, store)
-        for outcome in outcomes(client, rows, store, folder, workers, scheduler):
+        for outcome in became.values():
+            log.warning("row %d, %s: %s", outcome.row, outcome.video, outcome.reason)
+        _describe_people(good, store)
+        for outcome in outcomes(client, good, store, folder, workers, scheduler):
             before = told.get(outcome.row)
             if before and before.state == "done" and outcome.state == "skipped":
                 outcome = before
@@ -333,6 +337,8 @@ def outcomes(
     scheduler: str | None,
 ) -> Iterator[BatchRow]:
     """Outcomes of the rows, in the order in which they come."""
+    if not rows:
+        return
     from distributed import as_completed
 
     # Fewer rows than workers: the pose of each is shared.
@@ -377,6 +383,26 @@ def outcomes(
             future = submit(row)
             yield settled(row, _result(future, row))
             future.release()
+
+
+def refused(row: Refused) -> BatchRow:
+    """Say of a file that cannot be run what is said of a row that failed."""
+    return BatchRow.model_validate(
+        {
+            "row": row.number,
+            "video": _writable(row.video.name),
+            "participant": _writable(row.participant),
+            "exercise": row.exercise,
+            "session_id": "",
+            "state": "failed",
+            "reason": _writable(" ".join(row.reason.split())),
+        }
+    )
+
+
+def _writable(text: str) -> str:
+    """Text that names a file, with bytes that are no UTF-8 as escapes."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _result(future: Any, row: Row) -> BatchRow:

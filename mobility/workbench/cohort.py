@@ -15,6 +15,8 @@ import numpy as np
 
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
+from mobility.workbench import documents
+from mobility.workbench.contract import EXERCISES
 from mobility.workbench.files import atomic, writing
 
 if TYPE_CHECKING:
@@ -140,8 +142,9 @@ def choose_sessions(
     Raises
     ------
     BadInputError
-        A participant has no session in the store.
+        There is no such exercise, or a participant has no session in the store.
     """
+    check_exercise(exercise)
     sessions = store.sessions()
     known = {session.record.user_id for session in sessions}
     for user_id in participants:
@@ -299,6 +302,19 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     return values[["group", "user_id", "side", "value", "sessions", "units"]]
 
 
+def check_exercise(exercise: str) -> None:
+    """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise.
+    """
+    if exercise and exercise not in EXERCISES:
+        choice = likely(exercise, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        raise BadInputError(f"exercise {exercise!r}: unknown{choice}")
+
+
 def check_group(group_by: str) -> None:
     """Refuse what :func:`by_group` cannot group by.
 
@@ -375,12 +391,9 @@ def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
     except MobilityError:  # a damaged record of a person loses nothing of the session
         participant = None
     if participant is not None:
-        age = participant.age
-        if participant.birth_year is not None:
-            age = record.created_at.year - participant.birth_year
         row |= {
             "sex": participant.sex,
-            "age": age,
+            "age": documents.age_at(record.created_at, participant),
             "height_m": participant.height_m,
             "weight_kg": participant.weight_kg,
         }

@@ -12,7 +12,14 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
 Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
@@ -26,6 +33,9 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Finite | None
 """A finite number, or null where the value was refused or is missing."""
 Numbers = list[Number]
+
+OLDEST = 120
+"""Largest age in years."""
 
 GroupName = Literal[
     "hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
@@ -209,7 +219,7 @@ class Participant(Document):
     display_name: str | None = None
     sex: Literal["female", "male"] | None = None
     birth_year: Annotated[int, Field(ge=1900, le=2100)] | None = None
-    age: Annotated[float, Field(ge=0, le=120, description="years")] | None = None
+    age: Annotated[float, Field(ge=0, le=OLDEST, description="years")] | None = None
     height_m: Annotated[float, Field(ge=0.4, le=2.6)] | None = None
     weight_kg: Annotated[float, Field(ge=2, le=400)] | None = None
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
@@ -219,6 +229,34 @@ class Participant(Document):
         if self.birth_year is not None and self.age is not None:
             raise ValueError("give birth_year or age, not both")
         return self
+
+    def age_reached(self, year: int) -> int | None:
+        """Age that is reached in a year, by the birth year.
+
+        None where there is no birth year, or one that cannot be right: it is later, say.
+        """
+        if self.birth_year is None or not 0 <= year - self.birth_year <= OLDEST:
+            return None
+        return year - self.birth_year
+
+
+class GivenParticipant(Participant):
+    """What somebody says of a participant now: checked more closely than what was stored before."""
+
+    @field_validator("birth_year", "age", "height_m", "weight_kg", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("must be a number")
+        return value
+
+    @field_validator("birth_year")
+    @classmethod
+    def _born(cls, value: int | None) -> int | None:
+        now = datetime.datetime.now().astimezone().year
+        if value is not None and not now - OLDEST <= value <= now:
+            raise ValueError(f"must be from {now - OLDEST} to {now}")
+        return value
 
 
 class VideoFile(Document):

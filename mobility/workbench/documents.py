@@ -135,9 +135,8 @@ def age_at(moment: datetime.datetime, participant: Participant | None) -> float 
     """Age in years; of a year of birth that reached in the year of `moment`. None: not known."""
     if participant is None:
         return None
-    if participant.age is not None or participant.birth_year is None:
-        return participant.age
-    return float(max(moment.year - participant.birth_year, 0))
+    reached = participant.age_reached(moment.year)
+    return participant.age if reached is None else float(reached)
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:

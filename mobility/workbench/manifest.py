@@ -1,7 +1,8 @@
 """What a batch is to do: a CSV file with a row for each video, or a folder of videos.
 
-Every row is checked before anything runs, and all problems are told at once, each with its row
-and column. What is checked needs no decoding of the whole video, only its hash.
+Every row is checked before anything runs. All problems of a table are told at once, each with its
+row and column; in a folder, to which anybody may add, a bad file is left to its own row. What is
+checked needs no decoding of the whole video, only its hash.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import Strict, check_point, likely, validate
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
-from mobility.workbench.contract import Participant
+from mobility.workbench.contract import GivenParticipant
+from mobility.workbench.files import check_decodable
 from mobility.workbench.store import check_creation
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
@@ -86,6 +88,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A file of a folder that cannot be run; the others can."""
+
+    number: int
+    video: Path
+    participant: str
+    exercise: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """Why one row cannot be run."""
 
@@ -117,7 +130,7 @@ def read_manifest(
     *,
     participant: str = "anonymous",
     exercise: str = "Overhead Squat",
-) -> list[Row]:
+) -> Sequence[Row | Refused]:
     """Read and check what a batch is to do.
 
     Parameters
@@ -131,30 +144,25 @@ def read_manifest(
 
     Returns
     -------
-    list of Row
+    list of Row or Refused
+        In their order. Only a file of a folder is refused alone: it cannot be read, or is the same
+        as another one.
 
     Raises
     ------
     NotFoundError
         There is no such file or folder.
     BadInputError
-        It is a URL, or cannot be read as a table, or holds no video.
+        It is a URL, or cannot be read as a table, or holds no video; or `participant` or
+        `exercise` cannot be used for the videos of a folder.
     ManifestError
-        With every problem of every row.
+        With every problem of every row of a CSV file.
     """
     refuse_url(path, what="manifest")
     manifest = Path(path)
     if manifest.is_dir():
-        entries = [
-            (number, given) for number, given in enumerate(_of_folder(manifest, participant), 1)
-        ]
-        if not entries:
-            raise BadInputError(
-                f"{manifest}: holds no video (a file that ends with {', '.join(sorted(SUFFIXES))})"
-            )
-    else:
-        entries = _of_csv(manifest)
-    return check_rows(manifest, entries, participant=participant, exercise=exercise)
+        return _of_folder(manifest, participant, exercise)
+    return check_rows(manifest, _of_csv(manifest), participant=participant, exercise=exercise)
 
 
 def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
@@ -197,6 +205,19 @@ def check_rows(
     ManifestError
         With every problem of every row.
     """
+    rows, problems = _checked(manifest, entries, participant, exercise)
+    if problems:
+        raise ManifestError(manifest, problems)
+    return rows
+
+
+def _checked(
+    manifest: Path,
+    entries: Iterable[tuple[int, Mapping[str, str]]],
+    participant: str,
+    exercise: str,
+) -> tuple[list[Row], list[Problem]]:
+    """Rows that are right by themselves, and all problems."""
     entries = list(entries)
     folder = manifest if manifest.is_dir() else manifest.parent
     defaults = {"participant": participant, "exercise": exercise, "joints": "all"}
@@ -211,10 +232,7 @@ def check_rows(
             problems += found
             rows += [row] if row is not None else []
             bar.update()
-    problems += _contradictions(rows)
-    if problems:
-        raise ManifestError(manifest, problems)
-    return rows
+    return rows, problems + _contradictions(rows)
 
 
 def videos_in(folder: Path) -> list[Path]:
@@ -237,8 +255,33 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
     return {"video": str(inside), "participant": owner}
 
 
-def _of_folder(folder: Path, participant: str) -> list[dict[str, str]]:
-    return [entry_of(folder, video, participant) for video in videos_in(folder)]
+def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
+    # Of all videos: no single one is to blame.
+    check_creation(
+        user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
+    )
+    entries = [entry_of(folder, video, participant) for video in videos_in(folder)]
+    if not entries:
+        raise BadInputError(
+            f"{folder}: holds no video (a file that ends with {', '.join(sorted(SUFFIXES))})"
+        )
+    rows, problems = _checked(folder, enumerate(entries, 1), participant, exercise)
+    row_of = {row.number: row for row in rows}
+    faults: dict[int, list[str]] = {}
+    for problem in problems:
+        faults.setdefault(problem.row, []).append(problem.message)
+    return [
+        Refused(
+            number=number,
+            video=folder / entry["video"],
+            participant=entry["participant"],
+            exercise=exercise,
+            reason="; ".join(faults[number]),
+        )
+        if number in faults
+        else row_of[number]
+        for number, entry in enumerate(entries, 1)
+    ]
 
 
 def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
@@ -338,7 +381,7 @@ def _check(
     if person:
         try:
             known = validate(
-                Participant, {**person, "user_id": "x"}, what="participant"
+                GivenParticipant, {**person, "user_id": "x"}, what="participant"
             ).model_dump(mode="json", exclude_unset=True)
             person = {name: known[name] for name in person}
         except BadInputError as error:
@@ -366,6 +409,7 @@ def _check(
 def _video(folder: Path, given: str) -> tuple[Path, str]:
     """Absolute path and SHA-256 of a video of which the head can be read."""
     refuse_url(given, what="video")
+    check_decodable(given, what="video")
     path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - keeps what links are called
     from mobility.capture.video import probe
 
@@ -409,16 +453,17 @@ def _subject(given: str, name: str) -> tuple[float, float] | str:
 def _contradictions(rows: Sequence[Row]) -> list[Problem]:
     """Rows that are the same piece of work, or that say different things of one participant."""
     problems = []
-    first_of: dict[str, int] = {}
+    first_of: dict[str, Row] = {}
     said: dict[tuple[str, str], tuple[int, Any]] = {}
     for row in rows:
-        same = first_of.setdefault(row.session_id, row.number)
-        if same != row.number:
+        same = first_of.setdefault(row.session_id, row)
+        if same is not row:
             problems.append(
                 Problem(
                     row.number,
                     "video",
-                    f"{row.video.name}: is the same video, participant and exercise as row {same}",
+                    f"{row.video.name}: is the same video, participant and exercise as row "
+                    f"{same.number}, {same.video.name}",
                 )
             )
         for name, value in row.person.items():

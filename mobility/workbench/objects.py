@@ -12,6 +12,7 @@ import email.utils
 import errno
 import functools
 import hashlib
+import inspect
 import logging
 import threading
 import time
@@ -89,15 +90,22 @@ class Objects:
             # Tried again here, where it is known for how long.
             options["config_kwargs"] = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
         try:
+            backend = fsspec.get_filesystem_class(self.kind)
+            # Asked first: one that is half made says so on the terminal when it goes.
+            inspect.signature(backend.__init__).bind(None, **options)
             self._fs = fsspec.filesystem(self.kind, **options)
+            self._root = self._fs._strip_protocol(self.url).rstrip("/")
         except ImportError as error:
             extra = " (pip install 'mobility[s3]')" if self.kind in ("s3", "s3a") else ""
             raise BadInputError(f"store {url}: a package is absent{extra}: {error}") from None
         except ValueError as error:
             raise BadInputError(f"store {url}: {error}") from None
+        except Exception as error:  # each backend has its own for what it lacks
+            raise BadInputError(
+                f"store {url}: cannot be used with nothing but its URL ({_line(error)})"
+            ) from None
         if self.kind in ("s3", "s3a"):
             self._fs.retries = 1
-        self._root = self._fs._strip_protocol(self.url).rstrip("/")
 
     @property
     def can_be_written(self) -> bool:
@@ -310,7 +318,7 @@ class Objects:
 
 def _passes(error: Exception) -> bool | None:
     """Whether a fault of a backend may pass by itself; None if it is none of a backend."""
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError | NotImplementedError):
         return False
     if isinstance(error, TimeoutError):
         return True

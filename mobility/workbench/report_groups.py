@@ -207,8 +207,8 @@ def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float
     """Ages that come into question: both that a birth year allows."""
     if participant is None:
         return (None,)
-    if participant.birth_year is not None:
-        oldest = record.created_at.year - participant.birth_year
+    oldest = participant.age_reached(record.created_at.year)
+    if oldest is not None:
         return (float(max(oldest - 1, 0)), float(oldest))
     return (participant.age,)
 

@@ -141,9 +141,9 @@ def person(participant: Participant | None, record: SessionRecord) -> str:
     if participant is None:
         return f"{record.user_id} (nothing else is known)"
     age = None if participant.age is None else f"{participant.age:.0f} years"
-    if participant.birth_year is not None:
-        oldest = record.created_at.year - participant.birth_year
-        age = f"{oldest - 1} or {oldest} years"
+    oldest = participant.age_reached(record.created_at.year)
+    if oldest is not None:
+        age = f"{oldest - 1} or {oldest} years" if oldest else "0 years"
     parts = [
         participant.display_name or participant.user_id,
         participant.sex,

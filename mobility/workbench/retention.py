@@ -96,7 +96,12 @@ def to_prune(
     if keep is not None:
         sessions = sessions[: max(0, len(sessions) - keep)]
     elif older_than is not None:
-        limit = datetime.datetime.now().astimezone() - older_than
+        try:
+            limit = datetime.datetime.now().astimezone() - older_than
+        except OverflowError:
+            raise BadInputError(
+                f"an age of {older_than.days} days: goes back to before the year 1; give less"
+            ) from None
         sessions = [session for session in sessions if session.record.created_at < limit]
         found = [] if user_id else _old_batches(store.reports, limit)
     for session in sessions:

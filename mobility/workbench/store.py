@@ -34,7 +34,7 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.options import check_point, checked, likely, validate
+from mobility.options import check_point, check_times, checked, likely, validate
 from mobility.provenance import SCHEMA_VERSION, sha256
 from mobility.workbench import documents
 from mobility.workbench.contract import (
@@ -42,6 +42,7 @@ from mobility.workbench.contract import (
     JOINTS,
     Edit,
     Edits,
+    GivenParticipant,
     Joint,
     Participant,
     Rendering,
@@ -337,7 +338,7 @@ class Store:
         **fields
             ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or
             ``age`` (years), ``height_m``, ``weight_kg``, ``email``; None
-            forgets a field.
+            forgets a field. ``user_id`` may be there too, and is the same.
 
         Raises
         ------
@@ -346,11 +347,16 @@ class Store:
         """
         self._require_writable()
         check_id(user_id, what="user_id")
+        if fields.get("user_id", user_id) != user_id:
+            fault = (
+                f"is of somebody else (got {fields['user_id']!r}); leave it out, or give that id"
+            )
+            raise FieldError(f"participant {user_id}", {"user_id": [fault]})
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
         # Checked before the lock is taken, so that what is refused leaves no trace.
         checked_fields = validate(
-            Participant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
+            GivenParticipant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
         ).model_dump(exclude_unset=True)
         with self.locked(".locks/participants", what="the participants", wait_s=10):
             stored = self._stored_participant(user_id)
@@ -963,14 +969,18 @@ class Session:
         """Keep in the record how long the report took, unless an analysis is at work."""
         if self.store.read_only:
             return
-        with self.store._locked_if_free(self.id, wait_s=1) as free:
-            if free:
-                record = self.record
-                record.report = Rendering(
-                    seconds=round(seconds, 3),
-                    finished=datetime.datetime.now().astimezone().replace(microsecond=0),
-                )
-                write_json(self.folder / "session.json", record.model_dump(mode="json"))
+        try:
+            with self.store._locked_if_free(self.id, wait_s=1) as free:
+                if free:
+                    record = self.record
+                    record.report = Rendering(
+                        seconds=round(seconds, 3),
+                        finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+                    )
+                    write_json(self.folder / "session.json", record.model_dump(mode="json"))
+        except (StorageError, NotPermittedError) as error:
+            # The report is made, and a store may be there to be read only.
+            log.debug("session %s: how long its report took is not kept (%s)", self.id, error)
 
     def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
         """Give the session another name or other joints; the next analysis heeds them.
@@ -1434,19 +1444,12 @@ def _joints(given: str | Sequence[str]) -> list[Joint]:
 
 
 def _intervals(given: Any) -> list[dict[str, float]]:
-    names = ("start", "bottom", "end")
     last = 0.0
     intervals = []
     if not isinstance(given, Sequence):
         raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
     for number, interval in enumerate(given, start=1):
-        try:
-            start, bottom, end = (float(interval[name]) for name in names)
-        except (TypeError, ValueError, KeyError, IndexError):
-            raise BadInputError(
-                f"repetition {number}: must have start, bottom and end, in seconds "
-                f"(got {interval!r})"
-            ) from None
+        start, bottom, end = check_times(interval, what=f"repetition {number}")
         if not (math.isfinite(end) and last <= start < bottom < end):
             raise BadInputError(
                 f"repetition {number} from {start} over {bottom} to {end} s: must begin at "

@@ -21,10 +21,17 @@ from pydantic import Field
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
-from mobility.workbench.batch import LOG, cluster_client, logged, outcomes
+from mobility.workbench.batch import LOG, cluster_client, logged, outcomes, refused
 from mobility.workbench.contract import BatchRow, Document
 from mobility.workbench.files import writing
-from mobility.workbench.manifest import ManifestError, Row, check_rows, entry_of, videos_in
+from mobility.workbench.manifest import (
+    ManifestError,
+    Refused,
+    Row,
+    check_rows,
+    entry_of,
+    videos_in,
+)
 from mobility.workbench.store import Store
 
 log = logging.getLogger(__name__)
@@ -201,7 +208,10 @@ def _process(
         except ManifestError as error:
             reason = "; ".join(problem.message for problem in error.problems)
             log.warning("%s: %s", name, reason)
-            yield _refused(number, name, entry, exercise, reason), name
+            yield (
+                refused(Refused(number, Path(name), entry["participant"], exercise, reason)),
+                name,
+            )
     # The same video twice, under two names, is one session: one after the other.
     twins = [
         row
@@ -215,20 +225,6 @@ def _process(
                 yield outcome, name_of[outcome.row]
             if running.status != "running":
                 raise StorageError(f"scheduler {scheduler or ''}: was lost; start the watch again")
-
-
-def _refused(number: int, name: str, entry: dict[str, str], exercise: str, reason: str) -> BatchRow:
-    return BatchRow.model_validate(
-        {
-            "row": number,
-            "video": Path(name).name,
-            "participant": entry["participant"],
-            "exercise": exercise,
-            "session_id": "",
-            "state": "failed",
-            "reason": reason,
-        }
-    )
 
 
 def _log_file(store: Store, digest: str) -> Path:

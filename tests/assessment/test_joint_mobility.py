@@ -495,6 +495,10 @@ def test_marks_where_values_were_refused_give_no_value() -> None:
             "joint 'left elbo' is not measured; did you mean 'left elbow'",
         ),
         ([{"start": 1, "bottom": 2, "end": 3, "joints": 7}], "must be a list of names"),
+        (
+            [{"start": 1, "bottom": 2, "end": 3, "joint": "left elbow"}],
+            "movement 1: 'joint' is unknown; did you mean 'joints'",
+        ),
     ],
 )
 def test_impossible_marks_are_refused(given: object, said: str) -> None:

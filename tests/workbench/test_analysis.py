@@ -526,6 +526,7 @@ def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
     [
         *([(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)], [(0, float("nan"))]),
         *([(1, 2), 3], ["ab"], "ab", {"start": 0}, [{"start": 0, "end": 1}]),
+        [{"start": 0, "bottom": 0.5, "end": 1, "joints": "left knee"}],
     ],
 )
 def test_impossible_repetitions_are_refused(session, intervals):
@@ -541,6 +542,13 @@ def test_impossible_repetitions_are_refused(session, intervals):
             else intervals
         )
     assert session.edits().edits == []
+
+
+def test_rows_of_the_table_can_be_handed_back(session):
+    rows = session.analyze().repetitions_table()
+    session.set_repetitions(rows)
+    times = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
+    assert session.edits().edits[-1].after == times
 
 
 def test_repetitions_after_the_end_of_the_recording_are_refused(session):

@@ -194,6 +194,38 @@ def test_a_failure_does_not_stop_the_others(place):
     assert said.read_text() == found["summary"]["json"]
 
 
+def test_a_bad_file_of_a_folder_fails_alone(place):
+    (place / "b.mp4").write_bytes(b"")
+    (place / "c.mp4").write_bytes((place / "c.mp4").read_bytes()[:200])
+    (place / "d.mp4").write_bytes((place / "a.mp4").read_bytes())
+    (place / "p02").mkdir()
+    (place / "p02" / "a.mp4").write_bytes((place / "a.mp4").read_bytes())
+    # A name that is no UTF-8, as an old camera gives it.
+    shutil.copy(place / "p02" / "a.mp4", os.fsencode(place / "p02") + b"/\xff.mp4")
+    status, found, err = run(place, manifest=".")
+    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 4})
+    assert err == ""
+    rows = {row["video"]: row for row in rows_of(found)}
+    assert {name for name, row in rows.items() if row["state"] == "done"} == {"a.mp4"}
+    words = {"b.mp4": "empty", "c.mp4": "incomplete", "d.mp4": "row 1, a.mp4", "\\xff.mp4": "UTF-8"}
+    for name, word in words.items():
+        assert rows[name]["state"] == "failed"
+        assert word in rows[name]["reason"], rows[name]
+    document = json.loads(Path(found["summary"]["json"]).read_text())
+    assert [row["state"] for row in document["rows"]] == [row["state"] for row in rows_of(found)]
+    assert "row 2, b.mp4" in (Path(found["summary"]["json"]).parent / "batch.log").read_text()
+
+
+def test_a_folder_of_bad_files_only_starts_no_worker(place, monkeypatch):
+    for file in place.glob("*.mp4"):
+        file.write_bytes(b"")
+    monkeypatch.delattr(batch, "cluster_client")
+    store = Store(place / "store", reports=place / "reports")
+    summary = batch.run_batch(read_manifest(place), store, manifest="uploads")
+    assert summary.counts == {"done": 0, "skipped": 0, "failed": 3}
+    assert summary.html.is_file()
+
+
 def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place):
     (place / "m.csv").write_text("video,exercise\na.mp4,Squat\nabsent.mp4,\n")
     status, found, err = run(place)

@@ -107,6 +107,11 @@ def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
     assert not frame.astype(str).apply(lambda c: c.str.contains("a@b.org")).any(axis=None)
 
 
+def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(store) -> None:
+    store.write_document("participants/ann.json", {"user_id": "ann", "birth_year": 2091})
+    assert cohort.to_dataframe([store.session("a0")])["age"].isna().all()
+
+
 def test_failed_unanalysed_and_damaged_sessions_are_listed_with_the_reason(store) -> None:
     (store.path / "b0" / "metrics.nc").write_bytes(b"broken")
     frame = cohort.to_dataframe(store.sessions())
@@ -249,6 +254,10 @@ def test_sessions_are_chosen_by_participant_and_exercise(store) -> None:
     assert cohort.choose_sessions(store, exercise="Joint Angle Mobility") == []
     with pytest.raises(BadInputError, match=r"'anne'.*ann"):
         cohort.choose_sessions(store, participants=["anne"])
+    with pytest.raises(BadInputError, match=r"'overhead squat': unknown; did you mean 'Overhead"):
+        cohort.choose_sessions(store, exercise="overhead squat")
+    with pytest.raises(BadInputError, match=r"'foo': unknown; choose one of 'Overhead Squat', "):
+        cohort.choose_sessions(store, exercise="foo")
 
 
 def drawn(figure: object, kind: Callable[[object], bool]) -> int:

@@ -162,6 +162,19 @@ def test_participant_has_one_age_and_a_plausible_height():
         contract.Participant(user_id="p", height_m=168)
 
 
+def test_a_birth_year_is_of_somebody_who_lives():
+    now = datetime.datetime.now().astimezone().year
+    for year in (now, now - contract.OLDEST):
+        assert contract.GivenParticipant(user_id="p", birth_year=year).birth_year == year
+    for year in (now + 1, now - contract.OLDEST - 1):
+        with pytest.raises(ValidationError, match=f"from {now - contract.OLDEST} to {now}"):
+            contract.GivenParticipant(user_id="p", birth_year=year)
+        # What was stored before can still be read, and gives no age.
+        stored = contract.Participant(user_id="p", birth_year=year)
+        assert stored.age_reached(now) is None
+    assert contract.Participant(user_id="p", birth_year=2000).age_reached(2026) == 26
+
+
 def test_the_last_edit_of_a_kind_holds():
     when = datetime.datetime.now(datetime.UTC)
 

@@ -251,6 +251,7 @@ def test_age_of_a_year_of_birth(session):
     assert documents.age_at(moment, person()) is None
     assert documents.age_at(moment, person(age=41.5)) == 41.5
     assert documents.age_at(moment, person(birth_year=moment.year - 30)) == 30.0
+    assert documents.age_at(moment, person(birth_year=2091)) is None
 
 
 def test_null_where_nothing_was_measured():

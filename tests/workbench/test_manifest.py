@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mobility.errors import BadInputError, NotFoundError
-from mobility.workbench.manifest import ManifestError, read_manifest
+from mobility.workbench.manifest import ManifestError, Refused, read_manifest
 
 
 @pytest.fixture
@@ -138,6 +138,12 @@ def test_rows_that_contradict_each_other(place):
     assert len({row.session_id for row in rows}) == 3
 
 
+def test_a_birth_year_to_come(place):
+    (message,) = problems(place, "video,birth_year\na.mp4,2091\n").values()
+    assert "must be from" in message
+    assert "got '2091'" in message
+
+
 def test_options_of_two_videos(place):
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
         (2, "options"): "second_subject: needs a second_video"
@@ -165,6 +171,42 @@ def test_a_folder_is_a_manifest(place):
         ("b.MOV", "p01"),
         ("c.mp4", "p02"),
     ]
+
+
+def test_a_bad_file_of_a_folder_is_refused_alone(place):
+    """A manifest that names the same files is refused whole."""
+    (place / "b.MOV").write_bytes(b"")
+    (place / "copy.mp4").write_bytes((place / "a.mp4").read_bytes())
+    (place / "no id!").mkdir()
+    (place / "no id!" / "a.mp4").write_bytes((place / "a.mp4").read_bytes())
+    rows = read_manifest(place, participant="p01")
+    assert [(row.number, row.video, isinstance(row, Refused)) for row in rows] == [
+        (1, place / "a.mp4", False),
+        (2, place / "b.MOV", True),
+        (3, place / "copy.mp4", True),
+        (4, place / "no id!" / "a.mp4", True),
+        (5, place / "p02" / "c.mp4", False),
+    ]
+    assert "is empty" in rows[1].reason
+    assert "is the same video, participant and exercise as row 1, a.mp4" in rows[2].reason
+    assert "no id!" in rows[3].reason
+    assert problems(place, "video\na.mp4\nb.MOV\ncopy.mp4\n").keys() == {
+        (3, "video"),
+        (4, "video"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"exercise": "overhead squat"}, "did you mean 'Overhead Squat'?"),
+        ({"participant": "no id!"}, "no id!"),
+    ],
+)
+def test_what_is_wrong_for_every_file_of_a_folder(place, options, words):
+    with pytest.raises(BadInputError) as caught:
+        read_manifest(place, **options)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

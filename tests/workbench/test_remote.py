@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -236,6 +237,27 @@ def test_what_cannot_be_a_store(tmp_path):
     with pytest.raises(BadInputError, match="write it as s3://"):
         Store("s3://bucket/*")
     assert Store(f"file://{tmp_path}").path == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ftp://localhost/x", "missing a required argument: 'host'"),
+        ("dir:///x", "nothing but its URL"),
+        ("generic://x", "nothing but its URL"),
+    ],
+)
+def test_a_backend_that_needs_more_than_a_url(url, words, capsys):
+    with pytest.raises(BadInputError, match=f"store {url}: .*{words}"):
+        Store(url)
+    # Nor does what is left of it complain when it goes.
+    gc.collect()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_backend_that_cannot_list():
+    with pytest.raises(StorageError, match="store data://x: cannot list it"):
+        Store("data://x").sessions()
 
 
 def test_a_backend_without_conditions_is_read_only(video, stand_ins, monkeypatch):

@@ -16,6 +16,7 @@ from mobility.assessment.indices import mobility_index, quality_index
 from mobility.workbench import report_first_page as first_page
 from mobility.workbench import report_groups as groups
 from mobility.workbench import report_scores as scores
+from mobility.workbench import report_sections as sections
 from mobility.workbench.contract import Participant, SessionRecord, VideoFile
 from mobility.workbench.report_references import References
 
@@ -276,6 +277,23 @@ def test_published_ranges_are_those_of_sex_and_age(birth_year, shown) -> None:
     assert f"Moved by an examiner [ 1 ] {shown}" in told
     none = groups.published_ranges("trunk_lean", person, record(), References())
     assert "No published range" in none
+
+
+@pytest.mark.parametrize("birth_year", [1900, 2091])
+def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(birth_year) -> None:
+    wrong, unknown = [
+        (
+            text(groups.published_ranges("knee_flexion", each, record(), References())),
+            sections.person(each, record()),
+        )
+        for each in (
+            Participant(user_id="p", sex="male", birth_year=birth_year),
+            Participant(user_id="p", sex="male"),
+        )
+    ]
+    assert wrong == unknown
+    newborn = Participant(user_id="p", birth_year=record().created_at.year)
+    assert sections.person(newborn, record()) == "p, 0 years"
 
 
 def test_two_repetitions_have_no_spread() -> None:

@@ -105,6 +105,12 @@ def test_lengths_of_time():
     assert [duration(text) / DAY for text in ("12h", "90d", "6w")] == [0.5, 90, 42]
 
 
+@pytest.mark.parametrize("text", ["999999d", "999999w"])
+def test_an_age_beyond_all_dates(store, text):
+    with pytest.raises(BadInputError, match="days: goes back to before the year 1"):
+        to_prune(store, older_than=duration(text))
+
+
 def test_nothing_goes_without_yes(store):
     def command(*options):
         return subprocess.run(

@@ -509,6 +509,9 @@ def test_participants_keep_what_is_not_named(store):
         "weight_kg": 61.5,
     }
     assert store.participant("p02") == changed
+    # What was shown can be given again, and numbers as text.
+    assert store.set_participant("p02", **changed) == changed
+    assert store.set_participant("p02", height_m="1.68")["height_m"] == 1.68
 
 
 @pytest.mark.parametrize(
@@ -521,6 +524,13 @@ def test_participants_keep_what_is_not_named(store):
         ({"email": "nobody"}, "email"),
         ({"age": 30, "birth_year": 1990}, "not both"),
         ({"display_name": "a\x00"}, "control character"),
+        ({"age": True}, r"age: must be a number \(got True\)"),
+        ({"weight_kg": True}, "weight_kg: must be a number"),
+        ({"height_m": True}, "height_m: must be a number"),
+        ({"birth_year": False}, "birth_year: must be a number"),
+        ({"user_id": "p02", "weight_kg": 99}, "p01: user_id: is of somebody else .*'p02'"),
+        ({"user_id": None}, "user_id: is of somebody else"),
+        ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
     ],
 )
 def test_participant_fields_are_checked(store, fields, message):
@@ -697,3 +707,16 @@ def test_how_long_the_report_took_is_kept_and_makes_no_new_one(store, video, sta
     session.render_report()
     assert stand_ins.CALLS == []
     assert session.record.report == rendered
+
+
+def test_a_report_is_made_where_the_store_can_only_be_read(store, video, caplog):
+    session = store.create(video, **SQUAT).analyze()
+    before = session.record
+    # No lock can be made then, not even by root.
+    shutil.rmtree(store.path / ".locks")
+    (store.path / ".locks").touch()
+    with caplog.at_level("DEBUG", logger="mobility"):
+        assert session.report()
+    assert session.report_is_current()
+    assert session.record == before
+    assert "how long its report took is not kept" in caplog.text
