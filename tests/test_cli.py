@@ -238,6 +238,57 @@ def test_output_that_cannot_be_written(store, clips, tmp_path):
     assert done.stderr == "mobility: output: No space left on device\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_that_cannot_be_written_is_one_warning():
+    code = (
+        "import logging, pathlib\n"
+        "from mobility.cli_options import log_to\n"
+        "log_to(pathlib.Path('/dev/full'))\n"
+        "for number in range(3):\n"
+        "    logging.getLogger('mobility.any').warning('line %d', number)\n"
+        "print('went on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+    assert done.stderr == (
+        "warning: log file /dev/full: lines are lost (No space left on device)\n"
+    )
+
+
+def test_a_warning_of_the_video_is_said_once_and_by_its_own_name(store, tmp_path, clips):
+    """With a stand-in for the search, which reads the frames as it does."""
+    video = clips.make_clip(tmp_path / "trunc.mkv", 150, size=(160, 320))
+    clips.cut(video, 0.6)
+    code = (
+        "import json, sys\n"
+        "sys.path.insert(0, sys.argv.pop(1))\n"
+        "import analytic\n"
+        "from mobility import cli\n"
+        "from mobility.capture import pose, video\n"
+        "from mobility.provenance import with_history\n"
+        "def estimate_pose(path, **_):\n"
+        "    told = []\n"
+        "    list(video.read_frames(path, on_fault=told.append))\n"
+        "    made = analytic.squat_pose(fps=30, reps=1).pose\n"
+        "    seen = {'other_people': [], 'camera_moving': None, 'camera_shift_median': None}\n"
+        "    made = made.assign_attrs(survey=json.dumps(seen))\n"
+        "    return with_history(made, 'estimate_pose', {}, warnings=told)\n"
+        "pose.estimate_pose = estimate_pose\n"
+        "cli.main()\n"
+    )
+    command = [sys.executable, "-c", code, Path(__file__).parent, "analyze", video, "--no-fit"]
+    done = subprocess.run(
+        [*map(str, command), "--no-report", "--store", str(store)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "the file ends at" in line]
+    assert len(told) == 1, done.stderr
+    assert told[0].startswith("warning: trunc.mkv: the file ends at ")
+
+
 def test_one_damaged_record_does_not_hide_the_others(store, clips, tmp_path):
     place = Store(store)
     ids = [

@@ -138,6 +138,9 @@ def test_the_size_of_a_sample(store: Store) -> None:
     assert sizes[200] < sizes[100] < sizes[10]
     refused(mobility(store, "--sample-size", "4", "s1"), "goes by itself")
     refused(mobility(store, "--sample-size", "-1"), "greater than 0")
+    refused(
+        mobility(store, "--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 "
+    )
 
 
 def test_bad_input(store: Store, demo: Path, lab: Path, tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ LEAST_FOUND = 0.05
 LEAST_SIZE = 32
 """Width and height in pixels below which nothing can be found."""
 
+LONGEST_EMPTY_S = 300.0
+"""Time in gaps of more than a chunk that a video may have: the fit's work goes by the time."""
+
 Chunk = tuple[int, float | None, float | None]
 
 
@@ -108,8 +111,8 @@ def estimate_pose(
     Raises
     ------
     VideoError
-        The file cannot be decoded, has a single frame, pictures of less than
-        32 pixels, or shows nobody.
+        The file cannot be decoded, has a single frame, no frame for minutes,
+        pictures of less than 32 pixels, or shows nobody.
     BadInputError
         Nobody is at `subject`, or an option is wrong.
     ModelError
@@ -133,6 +136,7 @@ def estimate_pose(
         raise VideoError(
             f"{path.name}: has a single frame; a movement needs a video of several frames"
         )
+    _check_gaps(expected, path)
     bundle = pose_model(model)
     chunks = plan_chunks(expected)
     count = workers or _processors()
@@ -197,6 +201,19 @@ def _found(done: _Pass, path: Path) -> NDArray[np.bool_]:
     return found
 
 
+def _check_gaps(times: Array, path: Path) -> None:
+    """Refuse a video whose times jump by minutes, as those of a damaged file or of a stream do."""
+    steps = np.diff(times)
+    if steps[steps > LONGEST_CHUNK_S].sum() <= LONGEST_EMPTY_S:
+        return
+    longest = int(steps.argmax())
+    raise VideoError(
+        f"{path.name}: has no frame from {times[longest]:.2f} s to {times[longest + 1]:.2f} s, and "
+        f"at most {LONGEST_EMPTY_S / 60:g} min may be empty; cut it there into two videos, or "
+        "export it anew if its times are wrong"
+    )
+
+
 def _processors() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -205,26 +222,42 @@ def _processors() -> int:
 
 
 def plan_chunks(times: Array) -> list[Chunk]:
-    """Split a video into an even number of equal parts of at most 12 s.
+    """Split a video into an even number of equal parts of at most 12 s, and leave out empty ones.
 
     The parts depend on the video alone, so that the result does not depend on
-    the number of workers; an even number keeps two workers equally busy.
+    the number of workers; an even number keeps two workers equally busy. Where
+    the times jump, parts without a frame are not listed: the work goes by the
+    frames, however long the jump.
 
     Parameters
     ----------
     times : (n,) array
-        Presentation times, seconds.
+        Presentation times, seconds, increasing.
 
     Returns
     -------
     list of (number, start, stop)
         None stands for the beginning and the end of the video.
     """
-    length = float(times[-1] - times[0])
+    first, length = float(times[0]), float(times[-1] - times[0])
     count = 1 if length < SHORTEST_VIDEO_S else 2 * int(np.ceil(length / (2 * LONGEST_CHUNK_S)))
-    inner = (float(times[0]) + length * i / count for i in range(1, count))
-    edges: list[float | None] = [None, *inner, None]
-    return [(i, edges[i], edges[i + 1]) for i in range(count)]
+
+    def edge(part: int) -> float | None:
+        return first + length * part / count if 0 < part < count else None
+
+    def frames_before(time: float | None, otherwise: int) -> int:
+        return otherwise if time is None else int(np.searchsorted(times, time))
+
+    # The division says to within one in which part a frame lies; the edges themselves decide.
+    near = np.floor((times - first) * (count / max(length, SHORTEST_VIDEO_S))).astype(np.int64)
+    parts = np.unique(np.clip(near[:, np.newaxis] + np.arange(-1, 2), 0, count - 1)).tolist()
+    limits = [(edge(part), edge(part + 1)) for part in parts]
+    held = [
+        (start, stop)
+        for start, stop in limits
+        if frames_before(start, 0) < frames_before(stop, len(times))
+    ]
+    return [(number, start, stop) for number, (start, stop) in enumerate(held)]
 
 
 def _shares(chunks: list[Chunk], workers: int) -> list[list[Chunk]]:

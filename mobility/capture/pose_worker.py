@@ -110,7 +110,10 @@ def run(job: Job, send: Send) -> None:
         try:
             for frame in frames:
                 while waiting and frame.time >= waiting[0][1] - job.warm_up_s:
-                    active.append(_open(job, waiting.pop(0), frame.image, track))
+                    limits = waiting.pop(0)
+                    # A chunk of which no frame can be decoded costs no landmarker.
+                    if frame.time < limits[2]:
+                        active.append(_open(job, limits, frame.image, track))
                 for chunk in [c for c in active if frame.time >= c.stop]:
                     active.remove(chunk)
                     _finish(chunk, send)

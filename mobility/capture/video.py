@@ -31,6 +31,8 @@ from mobility.errors import BadInputError, MobilityError, NotFoundError, Storage
 from mobility.options import checked
 
 log = logging.getLogger(__name__)
+# Faults are told by `on_fault` too: where no log is set up, Python is not to print them besides.
+log.addHandler(logging.NullHandler())
 
 CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "ogg",

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
 from mobility.validation.lab_datasets import METRES
@@ -213,6 +213,7 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     _require_folder(target)
     with atomic(target) as hidden:
         made.write(str(hidden))
+        _require_whole(hidden, 4 * len(names) * time.size, target)
     return target
 
 
@@ -288,6 +289,20 @@ def _require_folder(path: Path) -> None:
         raise NotFoundError(f"{path.parent}: no such folder; make it first")
     if path.is_dir():
         raise BadInputError(f"{path}: is a folder; name a file")
+
+
+def _require_whole(written: Path, numbers: int, target: Path) -> None:
+    """Refuse a C3D without all its `numbers`: ezc3d does not tell of what it could not write."""
+    with written.open("rb") as file:
+        header = file.read(18)
+        size = file.seek(0, os.SEEK_END)
+    # It is written last in which block of 512 bytes, counted from 1, the numbers begin.
+    first_block = int.from_bytes(header[16:], "little")
+    if first_block < 2 or size < 512 * (first_block - 1) + 4 * numbers:
+        raise StorageError(
+            f"cannot write {target}: it was cut off after {size} bytes, so the disk is full or the "
+            "file too large for it; free some space and try again"
+        )
 
 
 def _write_text(path: Path, text: str) -> Path:

@@ -81,7 +81,7 @@ def trc(what: str, lines: list[str]) -> Found:
     try:
         rate = float(header["DataRate"])
         frames, count = int(float(header["NumFrames"])), int(float(header["NumMarkers"]))
-    except ValueError:
+    except (ValueError, OverflowError):  # an infinite number of frames overflows
         raise BadInputError(
             f"{what}: line 3: DataRate, NumFrames and NumMarkers must be numbers"
         ) from None
@@ -169,7 +169,7 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
         return _visual3d(what, kept)
     if kept[0][1].strip().strip(",\t;").lower() in _SECTIONS:
         return _nexus(what, lines)
-    split = _splitter(kept[0][1])
+    split = _splitter(what, kept[0][1])
     first = split(kept[0][1])
     if all(_is_number(cell) for cell in first):
         return _without_header(what, kept, split, mapping)
@@ -188,14 +188,20 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
     return _wide(what, header, _numbers(rows, split, len(header), what=what))
 
 
-def _splitter(header: str) -> Split:
-    """Choose how the rows of a table are split, by what stands in its first one."""
+def _splitter(what: str, header: str) -> Split:
+    """Choose how the rows of a table, called `what`, are split, by what stands in its first one."""
     separator = max("\t;,", key=header.count)
     if separator not in header:
         return str.split
 
     def split(line: str) -> list[str]:
-        cells = next(csv.reader([line], delimiter=separator))
+        try:
+            cells = next(csv.reader([line], delimiter=separator))
+        except csv.Error:  # of what one line of text can hold, only a cell without an end
+            raise BadInputError(
+                f"{what}: the line that begins with '{line[:40]}' has a cell of more than "
+                f"{csv.field_size_limit()} characters; a quotation mark may be missing there"
+            ) from None
         # Beside semicolons, commas are those of decimals.
         return [cell.replace(",", ".") for cell in cells] if separator == ";" else cells
 

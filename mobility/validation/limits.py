@@ -24,6 +24,9 @@ LEAST = 3
 MOST_PARTICIPANTS = 1_000_000
 """Where the search for a sample size ends."""
 
+# Much larger ones have a fourth power, for the interval, that is no number.
+_ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+
 
 class Limits(NamedTuple):
     """Agreement of repeated measurements: mean difference and the spread of one difference."""
@@ -339,7 +342,7 @@ def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
 def limits_interval_width(
     participants: int,
     *,
-    sd: Annotated[float, Field(gt=0, allow_inf_nan=False)],
+    sd: _ExpectedSd,
     repetitions: Annotated[int, Field(ge=1)] = 1,
     within_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
     interval: IntervalMethod = "mover",
@@ -351,7 +354,7 @@ def limits_interval_width(
     participants
         Number of participants.
     sd
-        Expected standard deviation of one difference, of any unit.
+        Expected standard deviation of one difference, of any unit; at most 1e12.
     repetitions
         Pairs of each participant.
     within_share
@@ -404,7 +407,7 @@ def limits_interval_width(
 def participants_for_width(
     width: float,
     *,
-    sd: Annotated[float, Field(gt=0, allow_inf_nan=False)],
+    sd: _ExpectedSd,
     repetitions: Annotated[int, Field(ge=1)] = 1,
     within_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
     interval: IntervalMethod = "mover",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from mobility import tables
 from mobility.capture import landmarker, pose_worker
 from mobility.capture import pose as pose_module
 from mobility.capture.pose import plan_chunks
-from mobility.capture.video import read_frames, write_video
+from mobility.capture.video import presentation_times, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.provenance import history, sha256, warnings_of
 
@@ -40,6 +42,106 @@ def test_chunks_cover_the_video_and_do_not_depend_on_anything_else():
         steps = np.diff([0.0, *(c[1] for c in chunks[1:]), length])
         assert steps.max() <= 12.0
         assert np.ptp(steps) < 1e-9
+
+
+@pytest.mark.parametrize("jump", [3600.0, 1e9])
+def test_chunks_without_a_frame_are_left_out(jump):
+    """However long the times jump, there are no more chunks than frames."""
+    times = np.concatenate([np.arange(30) / 30, 7 + np.arange(30) / 30, jump + np.arange(30) / 30])
+    chunks = plan_chunks(times)
+    assert [number for number, _, _ in chunks] == list(range(len(chunks)))
+    assert 2 <= len(chunks) <= 4
+    assert chunks[0][1] is None
+    assert chunks[-1][2] is None
+    limits = [(-np.inf if a is None else a, np.inf if b is None else b) for _, a, b in chunks]
+    held = [((times >= start) & (times < stop)).sum() for start, stop in limits]
+    assert min(held) > 0
+    assert sum(held) == len(times)
+    assert all(stop <= start for (_, stop), (start, _) in pairwise(limits))
+
+
+@pytest.mark.parametrize("length", [4.0, 11.97, 24.0, 61.3, 599.9])
+@pytest.mark.parametrize("first", [0.0, 0.033, 7.1])
+def test_chunks_of_a_video_without_gaps_are_equal_parts(length, first):
+    """To the last bit: the results of videos that were analysed before depend on it."""
+    times = first + np.arange(0, length, 1 / 29.97)
+    span = float(times[-1] - times[0])
+    count = 2 * int(np.ceil(span / 24)) if span >= 4 else 1
+    inner = [float(times[0]) + span * i / count for i in range(1, count)]
+    edges = [None, *inner, None]
+    assert plan_chunks(times) == [(i, edges[i], edges[i + 1]) for i in range(count)]
+
+
+class StandIn:
+    """In the place of a landmarker: a pose that tells picture and call; counts those that track."""
+
+    open = most = made = 0
+
+    def __init__(self, _model, mode, _people=1):
+        self.video = mode == "video"
+        StandIn.open += self.video
+        StandIn.made += self.video
+        StandIn.most = max(StandIn.most, StandIn.open)
+        self.calls = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        StandIn.open -= self.video
+
+    def __call__(self, image, _region=None, *, time=0.0):
+        self.calls += 1
+        pose = np.random.default_rng(int(image[: len(image) // 2].sum())).uniform(
+            20, 90, (landmarker.KEYPOINTS, landmarker.COLUMNS)
+        )
+        pose[:, 3] = self.calls + time
+        pose[11:13, 1], pose[23:25, 1] = 20, 80  # upright
+        return [pose]
+
+
+def test_a_jump_of_the_times_opens_no_landmarker(clips, tmp_path, monkeypatch):
+    times = [i / 30 for i in range(30)]
+    times += [t + 280 for t in times]
+    video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times)
+    chunks = plan_chunks(presentation_times(video))
+    assert len(chunks) == 2
+    every = [(i, 282 * i / 24 or None, 282 * (i + 1) / 24) for i in range(24)]
+    monkeypatch.setattr(pose_worker, "Landmarker", StandIn)
+    found = []
+    for shares in ([chunks], [chunks[:1], chunks[1:]], [every]):
+        monkeypatch.setattr(StandIn, "made", 0)
+        monkeypatch.setattr(StandIn, "most", 0)
+        parts = []
+
+        def keep(message, data, parts=parts):
+            if "chunk" in message:
+                parts.append((message["times"], message["looks"], data))
+
+        for share in shares:
+            work = job(video, "", os.getpid()).model_copy(update={"chunks": share})
+            pose_worker.run(work, keep)
+        assert StandIn.made == 2
+        assert StandIn.most <= 2
+        assert StandIn.open == 0
+        assert [len(part[0]) for part in parts] == [30, 30]
+        found.append(parts)
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
+    times = [i / 30 for i in range(30)]
+    video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times + [t + 3600 for t in times])
+    with pytest.raises(VideoError, match=r"no frame from 0\.97 s to 3600\.00 s, and at most 5 min"):
+        mb.estimate_pose(video)
+    often = np.concatenate([100 * k + np.arange(30) / 30 for k in range(5)])
+    with pytest.raises(VideoError, match=r"^a\.mp4: has no frame from"):
+        pose_module._check_gaps(often, Path("a.mp4"))
+    pose_module._check_gaps(often[:-60], Path("a.mp4"))
+    pose_module._check_gaps(np.arange(0, 3600, 0.5), Path("a.mp4"))
 
 
 def test_real_video_has_807_frames_with_a_person_in_each(opencap_pose, opencap_video):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import struct
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -237,6 +239,21 @@ def test_a_cut_file_gives_what_it_has_and_says_so(clips: ModuleType, tmp_path: P
     assert [clips.number(frame.image) for frame in frames] == [round(f.time * 30) for f in frames]
     assert "3.00 s" in faults["video_truncated"]
     assert "\n" not in faults["video_truncated"]
+
+
+def test_faults_go_to_the_log_where_there_is_one(
+    clips: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = clips.make_clip(tmp_path / "a.mp4", 90, container_options={"movflags": "faststart"})
+    faults = faults_of(clips.cut(path, 0.6))[1]
+    assert [record.getMessage() for record in caplog.records] == list(faults.values())
+    read = (
+        "import sys\nfrom mobility.capture.video import read_frames\nlist(read_frames(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", read, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout + done.stderr == ""  # the log is not set up: nothing is printed
 
 
 def test_stopping_early_is_no_truncation(clips: ModuleType, tmp_path: Path) -> None:

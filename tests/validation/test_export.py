@@ -311,6 +311,44 @@ def test_a_fault_leaves_what_was_there(squat, tmp_path: Path, monkeypatch, write
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("kept", [0, 300, 5000, -1000])
+def test_a_c3d_that_was_cut_off_is_no_success(squat, tmp_path: Path, monkeypatch, kept) -> None:
+    path = tmp_path / "a.c3d"
+    path.write_text("before")
+    write = ezc3d.c3d.write
+
+    def cut(made: ezc3d.c3d, name: str) -> None:
+        write(made, name)
+        Path(name).write_bytes(Path(name).read_bytes()[:kept])
+
+    monkeypatch.setattr(ezc3d.c3d, "write", cut)
+    with pytest.raises(
+        StorageError, match=r"a\.c3d: it was cut off after \d+ bytes, so the disk is"
+    ):
+        write_c3d(squat, path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files are limited in size on POSIX only")
+def test_a_c3d_for_which_there_is_no_room(squat, tmp_path: Path) -> None:
+    """What ezc3d leaves of a file that it may not write to its end, for every length of it."""
+    import resource
+
+    path = tmp_path / "a.c3d"
+    whole = write_c3d(squat, path).stat().st_size
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (0, 300, 600, 5000, whole - 600, whole - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, usual[1]))
+        try:
+            with pytest.raises(StorageError, match=f"cut off after {room} bytes"):
+                write_c3d(squat, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert path.stat().st_size == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_nothing_given_is_changed(squat, angles, tmp_path: Path) -> None:
     for dataset, writers in ((squat, WRITERS.values()), (angles, [write_mot, write_csv])):
         before = dataset.copy(deep=True)

@@ -711,6 +711,36 @@ def test_headers_that_do_not_fit(trc, mot) -> None:
         read_trc(path)
 
 
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999"])
+@pytest.mark.parametrize("key", ["NumFrames", "NumMarkers"])
+def test_a_header_of_endless_numbers(trc, key: str, number: str) -> None:
+    path = trc()
+    lines = path.read_text().splitlines(keepends=True)
+    values = lines[2].split("\t")
+    values[lines[1].split("\t").index(key)] = number
+    lines[2] = "\t".join(values)
+    path.write_text("".join(lines))
+    with pytest.raises(BadInputError, match="line 3: DataRate, NumFrames and NumMarkers must be"):
+        read_lab(path)
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_cell_that_does_not_end(tmp_path: Path, row: int) -> None:
+    """A quotation mark that is not closed, and a file of one long line."""
+    rows = ["time,knee_angle_r", *(f"{i / 10},{i}.5" for i in range(9))]
+    rows[row] += '"' * (row > 0) + "," + "x" * 132_000
+    path = tmp_path / "long.csv"
+    path.write_text("\n".join(rows) + "\n")
+    begin = rows[row][:12]
+    with pytest.raises(
+        BadInputError, match=f"begins with '{begin}.* more than 131072 char"
+    ) as told:
+        read_lab(path)
+    assert str(told.value).startswith("long.csv: ")
+    assert len(str(told.value)) < 200
+    assert "\n" not in str(told.value)
+
+
 def test_a_file_of_another_kind_than_its_ending(trc, tmp_path: Path) -> None:
     path = trc()
     renamed = tmp_path / "trial.mot"

@@ -333,6 +333,15 @@ def test_sample_size_refuses_what_cannot_be():
         participants_for_width(1e-6, sd=1)
     with pytest.raises(BadInputError, match="sd"):
         limits_interval_width(10, sd=-1)
+    for sd in (1e13, 1e308):
+        with pytest.raises(BadInputError, match=r"sd: .* equal to 1000000000000 "):
+            limits_interval_width(10, sd=sd)
+        with pytest.raises(BadInputError, match=r"sd: .* equal to 1000000000000 "):
+            participants_for_width(1, sd=sd)
+    with np.errstate(all="raise"):
+        for repetitions in (1, 3):
+            width = limits_interval_width(5, sd=1e12, repetitions=repetitions, within_share=0.5)
+            assert np.isfinite(width)
 
 
 @pytest.mark.slow
