@@ -88,11 +88,11 @@ def test_an_index_of_some_parts_says_of_which() -> None:
     data = metrics()
     shown = text(first_page.indices(data))
     assert "of its parts" not in shown
-    assert "100: hips, knees and ankles bend as far" in shown
+    assert "100 would mean that hips, knees and ankles bend as far" in shown
     partly = text(first_page.indices(metrics(hip_flexion=[np.nan, np.nan])))
     assert "75 of 100, over 67 % of its parts" in partly  # 100 / 2 (1 + 15/30)
     assert "Not in it: hip flexion." in partly
-    assert "100: knees and ankles bend as far" in partly
+    assert "100 would mean that knees and ankles bend as far" in partly
 
 
 def test_nothing_is_said_of_deviations_that_are_not_in_the_quality_index() -> None:
