@@ -97,9 +97,10 @@ def shifted(source: Path, target: Path, *, by: float) -> Path:
     return target
 
 
-def test_the_lab_is_early_by_two_hundredths(made: Any) -> None:
-    assert made.document["lag_s"] == pytest.approx(-0.02, abs=0.01)
-    assert abs(made.document["lag_s"] + 0.02) < 1.96 * made.document["lag_sd_s"]
+def test_video_and_lab_have_one_clock(made: Any) -> None:
+    # As they were published together; with the delay of the landmarks in it, it was -0.025.
+    assert made.document["lag_s"] == pytest.approx(0.0, abs=0.012)
+    assert abs(made.document["lag_s"]) < 1.96 * made.document["lag_sd_s"]
     assert made.document["synchronisation"]["correlation"] > 0.98
 
 
@@ -111,7 +112,7 @@ def test_and_by_as_much_more_as_the_file_is_shifted(
         lab_angles=shifted(lab / "squats1_manual_scaling_ik.mot", tmp_path / "later.mot", by=0.37),
         static=lab / "static1.trc",
     )
-    assert moved.document["lag_s"] == pytest.approx(0.35, abs=0.01)
+    assert moved.document["lag_s"] == pytest.approx(0.37, abs=0.012)
     assert moved.document["lag_s"] - made.document["lag_s"] == pytest.approx(0.37, abs=0.001)
     ours, theirs = (d.document["angles"]["knee_flexion"]["left"]["rmse"] for d in (moved, made))
     assert ours == pytest.approx(theirs, abs=0.05)
