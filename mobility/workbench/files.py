@@ -105,10 +105,12 @@ def sweep(folder: Path, *names: str) -> None:
     """Remove what a dead process left of writing files called `names` in `folder`."""
     for name in names:
         target = Path(name)
-        for leftover in folder.glob(f".{target.stem}.*.tmp{target.suffix}"):
-            with suppress(OSError):
-                leftover.unlink()
-                log.info("removed %s, left by an interrupted run", leftover)
+        # A video is written hidden by what is atomic itself: its name is hidden twice.
+        for dots in (".", ".."):
+            for leftover in folder.glob(f"{dots}{target.stem}.*.tmp{target.suffix}"):
+                with suppress(OSError):
+                    leftover.unlink()
+                    log.info("removed %s, left by an interrupted run", leftover)
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:

@@ -194,6 +194,19 @@ def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_hidden_video_that_was_being_written_is_swept_too(tmp_path):
+    """`write_video` hides what it writes, also of a name that is hidden already."""
+    with files.atomic(tmp_path / "analyzed.mp4") as hidden:
+        hidden.write_bytes(b"a video")
+        left = hidden.with_name(f".{hidden.stem}.0123456789ab.tmp.mp4")
+        left.write_bytes(b"half of one")
+    other = tmp_path / "..other.0123456789ab.tmp.0123456789ab.tmp.mp4"
+    other.write_bytes(b"of something else")
+    assert left.is_file()
+    files.sweep(tmp_path, "analyzed.mp4")
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "analyzed.mp4"])
+
+
 def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
     ready, told = os.pipe()
     child = os.fork()
