@@ -2,6 +2,7 @@
 
 usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips N] [--resume]
                                      [--errors | --each] [--json] [--write]
+       python benchmarks/findings.py --write-table [--cache FOLDER] [--resume]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml`, and the same
 of findings_2.yaml, left in its cache. The true positions of a trial go through the same assessment;
@@ -9,7 +10,7 @@ what lies within a margin of a threshold there is neither true nor untrue, and i
 ("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
 and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
 the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
-by view, as for metric_error.yaml.
+by view, and --write-table writes that, of the squats of held_out.yaml, to metric_error.yaml.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 from scipy import stats
 
 from mobility import tables
@@ -48,6 +50,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]
 TABLE = ROOT / "benchmarks" / "findings.md"
 COMMAND = "python benchmarks/findings.py --write"
+HELD_OUT = ROOT / "benchmarks" / "held_out.yaml"
+ERRORS = ROOT / "mobility" / "tables" / "metric_error.yaml"
 
 MARGIN = {
     "thigh_elevation": 3.0,
@@ -297,6 +301,27 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def figures(row: pd.Series, metric: str) -> dict[str, str]:
+    """Bias and standard deviation as the tables of errors print them."""
+    digits = 2 if MARGIN[metric] < 1 else 1
+    return {key: f"{row[key] + 0.0:.{digits}f}" for key in ("bias", "sd")}
+
+
+def rewritten(text: str, errors: pd.DataFrame) -> str:
+    """Give the text of metric_error.yaml with these errors of the metrics and views it holds."""
+    found = error_table(errors)
+    head = text[: text.index("\nmetrics:\n") + len("\nmetrics:\n")]
+    lines = []
+    for metric, views in yaml.safe_load(text)["metrics"].items():
+        lines.append(f"  {metric}:")
+        for view in views:
+            row = found.loc[(metric, view)]
+            entry = {**figures(row, metric), "clips": f"{row['clips']:.0f}"}
+            inner = ", ".join(f"{key}: {value}" for key, value in entry.items())
+            lines.append(f"    {view}: {{{inner}}}")
+    return head + "\n".join(lines) + "\n"
+
+
 def _worst(true: np.ndarray, side: str) -> int:
     known = np.where(np.isfinite(true), true, 0.0)
     return int(np.argmax({"above": known, "below": -known, "outside": np.abs(known)}[side]))
@@ -427,7 +452,7 @@ def between(right: int, told: int) -> str:
 
 
 def add_options(
-    parser: argparse.ArgumentParser, grids: list[Path], table: Path, cache: Path
+    parser: argparse.ArgumentParser, grids: list[Path], table: Path, errors: Path, cache: Path
 ) -> None:
     """Add what can be asked of grids of trials."""
     parser.add_argument("--cache", type=Path, default=cache)
@@ -442,6 +467,21 @@ def add_options(
     parser.add_argument("--each", action="store_true", help="print what was told wrongly")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument("--write", action="store_true", help=f"also write {table.name}")
+    parser.add_argument(
+        "--write-table", action="store_true", help=f"measure and write {errors.name} instead"
+    )
+
+
+def measured_errors(
+    compare: Callable[[Any], list[dict[str, Any]]], clips: Sequence[Any]
+) -> pd.DataFrame:
+    """Errors of the metrics of all trials, one row each."""
+    return pd.DataFrame([row for clip in of_clips(compare, clips) for row in clip])
+
+
+def folders(grids: Iterable[Path], cache: Path) -> list[Path]:
+    """Give the folders of all cases of the grids."""
+    return [case_folder(cache, case) for grid in grids for case in grid_cases(read_grid(grid))]
 
 
 def options(parser: argparse.ArgumentParser, grids: list[Path]) -> argparse.Namespace:
@@ -464,8 +504,7 @@ def report(
     """Print what was asked of these clips, and write the table."""
     chosen = list(clips)[: given.clips]
     if given.errors:
-        errors = pd.DataFrame([row for clip in of_clips(compare, chosen) for row in clip])
-        print(error_table(errors).round(3).to_string())
+        print(error_table(measured_errors(compare, chosen)).round(3).to_string())
         return
     told = all_told(of_clips(tell, chosen))
     frame = table(told)
@@ -491,17 +530,20 @@ def report(
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, GRIDS, TABLE, ROOT / "build" / "virtual-lab")
+    add_options(parser, GRIDS, TABLE, ERRORS, ROOT / "build" / "virtual-lab")
     given = options(parser, GRIDS)
+    compare = partial(clip_errors, resume=given.resume)
+    if given.write_table:
+        errors = measured_errors(compare, folders([HELD_OUT], given.cache))
+        text = rewritten(ERRORS.read_text(encoding="utf-8"), errors)
+        with atomic(ERRORS) as hidden:
+            hidden.write_text(text, encoding="utf-8")
+        return
     report(
         given,
-        [
-            case_folder(given.cache, case)
-            for grid in given.grid
-            for case in grid_cases(read_grid(grid))
-        ],
+        folders(given.grid, given.cache),
         partial(clip_told, resume=given.resume),
-        partial(clip_errors, resume=given.resume),
+        compare,
         command=COMMAND,
         to=TABLE,
     )

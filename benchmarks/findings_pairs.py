@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xarray as xr
 from findings import (
-    MARGIN,
     ROOT,
     Told,
     add_options,
     error_table,
     errors_of,
+    figures,
     measured,
-    of_clips,
+    measured_errors,
     options,
     report,
     told_of,
@@ -106,8 +106,7 @@ def written(errors: pd.DataFrame, pairs: int) -> str:
     for (metric, _), row in error_table(errors).iterrows():
         if metric == HEELS:
             continue
-        digits = 2 if MARGIN[metric] < 1 else 1
-        bias, sd = (f"{row[key] + 0.0:.{digits}f}" for key in ("bias", "sd"))
+        bias, sd = figures(row, metric).values()
         entry = f"bias: {bias}, sd: {sd}, own: {row['own']:.2f}, clips: {row['clips']:.0f}"
         lines.append(f"  {metric}: {{{entry}}}")
     return HEAD.format(pairs=pairs) + "\n".join(lines) + "\n"
@@ -116,18 +115,15 @@ def written(errors: pd.DataFrame, pairs: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, GRIDS, TABLE, ROOT / "build" / "pairs")
+    add_options(parser, GRIDS, TABLE, ERRORS, ROOT / "build" / "pairs")
     parser.add_argument("--alone", action="store_true", help="each camera by itself instead")
-    parser.add_argument(
-        "--write-table", action="store_true", help=f"measure and write {ERRORS.name} instead"
-    )
     given = options(parser, GRIDS)
     if given.alone and given.write:
         parser.error("--write goes with both cameras")
     if given.write_table:
         clips = [Seen(pair) for pair in read_pairs(TUNING)]
         compare = partial(pair_errors, cache=given.cache, resume=given.resume)
-        errors = pd.DataFrame([row for clip in of_clips(compare, clips) for row in clip])
+        errors = measured_errors(compare, clips)
         with atomic(ERRORS) as hidden:
             hidden.write_text(written(errors, len(clips)), encoding="utf-8")
         return

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.optimize import brentq
 
 from mobility.errors import BadInputError
 from mobility.options import checked
@@ -158,14 +159,14 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
         found = anthropometry(rest(height, weight)["rest_vertices"])
         return float(found["mass"][0]) * (height_m / float(found["height"][0])) ** 3
 
-    height = _bisect(stature, height_m)
+    height = _solved(stature, height_m)
     lightest, heaviest = mass(0.0), mass(1.0)
     if not lightest <= weight_kg <= heaviest:
         raise BadInputError(
             f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of"
             f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
-    weight = _bisect(mass, weight_kg)
+    weight = _solved(mass, weight_kg)
     output = rest(height, weight)
     vertices = output["rest_vertices"][0].numpy() @ _TO_WORLD.T
     heads = output["rest_bone_heads"][0].numpy() @ _TO_WORLD.T
@@ -223,13 +224,12 @@ def _anny() -> tuple[Any, Any]:
     return model, anny.Anthropometry(model)
 
 
-def _bisect(function: Callable[[float], float], target: float) -> float:
+def _solved(function: Callable[[float], float], target: float) -> float:
     """Solve increasing function(x) = target on [0, 1]; the nearer end where none solves it."""
-    low, high = 0.0, 1.0
-    for _ in range(20):
-        middle = (low + high) / 2
-        low, high = (middle, high) if function(middle) < target else (low, middle)
-    return (low + high) / 2
+    low, high = function(0.0) - target, function(1.0) - target
+    if low >= 0.0 or high <= 0.0:
+        return 0.0 if low >= 0.0 else 1.0
+    return float(brentq(lambda x: function(x) - target, 0.0, 1.0, xtol=1e-6))
 
 
 def _heel_and_toe(

@@ -20,8 +20,8 @@ from mobility.virtual_lab.agreement import VIEW_CLASSES
 
 HEADER = """\
 # Errors of the angles of the fitted body on rendered squats with known truth, degrees, by view.
-# Written by `mobility virtual-lab sweep benchmarks/held_out.yaml --write-table`; only the factors
-# of `widening` are set by hand, and kept when the table is written anew.
+# Written by `mobility virtual-lab sweep benchmarks/held_out.yaml --write-table`, which keeps the
+# factors of `widening`; those are written by `python benchmarks/filmed.py --write`.
 #
 # sd: of one error about the bias, between and within clips (Bland & Altman 2007). coverage: share
 # of the errors that the fit's own 95 % interval held. deep: while the true knees are beyond nine
@@ -97,6 +97,11 @@ def error_table(result: xr.Dataset, *, grid: str, widening: Mapping[str, Any]) -
     }
 
 
+def text_of(table: Mapping[str, Any]) -> str:
+    """Text of a table of errors, with its head."""
+    return HEADER + yaml.safe_dump(dict(table), sort_keys=False, default_flow_style=None, width=96)
+
+
 def write_error_table(result: xr.Dataset, path: str | os.PathLike[str], *, grid: str) -> Path:
     """Write the table of errors; the factors of a table that is there are kept.
 
@@ -116,8 +121,7 @@ def write_error_table(result: xr.Dataset, path: str | os.PathLike[str], *, grid:
             raise BadInputError(
                 f"{target}: is not a table of errors with its factors; give another path"
             ) from None
-    table = error_table(result, grid=grid, widening=widening)
-    text = HEADER + yaml.safe_dump(table, sort_keys=False, default_flow_style=None, width=96)
+    text = text_of(error_table(result, grid=grid, widening=widening))
     temporary = target.with_name(f".{target.stem}.{secrets.token_hex(6)}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
