@@ -1,11 +1,14 @@
 """Learn from rendered squats how MediaPipe errs: offsets of landmarks, depths, and shifts.
 
-usage: python scripts/calibrate_fit.py CACHE [CACHE ...] [--check]
+usage: python scripts/calibrate_fit.py [CACHE ...] [--check | --gather]
+
+Writes landmark_offsets.yaml, depth_calibration and picture_calibration (.yaml and .nc) into
+mobility/tables, or with --check only prints how well they would do on clips that were left out.
 
 CACHE is a folder that `mobility virtual-lab sweep benchmarks/tuning.yaml --cache CACHE` filled with
-poses and truths (likewise tuning_2.yaml to tuning_6.yaml). Writes landmark_offsets.yaml,
-depth_calibration and picture_calibration (.yaml and .nc) into mobility/tables, or with --check only
-prints how well they would do on clips that were left out.
+poses and truths (likewise tuning_2.yaml to tuning_6.yaml). Since all of them take hours to render,
+--gather keeps what is learned from in benchmarks/learned_from.nc, which is read where no CACHE is
+given.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 import mobility as mb
 from mobility import tables
+from mobility.errors import BadInputError
 from mobility.kinematics import fit
 from mobility.kinematics.depth import (
     CORRECTED,
@@ -36,6 +40,7 @@ from mobility.kinematics.depth import (
 )
 from mobility.kinematics.landmark_shift import SHIFTED
 from mobility.virtual_lab.case import read_truth
+from mobility.workbench.files import atomic
 
 TABLES = Path(__file__).resolve().parents[1] / "mobility" / "tables"
 LENGTH_SCALE, LINEAR, NOISE, CENTRES = 0.8, 0.5, 0.1, 1200
@@ -60,12 +65,38 @@ TRUST = {"upper_arm": 0.7, "forearm": 0.7}
 of shoulder and elbow lie within 1.96 sd, and fewer elbows are refused than without."""
 
 
-class Clip(NamedTuple):
-    """What one rendered clip tells."""
+KEPT = Path(__file__).resolve().parents[1] / "benchmarks" / "learned_from.nc"
 
-    problem: fit._Problem
+STEPS = {"knots": 1e-3, "seen": 1e-4, "world": 1e-4, "weight": 1e-4, "truth": 5e-4}
+"""Of the numbers that are kept."""
+
+
+class Clip(NamedTuple):
+    """What one rendered clip tells, at the knots of a coarse fit."""
+
+    knots: np.ndarray  # (knot,), s
+    seen: np.ndarray  # (knot, joint, 2), in the focal lengths that the fit begins with
+    world: np.ndarray  # (knot, joint, 3), of the landmarks
+    weight: np.ndarray  # (knot, joint)
     truth: np.ndarray  # (knot, joint, 3), camera axes, of a person of 1.70 m
-    image: np.ndarray  # (knot, joint, 2), in true focal lengths
+    magnified: float  # the fit's focal length in true ones
+
+    @property
+    def image(self) -> np.ndarray:
+        """The landmarks in the picture, (knot, joint, 2), in true focal lengths."""
+        return self.seen * self.magnified
+
+    @property
+    def problem(self) -> fit._Problem:
+        """What the fit makes of it."""
+        return fit._Problem(
+            knots=self.knots,
+            image=self.seen,
+            world=self.world,
+            weight=self.weight,
+            focal_sd=fit._FOCAL_SD,
+            stature=float(np.log(fit._STATURE)),
+        )
 
 
 def camera_axes(camera: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +115,7 @@ def camera_axes(camera: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def clip(folder: Path) -> Clip:
-    """Read a clip at the knots of a coarse fit."""
+    """Read a clip of a cache."""
     pose = xr.load_dataset(folder / "pose.nc", engine="h5netcdf")
     truth = read_truth(folder / "truth.nc")
     case = yaml.safe_load(truth.attrs["case"])
@@ -108,8 +139,53 @@ def clip(folder: Path) -> Clip:
     )
     height, width = case["video"]["height"], case["video"]["width"]
     focal = height / 2 / np.tan(np.radians(case["camera"]["field_of_view"]) / 2)
-    image = problem.image * fit._FOCAL * max(height, width) / focal
-    return Clip(problem, at, image)
+    magnified = fit._FOCAL * max(height, width) / focal
+    return Clip(problem.knots, problem.image, problem.world, problem.weight, at, magnified)
+
+
+def gather(clips: list[Clip], file: Path) -> None:
+    """Keep the clips, rounded to what matters to nobody: tenths of a millimetre."""
+    length = [len(one.knots) for one in clips]
+    parts = {name: np.concatenate([getattr(one, name) for one in clips]) for name in STEPS}
+    for name, values in parts.items():
+        if not (abs(values) <= 32767 * STEPS[name]).all():
+            raise BadInputError(f"{name} has numbers that a step of {STEPS[name]} cannot keep")
+    held = xr.Dataset(
+        {
+            **{
+                name: (("knot", "joint", "axis", "pixel")[: values.ndim], values)
+                for name, values in parts.items()
+                if name != "seen"
+            },
+            "seen": (("knot", "joint", "pixel"), parts["seen"]),
+            "clip": ("knot", np.repeat(np.arange(len(clips)), length)),
+            "magnified": ("clip_number", [one.magnified for one in clips]),
+        },
+        coords={"joint": list(fit.FITTED), "axis": list("xyz"), "pixel": list("uv")},
+        attrs={"source": tables.load("depth_calibration")["source"], "units": "s, m"},
+    )
+    packed = {"dtype": "int16", "_FillValue": -32768, "zlib": True, "complevel": 9, "shuffle": True}
+    with atomic(file) as hidden:
+        held.to_netcdf(
+            hidden,
+            engine="h5netcdf",
+            encoding={name: {**packed, "scale_factor": step} for name, step in STEPS.items()}
+            | {"clip": {"dtype": "int16", "zlib": True}},
+        )
+
+
+def gathered(file: Path) -> list[Clip]:
+    """Read the clips that were kept."""
+    held = xr.load_dataset(file, engine="h5netcdf")
+    if list(held["joint"].values) != list(fit.FITTED):
+        raise BadInputError(f"{file}: is of other joints than the fit's; gather it anew")
+    parts = {name: held[name].to_numpy().astype(float) for name in STEPS}
+    ends = np.cumsum(np.bincount(held["clip"].to_numpy()))[:-1]
+    split = {name: np.split(values, ends) for name, values in parts.items()}
+    return [
+        Clip(**{name: values[i] for name, values in split.items()}, magnified=float(magnified))
+        for i, magnified in enumerate(held["magnified"].to_numpy())
+    ]
 
 
 def is_found(truth: np.ndarray, image: np.ndarray) -> bool:
@@ -154,7 +230,7 @@ def offsets(clips: list[Clip]) -> dict[str, dict[str, Any]]:
         for number, one in enumerate(clips):
             directions = fit._directions(one.truth, up)
             for j in (left, left + 1):
-                rows = one.problem.weight[:, j] > LEAST_WEIGHT
+                rows = one.weight[:, j] > LEAST_WEIGHT
                 depth = -one.truth[rows, j, 2]
                 place = one.truth[rows, j, :2]
                 off = one.image[rows, j] * depth[:, None] - place
@@ -183,10 +259,9 @@ class Look(NamedTuple):
     up: np.ndarray  # (3,)
 
 
-def look(folder: Path) -> Look:
+def look(one: Clip) -> Look:
     """Look at a clip as the fit does at first."""
     with threadpool_limits(limits=1, user_api="blas"):
-        one = clip(folder)
         problem, joints = fit._start(one.problem, None)
         begin = fit._first_border(problem, joints)
         first = fit._solve(problem, joints, begin, steps=20, tolerance=1e-3)
@@ -390,21 +465,26 @@ def write(name: str, content: dict[str, Any]) -> None:
 def main() -> None:
     """Calibrate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cache", type=Path, nargs="+")
+    parser.add_argument("cache", type=Path, nargs="*")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--gather", action="store_true", help=f"only write {KEPT.name}")
     given = parser.parse_args()
     folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
+    if given.gather and not folders:
+        parser.error("--gather goes with a CACHE")
     with get_context("spawn").Pool(2) as pool:
-        clips = pool.map(clip, folders)
-        found_in = [is_found(one.truth, one.image) for one in clips]
-        print(f"{len(folders)} clips, {found_in.count(False)} left out: the subject is not found")
-        folders = [folder for folder, found in zip(folders, found_in, strict=True) if found]
-        table = offsets([one for one, found in zip(clips, found_in, strict=True) if found])
-        if not given.check:
-            write("landmark_offsets", {**tables.load("landmark_offsets"), "offsets": table})
+        clips = pool.map(clip, folders) if given.cache else gathered(KEPT)
+    known = [one for one in clips if is_found(one.truth, one.image)]
+    print(f"{len(clips)} clips, {len(clips) - len(known)} left out: the subject is not found")
+    if given.gather:
+        gather(known, KEPT)
+        return
+    table = offsets(known)
+    if not given.check:
+        write("landmark_offsets", {**tables.load("landmark_offsets"), "offsets": table})
     # New processes, which read the new offsets.
     with get_context("spawn").Pool(2) as pool:
-        looks = pool.map(look, folders)
+        looks = pool.map(look, known)
     found = {group: postures(looks, group) for group in CORRECTED}
     spreads, lefts = {}, {}
     for group, those in found.items():

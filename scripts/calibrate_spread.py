@@ -105,9 +105,11 @@ def factors(found: list[Ratios]) -> dict[str, float]:
     return factor
 
 
-def with_others(folders: list[Path], pool: Pool, kept: Path) -> list[Ratios]:
+def with_others(
+    folders: list[Path], clips: list[calibration.Clip], pool: Pool, kept: Path
+) -> list[Ratios]:
     """Fit each clip with what the other clips teach, which goes into files in `kept`."""
-    looks = pool.map(calibration.look, folders)
+    looks = pool.map(calibration.look, clips)
     processes: dict[int, dict[tuple[str, str], Process]] = {}
     for group in CORRECTED:
         those = calibration.postures(looks, group)
@@ -141,10 +143,11 @@ def main() -> None:
         clips = pool.map(calibration.clip, folders)
         keep = [calibration.is_found(one.truth, one.image) for one in clips]
         folders = [folder for folder, found in zip(folders, keep, strict=True) if found]
+        clips = [one for one, found in zip(clips, keep, strict=True) if found]
         if given.unlearned:
             found = pool.map(of_unlearned, folders, chunksize=4)
         else:
-            found = with_others(folders, pool, Path(kept))
+            found = with_others(folders, clips, pool, Path(kept))
         print(f"one camera, {len(found)} clips")
         table["one_camera"] = {**table["one_camera"], "angles": factors(found)}
         if given.pairs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import xarray as xr
 import yaml
 
 from mobility import tables
+from mobility.errors import BadInputError
 from mobility.kinematics import depth, fit, landmark_shift
 from mobility.kinematics.depth import calibrated, facing
 from mobility.kinematics.landmark_shift import SHIFTED, shifts
@@ -228,10 +229,41 @@ def test_offsets_are_found_again(script) -> None:
         image[:3] += 1.0  # hidden, and wrong
         weight = np.ones(image.shape[:2])
         weight[:3] = 0.1
-        clips.append(script.Clip(SimpleNamespace(weight=weight), truth, image))
+        clips.append(script.Clip(np.arange(20.0), image / 1.2, truth, weight, truth, 1.2))
     for name, entry in script.offsets(clips).items():
         assert entry["mean_m"] == pytest.approx(entries[name]["mean_m"], abs=0.002), name
         assert {**entry, "mean_m": 0} == {**entries[name], "mean_m": 0}
+
+
+def test_clips_that_are_kept_are_read_again(script, tmp_path) -> None:
+    rng = np.random.default_rng(2)
+    clips = []
+    for n in (9, 5, 14):
+        truth = joints_facing(0.4, n, rng)
+        image = truth[..., :2] / -truth[..., 2:]
+        weight = rng.uniform(0, 1, image.shape[:2])
+        world = truth - np.array([0.0, 0.0, -3.0])
+        clips.append(script.Clip(0.3 + 0.39 * np.arange(n), image, world, weight, truth, 1.2))
+    script.gather(clips, tmp_path / "kept.nc")
+    read = script.gathered(tmp_path / "kept.nc")
+    assert len(read) == 3
+    for one, other in zip(clips, read, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            np.testing.assert_allclose(theirs, mine, atol=6e-4)
+        np.testing.assert_allclose(other.problem.image, other.image / 1.2)
+
+
+def test_what_was_kept_of_other_joints_is_refused(script, tmp_path) -> None:
+    truth = joints_facing(0.4, 5, np.random.default_rng(2))
+    world = truth - np.array([0.0, 0.0, -3.0])
+    clip = script.Clip(np.arange(5.0), world[..., :2], world, world[..., 0], truth, 1.0)
+    script.gather([clip], tmp_path / "kept.nc")
+    held = xr.load_dataset(tmp_path / "kept.nc", engine="h5netcdf")
+    held.assign_coords(joint=held["joint"][::-1]).to_netcdf(tmp_path / "o.nc", engine="h5netcdf")
+    with pytest.raises(BadInputError, match="knots has numbers"):
+        script.gather([clip._replace(knots=clip.knots + 40)], tmp_path / "late.nc")
+    with pytest.raises(BadInputError, match="gather it anew"):
+        script.gathered(tmp_path / "o.nc")
 
 
 def test_a_clip_of_something_else_is_told(script) -> None:
@@ -354,7 +386,7 @@ def test_clips_have_truth_and_picture_in_the_same_axes(script, tilted, tmp_path)
     truth.to_netcdf(tmp_path / "truth.nc", engine="h5netcdf")
     clip = script.clip(tmp_path)
     expected = clip.truth[..., :2] / -clip.truth[..., 2:]
-    still = clip.problem.knots < truth["start"].item() - 0.4
+    still = clip.knots < truth["start"].item() - 0.4
     assert still.any()
     np.testing.assert_allclose(clip.image[still], expected[still], atol=1e-5)
     # Pictures are averaged around the knots, the truth is taken at them.
