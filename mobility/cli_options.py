@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,33 +83,16 @@ DEFAULT_STORE = Path("data/sessions")
 DEFAULT_REPORTS = Path("reports")
 
 
-class _LogFile(logging.FileHandler):
-    """A log of which it is said once, and not at each line, that it cannot be written."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__(file)
-        self._file = file
-        self._told = False
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say that lines are lost, the first time; what is no fault of the disk is a bug."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            super().handleError(record)
-        elif not self._told:
-            self._told = True
-            say(f"warning: log file {self._file}: lines are lost ({error.strerror or error})")
-
-
 def log_to(file: Path | None) -> None:
     """Keep the log in `file`, where one was named."""
     if file is not None:
         from mobility.errors import StorageError
+        from mobility.writing import LogFile
 
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             logging.basicConfig(
-                handlers=[_LogFile(file)],
+                handlers=[LogFile(file, tell=lambda text: say(f"warning: {text}"))],
                 level=logging.INFO,
                 format="%(asctime)s %(levelname)s %(name)s: %(message)s",
                 force=True,

@@ -75,7 +75,7 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     Raises
     ------
     BadInputError
-        A time is missing or no number, or a name is unknown.
+        A time is missing or no number, a name is unknown, or the row says that it is not used.
     """
     names = ("start", "bottom", "end")
     # Rows of a table of repetitions may be handed back as they are.
@@ -85,6 +85,10 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
             if name not in known:
                 choice = likely(name, known) or f"; choose of {', '.join((*names, *others))}"
                 raise BadInputError(f"{what}: {name!r} is unknown{choice}")
+        if given.get("accepted", True) is not True:
+            raise BadInputError(
+                f"{what}: was not accepted; leave it out, or take 'accepted' out to use it"
+            )
     try:
         values = [given[name] for name in names]
         if any(isinstance(value, bool) for value in values):

@@ -7,8 +7,10 @@ process that dies leaves at most that hidden leftover.
 from __future__ import annotations
 
 import errno
+import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -43,6 +45,38 @@ def writing(place: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except OSError as error:
         raise storage_fault(error, place) from error
+
+
+class LogFile(logging.FileHandler):
+    """A log of which it is said once, and not at each line, that it cannot be written.
+
+    Parameters
+    ----------
+    path
+        Where lines are added.
+    tell
+        Called with what to say when the first line is lost.
+    """
+
+    def __init__(self, path: Path, *, tell: Callable[[str], object]) -> None:
+        super().__init__(path, encoding="utf-8")
+        self._path = path
+        self._tell = tell
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say that lines are lost, the first time; what is no fault of the disk is a bug."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._told:
+            self._told = True
+            self._tell(f"log file {self._path}: lines are lost ({error.strerror or error})")
+
+    def close(self) -> None:
+        """Close the file; lines that were lost before are not missed again."""
+        with suppress(OSError):
+            super().close()
 
 
 def sync_folder(folder: Path) -> None:

@@ -93,6 +93,7 @@ def test_times_of_a_repetition():
         ({**TIMES, 7: 1}, "repetition 1: 7 is unknown"),
         ({**TIMES, "start": True}, "repetition 1: must have start, bottom"),
         ({**TIMES, "end": 10**400}, "repetition 1: must have start, bottom"),
+        ({**TIMES, "accepted": False, "reason": "shallow"}, "repetition 1: was not accepted"),
         ({"start": 0.5, "end": 2}, "repetition 1: must have start, bottom"),
         ([0.5, 1.4, 2], "repetition 1: must have start, bottom"),
     ],

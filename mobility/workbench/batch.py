@@ -38,6 +38,7 @@ from mobility.workbench.files import writing
 from mobility.workbench.manifest import Refused, Row
 from mobility.workbench.store import Session, Store
 from mobility.workbench.warm_kernels import use_warm_kernels
+from mobility.writing import LogFile
 
 log = logging.getLogger(__name__)
 
@@ -609,9 +610,12 @@ def _journal(
 
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Keep the log of this package in a file."""
+    """Keep the log of this package in a file.
+
+    Lines for which there is no space are lost; the sessions themselves say what was done.
+    """
     with writing(path):
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = LogFile(path, tell=log.warning)
     handler.setFormatter(logging.Formatter(_FORMAT))
     ours = logging.getLogger("mobility")
     level = ours.level

@@ -426,8 +426,12 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     except (OSError, UnicodeError) as error:
         raise BadInputError(f"study {file}: cannot be read as text in UTF-8 ({error})") from None
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    columns = [str(name).strip() for name in reader.fieldnames or []]
-    reader.fieldnames = columns
+    try:
+        columns = [str(name).strip() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        lines = list(enumerate(reader, start=2))
+    except csv.Error as error:
+        raise BadInputError(f"study {file.name}, line {reader.line_num + 1}: {error}") from None
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
     known = list(StudyRow.model_fields)
@@ -439,7 +443,7 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
         if name not in columns:
             raise BadInputError(f"study {file.name}: has no column '{name}'")
     rows = []
-    for number, values in enumerate(reader, start=2):
+    for number, values in lines:
         if None in values or None in values.values():
             raise BadInputError(
                 f"study {file.name}, line {number}: does not have {len(columns)} fields"

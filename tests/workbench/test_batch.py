@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import logging
 import os
 import re
 import shutil
@@ -566,3 +567,15 @@ def commands(place):
         except psutil.Error:
             continue
     return found
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_without_space_is_said_once_without_a_traceback(tmp_path, capfd, caplog):
+    log = tmp_path / "run.log"
+    log.symlink_to("/dev/full")
+    with batch.logged(log):
+        for number in range(3):
+            logging.getLogger("mobility.any").info("line %d", number)
+    said = [record.message for record in caplog.records if "lines are lost" in record.message]
+    assert said == [f"log file {log}: lines are lost (No space left on device)"]
+    assert "Traceback" not in capfd.readouterr().err

@@ -288,6 +288,8 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
         (("a,",), "session,lab_file", "line 2"),
         (("a,b", "c"), "session,lab_file", "line 3"),
         (("a,b,c",), "session,lab_file", "line 2"),
+        (("a" * 140_000 + ",b",), "session,lab_file", "line 2: field larger than"),
+        ((), "session,lab_file" + "x" * 140_000, "line 1: field larger than"),
     ):
         with pytest.raises(BadInputError, match=words):
             read_study(listed(tmp_path, *rows, head=head))
