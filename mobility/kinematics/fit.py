@@ -209,6 +209,17 @@ _HEEL_RISE_SD, _HEEL_SEEN = 0.04, (0.5, 0.8)
 """Metres by which a heel may rise, and the weights of its landmark from which on it begins to be
 free, and is: one that is hidden stays."""
 
+_LIMBS = ((LS, LE, LW), (LH, LK, LA), (LH, LS, LE), (RS, RE, RW), (RH, RK, RA), (RH, RS, RE))
+_BEND_WIDTH = 0.5
+"""Elbows, knees, and shoulders of raised arms, as three joints each, and radians of their bend.
+
+A limb that is almost straight can bend away from its line in two directions, so that nearly all of
+the places where its joints may be bend it: what is not seen of the bend comes out as one. Each bend
+is as likely as another, and so each place the less likely the more it bends the limb, as 1 over the
+bend; within the width all places are alike. Chosen on 48 clips of benchmarks/tuning_7.yaml: elbows
+that are straight within 10 degrees, which came out bent by 11 more, do so by 6, and elbows,
+shoulders and knees are nearer to the truth by 18, 9 and 1 percent."""
+
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
@@ -264,6 +275,7 @@ class _Problem:
     told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
     image_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, joint), m
     longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
+    limbs: tuple[tuple[int, int, int], ...] = ()  # of which no bend is likelier than another
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
 
@@ -822,7 +834,8 @@ def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
         replace(view, problem=_corrected(view.problem, look, one_of=len(looks)))
         for view, look in zip(problem.views, further, strict=True)
     )
-    return replace(problem, told=told, told_sd=told_sd, image=image, image_sd=image_sd, views=views)
+    better_seen = replace(problem, image=image, image_sd=image_sd)
+    return replace(better_seen, told=told, told_sd=told_sd, views=views, limbs=_LIMBS)
 
 
 def _chained(problem: _Problem, joints: Array) -> Array:
@@ -984,6 +997,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     _length_rows(rows, joints, border, share)
     _depth_rows(rows, problem, joints, share * problem.depth_share)
     _toe_out_rows(rows, joints, border, share)
+    _bend_rows(rows, problem, joints, share)
     if problem.planted:
         _foot_rows(rows, problem, joints, border, share)
     for view in problem.views:
@@ -1093,6 +1107,28 @@ def _toe_out_rows(rows: _Rows, joints: Array, border: Array, share: float) -> No
         off = ((sole * outwards).sum(axis=-1) / foot - np.sin(_TOE_OUT)) / _TOE_OUT_SD
         slope = outwards / (foot * _TOE_OUT_SD)
         rows.add(off, share, [(toe, slope), (heel, -slope)])
+
+
+def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
+    """Keep what is hardly seen of a bend from bending a limb; see :data:`_BEND_WIDTH`."""
+    for top, middle, end in problem.limbs:
+        upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
+        before, after = _unit(upper), _unit(lower)
+        off = (after - before) / _BEND_WIDTH
+        square = (off**2).sum(axis=-1)
+        factor = 1 / (1 + square)
+        for x, axis in enumerate(np.eye(3)):
+            first, second = (
+                (axis - along[:, x, None] * along)
+                / (_BEND_WIDTH * np.linalg.norm(v, axis=-1)[:, None])
+                for along, v in ((before, upper), (after, lower))
+            )
+            rows.add(
+                off[:, x],
+                share * factor,
+                [(end, second), (middle, -second - first), (top, first)],
+                cost=float(np.log1p(square).sum()) * share if x == 0 else 0.0,
+            )
 
 
 def _foot_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -414,6 +415,39 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     slope = (ends[0] - ends[1]) / 2e-6
     here = build(problem, joints, border)
     assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.2 * size)
+
+
+def bend_rows(bend: np.ndarray) -> tuple[fit._Rows, np.ndarray]:
+    """Rows of a right elbow that is bent by so many radians, and how large the bend is."""
+    joints = np.zeros((len(bend), len(fit.FITTED), 3))
+    joints[:, fit.RE, 1] = 0.3
+    joints[:, fit.RW] = joints[:, fit.RE]
+    joints[:, fit.RW, 0] += 0.25 * np.sin(bend)
+    joints[:, fit.RW, 1] += 0.25 * np.cos(bend)
+    rows = fit._Rows(len(bend), 1)
+    fit._bend_rows(rows, SimpleNamespace(limbs=((fit.RS, fit.RE, fit.RW),)), joints, 1.0)
+    return rows, 2 * np.sin(bend / 2)
+
+
+def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
+    def density(bend: float) -> float:
+        rows, size = bend_rows(np.array([bend]))
+        # Places at that bend lie on a circle around the line of the limb.
+        return float(np.exp(-rows.cost / 2) * size[0])
+
+    assert density(1.9) == pytest.approx(density(1.1), rel=0.1)
+    # Within it all places are: a straight limb is not drawn to be straighter.
+    assert density(0.10) == pytest.approx(2 * density(0.05), rel=0.03)
+
+
+def test_a_limb_is_drawn_towards_straight_less_the_more_it_is_bent() -> None:
+    bend = np.array([0.0, 0.2, 0.6, 1.2, 2.0])
+    rows, _ = bend_rows(bend)
+    slope = np.einsum("nk,nk,nkx->nx", rows.weight, rows.residual, rows.joints[:, :, fit.RW])
+    further = np.cos(bend) * slope[:, 0] - np.sin(bend) * slope[:, 1]  # the cost grows outwards
+    assert further[0] == 0
+    assert (further[1:] > 0).all()
+    assert further[2] > further[3] > further[4]
 
 
 @pytest.mark.slow
