@@ -953,7 +953,7 @@ _SHARES = _mass_shares()
 class _Rows:
     """Residuals of all knots, row by row, with what they depend on."""
 
-    def __init__(self, n: int, border: int, most: int = 100) -> None:
+    def __init__(self, n: int, border: int, most: int = 120) -> None:
         self.count = 0
         self.cost = 0.0
         self.residual = np.zeros((n, most))
@@ -992,7 +992,7 @@ def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     n, step = len(joints), problem.step
     share = step / _CORRELATION_S
     up = _up(border)
-    rows = _Rows(n, problem.border, 100 * (1 + len(problem.views)))
+    rows = _Rows(n, problem.border, 120 * (1 + len(problem.views)))
     _picture_rows(rows, problem, joints, border, share)
     _length_rows(rows, joints, border, share)
     _depth_rows(rows, problem, joints, share * problem.depth_share)
