@@ -209,16 +209,23 @@ _HEEL_RISE_SD, _HEEL_SEEN = 0.04, (0.5, 0.8)
 """Metres by which a heel may rise, and the weights of its landmark from which on it begins to be
 free, and is: one that is hidden stays."""
 
-_LIMBS = ((LS, LE, LW), (LH, LK, LA), (LH, LS, LE), (RS, RE, RW), (RH, RK, RA), (RH, RS, RE))
-_BEND_WIDTH = 0.5
-"""Elbows, knees, and shoulders of raised arms, as three joints each, and radians of their bend.
+_ARM_WIDTH, _KNEE_WIDTH = 1.0, 0.4
+_LIMBS = (
+    *(
+        (a, b, c, _ARM_WIDTH)
+        for a, b, c in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))
+    ),
+    *((a, b, c, _KNEE_WIDTH) for a, b, c in ((LH, LK, LA), (RH, RK, RA))),
+)
+"""Elbows, shoulders of raised arms, and knees, as three joints each, and radians of their bend.
 
 A limb that is almost straight can bend away from its line in two directions, so that nearly all of
 the places where its joints may be bend it: what is not seen of the bend comes out as one. Each bend
 is as likely as another, and so each place the less likely the more it bends the limb, as 1 over the
-bend; within the width all places are alike. Chosen on 48 clips of benchmarks/tuning_7.yaml: elbows
-that are straight within 10 degrees, which came out bent by 11 more, do so by 6, and elbows,
-shoulders and knees are nearer to the truth by 18, 9 and 1 percent."""
+bend; within the width all places are alike. The widths were chosen on the clips of
+benchmarks/tuning_7.yaml. There elbows that are straight within 10 degrees come out bent by 5.6 more
+instead of 6.8, those that are bent by 45 or more by 6.3 too little instead of 4.2; elbows are
+nearer to the truth by 5 percent, knees by 2, and more shoulders can be told, by 2."""
 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
@@ -275,7 +282,7 @@ class _Problem:
     told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
     image_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, joint), m
     longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
-    limbs: tuple[tuple[int, int, int], ...] = ()  # of which no bend is likelier than another
+    limbs: tuple[tuple[int, int, int, float], ...] = ()  # see _LIMBS
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
 
@@ -1110,17 +1117,16 @@ def _toe_out_rows(rows: _Rows, joints: Array, border: Array, share: float) -> No
 
 
 def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
-    """Keep what is hardly seen of a bend from bending a limb; see :data:`_BEND_WIDTH`."""
-    for top, middle, end in problem.limbs:
+    """Keep what is hardly seen of a bend from bending a limb; see :data:`_LIMBS`."""
+    for top, middle, end, width in problem.limbs:
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         before, after = _unit(upper), _unit(lower)
-        off = (after - before) / _BEND_WIDTH
+        off = (after - before) / width
         square = (off**2).sum(axis=-1)
         factor = 1 / (1 + square)
         for x, axis in enumerate(np.eye(3)):
             first, second = (
-                (axis - along[:, x, None] * along)
-                / (_BEND_WIDTH * np.linalg.norm(v, axis=-1)[:, None])
+                (axis - along[:, x, None] * along) / (width * np.linalg.norm(v, axis=-1)[:, None])
                 for along, v in ((before, upper), (after, lower))
             )
             rows.add(
