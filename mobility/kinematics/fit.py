@@ -355,14 +355,18 @@ def fit_body(
     - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
       rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
     - the length of an arm segment less that where a first look sees it longest;
+    - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
+      difference of the unit vectors along both segments, of knees, elbows and shoulders of raised
+      arms, by which beyond :math:`w` no bend is likelier than another;
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
     Where the feet stay, a first solution tells the posture, and what the landmarks usually get
     wrong in it is corrected before the next: their depths (:mod:`~mobility.kinematics.depth`) and
     their places in the picture (:mod:`~mobility.kinematics.landmark_shift`).
 
-    No term concerns the posture of a joint that is measured. Errors of landmarks last from frame to
-    frame, so frames count as one independent observation in 1.3 s. Starting points with single
+    But for the bends, no term concerns the posture of a joint that is measured; these take away that
+    nearly all places of a limb's joints bend it. Errors of landmarks last from frame to frame, so
+    frames count as one independent observation in 1.3 s. Starting points with single
     limbs mirrored in depth are tried; those that explain the picture nearly as well widen the
     uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come late; the
     usual delay (table ``synchronisation``) is taken off.
