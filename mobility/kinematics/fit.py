@@ -364,10 +364,10 @@ def fit_body(
     wrong in it is corrected before the next: their depths (:mod:`~mobility.kinematics.depth`) and
     their places in the picture (:mod:`~mobility.kinematics.landmark_shift`).
 
-    But for the bends, no term concerns the posture of a joint that is measured; these take away that
-    nearly all places of a limb's joints bend it. Errors of landmarks last from frame to frame, so
-    frames count as one independent observation in 1.3 s. Starting points with single
-    limbs mirrored in depth are tried; those that explain the picture nearly as well widen the
+    But for the bends, no term concerns the posture of a joint that is measured; these take away
+    that nearly all places of a limb's joints bend it. Errors of landmarks last from frame to frame,
+    so frames count as one independent observation in 1.3 s. Starting points with single limbs
+    mirrored in depth are tried; those that explain the picture nearly as well widen the
     uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come late; the
     usual delay (table ``synchronisation``) is taken off.
 
