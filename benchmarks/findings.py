@@ -20,6 +20,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -35,6 +36,7 @@ from scipy import stats
 from mobility import tables
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.overhead_squat import overhead_squat
+from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
@@ -309,13 +311,27 @@ def figures(row: pd.Series, metric: str) -> dict[str, str]:
 
 
 def rewritten(text: str, errors: pd.DataFrame) -> str:
-    """Give the text of metric_error.yaml with these errors of the metrics and views it holds."""
+    """Give the text of metric_error.yaml with these errors of the metrics and views it holds.
+
+    Raises
+    ------
+    BadInputError
+        There are not two trials of one of them.
+    """
     found = error_table(errors)
-    head = text[: text.index("\nmetrics:\n") + len("\nmetrics:\n")]
+    start = text.index("\nmetrics:\n") + len("\nmetrics:\n")
+    head = re.sub(
+        r"\b\d+ rendered squats",
+        f"{errors['trial'].nunique()} rendered squats",
+        text[:start],
+        count=1,
+    )
     lines = []
     for metric, views in yaml.safe_load(text)["metrics"].items():
         lines.append(f"  {metric}:")
         for view in views:
+            if (metric, view) not in found.index or found.loc[(metric, view), "clips"] < 2:
+                raise BadInputError(f"{metric}, {view}: its error needs two trials at least")
             row = found.loc[(metric, view)]
             entry = {**figures(row, metric), "clips": f"{row['clips']:.0f}"}
             inner = ", ".join(f"{key}: {value}" for key, value in entry.items())
@@ -490,6 +506,9 @@ def options(parser: argparse.ArgumentParser, grids: list[Path]) -> argparse.Name
     given = parser.parse_args()
     if (given.clips is not None and given.clips < 1) or (given.write and given.grid != grids):
         parser.error("--clips takes a number from 1; --write goes with the own grids")
+    others = given.clips or given.write or given.errors or given.each or given.grid != grids
+    if given.write_table and others:
+        parser.error("--write-table goes with --cache and --resume only")
     return given
 
 
@@ -535,10 +554,14 @@ def main() -> None:
     given = options(parser, GRIDS)
     compare = partial(clip_errors, resume=given.resume)
     if given.write_table:
-        # A few of the bodies that were drawn cannot be rendered.
-        known = [
-            folder for folder in folders(UNLEARNED, given.cache) if (folder / "truth.nc").is_file()
-        ]
+        known = []
+        for grid in UNLEARNED:
+            all_of = folders([grid], given.cache)
+            rendered = [folder for folder in all_of if (folder / "truth.nc").is_file()]
+            # A few of the bodies that were drawn cannot be rendered.
+            if len(rendered) < 0.95 * len(all_of):
+                parser.error(f"{given.cache} has {len(rendered)} of {len(all_of)} of {grid.name}")
+            known += rendered
         errors = measured_errors(compare, known)
         text = rewritten(ERRORS.read_text(encoding="utf-8"), errors)
         with atomic(ERRORS) as hidden:

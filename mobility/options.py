@@ -85,7 +85,8 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
             if name not in known:
                 choice = likely(name, known) or f"; choose of {', '.join((*names, *others))}"
                 raise BadInputError(f"{what}: {name!r} is unknown{choice}")
-        if given.get("accepted", True) is not True:
+        accepted = given.get("accepted")
+        if accepted is not None and not accepted:
             raise BadInputError(
                 f"{what}: was not accepted; leave it out, or take 'accepted' out to use it"
             )

@@ -144,7 +144,7 @@ def clip(folder: Path) -> Clip:
 
 
 def gather(clips: list[Clip], file: Path) -> None:
-    """Keep the clips, rounded to what matters to nobody: tenths of a millimetre."""
+    """Keep the clips, rounded to half a millimetre or less."""
     length = [len(one.knots) for one in clips]
     parts = {name: np.concatenate([getattr(one, name) for one in clips]) for name in STEPS}
     for name, values in parts.items():
@@ -466,8 +466,9 @@ def main() -> None:
     """Calibrate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path, nargs="*")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--gather", action="store_true", help=f"only write {KEPT.name}")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--check", action="store_true")
+    only.add_argument("--gather", action="store_true", help=f"only write {KEPT.name}")
     given = parser.parse_args()
     folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
     if given.gather and not folders:

@@ -13,6 +13,7 @@ from hand_made import metrics_of
 
 from mobility import tables
 from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.errors import BadInputError
 from mobility.virtual_lab.grid import grid_cases, read_grid
 
 
@@ -162,7 +163,7 @@ def test_grid_has_at_least_40_trials_and_each_fault_in_many_and_not_in_many(proj
 
 def test_the_table_of_errors_is_rewritten_for_what_it_lists(benchmark):
     text = (
-        "# Head.\nsource: x\nmetrics:\n"
+        "# Head.\nsource: 9 rendered squats\nmetrics:\n"
         "  knee_deviation:\n    front: {bias: 9, sd: 9, clips: 9}\n"
         "  toe_out:\n    side: {bias: 9, sd: 9, clips: 9}\n"
     )
@@ -176,7 +177,9 @@ def test_the_table_of_errors_is_rewritten_for_what_it_lists(benchmark):
         for trial, error in enumerate(errors)
     ]
     assert benchmark.rewritten(text, pd.DataFrame(rows)) == (
-        "# Head.\nsource: x\nmetrics:\n"
+        "# Head.\nsource: 3 rendered squats\nmetrics:\n"
         "  knee_deviation:\n    front: {bias: 0.05, sd: 0.13, clips: 3}\n"
         "  toe_out:\n    side: {bias: -3.0, sd: 1.4, clips: 2}\n"
     )
+    with pytest.raises(BadInputError, match="toe_out, side: its error needs two trials"):
+        benchmark.rewritten(text, pd.DataFrame([*rows[:3], rows[3]]))

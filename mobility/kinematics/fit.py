@@ -217,15 +217,16 @@ _LIMBS = (
     ),
     *((a, b, c, _KNEE_WIDTH) for a, b, c in ((LH, LK, LA), (RH, RK, RA))),
 )
-"""Elbows, shoulders of raised arms, and knees, as three joints each, and radians of their bend.
+"""Elbows, shoulders and knees, as three joints each, and the width in which they may bend freely.
 
-A limb that is almost straight can bend away from its line in two directions, so that nearly all of
-the places where its joints may be bend it: what is not seen of the bend comes out as one. Each bend
-is as likely as another, and so each place the less likely the more it bends the limb, as 1 over the
-bend; within the width all places are alike. The widths were chosen on the clips of
-benchmarks/tuning_7.yaml. There elbows that are straight within 10 degrees come out bent by 5.6 more
-instead of 6.8, those that are bent by 45 or more by 6.3 too little instead of 4.2; elbows are
-nearer to the truth by 5 percent, knees by 2, and more shoulders can be told, by 2."""
+The bend is the length of the difference of the unit vectors along both segments, 2 sin of half the
+angle. A limb that is almost straight can bend away from its line in two directions, so that nearly
+all of the places where its joints may be bend it: what is not seen of the bend comes out as one. So
+limbs are drawn to straight, weakly: within the width by as many standard deviations as widths, and
+beyond it as 1 over the bend, by which no bend is likelier than another. The widths were chosen on
+the clips of benchmarks/tuning_7.yaml. There elbows that are straight within 10 degrees come out
+bent by 5.6 more instead of 6.8, those that are bent by 45 or more by 6.3 too little instead of 4.2;
+elbows are nearer to the truth by 5 percent, knees by 2, and more shoulders can be told, by 2."""
 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
@@ -356,16 +357,16 @@ def fit_body(
       rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
     - the length of an arm segment less that where a first look sees it longest;
     - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
-      difference of the unit vectors along both segments, of knees, elbows and shoulders of raised
-      arms, by which beyond :math:`w` no bend is likelier than another;
+      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
+      weakly to straight, and beyond :math:`w` no bend likelier than another;
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
     Where the feet stay, a first solution tells the posture, and what the landmarks usually get
     wrong in it is corrected before the next: their depths (:mod:`~mobility.kinematics.depth`) and
     their places in the picture (:mod:`~mobility.kinematics.landmark_shift`).
 
-    But for the bends, no term concerns the posture of a joint that is measured; these take away
-    that nearly all places of a limb's joints bend it. Errors of landmarks last from frame to frame,
+    But for the bends, no term concerns the posture of a joint that is measured; they make up for
+    nearly all places of a limb's joints bending it. Errors of landmarks last from frame to frame,
     so frames count as one independent observation in 1.3 s. Starting points with single limbs
     mirrored in depth are tried; those that explain the picture nearly as well widen the
     uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come late; the
@@ -1121,7 +1122,7 @@ def _toe_out_rows(rows: _Rows, joints: Array, border: Array, share: float) -> No
 
 
 def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
-    """Keep what is hardly seen of a bend from bending a limb; see :data:`_LIMBS`."""
+    """Draw limbs weakly to straight; see :data:`_LIMBS`."""
     for top, middle, end, width in problem.limbs:
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         before, after = _unit(upper), _unit(lower)

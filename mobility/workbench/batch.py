@@ -608,6 +608,11 @@ def _journal(
         yield told, note
 
 
+def _say(text: str) -> None:
+    # To where logging itself says so: the log of this package goes to the file that is full.
+    sys.stderr.write(f"warning: {text}\n")
+
+
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
     """Keep the log of this package in a file.
@@ -615,7 +620,7 @@ def logged(path: Path) -> Iterator[None]:
     Lines for which there is no space are lost; the sessions themselves say what was done.
     """
     with writing(path):
-        handler = LogFile(path, tell=log.warning)
+        handler = LogFile(path, tell=_say)
     handler.setFormatter(logging.Formatter(_FORMAT))
     ours = logging.getLogger("mobility")
     level = ours.level

@@ -425,18 +425,20 @@ def bend_rows(bend: np.ndarray) -> tuple[fit._Rows, np.ndarray]:
     joints[:, fit.RW, 0] += 0.25 * np.sin(bend)
     joints[:, fit.RW, 1] += 0.25 * np.cos(bend)
     rows = fit._Rows(len(bend), 1)
-    fit._bend_rows(rows, SimpleNamespace(limbs=((fit.RS, fit.RE, fit.RW, 0.7),)), joints, 1.0)
+    fit._bend_rows(
+        rows, SimpleNamespace(limbs=((fit.RS, fit.RE, fit.RW, fit._ARM_WIDTH),)), joints, 1.0
+    )
     return rows, 2 * np.sin(bend / 2)
 
 
 def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
     def density(bend: float) -> float:
         rows, size = bend_rows(np.array([bend]))
-        # Places at that bend lie on a circle around the line of the limb.
+        # Directions of the forearm that bend by c to c + dc are c dc of the sphere (per turn).
         return float(np.exp(-rows.cost / 2) * size[0])
 
     assert density(1.9) == pytest.approx(density(1.4), rel=0.1)
-    # Within it all places are: a straight limb is not drawn to be straighter.
+    # Well within it all places nearly are.
     assert density(0.10) == pytest.approx(2 * density(0.05), rel=0.03)
 
 
