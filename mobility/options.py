@@ -78,7 +78,7 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
         A time is missing or no number, a name is unknown, or the row says that it is not used.
     """
     names = ("start", "bottom", "end")
-    # Rows of a table of repetitions may be handed back as they are.
+    # Rows of a table of repetitions may be handed back, but not those that are not used.
     known = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
     if isinstance(given, Mapping):
         for name in given:

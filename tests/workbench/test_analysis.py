@@ -545,7 +545,11 @@ def test_impossible_repetitions_are_refused(session, intervals):
 
 
 def test_rows_of_the_table_can_be_handed_back(session):
-    rows = session.analyze().repetitions_table()
+    table = session.analyze().repetitions_table()
+    rows = [row for row in table if row["accepted"]]
+    assert len(rows) < len(table)
+    with pytest.raises(BadInputError, match="repetition 2: was not accepted"):
+        session.set_repetitions(table)
     session.set_repetitions(rows)
     times = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
     assert session.edits().edits[-1].after == times
