@@ -15,7 +15,7 @@ SPARED = (
     *("constant segment lengths", "usual segment lengths", "scale", "depth of world landmarks"),
     *("smoothness", "planted feet, and with them correction", "planted feet, depths corrected"),
     *("common floor", "balance", "feet along the pelvis", "longest arm"),
-    "bends as likely as each other",
+    "weak pull to straight",
 )
 """Without these terms, none of which is negative, the same body costs less."""
 

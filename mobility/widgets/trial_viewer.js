@@ -453,7 +453,7 @@ function trialViewer({ model, el }) {
         const [value, sd] = [series[frame], series[count() + frame]];
         const error = Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : "";
         values[k].textContent = Number.isFinite(value)
-          ? `${side} ${value.toFixed(0)}${units}${error}`.trim()
+          ? `${side} ${String(Math.round(value) || 0).replace("-", "−")}${units}${error}`.trim()
           : `${side} not given`.trim();
       });
   }
