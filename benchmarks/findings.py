@@ -307,7 +307,7 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
 def figures(row: pd.Series, metric: str) -> dict[str, str]:
     """Bias and standard deviation as the tables of errors print them."""
     digits = 2 if MARGIN[metric] < 1 else 1
-    return {key: f"{row[key] + 0.0:.{digits}f}" for key in ("bias", "sd")}
+    return {key: f"{round(row[key], digits) + 0.0:.{digits}f}" for key in ("bias", "sd")}
 
 
 def rewritten(text: str, errors: pd.DataFrame) -> str:

@@ -1,20 +1,22 @@
 """Learn from rendered squats how MediaPipe errs: offsets of landmarks, depths, and shifts.
 
-usage: python scripts/calibrate_fit.py [CACHE ...] [--check | --gather]
+usage: python scripts/calibrate_fit.py [CACHE ...] [--check | --gather | --add]
 
 Writes landmark_offsets.yaml, depth_calibration and picture_calibration (.yaml and .nc) into
 mobility/tables, or with --check only prints how well they would do on clips that were left out.
 
 CACHE is a folder that `mobility virtual-lab sweep benchmarks/tuning.yaml --cache CACHE` filled with
-poses and truths (likewise tuning_2.yaml to tuning_6.yaml). Since all of them take hours to render,
---gather keeps what is learned from in benchmarks/learned_from.nc, which is read where no CACHE is
-given.
+poses and truths (likewise tuning_2.yaml to tuning_6.yaml), or `python scripts/render_descents.py
+benchmarks/tuning_8.yaml CACHE`. Since all of them take hours to render, --gather keeps what is
+learned from in benchmarks/learned_from.nc, and --add adds to it; where no CACHE is given, that is
+read.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -43,12 +45,12 @@ from mobility.virtual_lab.case import read_truth
 from mobility.workbench.files import atomic
 
 TABLES = Path(__file__).resolve().parents[1] / "mobility" / "tables"
-LENGTH_SCALE, LINEAR, NOISE, CENTRES = 0.8, 0.5, 0.1, 1200
+LENGTH_SCALE, LINEAR, NOISE, CENTRES = 0.8, 0.5, 0.1, 1800
 """Of the Gaussian process, chosen on clips that were left out: with 400 centres, length scale 1 and
 noise 0.3 the depths are 2 to 12 % worse; with 800 instead of 1200 the angles are, by 1 % of their
 error."""
 
-FOLDS = 8
+FOLDS = 5
 """Parts of the clips, each of which is predicted from the others."""
 
 NEAR = 0.3
@@ -143,6 +145,14 @@ def clip(folder: Path) -> Clip:
     return Clip(problem.knots, problem.image, problem.world, problem.weight, at, magnified)
 
 
+def clip_if_seen(folder: Path) -> Clip | None:
+    """Read a clip of a cache; None where nobody was found in it."""
+    try:
+        return clip(folder)
+    except BadInputError:
+        return None
+
+
 def gather(clips: list[Clip], file: Path) -> None:
     """Keep the clips, rounded to half a millimetre or less."""
     length = [len(one.knots) for one in clips]
@@ -207,13 +217,12 @@ def ridge(x: np.ndarray, y: np.ndarray, group: np.ndarray, penalty: float) -> np
 
 
 def left_out(x: np.ndarray, y: np.ndarray, group: np.ndarray, penalty: float) -> np.ndarray:
-    """Errors on each clip of coefficients from the others."""
+    """Errors on each part of the clips of coefficients from the others."""
     error = np.zeros(len(y))
-    for one in np.unique(group):
-        others = group != one
-        error[~others] = y[~others] - x[~others] @ ridge(
-            x[others], y[others], group[others], penalty
-        )
+    for part in range(FOLDS):
+        others = group % FOLDS != part
+        known = ridge(x[others], y[others], group[others], penalty)
+        error[~others] = y[~others] - x[~others] @ known
     return error
 
 
@@ -352,7 +361,8 @@ def learned(
     between, among = kernel(scaled), kernel(centres) + 1e-6 * np.eye(len(centres))
     alike = np.ones((len(x), 1)) if seen is None else seen
     offset, weights = np.zeros(y.shape[1]), np.zeros((len(centres), y.shape[1]))
-    for weight, part in zip((alike * each[:, None]).T, _parts(y.shape[1], alike), strict=True):
+    for part in _parts(y.shape[1], alike):
+        weight = alike[:, part.start] * each
         offset[part] = np.average(y[:, part], axis=0, weights=weight)
         weights[:, part] = np.linalg.solve(
             between.T @ (between * weight[:, None]) + NOISE * among,
@@ -363,8 +373,11 @@ def learned(
 
 
 def _parts(count: int, weights: np.ndarray) -> list[slice]:
-    """Give the outputs that have each of the weights."""
-    return [slice(None)] if weights.shape[1] == 1 else [slice(i, i + 1) for i in range(count)]
+    """Give the runs of outputs that have the same weights."""
+    if weights.shape[1] == 1:
+        return [slice(0, count)]
+    other = np.flatnonzero((np.diff(weights, axis=1) != 0).any(axis=0)) + 1
+    return [slice(a, b) for a, b in pairwise([0, *other.tolist(), count])]
 
 
 def left_out_errors(found: Postures, y: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
@@ -469,16 +482,17 @@ def main() -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--check", action="store_true")
     only.add_argument("--gather", action="store_true", help=f"only write {KEPT.name}")
+    only.add_argument("--add", action="store_true", help=f"only add to {KEPT.name}")
     given = parser.parse_args()
     folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
-    if given.gather and not folders:
-        parser.error("--gather goes with a CACHE")
+    if (given.gather or given.add) and not folders:
+        parser.error("--gather and --add go with a CACHE")
     with get_context("spawn").Pool(2) as pool:
-        clips = pool.map(clip, folders) if given.cache else gathered(KEPT)
-    known = [one for one in clips if is_found(one.truth, one.image)]
+        clips = pool.map(clip_if_seen, folders) if given.cache else gathered(KEPT)
+    known = [one for one in clips if one is not None and is_found(one.truth, one.image)]
     print(f"{len(clips)} clips, {len(clips) - len(known)} left out: the subject is not found")
-    if given.gather:
-        gather(known, KEPT)
+    if given.gather or given.add:
+        gather([*(gathered(KEPT) if given.add else []), *known], KEPT)
         return
     table = offsets(known)
     if not given.check:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from mobility.kinematics import fit
 SPARED = (
     *("constant segment lengths", "usual segment lengths", "scale", "depth of world landmarks"),
     *("smoothness", "planted feet, and with them correction", "planted feet, depths corrected"),
-    *("common floor", "balance", "feet along the pelvis", "longest arm"),
+    *("common floor", "balance", "feet along the pelvis"),
     "weak pull to straight",
 )
 """Without these terms, none of which is negative, the same body costs less."""
@@ -55,9 +54,6 @@ def seen(sight, *, feet_planted=None):
     span, _ = fit._span(sight)
     problem, joints = fit._start(fit._problem(sight, span, 2.5, None), feet_planted)
     joints = joints + rng.normal(0, 0.03, joints.shape)
-    longest = problem.longest.copy()
-    longest[[fit._NAMES.index(name) for name in fit._LONGEST]] = np.log(0.2)
-    problem = replace(problem, longest=longest)
     border = fit._first_border(problem, joints)
     border[: fit._OFF] += rng.normal(0, 0.05, fit._OFF)
     problem = fit._corrected(problem, fit._Look(joints, border))
@@ -136,7 +132,9 @@ def test_table_means_and_standard_error(ablations):
     # Two clips: 1 and 3 degrees with everything, 2 and 6 without a term.
     clips = [
         {
-            name: dict.fromkeys(ablations.ANGLES, clip * (1 if name == ablations.FULL else 2))
+            name: dict.fromkeys(
+                [*ablations.ANGLES, *ablations.GIVEN], clip * (1 if name == ablations.FULL else 2)
+            )
             for name in ablations.VARIANTS
         }
         for clip in (1.0, 3.0)
@@ -147,5 +145,5 @@ def test_table_means_and_standard_error(ablations):
     # Differences of 1 and 3 degrees: sd sqrt(2), over sqrt(2).
     assert error["balance"] == pytest.approx(1)
     text = ablations.markdown(frame, error, 2)
-    assert "| balance | " + "4.00 | " * 6 + "4.00 ± 1.00 |" in text
+    assert "| balance | " + "4.00 | " * 6 + "4.00 ± 1.00 | 4.00 | 4.00 |" in text
     assert ablations.COMMAND in text.splitlines()[0]

@@ -231,8 +231,6 @@ elbows are nearer to the truth by 5 percent, knees by 2, and more shoulders can 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
-_LONGEST = ("upper_arm", "forearm")
-_LONGEST_SD, _LONGEST_NOISE, _LONGEST_LEAST = 0.03, 0.016, 0.75
 _MOVED_FOOT = 0.18
 """Metres in the picture; a foot whose landmarks spread farther is not planted."""
 
@@ -282,7 +280,6 @@ class _Problem:
     told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
     told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
     image_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, joint), m
-    longest: Array = field(default_factory=lambda: np.full(len(_SEGMENTS), np.nan))
     limbs: tuple[tuple[int, int, int, float], ...] = ()  # see _LIMBS
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
@@ -355,7 +352,6 @@ def fit_body(
     - feet turned far from the pelvis;
     - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
       rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
-    - the length of an arm segment less that where a first look sees it longest;
     - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
       difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
       weakly to straight, and beyond :math:`w` no bend likelier than another;
@@ -888,35 +884,6 @@ def _lengths(joints: Array, name: str) -> Array:
     return np.concatenate([np.linalg.norm(joints[:, b] - joints[:, a], axis=-1) for a, b in ends])
 
 
-def _longest_seen(problem: _Problem, joints: Array) -> Array:
-    """Logarithm of the length of the arm segments where they are seen longest; NaN: no news.
-
-    The length across the line of sight never exceeds the true one. Its 95th percentile less what
-    noise adds to it is taken, unless it is so short that the arm always pointed at the camera.
-    """
-    found = np.full(len(_SEGMENTS), np.nan)
-    hips, shoulders = joints[:, [LH, RH]].mean(axis=1), joints[:, [LS, RS]].mean(axis=1)
-    for name in _LONGEST:
-        i = _NAMES.index(name)
-        ends = [
-            (joints[:, a], joints[:, b], np.minimum(problem.weight[:, a], problem.weight[:, b]))
-            for a, b in _SEGMENTS[name].ends
-        ] or [(hips, shoulders, problem.weight[:, [LS, RS, LH, RH]].min(axis=1))]
-        seen = []
-        for one, other, weight in ends:
-            v, ray = other - one, _unit(one + other)
-            across = np.linalg.norm(v - (v * ray).sum(axis=-1, keepdims=True) * ray, axis=-1)
-            seen.append(across[weight > 0.3])
-        length = np.concatenate(seen)
-        if length.size <= 10:
-            continue
-        middle, high = np.percentile(length, [50, 95])
-        value = np.log(max(middle, high - _LONGEST_NOISE))
-        if value > problem.stature + _RATIO[i] + np.log(_LONGEST_LEAST):
-            found[i] = value
-    return found
-
-
 def _directions(joints: Array, up: Array) -> Array:
     """Return the direction of each offset at each joint, (n, offset, joint, 3); else zero."""
     found = np.zeros((len(joints), len(_OFFSETS), _N, 3))
@@ -1220,9 +1187,6 @@ def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Ar
     excess = border[_LEN:_OFF] - border[_H] - _RATIO
     for i, off in enumerate(excess):
         add(off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
-        if np.isfinite(problem.longest[i]):
-            longer = border[_LEN + i] - problem.longest[i]
-            add(longer, _LONGEST_SD, (_LEN + i, 1.0))
     scale = [_NAMES.index(name) for name in _SCALE]
     terms = [(_LEN + i, 1 / len(scale)) for i in scale]
     add(float(excess[scale].mean()), _SCALE_SD, (_H, -1.0), *terms)
@@ -1441,7 +1405,6 @@ def _solve_trial(
     border = _first_border(coarse, joints)
     windows = _windows(len(fine.knots))
     prior: tuple[Array, Array] | None = None
-    longest = fine.longest
     starts: list[Array] = []
     solvable: list[_Problem] = []
     others: list[tuple[slice, float, Array]] = []
@@ -1458,9 +1421,7 @@ def _solve_trial(
         # A first look at the trial with the depths as they are told.
         best = _solve(part, joints[near], border, steps=20, tolerance=1e-3)
         looks = _first_looks(part, best)
-        if prior is None:
-            longest = _longest_of_all(part, best)
-        part = _corrected(replace(part, longest=longest), *looks)
+        part = _corrected(part, *looks)
         best = min(
             (
                 _solve(part, start, best.border, steps=8, tolerance=1e-3)
@@ -1471,7 +1432,7 @@ def _solve_trial(
         best, modes, found = _try_mirrored(part, best)
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
-        window = replace(_part(fine, rows), prior=prior, longest=longest)
+        window = replace(_part(fine, rows), prior=prior)
         window = _corrected(window, *(look.at(part.knots, window.knots) for look in looks))
         solvable.append(replace(window, prior=None))
         begin = CubicSpline(part.knots, best.joints)(window.knots)
@@ -1511,15 +1472,6 @@ def _solve_trial(
     for rows, chance, change in others:
         spread[rng.random(draws) < chance, rows] += change
     return _Trial(mean, border, spread, shift.T, mirrored, steps)
-
-
-def _longest_of_all(problem: _Problem, first: _Solution) -> Array:
-    """Logarithm of the length of segments where a camera sees them longest; NaN: no news."""
-    longest = _longest_seen(problem, first.joints)
-    for view in problem.views:
-        seen = view.seen(first.joints, first.border)
-        longest = np.fmax(longest, _longest_seen(view.problem, seen))
-    return longest
 
 
 def _try_mirrored(

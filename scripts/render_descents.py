@@ -1,0 +1,79 @@
+"""Render the descents of a grid of squats, and find their poses, to learn from (calibrate_fit.py).
+
+usage: python scripts/render_descents.py GRID.yaml CACHE [--part K/N]
+
+Needs the extra virtual-lab. Each squat is rendered from standing until just after its bottom, which
+takes half the time of `mobility virtual-lab sweep`; in random order, so that those that are done
+when it is stopped are of all views. What the cache has is not done again. --part 1/2 does every
+second case, for two processes side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from mobility.capture.pose import estimate_pose
+from mobility.capture.video import write_video
+from mobility.progress import progress_bar
+from mobility.virtual_lab.body import parametric_body
+from mobility.virtual_lab.case import Case, true_positions, write_dataset
+from mobility.virtual_lab.grid import grid_cases, read_grid
+from mobility.virtual_lab.render import frames
+from mobility.virtual_lab.squat import Squat, perform
+from mobility.virtual_lab.sweep import case_folder
+
+log = logging.getLogger(__name__)
+
+AFTER_S = 0.2
+"""Seconds from the end of the bottom phase that are rendered too."""
+
+
+def render_descent(case: Case, folder: Path) -> None:
+    """Leave pose and truth of the descent of a squat in a folder."""
+    motion, film = case.motion, case.video
+    assert isinstance(motion, Squat)
+    until = motion.lead_s + motion.descent_s + motion.bottom_s + AFTER_S
+    body = parametric_body(**case.body.model_dump())
+    trial = perform(body, motion, np.arange(round(until * film.frame_rate)) / film.frame_rate)
+    pictures = frames(
+        body,
+        trial,
+        camera=case.camera,
+        look=case.look,
+        width=film.width,
+        height=film.height,
+        samples=film.samples,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    video = folder / "video.mp4"
+    write_video(video, pictures, crf=film.crf, preset="ultrafast")
+    write_dataset(estimate_pose(video, workers=1), folder / "pose.nc")
+    write_dataset(true_positions(case, body, trial), folder / "truth.nc")
+    video.unlink()
+
+
+def main() -> None:
+    """Render."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("grid", type=Path)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--part", default="0/1", metavar="K/N")
+    given = parser.parse_args()
+    part, parts = (int(number) for number in given.part.split("/"))
+    cases = grid_cases(read_grid(given.grid))
+    order = np.random.default_rng(0).permutation(len(cases))[part % parts :: parts]
+    with progress_bar("rendering descents", total=len(order), unit="case") as bar:
+        for number in order:
+            folder = case_folder(given.cache, cases[number])
+            if not (folder / "truth.nc").is_file():
+                render_descent(cases[number], folder)
+                log.info("%s", folder.name)
+            bar.update()
+
+
+if __name__ == "__main__":
+    main()
