@@ -49,7 +49,7 @@ ANGLES = {
 }
 MEAN = "mean of six"
 GIVEN = {"elbow_given": "elbow given, %", "elbow_given_error": "error of these"}
-"""Of the elbow, what the fit's own error lets through: what mirrored starts are for."""
+"""Percent of the elbow's values that are not refused, and their mean absolute error."""
 
 FULL = "full fit"
 
@@ -216,11 +216,15 @@ def markdown(frame: pd.DataFrame, error: pd.Series, clips: int) -> str:
         " of the fit left out in each",
         "row; values that the analysis refuses count too, but in the last two columns, which tell"
         " what mirrored starts",
-        "are for: to find elbows that might as well be bent the other way. ± is the standard error"
-        " of the difference from",
-        "the full fit on the same clips. Without planted feet nothing holds them to a floor or"
-        " under the centre of mass",
-        "either.",
+        "are for: to find elbows that could as well be bent the other way, which are refused. ± is"
+        " the standard error of the",
+        "difference from the full fit on the same clips. Without planted feet nothing holds them to"
+        " a floor or under the",
+        "centre of mass either. Three terms hardly show here: the scale is for metres, which a"
+        " picture does not contain and no angle",
+        "depends on; smoothness is for gaps and noise; the robust loss is for landmarks that jump,"
+        " which those of rendered people",
+        "rarely do (`tests/kinematics/test_fit.py` has one that does).",
         "",
         "| left out | " + " | ".join(frame.columns) + " |",
         "|---|" + "---:|" * len(frame.columns),

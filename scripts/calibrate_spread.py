@@ -140,10 +140,13 @@ def main() -> None:
     folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
     table: dict[str, Any] = {**tables.load("angle_spread")}
     with get_context("spawn").Pool(2) as pool, tempfile.TemporaryDirectory() as kept:
-        clips = pool.map(calibration.clip, folders)
-        keep = [calibration.is_found(one.truth, one.image) for one in clips]
-        folders = [folder for folder, found in zip(folders, keep, strict=True) if found]
-        clips = [one for one, found in zip(clips, keep, strict=True) if found]
+        seen = zip(folders, pool.map(calibration.clip_if_seen, folders), strict=True)
+        found_in = {
+            folder: one
+            for folder, one in seen
+            if one is not None and calibration.is_found(one.truth, one.image)
+        }
+        folders, clips = list(found_in), list(found_in.values())
         if given.unlearned:
             found = pool.map(of_unlearned, folders, chunksize=4)
         else:

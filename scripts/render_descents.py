@@ -2,10 +2,11 @@
 
 usage: python scripts/render_descents.py GRID.yaml CACHE [--part K/N]
 
-Needs the extra virtual-lab. Each squat is rendered from standing until just after its bottom, which
-takes half the time of `mobility virtual-lab sweep`; in random order, so that those that are done
-when it is stopped are of all views. What the cache has is not done again. --part 1/2 does every
-second case, for two processes side by side.
+Needs the extra virtual-lab. Each squat is rendered from standing until just after its bottom, and
+compressed quickly, which takes half the time of `mobility virtual-lab sweep`; in random order, so
+that those that are done when it is stopped are of all views. What the cache has is not done again,
+also after a change of the pose model. --part 1/2 does every second case and --part 2/2 the others,
+for two processes side by side.
 """
 
 from __future__ import annotations
@@ -56,19 +57,27 @@ def render_descent(case: Case, folder: Path) -> None:
     video.unlink()
 
 
+def part_of(text: str) -> slice:
+    """Read K/N: every Nth case from the Kth on."""
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise argparse.ArgumentTypeError("K/N has K from 1 to N, as in 1/2")
+    return slice(int(number) - 1, None, int(of))
+
+
 def main() -> None:
     """Render."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("grid", type=Path)
     parser.add_argument("cache", type=Path)
-    parser.add_argument("--part", default="0/1", metavar="K/N")
+    parser.add_argument("--part", type=part_of, default="1/1", metavar="K/N")
     given = parser.parse_args()
-    part, parts = (int(number) for number in given.part.split("/"))
     cases = grid_cases(read_grid(given.grid))
-    order = np.random.default_rng(0).permutation(len(cases))[part % parts :: parts]
+    order = np.random.default_rng(0).permutation(len(cases))[given.part]
     with progress_bar("rendering descents", total=len(order), unit="case") as bar:
         for number in order:
-            folder = case_folder(given.cache, cases[number])
+            whole = case_folder(given.cache, cases[number])
+            folder = whole.with_name(f"{whole.name}-descent")  # which a sweep does not take
             if not (folder / "truth.nc").is_file():
                 render_descent(cases[number], folder)
                 log.info("%s", folder.name)

@@ -247,10 +247,29 @@ def test_clips_that_are_kept_are_read_again(script, tmp_path) -> None:
     script.gather(clips, tmp_path / "kept.nc")
     read = script.gathered(tmp_path / "kept.nc")
     assert len(read) == 3
+    assert script.added(read[:2], clips[2:])[2] is clips[2]
+    with pytest.raises(BadInputError, match=r"is in learned_from\.nc already"):
+        script.added(read, clips[2:])
     for one, other in zip(clips, read, strict=True):
         for mine, theirs in zip(one, other, strict=True):
             np.testing.assert_allclose(theirs, mine, atol=6e-4)
         np.testing.assert_allclose(other.problem.image, other.image / 1.2)
+
+
+def test_outputs_with_the_same_weights_are_solved_together(script) -> None:
+    alike, apart = np.ones((5, 1)), np.arange(5.0)
+    assert script._parts(4, alike) == [slice(0, 4)]
+    weights = np.stack([apart, apart, apart + 1, apart + 1, apart], axis=1)
+    assert script._parts(5, weights) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+
+
+def test_a_clip_of_nobody_is_left_out(script, opencap_pose, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(script, "clip", lambda folder: script.fit.fit_body(nobody))
+    nobody = opencap_pose.isel(time=slice(0, 9)).assign(
+        confidence=0 * opencap_pose["confidence"].isel(time=slice(0, 9))
+    )
+    assert script.clip_if_seen(tmp_path / "empty") is None
+    assert "empty is left out: fit_body: 0 frames show a person" in capsys.readouterr().out
 
 
 def test_what_was_kept_of_other_joints_is_refused(script, tmp_path) -> None:

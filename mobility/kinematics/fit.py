@@ -157,8 +157,8 @@ _DEPTH_SHARE = 0.3
 _SEEN_BY_SEVERAL = ("hips", "shoulders", "hip", "shoulder", "elbow", "wrist")
 """Depths from side to side and places in the picture that are not corrected where several cameras
 look on: between them they show how pelvis and thorax turn, and uneven postures are learned from few
-trials. On benchmarks/pairs_tuning.yaml the hip was wrong by 3.7 degrees so, with all by
-4.1."""
+trials. On benchmarks/pairs_tuning.yaml the hip was wrong by 3.7 degrees so, with all by 4.1 (with
+corrections that were learned from half as many)."""
 
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),

@@ -183,6 +183,20 @@ def test_trial_that_never_stands() -> None:
     assert found["trunk_lean"] < 6.0
 
 
+def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time, knee = squat()
+    truth = body(knee)
+    pose = filmed(time, truth, noise_px=2.0)
+    wrist = {"time": (time > 1.2) & (time < 1.7), "keypoint": INDEX["right_wrist"], "pixel": 1}
+    pose["image_position"][wrist] += 150.0
+    robust = errors(fit.fit_body(pose), truth)["elbow_flexion"]
+    for width in ("_HUBER", "_CAUCHY", "_DEPTH_CAUCHY"):
+        monkeypatch.setattr(fit, width, 1e3)
+    assert robust < 0.9 * errors(fit.fit_body(pose), truth)["elbow_flexion"]
+
+
 def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
     time, knee = squat()
     fitted = fit.fit_body(filmed(time, body(knee), noise_px=2.0), focal_length=FOCAL)
