@@ -188,8 +188,9 @@ def test_what_needs_two_cameras_is_named_first() -> None:
     data = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
     shown = text(first_page.cannot_be_told(find(data), data))
     assert shown.startswith(
-        "It needs two cameras, one in front and one at the side: difference of the sides in knee "
-        "flexion; difference of the sides in ankle dorsiflexion."
+        "It needs two cameras, one in front and one at the side: difference of the sides in hip "
+        "flexion; difference of the sides in knee flexion; difference of the sides in ankle "
+        "dorsiflexion."
     )
 
 
