@@ -223,6 +223,12 @@ def is_found(truth: np.ndarray, image: np.ndarray) -> bool:
     return bool(np.sqrt((off**2).sum(axis=-1).mean()) < LOST)
 
 
+def read_offsets_again() -> None:
+    """Let the fit of this process use the offsets that were written: shifts are beyond them."""
+    tables.load.cache_clear()
+    fit._OFFSETS = fit._offsets()
+
+
 def ridge(x: np.ndarray, y: np.ndarray, group: np.ndarray, penalty: float) -> np.ndarray:
     """Coefficients of y on x, each clip with the same weight."""
     scale = np.sqrt((x**2).mean(axis=0)) + 1e-9
@@ -515,7 +521,8 @@ def main() -> None:
     table = offsets(known)
     if not given.check:
         write("landmark_offsets", {**tables.load("landmark_offsets"), "offsets": table})
-    # New processes, which read the new offsets.
+        read_offsets_again()
+    # New processes, which read the new offsets too.
     with get_context("spawn").Pool(2) as pool:
         looks = pool.map(look, known)
     found = {group: postures(looks, group) for group in CORRECTED}

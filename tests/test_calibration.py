@@ -235,6 +235,29 @@ def test_offsets_are_found_again(script) -> None:
         assert {**entry, "mean_m": 0} == {**entries[name], "mean_m": 0}
 
 
+def test_shifts_are_beyond_the_offsets_that_were_just_written(script, monkeypatch) -> None:
+    monkeypatch.setattr(fit, "_OFFSETS", fit._OFFSETS)
+    one = looks(script, clips=1)[0]
+    before = script.shifted(one)
+    table = script.tables.load("landmark_offsets")
+    moved = {
+        name: {**entry, "mean_m": entry["mean_m"] + 0.01 * (name == "hip_up")}
+        for name, entry in table["offsets"].items()
+    }
+    assert moved != table["offsets"]
+
+    def load(name: str) -> Any:
+        return {**table, "offsets": moved}
+
+    load.cache_clear = lambda: None  # type: ignore[attr-defined]
+    monkeypatch.setattr(script.tables, "load", load)
+    script.read_offsets_again()
+    change = script.shifted(one) - before
+    hips = [fit.LH, fit.RH]
+    assert np.abs(change[:, hips, 1]).mean() == pytest.approx(0.01, rel=0.2)
+    assert np.abs(np.delete(change, hips, axis=1)).max() == 0.0
+
+
 def test_clips_that_are_kept_are_read_again(script, tmp_path) -> None:
     rng = np.random.default_rng(2)
     clips = []
