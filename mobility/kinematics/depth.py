@@ -106,7 +106,7 @@ def known_by(centres: Array, length_scale: float) -> Array:
 def _known_by(centres: bytes, count: int, length_scale: float) -> Array:
     places = np.frombuffer(centres).reshape(count, -1)
     kernel = likeness(places, places, length_scale)
-    # Not the inverse, which takes six times as long.
+    # Not the inverse, which takes four times as long.
     return np.asarray(np.linalg.cholesky(kernel + 1e-6 * np.eye(count)), dtype=np.float64)
 
 
