@@ -21,11 +21,9 @@ from mobility.capture.models import pose_model
 from mobility.capture.video import write_video
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.provenance import sha256
-from mobility.virtual_lab.body import parametric_body
-from mobility.virtual_lab.case import Case, render_case, write_dataset
+from mobility.virtual_lab.case import Case, film_case, perform_case, render_case, write_dataset
 from mobility.virtual_lab.grid import Grid, grid_cases
-from mobility.virtual_lab.render import frames
-from mobility.virtual_lab.squat import duration_s, perform
+from mobility.virtual_lab.squat import duration_s
 from mobility.virtual_lab.sweep import RENDERING, read_pose
 
 
@@ -46,23 +44,12 @@ class Pair(NamedTuple):
 
 def render_second(case: Case, second: Second, video: Path) -> None:
     """Film the motion of a case once more."""
-    body = parametric_body(**case.body.model_dump())
-    squat, film = case.squat, case.video
-    count = round(duration_s(squat) * second.rate)
-    since = np.arange(count) / second.rate
-    trial = perform(body, squat, np.maximum(since + second.start, 0.0))
-    camera = type(case.camera)(**second.camera)
-    pictures = frames(
-        body,
-        trial,
-        camera=camera,
-        look=case.look,
-        width=film.width,
-        height=film.height,
-        samples=film.samples,
-    )
+    since = np.arange(round(duration_s(case.squat) * second.rate)) / second.rate
+    body, trial = perform_case(case, np.maximum(since + second.start, 0.0))
+    seen = case.model_copy(update={"camera": type(case.camera)(**second.camera)})
+    pictures = film_case(seen, body, trial)
     timed = ((t, image) for t, (_, image) in zip(since, pictures, strict=True))
-    write_video(video, timed, crf=film.crf, preset="medium")
+    write_video(video, timed, crf=case.video.crf, preset="medium")
 
 
 def cleaned(pose: xr.Dataset) -> xr.Dataset:

@@ -20,11 +20,15 @@ import numpy as np
 from mobility.capture.pose import estimate_pose
 from mobility.capture.video import write_video
 from mobility.progress import progress_bar
-from mobility.virtual_lab.body import parametric_body
-from mobility.virtual_lab.case import Case, true_positions, write_dataset
+from mobility.virtual_lab.case import (
+    Case,
+    film_case,
+    perform_case,
+    true_positions,
+    write_dataset,
+)
 from mobility.virtual_lab.grid import grid_cases, read_grid
-from mobility.virtual_lab.render import frames
-from mobility.virtual_lab.squat import Squat, perform
+from mobility.virtual_lab.squat import Squat
 from mobility.virtual_lab.sweep import case_folder
 
 log = logging.getLogger(__name__)
@@ -38,20 +42,11 @@ def render_descent(case: Case, folder: Path) -> None:
     motion, film = case.motion, case.video
     assert isinstance(motion, Squat)
     until = motion.lead_s + motion.descent_s + motion.bottom_s + AFTER_S
-    body = parametric_body(**case.body.model_dump())
-    trial = perform(body, motion, np.arange(round(until * film.frame_rate)) / film.frame_rate)
-    pictures = frames(
-        body,
-        trial,
-        camera=case.camera,
-        look=case.look,
-        width=film.width,
-        height=film.height,
-        samples=film.samples,
-    )
+    time = np.arange(round(until * film.frame_rate)) / film.frame_rate
+    body, trial = perform_case(case, time)
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / "video.mp4"
-    write_video(video, pictures, crf=film.crf, preset="ultrafast")
+    write_video(video, film_case(case, body, trial), crf=film.crf, preset="ultrafast")
     write_dataset(estimate_pose(video, workers=1), folder / "pose.nc")
     write_dataset(true_positions(case, body, trial), folder / "truth.nc")
     video.unlink()

@@ -159,9 +159,9 @@ def test_clips_left_out_tell_the_error_on_new_clips(script) -> None:
     found = script.postures(looks(script, clips=48, **size), "legs")
     new = script.postures(looks(script, clips=100, seed=7, **size), "legs")
     process = script.learned(found.x, found.short, found.clip)
-    inside = rms(found.short - process.predicted(found.x)[0])
-    outside = rms(new.short - process.predicted(new.x)[0])
-    left_out = rms(script.left_out_errors(found, found.short))
+    inside = rms((found.short - process.predicted(found.x)[0])[found.whole])
+    outside = rms((new.short - process.predicted(new.x)[0])[new.whole])
+    left_out = rms(script.left_out_errors(found, found.short)[found.whole])
     assert inside < 0.8 * outside
     assert left_out == pytest.approx(outside, rel=0.12)
 
@@ -172,6 +172,28 @@ def test_centres_are_among_the_postures(script) -> None:
     for centre in script.middles(x, 6):
         assert abs(x - centre).max(axis=1).min() < 0.05
     assert script.middles(x, 100) is x
+
+
+def test_parts_of_clips_teach_too(script) -> None:
+    seen = looks(script, clips=30)
+    found = script.postures(seen, "legs")
+    for number, one in enumerate(seen):
+        part = script.part_of(one, number)
+        n = len(part.truth)
+        assert max(3, len(one.truth) // 4) <= n < len(one.truth)
+        starts = [
+            i for i in range(len(one.truth) - n + 1) if (one.truth[i : i + n] == part.truth).all()
+        ]
+        assert len(starts) == 1  # in one piece
+        np.testing.assert_array_equal(part.told, one.told[starts[0] :][:n])
+        # Of both sides, after the whole clip.
+        own = found.clip == number
+        assert own.sum() == 2 * (n + len(one.truth))
+        assert found.whole[own].sum() == 2 * len(one.truth)
+    # What they say counts with the clip, but the spread is that of whole clips.
+    weight = script.of_whole(found)
+    assert (weight[~found.whole] == 0).all()
+    np.testing.assert_allclose(np.bincount(found.clip, weights=weight), 1.0)
 
 
 def test_written_processes_are_read_again(script, monkeypatch, tmp_path) -> None:

@@ -4,8 +4,11 @@ MediaPipe infers depth from a single picture, and its errors have a pattern: see
 makes thighs shorter in depth, from behind it draws trunks upright, far feet come forwards. A
 Gaussian process, learned from rendered squats, gives the true depth between the ends of each
 segment from what the world landmarks tell, from a first fit, and from the direction in which the
-subject faces. The table ``depth_calibration`` holds its settings and the spread of what is left;
-the numbers of the process are in the file beside it.
+subject faces. Most of what MediaPipe gets wrong, it gets wrong all through a clip: how the same
+subject looks at the top, in the middle and at the bottom of the movement tells more of it than one
+instant does, so that each instant is described together with these three. The table
+``depth_calibration`` holds the settings and the spread of what is left; the numbers of the process
+are in the file beside it.
 
 With features :math:`x` of a limb at one instant, centres :math:`c_i` and weights :math:`w_i`, what
 is added to the depth of the first fit is
@@ -43,6 +46,12 @@ do, for the arms were overhead in all that was learned."""
 
 CORRECTED = {"legs": GROUPS["legs"], "arms": ("upper_arm", "forearm")}
 """Sided segments whose depth each process corrects."""
+
+PLACES = (1.0, 0.5, 0.0)
+"""Top, middle and bottom of the movement, in shares of the range of hip height."""
+
+AROUND = 0.2
+"""Shares of that range that are still of the place."""
 
 SEGMENTS = (*CORRECTED["legs"], *CORRECTED["arms"])
 
@@ -188,7 +197,7 @@ def features(
     Returns
     -------
     ndarray
-        (n, feature).
+        (n, feature): those of each instant, then their means at each of :data:`PLACES`.
     """
     mirror = 1.0 if side == "left" else -1.0
     n = len(fitted["hips"])
@@ -200,7 +209,15 @@ def features(
     for pair in PAIRS:
         x, y, z = fitted[pair].T
         columns += [mirror * told[pair], mirror * z, x, mirror * y]
-    return np.stack(columns, axis=-1)
+    each = np.stack(columns, axis=-1)
+    leg = -(fitted[f"{side}_thigh"][:, 1] + fitted[f"{side}_shank"][:, 1])
+    low, high = np.percentile(leg, [2, 98])  # a jump of the landmarks is no top and no bottom
+    described = [each]
+    for place in PLACES:
+        off = np.abs(leg.clip(low, high) - (low + place * (high - low)))
+        near = off <= max(AROUND * (high - low), off.min())
+        described.append(np.broadcast_to(each[near].mean(axis=0), each.shape))
+    return np.concatenate(described, axis=-1)
 
 
 def calibrated(
@@ -211,7 +228,7 @@ def calibrated(
     Parameters
     ----------
     told, fitted, forward
-        As for :func:`features`.
+        As for :func:`features`, of a whole trial.
 
     Returns
     -------

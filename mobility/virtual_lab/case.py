@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 import yaml
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility.capture.video import write_video
@@ -192,31 +193,46 @@ def render_case(
     except OSError as error:
         raise StorageError(f"{folder}: cannot be made ({error.strerror})") from None
     body, trial = perform_case(known)
-    film = known.video
-    pictures = frames(
-        body,
-        trial,
-        camera=known.camera,
-        look=known.look,
-        width=film.width,
-        height=film.height,
-        samples=film.samples,
-    )
-    write_video(video, pictures, crf=film.crf, preset="medium")
+    write_video(video, film_case(known, body, trial), crf=known.video.crf, preset="medium")
     write_dataset(true_positions(known, body, trial), truth)
     log.info("rendered %s (%d frames)", video, len(trial.time))
     return video, truth
 
 
-def perform_case(case: Case) -> tuple[Body, Trial]:
-    """Build the body of a case and let it perform its motion, without rendering."""
+def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[Body, Trial]:
+    """Build the body of a case and let it perform its motion, without rendering.
+
+    Parameters
+    ----------
+    case
+        What is performed.
+    time
+        Instants, s; those of the frames of its video if None.
+    """
     body = parametric_body(**case.body.model_dump())
     motion = case.motion
+    rate = case.video.frame_rate
     if isinstance(motion, JointMotion):
-        count = round(joint_duration_s(motion) * case.video.frame_rate)
-        return body, perform_joint(body, motion, np.arange(count) / case.video.frame_rate)
-    count = round(duration_s(motion) * case.video.frame_rate)
-    return body, perform(body, motion, np.arange(count) / case.video.frame_rate)
+        if time is None:
+            time = np.arange(round(joint_duration_s(motion) * rate)) / rate
+        return body, perform_joint(body, motion, time)
+    if time is None:
+        time = np.arange(round(duration_s(motion) * rate)) / rate
+    return body, perform(body, motion, time)
+
+
+def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Give times and pictures, (height, width, 3), of a trial as the camera of a case sees it."""
+    film = case.video
+    return frames(
+        body,
+        trial,
+        camera=case.camera,
+        look=case.look,
+        width=film.width,
+        height=film.height,
+        samples=film.samples,
+    )
 
 
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:

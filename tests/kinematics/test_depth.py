@@ -13,6 +13,7 @@ from mobility import tables
 from mobility.kinematics import depth, fit
 from mobility.kinematics.depth import (
     PAIRS,
+    PLACES,
     SEGMENTS,
     VIEWS,
     Process,
@@ -148,7 +149,8 @@ def test_depth_of_a_pair_is_what_both_sides_say_of_it(monkeypatch: pytest.Monkey
 
     def predicted(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # The fourth feature of the far side's depth from left to right: the mirrored hips.
-        hips = x[:, -4 * len(PAIRS) + 1]
+        instant = x[:, : x.shape[1] // (1 + len(PLACES))]
+        hips = instant[:, -4 * len(PAIRS) + 1]
         return np.tile(hips[:, None], (1, 7)), np.zeros(len(x))
 
     monkeypatch.setattr(depth, "_process", lambda group: SimpleNamespace(predicted=predicted))
@@ -232,6 +234,34 @@ def test_features_have_the_number_that_was_learned_from(group: str) -> None:
     told, fitted = limbs(np.random.default_rng(2), n=3)
     x = features(told, fitted, (0.0, 1.0), side="left", group=group)
     assert x.shape == (3, depth._process(group).centres.shape[1])
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_an_instant_is_described_with_top_middle_and_bottom_of_the_movement(side: str) -> None:
+    rng = np.random.default_rng(4)
+    told, fitted = limbs(rng, n=100)
+    height = 0.6 + 0.2 * np.cos(np.linspace(0.0, 6 * np.pi, 100))  # of hips above ankles
+    height[40] = 3.0  # a jump of the landmarks
+    for each in ("left", "right"):
+        fitted[f"{each}_thigh"][:, 1] = -0.5 * height
+        fitted[f"{each}_shank"][:, 1] = -0.5 * height
+    x = features(told, fitted, (0.6, 0.8), side=side, group="legs")
+    instant, *places = np.split(x, 4, axis=1)
+    # Within a fifth of its range.
+    for place, near in zip(
+        places, (height > 0.72, abs(height - 0.6) < 0.08, height < 0.48), strict=True
+    ):
+        np.testing.assert_array_equal(place, np.broadcast_to(place[0], place.shape))
+        np.testing.assert_allclose(place[0], instant[near].mean(axis=0), atol=1e-9)
+    # How long the subject stays anywhere says nothing: twice as long at each place is the same.
+    slow = features(
+        {name: value.repeat(2) for name, value in told.items()},
+        {name: value.repeat(2, axis=0) for name, value in fitted.items()},
+        (0.6, 0.8),
+        side=side,
+        group="legs",
+    )
+    np.testing.assert_allclose(slow[::2], x, atol=1e-9)
 
 
 def test_trunk_and_legs_do_not_depend_on_the_arms() -> None:
