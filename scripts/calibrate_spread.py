@@ -19,7 +19,7 @@ import warnings
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import calibrate_fit as calibration
 import numpy as np
@@ -28,8 +28,9 @@ import xarray as xr
 import mobility as mb
 from mobility import tables
 from mobility.kinematics import depth, fit, landmark_shift
-from mobility.kinematics.angles import angle_draws, spread_factor
+from mobility.kinematics.angles import angle_draws, spread_factors
 from mobility.kinematics.depth import CORRECTED, Process
+from mobility.view import camera_view
 from mobility.virtual_lab.case import read_truth, truth_pose
 from mobility.virtual_lab.sweep import read_pose
 
@@ -40,8 +41,19 @@ HELD = 0.95
 LEAST = 0.6
 """Of the factors: rendered bodies are more alike, and more even, than people."""
 
-Ratios = dict[str, np.ndarray]
-"""Sizes of the errors in standard deviations of the draws as they are, by angle."""
+COSINES = calibration.VIEWS
+"""Between the subject's forward direction and the camera's, for which there are factors."""
+
+NEAR = 0.2
+"""Width, in cosines, over which clips are pooled: some 40 clips for each factor. Trunk and hip are
+far worse known from in front and behind than obliquely, so that it is less than for the depths."""
+
+
+class Ratios(NamedTuple):
+    """Sizes of the errors of a clip in standard deviations of the draws as they are."""
+
+    of: dict[str, np.ndarray]  # by angle
+    cosine: float  # between the subject's forward direction and the camera's, as the fit has it
 
 
 def ratios(poses: list[xr.Dataset], truth: xr.Dataset) -> Ratios:
@@ -51,14 +63,14 @@ def ratios(poses: list[xr.Dataset], truth: xr.Dataset) -> Ratios:
     limitless = dict.fromkeys(tables.load("angles"), 180.0)
     found = mb.joint_angles(fitted, limits=limitless)
     true = mb.joint_angles(truth_pose(truth)).interp(time=found["time"])
-    draws = angle_draws(fitted)
+    draws, factor = angle_draws(fitted), spread_factors(fitted)
     sizes = {}
     for name in limitless:
         spread = np.sqrt((draws[name] ** 2).mean("draw")).rename(fit_time="time")
         off = np.abs(found[name] - true[name])
-        ratio = off / spread.interp(time=found["time"]) * spread_factor(fitted, name)
+        ratio = off / spread.interp(time=found["time"]) * factor[name]
         sizes[name] = ratio.to_numpy().ravel()
-    return sizes
+    return Ratios(sizes, float(np.cos(np.radians(camera_view(fitted).azimuth_deg))))
 
 
 @functools.cache
@@ -89,20 +101,29 @@ def of_pair(folder: Path) -> Ratios:
     return ratios(poses, read_truth(folder / "truth.nc"))
 
 
+def factor(found: list[Ratios], name: str, clip_weight: np.ndarray) -> float:
+    """Factor of an angle, each clip with a weight of its own."""
+    known = [one.of[name][np.isfinite(one.of[name])] for one in found]
+    size = np.concatenate(known)
+    each = zip(known, clip_weight, strict=True)
+    weight = np.concatenate([np.full(len(one), of / max(len(one), 1)) for one, of in each])
+    order = np.argsort(size)
+    share = np.cumsum(weight[order]) / weight.sum()
+    wanted = float(size[order][np.searchsorted(share, HELD)]) / 1.96
+    return round(max(wanted, LEAST), 2)
+
+
 def factors(found: list[Ratios]) -> dict[str, float]:
-    """Factor of each angle, each clip with the same weight."""
-    factor = {}
-    for name in found[0]:
-        known = [one[name][np.isfinite(one[name])] for one in found]
-        size = np.concatenate(known)
-        weight = np.concatenate([np.full(len(one), 1 / max(len(one), 1)) for one in known])
-        order = np.argsort(size)
-        share = np.cumsum(weight[order]) / weight.sum()
-        wanted = float(size[order][np.searchsorted(share, HELD)]) / 1.96
-        factor[name] = round(max(wanted, LEAST), 2)
-        held = weight[size < 1.96].sum() / weight.sum()
-        print(f"{name:20} {100 * held:.0f} % within 1.96 sd; factor {wanted:.2f}")
-    return factor
+    """Factor of each angle, all clips alike."""
+    alike = np.ones(len(found))
+    return {name: factor(found, name, alike) for name in found[0].of}
+
+
+def factors_of_views(found: list[Ratios]) -> dict[str, list[float]]:
+    """Factors of each angle, one for each of :data:`COSINES`."""
+    cosine = np.array([one.cosine for one in found])
+    near = [np.exp(-0.5 * ((cosine - view) / NEAR) ** 2) for view in COSINES]
+    return {name: [factor(found, name, weight) for weight in near] for name in found[0].of}
 
 
 def with_others(
@@ -152,7 +173,11 @@ def main() -> None:
         else:
             found = with_others(folders, clips, pool, Path(kept))
         print(f"one camera, {len(found)} clips")
-        table["one_camera"] = {**table["one_camera"], "angles": factors(found)}
+        table["one_camera"] = {
+            **table["one_camera"],
+            "cosines": list(COSINES),
+            "angles": factors_of_views(found),
+        }
         if given.pairs:
             sys.path.insert(0, str(BENCHMARKS))
             from pairs import pair_folder, read_pairs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,27 +21,54 @@ def script(project, monkeypatch) -> ModuleType:
     return importlib.import_module("calibrate_spread")
 
 
-def test_the_factor_holds_95_percent_of_the_errors(script, capsys) -> None:
+def clips(script: ModuleType, sizes: list[np.ndarray], *, of: str, cosine: float = 0.7) -> Any:
+    """Clips with these errors of an angle, in standard deviations."""
+    return [script.Ratios({of: size}, cosine) for size in sizes]
+
+
+def test_the_factor_holds_95_percent_of_the_errors(script) -> None:
     rng = np.random.default_rng(5)
-    found = [{"knee_flexion": abs(1.7 * rng.standard_normal(400))} for _ in range(40)]
-    assert script.factors(found)["knee_flexion"] == pytest.approx(1.7, abs=0.05)
-    # erf(1.96 / 1.7 / sqrt 2)
-    assert "75 % within 1.96 sd" in capsys.readouterr().out
+    sizes = [abs(1.7 * rng.standard_normal(400)) for _ in range(40)]
+    found = script.factors(clips(script, sizes, of="knee_flexion"))
+    assert found["knee_flexion"] == pytest.approx(1.7, abs=0.05)
 
 
 def test_what_was_refused_counts_for_nothing_and_each_clip_alike(script) -> None:
     short, long = np.full(10, 3.92), np.full(1000, 1.96)
     refused = np.full(20, np.nan)
-    one = {"elbow_flexion": np.concatenate([short, refused])}
-    other = {"elbow_flexion": long}
+    (one, other, none) = clips(
+        script, [np.concatenate([short, refused]), long, refused], of="elbow_flexion"
+    )
     # Of two clips the worse one is half; of twenty one is the last twentieth.
     assert script.factors([one, other]) == {"elbow_flexion": 2.0}
     assert script.factors([one] + [other] * 24) == {"elbow_flexion": 1.0}
-    assert script.factors([{"elbow_flexion": refused}, other]) == {"elbow_flexion": 1.0}
+    assert script.factors([none, other]) == {"elbow_flexion": 1.0}
 
 
 def test_a_factor_has_a_floor(script) -> None:
-    assert script.factors([{"trunk_lean": np.full(50, 0.1)}]) == {"trunk_lean": script.LEAST}
+    found = clips(script, [np.full(50, 0.1)], of="trunk_lean")
+    assert script.factors(found) == {"trunk_lean": script.LEAST}
+
+
+def test_each_direction_has_the_factor_of_the_clips_near_it(script) -> None:
+    rng = np.random.default_rng(6)
+    wide = {-1.0: 2.0, -0.7: 1.5, 0.0: 0.8, 0.7: 1.1, 1.0: 1.3}
+    found = [
+        one
+        for cosine, spread in wide.items()
+        for one in clips(
+            script,
+            [abs(spread * rng.standard_normal(300)) for _ in range(30)],
+            of="trunk_lean",
+            cosine=cosine,
+        )
+    ]
+    factors = script.factors_of_views(found)["trunk_lean"]
+    assert len(factors) == len(script.COSINES) == len(wide)
+    # Neighbours at 0.3 count with a third, those at 0.7 not at all.
+    for factor, spread in zip(factors, wide.values(), strict=True):
+        assert factor == pytest.approx(spread, abs=0.17)
+    assert factors[2] == pytest.approx(0.8, abs=0.05)
 
 
 def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, monkeypatch) -> None:
@@ -54,7 +82,10 @@ def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, mon
         **table,
         "one_camera": {
             **table["one_camera"],
-            "angles": {name: 2 * f for name, f in table["one_camera"]["angles"].items()},
+            "angles": {
+                name: [2 * f for f in factors]
+                for name, factors in table["one_camera"]["angles"].items()
+            },
         },
     }
     load = tables.load
@@ -62,6 +93,8 @@ def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, mon
         tables, "load", lambda name: doubled if name == "angle_spread" else load(name)
     )
     after = script.ratios([pose], truth)
-    assert np.isfinite(before["knee_flexion"]).any()
-    for name in before:
-        np.testing.assert_allclose(after[name], before[name], rtol=1e-9, equal_nan=True)
+    assert np.isfinite(before.of["knee_flexion"]).any()
+    for name, size in before.of.items():
+        np.testing.assert_allclose(after.of[name], size, rtol=1e-9, equal_nan=True)
+    # This subject is seen obliquely from the front.
+    assert 0.4 < before.cosine == after.cosine < 0.95

@@ -189,14 +189,14 @@ def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` returned.
     as_squat
-        Whether the factors of :func:`spread_factor` are applied. They were found on squats: not
+        Whether the factors of :func:`spread_factors` are applied. They were found on squats: not
         so for movements of single joints.
 
     Returns
     -------
     xarray.Dataset
         The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations
-        in degrees, times the factor of :func:`spread_factor`. The standard deviation of anything
+        in degrees, times the factor of :func:`spread_factors`. The standard deviation of anything
         computed from angles (a difference of sides, a median over repetitions) is that of its
         values over the draws.
 
@@ -221,41 +221,51 @@ def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
     each = [angles(centre + draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
+    factors = spread_factors(fitted) if as_squat else dict.fromkeys(definitions, 1.0)
     variables = {}
     for name, value in middle.items():
         off = np.stack([drawn[name] for drawn in each]) - value
         dims = ("draw", "fit_time", "side")[: off.ndim]
         variables[name] = (
             dims,
-            (spread_factor(fitted, name) if as_squat else 1.0) * ((off + 180.0) % 360.0 - 180.0),
+            factors[name] * ((off + 180.0) % 360.0 - 180.0),
             {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
         )
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
 
 
-def spread_factor(fitted: xr.Dataset, angle: str) -> float:
-    """By how much the draws of an angle are spread, so that they are as wide as its errors are.
+def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
+    """By how much the draws of each angle are spread, so that they are as wide as its errors are.
 
     The draws of a fit are as wide as the spreads that its terms assume and as independent as these
     terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations; where the feet do not stay they are 1. Two cameras have
-    factors of their own where they are far enough apart to be a view of their own
-    (:func:`~mobility.view.trial_view`). Draws of positions are left as they are: a metric of these
-    has its own measured errors (``metric_error.yaml``, ``two_camera_error.yaml``).
+    lie within 1.96 standard deviations, whichever way the subject faces; where the feet do not stay
+    they are 1. Two cameras have factors of their own where they are far enough apart to be a view
+    of their own (:func:`~mobility.view.trial_view`). Draws of positions are left as they are: a
+    metric of these has its own measured errors (``metric_error.yaml``, ``two_camera_error.yaml``).
 
     Parameters
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` returned.
-    angle
-        As in :func:`joint_angles`.
+
+    Returns
+    -------
+    dict
+        By angle, as in :func:`joint_angles`. From one camera, between those of the five directions
+        in the table, by the cosine between the subject's forward direction and the camera's; the
+        largest of them where the direction is not known.
     """
     if not any(entry.get("planted") for entry in history(fitted)):
-        return 1.0
-    apart = bool(cameras_of(fitted)) and trial_view(fitted) == TWO_CAMERAS
-    kind = "two_cameras" if apart else "one_camera"
-    factors = tables.load("angle_spread")[kind]
-    return float(factors["angles"][angle])
+        return dict.fromkeys(tables.load("angles"), 1.0)
+    table = tables.load("angle_spread")
+    if cameras_of(fitted) and trial_view(fitted) == TWO_CAMERAS:
+        return {name: float(factor) for name, factor in table["two_cameras"]["angles"].items()}
+    views, angles = table["one_camera"]["cosines"], table["one_camera"]["angles"]
+    cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
+    if np.isnan(cosine):
+        return {name: float(max(factors)) for name, factors in angles.items()}
+    return {name: float(np.interp(cosine, views, factors)) for name, factors in angles.items()}
 
 
 def angle_sd(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
@@ -407,6 +417,7 @@ def joint_angles(
     posterior = None
     if "position_draws" in pose:
         posterior = angle_sd(pose, as_squat=not in_picture)
+        factors = {} if in_picture else spread_factors(pose)
     added: dict[str, float] = {}
     if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
         added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
@@ -442,8 +453,8 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
-            if not in_picture and (factor := spread_factor(pose, name)) != 1.0:
-                source += f", times {factor:g} (table angle_spread)"
+            if (factor := factors.get(name, 1.0)) != 1.0:
+                source += f", times {factor:.2g} (table angle_spread)"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
                 source += ", as likely near the plane of the picture"

@@ -22,10 +22,12 @@ from mobility.kinematics.angles import (
     joint_angles,
     knee_flexion,
     sagittal_angle,
+    spread_factors,
     with_raw_angles,
 )
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
+from mobility.view import camera_view
 from tests.analytic import squat_pose
 
 SIDED = {
@@ -262,12 +264,12 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
 
 
 def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
-    """With errors three times as large as the fit's, what exceeds the table is refused, no more."""
+    """With errors four times as large as the fit's, what exceeds the table is refused, no more."""
     with xr.open_dataset(
         project / "data" / "demo" / "overhead-squat" / "fitted.nc", engine="h5netcdf"
     ) as stored:
         fitted = stored.load()
-    worse = fitted.assign(position_draws=3 * fitted.position_draws)
+    worse = fitted.assign(position_draws=4 * fitted.position_draws)
     sd, angles = angle_sd(worse), joint_angles(worse)
     limits = {"trunk_lean": 10, "knee_flexion": 15, "ankle_dorsiflexion": 15, "elbow_flexion": 25}
     for name, limit in limits.items():
@@ -312,12 +314,28 @@ def test_draws_are_spread_as_the_errors_of_squats_are(project, told, kind):
     assert any("planted" in entry for entry in entries)
     found = angle_draws(fitted.assign_attrs(history=json.dumps(entries)))
     as_drawn = angle_draws(fitted.assign_attrs(history="[]"))
-    factors = tables.load("angle_spread")
+    table = tables.load("angle_spread")
+    cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
     for name in tables.load("angles"):
-        factor = factors[kind]["angles"][name] if kind else 1.0
+        factor = table[kind]["angles"][name] if kind else 1.0
+        if kind == "one_camera":
+            factor = np.interp(cosine, table[kind]["cosines"], factor)
         np.testing.assert_allclose(found[name], factor * as_drawn[name], atol=1e-9, err_msg=name)
         assert 0.6 <= factor < 1.5
     assert angle_draws(fitted, as_squat=False).identical(as_drawn)
+
+
+def test_draws_of_an_unknown_view_are_spread_as_in_the_worst(project):
+    file = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
+    with xr.open_dataset(file, engine="h5netcdf") as stored:
+        fitted = stored.load()
+    lying = fitted["position"].where(~fitted.keypoint.isin(["left_hip", "left_shoulder"]))
+    unknown = fitted.assign(position=lying)
+    assert np.isnan(camera_view(unknown).azimuth_deg)
+    known, worst = spread_factors(fitted), spread_factors(unknown)
+    for name, factors in tables.load("angle_spread")["one_camera"]["angles"].items():
+        assert len(factors) == 5
+        assert min(factors) <= known[name] <= worst[name] == max(factors)
 
 
 def test_an_angle_that_a_draw_cannot_have_is_refused(project):

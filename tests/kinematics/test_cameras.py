@@ -154,7 +154,8 @@ def test_where_the_cameras_stood(azimuths: tuple[float, float]) -> None:
 def test_the_second_camera_makes_the_error_smaller_and_knows_it() -> None:
     first, second, *_ = pair(noise_px=3.0, seed=5)
     alone, both = (angle_sd(fit.fit_body(each)) for each in ([first], [first, second]))
-    for name in ("elbow_flexion", "shoulder_flexion", "trunk_lean"):
+    # Of the elbow no more: what is learned of arms is for one camera only.
+    for name in ("shoulder_flexion", "trunk_lean", "hip_flexion", "knee_flexion"):
         assert float(both[f"{name}_sd"].mean()) < 0.9 * float(alone[f"{name}_sd"].mean())
 
 
