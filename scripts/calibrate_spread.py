@@ -56,10 +56,12 @@ class Ratios(NamedTuple):
     cosine: float  # between the subject's forward direction and the camera's, as the fit has it
 
 
-def ratios(poses: list[xr.Dataset], truth: xr.Dataset) -> Ratios:
+def ratios(
+    poses: list[xr.Dataset], truth: xr.Dataset, *, feet_planted: bool | None = None
+) -> Ratios:
     """Fit a trial and compare its angles with the truth at its frames."""
     cleaned = [mb.clean_pose(p, visibility_threshold=fit.VISIBILITY_THRESHOLD) for p in poses]
-    fitted = mb.fit_body(cleaned if len(cleaned) > 1 else cleaned[0])
+    fitted = mb.fit_body(cleaned if len(cleaned) > 1 else cleaned[0], feet_planted=feet_planted)
     limitless = dict.fromkeys(tables.load("angles"), 180.0)
     found = mb.joint_angles(fitted, limits=limitless)
     true = mb.joint_angles(truth_pose(truth)).interp(time=found["time"])
@@ -92,6 +94,13 @@ def of_unlearned(folder: Path) -> Ratios:
     """Fit one clip as always."""
     warnings.simplefilter("ignore")
     return ratios([read_pose(folder / "pose.nc")], read_truth(folder / "truth.nc"))
+
+
+def of_moving_feet(folder: Path) -> Ratios:
+    """Fit one clip as if its feet moved."""
+    warnings.simplefilter("ignore")
+    pose, truth = read_pose(folder / "pose.nc"), read_truth(folder / "truth.nc")
+    return ratios([pose], truth, feet_planted=False)
 
 
 def of_pair(folder: Path) -> Ratios:
@@ -178,6 +187,8 @@ def main() -> None:
             "cosines": list(COSINES),
             "angles": factors_of_views(found),
         }
+        found = pool.map(of_moving_feet, folders, chunksize=4)
+        table["moving_feet"] = {**table["moving_feet"], "angles": factors(found)}
         if given.pairs:
             sys.path.insert(0, str(BENCHMARKS))
             from pairs import pair_folder, read_pairs

@@ -239,10 +239,11 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
 
     The draws of a fit are as wide as the spreads that its terms assume and as independent as these
     terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations, whichever way the subject faces; where the feet do not stay
-    they are 1. Two cameras have factors of their own where they are far enough apart to be a view
-    of their own (:func:`~mobility.view.trial_view`). Draws of positions are left as they are: a
-    metric of these has its own measured errors (``metric_error.yaml``, ``two_camera_error.yaml``).
+    lie within 1.96 standard deviations, whichever way the subject faces. Where the feet do not
+    stay, landmarks are not corrected and errors are larger, for which there are other factors; so
+    there are of two cameras that are far enough apart to be a view of their own
+    (:func:`~mobility.view.trial_view`). Draws of positions are left as they are: a metric of these
+    has its own measured errors (``metric_error.yaml``, ``two_camera_error.yaml``).
 
     Parameters
     ----------
@@ -254,13 +255,16 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     dict
         By angle, as in :func:`joint_angles`. From one camera, between those of the five directions
         in the table, by the cosine between the subject's forward direction and the camera's; the
-        largest of them where the direction is not known.
+        largest of them where the direction is not known. 1 of a pose of which the fit says nothing.
     """
-    if not any(entry.get("planted") for entry in history(fitted)):
+    planted = [entry["planted"] for entry in history(fitted) if "planted" in entry]
+    if not planted:
         return dict.fromkeys(tables.load("angles"), 1.0)
     table = tables.load("angle_spread")
-    if cameras_of(fitted) and trial_view(fitted) == TWO_CAMERAS:
-        return {name: float(factor) for name, factor in table["two_cameras"]["angles"].items()}
+    two = bool(cameras_of(fitted)) and trial_view(fitted) == TWO_CAMERAS
+    if two or not any(planted):
+        kind = "two_cameras" if any(planted) else "moving_feet"
+        return {name: float(factor) for name, factor in table[kind]["angles"].items()}
     views, angles = table["one_camera"]["cosines"], table["one_camera"]["angles"]
     cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
     if np.isnan(cosine):

@@ -234,6 +234,10 @@ _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
 _MOVED_FOOT = 0.18
 """Metres in the picture; a foot whose landmarks spread farther is not planted."""
 
+_FOOT_KNOTS = 3
+"""Knots of the coarse fit at which a foot must be seen for it to be planted: 0.8 s, in which of two
+feet that walk one swings."""
+
 _SWITCH = 5.0
 """A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
 
@@ -873,7 +877,7 @@ def _is_planted(problem: _Problem, distance: Array, joints: tuple[int, int]) -> 
     spreads = []
     for j in joints:
         rows = problem.weight[:, j] > _HARDLY
-        if rows.sum() >= 5:
+        if rows.sum() >= _FOOT_KNOTS:
             low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
             spreads.append(float((high - low).max() * np.median(distance)))
     return bool(spreads) and min(spreads) < _MOVED_FOOT

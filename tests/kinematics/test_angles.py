@@ -297,7 +297,7 @@ def two_cameras(apart):
 @pytest.mark.parametrize(
     ("told", "kind"),
     [
-        ({"planted": False}, None),
+        ({"planted": False}, "moving_feet"),
         ({"planted": True}, "one_camera"),
         (two_cameras(80.0), "two_cameras"),
         (two_cameras(10.0), "one_camera"),
@@ -321,7 +321,7 @@ def test_draws_are_spread_as_the_errors_of_squats_are(project, told, kind):
         if kind == "one_camera":
             factor = np.interp(cosine, table[kind]["cosines"], factor)
         np.testing.assert_allclose(found[name], factor * as_drawn[name], atol=1e-9, err_msg=name)
-        assert 0.6 <= factor < 1.5
+        assert 0.6 <= factor < 2.5
     assert angle_draws(fitted, as_squat=False).identical(as_drawn)
 
 

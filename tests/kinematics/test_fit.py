@@ -380,6 +380,16 @@ def test_feet_that_walk_are_not_planted() -> None:
     assert moved[-1] - moved[0] == pytest.approx(0.5 * (time[-1] - time[0]), rel=0.15)
 
 
+@pytest.mark.parametrize(("shift", "planted"), [(0.0, True), (0.5, False)])
+def test_feet_of_a_short_trial_are_planted_unless_they_walk(shift: float, planted: bool) -> None:
+    time, knee = squat(4.0)
+    rows = (time > 1.3) & (time < 2.5)
+    truth = body(knee)[rows]
+    truth[..., 0] += shift * time[rows, None]
+    fitted = fit.fit_body(filmed(time[rows] - time[rows][0], truth, azimuth=0.0))
+    assert last(fitted)["planted"] is planted
+
+
 def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     time, knee = squat(2.0)
     pose = filmed(time, body(knee), noise_px=2.0)
