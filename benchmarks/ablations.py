@@ -99,8 +99,9 @@ def _without_offsets(*, facing_only: bool) -> Mapping[str, Any]:
 def _without_pairs() -> Mapping[str, Any]:
     calibrated = fit.calibrated
 
-    def of_segments(*given: Any) -> dict[str, Any]:
-        return {name: value for name, value in calibrated(*given).items() if name not in PAIRS}
+    def of_segments(*given: Any, trial: Any) -> dict[str, Any]:
+        depths = calibrated(*given, trial=trial)
+        return {name: value for name, value in depths.items() if name not in PAIRS}
 
     return {"calibrated": of_segments}
 
@@ -113,8 +114,10 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "scale": _set(_SCALE_SD=_NOTHING),
     "depth of world landmarks": _set(_depth_rows=lambda *given: None),
-    "all corrections of landmarks": _set(calibrated=lambda *given: {}, shifts=lambda *given: {}),
-    "corrections in the picture": _set(shifts=lambda *given: {}),
+    "all corrections of landmarks": _set(
+        calibrated=lambda *given, trial: {}, shifts=lambda *given, trial: {}
+    ),
+    "corrections in the picture": _set(shifts=lambda *given, trial: {}),
     "correction of depths from side to side": Variant(_without_pairs),
     "smoothness": _set(_ACCELERATION=_NOTHING),
     "planted feet, and with them correction": Variant(dict, {"feet_planted": False}),

@@ -4,8 +4,9 @@ usage: python scripts/calibrate_spread.py CACHE [CACHE ...] [--unlearned] [--pai
 
 CACHE is as for `calibrate_fit.py`, which is run before. Each clip is fitted with what the other
 clips teach; with --unlearned, which is for clips that taught nothing (benchmarks/tuning_7.yaml), as
-it always is. --pairs is the cache of `python benchmarks/findings_pairs.py --write-table`: with it
-the factors of two cameras are found too, on the pairs of benchmarks/pairs_tuning.yaml.
+it always is; and once more as if its feet moved. --pairs is the cache of `python
+benchmarks/findings_pairs.py --write-table`: with it the factors of two cameras are found too, on
+the same pairs, whose errors are those of metrics too.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ HELD = 0.95
 
 LEAST = 0.6
 """Of the factors: rendered bodies are more alike, and more even, than people."""
+
+LEAST_MOVING = 1.0
+"""Of the factors where feet move or are not seen: the feet of the squats they are found on stay."""
 
 COSINES = calibration.VIEWS
 """Between the subject's forward direction and the camera's, for which there are factors."""
@@ -110,7 +114,7 @@ def of_pair(folder: Path) -> Ratios:
     return ratios(poses, read_truth(folder / "truth.nc"))
 
 
-def factor(found: list[Ratios], name: str, clip_weight: np.ndarray) -> float:
+def factor(found: list[Ratios], name: str, clip_weight: np.ndarray, least: float = LEAST) -> float:
     """Factor of an angle, each clip with a weight of its own."""
     known = [one.of[name][np.isfinite(one.of[name])] for one in found]
     size = np.concatenate(known)
@@ -119,17 +123,20 @@ def factor(found: list[Ratios], name: str, clip_weight: np.ndarray) -> float:
     order = np.argsort(size)
     share = np.cumsum(weight[order]) / weight.sum()
     wanted = float(size[order][np.searchsorted(share, HELD)]) / 1.96
-    return round(max(wanted, LEAST), 2)
+    held = weight[size < 1.96].sum() / weight.sum()
+    print(f"{name:20} {100 * held:.0f} % within 1.96 sd; factor {wanted:.2f}")
+    return round(max(wanted, least), 2)
 
 
-def factors(found: list[Ratios]) -> dict[str, float]:
+def factors(found: list[Ratios], least: float = LEAST) -> dict[str, float]:
     """Factor of each angle, all clips alike."""
     alike = np.ones(len(found))
-    return {name: factor(found, name, alike) for name in found[0].of}
+    return {name: factor(found, name, alike, least) for name in found[0].of}
 
 
 def factors_of_views(found: list[Ratios]) -> dict[str, list[float]]:
-    """Factors of each angle, one for each of :data:`COSINES`."""
+    """Factors of each angle, one for each of :data:`COSINES`, of the clips whose view is known."""
+    found = [one for one in found if np.isfinite(one.cosine)]
     cosine = np.array([one.cosine for one in found])
     near = [np.exp(-0.5 * ((cosine - view) / NEAR) ** 2) for view in COSINES]
     return {name: [factor(found, name, weight) for weight in near] for name in found[0].of}
@@ -188,12 +195,15 @@ def main() -> None:
             "angles": factors_of_views(found),
         }
         found = pool.map(of_moving_feet, folders, chunksize=4)
-        table["moving_feet"] = {**table["moving_feet"], "angles": factors(found)}
+        print("as if the feet moved")
+        angles = factors(found, LEAST_MOVING)
+        table["moving_feet"] = {**table["moving_feet"], "angles": angles}
         if given.pairs:
             sys.path.insert(0, str(BENCHMARKS))
+            from findings_pairs import MEASURED
             from pairs import pair_folder, read_pairs
 
-            pairs = read_pairs(BENCHMARKS / "pairs_tuning.yaml")
+            pairs = [pair for grid in MEASURED for pair in read_pairs(grid)]
             found = pool.map(of_pair, [pair_folder(given.pairs, pair) for pair in pairs])
             print(f"two cameras, {len(found)} pairs")
             table["two_cameras"] = {**table["two_cameras"], "angles": factors(found)}

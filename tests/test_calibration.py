@@ -16,7 +16,7 @@ import yaml
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics import depth, fit, landmark_shift
-from mobility.kinematics.depth import calibrated, facing
+from mobility.kinematics.depth import Limbs, calibrated, facing
 from mobility.kinematics.landmark_shift import SHIFTED, shifts
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.virtual_lab.case import case_from, perform_case, true_positions
@@ -126,12 +126,12 @@ def test_the_fit_applies_what_was_learned(script, monkeypatch) -> None:
     monkeypatch.setattr(landmark_shift, "_process", shifting.get)
     for one in looks(script, clips=4, seed=9):
         told, joints, truth = one.told, one.joints, one.truth
-        of_fit = (
+        limbs = Limbs(
             dict(zip(fit._DEPTHS, told.T, strict=True)),
             {n: joints[:, b] - joints[:, a] for n, (a, b, _, _) in fit._DEPTHS.items()},
-            facing(joints[:, fit.LH], joints[:, fit.RH]),
         )
-        better = calibrated(*of_fit)
+        forward = facing(joints[:, fit.LH], joints[:, fit.RH])
+        better = calibrated(limbs, forward)
         assert set(better) == set(fit._DEPTHS)
         for name, (value, _) in better.items():
             a, b = fit._DEPTHS[name][:2]
@@ -139,7 +139,7 @@ def test_the_fit_applies_what_was_learned(script, monkeypatch) -> None:
             first = joints[:, b, 2] - joints[:, a, 2]
             assert rms(value - true) < 0.35 * rms(first - true), name
         off = script.shifted(one)
-        for name, shift in shifts(*of_fit).items():
+        for name, shift in shifts(limbs, forward).items():
             side, _, joint = name.partition("_")
             j = fit._LEFT[joint] + ("left", "right").index(side)
             seen = one.weight[:, j] > 0

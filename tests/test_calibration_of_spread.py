@@ -26,11 +26,13 @@ def clips(script: ModuleType, sizes: list[np.ndarray], *, of: str, cosine: float
     return [script.Ratios({of: size}, cosine) for size in sizes]
 
 
-def test_the_factor_holds_95_percent_of_the_errors(script) -> None:
+def test_the_factor_holds_95_percent_of_the_errors(script, capsys) -> None:
     rng = np.random.default_rng(5)
     sizes = [abs(1.7 * rng.standard_normal(400)) for _ in range(40)]
     found = script.factors(clips(script, sizes, of="knee_flexion"))
     assert found["knee_flexion"] == pytest.approx(1.7, abs=0.05)
+    # erf(1.96 / 1.7 / sqrt 2)
+    assert "75 % within 1.96 sd" in capsys.readouterr().out
 
 
 def test_what_was_refused_counts_for_nothing_and_each_clip_alike(script) -> None:
@@ -48,6 +50,7 @@ def test_what_was_refused_counts_for_nothing_and_each_clip_alike(script) -> None
 def test_a_factor_has_a_floor(script) -> None:
     found = clips(script, [np.full(50, 0.1)], of="trunk_lean")
     assert script.factors(found) == {"trunk_lean": script.LEAST}
+    assert script.factors(found, script.LEAST_MOVING) == {"trunk_lean": 1.0}
 
 
 def test_each_direction_has_the_factor_of_the_clips_near_it(script) -> None:
@@ -69,6 +72,9 @@ def test_each_direction_has_the_factor_of_the_clips_near_it(script) -> None:
     for factor, spread in zip(factors, wide.values(), strict=True):
         assert factor == pytest.approx(spread, abs=0.17)
     assert factors[2] == pytest.approx(0.8, abs=0.05)
+    # A clip whose view is not known is of none of them.
+    unknown = clips(script, [np.full(300, 9.0)], of="trunk_lean", cosine=np.nan)
+    assert script.factors_of_views([*found, *unknown])["trunk_lean"] == factors
 
 
 def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, monkeypatch) -> None:

@@ -239,11 +239,12 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
 
     The draws of a fit are as wide as the spreads that its terms assume and as independent as these
     terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations, whichever way the subject faces. Where the feet do not
-    stay, landmarks are not corrected and errors are larger, for which there are other factors; so
-    there are of two cameras that are far enough apart to be a view of their own
-    (:func:`~mobility.view.trial_view`). Draws of positions are left as they are: a metric of these
-    has its own measured errors (``metric_error.yaml``, ``two_camera_error.yaml``).
+    lie within 1.96 standard deviations, whichever way the subject faces. Where the feet do not stay
+    or are not seen, landmarks are not corrected, for which there are other factors, found from one
+    camera and used for any number; so there are of two cameras that see planted feet and are far
+    enough apart to be a view of their own (:func:`~mobility.view.trial_view`). Draws of positions
+    are left as they are: a metric of these has its own measured errors (``metric_error.yaml``,
+    ``two_camera_error.yaml``).
 
     Parameters
     ----------
@@ -458,7 +459,7 @@ def joint_angles(
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
             if (factor := factors.get(name, 1.0)) != 1.0:
-                source += f", times {factor:.2g} (table angle_spread)"
+                source += f", times {factor:.2f} (table angle_spread)"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
                 source += ", as likely near the plane of the picture"

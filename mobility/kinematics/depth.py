@@ -15,7 +15,8 @@ is added to the depth of the first fit is
 
 .. math:: b + \sum_i w_i \left( e^{-|x - c_i|^2 / 2 \ell^2 d} + a\, x \cdot c_i / d \right)
 
-with :math:`d` features, each divided by its standard deviation (projected process approximation:
+with :math:`d` features, those of the instant and of the three places divided by the standard
+deviations of the former, and the latter weighted less (projected process approximation:
 Quiñonero-Candela and Rasmussen 2005, J Mach Learn Res 6:1939).
 """
 
@@ -168,24 +169,36 @@ def facing(left_hip: Array, right_hip: Array) -> tuple[float, float]:
     return float(forward[0]), float(forward[2])
 
 
+class Limbs(NamedTuple):
+    """Segments by name and side, as in ``left_thigh``, and pairs of joints, as in ``knees``.
+
+    Attributes
+    ----------
+    told
+        Depth (towards the camera) of the far end of each segment less that of its near end, metres
+        of a person of 1.70 m, (n,); of pairs from left to right: what the world landmarks tell.
+    fitted
+        The same as vectors, (n, 3), in camera axes: what a first fit gives.
+    """
+
+    told: Mapping[str, Array]
+    fitted: Mapping[str, Array]
+
+
 def features(
-    told: Mapping[str, Array],
-    fitted: Mapping[str, Array],
+    limbs: Limbs,
     forward: tuple[float, float],
     *,
     side: str,
     group: str,
+    trial: Limbs | None = None,
 ) -> Array:
     """Describe the limbs of one side by what their depths are learned from.
 
     Parameters
     ----------
-    told
-        Depth (towards the camera) of the far end of each segment less that of its near end, metres
-        of a person of 1.70 m, (n,), by segment and side as in ``left_thigh``, and from left to
-        right, as in ``knees``: what the world landmarks tell.
-    fitted
-        The same as vectors, (n, 3), in camera axes: what a first fit gives.
+    limbs
+        At n instants.
     forward
         As from :func:`facing`.
     side
@@ -193,13 +206,31 @@ def features(
         way: both have the same features.
     group
         One of :data:`GROUPS`.
+    trial
+        Limbs all through the trial of which the instants are a part; None where they are all of it.
 
     Returns
     -------
     ndarray
         (n, feature): those of each instant, then their means at each of :data:`PLACES`.
     """
+    each = _described(limbs, forward, side=side, group=group)
+    whole = limbs if trial is None else trial
+    through = each if trial is None else _described(trial, forward, side=side, group=group)
+    leg = -(whole.fitted[f"{side}_thigh"][:, 1] + whole.fitted[f"{side}_shank"][:, 1])
+    low, high = np.percentile(leg, [2, 98])  # a moment in a long trial is no top and no bottom
+    places = []
+    for place in PLACES:
+        off = np.abs(leg.clip(low, high) - (low + place * (high - low)))
+        near = off <= max(AROUND * (high - low), off.min())
+        places.append(np.broadcast_to(through[near].mean(axis=0), each.shape))
+    return np.concatenate([each, *places], axis=-1)
+
+
+def _described(limbs: Limbs, forward: tuple[float, float], *, side: str, group: str) -> Array:
+    """Features of each instant by itself."""
     mirror = 1.0 if side == "left" else -1.0
+    told, fitted = limbs
     n = len(fitted["hips"])
     columns = [np.full(n, forward[1]), np.full(n, mirror * forward[0])]
     for whose in (side, _OTHER[side]):
@@ -209,26 +240,18 @@ def features(
     for pair in PAIRS:
         x, y, z = fitted[pair].T
         columns += [mirror * told[pair], mirror * z, x, mirror * y]
-    each = np.stack(columns, axis=-1)
-    leg = -(fitted[f"{side}_thigh"][:, 1] + fitted[f"{side}_shank"][:, 1])
-    low, high = np.percentile(leg, [2, 98])  # a jump of the landmarks is no top and no bottom
-    described = [each]
-    for place in PLACES:
-        off = np.abs(leg.clip(low, high) - (low + place * (high - low)))
-        near = off <= max(AROUND * (high - low), off.min())
-        described.append(np.broadcast_to(each[near].mean(axis=0), each.shape))
-    return np.concatenate(described, axis=-1)
+    return np.stack(columns, axis=-1)
 
 
 def calibrated(
-    told: Mapping[str, Array], fitted: Mapping[str, Array], forward: tuple[float, float]
+    limbs: Limbs, forward: tuple[float, float], *, trial: Limbs | None = None
 ) -> dict[str, tuple[Array, Array]]:
     r"""Correct depths along segments.
 
     Parameters
     ----------
-    told, fitted, forward
-        As for :func:`features`, of a whole trial.
+    limbs, forward, trial
+        As for :func:`features`.
 
     Returns
     -------
@@ -244,12 +267,12 @@ def calibrated(
         usual = float(np.interp(forward[1], VIEWS, settings["sd"][kind]))
         usual = max(usual, settings["least_sd_m"].get(kind, 0.0))
         sd = np.sqrt(usual**2 + settings["novel_sd_m"]["value"] ** 2 * novel)
-        corrected[name] = (fitted[name][:, 2] + added, sd)
+        corrected[name] = (limbs.fitted[name][:, 2] + added, sd)
 
     for group, segments in CORRECTED.items():
         sides = {}
         for side in _OTHER:
-            x = features(told, fitted, forward, side=side, group=group)
+            x = features(limbs, forward, side=side, group=group, trial=trial)
             sides[side] = added, novel = _process(group).predicted(x)
             for i, segment in enumerate(segments):
                 better(f"{side}_{segment}", segment, added[:, i], novel)

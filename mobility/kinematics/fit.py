@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.depth import calibrated, facing
+from mobility.kinematics.depth import Limbs, calibrated, facing
 from mobility.kinematics.landmark_shift import left_over, shifts
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
@@ -234,9 +234,9 @@ _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
 _MOVED_FOOT = 0.18
 """Metres in the picture; a foot whose landmarks spread farther is not planted."""
 
-_FOOT_KNOTS = 3
-"""Knots of the coarse fit at which a foot must be seen for it to be planted: 0.8 s, in which of two
-feet that walk one swings."""
+_FOOT_SEEN_S = 0.7
+"""Seconds between the first and the last knot at which a foot must be seen for it to be planted: of
+two feet that walk one swings in that time."""
 
 _SWITCH = 5.0
 """A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
@@ -774,12 +774,13 @@ class _Look(NamedTuple):
 
     joints: Array  # (n, joint, 3), in its axes
     border: Array
+    trial: Limbs | None = None  # all through the trial, where this is a window of it
 
     def at(self, knots: Array, others: Array) -> _Look:
         """Give the same at other knots."""
         from scipy.interpolate import CubicSpline
 
-        return _Look(CubicSpline(knots, self.joints)(others), self.border)
+        return self._replace(joints=CubicSpline(knots, self.joints)(others))
 
 
 def _first_looks(problem: _Problem, together: _Solution) -> list[_Look]:
@@ -808,20 +809,15 @@ def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
     """
     if not problem.planted:
         return problem
-    (joints, border), *further = looks
+    (joints, border, trial), *further = looks
     several = max(one_of, len(looks)) > 1
     size = float(np.exp(problem.stature)) / _STATURE
-    ends = [(a, b) for a, b, _, _ in _DEPTHS.values()]
-    found = dict(zip(_DEPTHS, problem.told.T / size, strict=True))
-    fitted = {
-        name: (joints[:, b] - joints[:, a]) / size
-        for name, (a, b) in zip(_DEPTHS, ends, strict=True)
-    }
+    limbs = _limbs(problem, joints)
     forward = facing(joints[:, LH], joints[:, RH])
     everywhere = np.ones(len(joints), dtype=bool)
     raised = {side: joints[:, LE + k, 1] > joints[:, LS + k, 1] for k, side in enumerate(SIDES)}
     overhead = raised["left"] & raised["right"]
-    better = calibrated(found, fitted, forward)
+    better = calibrated(limbs, forward, trial=trial)
     told, told_sd = problem.told.copy(), problem.told_sd.copy()
     for i, name in enumerate(_DEPTHS):
         if name not in better or (several and name in _SEEN_BY_SEVERAL):
@@ -831,7 +827,7 @@ def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
         told[rows, i], told_sd[rows, i] = size * depth[rows], size * sd[rows]
     image, image_sd = problem.image.copy(), problem.image_sd.copy()
     left = left_over()
-    for name, shift in shifts(found, fitted, forward).items():
+    for name, shift in shifts(limbs, forward, trial=trial).items():
         side, _, joint = name.partition("_")
         if several and joint in _SEEN_BY_SEVERAL:
             continue
@@ -848,6 +844,33 @@ def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
     )
     better_seen = replace(problem, image=image, image_sd=image_sd)
     return replace(better_seen, told=told, told_sd=told_sd, views=views, limbs=_LIMBS)
+
+
+def _limbs(problem: _Problem, joints: Array) -> Limbs:
+    """Limbs of a person of the usual height, as they are told and as a look has them."""
+    size = float(np.exp(problem.stature)) / _STATURE
+    return Limbs(
+        told=dict(zip(_DEPTHS, problem.told.T / size, strict=True)),
+        fitted={n: (joints[:, b] - joints[:, a]) / size for n, (a, b, _, _) in _DEPTHS.items()},
+    )
+
+
+def _all_through(parts: Sequence[_Problem], starts: Sequence[Array], border: Array) -> list[Limbs]:
+    """Limbs in the first looks at all windows of a trial, of each camera."""
+    seen: list[list[Limbs]] = [[] for _ in parts[0].each]
+    for part, start in zip(parts, starts, strict=True):
+        looks = _first_looks(part, _solve(part, start, border, steps=20, tolerance=1e-3))
+        for kept, one, look in zip(seen, part.each, looks, strict=True):
+            kept.append(_limbs(one, look.joints))
+    return [
+        Limbs(
+            *(
+                {name: np.concatenate([one[i][name] for one in kept]) for name in _DEPTHS}
+                for i in (0, 1)
+            )
+        )
+        for kept in seen
+    ]
 
 
 def _chained(problem: _Problem, joints: Array) -> Array:
@@ -877,7 +900,7 @@ def _is_planted(problem: _Problem, distance: Array, joints: tuple[int, int]) -> 
     spreads = []
     for j in joints:
         rows = problem.weight[:, j] > _HARDLY
-        if rows.sum() >= _FOOT_KNOTS:
+        if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= _FOOT_SEEN_S:
             low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
             spreads.append(float((high - low).max() * np.median(distance)))
     return bool(spreads) and min(spreads) < _MOVED_FOOT
@@ -1416,15 +1439,24 @@ def _solve_trial(
     steps = 0
     precision = np.zeros((coarse.border, coarse.border))
     bar = progress_bar("fitting the body", total=2 * len(windows), unit="window")
+    parts, begins = [], []
     for rows in windows:
         near = (coarse.knots >= fine.knots[rows][0] - 0.5) & (
             coarse.knots <= fine.knots[rows][-1] + 0.5
         )
         at = np.flatnonzero(near)
-        part = replace(_part(coarse, slice(at[0], at[-1] + 1)), prior=prior)
+        parts.append(_part(coarse, slice(at[0], at[-1] + 1)))
+        begins.append(joints[near])
+    # Errors are those of a trial: a window in which the subject rests is of the same one.
+    trial = _all_through(parts, begins, border) if len(windows) > 1 else [None] * len(coarse.each)
+    for rows, seen, begin in zip(windows, parts, begins, strict=True):
+        part = replace(seen, prior=prior)
         # A first look at the trial with the depths as they are told.
-        best = _solve(part, joints[near], border, steps=20, tolerance=1e-3)
-        looks = _first_looks(part, best)
+        best = _solve(part, begin, border, steps=20, tolerance=1e-3)
+        looks = [
+            look._replace(trial=through)
+            for look, through in zip(_first_looks(part, best), trial, strict=True)
+        ]
         part = _corrected(part, *looks)
         best = min(
             (
@@ -1439,8 +1471,8 @@ def _solve_trial(
         window = replace(_part(fine, rows), prior=prior)
         window = _corrected(window, *(look.at(part.knots, window.knots) for look in looks))
         solvable.append(replace(window, prior=None))
-        begin = CubicSpline(part.knots, best.joints)(window.knots)
-        solved = _solve(window, begin, best.border, steps=12, tolerance=1e-3)
+        smooth = CubicSpline(part.knots, best.joints)(window.knots)
+        solved = _solve(window, smooth, best.border, steps=12, tolerance=1e-3)
         steps += solved.steps
         starts.append(solved.joints)
         others += [(rows, p, CubicSpline(part.knots, d)(window.knots)) for p, d in modes]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.kinematics.depth import Process, features, read_process
+from mobility.kinematics.depth import Limbs, Process, features, read_process
 
 Array = NDArray[np.float64]
 
@@ -55,13 +55,13 @@ def left_over() -> Mapping[str, float]:
 
 
 def shifts(
-    told: Mapping[str, Array], fitted: Mapping[str, Array], forward: tuple[float, float]
+    limbs: Limbs, forward: tuple[float, float], *, trial: Limbs | None = None
 ) -> dict[str, Shift]:
     """Say how far landmarks lie from where usual offsets put them.
 
     Parameters
     ----------
-    told, fitted, forward
+    limbs, forward, trial
         As for :func:`mobility.kinematics.depth.features`.
 
     Returns
@@ -73,7 +73,7 @@ def shifts(
     found = {}
     for group, joints in SHIFTED.items():
         for side, mirror in (("left", 1.0), ("right", -1.0)):
-            x = features(told, fitted, forward, side=side, group=group)
+            x = features(limbs, forward, side=side, group=group, trial=trial)
             moved, novel = _process(group).predicted(x)
             moved = moved * (1.0 - novel)[:, None]
             for i, joint in enumerate(joints):

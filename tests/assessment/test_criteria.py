@@ -291,7 +291,7 @@ def test_errors_of_two_cameras_are_the_fits_in_proportion_and_never_less_than_me
         metrics = metrics_of({name: (0.0, own)}, **attrs)
         return estimate(metrics, name, view="two-cameras")
 
-    usual = judged(least, **lab_attrs())
+    usual = judged(0.9 * least / error["own"], **lab_attrs())
     assert float(usual.sem) == pytest.approx(least)
     assert float(usual.sd) == pytest.approx(least * wide)
     # A fit that is less certain than usual stays so.

@@ -14,6 +14,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics import cameras, fit, landmark_shift
 from mobility.kinematics.angles import angle_sd, joint_angles
 from mobility.kinematics.cameras import overlaid, rotation, time_offset
+from mobility.kinematics.depth import Limbs
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
@@ -248,11 +249,9 @@ def test_each_of_several_cameras_is_corrected_by_what_it_shows_itself(
 ) -> None:
     told: list[dict[str, np.ndarray]] = []
 
-    def spy(
-        found: dict[str, np.ndarray], fitted: dict[str, np.ndarray], forward: tuple[float, float]
-    ) -> Any:
-        told.append({"forward": np.array(forward), "thigh": fitted["left_thigh"]})
-        return landmark_shift.shifts(found, fitted, forward)
+    def spy(limbs: Limbs, forward: tuple[float, float], *, trial: Limbs | None) -> Any:
+        told.append({"forward": np.array(forward), "thigh": limbs.fitted["left_thigh"]})
+        return landmark_shift.shifts(limbs, forward, trial=trial)
 
     monkeypatch.setattr(fit, "shifts", spy)
     first, second, *_ = pair((0.0, 75.0))

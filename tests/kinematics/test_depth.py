@@ -16,6 +16,7 @@ from mobility.kinematics.depth import (
     PLACES,
     SEGMENTS,
     VIEWS,
+    Limbs,
     Process,
     calibrated,
     facing,
@@ -57,11 +58,11 @@ def use(
     monkeypatch.setattr(depth, "_settings", lambda: settings)
 
 
-def limbs(rng: np.random.Generator, n: int = 4) -> tuple[dict[str, Any], dict[str, Any]]:
+def limbs(rng: np.random.Generator, n: int = 4) -> Limbs:
     """Told depths and fitted segments of a posture that nobody has."""
     names = [f"{side}_{name}" for name in SEGMENTS for side in ("left", "right")] + list(PAIRS)
     told = {name: rng.normal(0, 0.2, n) for name in names}
-    return told, {name: rng.normal(0, 0.2, (n, 3)) for name in names}
+    return Limbs(told, {name: rng.normal(0, 0.2, (n, 3)) for name in names})
 
 
 @pytest.mark.parametrize("turn", [0.0, 90.0, 180.0, -90.0, 35.0, -130.0])
@@ -135,7 +136,7 @@ def test_process_falls_off_as_a_bell() -> None:
 def test_depth_is_that_of_the_first_fit_and_what_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, 0.1)
     told, fitted = limbs(np.random.default_rng(1))
-    found = calibrated(told, fitted, (0.6, 0.8))
+    found = calibrated(Limbs(told, fitted), (0.6, 0.8))
     assert set(found) == set(told)
     for name, (value, sd) in found.items():
         # Of a pair both sides say the same, the right one of its mirror image.
@@ -154,7 +155,7 @@ def test_depth_of_a_pair_is_what_both_sides_say_of_it(monkeypatch: pytest.Monkey
         return np.tile(hips[:, None], (1, 7)), np.zeros(len(x))
 
     monkeypatch.setattr(depth, "_process", lambda group: SimpleNamespace(predicted=predicted))
-    found = calibrated(told, fitted, (0.0, 1.0))
+    found = calibrated(Limbs(told, fitted), (0.0, 1.0))
     for pair in PAIRS:
         np.testing.assert_allclose(found[pair][0], fitted[pair][:, 2] + fitted["hips"][:, 2])
 
@@ -163,7 +164,7 @@ def test_what_does_not_move_in_the_clips_is_no_better_known_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use(monkeypatch, 0.0, sd=0.01, least={"hips": 0.02})
-    found = calibrated(*limbs(np.random.default_rng(1)), (0.0, 1.0))
+    found = calibrated(limbs(np.random.default_rng(1)), (0.0, 1.0))
     np.testing.assert_allclose(found["hips"][1], 0.02)
     np.testing.assert_allclose(found["knees"][1], 0.01)
     least = tables.load("depth_calibration")["least_sd_m"]
@@ -174,14 +175,16 @@ def test_what_does_not_move_in_the_clips_is_no_better_known_for_it(
 def test_what_is_novel_is_less_certain(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, 0.0, novel=0.25)
     told, fitted = limbs(np.random.default_rng(1))
-    _, sd = calibrated(told, fitted, (0.0, 1.0))["left_shank"]
+    _, sd = calibrated(Limbs(told, fitted), (0.0, 1.0))["left_shank"]
     np.testing.assert_allclose(sd, np.sqrt(0.033**2 + 0.04**2))
 
 
 def test_a_posture_that_nobody_has_is_novel_to_the_package() -> None:
     told, fitted = limbs(np.random.default_rng(1))
     usual = max(tables.load("depth_calibration")["sd"]["thigh"])
-    _, sd = calibrated(told, {k: 10 * v for k, v in fitted.items()}, (0.0, 1.0))["left_thigh"]
+    _, sd = calibrated(Limbs(told, {k: 10 * v for k, v in fitted.items()}), (0.0, 1.0))[
+        "left_thigh"
+    ]
     assert (sd > 1.5 * usual).all()
 
 
@@ -190,7 +193,7 @@ def test_sd_lies_between_those_of_the_views(monkeypatch: pytest.MonkeyPatch) -> 
     told, fitted = limbs(np.random.default_rng(1))
 
     def sd(towards: float) -> float:
-        return calibrated(told, fitted, (0.0, towards))["left_shank"][1][0]
+        return calibrated(Limbs(told, fitted), (0.0, towards))["left_shank"][1][0]
 
     for view, value in zip(VIEWS, (0.10, 0.08, 0.06, 0.04, 0.02), strict=True):
         assert sd(view) == pytest.approx(value)
@@ -214,10 +217,9 @@ def test_a_mirrored_subject_has_mirrored_depths(turn: float) -> None:
         return swapped | {pair: pairs * values[pair] for pair in PAIRS}
 
     left, right = hips(turn)
-    here = calibrated(told, fitted, facing(left, right))
+    here = calibrated(Limbs(told, fitted), facing(left, right))
     there = calibrated(
-        mirrored(told, -1.0, 1.0),
-        mirrored(fitted, np.array([1.0, -1.0, -1.0]), MIRROR),
+        Limbs(mirrored(told, -1.0, 1.0), mirrored(fitted, np.array([1.0, -1.0, -1.0]), MIRROR)),
         facing(right * MIRROR, left * MIRROR),
     )
     for name, (value, sd) in here.items():
@@ -232,7 +234,7 @@ def test_a_mirrored_subject_has_mirrored_depths(turn: float) -> None:
 @pytest.mark.parametrize("group", ["legs", "arms"])
 def test_features_have_the_number_that_was_learned_from(group: str) -> None:
     told, fitted = limbs(np.random.default_rng(2), n=3)
-    x = features(told, fitted, (0.0, 1.0), side="left", group=group)
+    x = features(Limbs(told, fitted), (0.0, 1.0), side="left", group=group)
     assert x.shape == (3, depth._process(group).centres.shape[1])
 
 
@@ -245,7 +247,7 @@ def test_an_instant_is_described_with_top_middle_and_bottom_of_the_movement(side
     for each in ("left", "right"):
         fitted[f"{each}_thigh"][:, 1] = -0.5 * height
         fitted[f"{each}_shank"][:, 1] = -0.5 * height
-    x = features(told, fitted, (0.6, 0.8), side=side, group="legs")
+    x = features(Limbs(told, fitted), (0.6, 0.8), side=side, group="legs")
     instant, *places = np.split(x, 4, axis=1)
     # Within a fifth of its range.
     for place, near in zip(
@@ -253,23 +255,40 @@ def test_an_instant_is_described_with_top_middle_and_bottom_of_the_movement(side
     ):
         np.testing.assert_array_equal(place, np.broadcast_to(place[0], place.shape))
         np.testing.assert_allclose(place[0], instant[near].mean(axis=0), atol=1e-9)
-    # How long the subject stays anywhere says nothing: twice as long at each place is the same.
-    slow = features(
-        {name: value.repeat(2) for name, value in told.items()},
-        {name: value.repeat(2, axis=0) for name, value in fitted.items()},
-        (0.6, 0.8),
-        side=side,
-        group="legs",
+    # A part of a trial is described with the places of the trial.
+    part = Limbs(
+        {name: value[:20] for name, value in told.items()},
+        {name: value[:20] for name, value in fitted.items()},
     )
-    np.testing.assert_allclose(slow[::2], x, atol=1e-9)
+    of_trial = features(part, (0.6, 0.8), side=side, group="legs", trial=Limbs(told, fitted))
+    np.testing.assert_array_equal(of_trial, x[:20])
+    alone = features(part, (0.6, 0.8), side=side, group="legs")
+    np.testing.assert_array_equal(alone[:, : instant.shape[1]], instant[:20])
+    assert abs(alone - of_trial).max() > 0.1
+
+
+def test_how_long_the_subject_stays_at_a_place_says_little() -> None:
+    told, fitted = limbs(np.random.default_rng(4), n=90)
+
+    def places(standing: int) -> np.ndarray:
+        """Of a squat after so many instants of standing, of features that follow the height."""
+        height = 0.6 + 0.2 * np.cos(np.linspace(0.0, 2 * np.pi, 90 - standing))
+        height = np.concatenate([np.full(standing, 0.8), height])
+        still = {name: np.full(90, 0.1) for name in told}
+        moving = {name: np.stack([height, -height / 2, height], axis=-1) for name in fitted}
+        x = features(Limbs(still, moving), (0.6, 0.8), side="left", group="legs")
+        return x[0, x.shape[1] // 4 :]
+
+    # Of a range of 0.4 m.
+    np.testing.assert_allclose(places(60), places(0), atol=0.03)
 
 
 def test_trunk_and_legs_do_not_depend_on_the_arms() -> None:
     rng = np.random.default_rng(3)
     told, fitted = limbs(rng)
     raised = {k: v + (0.5 if k.endswith("arm") else 0.0) for k, v in fitted.items()}
-    here = calibrated(told, fitted, (0.0, 1.0))
-    there = calibrated(told, raised, (0.0, 1.0))
+    here = calibrated(Limbs(told, fitted), (0.0, 1.0))
+    there = calibrated(Limbs(told, raised), (0.0, 1.0))
     for name, (value, sd) in here.items():
         same = np.allclose(value, there[name][0]) and np.allclose(sd, there[name][1])
         assert same is not name.endswith("arm")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics import angles, fit
+from mobility.kinematics import angles, depth, fit
 from mobility.kinematics.angles import angles_from_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
@@ -380,14 +380,57 @@ def test_feet_that_walk_are_not_planted() -> None:
     assert moved[-1] - moved[0] == pytest.approx(0.5 * (time[-1] - time[0]), rel=0.15)
 
 
-@pytest.mark.parametrize(("shift", "planted"), [(0.0, True), (0.5, False)])
-def test_feet_of_a_short_trial_are_planted_unless_they_walk(shift: float, planted: bool) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "slide", "planted"), [(1.2, 0.0, True), (1.2, 0.5, False), (0.4, 0.0, False)]
+)
+def test_feet_of_a_short_trial_are_planted_where_it_is_long_enough_to_tell(
+    seconds: float, slide: float, planted: bool
+) -> None:
     time, knee = squat(4.0)
-    rows = (time > 1.3) & (time < 2.5)
+    rows = (time > 1.3) & (time < 1.3 + seconds)
     truth = body(knee)[rows]
-    truth[..., 0] += shift * time[rows, None]
+    truth[..., 0] += slide * time[rows, None]
     fitted = fit.fit_body(filmed(time[rows] - time[rows][0], truth, azimuth=0.0))
     assert last(fitted)["planted"] is planted
+
+
+def test_feet_that_step_in_turn_are_not_planted() -> None:
+    time, _ = squat(4.0)
+    rows = time < 1.2
+    truth = body(np.full(rows.sum(), 10.0))
+    far = (
+        0.6 * np.clip(time[rows, None] / 0.5, 0, 1),
+        0.6 * np.clip(time[rows, None] / 0.5 - 1, 0, 1),
+    )
+    for side, moved in zip(("left", "right"), far, strict=True):
+        for name in ("ankle", "heel", "foot_index"):
+            truth[:, INDEX[f"{side}_{name}"], 0] += moved[:, 0]
+    fitted = fit.fit_body(filmed(time[rows], truth, azimuth=0.0))
+    assert last(fitted)["planted"] is False
+
+
+def test_windows_of_a_long_trial_are_corrected_by_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Windows in which the subject rests have the places of the squats before."""
+    monkeypatch.setattr(fit, "_WINDOW_KNOTS", 40)
+    monkeypatch.setattr(fit, "_OVERLAP_KNOTS", 8)
+    kept: list[tuple[depth.Limbs, depth.Limbs | None]] = []
+
+    def spy(limbs: depth.Limbs, forward: tuple[float, float], *, trial: depth.Limbs | None) -> Any:
+        kept.append((limbs, trial))
+        return depth.calibrated(limbs, forward, trial=trial)
+
+    monkeypatch.setattr(fit, "calibrated", spy)
+    time, knee = squat(4.0)
+    both = np.concatenate([knee, np.full(2 * len(knee), knee[0])])
+    fit.fit_body(filmed(np.arange(len(both)) * (time[1] - time[0]), body(both)))
+    heights = [np.ptp(limbs.fitted["left_thigh"][:, 1]) for limbs, _ in kept]
+    assert min(heights) < 0.05 < 0.2 < max(heights)
+    wholes = {id(trial) for _, trial in kept}
+    assert len(wholes) == 1
+    assert kept[0][1] is not None
+    assert np.ptp(kept[0][1].fitted["left_thigh"][:, 1]) > 0.2
 
 
 def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +464,7 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
         ends = [build(problem, joints, beside + s * step).cost for s in (1, -1)]
         slope = (ends[0] - ends[1]) / 2e-6
         expected = pytest.approx(
-            here.shared_gradient[i], rel=0.02 if i in nearly else 1e-4, abs=1e-3
+            here.shared_gradient[i], rel=0.03 if i in nearly else 1e-4, abs=1e-3
         )
         assert slope / 2 == expected, i
     # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.

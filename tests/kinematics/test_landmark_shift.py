@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from mobility.kinematics import fit, landmark_shift
-from mobility.kinematics.depth import PAIRS, SEGMENTS
+from mobility.kinematics.depth import PAIRS, SEGMENTS, Limbs
 from mobility.kinematics.landmark_shift import SHIFTED, left_over, shifts
 
 ALL = [joint for joints in SHIFTED.values() for joint in joints]
 OTHER = {"left": "right", "right": "left"}
 
 
-def limbs(rng: np.random.Generator, n: int = 4) -> tuple[dict[str, Any], dict[str, Any]]:
+def limbs(rng: np.random.Generator, n: int = 4) -> Limbs:
     """Told depths and fitted segments of a posture that nobody has."""
     names = [f"{side}_{name}" for name in SEGMENTS for side in OTHER] + list(PAIRS)
     told = {name: rng.normal(0, 0.1, n) for name in names}
-    return told, {name: rng.normal(0, 0.1, (n, 3)) for name in names}
+    return Limbs(told, {name: rng.normal(0, 0.1, (n, 3)) for name in names})
 
 
 def use(monkeypatch: pytest.MonkeyPatch, across: float, up: float, *, novel: float = 0.0) -> None:
@@ -40,7 +40,7 @@ def test_a_right_landmark_is_shifted_as_the_mirrored_left_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use(monkeypatch, 0.02, -0.01)
-    found = shifts(*limbs(np.random.default_rng(1)), (0.0, 1.0))
+    found = shifts(limbs(np.random.default_rng(1)), (0.0, 1.0))
     assert set(found) == {f"{side}_{joint}" for side in OTHER for joint in ALL}
     for name, shift in found.items():
         across = 0.02 if name.startswith("left") else -0.02
@@ -49,7 +49,7 @@ def test_a_right_landmark_is_shifted_as_the_mirrored_left_one(
 
 def test_a_shift_fades_where_the_posture_is_novel(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, 0.02, -0.01, novel=0.75)
-    found = shifts(*limbs(np.random.default_rng(1)), (0.0, 1.0))["left_hip"]
+    found = shifts(limbs(np.random.default_rng(1)), (0.0, 1.0))["left_hip"]
     np.testing.assert_allclose(found.metres, np.tile([0.005, -0.0025], (4, 1)))
     np.testing.assert_allclose(found.novel, 0.75)
 
@@ -68,8 +68,8 @@ def test_a_mirrored_subject_has_mirrored_shifts() -> None:
         # From left to right is from right to left in the mirror.
         return swapped | {pair: pairs * values[pair] for pair in PAIRS}
 
-    here = shifts(told, fitted, (0.6, 0.8))
-    there = shifts(mirrored(told, -1.0, 1.0), mirrored(fitted, -flip, flip), (-0.6, 0.8))
+    here = shifts(Limbs(told, fitted), (0.6, 0.8))
+    there = shifts(Limbs(mirrored(told, -1.0, 1.0), mirrored(fitted, -flip, flip)), (-0.6, 0.8))
     for name, shift in here.items():
         side, _, joint = name.partition("_")
         mirror = there[f"{OTHER[side]}_{joint}"]
@@ -80,7 +80,8 @@ def test_a_mirrored_subject_has_mirrored_shifts() -> None:
 def test_shifts_of_the_package_are_small_and_none_where_nobody_was() -> None:
     told, fitted = limbs(np.random.default_rng(3))
     far = shifts(
-        {k: 50 * v for k, v in told.items()}, {k: 50 * v for k, v in fitted.items()}, (0.0, 1.0)
+        Limbs({k: 50 * v for k, v in told.items()}, {k: 50 * v for k, v in fitted.items()}),
+        (0.0, 1.0),
     )
     for shift in far.values():
         np.testing.assert_allclose(shift.metres, 0.0, atol=1e-9)
