@@ -49,7 +49,7 @@ COSINES = calibration.VIEWS
 """Between the subject's forward direction and the camera's, for which there are factors."""
 
 NEAR = 0.2
-"""Width, in cosines, over which clips are pooled: some 40 clips for each factor. Trunk and hip are
+"""Width, in cosines, over which clips are pooled: 40 to 70 clips for each factor. Trunk and hip are
 far worse known from in front and behind than obliquely, so that it is less than for the depths."""
 
 
