@@ -7,10 +7,9 @@ mobility/tables, or with --check only prints how well they would do on clips tha
 
 CACHE is a folder that `mobility virtual-lab sweep benchmarks/tuning.yaml --cache CACHE` filled with
 poses and truths (likewise tuning_2.yaml to tuning_6.yaml), or `python scripts/render_descents.py
-benchmarks/tuning_8.yaml CACHE` (likewise tuning_9.yaml). Since all of them take hours to render,
---gather keeps what is learned from in benchmarks/learned_from.nc, and --add adds to it; where no
-CACHE is given, that is read. Of the men of the first grids nothing is kept there: their hip centres
-were moved since, and those of tuning_6.yaml and tuning_8.yaml were rendered anew.
+benchmarks/tuning_8.yaml CACHE`. Since all of them take hours to render, --gather keeps what is
+learned from in benchmarks/learned_from.nc, and --add adds to it; where no CACHE is given, that is
+read.
 """
 
 from __future__ import annotations

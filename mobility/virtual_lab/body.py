@@ -174,7 +174,7 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     vertices, heads = vertices * scale, heads * scale
     bones = tuple(str(name) for name in model.bone_labels)
     both = [bones.index("upperleg01.L"), bones.index("upperleg01.R")]
-    heads[both] = _hip_centres(heads[both], sex, height_m)
+    heads[both] = _hip_centres(heads[both], height_m)
     hips = heads[both].mean(axis=0)
     origin = np.array([hips[0], vertices[:, 1].min(), hips[2]])
     vertices, heads = vertices - origin, heads - origin
@@ -196,20 +196,17 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     )
 
 
-_HIPS_AHEAD = {"female": 0.022, "male": 0.033}
-"""How far the femoral heads lie in front of the heads of MakeHuman's thigh bones, of stature."""
-
-
-def _hip_centres(heads: Array, sex: str, height_m: float) -> Array:
+def _hip_centres(heads: Array, height_m: float) -> Array:
     """Hip joint centres, left and right, from the heads of MakeHuman's thigh bones.
 
     The bones of the rig begin in the middle of the flesh, farther back and farther apart than the
-    femoral heads, and in men farther back than in women. Half the distance of the centres is 0.33
-    of the pelvic width plus 7.3 mm (Harrington et al. 2007, J Biomech 40:595; width 0.141 of
-    stature). The same regression puts them 0.24 of the pelvic depth plus 9.9 mm behind the anterior
-    iliac spines, 10 mm of soft tissue beneath the skin of slender bodies (`test_body`).
+    femoral heads. Half the distance of the centres is 0.33 of the pelvic width plus 7.3 mm
+    (Harrington et al. 2007, J Biomech 40:595; width 0.141 of stature). The same regression puts
+    them 0.025 to 0.035 of stature in front of the bones (depth 0.091 of stature, from the mesh
+    at the height of the anterior iliac spines, less 10 mm of soft tissue). Less is taken, 0.022,
+    because the mesh carries its belly there.
     """
-    middle = heads.mean(axis=0) + np.array([0.0, 0.0, _HIPS_AHEAD[sex] * height_m])
+    middle = heads.mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
     half = 0.33 * 0.141 * height_m + 0.0073
     centres: Array = middle + half * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
     return centres

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 ESTIMATORS = ("landmarks", "image_plane", "fitted")
 """What the angles come from: cleaned world landmarks, lines in the picture, the fitted body."""
 
-RENDERING = 3
+RENDERING = 2
 """Raise it when the same case gives other pictures or another truth than before."""
 
 
