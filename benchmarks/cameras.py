@@ -1,11 +1,12 @@
 """Errors of the angles from one camera, from another, and from both, against rendered truth.
 
-usage: python benchmarks/cameras.py [--cache FOLDER] [--lab FOLDER]
+usage: python benchmarks/cameras.py [--cache FOLDER] [--lab FOLDER] [--only NAME | --grid GRID.yaml]
 
 Needs the extra virtual-lab. Each of four motions is rendered from two places, by cameras that
 differ in field of view, height, distance and frame rate and were not started together; the fit is
 told none of this. With the videos of ../shared/data beside the checkout (--lab), also the time
-offset of a filmed pair is printed.
+offset of a filmed pair is printed. With --grid only the means over its pairs are printed, as of
+findings_pairs_2.yaml, to which nothing was fitted.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from accuracy import ANGLES, ROOT, pose_of, true_angles
-from pairs import Second, cleaned, render_second
+from pairs import Second, cleaned, pair_folder, poses_of, read_pairs, render_second
 
 import mobility as mb
+from mobility.errors import MobilityError
 from mobility.kinematics.cameras import time_offset
 from mobility.provenance import history
 from mobility.virtual_lab.case import case_from, render_case
@@ -106,36 +108,84 @@ def within(found: xr.Dataset, truth: xr.Dataset) -> float:
     return float(np.mean(shares))
 
 
+def compared(
+    first: xr.Dataset, second: xr.Dataset, truth: xr.Dataset, start: float
+) -> tuple[pd.DataFrame, xr.Dataset, xr.Dataset]:
+    """Errors from each camera and both, where all give a value; the fit and the angles of both."""
+    both = mb.fit_body([cleaned(first), cleaned(second)])
+    fits = {"first": mb.fit_body(cleaned(first)), "second": mb.fit_body(cleaned(second))}
+    found = {view: mb.joint_angles(fit) for view, fit in {**fits, "both": both}.items()}
+    second_found = found["second"].assign_coords(time=found["second"]["time"] + start)
+    at = found["both"]["time"].to_numpy()
+    seen = {**found, "second": second_found}
+    off = xr.concat(
+        [
+            abs(seen[v][list(ANGLES)].interp(time=at) - truth[list(ANGLES)].interp(time=at))
+            for v in seen
+        ],
+        pd.Index(list(seen), name="view"),
+    )
+    alike = off.where(off.notnull().all("view"))
+    table = {v: {n: float(alike[n].sel(view=v).mean()) for n in ANGLES} for v in seen}
+    return pd.DataFrame(table), both, found["both"]
+
+
+def of_grid(grid: Path, cache: Path) -> None:
+    """Print the means over the pairs of a grid."""
+    tables = []
+    for pair in read_pairs(grid):
+        first, second = poses_of(pair, cache)
+        truth = true_angles(pair_folder(cache, pair) / "truth.nc")
+        try:
+            tables.append(compared(first, second, truth, pair.second.start)[0])
+        except MobilityError as error:
+            print(f"{pair.case.name}: {error}")
+    if not tables:
+        raise SystemExit("no pair could be fitted")
+    means = pd.DataFrame([table.loc[list(MEANT)].mean() for table in tables])
+    print(f"mean of {len(tables)} pairs")
+    print(_with_mean(tables).to_string(float_format=lambda value: f"{value:.2f}"))
+    better = means[["first", "second"]].min(axis=1)
+    gain = better - means["both"]
+    print(
+        f"the better camera of each pair {better.mean():.2f}, less both {gain.mean():.2f} ± "
+        f"{gain.sem():.2f}; both better than it in {(gain > 0).mean():.0%}"
+    )
+
+
+def _with_mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    mean = pd.concat(tables).groupby(level=0, sort=False).mean()
+    mean.loc["MEAN OF SIX"] = mean.loc[list(MEANT)].mean()
+    return mean
+
+
 def main() -> None:
     """Print a table for each pair and one of the means."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cameras")
     parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--only", choices=list(PAIRS), action="append")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--only", choices=list(PAIRS), action="append")
+    which.add_argument("--grid", type=Path)
     given = parser.parse_args()
+    if given.grid:
+        of_grid(given.grid, given.cache)
+        return
     tables = []
     for name in given.only or PAIRS:
         first, second, truth = rendered(name, given.cache)
         start = PAIRS[name][1].start
-        both = mb.fit_body([cleaned(first), cleaned(second)])
-        fits = {"both": both, "first": mb.fit_body(cleaned(first))}
-        fits["second"] = mb.fit_body(cleaned(second))
-        found = {view: mb.joint_angles(fit) for view, fit in fits.items()}
-        table = pd.DataFrame(
-            {v: errors(found[v], truth, start if v == "second" else 0.0) for v in found}
-        )[["first", "second", "both"]]
+        table, both, found = compared(first, second, truth, start)
         tables.append(table)
         told = history(both)[-1]["cameras"][1]
         print(f"\n{name}: mean absolute error, degrees")
         print(table.to_string(float_format=lambda value: f"{value:.2f}"))
         print(
             f"offset {told['time_offset_s']:.4f} ± {told['time_offset_sd_s']:.4f} s, true {start}; "
-            f"within 1.96 sd, both: {within(found['both'], truth):.0%}"
+            f"within 1.96 sd, both: {within(found, truth):.0%}"
         )
-    mean = sum(tables) / len(tables)
-    mean.loc["MEAN OF SIX"] = mean.loc[list(MEANT)].mean()
     print("\nmean of the pairs")
-    print(mean.to_string(float_format=lambda value: f"{value:.2f}"))
+    print(_with_mean(tables).to_string(float_format=lambda value: f"{value:.2f}"))
     clips = [given.lab / "videos" / f"pose2sim_balance_cam{c}.mp4" for c in ("01", "02_front")]
     if all(clip.exists() for clip in clips):
         pair = [pose_of(clip, given.cache / f"{clip.stem}.nc") for clip in clips]

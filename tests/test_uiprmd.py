@@ -87,3 +87,15 @@ def test_quality_of_squats_done_well_and_poorly(uiprmd, lab) -> None:
     assert table["higher"].sum() >= 3
     reversed_ones = table[~table["higher"]]
     assert reversed_ones["lower when done well"].str.contains("pelvis_obliquity").all()
+
+
+def test_trunks_flex_against_the_pelvis_on_the_way_down(uiprmd, lab) -> None:
+    """Mean of 28 degrees, of all ten at least a dozen; while standing they lean back a little."""
+    table = uiprmd.spines(lab)
+    assert len(table) == 10
+    flexion = table["flexion of the spine"]
+    assert flexion.min() > 10
+    assert 20 < flexion.mean() < 36
+    assert -6 < table["trunk lean standing"].mean() < 0
+    # A neutral pelvis is tilted forwards by some 10 degrees (of the line of the iliac spines).
+    assert 5 < table["pelvis standing"].mean() < 18

@@ -201,10 +201,11 @@ def _hip_centres(heads: Array, height_m: float) -> Array:
 
     The bones of the rig begin in the middle of the flesh, farther back and farther apart than the
     femoral heads. Half the distance of the centres is 0.33 of the pelvic width plus 7.3 mm
-    (Harrington et al. 2007, J Biomech 40:595; width 0.141 of stature). The same regression puts
-    them 0.025 to 0.035 of stature in front of the bones (depth 0.091 of stature, from the mesh
-    at the height of the anterior iliac spines, less 10 mm of soft tissue). Less is taken, 0.022,
-    because the mesh carries its belly there.
+    (Harrington et al. 2007, J Biomech 40:595; width 0.141 of stature). How far in front of the
+    bones the same regression puts them depends on the tilt of the pelvis, which the mesh does not
+    show. With the iliac spines 12 degrees lower in front, as in ten standing people on average
+    (`python benchmarks/uiprmd.py`), it is 0.022 of stature in slender men and 0.015 in slender
+    women, with a level pelvis 0.032 and 0.023; 0.022 is taken for both.
     """
     middle = heads.mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
     half = 0.33 * 0.141 * height_m + 0.0073
