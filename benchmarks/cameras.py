@@ -91,11 +91,17 @@ def rendered(name: str, cache: Path) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset
     return poses[0], poses[1], true_angles(folder / "truth.nc")
 
 
+def aside(found: xr.Dataset, truth: xr.Dataset, at: np.ndarray, offset: float = 0.0) -> xr.Dataset:
+    """Absolute errors at times of the truth, which are those of `found` and `offset`."""
+    found = found[list(ANGLES)].assign_coords(time=found["time"] + offset)
+    error: xr.Dataset = abs(found.interp(time=at) - truth[list(ANGLES)].interp(time=at))
+    return error
+
+
 def errors(found: xr.Dataset, truth: xr.Dataset, offset: float = 0.0) -> dict[str, float]:
     """Mean absolute error of each angle; `offset` takes the times of `found` to those of truth."""
-    at = truth.interp(time=found["time"].to_numpy() + offset)
-    found = found.assign_coords(time=at["time"])
-    return {name: float(abs(found[name] - at[name]).mean()) for name in ANGLES}
+    off = aside(found, truth, found["time"].to_numpy() + offset, offset)
+    return {name: float(off[name].mean()) for name in ANGLES}
 
 
 def within(found: xr.Dataset, truth: xr.Dataset) -> float:
@@ -115,18 +121,14 @@ def compared(
     both = mb.fit_body([cleaned(first), cleaned(second)])
     fits = {"first": mb.fit_body(cleaned(first)), "second": mb.fit_body(cleaned(second))}
     found = {view: mb.joint_angles(fit) for view, fit in {**fits, "both": both}.items()}
-    second_found = found["second"].assign_coords(time=found["second"]["time"] + start)
     at = found["both"]["time"].to_numpy()
-    seen = {**found, "second": second_found}
+    late = {"second": start}
     off = xr.concat(
-        [
-            abs(seen[v][list(ANGLES)].interp(time=at) - truth[list(ANGLES)].interp(time=at))
-            for v in seen
-        ],
-        pd.Index(list(seen), name="view"),
+        [aside(angles, truth, at, late.get(view, 0.0)) for view, angles in found.items()],
+        pd.Index(list(found), name="view"),
     )
     alike = off.where(off.notnull().all("view"))
-    table = {v: {n: float(alike[n].sel(view=v).mean()) for n in ANGLES} for v in seen}
+    table = {v: {n: float(alike[n].sel(view=v).mean()) for n in ANGLES} for v in found}
     return pd.DataFrame(table), both, found["both"]
 
 
