@@ -204,7 +204,7 @@ def _hip_centres(heads: Array, height_m: float) -> Array:
     (Harrington et al. 2007, J Biomech 40:595; width 0.141 of stature). How far in front of the
     bones the same regression puts them depends on the tilt of the pelvis, which the mesh does not
     show. With the iliac spines 12 degrees lower in front, as in ten standing people on average
-    (`python benchmarks/uiprmd.py`), it is 0.022 of stature in slender men and 0.015 in slender
+    (`python benchmarks/uiprmd.py`), it is 0.023 of stature in slender men and 0.015 in slender
     women, with a level pelvis 0.032 and 0.023; 0.022 is taken for both.
     """
     middle = heads.mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])
