@@ -87,6 +87,7 @@ def _ahead_of_harrington(body: Body, tilt: float) -> float:
     return float(body.mid_hip[2] - front + behind * np.cos(tilt) + down * np.sin(tilt))
 
 
+@pytest.mark.usefixtures("body")  # needs the extra, and imports it
 @pytest.mark.parametrize("age", [20, 35, 65])
 @pytest.mark.parametrize(
     ("sex", "height_m", "tilt", "expected"),
