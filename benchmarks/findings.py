@@ -10,8 +10,8 @@ what lies within a margin of a threshold there is neither true nor untrue, and i
 ("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
 and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
 the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
-by view, and --write-table writes that, of the squats of held_out.yaml and tuning_7.yaml, which
-taught the fit's corrections nothing, to metric_error.yaml.
+by view, and --write-table writes that, of the squats of held_out.yaml, held_out_2.yaml and
+tuning_7.yaml, which taught the fit's corrections nothing, to metric_error.yaml.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]
 TABLE = ROOT / "benchmarks" / "findings.md"
 COMMAND = "python benchmarks/findings.py --write"
-UNLEARNED = [ROOT / "benchmarks" / name for name in ("held_out.yaml", "tuning_7.yaml")]
+UNLEARNED = [
+    ROOT / "benchmarks" / f"{name}.yaml" for name in ("held_out", "held_out_2", "tuning_7")
+]
 ERRORS = ROOT / "mobility" / "tables" / "metric_error.yaml"
 
 MARGIN = {
@@ -558,8 +560,8 @@ def main() -> None:
         for grid in UNLEARNED:
             all_of = folders([grid], given.cache)
             rendered = [folder for folder in all_of if (folder / "truth.nc").is_file()]
-            # A few of the bodies that were drawn cannot be rendered.
-            if len(rendered) < 0.95 * len(all_of):
+            # A few of those that were drawn would fall.
+            if len(rendered) < 0.9 * len(all_of):
                 parser.error(f"{given.cache} has {len(rendered)} of {len(all_of)} of {grid.name}")
             known += rendered
         errors = measured_errors(compare, known)

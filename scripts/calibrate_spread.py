@@ -3,8 +3,8 @@
 usage: python scripts/calibrate_spread.py CACHE [CACHE ...] [--unlearned] [--pairs CACHE]
 
 CACHE is as for `calibrate_fit.py`, which is run before. Each clip is fitted with what the other
-clips teach; with --unlearned, which is for clips that taught nothing (benchmarks/tuning_7.yaml), as
-it always is; and once more as if its feet moved. --pairs is the cache of `python
+clips teach; with --unlearned, which is for clips that taught nothing (benchmarks/tuning_7.yaml and
+tuning_12.yaml), as it always is; and once more as if its feet moved. --pairs is the cache of `python
 benchmarks/findings_pairs.py --write-table`: with it the factors of two cameras are found too, on
 the same pairs, whose errors are those of metrics too.
 """
@@ -12,6 +12,7 @@ the same pairs, whose errors are those of metrics too.
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import pickle
 import sys
@@ -29,7 +30,7 @@ import xarray as xr
 import mobility as mb
 from mobility import tables
 from mobility.kinematics import depth, fit, landmark_shift
-from mobility.kinematics.angles import angle_draws, spread_factors
+from mobility.kinematics.angles import angle_draws
 from mobility.kinematics.depth import CORRECTED, Process
 from mobility.view import camera_view
 from mobility.virtual_lab.case import read_truth, truth_pose
@@ -53,11 +54,27 @@ NEAR = 0.2
 far worse known from in front and behind than obliquely, so that it is less than for the depths."""
 
 
+POSTURES = {"knee_flexion": [10, 45, 80, 110], "elbow_flexion": [8, 20, 45, 80]}
+"""Degrees at which there are factors: of the elbow for itself, of the knee for all others."""
+
+APART = 0.4
+"""Width over which frames are pooled for these, of the distance of a posture to the next."""
+
+ROUNDS = 4
+"""In turn for directions and for postures; after the third they change by less than 0.01."""
+
+
 class Ratios(NamedTuple):
     """Sizes of the errors of a clip in standard deviations of the draws as they are."""
 
     of: dict[str, np.ndarray]  # by angle
+    posture: dict[str, np.ndarray]  # by angle, that of `posture_of` at the same frames, degrees
     cosine: float  # between the subject's forward direction and the camera's, as the fit has it
+
+
+def posture_of(name: str) -> str:
+    """Angle by which the factors of an angle differ."""
+    return name if name in POSTURES else "knee_flexion"
 
 
 def ratios(
@@ -69,14 +86,15 @@ def ratios(
     limitless = dict.fromkeys(tables.load("angles"), 180.0)
     found = mb.joint_angles(fitted, limits=limitless)
     true = mb.joint_angles(truth_pose(truth)).interp(time=found["time"])
-    draws, factor = angle_draws(fitted), spread_factors(fitted)
-    sizes = {}
+    draws = angle_draws(fitted, as_squat=False)
+    sizes, postures = {}, {}
     for name in limitless:
         spread = np.sqrt((draws[name] ** 2).mean("draw")).rename(fit_time="time")
-        off = np.abs(found[name] - true[name])
-        ratio = off / spread.interp(time=found["time"]) * factor[name]
+        ratio = np.abs(found[name] - true[name]) / spread.interp(time=found["time"])
+        by = found[posture_of(name)]
         sizes[name] = ratio.to_numpy().ravel()
-    return Ratios(sizes, float(np.cos(np.radians(camera_view(fitted).azimuth_deg))))
+        postures[name] = (by if "side" in ratio.dims else by.mean("side")).to_numpy().ravel()
+    return Ratios(sizes, postures, float(np.cos(np.radians(camera_view(fitted).azimuth_deg))))
 
 
 @functools.cache
@@ -114,32 +132,78 @@ def of_pair(folder: Path) -> Ratios:
     return ratios(poses, read_truth(folder / "truth.nc"))
 
 
-def factor(found: list[Ratios], name: str, clip_weight: np.ndarray, least: float = LEAST) -> float:
-    """Factor of an angle, each clip with a weight of its own."""
-    known = [one.of[name][np.isfinite(one.of[name])] for one in found]
-    size = np.concatenate(known)
-    each = zip(known, clip_weight, strict=True)
-    weight = np.concatenate([np.full(len(one), of / max(len(one), 1)) for one, of in each])
+def factor(size: np.ndarray, weight: np.ndarray) -> float:
+    """By what errors are to be divided, so that HELD of their weight is within 1.96."""
     order = np.argsort(size)
     share = np.cumsum(weight[order]) / weight.sum()
-    wanted = float(size[order][np.searchsorted(share, HELD)]) / 1.96
-    held = weight[size < 1.96].sum() / weight.sum()
-    print(f"{name:20} {100 * held:.0f} % within 1.96 sd; factor {wanted:.2f}")
-    return round(max(wanted, least), 2)
+    return float(size[order][np.searchsorted(share, HELD)]) / 1.96
 
 
-def factors(found: list[Ratios], least: float = LEAST) -> dict[str, float]:
-    """Factor of each angle, all clips alike."""
-    alike = np.ones(len(found))
-    return {name: factor(found, name, alike, least) for name in found[0].of}
+class Factors(NamedTuple):
+    """Of an angle: their product spreads its draws."""
+
+    views: list[float]  # one for each of COSINES, or one alone
+    postures: list[float]  # one for each of POSTURES
 
 
-def factors_of_views(found: list[Ratios]) -> dict[str, list[float]]:
-    """Factors of each angle, one for each of :data:`COSINES`, of the clips whose view is known."""
-    found = [one for one in found if np.isfinite(one.cosine)]
-    cosine = np.array([one.cosine for one in found])
-    near = [np.exp(-0.5 * ((cosine - view) / NEAR) ** 2) for view in COSINES]
-    return {name: [factor(found, name, weight) for weight in near] for name in found[0].of}
+def factors(
+    found: list[Ratios], name: str, cosines: list[float] | None = None, least: float = LEAST
+) -> Factors:
+    """Find the factors of an angle, each clip of a direction alike.
+
+    With `cosines`, one factor for each of them, of the clips whose view is known. Directions and
+    postures take turns, each of the sizes that the factors of the other leave; the geometric mean
+    of those of the postures is 1.
+    """
+    found = [one for one in found if np.isfinite(one.of[name]).any()]
+    if cosines:
+        found = [one for one in found if np.isfinite(one.cosine)]
+    known = [np.isfinite(one.of[name]) & np.isfinite(one.posture[name]) for one in found]
+    size = np.concatenate([one.of[name][k] for one, k in zip(found, known, strict=True)])
+    posture = np.concatenate([one.posture[name][k] for one, k in zip(found, known, strict=True)])
+    count = np.array([k.sum() for k in known])
+    each = np.repeat(1.0 / np.maximum(count, 1), count)
+    cosine = np.repeat([one.cosine for one in found], count)
+    at = np.array(POSTURES[posture_of(name)], dtype=float)
+    gap = np.diff(at)
+    width = APART * np.minimum(np.r_[gap, np.inf], np.r_[np.inf, gap])
+    near_view = [each] if not cosines else [each * _near(cosine, c, NEAR) for c in cosines]
+    near_posture = [each * _near(posture, x, w) for x, w in zip(at, width, strict=True)]
+    views, postures = np.ones(len(near_view)), np.ones(len(at))
+
+    def by_view() -> np.ndarray:
+        by = np.interp(cosine, cosines, views) if cosines else np.repeat(views, len(size))
+        return np.asarray(by)
+
+    for _ in range(ROUNDS):
+        left = size / np.interp(posture, at, postures)
+        views = np.array([factor(left, weight) for weight in near_view])
+        left = size / by_view()
+        postures = np.array([factor(left, weight) for weight in near_posture])
+        postures /= np.exp(np.log(postures).mean())
+    views, postures = np.maximum(views, least), np.maximum(postures, least)
+    spread = by_view() * np.interp(posture, at, postures)
+    held = each[size < 1.96 * spread].sum() / each.sum()
+    print(f"{name:20} {views.round(2)} x {postures.round(2)}; {100 * held:.1f} % within 1.96 sd")
+    return Factors(*([round(float(one), 2) for one in of] for of in (views, postures)))
+
+
+def _near(value: np.ndarray, centre: float, width: float) -> np.ndarray:
+    near: np.ndarray = np.exp(-0.5 * ((value - centre) / width) ** 2)
+    return near
+
+
+def entry(
+    found: list[Ratios], cosines: list[float] | None = None, least: float = LEAST
+) -> dict[str, Any]:
+    """Make an entry of the table of all angles."""
+    of = {name: factors(found, name, cosines, least) for name in found[0].of}
+    angles = {name: one.views if cosines else one.views[0] for name, one in of.items()}
+    postures = {
+        by: {"at": at, "factors": {n: of[n].postures for n in of if posture_of(n) == by}}
+        for by, at in POSTURES.items()
+    }
+    return {"angles": angles, "postures": postures}
 
 
 def with_others(
@@ -175,7 +239,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path)
     given = parser.parse_args()
     folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
-    table: dict[str, Any] = {**tables.load("angle_spread")}
+    table: dict[str, Any] = copy.deepcopy(dict(tables.load("angle_spread")))
     with get_context("spawn").Pool(2) as pool, tempfile.TemporaryDirectory() as kept:
         seen = zip(folders, pool.map(calibration.clip_if_seen, folders), strict=True)
         found_in = {
@@ -189,15 +253,11 @@ def main() -> None:
         else:
             found = with_others(folders, clips, pool, Path(kept))
         print(f"one camera, {len(found)} clips")
-        table["one_camera"] = {
-            **table["one_camera"],
-            "cosines": list(COSINES),
-            "angles": factors_of_views(found),
-        }
+        cosines = list(COSINES)
+        table["one_camera"] |= {"cosines": cosines, **entry(found, cosines)}
         found = pool.map(of_moving_feet, folders, chunksize=4)
         print("as if the feet moved")
-        angles = factors(found, LEAST_MOVING)
-        table["moving_feet"] = {**table["moving_feet"], "angles": angles}
+        table["moving_feet"] |= entry(found, least=LEAST_MOVING)
         if given.pairs:
             sys.path.insert(0, str(BENCHMARKS))
             from findings_pairs import MEASURED
@@ -206,7 +266,7 @@ def main() -> None:
             pairs = [pair for grid in MEASURED for pair in read_pairs(grid)]
             found = pool.map(of_pair, [pair_folder(given.pairs, pair) for pair in pairs])
             print(f"two cameras, {len(found)} pairs")
-            table["two_cameras"] = {**table["two_cameras"], "angles": factors(found)}
+            table["two_cameras"] |= entry(found)
     calibration.write("angle_spread", table)
 
 

@@ -21,18 +21,28 @@ def script(project, monkeypatch) -> ModuleType:
     return importlib.import_module("calibrate_spread")
 
 
-def clips(script: ModuleType, sizes: list[np.ndarray], *, of: str, cosine: float = 0.7) -> Any:
+def clips(
+    script: ModuleType,
+    sizes: list[np.ndarray],
+    *,
+    of: str,
+    cosine: float = 0.7,
+    posture: float | np.ndarray = 45.0,
+) -> Any:
     """Clips with these errors of an angle, in standard deviations."""
-    return [script.Ratios({of: size}, cosine) for size in sizes]
+    return [
+        script.Ratios({of: size}, {of: np.broadcast_to(posture, size.shape)}, cosine)
+        for size in sizes
+    ]
 
 
 def test_the_factor_holds_95_percent_of_the_errors(script, capsys) -> None:
     rng = np.random.default_rng(5)
     sizes = [abs(1.7 * rng.standard_normal(400)) for _ in range(40)]
-    found = script.factors(clips(script, sizes, of="knee_flexion"))
-    assert found["knee_flexion"] == pytest.approx(1.7, abs=0.05)
-    # erf(1.96 / 1.7 / sqrt 2)
-    assert "75 % within 1.96 sd" in capsys.readouterr().out
+    found = script.factors(clips(script, sizes, of="knee_flexion"), "knee_flexion")
+    assert found.views == [pytest.approx(1.7, abs=0.05)]
+    assert found.postures == [1.0] * 4
+    assert "95.0 % within 1.96 sd" in capsys.readouterr().out
 
 
 def test_what_was_refused_counts_for_nothing_and_each_clip_alike(script) -> None:
@@ -42,15 +52,14 @@ def test_what_was_refused_counts_for_nothing_and_each_clip_alike(script) -> None
         script, [np.concatenate([short, refused]), long, refused], of="elbow_flexion"
     )
     # Of two clips the worse one is half; of twenty one is the last twentieth.
-    assert script.factors([one, other]) == {"elbow_flexion": 2.0}
-    assert script.factors([one] + [other] * 24) == {"elbow_flexion": 1.0}
-    assert script.factors([none, other]) == {"elbow_flexion": 1.0}
+    for found, factor in (([one, other], 2.0), ([one] + [other] * 24, 1.0), ([none, other], 1.0)):
+        assert script.factors(found, "elbow_flexion").views == [factor]
 
 
 def test_a_factor_has_a_floor(script) -> None:
     found = clips(script, [np.full(50, 0.1)], of="trunk_lean")
-    assert script.factors(found) == {"trunk_lean": script.LEAST}
-    assert script.factors(found, script.LEAST_MOVING) == {"trunk_lean": 1.0}
+    assert script.factors(found, "trunk_lean").views == [script.LEAST]
+    assert script.factors(found, "trunk_lean", least=script.LEAST_MOVING).views == [1.0]
 
 
 def test_each_direction_has_the_factor_of_the_clips_near_it(script) -> None:
@@ -66,7 +75,7 @@ def test_each_direction_has_the_factor_of_the_clips_near_it(script) -> None:
             cosine=cosine,
         )
     ]
-    factors = script.factors_of_views(found)["trunk_lean"]
+    factors = script.factors(found, "trunk_lean", list(script.COSINES)).views
     assert len(factors) == len(script.COSINES) == len(wide)
     # Neighbours at 0.3 count with a third, those at 0.7 not at all.
     for factor, spread in zip(factors, wide.values(), strict=True):
@@ -74,7 +83,39 @@ def test_each_direction_has_the_factor_of_the_clips_near_it(script) -> None:
     assert factors[2] == pytest.approx(0.8, abs=0.05)
     # A clip whose view is not known is of none of them.
     unknown = clips(script, [np.full(300, 9.0)], of="trunk_lean", cosine=np.nan)
-    assert script.factors_of_views([*found, *unknown])["trunk_lean"] == factors
+    again = script.factors([*found, *unknown], "trunk_lean", list(script.COSINES)).views
+    assert again == factors
+
+
+@pytest.mark.parametrize(("name", "by"), [("hip_flexion", "knee"), ("elbow_flexion", "elbow")])
+def test_postures_and_directions_have_the_factors_of_their_product(script, name, by) -> None:
+    at = script.POSTURES[f"{by}_flexion"]
+    wide, deep = (
+        dict(zip(script.COSINES, [1.6, 1.2, 0.9, 1.1, 1.4], strict=True)),
+        [0.8, 1, 1.2, 1.4],
+    )
+    rng = np.random.default_rng(7)
+    posture = rng.uniform(0, at[-1] + 20, 600)
+    found = [
+        one
+        for cosine, view in wide.items()
+        for one in clips(
+            script,
+            [
+                abs(view * np.interp(posture, at, deep) * rng.standard_normal(600))
+                for _ in range(30)
+            ],
+            of=name,
+            cosine=cosine,
+            posture=posture,
+        )
+    ]
+    factors = script.factors(found, name, list(script.COSINES))
+    product = np.outer(factors.views, factors.postures)
+    np.testing.assert_allclose(product, np.outer(list(wide.values()), deep), rtol=0.17)
+    entry = script.entry(found, list(script.COSINES))
+    assert entry["angles"] == {name: factors.views}
+    assert entry["postures"][f"{by}_flexion"] == {"at": at, "factors": {name: factors.postures}}
 
 
 def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, monkeypatch) -> None:
@@ -92,6 +133,13 @@ def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, mon
                 name: [2 * f for f in factors]
                 for name, factors in table["one_camera"]["angles"].items()
             },
+            "postures": {
+                by: {
+                    "at": posture["at"],
+                    "factors": {n: [f * f for f in fs] for n, fs in posture["factors"].items()},
+                }
+                for by, posture in table["one_camera"]["postures"].items()
+            },
         },
     }
     load = tables.load
@@ -102,5 +150,9 @@ def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, mon
     assert np.isfinite(before.of["knee_flexion"]).any()
     for name, size in before.of.items():
         np.testing.assert_allclose(after.of[name], size, rtol=1e-9, equal_nan=True)
+    assert set(before.posture) == set(before.of)
+    knee, elbow = before.posture["hip_flexion"], before.posture["elbow_flexion"]
+    np.testing.assert_array_equal(knee, before.posture["knee_flexion"])
+    assert np.nanmax(abs(knee - elbow)) > 30
     # This subject is seen obliquely from the front.
     assert 0.4 < before.cosine == after.cosine < 0.95

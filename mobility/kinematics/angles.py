@@ -196,7 +196,7 @@ def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     -------
     xarray.Dataset
         The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations
-        in degrees, times the factor of :func:`spread_factors`. The standard deviation of anything
+        in degrees, times the factors of :func:`spread_factors`. The standard deviation of anything
         computed from angles (a difference of sides, a median over repetitions) is that of its
         values over the draws.
 
@@ -209,19 +209,11 @@ def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
         raise BadInputError("angle_draws: the pose has no 'position_draws'; make it with fit_body")
     draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
     knots = fitted["fit_time"].to_numpy()
-    centre = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
-    places = [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]
-
-    def angles(points: Array) -> dict[str, Array]:
-        body = np.full((len(points), len(KEYPOINTS), 3), np.nan)
-        body[:, places] = points
-        return angles_from_points(body)
-
-    middle = angles(centre.astype(np.float64))
+    middle = _angles_at_knots(fitted)
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
-    each = [angles(centre + draw) for draw in draws.to_numpy().astype(np.float64)]
+    each = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
-    factors = spread_factors(fitted) if as_squat else dict.fromkeys(definitions, 1.0)
+    factors = spread_factors(fitted) if as_squat else dict.fromkeys(definitions, np.ones(()))
     variables = {}
     for name, value in middle.items():
         off = np.stack([drawn[name] for drawn in each]) - value
@@ -234,16 +226,26 @@ def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
 
 
-def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
+def _angles_at_knots(fitted: xr.Dataset, off: Array | float = 0.0) -> dict[str, Array]:
+    """Angles of a fitted body, moved by `off` (fit_time, fit_keypoint, fit_space), at its knots."""
+    centre = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
+    body = np.full((len(centre), len(KEYPOINTS), 3), np.nan)
+    body[:, [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]] = centre + off
+    return angles_from_points(body)
+
+
+def spread_factors(fitted: xr.Dataset) -> dict[str, Array]:
     """By how much the draws of each angle are spread, so that they are as wide as its errors are.
 
     The draws of a fit are as wide as the spreads that its terms assume and as independent as these
     terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations, whichever way the subject faces. Where the feet do not stay
-    or are not seen, landmarks are not corrected, for which there are other factors, found from one
-    camera and used for any number; so there are of two cameras that see planted feet and are far
-    enough apart to be a view of their own (:func:`~mobility.view.trial_view`). Draws of positions
-    are left as they are: a metric of these has its own measured errors (``metric_error.yaml``,
+    lie within 1.96 standard deviations, whichever way the subject faces and however deep the squat
+    is: they are the product of one for the direction and one for the posture, the flexion of the
+    knee or, for the elbow, its own. Where the feet do not stay or are not seen, landmarks are not
+    corrected, for which there are other factors, found from one camera and used for any number; so
+    there are of two cameras that see planted feet and are far enough apart to be a view of their
+    own (:func:`~mobility.view.trial_view`); these know no directions. Draws of positions are left
+    as they are: a metric of these has its own measured errors (``metric_error.yaml``,
     ``two_camera_error.yaml``).
 
     Parameters
@@ -254,23 +256,36 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     Returns
     -------
     dict
-        By angle, as in :func:`joint_angles`. From one camera, between those of the five directions
-        in the table, by the cosine between the subject's forward direction and the camera's; the
-        largest of them where the direction is not known. 1 of a pose of which the fit says nothing.
+        By angle, as in :func:`joint_angles`, over (fit_time, side) or (fit_time,); the posture of
+        an angle without sides is the mean of both. From one camera, between those of the five
+        directions in the table, by the cosine between the subject's forward direction and the
+        camera's; the largest of them where the direction is not known. Ones without dimensions for
+        a pose of which the fit says nothing.
     """
+    definitions = tables.load("angles")
     planted = [entry["planted"] for entry in history(fitted) if "planted" in entry]
     if not planted:
-        return dict.fromkeys(tables.load("angles"), 1.0)
-    table = tables.load("angle_spread")
+        return dict.fromkeys(definitions, np.ones(()))
     two = bool(cameras_of(fitted)) and trial_view(fitted) == TWO_CAMERAS
+    kind = "one_camera"
     if two or not any(planted):
         kind = "two_cameras" if any(planted) else "moving_feet"
-        return {name: float(factor) for name, factor in table[kind]["angles"].items()}
-    views, angles = table["one_camera"]["cosines"], table["one_camera"]["angles"]
+    table = tables.load("angle_spread")[kind]
     cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
-    if np.isnan(cosine):
-        return {name: float(max(factors)) for name, factors in angles.items()}
-    return {name: float(np.interp(cosine, views, factors)) for name, factors in angles.items()}
+    at_knots = _angles_at_knots(fitted)
+    found = {}
+    for by, posture in table["postures"].items():
+        for name, factors in posture["factors"].items():
+            value = at_knots[by] if definitions[name]["sided"] else at_knots[by].mean(axis=-1)
+            found[name] = np.interp(value, posture["at"], factors)
+    for name, factors in table["angles"].items():
+        if kind != "one_camera":
+            found[name] = factors * found[name]
+        elif np.isnan(cosine):
+            found[name] = max(factors) * found[name]
+        else:
+            found[name] = np.interp(cosine, table["cosines"], factors) * found[name]
+    return {name: found[name] for name in definitions}
 
 
 def angle_sd(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
@@ -422,7 +437,7 @@ def joint_angles(
     posterior = None
     if "position_draws" in pose:
         posterior = angle_sd(pose, as_squat=not in_picture)
-        factors = {} if in_picture else spread_factors(pose)
+        factors: dict[str, Array] = {} if in_picture else spread_factors(pose)
     added: dict[str, float] = {}
     if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
         added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
@@ -458,8 +473,9 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
-            if (factor := factors.get(name, 1.0)) != 1.0:
-                source += f", times {factor:.2f} (table angle_spread)"
+            if np.ndim(factor := factors.get(name, 1.0)):
+                source += f", times {np.min(factor):.2f} to {np.max(factor):.2f} by posture"
+                source += " (table angle_spread)"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
                 source += ", as likely near the plane of the picture"

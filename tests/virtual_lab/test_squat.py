@@ -244,9 +244,57 @@ def test_trunk_leans_forwards_to_balance_and_stands_upright(body: Body) -> None:
     assert stiff.trunk_lean.max() > angles.trunk_lean.max() + 3
 
 
+def test_trunk_flexes_against_the_pelvis_as_asked(body: Body) -> None:
+    plain = trial_of(body, repetitions=1, standing_lean=-3)
+    trial = trial_of(
+        body, repetitions=1, standing_lean=-3, standing_lumbar_flexion=-6, lumbar_flexion=28
+    )
+
+    def against_the_pelvis(one: Trial, k: int) -> float:
+        thorax, pelvis = (one.orientation[k, body.bone(name)] for name in ("spine01", "root"))
+        turn = pelvis.T @ thorax  # about x, forwards
+        return float(np.degrees(np.arctan2(turn[2, 1], turn[1, 1])))
+
+    def line_against_the_pelvis(one: Trial, k: int) -> float:
+        shoulders, hips = (
+            (one.points[f"left_{joint}"][k] + one.points[f"right_{joint}"][k]) / 2
+            for joint in ("shoulder", "hip")
+        )
+        line = one.orientation[k, body.bone("root")].T @ (shoulders - hips)
+        return float(np.degrees(np.arctan2(line[2], line[1])))
+
+    def spine(one: Trial) -> float:
+        length = one.position[:, body.bone("spine01")] - one.position[:, body.bone("root")]
+        return float(np.linalg.norm(length, axis=-1).min())
+
+    bottom = int(hip_height(plain).argmin())
+    for k, flexion in ((0, -6.0), (bottom, 28.0), (-1, -6.0)):
+        # The trunk straightens by 12 % of its lean, which differs where balance asks for another.
+        lean = np.degrees(
+            [np.arctan2(*o.orientation[k, body.bone("spine01"), [2, 1], 1]) for o in (trial, plain)]
+        )
+        straightened = 0.12 / 0.88 * (lean[0] - lean[1])
+        change = against_the_pelvis(trial, k) - against_the_pelvis(plain, k)
+        assert change == pytest.approx(flexion - straightened, abs=0.05)
+    flexed = line_against_the_pelvis(trial, bottom) - line_against_the_pelvis(trial, 0)
+    assert flexed == pytest.approx(0.7 * (28 + 6), abs=3)
+    # The pelvis stays behind, legs do what they did, and who stands is in balance as before.
+    hips = [np.stack([o.points[f"{s}_hip"] for s in ("left", "right")]) for o in (trial, plain)]
+    np.testing.assert_allclose(hips[0][..., 1], hips[1][..., 1], atol=0.002)
+    assert spine(trial) < spine(plain)
+
+
 def test_what_the_legs_cannot_do_is_refused(body: Body) -> None:
     with pytest.raises(BadInputError, match="do not reach"):
         trial_of(body, depth=10, shift_m=0.3, tibia_inclination=60)
+
+
+@pytest.mark.parametrize("tibia_inclination", [3, 55])
+def test_who_would_fall_is_refused(body: Body, tibia_inclination: float) -> None:
+    # Knees that stay behind leave the hips far behind the feet, knees far ahead bring them before.
+    depth = 60 if tibia_inclination < 30 else 30
+    with pytest.raises(BadInputError, match="keeps this body from falling"):
+        trial_of(body, depth=depth, tibia_inclination=tibia_inclination)
 
 
 def test_wrong_number_of_depths(body: Body) -> None:
