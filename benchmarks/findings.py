@@ -255,10 +255,13 @@ def told_of(metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str) -> li
 
 
 def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
-    """Measured less true value of each metric that is compared, and of each side."""
+    """Measured less true value of each metric that is compared, and of each side.
+
+    Cases of two grids may have one name; their folders never do.
+    """
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
-    return errors_of(metrics, truth, view_of_azimuth(case.camera.azimuth), case.name)
+    return errors_of(metrics, truth, view_of_azimuth(case.camera.azimuth), folder.name)
 
 
 def errors_of(

@@ -19,6 +19,7 @@ import numpy as np
 
 from mobility.capture.pose import estimate_pose
 from mobility.capture.video import write_video
+from mobility.errors import BadInputError
 from mobility.progress import progress_bar
 from mobility.virtual_lab.case import (
     Case,
@@ -74,8 +75,11 @@ def main() -> None:
             whole = case_folder(given.cache, cases[number])
             folder = whole.with_name(f"{whole.name}-descent")  # which a sweep does not take
             if not (folder / "truth.nc").is_file():
-                render_descent(cases[number], folder)
-                log.info("%s", folder.name)
+                try:
+                    render_descent(cases[number], folder)
+                    log.info("%s", folder.name)
+                except BadInputError as error:  # some of the bodies that were drawn would fall
+                    log.warning("%s is left out: %s", folder.name, error)
             bar.update()
 
 

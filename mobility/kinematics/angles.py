@@ -239,9 +239,10 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, Array]:
 
     The draws of a fit are as wide as the spreads that its terms assume and as independent as these
     terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations, whichever way the subject faces and however deep the squat
-    is: they are the product of one for the direction and one for the posture, the flexion of the
-    knee or, for the elbow, its own. Where the feet do not stay or are not seen, landmarks are not
+    lie within 1.96 standard deviations, in each direction in which the subject faces, over all
+    postures, and in each posture, over all directions: they are the product of one for the
+    direction and one for the posture, the flexion of the knee or, for the elbow, its own, and at
+    least what the table says. Where the feet do not stay or are not seen, landmarks are not
     corrected, for which there are other factors, found from one camera and used for any number; so
     there are of two cameras that see planted feet and are far enough apart to be a view of their
     own (:func:`~mobility.view.trial_view`); these know no directions. Draws of positions are left
@@ -285,7 +286,7 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, Array]:
             found[name] = max(factors) * found[name]
         else:
             found[name] = np.interp(cosine, table["cosines"], factors) * found[name]
-    return {name: found[name] for name in definitions}
+    return {name: np.maximum(found[name], table["least"]) for name in definitions}
 
 
 def angle_sd(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:

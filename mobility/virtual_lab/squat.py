@@ -73,7 +73,8 @@ class Squat(Strict):
     lead_s
         Standing at the start and at the end, seconds.
     standing_knee_flexion, standing_lean
-        Of the knees and of pelvis and trunk forwards while standing, degrees.
+        Of the knees, and of pelvis and trunk forwards, while standing, degrees; with
+        `standing_lumbar_flexion` the pelvis leans less by that.
     standing_lumbar_flexion, lumbar_flexion
         Of the thorax forwards against the pelvis, from what it is at rest, degrees: while standing,
         and at the greatest depth. The line from the hips to the shoulders turns against the pelvis
@@ -250,8 +251,8 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     )
     if np.abs(centre_of_mass(lean) - target).max() > 0.001:
         raise BadInputError(
-            "squat: no lean of the trunk keeps this body from falling; lessen depth, lumbar_flexion"
-            " or arm_fall, or bring tibia_inclination closer to 32"
+            "squat: no lean of the trunk keeps this body from falling; lessen depth or"
+            " lumbar_flexion, or bring tibia_inclination closer to 32"
         )
     _upper_body(body, squat, rotations, roll, lean, progress)
     orientation, position = transforms(body, rotations, mid_hip)
