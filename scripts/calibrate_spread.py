@@ -41,7 +41,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 HELD = 0.95
 """Share of the errors that lie within 1.96 standard deviations."""
 
-LEAST = 0.5
+LEAST = 0.6
 """Of the product of factors: rendered bodies are more alike, and more even, than people."""
 
 LEAST_MOVING = 1.0
@@ -63,8 +63,9 @@ APART = 0.4
 """Width over which frames are pooled for these, of the distance of a posture to the next."""
 
 ROUNDS = 2
-"""In turn for directions and for postures. With two, 94 to 98 % lie within 1.96 standard deviations
-in each of them; with more, the factors of neighbours, which share clips, swing apart."""
+"""In turn for directions and for postures. With two, 94 to 98 % of the errors from one camera lie
+within 1.96 standard deviations in each; with more, the factors of neighbours, which share clips,
+swing apart."""
 
 
 class Ratios(NamedTuple):
@@ -155,9 +156,10 @@ def factors(
     """Find the factors of an angle, each clip of a direction alike.
 
     With `cosines`, one factor for each of them, of the clips whose view is known. Directions and
-    postures take turns, each of the sizes that the factors of the other leave; the geometric mean
-    of those of the postures is 1. `least` is the floor of the product, of which it is printed what
-    share of the errors it holds: of all, in each direction, and in each posture.
+    postures take turns, each of the sizes that the factors of both leave; the geometric mean of
+    those of the postures is 1, and the product holds HELD of all errors together. `least` is the
+    floor of the product, of which it is printed what share of the errors it holds: of all, in each
+    direction, and in each posture.
     """
     found = [one for one in found if np.isfinite(one.of[name]).any()]
     if cosines:
@@ -185,6 +187,7 @@ def factors(
         postures *= [factor(size / spread(), weight) for weight in near_posture]
         mean = np.exp(np.log(postures).mean())
         views, postures = views * mean, postures / mean
+    views *= factor(size / spread(), each)
     held = size < 1.96 * np.maximum(spread(), least)
 
     def shares(near: list[np.ndarray]) -> str:
