@@ -616,7 +616,7 @@ def write_video(
     H.264, yuv420p (BT.601 matrix, limited range), the index before the pictures. H.264
     needs even sizes: an odd width or height grows by one pixel, the last column or
     row repeated. The same frames and options give the same times, and pictures that differ by
-    a few levels at most: bits go to blocks by sums (x264's macroblock tree) that on some
+    less than compression takes: bits go to blocks by sums (x264's macroblock tree) that on some
     processors are not the same again. The file appears in its place only when it is complete.
 
     Parameters
