@@ -7,7 +7,7 @@ usage: python benchmarks/findings_pairs.py [--cache FOLDER] [--grid GRID ...] [-
 Needs the extra virtual-lab: pairs of clips are rendered once into the cache. Statements are counted
 as in findings.py. The fit is told nothing of the cameras, nor when they were started. --alone
 assesses each camera by itself instead of both; --errors prints how far the metrics are from the
-truth, and --write-table writes them, of the pairs of pairs_tuning.yaml and findings_pairs.yaml, to
+truth, and --write-table writes them, of the pairs of findings_pairs.yaml and errors_pairs.yaml, to
 two_camera_error.yaml.
 """
 
@@ -45,7 +45,7 @@ from mobility.workbench.files import atomic
 GRIDS = [ROOT / "benchmarks" / "findings_pairs_2.yaml"]
 TABLE = ROOT / "benchmarks" / "findings_pairs.md"
 COMMAND = "python benchmarks/findings_pairs.py --write"
-MEASURED = [ROOT / "benchmarks" / f"{name}.yaml" for name in ("pairs_tuning", "findings_pairs")]
+MEASURED = [ROOT / "benchmarks" / f"{name}.yaml" for name in ("findings_pairs", "errors_pairs")]
 """Grids on which the errors are measured: 18 pairs were too few. By their errors a difference of
 the sides in knee flexion was told in nine of the 48 trials of the other grids that had none."""
 
@@ -59,7 +59,7 @@ HEAD = """\
 # the fit's own error. Written by
 # `python benchmarks/findings_pairs.py --write-table`.
 source: >-
-  {pairs} rendered squats of benchmarks/pairs_tuning.yaml and findings_pairs.yaml, about a third of
+  {pairs} rendered squats of benchmarks/findings_pairs.yaml and errors_pairs.yaml, about a third of
   them with each fault; both sides of a metric over sides.
 metrics:
 """

@@ -707,7 +707,14 @@ def lab_render(
 
 @lab_app.command("sweep")
 def lab_sweep(
-    grid: Annotated[Path, typer.Argument(parser=_path, metavar="GRID.yaml", help="The cases.")],
+    grids: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=_path,
+            metavar="GRID.yaml...",
+            help="The cases; those of several grids are measured together.",
+        ),
+    ],
     *,
     out: Annotated[
         Path, typer.Option("--out", parser=_path, metavar="PATH", help="Folder of the report.")
@@ -741,22 +748,22 @@ def lab_sweep(
     _log_to(log_file)
     from mobility.virtual_lab.agreement import agreement
     from mobility.virtual_lab.error_table import table_in_checkout, write_error_table
-    from mobility.virtual_lab.grid import grid_cases, read_grid
+    from mobility.virtual_lab.grid import cases_together, read_grid
     from mobility.virtual_lab.lab_report import write_report
     from mobility.virtual_lab.sweep import measured_cases, sweep
 
     table = table_in_checkout() if write_table else None
-    known = read_grid(grid)
-    cases = grid_cases(known)
-    done = sweep(cases, cache, workers=workers, resume=resume, keep_video=keep_video)
+    known = [read_grid(grid) for grid in grids]
+    name = " + ".join(grid.name for grid in known)
+    done = sweep(cases_together(known), cache, workers=workers, resume=resume, keep_video=keep_video)
     for case in done:
         if case.error is not None:
             _say(f"warning: case {case.case.name}: {case.error}")
     measured = measured_cases(done)
     result = agreement(measured)
-    page = write_report(result, done, out, grid=known.name)
+    page = write_report(result, done, out, grid=name)
     if table is not None:
-        write_error_table(result, table, grid=known.name)
+        write_error_table(result, table, grid=name)
     if as_json:
         _print_json(
             {

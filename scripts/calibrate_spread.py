@@ -1,12 +1,12 @@
 """Find by how much the draws of the angles are to be spread: the table angle_spread.
 
-usage: python scripts/calibrate_spread.py CACHE [CACHE ...] [--unlearned] [--pairs CACHE]
+usage: python scripts/calibrate_spread.py [CACHE ...] [--unlearned] [--pairs CACHE]
 
 CACHE is as for `calibrate_fit.py`, which is run before. Each clip is fitted with what the other
 clips teach; with --unlearned, which is for clips that taught nothing (benchmarks/tuning_7.yaml and
 tuning_12.yaml), as it always is; and once more as if its feet moved. --pairs is the cache of
-`python benchmarks/findings_pairs.py --write-table`: with it the factors of two cameras are found
-too, on the same pairs, whose errors are those of metrics too.
+`python benchmarks/findings_pairs.py --write-table`: with it the factors of two cameras are found,
+on the same pairs, whose errors are those of metrics too. Factors whose cache is not given stay.
 """
 
 from __future__ import annotations
@@ -243,47 +243,63 @@ def with_others(
     return pool.starmap(of_clip, todo, chunksize=4)
 
 
+def one_camera(table: dict[str, Any], caches: list[Path], pool: Pool, *, unlearned: bool) -> None:
+    """Renew the factors of one camera, and those of feet that move."""
+    folders = sorted(path.parent for cache in caches for path in cache.glob("*/truth.nc"))
+    seen = zip(folders, pool.map(calibration.clip_if_seen, folders), strict=True)
+    found_in = {
+        folder: one
+        for folder, one in seen
+        if one is not None and calibration.is_found(one.truth, one.image)
+    }
+    folders, clips = list(found_in), list(found_in.values())
+    if unlearned:
+        found = pool.map(of_unlearned, folders, chunksize=4)
+    else:
+        with tempfile.TemporaryDirectory() as kept:
+            found = with_others(folders, clips, pool, Path(kept))
+    print(f"one camera, {len(found)} clips")
+    cosines = list(COSINES)
+    table["one_camera"] |= {"cosines": cosines, **entry(found, cosines)}
+    for kind in ("one_camera", "moving_feet"):
+        table[kind]["source"] = _counted(table[kind]["source"], len(found))
+    found = pool.map(of_moving_feet, folders, chunksize=4)
+    print("as if the feet moved")
+    table["moving_feet"] |= entry(found, least=LEAST_MOVING)
+
+
+def two_cameras(table: dict[str, Any], cache: Path, pool: Pool) -> None:
+    """Renew the factors of two cameras."""
+    sys.path.insert(0, str(BENCHMARKS))
+    from findings_pairs import MEASURED
+    from pairs import pair_folder, read_pairs
+
+    pairs = [pair for grid in MEASURED for pair in read_pairs(grid)]
+    found = pool.map(of_pair, [pair_folder(cache, pair) for pair in pairs])
+    print(f"two cameras, {len(found)} pairs")
+    source = _counted(table["two_cameras"]["source"], len(found))
+    table["two_cameras"] |= {"source": source, **entry(found)}
+
+
+def _counted(source: str, clips: int) -> str:
+    return re.sub(r"\b\d+ rendered squats", f"{clips} rendered squats", source)
+
+
 def main() -> None:
     """Calibrate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cache", type=Path, nargs="+")
+    parser.add_argument("cache", type=Path, nargs="*")
     parser.add_argument("--unlearned", action="store_true")
     parser.add_argument("--pairs", type=Path)
     given = parser.parse_args()
-    folders = sorted(path.parent for cache in given.cache for path in cache.glob("*/truth.nc"))
+    if not given.cache and not given.pairs:
+        parser.error("give a CACHE, or that of --pairs, or both")
     table: dict[str, Any] = copy.deepcopy(dict(tables.load("angle_spread")))
-    with get_context("spawn").Pool(2) as pool, tempfile.TemporaryDirectory() as kept:
-        seen = zip(folders, pool.map(calibration.clip_if_seen, folders), strict=True)
-        found_in = {
-            folder: one
-            for folder, one in seen
-            if one is not None and calibration.is_found(one.truth, one.image)
-        }
-        folders, clips = list(found_in), list(found_in.values())
-        if given.unlearned:
-            found = pool.map(of_unlearned, folders, chunksize=4)
-        else:
-            found = with_others(folders, clips, pool, Path(kept))
-        print(f"one camera, {len(found)} clips")
-        cosines = list(COSINES)
-        table["one_camera"] |= {"cosines": cosines, **entry(found, cosines)}
-        for kind in ("one_camera", "moving_feet"):
-            counted = re.sub(
-                r"\b\d+ rendered squats", f"{len(found)} rendered squats", table[kind]["source"]
-            )
-            table[kind]["source"] = counted
-        found = pool.map(of_moving_feet, folders, chunksize=4)
-        print("as if the feet moved")
-        table["moving_feet"] |= entry(found, least=LEAST_MOVING)
+    with get_context("spawn").Pool(2) as pool:
+        if given.cache:
+            one_camera(table, given.cache, pool, unlearned=given.unlearned)
         if given.pairs:
-            sys.path.insert(0, str(BENCHMARKS))
-            from findings_pairs import MEASURED
-            from pairs import pair_folder, read_pairs
-
-            pairs = [pair for grid in MEASURED for pair in read_pairs(grid)]
-            found = pool.map(of_pair, [pair_folder(given.pairs, pair) for pair in pairs])
-            print(f"two cameras, {len(found)} pairs")
-            table["two_cameras"] |= entry(found)
+            two_cameras(table, given.pairs, pool)
     calibration.write("angle_spread", table)
 
 

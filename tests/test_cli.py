@@ -549,4 +549,7 @@ def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
     refused(done, store, "grid.yaml", "axes")
     done = mobility("virtual-lab", "sweep", tmp_path / "absent.yaml", store=store)
     refused(done, store, "there is no such grid")
+    grid.write_text("axes: {camera.azimuth: [0]}\n")
+    done = mobility("virtual-lab", "sweep", grid, grid, store=store)
+    refused(done, store, "two grids are called 'grid'")
     assert not (tmp_path / "build").exists()

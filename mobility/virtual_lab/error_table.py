@@ -20,8 +20,9 @@ from mobility.virtual_lab.agreement import VIEW_CLASSES
 
 HEADER = """\
 # Errors of the angles of the fitted body on rendered squats with known truth, degrees, by view.
-# Written by `mobility virtual-lab sweep benchmarks/held_out.yaml --write-table`, which keeps the
-# factors of `widening`; those are written by `python benchmarks/filmed.py --write`.
+# Written by `mobility virtual-lab sweep benchmarks/held_out.yaml benchmarks/held_out_2.yaml
+# benchmarks/errors.yaml --write-table`, which keeps the factors of `widening`; those are written by
+# `python benchmarks/filmed.py --write`.
 #
 # sd: of one error about the bias, between and within clips (Bland & Altman 2007). coverage: share
 # of the errors that the fit's own 95 % interval held. deep: while the true knees are beyond nine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -208,6 +208,27 @@ def grid_cases(grid: Grid) -> list[Case]:
         if names.count(name) > 1:
             raise BadInputError(f"{grid.name}: two cases are called {name!r}; rename one")
     return found
+
+
+def cases_together(grids: Sequence[Grid]) -> list[Case]:
+    """List the cases of grids; those of several are named after their grid, too.
+
+    Raises
+    ------
+    BadInputError
+        As :func:`grid_cases`, or two grids have the same name.
+    """
+    names = [grid.name for grid in grids]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(f"two grids are called {name!r}; give each once, or rename one")
+    if len(grids) == 1:
+        return grid_cases(grids[0])
+    return [
+        case.model_copy(update={"name": f"{grid.name} {case.name}"})
+        for grid in grids
+        for case in grid_cases(grid)
+    ]
 
 
 def view_of(azimuth: float) -> str:

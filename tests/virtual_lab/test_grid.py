@@ -14,6 +14,7 @@ from mobility.virtual_lab.grid import (
     VIEWS,
     Grid,
     cases_like,
+    cases_together,
     grid_cases,
     least_distance_m,
     read_grid,
@@ -23,6 +24,7 @@ from mobility.virtual_lab.grid import (
 GRIDS = {"tuning": 160, "tuning_2": 166, "tuning_3": 240, "tuning_4": 160}
 GRIDS |= {"tuning_5": 300, "tuning_6": 300, "tuning_7": 192, "tuning_8": 1600, "held_out": 28}
 GRIDS |= {"tuning_9": 960, "tuning_10": 960, "tuning_11": 480, "tuning_12": 96, "held_out_2": 28}
+GRIDS |= {"errors": 136}
 """Cases of the committed grids."""
 
 
@@ -167,6 +169,20 @@ def test_tuned_and_held_out_cases_have_nothing_in_common(project: Path) -> None:
     for one, other in itertools.combinations(cases.values(), 2):
         for part in ("body", "camera", "motion"):
             assert not {str(getattr(c, part)) for c in one} & {str(getattr(c, part)) for c in other}
+
+
+def test_cases_of_several_grids_are_named_after_them() -> None:
+    one = Grid(name="one", axes={"camera.azimuth": [0, 90]})
+    two = Grid(name="two", axes={"camera.azimuth": [0, 90, 180]})
+    assert cases_together([one]) == grid_cases(one)
+    cases = cases_together([one, two])
+    assert [c.name for c in cases] == [
+        *(f"one {c.name}" for c in grid_cases(one)),
+        *(f"two {c.name}" for c in grid_cases(two)),
+    ]
+    assert [c.camera.azimuth for c in cases] == [0, 90, 0, 90, 180]
+    with pytest.raises(BadInputError, match="two grids are called 'one'"):
+        cases_together([one, two, one])
 
 
 def test_cases_like_one_stay_near_it() -> None:
