@@ -55,6 +55,7 @@ TABLE = ROOT / "benchmarks" / "findings.md"
 COMMAND = "python benchmarks/findings.py --write"
 HELD_OUT = [ROOT / "benchmarks" / f"{name}.yaml" for name in ("held_out", "held_out_2", "errors")]
 ERRORS = ROOT / "mobility" / "tables" / "metric_error.yaml"
+LEFT_OUT = 0.1
 
 MARGIN = {
     "thigh_elevation": 3.0,
@@ -500,8 +501,22 @@ def measured_errors(
 
 
 def folders(grids: Iterable[Path], cache: Path) -> list[Path]:
-    """Give the folders of all cases of the grids."""
-    return [case_folder(cache, case) for grid in grids for case in grid_cases(read_grid(grid))]
+    """Give the folders of the cases of the grids that were rendered.
+
+    Raises
+    ------
+    BadInputError
+        Too many are not there: some of those that are drawn would fall, weigh what no such body
+        does, or are not found, but not more than LEFT_OUT.
+    """
+    found = []
+    for grid in grids:
+        drawn = [case_folder(cache, case) for case in grid_cases(read_grid(grid))]
+        rendered = [folder for folder in drawn if (folder / "pose.nc").is_file()]
+        if len(rendered) < (1 - LEFT_OUT) * len(drawn):
+            raise BadInputError(f"{cache} has {len(rendered)} of {len(drawn)} cases of {grid.name}")
+        found += rendered
+    return found
 
 
 def options(parser: argparse.ArgumentParser, grids: list[Path]) -> argparse.Namespace:
@@ -556,23 +571,19 @@ def main() -> None:
     add_options(parser, GRIDS, TABLE, ERRORS, ROOT / "build" / "virtual-lab")
     given = options(parser, GRIDS)
     compare = partial(clip_errors, resume=given.resume)
+    try:
+        clips = folders(HELD_OUT if given.write_table else given.grid, given.cache)
+    except BadInputError as error:
+        parser.error(str(error))
     if given.write_table:
-        known = []
-        for grid in HELD_OUT:
-            all_of = folders([grid], given.cache)
-            rendered = [folder for folder in all_of if (folder / "truth.nc").is_file()]
-            # A few of those that were drawn would fall.
-            if len(rendered) < 0.9 * len(all_of):
-                parser.error(f"{given.cache} has {len(rendered)} of {len(all_of)} of {grid.name}")
-            known += rendered
-        errors = measured_errors(compare, known)
+        errors = measured_errors(compare, clips)
         text = rewritten(ERRORS.read_text(encoding="utf-8"), errors)
         with atomic(ERRORS) as hidden:
             hidden.write_text(text, encoding="utf-8")
         return
     report(
         given,
-        folders(given.grid, given.cache),
+        clips,
         partial(clip_told, resume=given.resume),
         compare,
         command=COMMAND,

@@ -183,3 +183,23 @@ def test_the_table_of_errors_is_rewritten_for_what_it_lists(benchmark):
     )
     with pytest.raises(BadInputError, match="toe_out, side: its error needs two trials"):
         benchmark.rewritten(text, pd.DataFrame([*rows[:3], rows[3]]))
+
+
+def test_cases_that_cannot_be_done_are_left_out_but_not_many(benchmark, tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(f"axes: {{camera.azimuth: {list(range(20))}}}\n")
+    cases = grid_cases(read_grid(grid))
+    cache = tmp_path / "cache"
+    for case in cases:
+        folder = benchmark.case_folder(cache, case)
+        folder.mkdir(parents=True)
+        (folder / "pose.nc").touch()
+    lost = [benchmark.case_folder(cache, case) / "pose.nc" for case in cases[:3]]
+    lost[0].unlink()
+    lost[1].unlink()
+    assert [f.name for f in benchmark.folders([grid], cache)] == [
+        benchmark.case_folder(cache, case).name for case in cases[2:]
+    ]
+    lost[2].unlink()
+    with pytest.raises(BadInputError, match=r"cache has 17 of 20 cases of grid\.yaml"):
+        benchmark.folders([grid], cache)
