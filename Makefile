@@ -69,7 +69,7 @@ benchmarks: $(READY)
 
 # Errors of the angles against rendered truth, and against lab data where they are at hand.
 accuracy: $(LAB)
-	$(BIN)/mobility virtual-lab sweep benchmarks/held_out.yaml
+	$(BIN)/mobility virtual-lab sweep benchmarks/held_out.yaml benchmarks/held_out_2.yaml benchmarks/errors.yaml
 	test ! -d ../shared/data || $(BIN)/python benchmarks/filmed.py
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/cameras.py

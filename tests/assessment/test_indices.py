@@ -155,9 +155,9 @@ def test_errors_of_the_virtual_lab_are_taken_where_they_hold_but_never_smaller_t
         found = mobility_index(metrics_of(changed, **given.pop("attrs", {})), **given)
         return float(found["mobility_index_part_sd"].sel(part))
 
-    # Student's t with 4 degrees of freedom: 2.776 at 0.975.
-    assert lab.clips == 4
-    wide = math.hypot(lab.bias, lab.sd) * 2.776 / 1.960
+    # Student's t with 27 degrees of freedom: 2.052 at 0.975.
+    assert lab.clips == 27
+    wide = math.hypot(lab.bias, lab.sd) * 2.052 / 1.960
     assert errors(small, attrs=lab_attrs(), view="front") == pytest.approx(wide, rel=1e-3)
     assert errors(large, attrs=lab_attrs(), view="front") == 30
     assert errors(small, attrs=lab_attrs()) == 0.5
