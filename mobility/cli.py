@@ -755,7 +755,9 @@ def lab_sweep(
     table = table_in_checkout() if write_table else None
     known = [read_grid(grid) for grid in grids]
     name = " + ".join(grid.name for grid in known)
-    done = sweep(cases_together(known), cache, workers=workers, resume=resume, keep_video=keep_video)
+    done = sweep(
+        cases_together(known), cache, workers=workers, resume=resume, keep_video=keep_video
+    )
     for case in done:
         if case.error is not None:
             _say(f"warning: case {case.case.name}: {case.error}")

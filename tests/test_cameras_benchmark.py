@@ -28,7 +28,7 @@ def benchmark(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def angles(names: tuple[str, ...], times: np.ndarray, error: Any, late: float = 0.0) -> xr.Dataset:
     """Angles that grow by ten degrees a second, less these errors."""
     values = 10.0 * (times + late) + error
-    return xr.Dataset({name: ("time", values) for name in names}, coords={"time": times})
+    return xr.Dataset(dict.fromkeys(names, ("time", values)), coords={"time": times})
 
 
 def fitted_as(
@@ -97,7 +97,8 @@ def test_a_grid_is_told_by_its_means_and_by_the_better_camera(
     mean = next(line for line in said.splitlines() if line.startswith("MEAN OF SIX"))
     assert [float(part) for part in mean.split()[3:]] == [4.5, 4.5, 3.75]
     # 3 less 2, and 5 less 5.5.
-    assert "better camera of each pair 4.00, less both 0.25 ± 0.75; both better than it in 50%" in said
+    assert "better camera of each pair 4.00, less both 0.25 ± 0.75" in said
+    assert "both better than it in 50%" in said
     pairs |= {"one": None, "two": None}
     with pytest.raises(SystemExit, match="no pair could be fitted"):
         benchmark.of_grid(Path("grid.yaml"), Path("cache"))

@@ -116,8 +116,9 @@ def test_every_criterion_compensation_and_rule_has_a_margin_and_a_view(benchmark
     for measure in measures:
         one = any(benchmark.supported(measure, view) for view in benchmark.VIEWS)
         assert one == (measure not in nowhere | two)
-        # Hardly a heel rises in the pairs on which errors from two cameras were measured.
-        known = measure not in nowhere | {"heel_rise"}
+        # Hardly a heel rises in the pairs on which errors from two cameras were measured, and the
+        # error of a shift is nearly what would be one.
+        known = measure not in nowhere | {"heel_rise", "lateral_shift"}
         assert benchmark.supported(measure, "two-cameras") == known
 
 
