@@ -56,6 +56,8 @@ COMMAND = "python benchmarks/findings.py --write"
 HELD_OUT = [ROOT / "benchmarks" / f"{name}.yaml" for name in ("held_out", "held_out_2", "errors")]
 ERRORS = ROOT / "mobility" / "tables" / "metric_error.yaml"
 LEFT_OUT = 0.1
+"""Most of the cases of a grid that need not be there."""
+
 
 MARGIN = {
     "thigh_elevation": 3.0,

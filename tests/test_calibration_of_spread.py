@@ -166,3 +166,14 @@ def test_ratios_do_not_depend_on_the_factors_that_hold(script, opencap_pose, mon
     assert np.nanmax(abs(knee - elbow)) > 30
     # This subject is seen obliquely from the front.
     assert 0.4 < before.cosine == after.cosine < 0.95
+
+
+def test_without_a_cache_nothing_is_calibrated(script, monkeypatch, capsys) -> None:
+    def written(*_: Any) -> None:
+        raise AssertionError("a table was written")
+
+    monkeypatch.setattr(script.calibration, "write", written)
+    monkeypatch.setattr("sys.argv", ["calibrate_spread.py"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "give a CACHE, or that of --pairs, or both" in capsys.readouterr().err
