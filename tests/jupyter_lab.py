@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mobility.workbench.files import write_json
-
 PLACES = (
     "JUPYTER_CONFIG_DIR",
     "JUPYTER_DATA_DIR",
@@ -24,17 +22,21 @@ PLACES = (
 )
 
 
+NO_NEWS = (
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.news_url=None",
+)
+"""Without these, which `make lab` gives too, JupyterLab asks hosts elsewhere."""
+
+
 @contextmanager
-def jupyter_lab(folder: Path, arguments: Sequence[str], **environment: str) -> Iterator[str]:
+def jupyter_lab(
+    folder: Path, arguments: Sequence[str], *, under: Sequence[str] = (), **environment: str
+) -> Iterator[str]:
     """Run ``jupyter`` with `arguments` in `folder`; gives the address that it opens."""
     jupyter = folder / ".jupyter-of-test"
     places = {name: str(jupyter / name.lower()) for name in PLACES}
-    # The news and the updates would ask for hosts elsewhere.
-    news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    write_json(
-        news / "notification.jupyterlab-settings", {"fetchNews": "false", "checkForUpdates": False}
-    )
+    jupyter.mkdir()
     opened = jupyter / "opened"
     browser = jupyter / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
@@ -45,11 +47,10 @@ def jupyter_lab(folder: Path, arguments: Sequence[str], **environment: str) -> I
     with (jupyter / "log").open("w") as log:
         server = subprocess.Popen(
             [
-                *(str(Path(sys.executable).with_name("jupyter")), *arguments),
+                *(*under, str(Path(sys.executable).with_name("jupyter")), *arguments),
                 *("--allow-root", f"--ServerApp.browser={browser} %s"),
                 *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
                 "--ServerApp.port_retries=0",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
                 "--LabApp.extension_manager=readonly",
             ],
             cwd=folder,

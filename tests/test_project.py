@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import mobility as mb
 from mobility import tables
 
 
-def test_environment_yml_installs_the_same_packages_as_pyproject(project):
-    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    stated = {*settings["dependencies"], *settings["optional-dependencies"]["test"]}
+def test_environment_yml_installs_what_make_installs(project):
     environment = yaml.safe_load((project / "environment.yml").read_text())
-    conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
-    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
-    assert set(pip) == stated | {"--editable ."}
-    assert f"python{settings['requires-python']}" in conda
+    python, *_, pip = environment["dependencies"]
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    assert python == f"python{settings['requires-python']}"
+    makefile = (project / "Makefile").read_text()
+    for line in pip["pip"]:
+        option, what = line.split()
+        assert re.search(rf"install .*{option} \"?{re.escape(what)}", makefile)
+
+
+def test_this_environment_has_the_versions_that_were_tested_together(project):
+    """In CI; elsewhere an environment may hold other versions, within the ranges of pyproject."""
+    if "CI" not in os.environ:
+        pytest.skip("only the environment that `make` made in CI must hold these versions")
+    tested = [
+        Requirement(line)
+        for line in (project / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    installed = {canonicalize_name(each.metadata["Name"]): each.version for each in distributions()}
+    applying = [each for each in tested if each.marker is None or each.marker.evaluate()]
+    assert {
+        each.name: installed[each.name]
+        for each in applying
+        if each.name in installed and not each.specifier.contains(installed[each.name])
+    } == {}
+    assert {"mediapipe", "av", "numpy", "xarray"} <= {each.name for each in applying}
 
 
 def test_import_is_lazy():

@@ -3,8 +3,8 @@
 It reads its job as JSON from standard input and answers on standard output
 with one JSON line per message, the arrays of a chunk following theirs as raw
 bytes. MediaPipe runs in processes of its own so that any number of them can
-share the work, its native messages stay out of the user's terminal and its
-memory is given back. Run as ``python -m mobility.capture.pose_worker``.
+share the work, its native messages stay out of the user's terminal, its
+memory is given back and it has no network. Run as ``python -m mobility.capture.pose_worker``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import BaseModel
 
-from mobility.capture import survey
+from mobility.capture import offline, survey
 from mobility.capture.landmarker import (
     COLUMNS,
     KEYPOINTS,
@@ -264,6 +264,7 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
 
 def main() -> int:
     """Entry point of the worker process."""
+    offline.cut_off()
     # Native libraries write to descriptors 1 and 2; ours must stay clean.
     out: BinaryIO = os.fdopen(os.dup(1), "wb")
     quiet = os.open(os.devnull, os.O_WRONLY)

@@ -44,6 +44,9 @@ files and hosts, and an uploaded file must not make us read those."""
 CLOCK = 90_000
 """Ticks per second of the videos that we write."""
 
+_LENIENT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Until version 18, the newest for Python 3.11, PyAV refuses a file whose title is no UTF-8."""
+
 SEEK_BACK = (0.0, 2.0, 10.0)
 """How much earlier than asked to seek, in seconds, before reading from the beginning."""
 
@@ -159,7 +162,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
         # An absolute path, so that a name with a colon is not taken for a protocol.
         container = av.open(
             str(file.resolve()),
-            metadata_errors="ignore",
+            **_LENIENT,
             options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
         )
     except PermissionError:

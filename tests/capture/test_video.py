@@ -232,6 +232,23 @@ def test_what_is_no_video_is_refused_in_one_line(
     assert "; " in str(caught.value)  # what is wrong; what to do
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_a_title_that_is_no_utf8_is_no_fault(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "a title, cafe"
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    content = path.read_bytes()
+    assert b"cafe" in content
+    path.write_bytes(content.replace(b"cafe", b"caf\xe9"))
+    frames, faults = faults_of(path)
+    assert (len(frames), faults) == (1, {})
+
+
 def test_a_cut_file_gives_what_it_has_and_says_so(clips: ModuleType, tmp_path: Path) -> None:
     path = clips.make_clip(tmp_path / "a.mp4", 90, container_options={"movflags": "faststart"})
     frames, faults = faults_of(clips.cut(path, 0.6))

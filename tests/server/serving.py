@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,11 +109,13 @@ def wait_for(condition: Any, *, seconds: float = 300) -> Any:
 
 
 @contextmanager
-def serving(folder: Path, *, kind: str = "worker", **settings: Any) -> Iterator[Server]:
+def serving(
+    folder: Path, *, kind: str = "worker", under: Sequence[str] = (), **settings: Any
+) -> Iterator[Server]:
     """Run a server on a store in `folder`.
 
     Its workers are of a `kind`: "worker", "quick", or "real" without stand-ins; `settings` are
-    those of ``MobilityServer``.
+    those of ``MobilityServer``, and `under` is put before the command.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
@@ -129,7 +131,7 @@ def serving(folder: Path, *, kind: str = "worker", **settings: Any) -> Iterator[
     with log.open("ab") as out:
         process = subprocess.Popen(
             [
-                *(sys.executable, __file__, kind, "server", "--allow-root"),
+                *(*under, sys.executable, __file__, kind, "server", "--allow-root"),
                 *("--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
                 *("--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}", "--debug"),
                 f"--ServerApp.jpserver_extensions={extensions}",

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 
+import network_trace
 import pytest
 
 from mobility.client import Client
@@ -67,7 +68,9 @@ def test_packages_that_the_interface_imports_are_dependencies(project):
 
 def test_a_video_from_upload_to_report(serving, project, tmp_path, pose_model):
     video = project / "data" / "demo" / "overhead-squat" / "video.mp4"
-    with serving.serving(tmp_path / "served", kind="real") as server:
+    trace = tmp_path / "trace"
+    under = network_trace.tracing(trace, detached=True)
+    with serving.serving(tmp_path / "served", kind="real", under=under) as server:
         bare = server.key("participant", "ann").split()[1]
         with Client(server.url, bare) as client:
             made = client.create(video, exercise_name="Overhead Squat")
@@ -99,3 +102,5 @@ def test_a_video_from_upload_to_report(serving, project, tmp_path, pose_model):
         log = server.log.read_text()
         assert json.dumps(bare) not in log
         assert bare not in log
+    assert network_trace.refused(trace) > 0
+    assert network_trace.addresses_outside(trace) == set()

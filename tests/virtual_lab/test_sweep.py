@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
+from network_trace import addresses_outside, refused, tracing
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.provenance import sha256
@@ -252,8 +253,11 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     cases = [{"name": "good"}, {"name": "bad", "body": {"height_m": 1.95, "weight_kg": 40}}]
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"defaults": QUICK, "cases": cases}))
     command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
+    command = [*tracing(tmp_path / "trace"), *command]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert refused(tmp_path / "trace") > 0
+    assert addresses_outside(tmp_path / "trace") == set()
     said = json.loads(done.stdout)
     assert said["cases"] == 2
     assert list(said["failed"]) == ["bad"]

@@ -1,0 +1,69 @@
+"""Write constraints.txt: the newest versions that fit together, for each Python of this machine.
+
+usage: renew_versions.py PYTHON [PYTHON ...]
+
+`make versions` calls it; then run all tests before the file is committed. torch and what comes with
+it are left out: which build fits depends on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WANTED = ".[s3,test,virtual-lab,cross-checks]"
+LEFT_OUT = re.compile(r"mobility|torch.*|triton|nvidia-.*|cuda-.*")
+HEAD = """\
+# Versions that were tested together; `make` installs them, `make versions` renews them.
+"""
+
+
+def resolved(python: str) -> tuple[str, dict[str, str]]:
+    """Version of `python`, and of each package that pip would install there today."""
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+    command = [*pip, "--dry-run", "--ignore-installed", "--report", "-", WANTED]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)  # noqa: S603
+    report = json.loads(done.stdout)
+    found = (item["metadata"] for item in report["install"])
+    versions = {re.sub(r"[-_.]+", "-", each["name"].lower()): each["version"] for each in found}
+    return report["environment"]["python_version"], {
+        name: version for name, version in versions.items() if not LEFT_OUT.fullmatch(name)
+    }
+
+
+def lines(by_python: dict[str, dict[str, str]]) -> list[str]:
+    """One line for a package whose version is the same everywhere, else one for each version.
+
+    The newest version stands for Pythons that are newer still.
+    """
+    found = []
+    for name in sorted({name for versions in by_python.values() for name in versions}):
+        each = {python: v[name] for python, v in by_python.items() if name in v}
+        if len(set(each.values())) == 1:
+            found.append(f"{name}=={next(iter(each.values()))}")
+            continue
+        newest = list(each.values())[-1]
+        since = next(python for python, version in each.items() if version == newest)
+        found += [
+            f'{name}=={version} ; python_version == "{python}"'
+            for python, version in each.items()
+            if version != newest
+        ]
+        found.append(f'{name}=={newest} ; python_version >= "{since}"')
+    return found
+
+
+def main(pythons: list[str]) -> None:
+    """Resolve for each of `pythons` and write the file."""
+    by_python = dict(sorted(map(resolved, pythons), key=lambda each: int(each[0].split(".")[1])))
+    (ROOT / "constraints.txt").write_text(HEAD + "\n".join(lines(by_python)) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1:])

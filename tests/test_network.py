@@ -1,0 +1,100 @@
+"""Nothing leaves this machine, whatever way in is taken, as the kernel sees it.
+
+The server, the virtual lab and JupyterLab are traced by the tests that run them anyway.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import pytest
+from network_trace import addresses_outside, refused, tracing
+
+pytestmark = pytest.mark.slow
+
+
+def traced(log: Path, command: Sequence[object]) -> None:
+    done = subprocess.run(
+        [*tracing(log), *map(str, command)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def mobility(*arguments: object) -> list[object]:
+    return [sys.executable, "-m", "mobility.cli", *arguments]
+
+
+@pytest.fixture
+def short(project: Path, tmp_path: Path) -> Path:
+    """The first second of the demo video."""
+    path = tmp_path / "short.mp4"
+    with (
+        av.open(str(project / "data" / "demo" / "overhead-squat" / "video.mp4")) as whole,
+        av.open(str(path), "w") as part,
+    ):
+        (source,) = whole.streams.video
+        stream = part.add_stream_from_template(source)
+        for packet in whole.demux(source):
+            if packet.dts is not None and packet.pts * packet.time_base < 1:
+                packet.stream = stream
+                part.mux(packet)
+    return path
+
+
+def test_the_trace_sees_a_look_up_and_a_packet(tmp_path: Path) -> None:
+    log = tmp_path / "trace"
+    send = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
+    traced(log, [sys.executable, "-c", send])
+    assert addresses_outside(log) == {"192.0.2.1:9"}
+    look_up = "import socket\ntry: socket.getaddrinfo('example.invalid', 80)\nexcept OSError: pass"
+    traced(log, [sys.executable, "-c", look_up])
+    assert any(each.endswith(":53") for each in addresses_outside(log))
+
+
+def test_the_demo_reaches_nobody(tmp_path: Path) -> None:
+    log = tmp_path / "trace"
+    traced(log, mobility("demo", "--store", tmp_path / "s", "--reports", tmp_path / "r"))
+    assert refused(log) > 0
+    assert addresses_outside(log) == set()
+
+
+def test_two_cameras_reach_nobody(short: Path, tmp_path: Path) -> None:
+    log = tmp_path / "trace"
+    done = subprocess.run(
+        [
+            *tracing(log),
+            *map(str, mobility("analyze", short, short, "--store", tmp_path / "s", "--no-report")),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    # A second holds too little to tell when the other camera was started.
+    assert done.returncode in (0, 2)
+    assert refused(log) > 0
+    assert addresses_outside(log) == set()
+
+
+def test_a_batch_reaches_nobody(short: Path, tmp_path: Path) -> None:
+    log = tmp_path / "trace"
+    (tmp_path / "manifest.csv").write_text(f"video,user_id\n{short},p01\n")
+    traced(
+        log,
+        mobility(
+            *("batch", tmp_path / "manifest.csv", "--workers", 1),
+            *("--store", tmp_path / "s", "--reports", tmp_path / "r"),
+        ),
+    )
+    assert refused(log) > 0
+    assert addresses_outside(log) == set()
+
+
+def test_python_reaches_nobody(short: Path, tmp_path: Path) -> None:
+    log = tmp_path / "trace"
+    code = f"import mobility; mobility.estimate_pose({str(short)!r})"
+    traced(log, [sys.executable, "-c", code])
+    assert refused(log) > 0
+    assert addresses_outside(log) == set()
