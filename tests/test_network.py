@@ -28,21 +28,25 @@ def mobility(*arguments: object) -> list[object]:
     return [sys.executable, "-m", "mobility.cli", *arguments]
 
 
-@pytest.fixture
-def short(project: Path, tmp_path: Path) -> Path:
-    """The first second of the demo video."""
-    path = tmp_path / "short.mp4"
-    with (
-        av.open(str(project / "data" / "demo" / "overhead-squat" / "video.mp4")) as whole,
-        av.open(str(path), "w") as part,
-    ):
-        (source,) = whole.streams.video
-        stream = part.add_stream_from_template(source)
-        for packet in whole.demux(source):
-            if packet.dts is not None and packet.pts * packet.time_base < 1:
+def beginning(whole: Path, path: Path, *, seconds: float) -> Path:
+    """Write the first seconds of a video to `path`."""
+    with av.open(str(whole)) as source, av.open(str(path), "w") as part:
+        stream = part.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None and packet.pts * packet.time_base < seconds:
                 packet.stream = stream
                 part.mux(packet)
     return path
+
+
+@pytest.fixture
+def demo_video(project: Path) -> Path:
+    return project / "data" / "demo" / "overhead-squat" / "video.mp4"
+
+
+@pytest.fixture
+def short(demo_video: Path, tmp_path: Path) -> Path:
+    return beginning(demo_video, tmp_path / "short.mp4", seconds=1)
 
 
 def test_the_trace_sees_a_look_up_and_a_packet(tmp_path: Path) -> None:
@@ -62,12 +66,13 @@ def test_the_demo_reaches_nobody(tmp_path: Path) -> None:
     assert addresses_outside(log) == set()
 
 
-def test_two_cameras_reach_nobody(short: Path, tmp_path: Path) -> None:
+def test_two_cameras_reach_nobody(short: Path, demo_video: Path, tmp_path: Path) -> None:
+    other = beginning(demo_video, tmp_path / "other.mp4", seconds=2)
     log = tmp_path / "trace"
     done = subprocess.run(
         [
             *tracing(log),
-            *map(str, mobility("analyze", short, short, "--store", tmp_path / "s", "--no-report")),
+            *map(str, mobility("analyze", short, other, "--store", tmp_path / "s", "--no-report")),
         ],
         capture_output=True,
         check=False,
@@ -80,7 +85,7 @@ def test_two_cameras_reach_nobody(short: Path, tmp_path: Path) -> None:
 
 def test_a_batch_reaches_nobody(short: Path, tmp_path: Path) -> None:
     log = tmp_path / "trace"
-    (tmp_path / "manifest.csv").write_text(f"video,user_id\n{short},p01\n")
+    (tmp_path / "manifest.csv").write_text(f"video,participant\n{short},p01\n")
     traced(
         log,
         mobility(
