@@ -33,6 +33,13 @@ MappingLike = LabMapping | Mapping[str, Any] | str | Path
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
 
 _GZIP = b"\x1f\x8b"
+_OTHER_KINDS = {
+    b"\x89HDF": "NetCDF or HDF5",
+    b"PK\3\4": "a spreadsheet (XLSX) or another packed file",
+    b"<": "XML",
+    b"{": "JSON",
+    b"[": "JSON",
+}
 
 
 @checked
@@ -227,10 +234,12 @@ def _reader(path: Path, content: bytes) -> Callable[..., xr.Dataset]:
     """Choose by the content, and by the ending where the content does not tell."""
     if content[1:2] == bytes([MARK]) and b"\0" in content[:512]:
         return read_c3d
-    start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith(b"pathfiletype"):
+    start = (
+        content[:65536].replace(b"\0", b"").lower()
+    )  # a text in UTF-16 has a zero at each letter
+    if re.match(rb"\W*pathfiletype", start):
         return read_trc
-    if re.search(rb"^\s*endheader", content[:65536], re.MULTILINE | re.IGNORECASE):
+    if re.search(rb"^\W*endheader", start, re.MULTILINE):
         return read_mot
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     known = {".c3d": read_c3d, ".trc": read_trc, ".mot": read_mot, ".sto": read_mot}
@@ -258,4 +267,9 @@ def _content(path: Path) -> bytes:
 
 
 def _lines(path: Path) -> list[str]:
-    return text_lines(path.name, _content(path))
+    content = _content(path)
+    start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    kind = next((kind for sign, kind in _OTHER_KINDS.items() if start.startswith(sign)), None)
+    if kind is not None:
+        raise BadInputError(f"{path.name}: is {kind}; give C3D, TRC, MOT, STO or CSV")
+    return text_lines(path.name, content)
