@@ -57,7 +57,8 @@ def read_lab(
     Parameters
     ----------
     path
-        C3D, TRC, MOT, STO or CSV, also gzipped; the content decides, then the ending.
+        C3D, TRC, MOT, STO or CSV, also gzipped, or saved again by a spreadsheet; the content
+        decides, then the ending.
     mapping
         What markers and columns are: the name of a built-in mapping, a YAML file, or its content;
         default the built-in one that knows most of the names.
@@ -89,8 +90,8 @@ def read_lab(
     NotFoundError
         There is no such file.
     BadInputError
-        It is empty, cut off or of another kind; units, rate or axes contradict each other or cannot
-        be told; a mapping does not fit.
+        It is empty, cut off or of another kind, or holds something else, such as forces, which is
+        named; units, rate or axes contradict each other or cannot be told; a mapping does not fit.
     """
     where = Path(path)
     content = _content(where)
@@ -166,7 +167,8 @@ def read_mot(
 ) -> xr.Dataset:
     """Read an OpenSim MOT or STO file of angles; parameters and result as of :func:`read_lab`.
 
-    ``inDegrees`` says whether it is in degrees; where it is missing, the range does.
+    ``inDegrees`` says whether it is in degrees; where it is missing, the range does. Of states
+    (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) the values are read.
 
     Raises
     ------
@@ -190,7 +192,8 @@ def read_csv(
 ) -> xr.Dataset:
     """Read a table of markers or angles; parameters and result are those of :func:`read_lab`.
 
-    Separated by commas, semicolons, tabs or blanks, one row a frame, with a header. A marker is
+    Separated by commas, semicolons, tabs or blanks, one row a frame, with a header; decimals may
+    stand behind commas where something else separates, or in quotes. A marker is
     three columns (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, with a unit behind if wished:
     ``LKNE_x_mm``); every other column may be an angle. Read too are the tables that
     :func:`mobility.validation.export.write_csv` writes, those of Visual3D (five rows of header)

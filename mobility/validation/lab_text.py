@@ -62,10 +62,10 @@ def text_lines(what: str, content: bytes) -> list[str]:
             raise BadInputError(f"{what}: is not a text file") from None
     lines = text.splitlines()
     # By the last rows: only numbers are there, while a header may have any sign in it. Commas
-    # beside another separator are those of decimals.
+    # beside another separator, which may be blanks, are those of decimals.
     rows = "".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
     separator = next((sign for sign in "\t;," if sign in rows), None)
-    if separator is not None:
+    if separator is not None and not (separator == "," and re.search(r"\d +-?\d", rows)):
         lines = [_with_tabs(what, line, separator) for line in lines]
     if not text.endswith(("\n", "\r")) and _last_value_is_cut(lines):
         raise BadInputError(f"{what}: line {len(lines)}: the file was cut off in its last value")

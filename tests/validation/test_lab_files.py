@@ -406,12 +406,16 @@ FORCES = [f"{n}ground_force_{a}{x}" for n in ("", "1_") for a in "vp" for x in "
         (["pelvis_tilt_moment", "pelvis_tx_force", "knee_angle_r_moment"], "joint moments"),
         (["soleus_r.activation", "/forceset/gasmed_l/activation"], "muscle activations"),
         (["/forceset/soleus_r", "/forceset/tau_pelvis_tx"], "controls"),
-        (["/jointset/knee_r/knee_angle_r/speed", "knee_angle_l_u"], "joint speeds"),
+        (["/jointset/knee_r/knee_angle_r/speed", "knee_angle_l_u"], "speeds"),
         (
             ["soleus_r.activation", "soleus_r.fiber_length", "/jointset/hip_r/hip_flexion_r/speed"],
-            "muscle activations, muscle lengths and joint speeds",
+            "muscle activations, muscle lengths and speeds",
         ),
         (["LASI_tx", "LASI_ty", "LASI_tz"], "positions of a model"),
+        (
+            [f"hip_r_on_femur_r_in_pelvis_{q}{x}" for q in "fmp" for x in "xyz"],
+            "joint reaction forces",
+        ),
     ],
 )
 def test_a_file_without_angles_is_called_what_it_is(
@@ -429,8 +433,14 @@ def test_a_file_without_angles_is_called_what_it_is(
 @pytest.mark.parametrize(
     ("said", "held"),
     [
-        ("Speeds", "joint speeds"),
-        ("Accelerations", "joint accelerations"),
+        ("Speeds", "speeds"),
+        ("Accelerations", "accelerations"),
+        ("ActuatorForces", "forces"),
+        ("ActuatorSpeeds", "speeds"),
+        ("ActuatorPowers", "powers"),
+        ("controls", "controls"),
+        ("Static Optimization", "muscle activations or forces"),
+        ("Joint Reaction Loads", "joint reaction forces"),
         ("PositionErrors", "tracking errors"),
         ("DataType=Quaternion", "orientations"),
     ],
@@ -509,6 +519,13 @@ def test_a_mot_or_sto_saved_by_a_spreadsheet_is_read_as_before(mot, how: tuple) 
     assert after.attrs["angle_units_found"] == "file"
     xr.testing.assert_equal(after, before)
     assert int(after["knee_flexion"].isnull().sum()) == 1
+
+
+def test_blanks_may_stand_between_numbers_with_decimal_commas(mot) -> None:
+    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
+    before = read_lab(path)
+    path.write_text(path.read_text().replace("\t", "  ").replace(".", ","))
+    xr.testing.assert_equal(read_lab(path), before)
 
 
 def test_numbers_with_points_and_commas_are_not_guessed(mot) -> None:
