@@ -314,21 +314,13 @@ def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) 
 
 def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> Found:
     """Read a row for each time and keypoint, as write_csv makes them."""
-    numbers = _numbers(rows, width, what=what, names=(1,))
-    keypoints = [_cells(line)[1].strip() for _, line in rows]
-    time, where = np.unique(numbers[:, 0], return_inverse=True)
-    names = list(dict.fromkeys(keypoints))
-    at = {name: i for i, name in enumerate(names)}
-    places = np.array([at[name] for name in keypoints])
-    _once(where * len(names) + places, rows, what=what)
-    values = np.full((len(time), len(names), 3), np.nan)
-    values[where, places] = numbers[:, 2:5]
+    time, names, values = _by_time(what, rows, width, named_by=1)
     return Found(
         what=what,
         file_format="CSV",
         time=time,
-        markers=names,
-        marker_values=whole(values),
+        markers=[keypoint for (keypoint,) in names],
+        marker_values=whole(values[..., :3]),
         length_unit="m",
         vertical_axis="y",
     )
@@ -336,33 +328,37 @@ def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> Found:
 
 def _tidy_angles(what: str, rows: Sequence[Row], width: int) -> Found:
     """Read a row for each time, angle and side, as write_csv makes them."""
-    numbers = _numbers(rows, width, what=what, names=(1, 2))
-    keys = [tuple(cell.strip() for cell in _cells(line)[1:3]) for _, line in rows]
-    time, where = np.unique(numbers[:, 0], return_inverse=True)
-    names = list(dict.fromkeys(keys))
-    at = {name: i for i, name in enumerate(names)}
-    places = np.array([at[key] for key in keys])
-    _once(where * len(names) + places, rows, what=what)
-    values = np.full((len(names), len(time)), np.nan)
-    values[places, where] = numbers[:, 3]
+    time, names, values = _by_time(what, rows, width, named_by=2)
     ours = built_in()[OURS].angles
     columns: dict[str, Array] = {}
-    for (angle, side), course in zip(names, values, strict=True):
+    for i, (angle, side) in enumerate(names):
         entry = ours.get(angle)
         named = entry.named().get(side or "column") if entry is not None else None
         if entry is None or named is None:
             raise BadInputError(f"{what}: there is no angle '{angle}' of side '{side}'")
-        columns[named[0]] = entry.scale * course  # 1 or -1
+        columns[named[0]] = entry.scale * values[:, i, 0]  # 1 or -1
     return Found(
         what=what, file_format="CSV", time=time, columns=columns, angle_unit="degree", mapping=OURS
     )
 
 
-def _once(keys: NDArray[np.int64], rows: Sequence[Row], *, what: str) -> None:
-    _, first = np.unique(keys, return_index=True)
-    if first.size < keys.size:
-        again = min(set(range(keys.size)) - set(first.tolist()))
+def _by_time(
+    what: str, rows: Sequence[Row], width: int, *, named_by: int
+) -> tuple[Array, list[tuple[str, ...]], Array]:
+    """Give times, names and values (time, name, value) of rows of a time, a name and values."""
+    end = 1 + named_by
+    numbers = _numbers(rows, width, what=what, names=tuple(range(1, end)))
+    keys = [tuple(cell.strip() for cell in _cells(line)[1:end]) for _, line in rows]
+    time, where = np.unique(numbers[:, 0], return_inverse=True)
+    at = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    places = np.array([at[key] for key in keys])
+    _, first = np.unique(where * len(at) + places, return_index=True)
+    if first.size < len(rows):
+        again = min(set(range(len(rows))) - set(first.tolist()))
         raise BadInputError(f"{what}: line {rows[again][0]} gives a value a second time")
+    values = np.full((len(time), len(at), width - end), np.nan)
+    values[where, places] = numbers[:, end:]
+    return time, list(at), values
 
 
 def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
