@@ -375,7 +375,10 @@ def _duration(container: Any, stream: Any) -> float | None:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
-        return float(Fraction(container.duration, av.time_base))
+        # Of a whole Matroska, NUT or FLV file it counts from zero of its clock, not from its start.
+        start = container.start_time or 0
+        ours = container.duration - start if start < container.duration else container.duration
+        return float(Fraction(ours, av.time_base))
     return None
 
 
@@ -595,8 +598,8 @@ def _read_frames(
         declared = _duration(container, stream) if ended else None
         missing = 0.0 if declared is None else declared - last
         rate = stream.average_rate or stream.guessed_rate
-        # Where only the whole file has a duration, sound may last a little longer than pictures.
-        own = stream.duration is not None or not container.streams.audio
+        # That of the whole file may end with the sound, or count from before the first picture.
+        own = stream.duration is not None
         if missing > (1.5 / float(rate) if rate and own else 0.5):
             faults.truncated = (
                 f"the file ends at {last:.2f} s although it declares {declared:.2f} s;"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from mobility.validation.mappings import (
     VerticalAxis,
     best_mapping,
     built_in,
+    content_of,
     listed,
 )
 
@@ -304,12 +305,25 @@ def _check_units_asked(found: Found, asked: Asked) -> None:
         )
 
 
+def no_angles(kinds: Iterable[str], *, what: str) -> BadInputError:
+    """Error of a file that holds something else than angles and markers, of those `kinds`."""
+    named = " and ".join(", ".join(dict.fromkeys(kinds)).rsplit(", ", 1))
+    return BadInputError(
+        f"{what}: holds {named}, no angles; give the file of the joint angles or markers"
+    )
+
+
 def _nothing_fits(found: Found, asked: Asked) -> None:
+    held = {name: content_of(name) for name in found.columns}
+    left = listed(name for name, kind in held.items() if kind is None)
+    kinds = [kind for kind in held.values() if kind is not None]
+    if kinds and len(kinds) == len(held):
+        raise no_angles(kinds, what=found.what)
     names = FileNames(found.columns)
     if asked.mapping is None:
         raise BadInputError(
-            f"{found.what}: no built-in mapping knows its columns ({listed(found.columns)}); give "
-            "a mapping that says which angle each is"
+            f"{found.what}: no built-in mapping knows its columns ({left}); give a mapping that "
+            "says which angle each is"
         )
     wanted = asked.mapping.angle_columns()
     told = f"; {wanted[0]}: {names.nearest(wanted[0])}" if wanted else ""

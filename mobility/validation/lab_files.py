@@ -33,6 +33,13 @@ MappingLike = LabMapping | Mapping[str, Any] | str | Path
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
 
 _GZIP = b"\x1f\x8b"
+_OTHER_KINDS = {
+    b"\x89HDF": "NetCDF or HDF5",
+    b"PK\3\4": "a spreadsheet (XLSX) or another packed file",
+    b"<": "XML",
+    b"{": "JSON",
+    b"[": "JSON",
+}
 
 
 @checked
@@ -50,7 +57,8 @@ def read_lab(
     Parameters
     ----------
     path
-        C3D, TRC, MOT, STO or CSV, also gzipped; the content decides, then the ending.
+        C3D, TRC, MOT, STO or CSV, also gzipped, or saved again by a spreadsheet; the content
+        decides, then the ending.
     mapping
         What markers and columns are: the name of a built-in mapping, a YAML file, or its content;
         default the built-in one that knows most of the names.
@@ -82,8 +90,8 @@ def read_lab(
     NotFoundError
         There is no such file.
     BadInputError
-        It is empty, cut off or of another kind; units, rate or axes contradict each other or cannot
-        be told; a mapping does not fit.
+        It is empty, cut off or of another kind, or holds something else, such as forces, which is
+        named; units, rate or axes contradict each other or cannot be told; a mapping does not fit.
     """
     where = Path(path)
     content = _content(where)
@@ -159,7 +167,8 @@ def read_mot(
 ) -> xr.Dataset:
     """Read an OpenSim MOT or STO file of angles; parameters and result as of :func:`read_lab`.
 
-    ``inDegrees`` says whether it is in degrees; where it is missing, the range does.
+    ``inDegrees`` says whether it is in degrees; where it is missing, the range does. Of states
+    (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) the values are read.
 
     Raises
     ------
@@ -183,7 +192,8 @@ def read_csv(
 ) -> xr.Dataset:
     """Read a table of markers or angles; parameters and result are those of :func:`read_lab`.
 
-    Separated by commas, semicolons, tabs or blanks, one row a frame, with a header. A marker is
+    Separated by commas, semicolons, tabs or blanks, one row a frame, with a header; decimals may
+    stand behind commas where something else separates, or in quotes. A marker is
     three columns (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, with a unit behind if wished:
     ``LKNE_x_mm``); every other column may be an angle. Read too are the tables that
     :func:`mobility.validation.export.write_csv` writes, those of Visual3D (five rows of header)
@@ -227,10 +237,12 @@ def _reader(path: Path, content: bytes) -> Callable[..., xr.Dataset]:
     """Choose by the content, and by the ending where the content does not tell."""
     if content[1:2] == bytes([MARK]) and b"\0" in content[:512]:
         return read_c3d
-    start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith(b"pathfiletype"):
+    start = (
+        content[:65536].replace(b"\0", b"").lower()
+    )  # a text in UTF-16 has a zero at each letter
+    if re.match(rb"\W*pathfiletype", start):
         return read_trc
-    if re.search(rb"^\s*endheader", content[:65536], re.MULTILINE | re.IGNORECASE):
+    if re.search(rb"^\W*endheader", start, re.MULTILINE):
         return read_mot
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     known = {".c3d": read_c3d, ".trc": read_trc, ".mot": read_mot, ".sto": read_mot}
@@ -258,4 +270,9 @@ def _content(path: Path) -> bytes:
 
 
 def _lines(path: Path) -> list[str]:
-    return text_lines(path.name, _content(path))
+    content = _content(path)
+    start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    kind = next((kind for sign, kind in _OTHER_KINDS.items() if start.startswith(sign)), None)
+    if kind is not None:
+        raise BadInputError(f"{path.name}: is {kind}; give C3D, TRC, MOT, STO or CSV")
+    return text_lines(path.name, content)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
-from mobility.validation.lab_datasets import Found, require_unique, unit_of, whole
-from mobility.validation.mappings import OURS, LabMapping, built_in, listed
+from mobility.validation.lab_datasets import Found, no_angles, require_unique, unit_of, whole
+from mobility.validation.mappings import (
+    OURS,
+    LabMapping,
+    built_in,
+    content_of,
+    content_said,
+    listed,
+)
 
 Array = NDArray[np.float64]
 Row = tuple[int, str]
 """Number of a line, from 1, and its text, which is split only when it is needed."""
-Split = Callable[[str], list[str]]
 
 BY_US = "Angles between segments, by mobility."
 """The line of a header by which a motion that this package wrote is known."""
@@ -30,19 +37,20 @@ _FRAME = frozenset({"frame", "frames", "frame#", "framenumber", "item", "index"}
 _TRIPLET = re.compile(
     r"^(?P<name>.+?)[\s_.:]*(?P<axis>[xyzXYZ])(?:[\s_]*[(\[]?(?P<unit>mm|cm|m)[)\]]?)?$"
 )
-_NO_PLACE = re.compile(r"angle|force|moment|power|velocity|acceleration|grf", re.IGNORECASE)
 _SECTIONS = frozenset({"trajectories", "model outputs", "joints", "segments", "devices"})
 _TRC_KEYS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 
 
 def text_lines(what: str, content: bytes) -> list[str]:
-    """Split a text file into its lines.
+    """Split a text file into its lines, with tabs between cells, whichever separator it has.
 
     Raises
     ------
     BadInputError
         It is no text, or was cut off in its last value.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as spreadsheets save text
+        content = content.decode("utf-16", errors="replace").encode()
     if b"\0" in content:
         raise BadInputError(f"{what}: is not a text file")
     try:
@@ -53,17 +61,42 @@ def text_lines(what: str, content: bytes) -> list[str]:
         if sum(not c.isprintable() and not c.isspace() for c in text[:4096]) > 8:
             raise BadInputError(f"{what}: is not a text file") from None
     lines = text.splitlines()
+    # By the last rows: only numbers are there, while a header may have any sign in it. Commas
+    # beside another separator, which may be blanks, are those of decimals.
+    rows = "".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
+    separator = next((sign for sign in "\t;," if sign in rows), None)
+    if separator is not None and not (separator == "," and re.search(r"\d +-?\d", rows)):
+        lines = [_with_tabs(what, line, separator) for line in lines]
     if not text.endswith(("\n", "\r")) and _last_value_is_cut(lines):
         raise BadInputError(f"{what}: line {len(lines)}: the file was cut off in its last value")
     return lines
 
 
+def _with_tabs(what: str, line: str, separator: str) -> str:
+    try:
+        cells = next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:  # of what one line of text can hold, only a cell without an end
+        raise BadInputError(
+            f"{what}: the line that begins with '{line[:40]}' has a cell of more than "
+            f"{csv.field_size_limit()} characters; a quotation mark may be missing there"
+        ) from None
+    return "\t".join(cell.replace("\t", " ") for cell in cells)
+
+
 def _last_value_is_cut(lines: Sequence[str]) -> bool:
-    """Whether all rows before end in as many decimals, and the last in fewer."""
+    """Whether all rows before end in as many decimals, and the last in fewer or in none."""
     ends = [re.search(r"\d*(?:[.,](\d*))?\s*$", line) for line in lines[-_ROWS_BEFORE - 1 :]]
     decimals = [len(end[1] or "") if end else 0 for end in ends]
     before = decimals[:-1]
-    return len(before) == _ROWS_BEFORE and len(set(before)) == 1 and decimals[-1] < before[0]
+    if len(before) < _ROWS_BEFORE or len(set(before)) > 1:
+        return False
+    # One tab waits for a value; where a marker is missing there are several.
+    waits = [re.search(r"[^\t]\t$", line) is not None for line in lines[-2:]]
+    return decimals[-1] < before[0] or waits == [False, True]
+
+
+def _cells(line: str) -> list[str]:
+    return line.split("\t") if "\t" in line else line.split()
 
 
 def trc(what: str, lines: list[str]) -> Found:
@@ -73,11 +106,14 @@ def trc(what: str, lines: list[str]) -> Found:
             f"{what}: is no TRC file: it must begin with five lines of header, the first with "
             "PathFileType"
         )
-    keys, values = lines[1].split(), lines[2].split()
+    keys, values = lines[1].split(), lines[2].replace(",", ".").split()
     header = dict(zip(keys, values, strict=False))
     absent = [key for key in _TRC_KEYS if key not in header]
     if absent:
-        raise BadInputError(f"{what}: its header lacks {', '.join(absent)}; the header was cut off")
+        raise BadInputError(
+            f"{what}: its header lacks {', '.join(absent)}; line 2 must hold these names, and line "
+            "3 a value for each"
+        )
     try:
         rate = float(header["DataRate"])
         frames, count = int(float(header["NumFrames"])), int(float(header["NumMarkers"]))
@@ -85,19 +121,17 @@ def trc(what: str, lines: list[str]) -> Found:
         raise BadInputError(
             f"{what}: line 3: DataRate, NumFrames and NumMarkers must be numbers"
         ) from None
-    names = [name.strip() for name in lines[3].split("\t")[2:]]
-    markers = [name for name in names if name]
+    # In order, each over three columns; programs differ in how many tabs they put between.
+    markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
     if len(markers) != count:
         raise BadInputError(
             f"{what}: its header says {count} markers and names {len(markers)}; correct line 3 or 4"
         )
-    if names[: 3 * count : 3] != markers:
-        raise BadInputError(f"{what}: line 4: each marker must stand over three columns (two tabs)")
     require_unique(markers, what=what, kind="markers")
     rows = [(n, line) for n, line in enumerate(lines[5:], start=6) if line.strip()]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
-    table = _numbers(rows, _by_tabs, 2 + 3 * count, what=what)
+    table = _numbers(rows, 2 + 3 * count, what=what)
     if len(table) != frames:
         raise BadInputError(
             f"{what}: its header says {frames} frames, it has {len(table)}; the file was cut "
@@ -120,6 +154,9 @@ def mot(what: str, lines: list[str]) -> Found:
     ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
     if not ends:
         raise BadInputError(f"{what}: is no MOT or STO file: its header has no line 'endheader'")
+    held = content_said(line.strip() for line in lines[: ends[0]])
+    if held is not None:
+        raise no_angles([held], what=what)
     header = {}
     for line in lines[: ends[0]]:
         stated = re.match(r"^\s*(\w+)\s*(?:=|\s)\s*(\S+)\s*$", line)
@@ -128,8 +165,7 @@ def mot(what: str, lines: list[str]) -> Found:
     body = [(n, line) for n, line in enumerate(lines[ends[0] + 1 :], ends[0] + 2) if line.strip()]
     if not body:
         raise BadInputError(f"{what}: ends after its header; the file was cut off")
-    names = body[0][1].split("\t") if "\t" in body[0][1] else body[0][1].split()
-    names = [name.strip() for name in names if name.strip()]
+    names = [name.strip() for name in _cells(body[0][1]) if name.strip()]
     if not names or names[0].lower() != "time":
         raise BadInputError(f"{what}: its first column must be 'time' (got {listed(names[:1])})")
     require_unique(names, what=what, kind="columns")
@@ -138,10 +174,10 @@ def mot(what: str, lines: list[str]) -> Found:
         raise BadInputError(
             f"{what}: its header says {stated_columns} columns and names {len(names)}"
         )
-    rows = body[1:]
+    rows = [(n, line.lstrip()) for n, line in body[1:]]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
-    table = _numbers(rows, str.split, len(names), what=what)
+    table = _numbers(rows, len(names), what=what)
     stated_rows = header.get("nrows", header.get("datarows"))
     if stated_rows is not None and stated_rows != str(len(table)):
         raise BadInputError(
@@ -167,54 +203,34 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
     kept = [(n, line) for n, line in enumerate(lines, start=1) if line.strip()]
     if len(kept) > 5 and kept[4][1].split("\t")[0].strip().upper() in ("ITEM", "TIME"):
         return _visual3d(what, kept)
-    if kept[0][1].strip().strip(",\t;").lower() in _SECTIONS:
+    if kept[0][1].strip().lower() in _SECTIONS:
         return _nexus(what, lines)
-    split = _splitter(what, kept[0][1])
-    first = split(kept[0][1])
+    first = _cells(kept[0][1])
     if all(_is_number(cell) for cell in first):
-        return _without_header(what, kept, split, mapping)
+        return _without_header(what, kept, mapping)
     header = [name.strip() for name in first]
     while header and not header[-1]:
         header.pop()
     rows = kept[1:]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
+    if not any(map(_is_number, _cells(rows[0][1]))):
+        raise BadInputError(
+            f"{what}: is no table: line {rows[0][0]} has no number under the names of line "
+            f"{kept[0][0]}"
+        )
     lowered = [name.lower() for name in header]
     if lowered[:5] == ["time", "keypoint", "x_m", "y_m", "z_m"]:
-        return _tidy_pose(what, rows, split, len(header))
+        return _tidy_pose(what, rows, len(header))
     if lowered[:4] == ["time", "angle", "side", "value_deg"]:
-        return _tidy_angles(what, rows, split, len(header))
+        return _tidy_angles(what, rows, len(header))
     require_unique([name for name in header if name], what=what, kind="columns")
-    return _wide(what, header, _numbers(rows, split, len(header), what=what))
-
-
-def _splitter(what: str, header: str) -> Split:
-    """Choose how the rows of a table, called `what`, are split, by what stands in its first one."""
-    separator = max("\t;,", key=header.count)
-    if separator not in header:
-        return str.split
-
-    def split(line: str) -> list[str]:
-        try:
-            cells = next(csv.reader([line], delimiter=separator))
-        except csv.Error:  # of what one line of text can hold, only a cell without an end
-            raise BadInputError(
-                f"{what}: the line that begins with '{line[:40]}' has a cell of more than "
-                f"{csv.field_size_limit()} characters; a quotation mark may be missing there"
-            ) from None
-        # Beside semicolons, commas are those of decimals.
-        return [cell.replace(",", ".") for cell in cells] if separator == ";" else cells
-
-    return split
-
-
-def _by_tabs(line: str) -> list[str]:
-    return line.split("\t")
+    return _wide(what, header, _numbers(rows, len(header), what=what))
 
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell.strip())
+        float(cell.replace(",", "."))
     except ValueError:
         return False
     return True
@@ -236,7 +252,8 @@ def _wide(what: str, header: Sequence[str], table: Array) -> Found:
     places: dict[str, dict[str, str]] = {}
     units: set[str] = set()
     for name in columns:
-        if (fits := _TRIPLET.match(name)) and not _NO_PLACE.search(fits["name"]):
+        fits = _TRIPLET.match(name)
+        if fits and "angle" not in name.lower() and content_of(name) is None:
             places.setdefault(fits["name"], {})[fits["axis"].lower()] = name
             units |= {fits["unit"]} if fits["unit"] else set()
     complete = {name: axes for name, axes in places.items() if len(axes) == 3}
@@ -267,16 +284,14 @@ def _split_unit(name: str) -> tuple[str, str]:
     return name.strip().lower().replace(" ", "").replace("_", ""), ""
 
 
-def _without_header(
-    what: str, rows: Sequence[Row], split: Split, mapping: LabMapping | None
-) -> Found:
+def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) -> Found:
     if mapping is None or mapping.columns is None:
         raise BadInputError(
             f"{what}: has no header; give a mapping that says its columns (built in: "
             "uiprmd_positions, uiprmd_angles)"
         )
-    width = len(split(rows[0][1]))
-    table = _numbers(rows, split, width, what=what)
+    width = len(_cells(rows[0][1]))
+    table = _numbers(rows, width, what=what)
     frames = np.arange(len(table), dtype=np.float64)
     found = Found(what=what, file_format="CSV", frames=frames)
     names = mapping.columns
@@ -297,57 +312,53 @@ def _without_header(
     return found
 
 
-def _tidy_pose(what: str, rows: Sequence[Row], split: Split, width: int) -> Found:
+def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> Found:
     """Read a row for each time and keypoint, as write_csv makes them."""
-    numbers = _numbers(rows, split, width, what=what, names=(1,))
-    keypoints = [split(line)[1].strip() for _, line in rows]
-    time, where = np.unique(numbers[:, 0], return_inverse=True)
-    names = list(dict.fromkeys(keypoints))
-    at = {name: i for i, name in enumerate(names)}
-    places = np.array([at[name] for name in keypoints])
-    _once(where * len(names) + places, rows, what=what)
-    values = np.full((len(time), len(names), 3), np.nan)
-    values[where, places] = numbers[:, 2:5]
+    time, names, values = _by_time(what, rows, width, named_by=1)
     return Found(
         what=what,
         file_format="CSV",
         time=time,
-        markers=names,
-        marker_values=whole(values),
+        markers=[keypoint for (keypoint,) in names],
+        marker_values=whole(values[..., :3]),
         length_unit="m",
         vertical_axis="y",
     )
 
 
-def _tidy_angles(what: str, rows: Sequence[Row], split: Split, width: int) -> Found:
+def _tidy_angles(what: str, rows: Sequence[Row], width: int) -> Found:
     """Read a row for each time, angle and side, as write_csv makes them."""
-    numbers = _numbers(rows, split, width, what=what, names=(1, 2))
-    keys = [tuple(cell.strip() for cell in split(line)[1:3]) for _, line in rows]
-    time, where = np.unique(numbers[:, 0], return_inverse=True)
-    names = list(dict.fromkeys(keys))
-    at = {name: i for i, name in enumerate(names)}
-    places = np.array([at[key] for key in keys])
-    _once(where * len(names) + places, rows, what=what)
-    values = np.full((len(names), len(time)), np.nan)
-    values[places, where] = numbers[:, 3]
+    time, names, values = _by_time(what, rows, width, named_by=2)
     ours = built_in()[OURS].angles
     columns: dict[str, Array] = {}
-    for (angle, side), course in zip(names, values, strict=True):
+    for i, (angle, side) in enumerate(names):
         entry = ours.get(angle)
         named = entry.named().get(side or "column") if entry is not None else None
         if entry is None or named is None:
             raise BadInputError(f"{what}: there is no angle '{angle}' of side '{side}'")
-        columns[named[0]] = entry.scale * course  # 1 or -1
+        columns[named[0]] = entry.scale * values[:, i, 0]  # 1 or -1
     return Found(
         what=what, file_format="CSV", time=time, columns=columns, angle_unit="degree", mapping=OURS
     )
 
 
-def _once(keys: NDArray[np.int64], rows: Sequence[Row], *, what: str) -> None:
-    _, first = np.unique(keys, return_index=True)
-    if first.size < keys.size:
-        again = min(set(range(keys.size)) - set(first.tolist()))
+def _by_time(
+    what: str, rows: Sequence[Row], width: int, *, named_by: int
+) -> tuple[Array, list[tuple[str, ...]], Array]:
+    """Give times, names and values (time, name, value) of rows of a time, a name and values."""
+    end = 1 + named_by
+    numbers = _numbers(rows, width, what=what, names=tuple(range(1, end)))
+    keys = [tuple(cell.strip() for cell in _cells(line)[1:end]) for _, line in rows]
+    time, where = np.unique(numbers[:, 0], return_inverse=True)
+    at = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    places = np.array([at[key] for key in keys])
+    _, first = np.unique(where * len(at) + places, return_index=True)
+    if first.size < len(rows):
+        again = min(set(range(len(rows))) - set(first.tolist()))
         raise BadInputError(f"{what}: line {rows[again][0]} gives a value a second time")
+    values = np.full((len(time), len(at), width - end), np.nan)
+    values[where, places] = numbers[:, end:]
+    return time, list(at), values
 
 
 def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
@@ -363,43 +374,40 @@ def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
     rows = kept[5:]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
-    found = _wide(what, header, _numbers(rows, _by_tabs, len(header), what=what))
+    found = _wide(what, header, _numbers(rows, len(header), what=what))
     found.notes["layout"] = "Visual3D"
     return found
 
 
 def _nexus(what: str, lines: list[str]) -> Found:
     """Vicon Nexus' table: sections of a title, a rate, names, components, units and frames."""
-    separator = "\t" if any("\t" in line for line in lines[:5]) else ","
-
-    def split(line: str) -> list[str]:
-        return [cell.strip() for cell in line.split(separator)]
-
-    titles = [line.strip().strip(",\t;").lower() for line in lines]
+    titles = [line.strip().lower() for line in lines]
     starts = [i for i, title in enumerate(titles) if title in _SECTIONS]
     found = Found(what=what, file_format="CSV", notes={"layout": "Vicon Nexus"})
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         if titles[start] in ("trajectories", "model outputs"):
             rows = [(i + 1, lines[i]) for i in range(start + 1, end) if titles[i]]
-            _add_section(found, titles[start], rows, split)
+            _add_section(found, titles[start], rows)
     if found.frames is None:
         raise BadInputError(f"{what}: has no section Trajectories or Model Outputs")
     return found
 
 
-def _add_section(found: Found, title: str, rows: Sequence[Row], split: Split) -> None:
+def _add_section(found: Found, title: str, rows: Sequence[Row]) -> None:
     """Add the markers or the modelled angles of a section of Nexus' table."""
     what = found.what
     if len(rows) < 5:
         raise BadInputError(f"{what}: its section {title} ends before its frames; it was cut off")
-    rate, names, components, units = (split(text) for _, text in rows[:4])
+    rate, names, components, units = (
+        [cell.strip() for cell in text.split("\t")] for _, text in rows[:4]
+    )
     if not _is_number(rate[0]) or [c.lower() for c in components[:1]] != ["frame"]:
         raise BadInputError(
             f"{what}: line {rows[2][0]}: its section {title} must have a rate, names, then Frame, "
             "Sub Frame, X, Y, Z"
         )
     width = len(components)
-    table = _numbers(rows[4:], split, width, what=what)
+    table = _numbers(rows[4:], width, what=what)
     frames = table[:, 0] - 1
     if found.frames is not None and not np.array_equal(found.frames, frames):
         raise BadInputError(f"{what}: its sections have different frames; export them at one rate")
@@ -432,21 +440,18 @@ def _number(cell: str, *, what: str, line: int) -> float:
     """Value of a cell; NaN where it says that nothing is there."""
     text = cell.strip()
     try:
-        value = float(text)
+        return float(text.replace(",", "."))
     except ValueError:
         if text.casefold() in _MISSING:
             return math.nan
         raise BadInputError(f"{what}: line {line}: '{text[:40]}' is not a number") from None
-    return value
 
 
-def _numbers(
-    rows: Sequence[Row], split: Split, width: int, *, what: str, names: tuple[int, ...] = ()
-) -> Array:
+def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ...] = ()) -> Array:
     """Numbers of the rows, all of which must have `width` cells; NaN in columns of `names`."""
     values = np.full((len(rows), width), np.nan)
     for i, (line, text) in enumerate(rows):
-        cells = split(text)
+        cells = _cells(text)
         if len(cells) < width:
             last = " (the last: the file was cut off)" if i == len(rows) - 1 else ""
             raise BadInputError(
@@ -460,7 +465,12 @@ def _numbers(
             cells[column] = ""
         try:
             values[i] = [*map(float, cells[:width])]
-        except ValueError:  # something is missing
+        except ValueError:  # something is missing, or decimals stand behind commas
+            if "," in (all_of_it := "".join(cells)) and "." in all_of_it:
+                raise BadInputError(
+                    f"{what}: line {line} has points and commas in its numbers; write decimals "
+                    "behind points, and thousands without a sign"
+                ) from None
             values[i] = [_number(cell, what=what, line=line) for cell in cells[:width]]
     values[~np.isfinite(values)] = np.nan
     return values

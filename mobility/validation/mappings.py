@@ -36,6 +36,7 @@ from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Strict, likely, validate
 
 TABLE = "lab_mappings"
+CONTENTS = "lab_contents"
 OURS = "mobility"
 """The built-in mapping that names what this package writes, by which it is read again."""
 
@@ -120,9 +121,10 @@ class LabMapping(Strict):
 class FileNames:
     """The names in a file, found also where subject, case or separators are written otherwise.
 
-    A name fits as it is; else without the subject before a colon; else in capitals or not, without
-    spaces, dots and underscores, and without the endings ``_study``, ``_Theia`` and the plural of
-    angles, where only one name of the file is then the same.
+    A name fits as it is; else without the subject before a colon and the path of an OpenSim state
+    (``/jointset/hip_l/hip_flexion_l/value``); else in capitals or not, without spaces, dots and
+    underscores, and without the endings ``_study``, ``_Theia`` and the plural of angles, where only
+    one name of the file is then the same.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -130,7 +132,7 @@ class FileNames:
         self._exact = {name: name for name in self.names}
         self._loose: dict[str, str | None] = {}
         for name in self.names:
-            for form in {_without_subject(name), _plain(name)}:
+            for form in {_bare(name), _plain(name)}:
                 self._loose[form] = None if form in self._loose else name
 
     def find(self, name: str) -> str | None:
@@ -155,12 +157,13 @@ def listed(names: Iterable[str], *, most: int = 12) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "none"
 
 
-def _without_subject(name: str) -> str:
-    return name.rpartition(":")[2].strip()
+def _bare(name: str) -> str:
+    """Name without its subject, and without the path of an OpenSim state."""
+    return re.sub(r"^(?:.*/)?([^/]+)/value$", r"\1", name.rpartition(":")[2].strip())
 
 
 def _plain(name: str) -> str:
-    text = _without_subject(name).casefold()
+    text = _bare(name).casefold()
     text = re.sub(r"(_study|_theia)(?=$|[^a-z])", "", text)
     text = re.sub(r"angles(?=$|[^a-z])", "angle", text)
     return re.sub(r"[\s._-]+", "", text)
@@ -173,6 +176,28 @@ def built_in() -> Mapping[str, LabMapping]:
         name: from_dict(entry, name=name, what=f"mapping {name}", is_built_in=True)
         for name, entry in tables.load(TABLE).items()
     }
+
+
+@functools.cache
+def _contents(told_by: str) -> Mapping[str, re.Pattern[str]]:
+    return {
+        held: re.compile(entry[told_by], re.IGNORECASE)
+        for held, entry in tables.load(CONTENTS).items()
+        if told_by in entry
+    }
+
+
+def content_of(column: str) -> str | None:
+    """Say what a column holds that is neither an angle nor a marker, as far as its name tells."""
+    return next(
+        (held for held, is_in in _contents("columns").items() if is_in.search(column)), None
+    )
+
+
+def content_said(header: Iterable[str]) -> str | None:
+    """Say what a header declares that is neither angles nor markers."""
+    said = _contents("header").items()
+    return next((held for line in header for held, is_it in said if is_it.fullmatch(line)), None)
 
 
 def from_dict(

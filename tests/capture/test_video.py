@@ -114,6 +114,21 @@ def test_transport_stream_starts_at_zero(clips: ModuleType, tmp_path: Path) -> N
     np.testing.assert_allclose(presentation_times(path), np.arange(30) / 30, atol=1e-5)
 
 
+@pytest.mark.parametrize("ending", ["mkv", "nut", "flv", "mp4", "mov", "ts"])
+@pytest.mark.parametrize("start", [0, 10])
+def test_a_clock_that_starts_late_changes_neither_times_nor_duration(
+    clips: ModuleType, tmp_path: Path, ending: str, start: int
+) -> None:
+    options = {"output_ts_offset": str(start)}
+    path = clips.make_clip(tmp_path / f"a.{ending}", 60, container_options=options)
+    frames, faults = faults_of(path)
+    assert faults == {}
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(60) / 30, atol=1e-3)
+    np.testing.assert_allclose(presentation_times(path), np.arange(60) / 30, atol=1e-3)
+    # FLV may count its duration from wherever its clock stood.
+    assert probe(path).duration_s == pytest.approx(2, abs=0.07)
+
+
 def test_frames_hidden_by_an_edit_list_are_not_shown(clips: ModuleType, tmp_path: Path) -> None:
     path = clips.hide_first(clips.make_clip(tmp_path / "a.mp4", 60, gop=100), 7)
     frames = list(read_frames(path))

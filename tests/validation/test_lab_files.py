@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
@@ -12,6 +13,7 @@ import ezc3d
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +69,17 @@ def test_trc_of_opencap(lab: Path) -> None:
     assert trial.attrs["vertical_axis"] == "y"
     assert trial.attrs["vertical_axis_found"] == "line from the feet to the trunk"
     assert not warnings_of(trial)
+
+
+def test_trc_whose_names_stand_two_tabs_apart(lab: Path) -> None:
+    trial = read_lab(lab / "real_motions" / "squats_c.trc.gz")
+    assert dict(trial.sizes) == {"time": 460, "space": 3, "marker": 61}
+    assert trial.attrs["vertical_axis"] == "y"
+    # The seventh marker, behind the number of the frame and its time.
+    with gzip.open(lab / "real_motions" / "squats_c.trc.gz", "rt") as file:
+        first = file.read().splitlines()[6].split("\t")
+    clav = trial["marker_position"].sel(marker="CLAV").isel(time=0)
+    np.testing.assert_allclose(clav, [float(cell) for cell in first[20:23]])
 
 
 def test_mot_in_degrees_and_in_radians_of_the_same_trial(lab: Path) -> None:
@@ -330,6 +343,225 @@ def test_sto_of_old_kind_and_nan(tmp_path: Path) -> None:
     assert float(angles["knee_flexion"].sel(side="right").max()) == 60
 
 
+# Files of OpenSim.
+
+
+def opensim(path: Path, columns: dict[str, object], *, header: tuple[str, ...] = ()) -> Path:
+    """A file as OpenSim writes them, of what is the same in all rows, or of a course."""
+    lines = [*header, "endheader", "\t".join(["time", *columns])]
+    for i in range(9):
+        values = [column[i] if np.ndim(column) else column for column in columns.values()]
+        lines.append("\t".join(map(str, [i / 100, *values])))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_states_of_opensim_4_give_the_angles_of_their_coordinates(tmp_path: Path) -> None:
+    bend = np.linspace(0, 100, 9)
+    columns = {
+        "/jointset/ground_pelvis/pelvis_tilt/value": np.radians(-bend / 10),
+        "/jointset/back/lumbar_extension/value": np.radians(-bend / 5),
+        "/jointset/hip_l/hip_flexion_l/value": np.radians(bend),
+        "/jointset/hip_l/hip_adduction_l/value": np.radians(bend / 20),
+        "/jointset/walker_knee_l/knee_angle_l/value": np.radians(1.2 * bend),
+        "knee_r/knee_angle_r/value": np.radians(0.8 * bend),
+        "/jointset/hip_l/hip_flexion_l/speed": 9.9,
+        "/jointset/walker_knee_l/knee_angle_l/speed": 9.9,
+        "/forceset/soleus_l/activation": 0.1,
+        "/forceset/soleus_l": 0.2,
+    }
+    header = ("inDegrees=no", "num_controls=1", "num_states=9", "DataType=double")
+    angles = read_lab(opensim(tmp_path / "moco.sto", columns, header=header))
+    assert angles.attrs["mapping"] == "opensim"
+    assert angles.attrs["angle_units_read"] == "radian"
+    assert angles.attrs["angle_units_found"] == "file"
+    left = angles.sel(side="left")
+    np.testing.assert_allclose(left["hip_flexion"], bend)
+    np.testing.assert_allclose(left["hip_abduction"], -bend / 20)
+    np.testing.assert_allclose(left["knee_flexion"], 1.2 * bend)
+    np.testing.assert_allclose(angles["knee_flexion"].sel(side="right"), 0.8 * bend)
+    np.testing.assert_allclose(angles["trunk_lean"], 0.3 * bend)
+    assert json.loads(angles.attrs["unmapped_columns"]) == list(columns)[6:]
+    assert angles["trunk_lean"].attrs["lab_name"] == " + ".join(list(columns)[:2])
+    # A mapping of one's own may say the coordinate, or the whole name.
+    for name in ("hip_flexion_l", "/jointset/hip_l/hip_flexion_l/value"):
+        mine = {"angles": {"hip_flexion": {"left": name}}}
+        found = read_lab(tmp_path / "moco.sto", mapping=mine)
+        np.testing.assert_allclose(found["hip_flexion"].sel(side="left"), bend)
+
+
+FORCES = [f"{n}ground_force_{a}{x}" for n in ("", "1_") for a in "vp" for x in "xyz"]
+
+
+@pytest.mark.parametrize("ending", ["mot", "csv"])
+@pytest.mark.parametrize(
+    ("columns", "held"),
+    [
+        ([*FORCES, "ground_torque_x", "ground_torque_y", "ground_torque_z"], "ground forces"),
+        (["Fx", "Fy", "Fz", "Mx", "My", "Mz", "COPx", "COPy", "COPz"], "ground forces"),
+        (
+            ["total_squared_error", "marker_error_RMS", "marker_error_max"],
+            "marker errors of inverse kinematics",
+        ),
+        (["pelvis_tilt_moment", "pelvis_tx_force", "knee_angle_r_moment"], "joint moments"),
+        (["soleus_r.activation", "/forceset/gasmed_l/activation"], "muscle activations"),
+        (["/forceset/soleus_r", "/forceset/tau_pelvis_tx"], "controls"),
+        (["/jointset/knee_r/knee_angle_r/speed", "knee_angle_l_u"], "speeds"),
+        (
+            ["soleus_r.activation", "soleus_r.fiber_length", "/jointset/hip_r/hip_flexion_r/speed"],
+            "muscle activations, muscle lengths and speeds",
+        ),
+        (["LASI_tx", "LASI_ty", "LASI_tz"], "positions of a model"),
+        (
+            [f"hip_r_on_femur_r_in_pelvis_{q}{x}" for q in "fmp" for x in "xyz"],
+            "joint reaction forces",
+        ),
+    ],
+)
+def test_a_file_without_angles_is_called_what_it_is(
+    tmp_path: Path, ending: str, columns: list[str], held: str
+) -> None:
+    path = opensim(tmp_path / f"a.{ending}", dict.fromkeys(columns, 0.5))
+    if ending == "csv":
+        path.write_text("\n".join(path.read_text().replace("\t", ",").splitlines()[1:]))
+    mine = {"angles": {"knee_flexion": {"left": "knee"}}}
+    for mapping in (None, mine):
+        with pytest.raises(BadInputError, match=rf"a\.{ending}: holds {held}, no angles; give"):
+            read_lab(path, mapping=mapping)
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ("Speeds", "speeds"),
+        ("Accelerations", "accelerations"),
+        ("ActuatorForces", "forces"),
+        ("ActuatorSpeeds", "speeds"),
+        ("ActuatorPowers", "powers"),
+        ("controls", "controls"),
+        ("Static Optimization", "muscle activations or forces"),
+        ("Joint Reaction Loads", "joint reaction forces"),
+        ("PositionErrors", "tracking errors"),
+        ("DataType=Quaternion", "orientations"),
+    ],
+)
+def test_columns_called_like_angles_are_none_where_the_header_says_so(
+    tmp_path: Path, said: str, held: str
+) -> None:
+    cell = "1.0,0.0,0.0,0.0" if "=" in said else 0.5
+    path = opensim(tmp_path / "a.sto", {"knee_angle_l": cell, "pelvis_tilt": cell}, header=(said,))
+    with pytest.raises(BadInputError, match=f"holds {held}, no angles"):
+        read_lab(path)
+
+
+def test_columns_that_nothing_knows_are_named_without_those_that_are_known(tmp_path: Path) -> None:
+    path = opensim(tmp_path / "a.sto", dict.fromkeys(["KFL", "ground_force_vx", "KFR"], 0.5))
+    with pytest.raises(BadInputError, match=r"no built-in mapping knows its columns \(KFL, KFR\)"):
+        read_lab(path)
+
+
+def test_a_table_of_coordinates_has_no_marker_in_the_place_of_the_pelvis(tmp_path: Path) -> None:
+    path = tmp_path / "ik.csv"
+    path.write_text(
+        "time,pelvis_tx,pelvis_ty,pelvis_tz,ground_torque_x,ground_torque_y,ground_torque_z,"
+        "knee_angle_l\n" + "".join(f"{i / 100},0,0.9,0,1,2,3,{10 * i}\n" for i in range(9))
+    )
+    angles = read_lab(path)
+    assert list(angles) == ["knee_flexion"]
+    assert "pelvis_tx" in json.loads(angles.attrs["unmapped_columns"])
+
+
+# Files that a spreadsheet saved again.
+
+
+def resaved(path: Path, separator: str, decimals: str, encoding: str, quoting: int) -> Path:
+    """The file as a spreadsheet leaves it: rows of one length, another separator, quotes."""
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    width = max(map(len, rows)) + 2
+    numbers = re.compile(r"-?\d+\.\d+")
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, delimiter=separator, quoting=quoting)
+        for row in rows:
+            cells = [c.replace(".", decimals) if numbers.fullmatch(c) else c for c in row]
+            writer.writerow(cells + [""] * (width - len(cells)))
+    return path
+
+
+SPREADSHEETS = [
+    (",", ".", "utf-8", csv.QUOTE_MINIMAL),
+    (",", ".", "utf-8-sig", csv.QUOTE_ALL),
+    (",", ",", "utf-8", csv.QUOTE_MINIMAL),
+    (";", ",", "utf-8-sig", csv.QUOTE_MINIMAL),
+    (";", ".", "utf-8", csv.QUOTE_ALL),
+    ("\t", ",", "utf-16", csv.QUOTE_MINIMAL),
+]
+
+
+@pytest.mark.parametrize("how", SPREADSHEETS)
+def test_a_trc_saved_by_a_spreadsheet_is_read_as_before(trc, how: tuple) -> None:
+    path = trc(name="a.csv", rate=60, stated_rate=59.94, blank=((1, "L_knee"), (3, "r_toe")))
+    before = read_lab(path, rate_hz=60)
+    after = read_lab(resaved(path, *how), rate_hz=60)
+    assert after.attrs["source_format"] == "TRC"
+    xr.testing.assert_equal(after, before)
+    assert int(after["marker_position"].isnull().sum()) == 6
+
+
+@pytest.mark.parametrize("how", SPREADSHEETS)
+def test_a_mot_or_sto_saved_by_a_spreadsheet_is_read_as_before(mot, how: tuple) -> None:
+    columns = {f"knee_angle_{s}": np.linspace(0, 1.5, 9) + i for i, s in enumerate("lr")}
+    path = mot(columns, name="a.csv", in_degrees="no")
+    path.write_text(path.read_text().replace("0.37500000", "nan"))
+    before = read_lab(path)
+    path.write_text(path.read_text().replace("nan", ""))
+    after = read_lab(resaved(path, *how))
+    assert after.attrs["angle_units_read"] == "radian"
+    assert after.attrs["angle_units_found"] == "file"
+    xr.testing.assert_equal(after, before)
+    assert int(after["knee_flexion"].isnull().sum()) == 1
+
+
+def test_blanks_may_stand_between_numbers_with_decimal_commas(mot) -> None:
+    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
+    before = read_lab(path)
+    path.write_text(path.read_text().replace("\t", "  ").replace(".", ","))
+    xr.testing.assert_equal(read_lab(path), before)
+
+
+def test_numbers_with_points_and_commas_are_not_guessed(mot) -> None:
+    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": np.arange(9.0)})
+    path.write_text(path.read_text().replace("\t3.00000000", "\t1,003", 1))
+    with pytest.raises(BadInputError, match="line 12 has points and commas in its numbers"):
+        read_lab(path)
+
+
+def test_a_header_that_lacks_a_name_is_not_said_to_be_cut_off(trc) -> None:
+    path = trc()
+    path.write_text(path.read_text().replace("NumMarkers", "Markers"))
+    with pytest.raises(BadInputError, match="header lacks NumMarkers; line 2 must hold") as told:
+        read_lab(path)
+    assert "cut off" not in str(told.value)
+
+
+def test_a_gap_at_the_end_of_a_file_is_not_a_cut_but_a_lone_separator_is(trc, mot) -> None:
+    path = trc(blank=((4, "r_toe"),))
+    path.write_text(path.read_text().rstrip("\n"))
+    assert int(read_lab(path)["marker_position"].isnull().sum()) == 3
+    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": np.arange(9.0)})
+    whole = path.read_text()
+    for text in (whole, whole.replace("\t", ","), whole.replace("\t", ";")):
+        path.write_text(text.rstrip("\n").removesuffix("8.00000000"))
+        with pytest.raises(BadInputError, match="cut off in its last value"):
+            read_lab(path)
+
+
+def test_whole_numbers_in_the_last_cell_of_a_table_are_not_a_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{i / 100:.2f},{10 * i},{90 - 10 * i}" for i in range(10)]
+    path.write_text("\n".join(["time,knee_angle_l,knee_angle_r", *rows]))
+    assert read_lab(path).sizes["time"] == 10
+
+
 def test_visual3d_table_with_names_as_of_theia(tmp_path: Path) -> None:
     names = ["Left Knee Angles_Theia"] * 3 + ["RIGHT_KNEE_ANGLE"] * 3
     lines = [
@@ -409,7 +641,7 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
         ("Devices\n1000\n,,Force\nFrame,Sub Frame,Fx\n,,N\n1,0,3\n", "no section Trajectories"),
         (
             nexus()[:-12],
-            r"line 19 \(the last: the file was cut off\) has 6 of 8",
+            r"line 19: the file was cut off in its last value",
         ),
     ):
         path.write_text(text)
@@ -633,6 +865,26 @@ def test_what_is_no_lab_file(tmp_path: Path, ending: str, content: bytes) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x89HDF\r\n\x1a\n\0\0\0", "NetCDF or HDF5; give C3D"),
+        (b"PK\3\4\x14\0\6\0", r"a spreadsheet \(XLSX\) or another packed file; give"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<OpenSimDocument>\n", "XML; give"),
+        (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; give"),
+        (
+            b"A licence\nof three words\nand more\n",
+            "no table: line 2 has no number under the names",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
+    path = tmp_path / "trial.txt"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match=rf"^trial\.txt: is {kind}"):
+        read_lab(path)
+
+
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such file"):
         read_lab(tmp_path / "no.trc")
@@ -750,10 +1002,10 @@ def test_a_file_of_another_kind_than_its_ending(trc, tmp_path: Path) -> None:
         read_mot(renamed)
     with pytest.raises(BadInputError, match="is no C3D file"):
         read_c3d(path)
-    csv = tmp_path / "a.csv"
-    csv.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n")
+    table = tmp_path / "a.csv"
+    table.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n")
     with pytest.raises(BadInputError, match="has no markers, so that units='mm' does not fit"):
-        read_lab(csv, units="mm")
+        read_lab(table, units="mm")
 
 
 def test_every_error_is_one_line_without_a_path_of_the_machine(trc) -> None:
