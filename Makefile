@@ -17,13 +17,16 @@ $(SYSTEM): scripts/system-packages.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	touch $@
 
-# An editable install leaves out the file that turns the server extension on, so it is copied.
+# An editable install leaves out two files, so they are copied: one turns the server extension on,
+# one turns off that JupyterLab asks its makers for news and updates.
 $(READY): pyproject.toml constraints.txt $(SYSTEM)
 	$(PIP) --upgrade pip
 	$(PIP) --constraint constraints.txt --editable ".[test]"
 	$(BIN)/mobility models
 	mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	cp mobility/server/jupyter_server_config.d/mobility.json $(VENV)/etc/jupyter/jupyter_server_config.d/
+	mkdir -p $(VENV)/share/jupyter/lab/settings/overrides.d
+	cp mobility/server/overrides.d/mobility.json $(VENV)/share/jupyter/lab/settings/overrides.d/
 	touch $@
 
 $(LAB): $(READY)
@@ -63,9 +66,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
-# JupyterLab would ask its makers for news and updates.
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks/workbench.ipynb --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None $(LAB_ARGS)
+	$(BIN)/jupyter lab notebooks/workbench.ipynb $(LAB_ARGS)
 
 # Render the demo video with its truth, and make the demo session from it.
 demo-data: $(LAB)

@@ -22,13 +22,6 @@ PLACES = (
 )
 
 
-NO_NEWS = (
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.news_url=None",
-)
-"""Without these, which `make lab` gives too, JupyterLab asks hosts elsewhere."""
-
-
 @contextmanager
 def jupyter_lab(
     folder: Path, arguments: Sequence[str], *, under: Sequence[str] = (), **environment: str

@@ -17,7 +17,7 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
-from jupyter_lab import NO_NEWS, jupyter_lab
+from jupyter_lab import jupyter_lab
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from network_trace import addresses_outside, tracing
@@ -180,7 +180,7 @@ def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
 
 def test_every_widget_does_its_work(demo: Path, tmp_path: Path, browse: Callable[..., Any]) -> None:
     page = make_page(demo, tmp_path)
-    with jupyter_lab(tmp_path, ["lab", page.name, *NO_NEWS]) as address:
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
         seen = browse("widgets", address, tmp_path)
     store = Store(tmp_path / "sessions")
 
@@ -259,7 +259,7 @@ def test_every_widget_works_without_a_mouse_and_says_what_it_is(
     demo: Path, tmp_path: Path, browse: Callable[..., Any]
 ) -> None:
     page = make_page(demo, tmp_path)
-    with jupyter_lab(tmp_path, ["lab", page.name, *NO_NEWS]) as address:
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
         seen = browse("keyboard", address, tmp_path)
     assert seen["nameless"] == {"config": [], "trial": [], "sessions": [], "upload": []}
     for told, said in (
@@ -313,7 +313,7 @@ def test_a_saved_notebook_shows_something_where_each_widget_was(
     assert "application/vnd.jupyter.widget-view+json" not in html
 
     # In JupyterLab: from somebody else, and one's own, where the kernel that made it is gone.
-    with jupyter_lab(tmp_path, ["lab", page.name, *NO_NEWS]) as address:
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
         seen = browse("saved", address, tmp_path)
     for whose in ("another's", "own"):
         shown = seen[whose]
@@ -331,7 +331,7 @@ def test_what_is_chosen_stands_in_the_report(
     demo: Path, tmp_path: Path, browse: Callable[..., Any]
 ) -> None:
     page = make_page(demo, tmp_path)
-    with jupyter_lab(tmp_path, ["lab", page.name, *NO_NEWS]) as address:
+    with jupyter_lab(tmp_path, ["lab", page.name]) as address:
         seen = browse("settings", address, tmp_path)
     assert urlsplit(seen["address"]).path == "/files/reports/joints/joint-angle-mobility.html"
     assert "Check the alignment on the way down." in seen["report"]

@@ -40,14 +40,14 @@ def test_the_extension_is_on_where_the_wheel_is_installed(project, tmp_path):
     assert made.returncode == 0, made.stderr[-2000:]
     (wheel,) = tmp_path.glob("mobility-*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = [
-            n for n in archive.namelist() if n.endswith(".d/mobility.json") and ".data/" in n
-        ]
+        names = archive.namelist()
+        (name,) = [n for n in names if n.endswith("config.d/mobility.json") and ".data/" in n]
         place = tmp_path / "JUPYTER_CONFIG_DIR" / "jupyter_server_config.d"
         place.mkdir(parents=True)
         (place / "mobility.json").write_bytes(archive.read(name))
     assert name.split(".data/")[1] == "data/etc/jupyter/jupyter_server_config.d/mobility.json"
     places = {each: str(tmp_path / each) for each in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR")}
+    assert any(n.endswith("/lab/settings/overrides.d/mobility.json") for n in names)
     listed = subprocess.run(
         [sys.executable, "-m", "jupyter", "server", "extension", "list"],
         capture_output=True,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import nbformat
 import numpy as np
 import pytest
-from jupyter_lab import NO_NEWS, jupyter_lab
+from jupyter_lab import jupyter_lab
 
 from mobility.client import Client
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
@@ -320,7 +320,7 @@ def test_a_notebook_on_a_server_in_a_browser(server, analysed, key, tmp_path, br
         "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
     }  # fmt: skip
     nbformat.write(notebook, tmp_path / "remote.ipynb")
-    with jupyter_lab(tmp_path, ["lab", "remote.ipynb", *NO_NEWS]) as address:
+    with jupyter_lab(tmp_path, ["lab", "remote.ipynb"]) as address:
         seen = browse("remote", address, tmp_path)
     saved = (tmp_path / "remote.ipynb").read_text()
     assert saved.count("data:image/png;base64,") == 2
