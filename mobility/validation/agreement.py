@@ -127,16 +127,16 @@ def agreement(
     ------
     BadInputError
         Trials do not belong together, are not on the same times or not in degrees, share no angle,
-        hold infinite values, or have no accepted repetition; several trials without participants; an option is out of
-        range.
+        hold infinite values, or have no accepted repetition; several trials without participants; an
+        option is out of range.
 
     Notes
     -----
     The value at the bottom, and the peak, are those of
     :func:`~mobility.assessment.overhead_squat.overhead_squat`, each from the frames that its
     system has. The two systems are the two ways to measure of ICC and SEM: they say how well
-    one stands for the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error of
-    method, within which 95 % of the differences lie (about their mean, for consistency), and no
+    one stands for the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
+    of method, within which 95 % of the differences lie (about their mean, for consistency), and no
     detectable change: that needs one system at several times
     (:func:`~mobility.workbench.cohort.changes`).
 

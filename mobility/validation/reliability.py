@@ -165,7 +165,8 @@ class MeasurementError(NamedTuple):
 
     The latter is the smallest detectable change (:func:`mdc95`) only where the ways to measure are
     one method at several times. Of two methods it is their error of method: see
-    :func:`~mobility.validation.agreement.agreement`. NaN where there is too little, `reason` says why.
+    :func:`~mobility.validation.agreement.agreement`. NaN where there is too little, and `reason`
+    says why.
     """
 
     consistency: float

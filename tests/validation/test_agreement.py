@@ -139,7 +139,7 @@ def test_with_unequal_repetitions_a_row_has_one_mean_difference():
 def test_infinite_angles_are_refused_and_not_left_out():
     video, lab, repetitions = paired_trial(offset=3)
     lab["knee_flexion"][{"time": 5}] = np.inf
-    with pytest.raises(BadInputError, match="agreement: knee_flexion: .* are infinite"):
+    with pytest.raises(BadInputError, match=r"agreement: knee_flexion: .* are infinite"):
         agreement(video, lab, repetitions)
 
 
