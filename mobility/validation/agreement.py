@@ -127,8 +127,8 @@ def agreement(
     ------
     BadInputError
         Trials do not belong together, are not on the same times or not in degrees, share no angle,
-        hold infinite values, or have no accepted repetition; several trials without participants; an
-        option is out of range.
+        hold infinite values, or have no accepted repetition; several trials without participants;
+        an option is out of range.
 
     Notes
     -----

@@ -212,8 +212,8 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     ]
     told = paragraphs(
         "What the person moves is compared with what others moved by themselves; an examiner moves "
-        "a joint farther. About half of the healthy people measured did not reach their mean. Where "
-        "no such study measured people of this sex and age there is no score."
+        "a joint farther. About half of the healthy people measured did not reach their mean. "
+        "Where no such study measured people of this sex and age there is no score."
     ) + table(
         ["Joint", "Value", "Motion", "Group", "Note"],
         rows,
