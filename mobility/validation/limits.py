@@ -164,7 +164,8 @@ def bland_altman(
     Raises
     ------
     BadInputError
-        The arrays differ in length, or an exact interval is asked for where there is none.
+        The arrays differ in length or hold infinite values, or an exact interval is asked for where
+        there is none.
 
     References
     ----------
