@@ -119,11 +119,13 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     Returns
     -------
     xarray.Dataset
-        ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees`` and ``dowel``, NaN
-        where it cannot be told, and ``fms_joint_probability`` that all are met. The attribute
-        ``verdict`` of both is "3" where that is at least the probability of the table, "at most 2,
-        heel-elevated trial needed" where a criterion fails with it, else "cannot be told"; ``pain``
-        says why there is no 0, and ``notes`` (JSON) what is missing.
+        ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
+        and ``feet``, NaN where it cannot be told, and ``fms_joint_probability`` that all are met.
+        The attribute ``verdict`` of both is "3" where that is at least the probability of the
+        table, "at most 2, heel-elevated trial needed" where a criterion fails with it, else "cannot
+        be told", with the criteria that are not told ("heels not told"). Where only the feet, which
+        are set before the squat, are not told, it is "3 if the feet point forward". ``pain`` says
+        why there is no 0, and ``notes`` (JSON) what is missing.
 
     Raises
     ------
@@ -148,17 +150,10 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     }
     probability = np.array([1.0 - one.probability for one in said.values()])
     joint = float(np.prod(probability))
-    words = entry["verdicts"]
-    if (probability <= 1.0 - certain + 1e-12).any():
-        verdict = words["not_met"]
-    elif joint >= certain:
-        verdict = words["all_met"]
-    else:
-        verdict = words["open"]
     about = {
         **_about(entry, said, certain),
-        "verdict": verdict,
-        "pain": words["pain"],
+        "verdict": _verdict(entry, probability, certain),
+        "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),
     }
     result = xr.Dataset(
@@ -177,6 +172,21 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         coords={"fms_criterion": list(entry["criteria"])},
     )
     return provenance.with_history(result, "fms_deep_squat", {"view": view}, source=metrics)
+
+
+def _verdict(entry: Mapping[str, Any], probability: Array, certain: float) -> str:
+    words: Mapping[str, str] = entry["verdicts"]
+    told = np.isfinite(probability)
+    if (probability <= 1.0 - certain + 1e-12).any():
+        return words["not_met"]
+    untold = [name for name, known in zip(entry["criteria"], told, strict=True) if not known]
+    if all(entry["criteria"][name].get("start") for name in untold):
+        if np.prod(probability[told]) < certain:
+            return words["open"]
+        return words["all_but_start" if untold else "all_met"]
+    if not told.any():
+        return words["open"]
+    return f"{words['open']}: {' and '.join(untold)} not told"
 
 
 @checked

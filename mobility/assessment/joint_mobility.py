@@ -300,7 +300,7 @@ def joint_mobility(
         Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``
         (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
         ``movements`` (count), ``reference`` (degree; NaN where there is none), ``reference_kind``
-        ("passive", "weight_bearing" or ""), ``refused_share`` (of the frames) and ``note`` (why a
+        ("active", "weight_bearing" or ""), ``refused_share`` (of the frames) and ``note`` (why a
         value is NaN, and what else a reader must know). Over (time, joint, side): ``angle`` and
         ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
         ``movement_side``, ``movement_start``, ``movement_turn``, ``movement_end`` (second),
@@ -335,14 +335,15 @@ def joint_mobility(
     joint that moves less than its least excursion, or than the error (one standard deviation) of a
     value, did not move.
 
-    ``score`` = 100 clip(maximum / R, 0, 1), with R the mean passive range by sex and age, for the
-    ankle of a foot that stands the mean of the weight-bearing lunge; NaN where sex or age is not
-    known. R is of passive motion and what is measured is active, which is smaller.
+    ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
+    age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no
+    source of such a motion measured such people, as the note says. An examiner moves a joint
+    farther: passive ranges do not serve.
 
     References
     ----------
-    Soucie et al. 2011, Haemophilia 17:500; Calatayud et al. 2015, Int J Sports Phys Ther 10:197;
-    Savitzky & Golay 1964, Anal Chem 36:1627.
+    Boone & Azen 1979, J Bone Joint Surg Am 61:756; Zwerus et al. 2019, Shoulder Elbow 11:215;
+    Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627.
     """
     table = tables.load(TABLE)
     marks = _marks(movements, joints, angles)
@@ -395,7 +396,7 @@ def joint_mobility(
                 compared = table["joints"][course.joint].get("compared")
                 remarks += [compared] if course.accepted and compared else []
             elif course.accepted:
-                remarks.append("no reference for this age")
+                remarks.append("no published range of such a motion")
         for name, value in found.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
@@ -1273,7 +1274,7 @@ def _reference(
     joint: str, sex: Sex | None, age: float | None, *, weight_bearing: bool
 ) -> ReferenceRange | None:
     angle = tables.load(TABLE)["joints"][joint]["angle"]
-    kind: Literal["passive", "weight_bearing"] = "weight_bearing" if weight_bearing else "passive"
+    kind: Literal["active", "weight_bearing"] = "weight_bearing" if weight_bearing else "active"
     return reference_range(angle, sex=sex, age=age, kind=kind)
 
 
@@ -1293,9 +1294,7 @@ def _score(
     """Score, its error, and a remark."""
     if not moved or not np.isfinite(found["maximum"]):
         return np.nan, np.nan, ""
-    if not np.isfinite(reference.mean):
-        groups = f"{reference.lowest:g} to {reference.highest:g} degrees"
-        return np.nan, np.nan, f"no score: {reference.note} ({groups})"
+    if reference.note:  # the person is not known to be one of those measured
+        return np.nan, np.nan, f"no score: {reference.note}"
     score = 100 * float(np.clip(found["maximum"] / reference.mean, 0, 1))
-    remark = f"reference: {reference.note}" if reference.note else ""
-    return score, 100 * found["maximum_sd"] / reference.mean, remark
+    return score, 100 * found["maximum_sd"] / reference.mean, ""

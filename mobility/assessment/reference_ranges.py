@@ -44,7 +44,7 @@ class ReferenceRange:
         Whom the study measured, how many, with what, and where it is published.
     note
         What a reader must know: that the sex or age is not known, or that the study measured other
-        people than this one. Empty where there is nothing to say.
+        people than this one. Empty where the person is one of those measured.
     units
         "degree".
     """
@@ -90,7 +90,8 @@ def reference_range(
         How the joint was moved. An active motion is smaller than a passive one, and dorsiflexion
         under the body's weight larger than without: they do not stand in for one another.
     study
-        Key of a study of the table; None takes the one whose group fits most closely.
+        Key of a study of the table; None takes one that measured such people, where there is one,
+        and of these the one whose group fits most closely.
 
     Returns
     -------
@@ -125,7 +126,11 @@ def reference_range(
     certain = [row for row in rows if _is_known(row, sex, years)]
     if certain:
         closest = max(
-            certain, key=lambda row: sum(row[name] is not None for name in ("sex", "age"))
+            certain,
+            key=lambda row: (
+                _measured(studies[row["study"]], sex, years),
+                sum(row[name] is not None for name in ("sex", "age")),
+            ),
         )
         return _answer([closest], studies, sex, years)
     first = rows[0]["study"]
@@ -145,8 +150,19 @@ def _is_known(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> boo
     )
 
 
-def _of_age(ages: Sequence[int] | None, years: int) -> bool:
-    return ages is None or ages[0] <= years <= ages[1]
+def _of_age(ages: Sequence[int | None] | None, years: int) -> bool:
+    if ages is None:
+        return True
+    first, last = ages
+    return (first is None or first <= years) and (last is None or years <= last)
+
+
+def _measured(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether the study is known to have measured such people."""
+    only = study.get("only", {})
+    return sex == only.get("sex", sex) and (
+        "age" not in only or (years is not None and _of_age(only["age"], years))
+    )
 
 
 def _answer(
@@ -162,13 +178,18 @@ def _answer(
     if not one:
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
         notes.append(f"{' and '.join(unknown)} not known: means of {len(rows)} groups")
-    only = study.get("only", {})
-    whom = f"{only['sex']}s" if "sex" in only else "people"
-    strange_sex = "sex" in only and sex is not None and sex != only["sex"]
-    strange_age = "age" in only and years is not None and not _of_age(only["age"], years)
-    if strange_sex or strange_age:
-        ages = f" from {only['age'][0]} to {only['age'][1]} years" if "age" in only else ""
-        notes.append(f"the study measured {whom}{ages} only")
+    if not _measured(study, sex, years):
+        only = study["only"]
+        unknown = [name for name in only if {"sex": sex, "age": years}[name] is None]
+        whom = f"{only['sex']}s" if "sex" in only else "people"
+        ages = ""
+        if "age" in only:
+            first, last = only["age"]
+            ages = f" from {first} years on" if last is None else f" from {first} to {last} years"
+        notes.append(
+            (f"{' and '.join(unknown)} not known, and " if unknown else "")
+            + f"the study measured {whom}{ages} only"
+        )
     return ReferenceRange(
         angle=row["angle"],
         kind=study["kind"],

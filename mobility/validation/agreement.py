@@ -15,7 +15,12 @@ from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.options import checked
-from mobility.validation.inference import LEAST_CLUSTERS, cluster_bootstrap, tost_paired
+from mobility.validation.inference import (
+    BOOTSTRAP_COVERAGE,
+    LEAST_CLUSTERS,
+    cluster_bootstrap,
+    tost_paired,
+)
 from mobility.validation.limits import Z95, bland_altman, proportional_bias
 from mobility.validation.pairing import (
     CURVE_ERRORS,
@@ -104,11 +109,13 @@ def agreement(
         `spm_p` (the smallest of its clusters, 1 where there is none) over (angle, side).
 
         Over (metric, angle, side), with metric `bottom`, `peak`, `range` (or `value`, where metrics
-        were given): Bland and Altman's `mean_difference`, `sd_difference`, `sd_between`,
-        `sd_within`, `lower_limit`, `upper_limit` of one repetition with intervals; of the
-        `targets`, which are the means of the participants: `slope` (proportional bias), `icc`,
-        `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`, `mdc95_agreement`,
-        `mdc95_consistency`, `tost_p`; `value_coverage`; `value_reason`.
+        were given): Bland and Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit`,
+        `upper_limit` of one repetition with intervals; of the `targets`, which are the means of the
+        participants: `mean_difference` (in the middle of the limits and of the interval of the test
+        of equivalence alike: each participant counts once, however many the repetitions), `slope`
+        (proportional bias), `icc`, `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`,
+        `method_error95_agreement`, `method_error95_consistency`, `tost_p`; `value_coverage`;
+        `value_reason`.
 
         Over (rep, ...), from which all this was made: `video_values`, `lab_values`, `video_curves`,
         `lab_curves`, `repetition_bias` and so on, with the coordinates `participant`, `trial` and
@@ -120,15 +127,18 @@ def agreement(
     ------
     BadInputError
         Trials do not belong together, are not on the same times or not in degrees, share no angle,
-        or have no accepted repetition; several trials without participants; an option is out of
-        range.
+        hold infinite values, or have no accepted repetition; several trials without participants;
+        an option is out of range.
 
     Notes
     -----
     The value at the bottom, and the peak, are those of
     :func:`~mobility.assessment.overhead_squat.overhead_squat`, each from the frames that its
     system has. The two systems are the two ways to measure of ICC and SEM: they say how well
-    one stands for the other, not how well either repeats itself.
+    one stands for the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
+    of method, within which 95 % of the differences lie (about their mean, for consistency), and no
+    detectable change: that needs one system at several times
+    (:func:`~mobility.workbench.cohort.changes`).
 
     References
     ----------
@@ -478,7 +488,7 @@ def _of_pairs(
     in_degrees: bool,
 ) -> tuple[dict[str, float], list[str]]:
     """All statistics of the paired values of the repetitions, and why some are missing."""
-    limits = bland_altman(one, other, participants=participants)
+    limits = bland_altman(one, other, participants=participants, mean_of="participants")
     means = unit_means(one), unit_means(other)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
@@ -486,9 +496,10 @@ def _of_pairs(
     if participants is None:
         # They weigh the differences against the spread of people, which one person does not show.
         reason = (
-            "ICC, CCC, SEM, MDC95 and the test of equivalence: one participant, they are of several"
+            "ICC, CCC, SEM, error of method and the test of equivalence: one participant, they are"
+            " of several"
         )
-        error = MeasurementError(*(np.nan,) * 4)
+        error = MeasurementError(*(np.nan,) * 4, reason=reason)
         absolute = consistent = concordant = Estimate(len(table), *(np.nan,) * 3, reason=reason)
     else:
         absolute = intraclass_correlation(table, form="A,1")
@@ -526,10 +537,11 @@ def _of_pairs(
         "ccc_high": concordant.high,
         "sem_agreement": error.agreement,
         "sem_consistency": error.consistency,
-        "mdc95_agreement": error.mdc95_agreement,
-        "mdc95_consistency": error.mdc95_consistency,
+        "method_error95_agreement": error.mdc95_agreement,
+        "method_error95_consistency": error.mdc95_consistency,
     }
-    why = [limits.reason, line.reason, absolute.reason, consistent.reason, concordant.reason]
+    said = (limits, line, absolute, consistent, concordant, error)
+    why = [each.reason for each in said]
     if margin_deg is not None and participants is None:
         statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)
     elif margin_deg is not None and in_degrees:
@@ -556,6 +568,7 @@ def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict
     }
     if key.endswith(("_low", "_high")) and entry["over"] == "waveform":
         attrs["reference"] = "Bootstrap over the units, Hesterberg 2015, Am Stat 69:371"
+        attrs["note"] = BOOTSTRAP_COVERAGE
     if "form" in entry:
         attrs["form"] = str(entry["form"])
     return attrs

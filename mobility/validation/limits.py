@@ -128,6 +128,7 @@ def bland_altman(
     second: ArrayLike,
     *,
     participants: Sequence[str | int] | None = None,
+    mean_of: Literal["pairs", "participants"] = "pairs",
     interval: IntervalMethod = "mover",
 ) -> BlandAltman:
     r"""Limits of agreement of two ways to measure, with their confidence intervals.
@@ -135,7 +136,8 @@ def bland_altman(
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. Where participants
     have several pairs, each of another true value (repetitions), s comes from the variances
     between and within participants (:func:`limits_of_agreement`), and :math:`\bar d` is the mean of
-    all differences, with :math:`\mathrm{var}(\bar d) = s_b^2 \sum m_i^2 / N^2 + s_w^2 / N`.
+    all differences, with :math:`\mathrm{var}(\bar d) = s_b^2 \sum m_i^2 / N^2 + s_w^2 / N`, or, on
+    request, that of the participants' means, with their variance over n.
 
     Parameters
     ----------
@@ -143,6 +145,9 @@ def bland_altman(
         Values of each pair, of any unit; pairs with NaN are left out.
     participants
         Whose pair each is; by default every pair is of another participant.
+    mean_of
+        What :math:`\bar d` is the mean of: ``"pairs"`` (Bland & Altman 2007: who has more pairs
+        counts more), or ``"participants"`` (each counts once).
     interval
         Of the limits: ``"mover"`` (Zou 2013: the intervals of mean and standard deviation are put
         together, so that it is wider to the outside), ``"approximate"`` (Bland & Altman 1999:
@@ -159,7 +164,8 @@ def bland_altman(
     Raises
     ------
     BadInputError
-        The arrays differ in length, or an exact interval is asked for where there is none.
+        The arrays differ in length or hold infinite values, or an exact interval is asked for where
+        there is none.
 
     References
     ----------
@@ -183,7 +189,10 @@ def bland_altman(
         )
     if n < LEAST:
         reason = f"limits of agreement: {_units(n, participants)}, needs {LEAST}"
-        bias = float(difference.mean()) if pairs else np.nan
+        counted = difference
+        if mean_of == "participants" and pairs:
+            counted = np.bincount(of, difference) / np.bincount(of)
+        bias = float(counted.mean()) if pairs else np.nan
         return BlandAltman(pairs, n, bias, *(np.nan,) * 11, reason=reason)
     if pairs == n:
         bias, variance = float(difference.mean()), float(difference.var(ddof=1))
@@ -199,10 +208,10 @@ def bland_altman(
     spread = _Variance(
         found.sd**2, (mean_square / count, (1 - 1 / count) * within), (n - 1, pairs - n)
     )
-    of_mean = clusters * float((m * m).sum()) / pairs**2 + within / pairs
-    return _assembled(
-        pairs, n, found.bias, of_mean, spread, interval, found.sd_between, found.sd_within
-    )
+    bias, of_mean = found.bias, clusters * float((m * m).sum()) / pairs**2 + within / pairs
+    if mean_of == "participants":
+        bias, of_mean = float(means.mean()), float(means.var(ddof=1)) / n
+    return _assembled(pairs, n, bias, of_mean, spread, interval, found.sd_between, found.sd_within)
 
 
 @checked
@@ -240,7 +249,7 @@ def bland_altman_replicates(
     Bland & Altman 1999, Stat Methods Med Res 8:135, sections 5.1 and 5.2. Zou 2013, Stat Methods
     Med Res 22:630.
     """
-    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    one, other = (numbers(each, what="bland_altman_replicates") for each in (first, second))
     if one.ndim != 2 or other.ndim != 2 or len(one) != len(other):
         raise BadInputError(
             "bland_altman_replicates: values must be over (participant, replicate), with the same"
@@ -453,15 +462,33 @@ def participants_for_width(
     return high
 
 
+def numbers(values: ArrayLike, *, what: str) -> Array:
+    """Return values as an array of numbers, NaN where one is missing.
+
+    Raises
+    ------
+    BadInputError
+        Some are infinite: that is no missing value but a fault of what computed it. The message
+        begins with `what`.
+    """
+    found = np.asarray(values, np.float64)
+    if count := int(np.isinf(found).sum()):
+        raise BadInputError(
+            f"{what}: {count} of {found.size} values are infinite; mend what made them, or give NaN"
+            " where there is no value"
+        )
+    return found
+
+
 def paired(first: ArrayLike, second: ArrayLike, *, what: str) -> tuple[Array, Array]:
     """Return both as arrays of numbers if they are paired: one dimension, the same length.
 
     Raises
     ------
     BadInputError
-        They are not; the message begins with `what`.
+        They are not, or some are infinite; the message begins with `what`.
     """
-    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    one, other = numbers(first, what=what), numbers(second, what=what)
     if one.ndim != 1 or one.shape != other.shape:
         raise BadInputError(
             f"{what}: values must be paired, in one dimension (got {one.shape} and {other.shape})"

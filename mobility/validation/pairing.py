@@ -15,7 +15,7 @@ from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
-from mobility.validation.limits import Z95
+from mobility.validation.limits import Z95, numbers
 from mobility.validation.waveforms import curve_errors
 
 Array = NDArray[np.float64]
@@ -315,6 +315,7 @@ def _of_both(
             if name not in shared or f"{name}{suffix}" not in dataset:
                 continue
             variable = dataset[f"{name}{suffix}"]
+            numbers(variable.to_numpy(), what=f"agreement: {name}{suffix}")
             if not layout.sided[a]:
                 values[:, a, columns["middle"]] = variable.to_numpy()
                 continue

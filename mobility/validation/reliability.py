@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mobility.errors import BadInputError
 from mobility.options import checked
-from mobility.validation.limits import LEAST, Z95, paired
+from mobility.validation.limits import LEAST, Z95, numbers, paired
 
 Array = NDArray[np.float64]
 Form = Literal["1,1", "A,1", "C,1", "1,k", "A,k", "C,k"]
@@ -67,9 +67,9 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
     Raises
     ------
     BadInputError
-        The table does not have at least two columns.
+        The table does not have at least two columns, or holds infinite values.
     """
-    table = np.asarray(values, np.float64)
+    table = numbers(values, what="reliability")
     if table.ndim != 2 or table.shape[1] < 2:
         raise BadInputError(
             "reliability: values must be over (target, way), with at least two ways to measure"
@@ -79,6 +79,8 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
     n, k = table.shape
     if n < 2:
         return MeanSquares(n, k, *(np.nan,) * 4)
+    if np.ptp(table) == 0:  # without the rounding of the means
+        return MeanSquares(n, k, 0.0, 0.0, 0.0, 0.0)
     grand = table.mean()
     row, column = table.mean(axis=1), table.mean(axis=0)
     residual = table - row[:, None] - column + grand
@@ -116,9 +118,11 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     Returns
     -------
     Estimate
-        NaN with fewer than three targets, or where all values are the same; the interval is NaN
-        where there is no error at all, or where the approximation for absolute agreement breaks
-        down (some negative coefficients). It depends on how much the targets differ.
+        NaN with fewer than three targets, where all values are the same, or where the formula
+        leaves -1 to 1: a variance that it subtracts is then larger than the one between targets.
+        The interval is NaN where there is no error at all, or where the approximation for absolute
+        agreement breaks down (some negative coefficients); it ends at -1 at the latest, which that
+        of a mean of k columns may pass. It depends on how much the targets differ.
 
     Notes
     -----
@@ -143,6 +147,10 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     low, high = _single_interval(single, squares, value)
     if form.endswith("k"):
         value, low, high = (_of_mean(v, k) for v in (value, low, high))
+    if not -1 <= value <= 1:
+        why = "the targets differ less than their errors do, and its formula leaves -1 to 1"
+        return _nothing(n, f"ICC({form}): {why}")
+    low, high = np.clip((low, high), -1.0, 1.0).tolist()
     reason = ""
     if not np.isfinite(low):
         why = (
@@ -153,12 +161,19 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
 
 
 class MeasurementError(NamedTuple):
-    """Standard error of measurement and smallest detectable change, in the unit of the values."""
+    """Standard error of measurement and 1.96 √2 times it, in the unit of the values.
+
+    The latter is the smallest detectable change (:func:`mdc95`) only where the ways to measure are
+    one method at several times. Of two methods it is their error of method: see
+    :func:`~mobility.validation.agreement.agreement`. NaN where there is too little, and `reason`
+    says why.
+    """
 
     consistency: float
     agreement: float
     mdc95_consistency: float
     mdc95_agreement: float
+    reason: str
 
 
 def measurement_error(values: ArrayLike) -> MeasurementError:
@@ -176,7 +191,7 @@ def measurement_error(values: ArrayLike) -> MeasurementError:
     Returns
     -------
     MeasurementError
-        NaN with fewer than three targets.
+        NaN with fewer than three targets, or where all values are the same.
 
     References
     ----------
@@ -185,11 +200,14 @@ def measurement_error(values: ArrayLike) -> MeasurementError:
     """
     squares = mean_squares(values)
     if squares.targets < LEAST:
-        return MeasurementError(*(np.nan,) * 4)
+        why = f"{squares.targets} independent targets, needs {LEAST}"
+        return MeasurementError(*(np.nan,) * 4, reason=f"SEM: {why}")
+    if not any(squares[2:]):
+        return MeasurementError(*(np.nan,) * 4, reason="SEM: all values are the same")
     ways = max(0.0, (squares.between_columns - squares.error) / squares.targets)
     consistency = float(np.sqrt(squares.error))
     agreement = float(np.sqrt(ways + squares.error))
-    return MeasurementError(consistency, agreement, mdc95(consistency), mdc95(agreement))
+    return MeasurementError(consistency, agreement, mdc95(consistency), mdc95(agreement), reason="")
 
 
 def mdc95(sem: float) -> float:
@@ -270,8 +288,12 @@ def _consistency(s: MeanSquares) -> float:
 
 
 def _of_mean(value: float, k: int) -> float:
-    """Reliability of the mean of k columns, by Spearman and Brown's formula."""
-    return _ratio(k * value, 1 + (k - 1) * value)
+    """Reliability of the mean of k columns, by Spearman and Brown's formula.
+
+    It falls without limit as `value` falls to -1 / (k - 1), the least that k columns can have.
+    """
+    below = 1 + (k - 1) * value
+    return -np.inf if below <= 0 else k * value / below
 
 
 def _single_interval(form: str, s: MeanSquares, value: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.correlation import correlated, other_peaks, peak
 from mobility.options import checked, likely
 from mobility.provenance import with_history
+from mobility.validation.limits import numbers
 
 Array = NDArray[np.float64]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -297,7 +298,7 @@ def align(lab: xr.Dataset, sync: Synchronisation, time: Any) -> xr.Dataset:
         if "time" not in variable.dims:
             result[name] = variable
             continue
-        values = variable.transpose("time", ...).to_numpy().astype(np.float64)
+        values = numbers(variable.transpose("time", ...).to_numpy(), what=f"lab file: {name}")
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
         # A sample that is met exactly does not need its neighbour.
         left = np.where(weight >= 1 - 1e-6, 0.0, (1 - weight) * values[before])
@@ -385,7 +386,7 @@ def _on_grid(
         variable = dataset[name].sel(side=side) if side else dataset[name]
         if variable.dims != ("time",):
             raise BadInputError(f"{what}: '{name}' must be over time and side only")
-        values = variable.to_numpy().astype(np.float64)
+        values = numbers(variable.to_numpy(), what=f"{what}: {name}")
         known = np.isfinite(values)
         if known.sum() < 2:
             rows.append(np.full(count, np.nan))

@@ -14,6 +14,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import checked
+from mobility.validation.limits import numbers
 
 Array = NDArray[np.float64]
 
@@ -65,6 +66,8 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
             f"curve_errors: {measured.sizes[dim]} and {reference.sizes[dim]} points; bring both to"
             " the same"
         )
+    for curves in (measured, reference):
+        numbers(curves.values, what="curve_errors")
     largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
     difference = measured - reference
     known = difference.notnull().sum(dim)
@@ -121,7 +124,7 @@ def multiple_correlation(curves: ArrayLike) -> float:
     ----------
     Ferrari, Cutti, Cappello 2010, Gait Posture 31:540. Kadaba et al. 1989, J Orthop Res 7:849.
     """
-    values = np.asarray(curves, np.float64)
+    values = numbers(curves, what="multiple_correlation")
     if values.ndim != 3 or values.shape[1] < 2:
         raise BadInputError(
             "multiple_correlation: curves must be over (cycle, protocol, frame), with at least two"
@@ -161,6 +164,7 @@ def mean_curve(curves: xr.DataArray, *, dim: str) -> xr.Dataset:
         `mean` and `sd` (of the sample, divided by n - 1; NaN for a single curve), in the unit of
         the curves. Curves that are NaN at a point are left out there.
     """
+    numbers(curves.values, what="mean_curve")
     count = curves.notnull().sum(dim)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
@@ -212,7 +216,7 @@ def spm_paired(
         raise BadInputError(
             "spm_paired: the optional package spm1d is not installed (pip install spm1d; GPL)"
         )
-    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    one, other = (numbers(each, what="spm_paired") for each in (first, second))
     if one.ndim != 2 or one.shape != other.shape:
         raise BadInputError(
             "spm_paired: curves must be paired, over (curve, point)"

@@ -126,7 +126,7 @@ class ReportGroup(Document):
 
 
 class ReportComments(Document):
-    """Text on each group."""
+    """Text on each group, for the participant."""
 
     hip_flexion: str | None = None
     hip_abduction: str | None = None
@@ -135,6 +135,14 @@ class ReportComments(Document):
     ankle_dorsiflexion: str | None = None
     final_summary: str | None = None
 
+
+OutputQuality = Annotated[
+    dict[str, Number],
+    Field(
+        description="mobility_index and quality_index, 0 to 100; <index>_coverage, the share of "
+        "its weights that was measured; <index>_<part>, null, for each part that is not in it"
+    ),
+]
 
 UserInfo = dict[str, str | Number]
 """Free map: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
@@ -149,7 +157,7 @@ class ReportDocument(Document):
     user_info: UserInfo | None = None
     exercise: Exercise
     report_comments: ReportComments | None = None
-    output_quality: dict[str, Number] | None = None
+    output_quality: OutputQuality | None = None
     date: DayMonthYear
 
 
@@ -160,7 +168,7 @@ class SummaryDocument(Document):
     knee_movement_phases: KneeMovementPhases
     user_info: UserInfo | None = None
     exercise: Exercise
-    output_quality: dict[str, Number] | None = None
+    output_quality: OutputQuality | None = None
     summary: ReportComments | None = None
     date: DayMonthYear
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobility import tables
-from mobility.assessment.comments import comments
+from mobility.assessment.comments import comments, parts_left_out
 from mobility.assessment.overhead_squat import MDC95
 from mobility.workbench.contract import (
     CreatedAt,
@@ -337,13 +337,27 @@ def group_graphs(
 
 
 def output_quality(metrics: xr.Dataset) -> dict[str, float | None] | None:
-    """Mobility and quality index, 0 to 100 (0.1); null where refused, left out where absent."""
-    found = {
-        name: rounded(metrics[name], 1)
-        for name in ("mobility_index", "quality_index")
-        if name in metrics
-    }
+    """Mobility and quality index, 0 to 100 (0.1); null where refused, left out where absent.
+
+    Beside each stands how much is in it, ``<index>_coverage`` (share of the weights, 0.001), and
+    what is not: ``<index>_<part>``, null.
+    """
+    found: dict[str, float | None] = {}
+    for name in ("mobility_index", "quality_index"):
+        if name not in metrics:
+            continue
+        coverage, absent = parts_left_out(metrics, name)
+        found[name] = rounded(metrics[name], 1)
+        found[f"{name}_coverage"] = rounded(coverage, 3)
+        found |= {f"{name}_{part.replace(' ', '_')}": None for part in absent}
     return found or None
+
+
+def _comments(metrics: xr.Dataset, participant: Participant | None) -> ReportComments:
+    """Comments for the participant, as both documents have them."""
+    return ReportComments(
+        **comments(metrics, name=participant.display_name if participant else None)
+    )
 
 
 def report_document(
@@ -355,7 +369,7 @@ def report_document(
     movement: xr.Dataset,
     images: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    """Overhead Squat report; its comments are for the professional.
+    """Overhead Squat report; its comments are for the participant.
 
     Parameters
     ----------
@@ -378,15 +392,7 @@ def report_document(
         knee_movement_phases=KneeMovementPhases(**images),
         user_info=user_info(record, participant),
         exercise=record.exercise,
-        report_comments=ReportComments(
-            **comments(
-                metrics,
-                name=user_name(record, participant),
-                level="professional",
-                height_m=participant.height_m if participant else None,
-                weight_kg=participant.weight_kg if participant else None,
-            )
-        ),
+        report_comments=_comments(metrics, participant),
         date=day(record.created_at),
     )
     if quality := output_quality(metrics):
@@ -401,7 +407,7 @@ def summary_document(
     metrics: xr.Dataset,
     images: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    """Overhead Squat summary: the report without curves; its comments are for the participant."""
+    """Overhead Squat summary: the report without curves."""
     document = SummaryDocument(
         grouped_data={
             SUMMARY_GROUP.get(group, group): values
@@ -410,9 +416,7 @@ def summary_document(
         knee_movement_phases=KneeMovementPhases(**images),
         user_info=user_info(record, participant),
         exercise=record.exercise,
-        summary=ReportComments(
-            **comments(metrics, name=participant.display_name if participant else None)
-        ),
+        summary=_comments(metrics, participant),
         date=day(record.created_at),
     )
     if quality := output_quality(metrics):

@@ -205,9 +205,9 @@ def fms(metrics: xr.Dataset) -> str:
 def fms_verdict(metrics: xr.Dataset) -> str:
     """Say which score the criteria allow, in words that do not give more than they know."""
     verdict = str(metrics["fms_probability"].attrs.get("verdict", "cannot be told"))
-    return {"3": "score 3 (all criteria met)", "cannot be told": "no score can be told"}.get(
-        verdict, f"score {verdict}"
-    )
+    if verdict.startswith("cannot be told"):
+        return f"no score can be told{verdict.removeprefix('cannot be told')}"
+    return {"3": "score 3 (all criteria met)"}.get(verdict, f"score {verdict}")
 
 
 def probability(p: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -197,10 +198,20 @@ def published_ranges(
 def _range_for(
     angle: str, sex: str | None, ages: tuple[float | None, ...], kind: Kind
 ) -> ReferenceRange | None:
-    found = {reference_range(angle, sex=sex, age=age, kind=kind) for age in ages}  # type: ignore[arg-type]
-    if len(found) == 1:
-        return found.pop()
-    return reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
+    found = [reference_range(angle, sex=sex, age=age, kind=kind) for age in ages]  # type: ignore[arg-type]
+    each = [one for one in found if one is not None]
+    if len({one.study for one in each}) != 1 or len(each) < len(found):
+        return None if not each else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
+    if len({(one.lowest, one.highest) for one in each}) == 1:
+        return max(each, key=lambda one: len(one.note))
+    return replace(
+        each[0],
+        mean=math.nan,
+        sd=math.nan,
+        lowest=min(one.lowest for one in each),
+        highest=max(one.highest for one in each),
+        note=f"age {' or '.join(f'{age:g}' for age in ages if age is not None)}: means of 2 groups",
+    )
 
 
 def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float | None, ...]:

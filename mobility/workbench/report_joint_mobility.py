@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mobility.workbench.contract import SessionRecord, StoredConfig, Warned
 
 KINDS = {
-    "passive": "passive motion",
     "active": "active motion",
     "weight_bearing": "under the body's weight",
 }
@@ -185,6 +184,7 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             value = f"{found['lowest']:g} to {found['highest']:g}°"
         else:
             value = f"{found['mean']:g}°"
+        spread = "" if found["sd"] is None else f", SD {found['sd']:g}°"
         group = ", ".join(
             part
             for part in (
@@ -198,7 +198,7 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         rows.append(
             [
                 name,
-                f"{value} ({escape(found['statistic'])})",
+                f"{value} ({escape(found['statistic'])}{spread})",
                 escape(KINDS.get(found["kind"], found["kind"])),
                 escape(group or "all together"),
                 escape(found["note"] or "–"),
@@ -211,10 +211,9 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         for (sample, source), names in studies.items()
     ]
     told = paragraphs(
-        "The reference of a joint that the person moves is that of passive motion, moved by an "
-        "examiner, which goes farther: a healthy joint need not reach it, and about half of the "
-        "healthy people measured did not reach their mean. No percentile is given where the "
-        "source states no spread between people."
+        "What the person moves is compared with what others moved by themselves; an examiner moves "
+        "a joint farther. About half of the healthy people measured did not reach their mean. "
+        "Where no such study measured people of this sex and age there is no score."
     ) + table(
         ["Joint", "Value", "Motion", "Group", "Note"],
         rows,

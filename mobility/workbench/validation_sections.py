@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
 from mobility.validation.trial import COMPARISONS, DEFINITIONS
 from mobility.workbench.files import atomic, writing
@@ -494,10 +495,11 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
             "repetitions; intervals are over the repetitions of the one participant."
             if people == 1
             else f"repetitions and averaged within each of the {people} participants; 95 % "
-            "intervals are from a bootstrap over participants."
+            "intervals are from a bootstrap over participants. Such an interval "
+            f"{BOOTSTRAP_COVERAGE}."
         ),
         "For values, 95 % limits of agreement"
-        + ("" if people == 1 else " for repeated measurements")
+        + ("" if people == 1 else " about the mean of the participants for repeated measurements")
         + " (Bland and Altman 2007) with intervals by MOVER (Zou 2013)"
         + (
             " were estimated for this participant"
@@ -683,8 +685,6 @@ _TEX = {
     "–": "--",
     "…": r"\ldots{}",
     "<": "$<$",
-    "₉": "$_9$",
-    "₅": "$_5$",
 }
 
 
@@ -726,7 +726,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = [
         *("Angle", "n", "Mean difference", "Lower limit", "Upper limit"),
-        *("ICC(A,1)", "SEM, video for lab", "MDC₉₅, between methods", "TOST p"),
+        *("ICC(A,1)", "SEM, video for lab", "Error of method, 95 %", "TOST p"),
     ]
     rows = [
         [
@@ -738,7 +738,7 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             ),
             _with_interval(row, "icc", digits=2),
             _one(row["sem_agreement"]),
-            _one(row["mdc95_agreement"]),
+            _one(row["method_error95_agreement"]),
             _p(row.get("tost_p", math.nan)),
         ]
         for row in frame.to_dict("records")

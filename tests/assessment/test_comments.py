@@ -192,7 +192,7 @@ def test_the_score_and_the_indices_of_real_functions_are_told():
         data = data.merge(add(data), combine_attrs="override")
     text = comments(data, level="professional")["final_summary"]
     assert "FMS deep squat: at most 2, heel-elevated trial needed. Probability" in text
-    assert "dowel 0.00." in text
+    assert "dowel 0.00, heels " in text
     assert "not assessed: low back arches, low back rounds" in text
     assert f"Mobility index {float(data['mobility_index']):.0f} of 100 (" in text
     assert f"Quality index {float(data['quality_index']):.0f} of 100 (" in text

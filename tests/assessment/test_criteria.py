@@ -29,6 +29,7 @@ NAN = float("nan")
 ALL = "3"
 NOT_MET = "at most 2, heel-elevated trial needed"
 OPEN = "cannot be told"
+IF_FEET_FORWARD = "3 if the feet point forward (feet not told)"
 
 
 def verdict(changed=None, view=None):
@@ -98,7 +99,7 @@ def test_good_squat_scores_3_with_its_joint_probability():
     joint = float(found["fms_joint_probability"])
     assert joint == pytest.approx(float(np.prod(found["fms_probability"])))
     assert joint > 0.9
-    assert list(found["fms_criterion"].values) == ["torso", "femur", "knees", "dowel"]
+    assert list(found["fms_criterion"].values) == [*FAILS]
     assert "questionnaire" in found["fms_probability"].attrs["pain"]
     assert history(found)[-1]["operation"] == "fms_deep_squat"
 
@@ -108,6 +109,8 @@ FAILS = {
     "femur": {"thigh_elevation": ((-10.0, 8.0), (3.0, 3.0))},  # one thigh is enough
     "knees": {"knee_deviation_at_bottom": ((0.3, -0.1), (0.05, 0.05))},
     "dowel": {"dowel_offset": (-0.9, 0.1)},  # behind the feet as well as in front
+    "heels": {"heel_rise": ((0.5, 15.0), (1.0, 3.2))},
+    "feet": {"toe_out": ((14.0, 45.0), (4.0, 5.0))},
 }
 
 
@@ -123,10 +126,28 @@ def test_a_refused_measure_is_never_a_pass(name):
     nothing = (NAN, NAN) if measure in ("trunk_tibia_difference", "dowel_offset") else None
     gone = {measure: nothing or ((NAN, NAN), (NAN, NAN))}
     assert math.isnan(criterion(name, gone))
-    assert verdict(gone) == OPEN
-    assert verdict({measure: None}) == OPEN
+    said = IF_FEET_FORWARD if name == "feet" else f"{OPEN}: {name} not told"
+    assert verdict(gone) == verdict({measure: None}) == said
     other = next(key for key in FAILS if key != name)
     assert verdict({**gone, **FAILS[other]}) == NOT_MET
+
+
+def test_heels_off_the_floor_never_score_3():
+    raised = {"heel_rise": ((15.0, 15.0), (3.2, 3.2))}
+    assert compensation("heel_rise", raised) > 0.999
+    for view in (None, "left", "front-oblique left", "back"):
+        assert criterion("heels", raised, view=view) < 0.001
+        assert verdict(raised, view=view) == NOT_MET
+    unsure = {"heel_rise": ((3.0, 3.0), (4.0, 4.0))}
+    assert verdict(unsure) == OPEN
+
+
+def test_a_view_that_does_not_tell_the_heels_or_the_feet_says_so():
+    assert verdict(view="two-cameras") == f"{OPEN}: heels not told"
+    assert verdict(view="front") == f"{OPEN}: dowel and heels not told"
+    assert verdict(view="left") == IF_FEET_FORWARD
+    # What is told must be met by itself.
+    assert verdict({"thigh_elevation": ((-1.0, -1.0), (4.0, 4.0))}, view="left") == OPEN
 
 
 def test_tolerance_of_the_torso_is_that_of_the_table():
@@ -195,7 +216,7 @@ def test_one_known_side_may_show_a_fault_but_not_its_absence():
 
 def test_unknown_error_cannot_be_told():
     assert math.isnan(compensation("arms_fall", {"arm_fall": (60.0, NAN)}))
-    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == OPEN
+    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == f"{OPEN}: femur not told"
 
 
 def test_errors_of_the_view_are_taken_as_they_are_where_they_hold():
@@ -236,7 +257,7 @@ def test_arms_and_dowel_are_not_judged_along_the_line_of_sight():
     for view in ("front", "back", "back-oblique left"):
         assert math.isnan(compensation("arms_fall", fallen, view=view))
         assert math.isnan(criterion("dowel", fallen, view=view))
-        assert verdict(view=view) == OPEN
+        assert verdict(view=view).startswith(OPEN)
     for view in (None, "unknown", "left", "front-oblique right"):
         assert compensation("arms_fall", fallen, view=view) > 0.99
     for view in (None, "unknown", "left"):

@@ -132,46 +132,55 @@ def test_an_excursion_smaller_than_the_error_is_no_movement() -> None:
     assert note(unsure, "elbow", "left") == "not moved by 32 degrees"
 
 
-def test_score_against_the_passive_reference_of_sex_and_age() -> None:
+def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves() -> None:
     time, curve = there_and_back(low=10, high=120)
     pose = limb_pose(time, joints={"elbow": curve})
     man = measured(pose, joints=("elbow",), sex="male", age=30).sel(side="left", joint="elbow")
-    assert man["score"] == pytest.approx(100 * 120 / 144.6, abs=0.3)
-    assert man["reference"] == 144.6
-    assert str(man["reference_kind"].item()) == "passive"
-    assert man["score_sd"] == pytest.approx(100 * float(man["maximum_sd"]) / 144.6)
+    assert man["score"] == pytest.approx(100 * 120 / 142.9, abs=0.3)
+    assert man["reference"] == 142.9
+    assert str(man["reference_kind"].item()) == "active"
+    assert man["score_sd"] == pytest.approx(100 * float(man["maximum_sd"]) / 142.9)
     told = json.loads(man.attrs["references"])["left_elbow"]
-    assert (told["study"], told["n"], told["sd"]) == ("soucie_2011", 674, None)
+    assert (told["study"], told["n"], told["sd"]) == ("boone_azen_1979", 109, 5.6)
+    woman = measured(pose, joints=("elbow",), sex="female", age=30)
+    assert woman["score"].sel(side="left", joint="elbow") == pytest.approx(100 * 120 / 146, abs=0.3)
 
     time, curve = there_and_back(low=10, high=155)
     far = measured(limb_pose(time, joints={"elbow": curve}), joints=("elbow",), sex="male", age=30)
     assert (far["score"].values == 100).all()
 
 
-def test_without_sex_and_age_there_is_no_score() -> None:
+def test_whom_no_active_study_measured_has_no_score_but_a_reason() -> None:
     time, curve = there_and_back(low=10, high=120)
-    pose = limb_pose(time, joints={"elbow": curve})
-    result = measured(pose, joints=("elbow",))
-    assert np.isnan(result["score"].values).all()
-    assert "sex and age not known" in note(result, "elbow", "left")
-    assert "143.5 to 150 degrees" in note(result, "elbow", "left")
-    child = measured(pose, joints=("elbow",), sex="male", age=7)
-    assert np.isnan(child["reference"].values).all()
-    assert note(child, "elbow", "left") == "no reference for this age"
+    pose = limb_pose(time, joints={"elbow": curve, "knee": curve})
+    only = "the study measured males from 1 to 54 years only"
+    for sex, age, joint, why in (
+        (None, None, "elbow", f"no score: sex and age not known, and {only}"),
+        ("female", 30, "knee", f"no score: {only}"),
+        ("female", 10, "elbow", f"no score: {only}"),
+        ("male", 60, "knee", f"no score: {only}"),
+    ):
+        result = measured(pose, joints=("elbow", "knee"), sex=sex, age=age).sel(joint=joint)
+        assert np.isnan(result["score"].values).all()
+        assert why in str(result["note"].sel(side="left").item())
+    boy = measured(pose, joints=("knee",), sex="male", age=7)
+    assert boy["score"].values.ravel() == pytest.approx([100 * 120 / 142.5] * 2, abs=0.3)
 
 
 def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
     trial = squat_pose(reps=3, tibia=35.0)
-    standing = measured(trial.pose, joints=("ankle",), sex="female", age=30)
+    standing = measured(trial.pose, joints=("ankle",), sex="male", age=30)
     assert standing["maximum"].values.ravel() == pytest.approx([35, 35], abs=0.3)
     assert standing["reference"].values.ravel() == pytest.approx([40.6, 40.6])
     assert standing["score"].values.ravel() == pytest.approx([100 * 35 / 40.6] * 2, abs=0.8)
-    assert "reference: the study measured males only" in note(standing, "ankle", "left")
+    woman = measured(trial.pose, joints=("ankle",), sex="female", age=30)
+    assert np.isnan(woman["score"].values).all()
+    assert "no score: the study measured males only" in note(woman, "ankle", "left")
 
     time, curve = there_and_back(low=-30, high=12)
     seated = limb_pose(time, posture="seated", joints={"ankle": curve})
-    free = measured(seated, joints=("ankle",), sex="female", age=30)
-    assert free["reference"].values.ravel() == pytest.approx([13.8, 13.8])
+    free = measured(seated, joints=("ankle",), sex="male", age=30)
+    assert free["reference"].values.ravel() == pytest.approx([12.6, 12.6])
 
 
 @pytest.mark.parametrize("posture", ["standing", "seated", "lying"])
@@ -193,11 +202,11 @@ def test_a_raised_knee_is_still_standing() -> None:
 def test_lying_has_no_sagittal_plane_but_three_point_angles() -> None:
     time, curve = there_and_back(low=5, high=110)
     pose = limb_pose(time, posture="lying", joints={"knee": curve, "hip": curve / 2})
-    result = measured(pose, sex="female", age=30)
+    result = measured(pose, sex="male", age=30)
     assert np.isnan(result["maximum"].sel(joint="hip").values).all()
     assert note(result, "hip", "left").startswith("lying in 100% of the frames")
     assert result["maximum"].sel(joint="knee").values == pytest.approx([110, 110], abs=0.3)
-    assert result["score"].sel(joint="knee", side="left") == pytest.approx(77.5, abs=0.3)
+    assert result["score"].sel(joint="knee", side="left") == pytest.approx(77.2, abs=0.3)
     assert (result["refused_share"].sel(joint="hip") == 1).all()
 
 

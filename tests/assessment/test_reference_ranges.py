@@ -10,17 +10,17 @@ from mobility.errors import BadInputError
 
 # Soucie et al. 2011: female, male in each band of ages.
 SOUCIE = {
-    "hip_flexion": ((134.9, 135.2), (133.8, 130.4), (130.8, 127.2)),
-    "knee_flexion": ((142.3, 142.2), (141.9, 137.7), (137.8, 132.9)),
-    "ankle_dorsiflexion": ((17.3, 16.3), (13.8, 12.7), (11.6, 11.9)),
-    "shoulder_flexion": ((171.8, 170.9), (172.0, 168.8), (168.1, 164.0)),
-    "elbow_flexion": ((149.7, 148.3), (150.0, 144.6), (148.3, 143.5)),
+    "hip_flexion": ((140.8, 131.1), (134.9, 135.2), (133.8, 130.4), (130.8, 127.2)),
+    "knee_flexion": ((152.6, 147.8), (142.3, 142.2), (141.9, 137.7), (137.8, 132.9)),
+    "ankle_dorsiflexion": ((24.8, 22.8), (17.3, 16.3), (13.8, 12.7), (11.6, 11.9)),
+    "shoulder_flexion": ((178.6, 177.8), (171.8, 170.9), (172.0, 168.8), (168.1, 164.0)),
+    "elbow_flexion": ((152.9, 151.4), (149.7, 148.3), (150.0, 144.6), (148.3, 143.5)),
 }
-BANDS = ((9, 19), (20, 44), (45, 69))
+BANDS = ((2, 8), (9, 19), (20, 44), (45, 69))
 
 
 @pytest.mark.parametrize("angle", SOUCIE)
-@pytest.mark.parametrize("band", range(3))
+@pytest.mark.parametrize("band", range(4))
 def test_passive_means_by_sex_and_age(angle: str, band: int) -> None:
     for sex, mean in zip(("female", "male"), SOUCIE[angle][band], strict=True):
         for age in (*BANDS[band], BANDS[band][1] + 0.99):
@@ -35,8 +35,12 @@ def test_passive_means_by_sex_and_age(angle: str, band: int) -> None:
 @pytest.mark.parametrize(
     ("angle", "kind", "study", "mean", "sd"),
     [
-        ("shoulder_flexion", "active", None, 167, math.nan),
-        ("elbow_flexion", "active", None, 143, math.nan),
+        ("hip_flexion", "active", None, 122.3, 6.1),
+        ("knee_flexion", "active", None, 142.5, 5.4),
+        ("ankle_dorsiflexion", "active", None, 12.6, 4.4),
+        ("shoulder_flexion", "active", None, 166.7, 4.7),
+        ("elbow_flexion", "active", None, 142.9, 5.6),
+        ("elbow_flexion", "active", "zwerus_2019", 146, math.nan),
         ("ankle_dorsiflexion", "weight_bearing", None, 40.6, 5.2),
         ("hip_flexion", "weight_bearing", None, 101, math.nan),
         ("knee_flexion", "weight_bearing", None, 149, math.nan),
@@ -77,10 +81,10 @@ def test_older_women_have_a_study_of_their_own(angle: str, mean: float, sd: floa
 
 def test_no_source_gives_none() -> None:
     # Nobody of that age was measured.
-    assert reference_range("knee_flexion", sex="female", age=8, kind="passive") is None
+    assert reference_range("knee_flexion", sex="female", age=1, kind="passive") is None
     assert reference_range("knee_flexion", sex="female", age=70, kind="passive") is None
     # No source of that kind, and an angle of which there is none at all.
-    assert reference_range("knee_flexion", sex="female", age=30, kind="active") is None
+    assert reference_range("elbow_flexion", sex="female", age=30, kind="weight_bearing") is None
     assert reference_range("trunk_lean", sex="female", age=30, kind="passive") is None
 
 
@@ -94,26 +98,46 @@ def test_without_sex_or_age_the_groups_are_given_not_a_mean() -> None:
 
     found = reference_range("knee_flexion", sex="male", age=None, kind="passive")
     assert found is not None
-    assert (found.lowest, found.highest) == (132.9, 142.2)
-    assert found.note == "age not known: means of 3 groups"
+    assert (found.lowest, found.highest) == (132.9, 147.8)
+    assert found.note == "age not known: means of 4 groups"
 
     found = reference_range("ankle_dorsiflexion", sex=None, age=None, kind="passive")
     assert found is not None
-    assert (found.lowest, found.highest) == (11.6, 17.3)
-    assert found.note == "sex and age not known: means of 6 groups"
+    assert (found.lowest, found.highest) == (11.6, 24.8)
+    assert found.note == "sex and age not known: means of 8 groups"
     assert math.isnan(found.sd)
 
 
 def test_other_people_than_the_study_measured_are_told_so() -> None:
-    woman = reference_range("elbow_flexion", sex="female", age=30, kind="active")
+    woman = reference_range("knee_flexion", sex="female", age=30, kind="active")
     assert woman is not None
     assert woman.note == "the study measured males from 1 to 54 years only"
     lunge = reference_range("ankle_dorsiflexion", sex="female", age=30, kind="weight_bearing")
     assert lunge is not None
     assert (lunge.mean, lunge.note) == (40.6, "the study measured males only")
-    old = reference_range("elbow_flexion", sex="male", age=60, kind="active")
+    old = reference_range("knee_flexion", sex="male", age=60, kind="active")
     assert old is not None
     assert "from 1 to 54 years only" in old.note
+    unknown = reference_range("knee_flexion", sex=None, age=30, kind="active")
+    assert unknown is not None
+    assert unknown.note.startswith("sex not known, and the study measured males")
+
+
+def test_a_study_that_measured_such_people_goes_before_one_that_did_not() -> None:
+    for sex, age, study in (
+        ("male", 30, "boone_azen_1979"),
+        ("male", 60, "zwerus_2019"),
+        ("female", 30, "zwerus_2019"),
+        (None, 30, "zwerus_2019"),
+    ):
+        found = reference_range("elbow_flexion", sex=sex, age=age, kind="active")
+        assert found is not None
+        assert (found.study, found.note) == (study, "")
+    child = reference_range(
+        "elbow_flexion", sex="female", age=8, kind="active", study="zwerus_2019"
+    )
+    assert child is not None
+    assert child.note == "the study measured people from 18 years on only"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_one_participant_is_described_and_no_other():
     assert peak["upper_limit_high"] == pytest.approx(plain.upper_high, rel=1e-3)
     assert np.isnan(peak["sd_between"])
     # What one person's repetitions do not show of others is refused.
-    refused = ["icc", "icc_consistency", "ccc", "sem_agreement", "mdc95_consistency"]
+    refused = ["icc", "icc_consistency", "ccc", "sem_agreement", "method_error95_consistency"]
     assert peak[refused].to_array().isnull().all()
     assert "one participant" in str(peak["value_reason"].item())
 
@@ -122,6 +122,32 @@ def test_several_participants_have_limits_for_repeated_measures(study):
     )
 
 
+def test_with_unequal_repetitions_a_row_has_one_mean_difference():
+    steady = paired_trial(offsets=(6,) * 9, depths=(100,) * 9)
+    others = [paired_trial(offsets=(o, o + 1), depths=(100, 98)) for o in (0, 1, 2, 1)]
+    result = agreement(*lists([steady, *others]), participants=list("abcde"), margin_deg=10)
+    peak = result.sel(**KNEE, metric="peak")
+    people = np.array([6, 0.5, 1.5, 2.5, 1.5])
+    assert peak["mean_difference"] == pytest.approx(people.mean(), abs=1e-3)
+    for low, high in (("tost_low", "tost_high"), ("lower_limit", "upper_limit")):
+        assert (peak[low] + peak[high]) / 2 == pytest.approx(people.mean(), abs=1e-3)
+    # Its interval is that of t of the people's means.
+    half = 2.776445 * people.std(ddof=1) / 5**0.5
+    assert peak["mean_difference_high"] == pytest.approx(people.mean() + half, abs=1e-3)
+
+
+def test_infinite_angles_are_refused_and_not_left_out():
+    video, lab, repetitions = paired_trial(offset=3)
+    lab["knee_flexion"][{"time": 5}] = np.inf
+    with pytest.raises(BadInputError, match=r"agreement: knee_flexion: .* are infinite"):
+        agreement(video, lab, repetitions)
+
+
+def test_intervals_by_the_bootstrap_say_what_they_hold(study):
+    result, _ = study
+    assert "skewed in about 85 to 90 % with 8" in result["rmse_low"].attrs["note"]
+
+
 def test_coefficients_are_of_the_participants_means(study):
     result, _ = study
     values = result.sel(**KNEE, metric="peak")
@@ -133,7 +159,9 @@ def test_coefficients_are_of_the_participants_means(study):
     assert values["ccc"] == pytest.approx(concordance(*table.T).value)
     difference = table[:, 0] - table[:, 1]
     assert values["sem_consistency"] == pytest.approx(difference.std(ddof=1) / 2**0.5)
-    assert values["mdc95_consistency"] == pytest.approx(1.96 * difference.std(ddof=1))
+    assert values["method_error95_consistency"] == pytest.approx(1.96 * difference.std(ddof=1))
+    # The change that one system can detect is no matter of two: nothing here is called so.
+    assert not [name for name in result.variables if "mdc" in str(name)]
     assert values["tost_low"] < difference.mean() < values["tost_high"]
     assert result["icc"].attrs["form"] == "ICC(A,1)"
 

@@ -98,6 +98,25 @@ def test_bootstrap_leaves_nan_out_and_refuses_few():
         cluster_bootstrap(rows, draws=5)
 
 
+def test_infinite_values_are_refused_and_not_left_out():
+    with pytest.raises(BadInputError, match="tost_paired: 1 of 4 values are infinite"):
+        tost_paired([1, 2, 3, np.inf], [1, 3, 4, 5], margin=5)
+    with pytest.raises(BadInputError, match="cluster_bootstrap: 1 of 6 values are infinite"):
+        cluster_bootstrap([1.0, 2.0, 3.0, 4.0, 6.0, np.inf])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "share"), [(8, 0.851), (30, 0.888)])
+def test_bootstrap_holds_what_is_said_of_skewed_values(n, share):
+    rng = np.random.default_rng(n)
+    draws, hit = 1000, 0
+    for _ in range(draws):
+        rows = rng.lognormal(0, 1, n)
+        low, high = cluster_bootstrap(rows, draws=2000, seed=int(rng.integers(1e9)))
+        hit += low <= np.exp(0.5) <= high
+    assert hit / draws == pytest.approx(share, abs=0.035)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 12, 30])
 def test_bootstrap_holds_what_it_promises(n):

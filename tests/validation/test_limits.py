@@ -121,6 +121,14 @@ def test_cardiac_output_with_a_varying_true_value_of_2007():
     assert (found.lower, found.upper) == pytest.approx((-1.339, 2.544), abs=1e-3)
     # By hand: sqrt(0.8106 * 312 / 60^2 + 0.1707 / 60) = 0.2704, times t of 11 degrees 2.201.
     assert (found.bias_high - found.bias_low) / 2 == pytest.approx(0.5951, abs=2e-4)
+    # Each of the twelve once, however many the pairs.
+    people = bland_altman(
+        first, second, participants=subject.astype(int).tolist(), mean_of="participants"
+    )
+    assert people.bias == pytest.approx(0.7092, abs=5e-5)
+    assert (people.lower, people.upper) == pytest.approx((-1.232, 2.651), abs=1e-3)
+    half = (people.bias_high - people.bias_low) / 2
+    assert half == pytest.approx(2.201 * (0.9127 / 12) ** 0.5, abs=1e-3)
     naive = bland_altman(first, second)
     assert naive.sd == pytest.approx(0.9611, abs=5e-5)
     assert naive.upper_high - naive.upper_low < found.upper_high - found.upper_low
@@ -255,11 +263,14 @@ def test_nan_is_left_out_and_too_few_are_refused():
     assert np.isnan(two.sd)
     assert two.reason == "limits of agreement: 2 participants, needs 3"
     assert np.isnan(bland_altman([], []).bias)
+    assert np.isnan(bland_altman([], [], mean_of="participants").bias)
 
 
 def test_bad_input_says_what_to_do():
     with pytest.raises(BadInputError, match="must be paired"):
         bland_altman([1, 2, 3], [1, 2])
+    with pytest.raises(BadInputError, match="bland_altman: 1 of 3 values are infinite"):
+        bland_altman([1, 2, np.inf], [1, 2, 3])
     with pytest.raises(BadInputError, match="2 participants for 3 pairs"):
         bland_altman([1, 2, 3], [1, 2, 4], participants=["a", "b"])
     with pytest.raises(BadInputError, match="use interval='mover'"):

@@ -142,12 +142,49 @@ def test_consistency_ignores_a_bias_of_one_way_and_agreement_does_not(seed, bias
 
 
 @given(TABLES)
-def test_intervals_contain_the_coefficient(table):
+def test_intervals_contain_the_coefficient_and_both_are_correlations(table):
     for form in SHROUT_FLEISS:
         found = intraclass_correlation(table, form=form)
-        if np.isfinite(found.low) and abs(found.value) < 1 and form.endswith("1"):
-            assert found.low <= found.value + 1e-9
-            assert found.high >= found.value - 1e-9
+        assert bool(found.reason) == bool(np.isnan(found.low))
+        if np.isfinite(found.low):
+            assert -1 <= found.low <= found.value + 1e-9
+            assert 1 >= found.high >= found.value - 1e-9
+
+
+def test_a_coefficient_outside_of_minus_1_to_1_is_refused_with_its_reason():
+    # The targets do not differ at all: R = 0, and the formulas give -1.67 and 5.
+    table = [[1, 9], [9, 1], [2, 8], [8, 2], [5, 5]]
+    for form in ("A,1", "1,k", "A,k", "C,k"):
+        found = intraclass_correlation(table, form=form)
+        assert np.isnan(found[1:4]).all()
+        assert found.reason.startswith(f"ICC({form}): the targets differ less than their errors do")
+    for form in ("1,1", "C,1"):
+        assert intraclass_correlation(table, form=form).value == -1
+    # Of Cronbach's alpha a lower limit may pass -1, though it does not itself.
+    weak = intraclass_correlation([[1, 3], [2, 2], [3, 4], [4, 2], [2, 4]], form="C,k")
+    assert -1 < weak.value < 0
+    assert weak.low == -1
+
+
+def test_measurement_error_of_what_never_varies_is_refused_with_its_reason():
+    found = measurement_error(np.full((6, 2), 0.1))
+    assert np.isnan(found[:4]).all()
+    assert found.reason == "SEM: all values are the same"
+    assert intraclass_correlation(np.full((6, 2), 0.1)).reason == "ICC: all values are the same"
+    assert measurement_error([[1, 2], [3, 4]]).reason == "SEM: 2 independent targets, needs 3"
+    # Where people differ and the ways agree, it is none.
+    assert measurement_error([[1, 1], [2, 2], [4, 4]]).consistency == 0
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinite_values_are_refused_and_not_left_out(bad):
+    table = published.SHROUT_FLEISS.copy()
+    table[0, 0] = bad
+    for refused in (intraclass_correlation, measurement_error):
+        with pytest.raises(BadInputError, match="1 of 24 values are infinite"):
+            refused(table)
+    with pytest.raises(BadInputError, match="concordance: 1 of 3 values are infinite"):
+        concordance([1.0, bad, 3.0], [1.0, 2.0, 3.0])
 
 
 @given(

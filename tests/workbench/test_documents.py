@@ -3,12 +3,15 @@ from __future__ import annotations
 import datetime
 import json
 
+import hand_made
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobility.assessment.indices import quality_index
 from mobility.workbench import contract, documents
+from mobility.workbench import report_first_page as first_page
 from mobility.workbench.contract import Participant, SessionRecord
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
@@ -149,7 +152,7 @@ def test_report_document(stand_in_data):
     }
     comments = document["report_comments"]
     assert list(comments) == [*groups, "final_summary"]
-    assert all(text.startswith("Ann: ") for text in comments.values())
+    assert all(text.startswith("Ann, this is ") for text in comments.values())
     # There are no indices in the stand-ins, so the field is left out.
     assert "output_quality" not in document
     json.dumps(document, allow_nan=False)
@@ -192,6 +195,7 @@ def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in
         (np.nan, 71.0, {"mobility_index": None, "quality_index": 71.0}),
         (None, 71.0, {"quality_index": 71.0}),
     ):
+        expected |= {f"{name}_coverage": 1.0 for name in expected}
         given = {"mobility_index": mobility, "quality_index": quality}
         with_indices = metrics.assign({k: v for k, v in given.items() if v is not None})
         report = documents.report_document(
@@ -204,7 +208,28 @@ def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in
         )
         summary = documents.summary_document(record(), None, metrics=with_indices, images=IMAGES)
         assert report["output_quality"] == summary["output_quality"] == expected
-        assert report["report_comments"]["hip_flexion"].startswith("p01: hip flexion")
+        assert report["report_comments"] == summary["summary"]
+
+
+def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
+    # Knees, heels and pelvis are refused: 100 of what is left, 0.65 of the weights.
+    refused = ("knee_ankle_separation_ratio", "heel_rise", "pelvis_obliquity")
+    index = quality_index(hand_made.metrics_of(dict.fromkeys(refused)))
+    metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
+    document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
+    assert document["output_quality"] == {
+        "quality_index": 100.0,
+        "quality_index_coverage": 0.65,
+        "quality_index_knees_in": None,
+        "quality_index_heel_rise": None,
+        "quality_index_pelvis_obliquity": None,
+    }
+    # The texts and the page of the report say the same.
+    assert "over 65 % of its parts" in document["summary"]["final_summary"]
+    assert "not: knees in, heel rise, pelvis obliquity" in document["summary"]["final_summary"]
+    shown = first_page.indices(metrics)
+    assert "over 65 % of its parts" in shown
+    assert "Not in it: knees in, heel rise, pelvis obliquity." in shown
 
 
 def test_inputs_are_not_changed(stand_in_data):

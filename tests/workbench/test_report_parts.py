@@ -269,7 +269,7 @@ def record() -> SessionRecord:
 
 @pytest.mark.parametrize(
     ("birth_year", "shown"),
-    [(1996, "138°"), (1981, "133° to 142°")],  # 44 or 45 years: on the border of two groups
+    [(1996, "138°"), (1981, "133° to 138°")],  # 44 or 45 years: on the border of two groups
 )
 def test_published_ranges_are_those_of_sex_and_age(birth_year, shown) -> None:
     person = Participant(user_id="p", sex="male", birth_year=birth_year)
