@@ -87,10 +87,10 @@ def log_to(file: Path | None) -> None:
     """Keep the log in `file`, where one was named."""
     if file is not None:
         from mobility.errors import StorageError
-        from mobility.writing import LogFile
+        from mobility.writing import LogFile, make_folder
 
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
             logging.basicConfig(
                 handlers=[LogFile(file, tell=lambda text: say(f"warning: {text}"))],
                 level=logging.INFO,

@@ -18,7 +18,7 @@ from mobility.server.base import Handler, Served, signed_name
 from mobility.server.jobs import Place
 from mobility.server.models import SessionState
 from mobility.workbench import documents
-from mobility.workbench.files import check_id, writing
+from mobility.workbench.files import check_id, make_folder, writing
 from mobility.workbench.retention import erase, sessions_of, what_is_of
 from mobility.workbench.store import Session
 from mobility.workbench.takeout import write_takeout
@@ -192,7 +192,7 @@ class ParticipantExport(Handler):
         # In the store, where the next start removes what a killed server left.
         folder = self.served.queue.exports / token_hex(16)
         with writing(folder):
-            folder.mkdir(mode=0o700, parents=True)
+            make_folder(folder)
         try:
             yield folder / "export.zip"
         finally:

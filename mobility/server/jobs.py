@@ -34,8 +34,9 @@ from mobility.server.keys import PRIVATE_FOLDER
 from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
 from mobility.server.settings import MobilityServer
 from mobility.workbench.contract import Document
-from mobility.workbench.files import read_json, sync_folder, write_json, writing
+from mobility.workbench.files import make_folder, read_json, sync_folder, write_json, writing
 from mobility.workbench.store import Store, new_session_id
+from mobility.writing import FILE_MODE
 
 log = logging.getLogger(__name__)
 
@@ -317,9 +318,9 @@ class Queue:
         if self._lock is not None:
             return True
         with writing(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._folder.parent.chmod(0o700)
-            lock = FileLock(self._folder.parent / "serving.lock")
+            lock = FileLock(self._folder.parent / "serving.lock", mode=FILE_MODE)
             try:
                 lock.acquire(timeout=0)
             except Timeout:

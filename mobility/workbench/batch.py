@@ -34,11 +34,11 @@ from mobility.options import Workers, checked
 from mobility.progress import progress_bar, progress_told_to
 from mobility.workbench.batch_summary import Summary, write_summary
 from mobility.workbench.contract import BatchRow
-from mobility.workbench.files import writing
+from mobility.workbench.files import make_folder, open_private, writing
 from mobility.workbench.manifest import Refused, Row
 from mobility.workbench.store import Session, Store
 from mobility.workbench.warm_kernels import use_warm_kernels
-from mobility.writing import LogFile
+from mobility.writing import FOLDER_MODE, LogFile
 
 log = logging.getLogger(__name__)
 
@@ -563,7 +563,8 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
     for number in range(1, 1000):
         folder = reports / f"batch-{started:%Y%m%d-%H%M%S}{'' if number == 1 else f'-{number}'}"
         with writing(folder), contextlib.suppress(FileExistsError):
-            folder.mkdir(parents=True)
+            make_folder(reports)
+            folder.mkdir(FOLDER_MODE)
             return folder
     raise StorageError(f"{reports}: holds a thousand batches of this second")
 
@@ -589,7 +590,7 @@ def _journal(
             with contextlib.suppress(ValueError):  # the last line may be half there
                 outcome = BatchRow.model_validate_json(line)
                 told[outcome.row] = outcome
-    with writing(path), path.open("a", encoding="utf-8") as file:
+    with writing(path), open_private(path, "a", encoding="utf-8") as file:
 
         def write(text: str) -> None:
             with writing(path):

@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, InUseError, NotFoundError
+from mobility.writing import FILE_MODE, make_private
 from mobility.writing import atomic as atomic
+from mobility.writing import make_folder as make_folder
+from mobility.writing import open_private as open_private
 from mobility.writing import storage_fault as storage_fault
 from mobility.writing import sync_folder as sync_folder
 from mobility.writing import writing as writing
@@ -257,9 +260,9 @@ def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterat
     StorageError
         The place cannot be written.
     """
-    held = FileLock(path)
+    held = FileLock(path, mode=FILE_MODE)
     with writing(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(path).parent)
         with suppress(Timeout):
             held.acquire(timeout=wait_s)
     try:
@@ -320,9 +323,10 @@ def replaced(folder: Path, *, what: str) -> Iterator[Path]:
             for stale in (earlier, unfinished):
                 if stale.exists():
                     shutil.rmtree(stale)
-            unfinished.mkdir()
+            make_folder(unfinished)
         try:
             yield unfinished
+            make_private(unfinished)
             with writing(folder):
                 if folder.exists():
                     folder.rename(earlier)

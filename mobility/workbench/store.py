@@ -62,6 +62,8 @@ from mobility.workbench.files import (
     in_use,
     lock,
     lock_if_free,
+    make_folder,
+    open_private,
     read_dataset,
     read_json,
     storage_fault,
@@ -70,6 +72,7 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
+from mobility.writing import FOLDER_MODE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -225,7 +228,8 @@ class Store:
             hidden = self.path / f"{_CREATING}{session_id}"
             try:
                 with writing(self.path):
-                    hidden.mkdir(parents=True)
+                    make_folder(self.path)
+                    hidden.mkdir(FOLDER_MODE)
                 files = [
                     _copy_video(source, hidden, name)
                     for source, name in zip(sources, ("video", "video-2"), strict=False)
@@ -437,7 +441,7 @@ class Store:
             return
         file = self.path / key
         with writing(file.parent):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
         sweep(file.parent, file.name)
         write_json(file, document)
 
@@ -1484,7 +1488,7 @@ def _copy_video(source: Path, folder: Path, name: str) -> VideoFile:
         original = source.open("rb")
     except OSError as error:
         raise BadInputError(f"video {source}: cannot be read ({error.strerror})") from error
-    with original, writing(target), target.open("xb") as copy:
+    with original, writing(target), open_private(target, "xb") as copy:
         while block := original.read(_BLOCK):
             digest.update(block)
             size += len(block)

@@ -28,6 +28,7 @@ from mobility.progress import progress_bar
 from mobility.provenance import SCHEMA_VERSION, package_versions, warnings_of
 from mobility.workbench.files import (
     check_id,
+    make_folder,
     read_dataset,
     read_json,
     replaced,
@@ -200,7 +201,7 @@ def validate(
 
     def write() -> None:
         with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
         with replaced(target, what=f"the comparison {called} of session {session.id}") as hidden:
             write_dataset(hidden / _CURVES, trial.curves)
             write_dataset(hidden / _AGREEMENT, trial.agreement)

@@ -23,7 +23,7 @@ from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.workbench.batch import LOG, cluster_client, logged, outcomes, refused
 from mobility.workbench.contract import BatchRow, Document
-from mobility.workbench.files import writing
+from mobility.workbench.files import make_folder, writing
 from mobility.workbench.manifest import (
     ManifestError,
     Refused,
@@ -232,7 +232,7 @@ def _log_file(store: Store, digest: str) -> Path:
     if not store.is_remote:
         return store.path / ".watch" / LOG
     with writing(store.reports):
-        store.reports.mkdir(parents=True, exist_ok=True)
+        make_folder(store.reports)
     return store.reports / f"watch-{digest}.log"
 
 
