@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from mobility.errors import StorageError
 
@@ -56,7 +56,7 @@ def _for_owner(path: str, flags: int) -> int:
     return os.open(path, flags, FILE_MODE)
 
 
-def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> IO[Any]:
+def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> Any:
     """Open a file as :func:`open` does; one that is made is its owner's only."""
     return open(path, mode, opener=_for_owner, **options)
 

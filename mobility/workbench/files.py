@@ -116,6 +116,47 @@ def sweep(folder: Path, *names: str) -> None:
                     log.info("removed %s, left by an interrupted run", leftover)
 
 
+DELETING = ".deleting-"
+"""What the name of a folder begins with whose deletion was begun."""
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a folder such that the rest of it can be told where the process is killed.
+
+    Raises
+    ------
+    StorageError
+        It cannot be deleted, or not all of it.
+    """
+    hidden = folder.with_name(f"{DELETING}{folder.name}")
+    with writing(folder):
+        folder.rename(hidden)
+    remove(hidden)
+
+
+def begun_with(folder: Path, prefix: str) -> list[Path]:
+    """List what in a folder has a name that begins so; nothing where there is no such folder."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        # Not glob, which takes thrice as long on thousands of sessions.
+        names = os.listdir(folder)  # noqa: PTH208
+        return [folder / name for name in sorted(names) if name.startswith(prefix)]
+    return []
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, of which another process may be removing parts too.
+
+    Raises
+    ------
+    StorageError
+        Something cannot be removed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        with writing(folder):
+            shutil.rmtree(folder)
+
+
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused.
 
