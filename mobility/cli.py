@@ -638,9 +638,9 @@ def participants_delete(
             erase(opened, user_id)
     else:
         _say_unfinished(opened)
-    if not (found or of_them):
-        raise nothing_of(opened, user_id)
     unknown = unassigned(opened)
+    if not (found or of_them or unknown):
+        raise nothing_of(opened, user_id)
     for session_id in unknown:
         _say(
             f"session {session_id}: its record is damaged, so that nobody can tell whose it is; "

@@ -98,6 +98,13 @@ class LogFile(logging.handlers.WatchedFileHandler):
     def _open(self) -> Any:
         return open_private(self.baseFilename, self.mode, encoding=self.encoding)
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; a file that cannot be opened again is as one that cannot be written."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Say that lines are lost, the first time; what is no fault of the disk is a bug."""
         error = sys.exc_info()[1]
