@@ -130,6 +130,8 @@ def watch(
         store.locked(f".watch/{digest}", what=f"the watch of {folder}"),
     ):
         seen = _read(store, ledger)
+        if seen.videos:  # without the names that an earlier version kept
+            store.write_document(ledger, seen.model_dump(mode="json"))
         with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
             while True:
                 # From before the look: while it takes its time, a file may grow unseen.

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import itertools
 import os
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -40,7 +42,6 @@ COMMANDS = {
     "participants delete": ["participants", "delete", ANN, "--yes"],
 }
 FUNCTIONS = {
-    "Session.delete": lambda store: store.session("s1").delete(),
     "Store.delete": lambda store: store.delete("s1"),
     "erase": lambda store: erase(store, ANN),
 }
@@ -48,12 +49,11 @@ FUNCTIONS = {
 
 @pytest.fixture
 def made(tmp_path, stand_ins):
-    """Give a function that makes a store anew, of two people, with all that can name one."""
+    """Give a function that gives a new store of two people, with all that can name one."""
     importlib.import_module("mobility.server.jobs")  # once, and not in each copy
 
     def make() -> Store:
-        place = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        store = Store(place / "sessions", reports=place / "reports")
+        store = Store(tmp_path / "first" / "sessions", reports=tmp_path / "first" / "reports")
         store.set_participant(ANN, height_m=1.7)
         for number, user_id in enumerate((ANN, ANN, BOB), start=1):
             content = VIDEO % number if user_id == ANN else b"video of bob"
@@ -81,7 +81,14 @@ def made(tmp_path, stand_ins):
             (private / left / "1" / FILE).write_bytes(VIDEO % 1)
         return store
 
-    return make
+    make()
+    copies = (tmp_path / str(number) for number in itertools.count())
+
+    def copy() -> Store:
+        place = shutil.copytree(tmp_path / "first", next(copies))
+        return Store(place / "sessions", reports=place / "reports")
+
+    return copy
 
 
 def write_json_in(path, document):
@@ -247,8 +254,15 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
     return status != 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize("kind", [*COMMANDS, *FUNCTIONS])
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        *((kind, number) for kind in COMMANDS for number in (signal.SIGKILL, signal.SIGTERM)),
+        # Of a function a SIGTERM is as a SIGKILL.
+        *((kind, signal.SIGKILL) for kind in FUNCTIONS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
 @pytest.mark.slow
 def test_interrupted_anywhere_the_next_deletion_leaves_nothing(kind, number, made, tmp_path):
     steps = 0
