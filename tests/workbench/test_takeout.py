@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import zipfile
 
 import pytest
 
-from mobility import cli
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.workbench.analysis import give_up
 from mobility.workbench.files import lock
@@ -73,24 +73,25 @@ def test_a_session_with_a_damaged_record_goes_too(store):
 
 
 @pytest.mark.parametrize("damage", ["{", '{"user_id": 7}', None])
-def test_a_session_of_nobody_knows_whom_is_told(store, damage, capsys, monkeypatch):
+def test_a_session_of_nobody_knows_whom_is_told(store, damage):
     record = store.path / "s2" / "session.json"
     if damage is None:
         record.unlink()
     else:
         record.write_text(damage)
     words = ["participants", "delete", "ann", "--yes", "--store", store.path]
-    words += ["--reports", store.reports]
-    monkeypatch.setattr(sys, "argv", ["mobility", *map(str, words)])
     for _ in range(2):
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr().err
-        assert "session s2: its record is damaged" in said
-        assert "deleted what is known to be of ann" in said
-        assert "deleted everything" not in said
-        assert "nothing is stored" not in said
-        assert ended.value.code == 1
+        done = subprocess.run(
+            [sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "session s2: its record is damaged" in done.stderr
+        assert "deleted what is known to be of ann" in done.stderr
+        assert "deleted everything" not in done.stderr
+        assert "nothing is stored" not in done.stderr
     assert unassigned(store) == ["s2"]
     assert not (store.path / "s1").exists()
     assert [session.id for session in store.sessions()] == ["s3"]
