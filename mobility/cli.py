@@ -35,6 +35,8 @@ from mobility.cli_options import log_to as _log_to
 from mobility.cli_options import open_store as _store
 from mobility.cli_options import print_json as _print_json
 from mobility.cli_options import say as _say
+from mobility.cli_options import say_unfinished as _say_unfinished
+from mobility.cli_options import told_if_interrupted as _told_if_interrupted
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session, Store
@@ -282,6 +284,7 @@ def sessions_list(
     as_json: JsonOption = False,
 ) -> None:
     """List the sessions, newest last."""
+    opened = _store(store, reports)
     rows = [
         {
             "session_id": session.id,
@@ -289,8 +292,9 @@ def sessions_list(
             "exercise": session.record.exercise,
             "state": session.record.state,
         }
-        for session in _store(store, reports).sessions()
+        for session in opened.sessions()
     ]
+    _say_unfinished(opened)
     if as_json:
         _print_json(rows)
         return
@@ -388,7 +392,8 @@ def sessions_delete(
     reports: ReportsOption = DEFAULT_REPORTS,
 ) -> None:
     """Delete a session: video, data, edits and reports."""
-    _store(store, reports).delete(session_id)
+    with _told_if_interrupted():
+        _store(store, reports).delete(session_id)
     _say(f"deleted {session_id}")
 
 
@@ -614,26 +619,41 @@ def participants_delete(
     reports: ReportsOption = DEFAULT_REPORTS,
 ) -> None:
     """List everything of a participant, and delete it with --yes: sessions, reports, keys."""
-    from mobility.errors import NotFoundError
-    from mobility.server.keys import Keys
-    from mobility.workbench.retention import erase, what_is_of
+    from mobility.server.jobs import forget_left
+    from mobility.server.keys import PRIVATE_FOLDER, Keys
+    from mobility.workbench.retention import erase, named_in, nothing_of, unassigned, what_is_of
 
     opened = _store(store, reports)
-    found = what_is_of(opened, user_id)
+    found = what_is_of(opened, user_id) + [trace.path for trace in named_in(opened, user_id)]
     keys = Keys(store)
     of_them = [key.id for key in keys.all() if key.user_id == user_id]
-    if not (found or of_them):
-        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {store}")
     for place in found:
         typer.echo(str(place))
     for key in of_them:
         typer.echo(f"key {key}")
+    if yes:
+        with _told_if_interrupted():
+            keys.revoke_of(user_id)
+            forget_left(opened.path / PRIVATE_FOLDER, user_id)
+            erase(opened, user_id)
+    else:
+        _say_unfinished(opened)
+    unknown = unassigned(opened)
+    if not (found or of_them or unknown):
+        raise nothing_of(opened, user_id)
+    for session_id in unknown:
+        _say(
+            f"session {session_id}: its record is damaged, so that nobody can tell whose it is; "
+            f"look at it, and delete it with: mobility sessions delete {session_id}"
+        )
     if not yes:
         _say("nothing was deleted: --yes deletes it")
-        return
-    keys.revoke_of(user_id)
-    erase(opened, user_id)
-    _say(f"deleted everything of {user_id}")
+    elif unknown:
+        _say(f"deleted what is known to be of {user_id}")
+    else:
+        _say(f"deleted everything of {user_id}")
+    if unknown:
+        raise typer.Exit(1)
 
 
 @config_app.command("get")

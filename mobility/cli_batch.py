@@ -18,6 +18,8 @@ from mobility.cli_options import (
     open_store,
     print_json,
     say,
+    say_unfinished,
+    told_if_interrupted,
 )
 
 SchedulerOption = Annotated[
@@ -223,14 +225,22 @@ def prune(
     age = None if older_than is None else retention.duration(older_than)
     if (age is None) == (keep is None):
         raise typer.BadParameter("give --older-than or --keep, and not both")
+    if yes:
+        with told_if_interrupted():
+            swept = opened.sweep()
+        for name, left in swept.items():
+            say(f"warning: {left}" if left else f"finished the deletion of {name}")
+    else:
+        say_unfinished(opened)
     doomed = retention.to_prune(opened, older_than=age, keep=keep, user_id=user_id)
     rows = []
-    failed = 0
+    failed = len(opened.unfinished()) if yes else 0
     for each in doomed:
         fault = ""
         if yes:
             try:
-                retention.prune(opened, each)
+                with told_if_interrupted():
+                    retention.prune(opened, each)
             except MobilityError as error:
                 fault = str(error)
                 failed += 1
@@ -252,7 +262,7 @@ def prune(
     if as_json:
         print_json(rows)
     elif not doomed:
-        say("nothing to delete")
+        say("no session to delete")
     elif not yes:
         total = sum(each.bytes for each in doomed) / 1e6
         say(f"{len(doomed)} would go, {total:.1f} MB; nothing was deleted: --yes deletes them")

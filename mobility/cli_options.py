@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,10 +89,10 @@ def log_to(file: Path | None) -> None:
     """Keep the log in `file`, where one was named."""
     if file is not None:
         from mobility.errors import StorageError
-        from mobility.writing import LogFile
+        from mobility.writing import LogFile, make_folder
 
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
             logging.basicConfig(
                 handlers=[LogFile(file, tell=lambda text: say(f"warning: {text}"))],
                 level=logging.INFO,
@@ -108,6 +110,26 @@ def open_store(store: str | Path, reports: Path) -> Store:
     opened = Store(store, reports=reports)
     opened.require_shared("a command")
     return opened
+
+
+def say_unfinished(opened: Store) -> None:
+    """Warn of what is in a store though no session is shown of it."""
+    for session_id in opened.unfinished():
+        say(
+            f"warning: something is left of session {session_id}, whose making or deletion was "
+            "interrupted or is under way; the next deletion, of whatever, removes it"
+        )
+
+
+@contextmanager
+def told_if_interrupted() -> Iterator[None]:
+    """Let nobody think that a deletion that was interrupted has deleted all."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; not everything is deleted: give the same command again"
+        ) from None
 
 
 def print_json(document: Any) -> None:

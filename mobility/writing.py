@@ -1,21 +1,26 @@
-"""Files that are whole or absent: written beside their place and renamed into it.
+"""Files that are whole or absent, and for their owner only: people can be recognised in them.
 
 Everything is written under a hidden name, flushed to the disk, and renamed. A
-process that dies leaves at most that hidden leftover.
+process that dies leaves at most that hidden leftover. Whatever the umask is, files that are made
+here have the mode 0600, and folders 0700.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+import logging.handlers
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import Any, BinaryIO, cast
 
 from mobility.errors import StorageError
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
 _NOT_PERMITTED = (
     "writing there is not permitted; choose another place with --store, --reports or --out"
@@ -47,8 +52,34 @@ def writing(place: str | os.PathLike[str]) -> Iterator[None]:
         raise storage_fault(error, place) from error
 
 
-class LogFile(logging.FileHandler):
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
+def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> Any:
+    """Open a file as :func:`open` does; one that is made is its owner's only."""
+    return open(path, mode, opener=_for_owner, **options)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are absent, for their owner only."""
+    for absent in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        absent.mkdir(FOLDER_MODE, exist_ok=True)
+    folder.mkdir(FOLDER_MODE, exist_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """Keep what others than this module wrote into a folder from all but its owner."""
+    for base, _, files in os.walk(folder):
+        for path, mode in ((base, FOLDER_MODE), *((f"{base}/{name}", FILE_MODE) for name in files)):
+            with suppress(OSError):  # not every file system has modes
+                os.chmod(path, mode)  # noqa: PTH101
+
+
+class LogFile(logging.handlers.WatchedFileHandler):
     """A log of which it is said once, and not at each line, that it cannot be written.
+
+    Lines may be taken out of it by another process, which puts another file in its place.
 
     Parameters
     ----------
@@ -63,6 +94,16 @@ class LogFile(logging.FileHandler):
         self._path = path
         self._tell = tell
         self._told = False
+
+    def _open(self) -> Any:
+        return open_private(self.baseFilename, self.mode, encoding=self.encoding)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; a file that cannot be opened again is as one that cannot be written."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Say that lines are lost, the first time; what is no fault of the disk is a bug."""
@@ -105,11 +146,48 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     hidden = target.with_name(f".{target.stem}.{token_hex(6)}.tmp{target.suffix}")
     try:
         with writing(target):
+            open_private(hidden, "xb").close()
             yield hidden
             with hidden.open("rb+") as file:
                 os.fsync(file.fileno())
+            with suppress(OSError):  # an encoder puts another file there, of another mode
+                hidden.chmod(FILE_MODE)
             os.replace(hidden, target)  # noqa: PTH105 - the one name that tests make fail
             sync_folder(target.parent)
     finally:
         with suppress(OSError):
             hidden.unlink()
+
+
+@contextmanager
+def nameless(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Give a file that is called `path` when all is written, and until then nothing at all.
+
+    So a process that is killed leaves nothing, where the system has such files (Linux); elsewhere
+    it leaves what :func:`atomic` does. A file that is called `path` already goes just before.
+
+    Raises
+    ------
+    StorageError
+        The place is full or cannot be written.
+    """
+    target = Path(path)
+    with writing(target):
+        try:
+            handle = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, FILE_MODE)
+        except (AttributeError, OSError):
+            with atomic(target) as hidden, hidden.open("wb") as file:
+                yield file
+            return
+        with cast("BinaryIO", os.fdopen(handle, "w+b")) as file:
+            yield file
+            file.flush()
+            os.fsync(handle)
+            with suppress(FileNotFoundError):
+                target.unlink()
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.link(f"/proc/self/fd/{handle}", target.name, dst_dir_fd=folder)
+                os.fsync(folder)
+            finally:
+                os.close(folder)

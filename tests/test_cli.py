@@ -469,6 +469,36 @@ def test_repetitions_corrected_by_hand_survive_a_new_analysis(analyzed, tfjs_vid
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("umask", ["000", "022"])
+def test_all_that_is_written_of_a_participant_is_for_the_owner_only(tmp_path, umask):
+    person = tmp_path / "person.json"
+    person.write_text('{"height_m": 1.68}')
+    person.chmod(0o600)
+    tmp_path.chmod(0o700)
+    script = (
+        f"umask {umask} && m='{sys.executable} -m mobility.cli' && "
+        "$m demo --log-file logs/demo.log && one=$(ls $MOBILITY_STORE) && "
+        "$m participants set demo --file person.json && $m threads $one --kind summary && "
+        "$m edit $one --camera-side left && $m report $one && $m cohort && "
+        "$m export-lab $one --out demo.trc && $m participants export demo --out demo.zip && "
+        "$m keys create --role participant --user-id demo"
+    )
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "MOBILITY_STORE": "store"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    places = [tmp_path, *tmp_path.rglob("*")]
+    assert {"analyzed.mp4", "cohort.parquet", "demo.zip", "demo.log"} <= {p.name for p in places}
+    bits = {str(p.relative_to(tmp_path)): oct(p.stat().st_mode & 0o777) for p in places}
+    assert {name for name, mode in bits.items() if mode not in ("0o600", "0o700")} == set()
+
+
+@pytest.mark.slow
 def test_delete_deletes_everything(tfjs_video, tmp_path):
     store = tmp_path / "store"
     done = mobility("analyze", tfjs_video, "--json", "--workers", "1", store=store)

@@ -7,11 +7,9 @@ frames that are in the stream but not in the film.
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from pydantic import Field
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError, VideoError
 from mobility.options import checked
+from mobility.writing import atomic
 
 log = logging.getLogger(__name__)
 # Faults are told by `on_fault` too: where no log is set up, Python is not to print them besides.
@@ -654,22 +653,8 @@ def write_video(
     target = Path(path)
     if not target.parent.is_dir():
         raise StorageError(f"{target.parent}: there is no such folder; create it first")
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(6)}.tmp{target.suffix}")
-    try:
-        count = _encode(temporary, frames, crf, preset, threads)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except MobilityError:
-        raise
-    except OSError as error:
-        what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageError(
-            f"{target}: cannot be written ({what}); free space or choose another folder"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count
+    with atomic(target) as hidden:
+        return _encode(hidden, frames, crf, preset, threads)
 
 
 def _encode(

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from mobility.server.keys import PRIVATE_FOLDER
+from mobility.writing import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Audit:
             try:
                 handle = os.open(self._file, flags, 0o600)
             except FileNotFoundError:
-                self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(self._file.parent)
                 handle = os.open(self._file, flags, 0o600)
             try:
                 os.write(handle, f"{line}\n".encode())

@@ -82,6 +82,8 @@ class Details(SessionHandler):
 
     async def delete(self, session_id: str) -> None:
         """Delete the session, and all that was made of it."""
+        # Before it may say that there is no such session.
+        await asyncio.to_thread(self.served.store.sweep)
         session = await self.opened(session_id, "delete")
         await self.served.queue.forget(session.id)
         await asyncio.to_thread(self.served.store.delete, session.id)

@@ -18,8 +18,8 @@ from mobility.server.base import Handler, Served, signed_name
 from mobility.server.jobs import Place
 from mobility.server.models import SessionState
 from mobility.workbench import documents
-from mobility.workbench.files import check_id, writing
-from mobility.workbench.retention import erase, sessions_of, what_is_of
+from mobility.workbench.files import check_id, make_folder, writing
+from mobility.workbench.retention import erase, nothing_of, sessions_of, unassigned, what_is_of
 from mobility.workbench.store import Session
 from mobility.workbench.takeout import write_takeout
 
@@ -162,7 +162,7 @@ class ParticipantExport(Handler):
         permit(self.caller, "export", user_id)
         store = self.served.store
         if not await asyncio.to_thread(what_is_of, store, user_id):
-            raise NotFoundError(f"participant {user_id}: nothing is stored of them")
+            raise await asyncio.to_thread(nothing_of, store, user_id)
         with self._taking_turns(user_id), self._temporary_file() as file:
             # It keeps a thread for long, of which there are few for all requests.
             async with self.served.exports:
@@ -192,7 +192,7 @@ class ParticipantExport(Handler):
         # In the store, where the next start removes what a killed server left.
         folder = self.served.queue.exports / token_hex(16)
         with writing(folder):
-            folder.mkdir(mode=0o700, parents=True)
+            make_folder(folder)
         try:
             yield folder / "export.zip"
         finally:
@@ -217,6 +217,12 @@ class Participant(Handler):
         deleted = await asyncio.to_thread(erase, self.served.store, user_id)
         for name in deleted:
             await self.served.deleted(name)
+        if left := await asyncio.to_thread(unassigned, self.served.store):
+            raise ConflictError(
+                f"participant {user_id}: what is known to be of them is deleted; of "
+                f"{len(left)} sessions nobody can tell whose they are, for their records are "
+                "damaged: an administrator must look at them"
+            )
         if not (keys or deleted):
             raise NotFoundError(f"participant {user_id}: nothing is stored of them")
         self.set_status(HTTPStatus.NO_CONTENT)

@@ -34,8 +34,17 @@ from mobility.server.keys import PRIVATE_FOLDER
 from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
 from mobility.server.settings import MobilityServer
 from mobility.workbench.contract import Document
-from mobility.workbench.files import read_json, sync_folder, write_json, writing
+from mobility.workbench.files import (
+    lock_if_free,
+    make_folder,
+    read_json,
+    remove,
+    sync_folder,
+    write_json,
+    writing,
+)
 from mobility.workbench.store import Store, new_session_id
+from mobility.writing import FILE_MODE
 
 log = logging.getLogger(__name__)
 
@@ -317,9 +326,9 @@ class Queue:
         if self._lock is not None:
             return True
         with writing(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._folder.parent.chmod(0o700)
-            lock = FileLock(self._folder.parent / "serving.lock")
+            lock = FileLock(self._folder.parent / "serving.lock", mode=FILE_MODE)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -343,7 +352,7 @@ class Queue:
                 except (MobilityError, OSError):
                     log.exception("session %s", job.session_id)
         with suppress(StorageError):
-            self._store._sweep()
+            self._store.sweep()
 
     def _undo(self, file: Path, session_id: str) -> None:
         with suppress(NotFoundError):
@@ -444,6 +453,29 @@ class Queue:
         except MobilityError as error:
             log.warning("queue: %s", error)
             return None
+
+
+def forget_left(folder: Path, user_id: str) -> None:
+    """Remove what is of a participant in the private folder of a server that is not at work.
+
+    Of uploads and exports that it left when it was killed nobody knows whose they are: all go.
+    Of a server that is at work only the places in its queue go.
+
+    Raises
+    ------
+    StorageError
+        Something cannot be removed.
+    """
+    if not folder.is_dir():
+        return
+    with lock_if_free(folder / "serving.lock") as free:
+        for left in ("uploads", "exports") if free else ():
+            remove(folder / left)
+        for file in (folder / "queue").glob("*.json"):
+            with suppress(MobilityError), writing(file):
+                is_left = free and file.name.startswith(".")
+                if is_left or read_json(file).get("user_id") == user_id:
+                    file.unlink(missing_ok=True)
 
 
 def _session_of(name: str) -> str:

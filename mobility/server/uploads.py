@@ -16,7 +16,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import likely
-from mobility.workbench.files import check_name, writing
+from mobility.workbench.files import check_name, make_folder, open_private, writing
 from mobility.workbench.store import check_creation
 
 SMALL_BYTES = 1 << 20
@@ -171,8 +171,8 @@ class Upload:
         self._before_file()
         self.video = self._folder / name
         with writing(self.video):
-            self._folder.mkdir(parents=True)
-            self._file = self.video.open("xb")
+            make_folder(self._folder)
+            self._file = open_private(self.video, "xb")
 
     def _part(self, data: bytes) -> None:
         assert self._segment is not None

@@ -13,7 +13,6 @@ The server analyses by itself. Of the data of a session there is what its docume
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from mobility.errors import ConflictError, NotFoundError
 from mobility.server.models import SessionState
 from mobility.workbench.contract import ExportDocument, SessionRecord, StoredConfig, Warned
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, landmark_names
+from mobility.workbench.scratch import scratch_folder
 from mobility.workbench.store import REPORT_NAMES
 
 if TYPE_CHECKING:
@@ -238,8 +238,8 @@ class RemoteSession:
             self.store.client.report(self.id)  # made anew there, where it is old
         name = f"{REPORT_NAMES[self.record.exercise]}.html"
         if self.id not in _PAGES:
-            _PAGES[self.id] = tempfile.TemporaryDirectory(prefix="mobility-report-")
-        page = Path(_PAGES[self.id].name) / name
+            _PAGES[self.id], _ = scratch_folder("report")
+        page = _PAGES[self.id] / name
         return {"html": self.store.client.media(self.id, name, page)}
 
 
@@ -269,5 +269,5 @@ class RemoteMedia:
         return self.client.ranged(self.session_id, self.name, asked)
 
 
-_PAGES: dict[str, tempfile.TemporaryDirectory[str]] = {}
+_PAGES: dict[str, Path] = {}
 """Folders of pages that a browser may still show; they vanish with the kernel."""

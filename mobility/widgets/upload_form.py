@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -14,7 +12,8 @@ import traitlets
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.widgets.base import Act, Widget, module
 from mobility.workbench.contract import JOINTS
-from mobility.workbench.files import check_name, writing
+from mobility.workbench.files import check_name, open_private, writing
+from mobility.workbench.scratch import scratch_folder
 from mobility.workbench.store import Session, Store, available_exercises, check_creation
 
 if TYPE_CHECKING:
@@ -157,12 +156,13 @@ class UploadForm(Widget):
 
     def _create(self, upload: _Upload) -> None:
         try:
-            with upload.folder:
-                session = self.store.create(upload.file, **upload.fields)
+            session = self.store.create(upload.file, **upload.fields)
         except BadInputError as error:
             # Of the place where it was for a moment nobody needs to know.
             told = str(error).replace(f"{upload.file.parent}/", "")
             raise FieldError("cannot be taken in", error.fields or {"video": [told]}) from None
+        finally:
+            upload.remove()
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})
         self.send({"kind": "created", "session": session.id})
@@ -181,7 +181,7 @@ class UploadForm(Widget):
 
     def _drop(self) -> None:
         if self._upload is not None:
-            self._upload.folder.cleanup()
+            self._upload.remove()
             self._upload = None
 
 
@@ -191,9 +191,8 @@ class _Upload:
     def __init__(self, name: str, size: int, fields: Mapping[str, Any]) -> None:
         self.id = secrets.token_hex(8)
         self.size, self.fields, self.received = size, dict(fields), 0
-        with writing(tempfile.gettempdir()):
-            self.folder = tempfile.TemporaryDirectory(prefix="mobility-upload-")
-        self.file = Path(self.folder.name) / name
+        self.folder, self.remove = scratch_folder("upload")
+        self.file = self.folder / name
 
     def write(self, offset: Any, data: memoryview | bytes) -> None:
         """Append a part.
@@ -210,6 +209,6 @@ class _Upload:
             raise BadInputError(
                 "the upload: a part is missing, or the file changed meanwhile; upload it again"
             )
-        with writing(self.file), self.file.open("ab") as out:
+        with writing(self.file), open_private(self.file, "ab") as out:
             out.write(part)
         self.received += len(part)

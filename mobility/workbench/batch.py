@@ -19,7 +19,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -34,11 +33,12 @@ from mobility.options import Workers, checked
 from mobility.progress import progress_bar, progress_told_to
 from mobility.workbench.batch_summary import Summary, write_summary
 from mobility.workbench.contract import BatchRow
-from mobility.workbench.files import writing
+from mobility.workbench.files import make_folder, open_private, writing
 from mobility.workbench.manifest import Refused, Row
+from mobility.workbench.scratch import scratch
 from mobility.workbench.store import Session, Store
 from mobility.workbench.warm_kernels import use_warm_kernels
-from mobility.writing import LogFile
+from mobility.writing import FOLDER_MODE, LogFile
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def run_batch(
         told, note = stack.enter_context(_journal(folder / JOURNAL, key))
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
         for outcome in became.values():
-            log.warning("row %d, %s: %s", outcome.row, outcome.video, outcome.reason)
+            log.warning("%s: %s", _named(outcome), outcome.reason)
         _describe_people(good, store)
         for outcome in outcomes(client, good, store, folder, workers, scheduler):
             before = told.get(outcome.row)
@@ -139,7 +139,7 @@ def run_batch(
             took_s=round(time.monotonic() - began, 3),
             rows=[became[row.number] for row in rows],
         )
-        write_summary(summary)
+        write_summary(summary.folder, summary.document)
         log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
     # Without its journal a batch is no interrupted one.
     with contextlib.suppress(OSError):
@@ -232,10 +232,10 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     except MobilityError as error:
         reason = str(error)
         outcome["may_pass"] = error.may_pass or isinstance(error, StorageError)
-        log.warning("row %d, %s: %s", row.number, row.video.name, reason)
+        log.warning("%s: %s", _named(row), reason)
     except Exception as error:  # a bug, of which the other rows must not suffer
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
-        log.error("row %d, %s: %s", row.number, row.video.name, traceback.format_exc())
+        log.error("%s: %s", _named(row), traceback.format_exc())
     failed = {
         "state": "failed",
         "reason": " ".join(reason.split()),
@@ -364,7 +364,7 @@ def outcomes(
         if failed and hasattr(bar, "set_postfix_str"):
             bar.set_postfix_str(f"{failed} failed")
         bar.update()
-        log.info("row %d, %s: %s %s", row.number, row.video.name, outcome.state, outcome.reason)
+        log.info("%s: %s %s", _named(row), outcome.state, outcome.reason)
         return outcome
 
     blamed = []
@@ -380,10 +380,17 @@ def outcomes(
                 yield settled(row, outcome)
         # A lost worker is held against all rows that waited there: alone, each answers for itself.
         for row in blamed:
-            log.warning("row %d, %s: %s; trying it alone", row.number, row.video.name, _LOST)
+            log.warning("%s: %s; trying it alone", _named(row), _LOST)
             future = submit(row)
             yield settled(row, _result(future, row))
             future.release()
+
+
+def _named(row: Row | BatchRow) -> str:
+    """Name a row in the log, with its participant: by them its lines are found and deleted."""
+    if isinstance(row, Row):
+        return f"row {row.number}, {row.video.name} of {row.participant}"
+    return f"row {row.row}, {row.video} of {row.participant}"
 
 
 def refused(row: Refused) -> BatchRow:
@@ -463,7 +470,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 yield client
             return
         with contextlib.ExitStack() as stack:
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="mobility-batch-"))
+            folder = stack.enter_context(scratch("batch"))
             try:
                 # A key pressed at the terminal is for us; we end the workers.
                 with _ignored(signal.SIGINT):
@@ -477,7 +484,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                         security=Security.temporary(),
                         # The pose is not in these processes: a limit of theirs says nothing.
                         memory_limit=0,
-                        local_directory=scratch,
+                        local_directory=str(folder),
                         silence_logs=logging.CRITICAL,
                         env=dict.fromkeys(
                             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
@@ -563,7 +570,8 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
     for number in range(1, 1000):
         folder = reports / f"batch-{started:%Y%m%d-%H%M%S}{'' if number == 1 else f'-{number}'}"
         with writing(folder), contextlib.suppress(FileExistsError):
-            folder.mkdir(parents=True)
+            make_folder(reports)
+            folder.mkdir(FOLDER_MODE)
             return folder
     raise StorageError(f"{reports}: holds a thousand batches of this second")
 
@@ -589,7 +597,7 @@ def _journal(
             with contextlib.suppress(ValueError):  # the last line may be half there
                 outcome = BatchRow.model_validate_json(line)
                 told[outcome.row] = outcome
-    with writing(path), path.open("a", encoding="utf-8") as file:
+    with writing(path), open_private(path, "a", encoding="utf-8") as file:
 
         def write(text: str) -> None:
             with writing(path):

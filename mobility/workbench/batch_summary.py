@@ -7,6 +7,7 @@ import datetime
 import io
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,6 +15,9 @@ from pathlib import Path
 from mobility.provenance import package_versions
 from mobility.workbench.contract import BatchRow, BatchSummary
 from mobility.workbench.files import atomic, write_json
+
+FILES = ("summary.json", "summary.csv", "index.html")
+"""Names of what is written."""
 
 STATES = ("done", "skipped", "failed")
 
@@ -47,6 +51,11 @@ a { color: #1d5fa8; }
 """
 
 
+def _counts(rows: Sequence[BatchRow]) -> dict[str, int]:
+    found: Counter[str] = Counter(row.state for row in rows)
+    return {state: found[state] for state in STATES}
+
+
 @dataclass(frozen=True)
 class Summary:
     """What became of the rows of a batch, and the folder in which that is written."""
@@ -61,26 +70,37 @@ class Summary:
     @property
     def counts(self) -> dict[str, int]:
         """Number of rows in each state."""
-        found: Counter[str] = Counter(row.state for row in self.rows)
-        return {state: found[state] for state in STATES}
+        return _counts(self.rows)
 
     @property
     def json(self) -> Path:
         """Path of the JSON document."""
-        return self.folder / "summary.json"
+        return self.folder / FILES[0]
 
     @property
     def csv(self) -> Path:
         """Path of the table."""
-        return self.folder / "summary.csv"
+        return self.folder / FILES[1]
 
     @property
     def html(self) -> Path:
         """Path of the page."""
-        return self.folder / "index.html"
+        return self.folder / FILES[2]
+
+    @property
+    def document(self) -> BatchSummary:
+        """What ``summary.json`` says."""
+        return BatchSummary(
+            manifest=self.manifest,
+            started=self.started,
+            ended=self.ended,
+            took_s=self.took_s,
+            versions=dict(package_versions()),
+            rows=list(self.rows),
+        )
 
 
-def write_summary(summary: Summary) -> None:
+def write_summary(folder: Path, document: BatchSummary) -> None:
     """Write ``summary.json``, ``summary.csv`` and ``index.html``, each whole or not at all.
 
     Raises
@@ -88,21 +108,22 @@ def write_summary(summary: Summary) -> None:
     StorageError
         The folder cannot be written.
     """
-    document = BatchSummary(
-        manifest=summary.manifest,
-        started=summary.started,
-        ended=summary.ended,
-        took_s=summary.took_s,
-        versions=dict(package_versions()),
-        rows=list(summary.rows),
-    )
-    write_json(summary.json, document.model_dump(mode="json"))
-    for path, text in ((summary.csv, _table(summary)), (summary.html, _page(summary))):
-        with atomic(path) as hidden:
+    # The document last: as long as it names somebody, the other two do.
+    texts = (_table(document), _page(document))
+    for name, text in zip(FILES[1:], texts, strict=True):
+        with atomic(folder / name) as hidden:
             hidden.write_text(text, encoding="utf-8")
+    write_json(folder / FILES[0], document.model_dump(mode="json"))
 
 
-def _table(summary: Summary) -> str:
+def read_summary(folder: Path) -> BatchSummary | None:
+    """Read what :func:`write_summary` wrote; None where there is none that can be used."""
+    with suppress(OSError, ValueError):
+        return BatchSummary.model_validate_json((folder / FILES[0]).read_bytes())
+    return None
+
+
+def _table(summary: BatchSummary) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     plain = [name for name in COLUMNS if name != "seconds"]
@@ -117,10 +138,11 @@ def _table(summary: Summary) -> str:
     return out.getvalue()
 
 
-def _page(summary: Summary) -> str:
-    counts = ", ".join(f"{number} {state}" for state, number in summary.counts.items() if number)
+def _page(summary: BatchSummary) -> str:
+    counts = ", ".join(f"{n} {state}" for state, n in _counts(summary.rows).items() if n)
     rows = "\n".join(_row(row) for row in summary.rows)
-    took = datetime.timedelta(seconds=round(summary.took_s))
+    began_and_ended = (summary.ended - summary.started).total_seconds()
+    took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -17,7 +17,7 @@ from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
 from mobility.workbench import documents
 from mobility.workbench.contract import EXERCISES
-from mobility.workbench.files import atomic, writing
+from mobility.workbench.files import atomic, make_folder, writing
 
 if TYPE_CHECKING:
     import os
@@ -125,7 +125,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     if target.suffix not in (".csv", ".parquet"):
         raise BadInputError(f"{target}: a table is written as .csv or .parquet")
     with writing(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
     with atomic(target) as hidden:
         if target.suffix == ".csv":
             frame.to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")

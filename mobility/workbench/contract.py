@@ -13,6 +13,7 @@ import datetime
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -189,7 +190,7 @@ class JointMobilityDocument(Document):
     exercise: Literal["Joint Angle Mobility"]
     user_info: UserInfo | None = None
     date: DayMonthYear
-    uploaded_date: Annotated[datetime.datetime, Field(description="with offset")]
+    uploaded_date: Annotated[AwareDatetime, Field(description="with offset")]
     shown_angles: Annotated[list[str], Field(description="keys of angles, in their order")]
     comments: dict[str, str]
 
@@ -283,14 +284,14 @@ class Stage(Document):
     file: str
     sha256: Annotated[Sha256, Field(description="of the file")]
     seconds: Annotated[float, Field(ge=0)]
-    finished: datetime.datetime
+    finished: AwareDatetime
 
 
 class Rendering(Document):
     """How the last report was rendered."""
 
     seconds: Annotated[float, Field(ge=0)]
-    finished: datetime.datetime
+    finished: AwareDatetime
 
 
 class Provenance(Document):
@@ -319,7 +320,7 @@ class SessionRecord(Document):
     exercise: Exercise
     session_name: str | None = None
     joints: list[Joint]
-    created_at: Annotated[datetime.datetime, Field(description="with offset")]
+    created_at: Annotated[AwareDatetime, Field(description="with offset")]
     video: VideoFile
     second_video: Annotated[
         VideoFile | None, Field(description="of another camera, of the same trial")
@@ -337,7 +338,7 @@ class Edit(Document):
 
     kind: Literal["repetitions", "subject", "second_subject", "camera_side"]
     who: str
-    when: datetime.datetime
+    when: AwareDatetime
     before: Any
     after: Annotated[Any, Field(description="null: back to what the analysis finds")]
 
@@ -360,7 +361,7 @@ class Message(Document):
         Literal["workbench", "person"], Field(description="who wrote it: the software, or someone")
     ]
     who: str
-    when: datetime.datetime
+    when: AwareDatetime
     text: str
 
 
@@ -389,7 +390,7 @@ class Thread(Document):
     metric: ThreadMetric
     system: MeasurementSystem
     data_key: Annotated[Sha256, Field(description="of the data that the texts are about")]
-    created_at: Annotated[datetime.datetime, Field(description="with offset")]
+    created_at: Annotated[AwareDatetime, Field(description="with offset")]
     superseded_by: Annotated[
         ThreadId | None, Field(description="the thread on newer data, where there is one")
     ] = None
@@ -430,8 +431,8 @@ class BatchSummary(Document):
 
     schema_version: Literal["1"] = "1"
     manifest: Annotated[str, Field(description="name of the file or folder")]
-    started: datetime.datetime
-    ended: datetime.datetime
+    started: AwareDatetime
+    ended: AwareDatetime
     took_s: Annotated[
         float | None, Field(description="also right where the clock was set meanwhile")
     ] = None

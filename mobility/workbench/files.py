@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, InUseError, NotFoundError
+from mobility.writing import FILE_MODE, make_private
 from mobility.writing import atomic as atomic
+from mobility.writing import make_folder as make_folder
+from mobility.writing import open_private as open_private
 from mobility.writing import storage_fault as storage_fault
 from mobility.writing import sync_folder as sync_folder
 from mobility.writing import writing as writing
@@ -111,6 +114,47 @@ def sweep(folder: Path, *names: str) -> None:
                 with suppress(OSError):
                     leftover.unlink()
                     log.info("removed %s, left by an interrupted run", leftover)
+
+
+DELETING = ".deleting-"
+"""What the name of a folder begins with whose deletion was begun."""
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a folder such that the rest of it can be told where the process is killed.
+
+    Raises
+    ------
+    StorageError
+        It cannot be deleted, or not all of it.
+    """
+    hidden = folder.with_name(f"{DELETING}{folder.name}")
+    with writing(folder):
+        folder.rename(hidden)
+    remove(hidden)
+
+
+def begun_with(folder: Path, prefix: str) -> list[Path]:
+    """List what in a folder has a name that begins so; nothing where there is no such folder."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        # Not glob, which takes thrice as long on thousands of sessions.
+        names = os.listdir(folder)  # noqa: PTH208
+        return [folder / name for name in sorted(names) if name.startswith(prefix)]
+    return []
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, of which another process may be removing parts too.
+
+    Raises
+    ------
+    StorageError
+        Something cannot be removed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        with writing(folder):
+            shutil.rmtree(folder)
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
@@ -257,9 +301,9 @@ def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterat
     StorageError
         The place cannot be written.
     """
-    held = FileLock(path)
+    held = FileLock(path, mode=FILE_MODE)
     with writing(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(path).parent)
         with suppress(Timeout):
             held.acquire(timeout=wait_s)
     try:
@@ -320,9 +364,10 @@ def replaced(folder: Path, *, what: str) -> Iterator[Path]:
             for stale in (earlier, unfinished):
                 if stale.exists():
                     shutil.rmtree(stale)
-            unfinished.mkdir()
+            make_folder(unfinished)
         try:
             yield unfinished
+            make_private(unfinished)
             with writing(folder):
                 if folder.exists():
                     folder.rename(earlier)

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -286,6 +287,9 @@ def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refu
 
 def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
     try:
+        # Not what gives its bytes only once, or waits for somebody to write them.
+        if not stat.S_ISREG(manifest.stat().st_mode):
+            raise BadInputError(f"{manifest}: is neither a file nor a folder; save it as a file")
         if manifest.stat().st_size > LARGEST_BYTES:
             raise BadInputError(f"{manifest}: is too large for a manifest")
         text = manifest.read_text(encoding="utf-8-sig")
@@ -295,6 +299,8 @@ def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
         raise BadInputError(f"{manifest}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise BadInputError(f"{manifest}: is not UTF-8; save it as 'CSV UTF-8'") from None
+    if "\0" in text:
+        raise BadInputError(f"{manifest}: holds NUL characters; save it as 'CSV UTF-8'")
     lines = text.splitlines()
     head = lines[0] if lines else ""
     delimiter = ";" if head.count(";") > head.count(",") else ","

@@ -19,25 +19,23 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import Field, StringConstraints
 
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.workbench.contract import Document, Sha256
-from mobility.workbench.files import storage_fault, writing
+from mobility.workbench.files import writing
 from mobility.workbench.leases import Lease
 from mobility.workbench.objects import Objects
+from mobility.workbench.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +44,6 @@ PARTS = ("session", "edits", "threads")
 """What of a session has a lock of its own."""
 
 
-class _Process:
-    """Lives as long as this process: working copies last until then, or until they are closed."""
-
-
-_UNTIL_EXIT = _Process()
-_PREFIX = "mobility-store-"
-_ALIVE = ".alive"
 _LOCKS = ".locks"
 _CREATING, _DELETING = ".creating", ".deleting"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
@@ -91,7 +82,7 @@ class Remote:
 
     def __init__(self, url: str) -> None:
         self.objects = Objects(url)
-        self.folder = self._working_copy()
+        self.folder, self.close = scratch_folder("store")
         self._guard = threading.RLock()
         self._base: dict[str, dict[str, StoredFile]] = {}
         """Files of each session as they were last read or published."""
@@ -267,19 +258,30 @@ class Remote:
             self.objects.delete([f"{_DELETING}/{session_id}"])
             self._forget(session_id)
 
-    def sweep(self) -> Iterator[str]:
-        """Remove what dead creations and deletions left; give the ids of what was removed."""
+    def unfinished(self) -> list[str]:
+        """Ids of sessions that are half made or half deleted, be it by a living process."""
+        return sorted({*self.objects.names(_CREATING), *self.objects.names(_DELETING)})
+
+    def sweep(self) -> Iterator[tuple[str, bool]]:
+        """Remove what dead creations and deletions left.
+
+        Yields
+        ------
+        tuple
+            Id of a session and True, where something was removed; False where a deletion lives.
+        """
         for mark in (_CREATING, _DELETING):
             for session_id in self.objects.names(mark):
                 with self.locked(f"{_LOCKS}/{session_id}.session") as lease:
                     if lease is None:
+                        if mark == _DELETING:
+                            yield session_id, False
                         continue
                     if self.objects.get(f"{session_id}/{FILES}") is None:
                         lease.check()
                         self._remove_objects(session_id)
                         log.info("removed session %s, left by an interrupted run", session_id)
-                        if mark == _DELETING:
-                            yield session_id
+                        yield session_id, True
                     self.objects.delete([f"{mark}/{session_id}"])
 
     def sweep_session(self, session_id: str) -> None:
@@ -444,39 +446,6 @@ class Remote:
         self._base.pop(session_id, None)
         self._here.pop(session_id, None)
         shutil.rmtree(self.folder / session_id, ignore_errors=True)
-
-    def _working_copy(self) -> Path:
-        """Make the folder of the working copy, and remove those of dead processes."""
-        place = Path(tempfile.gettempdir())
-        _sweep_working_copies(place)
-        try:
-            while True:
-                folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-                alive = FileLock(folder / _ALIVE)
-                alive.acquire()
-                # Another process may have taken it for a dead one's before it was locked.
-                if (folder / _ALIVE).is_file():
-                    self.close = weakref.finalize(_UNTIL_EXIT, _remove, folder, alive)
-                    return folder
-                alive.release()
-        except OSError as error:
-            raise storage_fault(error, place) from error
-
-
-def _remove(folder: Path, alive: FileLock) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    alive.release()
-    # Also that of a kernel that was ended when its report was done.
-    _sweep_working_copies(folder.parent)
-
-
-def _sweep_working_copies(place: Path) -> None:
-    """Remove the working copies of dead processes; a living one holds its lock."""
-    for folder in place.glob(f"{_PREFIX}*"):
-        with suppress(OSError, Timeout, NotImplementedError):
-            if (folder / _ALIVE).is_file():
-                with FileLock(folder / _ALIVE, timeout=0):
-                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:

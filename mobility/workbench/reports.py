@@ -7,7 +7,6 @@ import functools
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from mobility.progress import watched
 from mobility.workbench import warm_kernels
 from mobility.workbench.files import replaced, write_json, writing
 from mobility.workbench.report_source import find_notebook
+from mobility.workbench.scratch import scratch
 from mobility.workbench.store import VALIDATION_ENDING
 
 if TYPE_CHECKING:
@@ -368,9 +368,7 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-    with tempfile.TemporaryDirectory(
-        prefix="mobility-kernel-", ignore_cleanup_errors=True
-    ) as scratch:
+    with scratch("kernel") as place:
         try:
             node = papermill.execute_notebook(
                 nbformat.read(notebook, as_version=4),
@@ -380,7 +378,7 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
                 language="python",
                 progress_bar=watched(),
                 execution_timeout=CELL_TIMEOUT_S,
-                kernel_manager_class=_kernel_manager(scratch),
+                kernel_manager_class=_kernel_manager(str(place)),
                 resources={"metadata": {"path": str(folder)}},
             )
         except PapermillExecutionError as error:
@@ -390,7 +388,7 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
                 f"{notebook.name}: a cell took longer than {CELL_TIMEOUT_S} s"
             ) from None
         except (DeadKernelError, CellExecutionError, RuntimeError) as error:
-            log = Path(scratch) / KERNEL_LOG
+            log = place / KERNEL_LOG
             said = log.read_text(errors="replace").strip() if log.is_file() else ""
             last = f" ({said.splitlines()[-1]})" if said else ""
             failed = ReportError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
-import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mobility.errors import (
@@ -17,9 +17,12 @@ from mobility.errors import (
     NotFoundError,
     StorageError,
 )
-from mobility.workbench.contract import BatchSummary
-from mobility.workbench.files import check_id, read_json, writing
-from mobility.workbench.store import VALIDATION_ENDING, Store
+from mobility.workbench.batch_summary import read_summary
+from mobility.workbench.files import check_id, delete_folder, read_json, sweep
+from mobility.workbench.scratch import sweep_scratch
+from mobility.workbench.store import PARTICIPANTS, VALIDATION_ENDING, Store
+from mobility.workbench.traces import Trace, remove_unfinished, traces_of
+from mobility.workbench.watch import forget_names
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -124,9 +127,7 @@ def prune(store: Store, doomed: Doomed) -> None:
     if doomed.kind == "session":
         store.delete(doomed.name)
         return
-    folder = store.reports / doomed.name
-    with writing(folder):
-        shutil.rmtree(folder)
+    delete_folder(store.reports / doomed.name)
 
 
 def what_is_of(store: Store, user_id: str) -> list[Path]:
@@ -157,11 +158,30 @@ def what_is_of(store: Store, user_id: str) -> list[Path]:
     return found
 
 
+def named_in(store: Store, user_id: str) -> list[Trace]:
+    """List what else names a participant; see :mod:`mobility.workbench.traces`."""
+    return traces_of(store, user_id, sessions_of(store, user_id))
+
+
+def nothing_of(store: Store, user_id: str) -> NotFoundError:
+    """Say that nothing is known to be of a participant, and what may be."""
+    told = f"participant {user_id}: nothing is stored of them in {store.place}"
+    if left := [*store.unfinished(), *unassigned(store)]:
+        told = (
+            f"participant {user_id}: no session or record in {store.place} says that it is of "
+            f"them; but of {', '.join(left)} nobody can tell whose they are: they are damaged, or "
+            "half made or half deleted"
+        )
+    return NotFoundError(told)
+
+
 def erase(store: Store, user_id: str) -> list[str]:
     """Delete everything that is stored of a participant for good.
 
-    Summaries of batches, and reports of studies and cohorts, are of several people: what these
-    hold of them is not found here.
+    First what was left by deletions that were interrupted, of whomever it is; and what names them
+    in logs and in what is of several people, see :mod:`mobility.workbench.traces`. It is done in
+    such an order that, wherever it is interrupted, doing it once more finds the rest. What is in
+    other places (exports, reports written with ``--out``) is not found here.
 
     Parameters
     ----------
@@ -173,7 +193,8 @@ def erase(store: Store, user_id: str) -> list[str]:
     Returns
     -------
     list of str
-        What was deleted: ids of sessions, and "participant" where there was a record.
+        What was deleted: ids of sessions, "participant" where there was a record, and "traces"
+        where something else named them.
 
     Raises
     ------
@@ -184,8 +205,17 @@ def erase(store: Store, user_id: str) -> list[str]:
     """
     check_id(user_id, what="user_id")
     store._require_writable()
-    deleted = []
-    faults = []
+    deleted: list[str] = []
+    faults = [fault for fault in store.sweep().values() if fault is not None]
+    traces = named_in(store, user_id)
+    sweep_scratch()
+    acts: list[Callable[[], object]] = [trace.remove for trace in traces]
+    acts += [partial(remove_unfinished, store.reports), partial(forget_names, store)]
+    for act in acts:
+        try:
+            act()
+        except StorageError as error:
+            faults.append(error)
     for session_id in sessions_of(store, user_id):
         try:
             store.delete(session_id)
@@ -194,11 +224,12 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
-    record = store.path / "participants" / f"{user_id}.json"
-    if record.is_file():
-        with writing(record):
-            record.unlink(missing_ok=True)
+    if not store.is_remote:
+        sweep(store.path / PARTICIPANTS, f"{user_id}.json")
+    if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
         deleted.append("participant")
+    if traces:
+        deleted.append("traces")
     if faults:
         only_in_use = all(isinstance(fault, InUseError) for fault in faults)
         raise (InUseError if only_in_use else StorageError)(
@@ -209,22 +240,40 @@ def erase(store: Store, user_id: str) -> list[str]:
 
 def sessions_of(store: Store, user_id: str) -> list[str]:
     """Ids of the sessions of a participant, also of those whose record is damaged."""
-    found = []
+    return [session for session, owner in _people_of(store).items() if owner == user_id]
+
+
+def unassigned(store: Store) -> list[str]:
+    """Ids of what may be a session of anybody: its record does not say whose it is."""
+    if store._remote is not None:
+        found = set(store._remote.ids()) - set(store.unfinished())
+    else:
+        found = {
+            file.parent.name
+            for pattern in ("session.json", "video*.*")
+            for file in store.path.glob(f"*/{pattern}")
+            if not file.parent.name.startswith(".") and file.parent.name != PARTICIPANTS
+        }
+    return sorted(found - _people_of(store).keys())
+
+
+def _people_of(store: Store) -> dict[str, str]:
+    """Whose each session is of which that can be told, also if else its record is damaged."""
+    found = {}
     for folder in store._folders():
         with suppress(MobilityError):
             record = read_json(folder / "session.json")
-            if isinstance(record, dict) and record.get("user_id") == user_id:
-                found.append(folder.name)
+            if isinstance(record, dict) and isinstance(record.get("user_id"), str):
+                found[folder.name] = record["user_id"]
     return found
 
 
 def _old_batches(reports: Path, limit: datetime.datetime) -> list[Doomed]:
     found = []
-    for file in reports.glob("batch-*/summary.json"):
-        with suppress(OSError, ValueError):
-            ended = BatchSummary.model_validate(json.loads(file.read_text("utf-8"))).ended
-            if ended < limit:
-                found.append(Doomed(file.parent.name, "batch", "", ended, _bytes(file.parent)))
+    for folder in sorted(reports.glob("batch-*/")):
+        summary = read_summary(folder)
+        if summary is not None and summary.ended < limit:
+            found.append(Doomed(folder.name, "batch", "", summary.ended, _bytes(folder)))
     return found
 
 

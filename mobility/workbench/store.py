@@ -55,21 +55,27 @@ from mobility.workbench.contract import (
 )
 from mobility.workbench.display_settings import check_settings
 from mobility.workbench.files import (
+    DELETING,
     atomic,
+    begun_with,
     check_decodable,
     check_id,
     check_name,
     in_use,
     lock,
     lock_if_free,
+    make_folder,
+    open_private,
     read_dataset,
     read_json,
+    remove,
     storage_fault,
     sweep,
     sync_folder,
     write_json,
     writing,
 )
+from mobility.writing import FOLDER_MODE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,7 +100,7 @@ PARTICIPANTS = "participants"
 """Folder of the records of participants, which no session can be called: a record of somebody
 whose id is "session" would pass for that of a session, of which all the others are a part."""
 
-_CREATING, _DELETING = ".creating-", ".deleting-"
+_CREATING = ".creating-"
 _BLOCK = 1 << 20
 
 
@@ -218,14 +224,15 @@ class Store:
                 f"session id {session_id!r}: is a folder of the store; name another"
             )
         self._refresh(session_id)
+        self.sweep()
         with self._locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
                 raise ConflictError(f"session {session_id}: is there already; name another id")
-            self._sweep()
             hidden = self.path / f"{_CREATING}{session_id}"
             try:
                 with writing(self.path):
-                    hidden.mkdir(parents=True)
+                    make_folder(self.path)
+                    hidden.mkdir(FOLDER_MODE)
                 files = [
                     _copy_video(source, hidden, name)
                     for source, name in zip(sources, ("video", "video-2"), strict=False)
@@ -279,6 +286,11 @@ class Store:
         """
         check_id(session_id, what="session id")
         if not self.has(session_id):
+            if session_id in self.unfinished():
+                raise NotFoundError(
+                    f"session {session_id}: its making or deletion was interrupted or is under "
+                    f"way; finish its deletion with: mobility sessions delete {session_id}"
+                )
             raise NotFoundError(
                 f"session {session_id}: not in the store {self.place}"
                 f"{likely(session_id, self._ids()) or '; list them with: mobility sessions list'}"
@@ -296,15 +308,23 @@ class Store:
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
 
+        What was left by deletions that were interrupted, of whichever session, goes first.
+
         Raises
         ------
         NotFoundError
-            There is no such session.
+            There is no such session, and nothing was left of its deletion either.
         StorageError
             It is in use, or cannot be deleted.
         """
-        session = self.session(session_id)
+        check_id(session_id, what="session id")
         self._require_writable()
+        swept = self.sweep()
+        if session_id in swept and not self.has(session_id):
+            if (fault := swept[session_id]) is not None:
+                raise fault
+            return
+        session = self.session(session_id)
         with self._locked(session_id, what=f"session {session_id}", wait_s=2):
             if self._remote is not None:
                 if not (session.folder / "session.json").is_file():
@@ -312,7 +332,7 @@ class Store:
                 self._remove_reports(session_id)
                 self._remote.delete(session_id)
                 return
-            hidden = self.path / f"{_DELETING}{session_id}"
+            hidden = self.path / f"{DELETING}{session_id}"
             try:
                 session.folder.rename(hidden)
             except FileNotFoundError:
@@ -324,9 +344,63 @@ class Store:
             except StorageError:
                 hidden.rename(session.folder)
                 raise
-            with writing(hidden):
-                shutil.rmtree(hidden)
-        self._forget_locks(session_id)
+            self._forget_locks(session_id)
+            # Last, for it says to whoever finishes this that there is something left.
+            remove(hidden)
+
+    def sweep(self) -> dict[str, StorageError | None]:
+        """Finish what creations and deletions that were interrupted left.
+
+        Returns
+        -------
+        dict
+            Id of each session of which something was left by a deletion, or by a creation that was
+            killed, and why it is still there, else None.
+        """
+        swept: dict[str, StorageError | None] = {}
+        if self._remote is not None:
+            for session_id, is_removed in self._remote.sweep():
+                swept[session_id] = None if is_removed else in_use(f"session {session_id}")
+                if is_removed:
+                    self._remove_reports(session_id)
+        for prefix in (_CREATING, DELETING):
+            for hidden in begun_with(self.path, prefix):
+                session_id = hidden.name.removeprefix(prefix)
+                with lock_if_free(self._lock(session_id)) as free:
+                    if free:
+                        swept[session_id] = self._finish(session_id, hidden)
+                    elif prefix == DELETING:
+                        swept[session_id] = in_use(f"session {session_id}")
+        for hidden in begun_with(self.reports, DELETING):
+            swept[hidden.name.removeprefix(DELETING)] = _fault_of(remove, hidden)
+        return swept
+
+    def _finish(self, session_id: str, hidden: Path) -> StorageError | None:
+        """Delete what is left of a session whose lock is held; the fault where that fails."""
+        # A creation that lives may end between our look and our lock.
+        is_there = (self.path / session_id).exists()
+        fault = None if is_there else _fault_of(self._remove_reports, session_id)
+        if fault is None:
+            if not is_there:
+                self._forget_locks(session_id)
+            fault = _fault_of(remove, hidden)
+        if fault is None:
+            log.info("removed %s, left by an interrupted run", hidden)
+        else:
+            log.warning("session %s: what an interrupted run left is there: %s", session_id, fault)
+        return fault
+
+    def unfinished(self) -> list[str]:
+        """Ids of sessions that are half made or half deleted, be it by a living process."""
+        if self._remote is not None:
+            return self._remote.unfinished()
+        return sorted(
+            {
+                hidden.name.removeprefix(prefix)
+                for prefix in (_CREATING, DELETING)
+                for hidden in begun_with(self.path, prefix)
+            }
+        )
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
         """Store what is known of a participant; fields not named stay as they are.
@@ -389,11 +463,7 @@ class Store:
 
     def participants(self) -> list[str]:
         """Ids of the participants of whom something is stored, in order."""
-        if self._remote is not None:
-            names = self._remote.objects.names("participants")
-        else:
-            names = [file.name for file in (self.path / "participants").glob("*.json")]
-        return sorted(Path(name).stem for name in names if not name.startswith("."))
+        return [Path(key).stem for key in self.documents(PARTICIPANTS)]
 
     def demo(self, exercise_name: str) -> Session:
         """Open the pre-generated demo session of an exercise, read-only.
@@ -430,6 +500,18 @@ class Store:
             return self._remote.document(key)
         return read_json(self.path / key)
 
+    def documents(self, folder: str) -> list[str]:
+        """Paths of the documents in a folder of the store itself."""
+        if self._remote is not None:
+            names = self._remote.objects.names(folder)
+        else:
+            names = [file.name for file in (self.path / folder).glob("*.json")]
+        return [
+            f"{folder}/{name}"
+            for name in sorted(names)
+            if name.endswith(".json") and not name.startswith(".")
+        ]
+
     def write_document(self, key: str, document: Any) -> None:
         """Write a document of the store itself, whose lock is held."""
         if self._remote is not None:
@@ -437,9 +519,24 @@ class Store:
             return
         file = self.path / key
         with writing(file.parent):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
         sweep(file.parent, file.name)
         write_json(file, document)
+
+    def delete_document(self, key: str) -> bool:
+        """Delete a document of the store itself; False if there is none."""
+        try:
+            self.document(key)
+        except NotFoundError:
+            return False
+        except BadInputError:
+            pass  # it is there, and damaged
+        if self._remote is not None:
+            self._remote.objects.delete([key])
+        else:
+            with writing(self.path / key):
+                (self.path / key).unlink(missing_ok=True)
+        return True
 
     def whereabouts(self, key: str) -> str:
         """Path or URL of a document of the store itself."""
@@ -577,33 +674,17 @@ class Store:
         if not self.reports.is_dir():
             return
         places = (self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}")
-        for place in (*self.reports.glob(f".{session_id}.*"), *places):
+        hidden = [
+            self.reports / f".{place.name}.{what}"
+            for place in places
+            for what in ("unfinished", "earlier", "rendering.lock", "asked.lock")
+        ]
+        for place in (*hidden, *places):
             with writing(place):
                 if place.is_dir():
-                    shutil.rmtree(place)
+                    remove(place)
                 else:
                     place.unlink(missing_ok=True)
-
-    def _sweep(self) -> None:
-        """Remove what dead creations and deletions left; a living one holds its lock."""
-        if self._remote is not None:
-            for session_id in self._remote.sweep():
-                self._remove_reports(session_id)
-            return
-        for prefix in (_CREATING, _DELETING):
-            for hidden in self.path.glob(f"{prefix}*"):
-                session_id = hidden.name.removeprefix(prefix)
-                with lock_if_free(self._lock(session_id)) as free:
-                    if not free:
-                        continue
-                    if prefix == _DELETING:
-                        self._remove_reports(session_id)
-                    shutil.rmtree(hidden, ignore_errors=True)
-                    # A creation that lives may end between our look and our lock.
-                    if (self.path / session_id).exists():
-                        continue
-                    self._forget_locks(session_id)
-                    log.info("removed %s, left by an interrupted run", hidden)
 
     def _stored_participant(self, user_id: str) -> Participant | None:
         key = f"participants/{user_id}.json"
@@ -858,10 +939,14 @@ class Session:
         try:
             yield
         except BadInputError:
-            with self.store._locked(self.id, "edits", what="the edits", wait_s=10):
-                write_json(self.folder / "edits.json", edits.model_dump(mode="json"))
-                write_json(self.folder / "session.json", record.model_dump(mode="json"))
-                self.store._publish(self.id)
+            if (self.edits(), self.record) != (edits, record):
+                with self.store._locked(self.id, "edits", what="the edits", wait_s=10):
+                    if edits.edits:
+                        write_json(self.folder / "edits.json", edits.model_dump(mode="json"))
+                    else:
+                        (self.folder / "edits.json").unlink(missing_ok=True)
+                    write_json(self.folder / "session.json", record.model_dump(mode="json"))
+                    self.store._publish(self.id)
             raise
 
     def repetitions_table(self) -> list[dict[str, Any]]:
@@ -1317,6 +1402,14 @@ class Session:
         ]
 
 
+def _fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
+    try:
+        act(*arguments)
+    except StorageError as error:
+        return error
+    return None
+
+
 def new_session_id(created: datetime.datetime) -> str:
     """Id of a session that is created now, made of the time and chance."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
@@ -1484,7 +1577,7 @@ def _copy_video(source: Path, folder: Path, name: str) -> VideoFile:
         original = source.open("rb")
     except OSError as error:
         raise BadInputError(f"video {source}: cannot be read ({error.strerror})") from error
-    with original, writing(target), target.open("xb") as copy:
+    with original, writing(target), open_private(target, "xb") as copy:
         while block := original.read(_BLOCK):
             digest.update(block)
             size += len(block)

@@ -6,10 +6,10 @@ import os
 import zipfile
 from pathlib import Path
 
-from mobility.errors import NotFoundError
-from mobility.workbench.files import atomic, check_id
-from mobility.workbench.retention import what_is_of
+from mobility.workbench.files import check_id, sweep
+from mobility.workbench.retention import nothing_of, what_is_of
 from mobility.workbench.store import Store
+from mobility.writing import nameless
 
 _STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 """What does not become smaller."""
@@ -37,9 +37,10 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     check_id(user_id, what="user_id")
     found = what_is_of(store, user_id)
     if not found:
-        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {store.path}")
+        raise nothing_of(store, user_id)
     target = Path(path)
-    with atomic(target) as hidden, zipfile.ZipFile(hidden, "w", allowZip64=True) as archive:
+    sweep(target.parent, target.name)
+    with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
         for place in found:
             for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
                 if file.is_file() and not file.name.startswith("."):

@@ -36,6 +36,7 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
+from mobility.writing import FOLDER_MODE
 
 if TYPE_CHECKING:
     from mobility.workbench.store import Session
@@ -316,7 +317,7 @@ def _writing(session: Session) -> Iterator[Path]:
     try:
         with session.store._locked(session.id, "threads", what=what, wait_s=10):
             with writing(folder):
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(FOLDER_MODE, exist_ok=True)
             sweep(folder, "thread_*.json")
             yield folder
     except StorageError as error:

@@ -28,6 +28,7 @@ from mobility.progress import progress_bar
 from mobility.provenance import SCHEMA_VERSION, package_versions, warnings_of
 from mobility.workbench.files import (
     check_id,
+    make_folder,
     read_dataset,
     read_json,
     replaced,
@@ -35,6 +36,7 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
+from mobility.workbench.scratch import scratch
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -200,7 +202,7 @@ def validate(
 
     def write() -> None:
         with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
         with replaced(target, what=f"the comparison {called} of session {session.id}") as hidden:
             write_dataset(hidden / _CURVES, trial.curves)
             write_dataset(hidden / _AGREEMENT, trial.agreement)
@@ -313,17 +315,15 @@ def _warned_if_stale(session: Session, known: Validation) -> Validation:
 
 def demo_validation(store: Store) -> Validation:
     """Compare the demo with its own truth, whose clock is set 0.25 s late; nothing is kept."""
-    import tempfile
-
     from mobility.validation.export import write_trc
 
     session = store.demo("Overhead Squat")
     truth = session.folder / "truth.nc"
-    with tempfile.TemporaryDirectory(prefix="mobility-demo-") as scratch:
+    with scratch("demo") as place:
         known = read_dataset(truth)
         late = known.assign_coords(time=known["time"] + 0.25)
-        write_trc(late, Path(scratch) / "truth.trc")
-        made = validate(session, Path(scratch) / "truth.trc", folder=Path(scratch) / "kept")
+        write_trc(late, place / "truth.trc")
+        made = validate(session, place / "truth.trc", folder=place / "kept")
         return _Held(made.folder, made.document, made.curves(), made.agreement())
 
 

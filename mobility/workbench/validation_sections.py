@@ -19,7 +19,7 @@ from mobility import tables
 from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
 from mobility.validation.trial import COMPARISONS, DEFINITIONS
-from mobility.workbench.files import atomic, writing
+from mobility.workbench.files import atomic, make_folder, writing
 from mobility.workbench.report_sections import facts, paragraphs, table
 
 if TYPE_CHECKING:
@@ -621,7 +621,7 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     """
     folder = Path(folder)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     curves, values = waveform_frame(agreement), value_frame(agreement)
     primary = str(document["primary"])
     people = len(set(agreement["participant"].values.tolist()))

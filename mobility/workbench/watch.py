@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -17,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.workbench.batch import LOG, cluster_client, logged, outcomes, refused
 from mobility.workbench.contract import BatchRow, Document
-from mobility.workbench.files import writing
+from mobility.workbench.files import make_folder, writing
 from mobility.workbench.manifest import (
     ManifestError,
     Refused,
@@ -46,16 +47,17 @@ class Seen(Document):
     size: int
     mtime_ns: int
     state: Literal["done", "skipped", "failed"]
-    reason: str = ""
-    session_id: str = ""
-    when: datetime.datetime
+    when: AwareDatetime
 
 
 class Watched(Document):
-    """``.watch/<digest>.json``: what a watch of a folder has processed, by path in the folder."""
+    """``.watch/<digest>.json``: what a watch of a folder has processed.
 
-    schema_version: Literal["1"] = "1"
-    folder: str
+    By digest of the path in the folder: who is deleted must not be named here, nor come back with
+    the next look at the folder.
+    """
+
+    schema_version: Literal["2"] = "2"
     videos: dict[str, Seen] = Field(default_factory=dict)
 
 
@@ -120,14 +122,16 @@ def watch(
         raise NotFoundError(f"{folder}: no such folder")
     store.require_shared("a watch")
     store = store.absolute()
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    digest = _digest(str(folder))[:16]
     ledger = f".watch/{digest}.json"
     looks: dict[str, _Look] = {}
     with (
         closing(store),
         store.locked(f".watch/{digest}", what=f"the watch of {folder}"),
     ):
-        seen = _read(store, ledger, folder)
+        seen = _read(store, ledger)
+        if seen.videos:  # without the names that an earlier version kept
+            store.write_document(ledger, seen.model_dump(mode="json"))
         with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
             while True:
                 # From before the look: while it takes its time, a file may grow unseen.
@@ -147,12 +151,10 @@ def watch(
                     look = looks[name]
                     look.tries += 1
                     if not (outcome.may_pass and look.tries < TRIES):
-                        seen.videos[name] = Seen(
+                        seen.videos[_digest(name)] = Seen(
                             size=look.size,
                             mtime_ns=look.mtime_ns,
                             state=outcome.state,
-                            reason=outcome.reason,
-                            session_id=outcome.session_id,
                             when=datetime.datetime.now().astimezone().replace(microsecond=0),
                         )
                         store.write_document(ledger, seen.model_dump(mode="json"))
@@ -181,7 +183,7 @@ def _look(folder: Path, looks: dict[str, _Look]) -> None:
 
 
 def _is_seen(seen: Watched, name: str, look: _Look) -> bool:
-    before = seen.videos.get(name)
+    before = seen.videos.get(_digest(name))
     return before is not None and (before.size, before.mtime_ns) == (look.size, look.mtime_ns)
 
 
@@ -207,7 +209,7 @@ def _process(
             )
         except ManifestError as error:
             reason = "; ".join(problem.message for problem in error.problems)
-            log.warning("%s: %s", name, reason)
+            log.warning("%s of %s: %s", name, entry["participant"], reason)
             yield (
                 refused(Refused(number, Path(name), entry["participant"], exercise, reason)),
                 name,
@@ -232,19 +234,58 @@ def _log_file(store: Store, digest: str) -> Path:
     if not store.is_remote:
         return store.path / ".watch" / LOG
     with writing(store.reports):
-        store.reports.mkdir(parents=True, exist_ok=True)
+        make_folder(store.reports)
     return store.reports / f"watch-{digest}.log"
 
 
-def _read(store: Store, ledger: str, folder: Path) -> Watched:
+def forget_names(store: Store) -> None:
+    """Take names and paths of videos out of what earlier versions kept of watched folders.
+
+    Raises
+    ------
+    StorageError
+        A folder is being watched, or what is kept cannot be read or written.
+    """
+    for ledger in store.documents(".watch"):
+        if _stored(store, ledger).get("schema_version") == "1":
+            with store.locked(ledger.removesuffix(".json"), what="the watch of a folder"):
+                store.write_document(ledger, _read(store, ledger).model_dump(mode="json"))
+
+
+def _read(store: Store, ledger: str) -> Watched:
+    document = _stored(store, ledger)
     try:
-        return validate(Watched, store.document(ledger), what=store.whereabouts(ledger))
+        if document.get("schema_version") == "1":
+            kept = Seen.model_fields.keys()
+            videos = {
+                _digest(name): {each: seen[each] for each in kept}
+                for name, seen in document["videos"].items()
+            }
+            document = {"videos": videos}
+        return validate(Watched, document, what=store.whereabouts(ledger))
+    except (BadInputError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(store, ledger, error) from None
+
+
+def _stored(store: Store, ledger: str) -> dict[str, Any]:
+    try:
+        document = store.document(ledger)
     except NotFoundError:
-        return Watched(folder=str(folder))
+        return {}
     except BadInputError as error:
-        raise StorageError(
-            f"{error}; delete the file: videos that are done will be found done again"
-        ) from None
+        raise _damaged(store, ledger, error) from None
+    return document if isinstance(document, dict) else {"": document}
+
+
+def _damaged(store: Store, ledger: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"{store.whereabouts(ledger)}: cannot be used ({error}); delete the file: videos that are "
+        "done will be found done again"
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,31 @@ def test_one_who_was_erased_does_not_come_back_with_an_upload_that_was_under_way
     listed = server.ask("GET", "/sessions/", admin).json()
     assert not [each for each in listed if each["user_id"] == "under-way"]
     assert not list(uploads.glob("*/squat.mp4"))
+
+
+def test_a_deletion_finishes_what_one_that_was_interrupted_left(server, admin, record_of):
+    """Of a session that is asked for again, and of whomever when a participant is deleted."""
+    paths = ("/sessions/half-gone/", "/participants/nobody/")
+    for path in paths:
+        record_of("half-gone", "p-half")
+        (server.store / "half-gone").rename(server.store / ".deleting-half-gone")
+        (server.reports / "half-gone").mkdir(parents=True)
+        assert server.ask("DELETE", path, admin).status_code == 404
+        assert not list(server.store.glob("*half-gone*"))
+        assert not (server.reports / "half-gone").exists()
+
+
+def test_a_session_of_which_nobody_knows_whose_it_is_is_told(server, admin, record_of):
+    record_of("known", "p-damaged")
+    record = server.store / record_of("unknown", "p-damaged") / "session.json"
+    record.write_text("{")
+    try:
+        answer = server.ask("DELETE", "/participants/p-damaged/", admin)
+        assert answer.status_code == 409
+        assert "of 1 sessions nobody can tell whose they are" in answer.json()["error"]
+        assert not (server.store / "known").exists()
+    finally:
+        shutil.rmtree(record.parent)
 
 
 def test_the_number_of_sessions_holds_for_uploads_that_come_at_once(narrow):

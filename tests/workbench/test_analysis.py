@@ -604,6 +604,23 @@ def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, mo
     assert calls() == []
 
 
+def test_a_correction_that_is_refused_leaves_no_trace(session):
+    session.analyze()
+    before = {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")}
+    with pytest.raises(BadInputError), session.unless_refused():
+        session.set_repetitions(by_hand((0.1, 0.0)))
+    assert {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")} == before
+
+    def correct() -> None:
+        with session.unless_refused():
+            session.set_camera_side("left")
+            raise BadInputError("refused")
+
+    with pytest.raises(BadInputError, match="refused"):
+        correct()
+    assert set(before) == set(session.folder.rglob("*"))
+
+
 def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):
     """The correction cannot analyze, the session being in use; the running analysis does."""
     module = sys.modules["mobility.assessment.overhead_squat"]

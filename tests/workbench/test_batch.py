@@ -174,7 +174,7 @@ def test_the_summary_links_every_report_and_holds_the_seconds(place):
     assert [row["video"] for row in document["rows"]] == ["a.mp4", "b.mp4", "c.mp4"]
     assert set(document["rows"][0]["seconds"]) >= {"pose", "fitted", "metrics", "report"}
     log = (page.parent / "batch.log").read_text()
-    assert "row 2, a.mp4: done" in log
+    assert "row 2, a.mp4 of p01: done" in log
     # Of the workers too.
     assert re.search(r"session video-\w+: pose", log)
 

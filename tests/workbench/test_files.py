@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.workbench import files
+from mobility.writing import LogFile, nameless
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -289,3 +291,73 @@ def test_a_document_is_never_read_half_written(tmp_path):
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def bits_of_others(folder: Path) -> dict[str, str]:
+    """Permissions that others than the owner have on a folder and on what is below it."""
+    found = {place: place.stat().st_mode & 0o077 for place in (folder, *folder.rglob("*"))}
+    return {str(place): oct(bits) for place, bits in found.items() if bits}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_what_is_written_is_for_the_owner_only(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        inside = tmp_path / "new" / "folder"
+        files.make_folder(inside)
+        files.write_json(inside / "a.json", {})
+        files.write_dataset(inside / "a.nc", dataset(1))
+        with files.atomic(inside / "b.txt") as hidden:
+            hidden.unlink()  # an encoder writes a file of its own
+            hidden.write_text("b")
+        with nameless(inside / "a.zip") as whole:
+            whole.write(b"a")
+        with files.lock(inside / "locks" / "a.lock", what="a"):
+            pass
+        with files.replaced(inside / "report", what="it") as unfinished:
+            (unfinished / "images").mkdir()
+            (unfinished / "images" / "a.png").write_bytes(b"a")
+        log = LogFile(inside / "a.log", tell=print)
+        log.emit(logging.makeLogRecord({"msg": "said"}))
+        log.close()
+    finally:
+        os.umask(before)
+    assert len(list((tmp_path / "new").rglob("*"))) >= 10
+    assert bits_of_others(tmp_path / "new") == {}
+
+
+def test_a_file_without_a_name_is_whole_or_not_there(tmp_path, monkeypatch):
+    """Also where the system has none, and where there is one of the name already."""
+    for has_them in (True, False):
+        if not has_them:
+            monkeypatch.delattr(os, "O_TMPFILE")
+        for content in (b"first", b"second"):
+            with nameless(tmp_path / "a.zip") as whole:
+                whole.write(content)
+            assert (tmp_path / "a.zip").read_bytes() == content
+        with pytest.raises(BadInputError), nameless(tmp_path / "a.zip") as whole:
+            whole.write(files.read_json(tmp_path / "a.zip"))
+        assert (tmp_path / "a.zip").read_bytes() == b"second"
+        assert [place.name for place in tmp_path.iterdir()] == ["a.zip"]
+        (tmp_path / "a.zip").unlink()
+    with pytest.raises(StorageError), nameless(tmp_path / "absent" / "a.zip"):
+        pass
+
+
+def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
+    said = []
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = LogFile(folder / "a.log", tell=said.append)
+    log.emit(logging.makeLogRecord({"msg": "one"}))
+    (folder / "b.log").write_text("none\n")
+    (folder / "b.log").replace(folder / "a.log")
+    log.emit(logging.makeLogRecord({"msg": "two"}))
+    assert (folder / "a.log").read_text() == "none\ntwo\n"
+    (folder / "a.log").unlink()
+    folder.rmdir()
+    for _ in range(2):
+        log.emit(logging.makeLogRecord({"msg": "three"}))
+    log.close()
+    assert len(said) == 1
+    assert "lines are lost" in said[0]

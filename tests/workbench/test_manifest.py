@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mobility.errors import BadInputError, NotFoundError
@@ -233,6 +235,14 @@ def test_what_is_not_there_or_not_text(place):
     (place / "m.csv").write_bytes(b"video\n\xff\xfe.mp4\n")
     with pytest.raises(BadInputError, match="is not UTF-8"):
         read_manifest(place / "m.csv")
+
+
+def test_a_manifest_with_nul_characters_or_a_pipe(place):
+    with pytest.raises(BadInputError, match="holds NUL characters"):
+        read_manifest(manifest(place, "video\na\0.mp4\n"))
+    os.mkfifo(place / "pipe.csv")
+    with pytest.raises(BadInputError, match="is neither a file nor a folder"):
+        read_manifest(place / "pipe.csv")
     (place / "empty").mkdir()
     with pytest.raises(BadInputError, match="holds no video"):
         read_manifest(place / "empty")

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +26,7 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.workbench import leases, objects
+from mobility.workbench.retention import erase, prune, to_prune
 from mobility.workbench.store import Store
 
 RESULTS = (
@@ -471,41 +474,50 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("is_done", [False, True])
-def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, monkeypatch):
-    """Before or after each single write of a making, an analysis, an edit and a deletion."""
-    base = f"memory://{token_hex(8)}"
-    expected = content(made(Store(f"{base}-undisturbed"), video, session_id="one").analyze())
+@pytest.fixture
+def live(monkeypatch):
+    """Give a function that begins another life of this process, which ends at a write.
+
+    Before it, or after it if `is_done`. Each life is taken for a process of its own.
+    """
     writes = ("_put_if", "put", "put_file", "delete")
     real = {name: getattr(objects.Objects, name) for name in (*writes, "get")}
-    left, dead, life = 10**9, False, 0
+    now = SimpleNamespace(left=10**9, is_done=False, dead=False, life=0)
 
     def dying(name):
         def act(self, *args, **more):
-            nonlocal left, dead
-            if not dead:
-                left -= name in writes
-                dead = left < 0
-                if not dead or is_done:
+            if not now.dead:
+                now.left -= name in writes
+                now.dead = now.left < 0
+                if not now.dead or now.is_done:
                     result = real[name](self, *args, **more)
-                if not dead:
+                if not now.dead:
                     return result
             raise Killed
 
         return act
 
+    def begin(writes_left=10**9, *, is_done=False):
+        now.left, now.is_done, now.dead, now.life = writes_left, is_done, False, now.life + 1
+
     for name in real:
         monkeypatch.setattr(objects.Objects, name, dying(name))
     # A renewal would be a write too, at some time or other.
     monkeypatch.setattr(leases, "BEAT_S", 600.0)
-    # Each life is taken for a process of its own.
-    monkeypatch.setattr(leases, "_process", lambda: {"life": life})
-    monkeypatch.setattr(leases, "_is_dead", lambda held: held.get("life") != life)
+    monkeypatch.setattr(leases, "_process", lambda: {"life": now.life})
+    monkeypatch.setattr(leases, "_is_dead", lambda held: held.get("life") != now.life)
+    return begin
 
-    def live(url, writes_left=10**9):
-        nonlocal left, dead, life
-        left, dead, life = writes_left, False, life + 1
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_done", [False, True])
+def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, live):
+    """Before or after each single write of a making, an analysis, an edit and a deletion."""
+    base = f"memory://{token_hex(8)}"
+    expected = content(made(Store(f"{base}-undisturbed"), video, session_id="one").analyze())
+
+    def at_work(url, writes_left=10**9):
+        live(writes_left, is_done=is_done)
         store = Store(url)
         assert set(store._ids()) <= {"one"}
         is_there = store.has("one")
@@ -522,9 +534,9 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, mo
     for number in range(is_done, 1000, 3):
         url = f"{base}-{number}"
         try:
-            live(url, number).delete()
+            at_work(url, number).delete()
         except Killed:
-            again = live(url)
+            again = at_work(url)
             assert content(again) == expected
             # What the dead has left is swept by the next making.
             made(again.store, video, session_id="two").delete()
@@ -532,6 +544,48 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, mo
         else:
             break
     assert number > 40
+
+
+@pytest.mark.parametrize("is_done", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["Store.delete", "prune", "erase"])
+def test_a_deletion_that_is_killed_at_any_write_is_finished_by_the_next(
+    kind, is_done, video, stand_ins, live, tmp_path
+):
+    """Nothing of one who is deleted is left among the objects and in the reports."""
+    delete = {
+        "Store.delete": lambda store: store.delete("one"),
+        "prune": lambda store: [prune(store, one) for one in to_prune(store, keep=0)],
+        "erase": lambda store: erase(store, "p01"),
+    }[kind]
+    for number in range(1000):
+        live()
+        url = f"memory://{token_hex(8)}"
+        store = Store(url, reports=tmp_path / f"reports-{number}")
+        made(store, video, session_id="one")
+        store.set_participant("p01", height_m=1.7)
+        (store.reports / "one").mkdir(parents=True)
+        (store.reports / "one" / "report.html").write_text("p01")
+        killed = False
+        live(number, is_done=is_done)
+        try:
+            delete(store)
+        except Killed:
+            killed = True
+            live()
+            again = Store(url, reports=store.reports)
+            if kind != "prune":
+                with suppress(NotFoundError):
+                    delete(again)
+            else:
+                again.sweep()
+                delete(again)
+        left = [name for name in names(store) if not name.startswith(".locks/")]
+        assert left == ([] if kind == "erase" else ["participants/p01.json"]), number
+        assert list(store.reports.iterdir()) == []
+        assert store.unfinished() == []
+        if not killed:
+            break
+    assert number > 4
 
 
 def while_gone(s3, seconds, stand_ins, name="clean_pose"):

@@ -69,6 +69,16 @@ def test_deleting_deletes_the_reports_too(store):
     assert not (store.reports / "s4").exists()
 
 
+def test_a_time_without_offset_is_a_damaged_record(store):
+    for name in ("s4", "s3"):
+        file = store.path / name / "session.json"
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({**record, "created_at": "2026-01-02T03:04:05"}))
+    assert [session.id for session in store.sessions()] == ["s2", "s1", "s-1"]
+    assert ids(store, keep=0) == ["s2", "s1", "s-1"]
+    assert ids(store, older_than=DAY / 24) == ["s2", "s1"]
+
+
 def test_a_damaged_session_is_never_listed(store):
     (store.path / "s4" / "session.json").write_text("{")
     assert ids(store, keep=0) == ["s3", "s2", "s1", "s-1"]

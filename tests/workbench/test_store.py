@@ -492,6 +492,22 @@ def test_a_deletion_that_is_killed_is_finished_by_the_next_creation(store, video
     assert [found.id for found in store.sessions()] == [other.id]
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_all_that_is_stored_is_for_the_owner_only(store, video, stand_ins, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        second = stand_ins.video(tmp_path / "side", content=b"video of the side")
+        session = store.create(video, second, **SQUAT).analyze()
+        session.set_camera_side("left", by="ann")
+        session.create_summary_threads()
+        store.set_participant("p01", height_m=1.7)
+    finally:
+        os.umask(before)
+    places = [store.path, *store.path.rglob("*")]
+    assert len(places) > 15
+    assert [str(place) for place in places if place.stat().st_mode & 0o077] == []
+
+
 # Participants
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -9,9 +13,12 @@ import pytest
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.workbench.analysis import give_up
 from mobility.workbench.files import lock
-from mobility.workbench.retention import erase, what_is_of
+from mobility.workbench.retention import erase, unassigned, what_is_of
 from mobility.workbench.store import Store
 from mobility.workbench.takeout import write_takeout
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 
 @pytest.fixture
@@ -63,6 +70,66 @@ def test_a_session_with_a_damaged_record_goes_too(store):
     assert [session.id for session in store.sessions()] == ["s1", "s3"]
     assert "s2" in erase(store, "ann")
     assert not record.exists()
+
+
+@pytest.mark.parametrize("damage", ["{", '{"user_id": 7}', None])
+def test_a_session_of_nobody_knows_whom_is_told(store, damage):
+    record = store.path / "s2" / "session.json"
+    if damage is None:
+        record.unlink()
+    else:
+        record.write_text(damage)
+    words = ["participants", "delete", "ann", "--yes", "--store", store.path]
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "session s2: its record is damaged" in done.stderr
+        assert "deleted what is known to be of ann" in done.stderr
+        assert "deleted everything" not in done.stderr
+        assert "nothing is stored" not in done.stderr
+    assert unassigned(store) == ["s2"]
+    assert not (store.path / "s1").exists()
+    assert [session.id for session in store.sessions()] == ["s3"]
+
+
+def test_an_export_that_is_killed_leaves_nothing(store, tmp_path):
+    """At any step; and what was there of that name, or all of the new one."""
+    target = tmp_path / "out" / "ann.zip"
+    target.parent.mkdir()
+    step = 0
+    status = -signal.SIGKILL
+    while status:
+        step += 1
+        child = os.fork()
+        if child == 0:
+            kill_at(step)
+            write_takeout(store, "ann", target)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in (0, -signal.SIGKILL)
+        assert {place.name for place in target.parent.iterdir()} <= {"ann.zip"}
+        if target.exists():
+            with zipfile.ZipFile(target) as archive:
+                assert "sessions/s2/video.mp4" in archive.namelist()
+    assert step > 3
+
+
+def kill_at(step):
+    """Kill this process when it opens a file, renames, removes or links one, at the n-th time."""
+
+    def count(event, _):
+        nonlocal step
+        if event in ("open", "os.rename", "os.remove", "os.link"):
+            step -= 1
+            if step == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
 
 
 def test_what_is_in_use_is_told_and_the_rest_is_gone(store):

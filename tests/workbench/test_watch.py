@@ -19,6 +19,7 @@ from mobility.errors import NotFoundError, StorageError
 from mobility.workbench import watch as module
 from mobility.workbench.contract import BatchRow
 from mobility.workbench.files import lock
+from mobility.workbench.retention import erase
 from mobility.workbench.store import Store
 from mobility.workbench.watch import watch
 
@@ -168,6 +169,36 @@ def test_the_same_video_twice_is_one_after_the_other(place, worked):
     assert [name for name, _ in once(place)] == ["a.mp4", "b.mp4", "z.mp4"]
 
 
+def test_who_was_deleted_is_not_named_and_does_not_come_back(place, worked):
+    once(place)
+    store = Store(place / "store", reports=place / "reports")
+    store.set_participant("p02", height_m=1.7)
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    assert erase(store, "p02") == ["participant", "traces"]
+    for file in (place / "store").rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert not any(word in content for word in (b"p02", b"b.mp4", bytes(place)))
+    assert len(json.loads(ledger.read_text())["videos"]) == 2
+    assert once(place) == []
+
+
+def test_what_an_earlier_version_kept_by_name_is_known(place, worked):
+    once(place)
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    stored = json.loads(ledger.read_text())
+    names = {module._digest(name): name for name in ("a.mp4", "p02/b.mp4")}
+    videos = {
+        names[digest]: {**seen, "reason": "", "session_id": "s"}
+        for digest, seen in stored["videos"].items()
+    }
+    earlier = {"schema_version": "1", "folder": str(place / "in"), "videos": videos}
+    ledger.write_text(json.dumps(earlier))
+    assert once(place) == []
+    module.forget_names(Store(place / "store"))
+    assert json.loads(ledger.read_text()) == stored
+    assert once(place) == []
+
+
 def test_two_watches_of_one_folder(place, worked):
     once(place)
     (guard,) = (place / "store" / ".watch").glob("*.lock")
@@ -217,7 +248,7 @@ def test_stopped_and_killed_it_goes_on_where_it_was(place):
     sessions = Store(place / "store").sessions()
     assert [session.record.state for session in sessions] == ["analyzed", "analyzed"]
     (ledger,) = (place / "store" / ".watch").glob("*.json")
-    assert set(json.loads(ledger.read_text())["videos"]) == {"a.mp4", "p02/b.mp4"}
+    assert len(json.loads(ledger.read_text())["videos"]) == 2
 
 
 @pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
