@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 from importlib.util import source_from_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import h5py
 import pytest
 import xarray as xr
 
@@ -355,14 +358,20 @@ def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls, c
     assert session.fitted().attrs["stature"] == 1.6
 
 
+def short_squat(project: Path, folder: Path, *, frames: int) -> Path:
+    """The beginning of the demo."""
+    from mobility.capture.video import read_frames, write_video
+
+    demo = project / "data" / "demo" / "overhead-squat" / "video.mp4"
+    shown = islice(read_frames(demo), frames)
+    write_video(folder / "short.mp4", ((frame.time, frame.image) for frame in shown))
+    return folder / "short.mp4"
+
+
 @pytest.mark.slow
 def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(project, tmp_path, pose_model):
     """Every file of the package that a real pose estimation opens, in all of its processes."""
-    from mobility.capture.video import read_frames, write_video
-
-    video = tmp_path / "short.mp4"
-    demo = project / "data" / "demo" / "overhead-squat" / "video.mp4"
-    write_video(video, ((frame.time, frame.image) for frame in islice(read_frames(demo), 12)))
+    video = short_squat(project, tmp_path, frames=12)
     opened = tmp_path / "opened"
     package = project / "mobility"
     (tmp_path / "sitecustomize.py").write_text(
@@ -779,30 +788,95 @@ def test_an_edit_that_is_killed_leaves_the_edits_before_it(session, stand_ins):
 
 LOOK = """
 import json, sys
-import mobility.provenance
+import numpy as np
+import mobility
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.capture.video import read_frames
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.workbench.store import Store
 
+def numbers(metrics):
+    return {name: v.values for name, v in metrics.data_vars.items() if v.dtype.kind == "f"}
+
 session = Store(sys.argv[1], reports=sys.argv[2]).session("one")
-page = session.render_report()["html"]
-fitted, metrics = session.fitted(), session.metrics()
+if session.record.state == "created":
+    session.analyze()
+page = session.render_report()["html"].read_text()
+fitted, metrics = session.fitted(), numbers(session.metrics())
 pose = clean_pose(session.pose(), visibility_threshold=VISIBILITY_THRESHOLD)
-anew = fit_body([pose], height_m=session.participant.height_m)
-again = overhead_squat(anew, session.angles(), session.repetitions())
+fitted_now = fit_body([pose], height_m=session.participant.height_m)
+metrics_now = numbers(overhead_squat(fitted_now, session.angles(), session.repetitions()))
+np.testing.assert_array_equal(fitted["position"], fitted_now["position"])
+np.testing.assert_equal(metrics, metrics_now)
+annotated = np.stack([f.image for f in read_frames(session.folder / "analyzed.mp4")])
 print(json.dumps({
-    "package": mobility.provenance.__file__,
-    "stages": {name: f"{stage.finished} {stage.seconds}" for name, stage in session.record.stages.items()},
-    "fitted_is_that_of_the_code": anew["position"].equals(fitted["position"]),
-    "metrics_are_those_of_the_code": again.drop_attrs().equals(metrics.drop_attrs()),
-    "x": float(fitted["position"].mean()),
-    "fms": float(metrics["fms_deep_squat"]),
-    "picture": [int(v) for v in next(read_frames(session.folder / "analyzed.mp4")).image.mean((0, 1))],
-    "page": page.read_text(),
+    "code": mobility.__file__,
+    "stages": {name: f"{s.finished} {s.seconds}" for name, s in session.record.stages.items()},
+    "fitted": float(np.nanmean(fitted["position"])),
+    "metrics": repr(sorted((name, v.tolist()) for name, v in metrics.items())),
+    "frames": len(annotated),
+    "annotated": float(annotated.mean()),
+    "page": page,
 }))
 """
+"""A session as a new process serves it, which must be what the code there makes of its pose."""
+
+
+@pytest.mark.slow
+def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
+    """Report, metrics, fit and video of a real session, the package edited between."""
+    checkout = tmp_path / "checkout"
+    for folder in ("mobility", "notebooks"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(project / folder, checkout / folder, ignore=unwanted)
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store.set_participant("p01", height_m=1.75)
+    store.create(short_squat(project, tmp_path, frames=130), session_id="one", **SQUAT)
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+
+    def look() -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK, str(store.path), str(store.reports)],
+            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    def edit(name: str, pattern: str, new: str) -> None:
+        file = checkout / name
+        text, count = re.subn(pattern, new, file.read_text())
+        assert count, name
+        file.write_text(text)
+
+    def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        stages = after["stages"].items()
+        return [name for name, when in stages if before["stages"][name] != when]
+
+    first = look()
+    assert first["code"] == str(checkout / "mobility" / "__init__.py")
+
+    with h5py.File(checkout / "mobility" / "tables" / "depth_calibration.nc", "r+") as learned:
+        learned.visititems(lambda _, found: halve(found))
+    edit("mobility/tables/criteria.yaml", r"threshold: [-0-9.]+", "threshold: 77")
+    edit("mobility/workbench/overlay.py", r"LEFT: Colour = \(.*\)", "LEFT: Colour = (255, 0, 0)")
+    edit("mobility/workbench/report.css", r"\A", ".a-new-rule { color: red }\n")
+    edit("notebooks/overhead_squat.ipynb", r"# Overhead", "# Very overhead")
+    second = look()
+    assert redone(first, second) == ALL[1:]
+    for name in ("fitted", "metrics", "annotated"):
+        assert second[name] != first[name], name
+    assert "a-new-rule" in second["page"]
+    assert "Very overhead" in second["page"]
+
+    edit("mobility/capture/video.py", r'"crf": str\(crf\)', '"crf": "51"')
+    third = look()
+    assert redone(second, third) == ALL
+    assert third["annotated"] != second["annotated"]
+
+
+def halve(found: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(found, h5py.Dataset) and found.dtype.kind == "f" and found.size > 1:
+        found[...] = found[...] / 2
 
 
 @pytest.mark.slow
