@@ -76,6 +76,7 @@ STEPS = (
     _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
     _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
+    _Step("table", "metrics.parquet", ("metrics",)),
     _Step("capture_quality", "capture_quality.json", ("pose", "second_pose", "fitted")),
     _Step("annotated", "analyzed.mp4", ("pose", "angles", "repetitions"), ("blur_face",)),
 )
@@ -474,6 +475,11 @@ def _perform(step: _Step, run: _Run) -> None:
                 blur_face=run.blur_face,
                 **shown,
             )
+    elif step.name == "table":
+        from mobility.workbench.metrics_table import write_metrics_table
+
+        with atomic(target) as hidden:
+            write_metrics_table(hidden, run["metrics"])
     elif step.name == "capture_quality":
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe

@@ -725,7 +725,7 @@ def _name_for(lab_file: str | os.PathLike[str]) -> str:
 def _state(session: Session) -> dict[str, str]:
     """Hash of each result of the analysis of which a comparison is made, and of what makes it."""
     stages = session.record.stages
-    results = {name: stages[name].sha256 for name in ("angles", "repetitions") if name in stages}
+    results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
     return {**results, "code": code_digest()}
 
 

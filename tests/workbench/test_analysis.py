@@ -30,10 +30,13 @@ from mobility.workbench.store import Session, Store
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
-ALL = ["pose", "fitted", "angles", "repetitions", "metrics", "capture_quality", "annotated"]
+ALL = [
+    *("pose", "fitted", "angles", "repetitions", "metrics", "table"),
+    *("capture_quality", "annotated"),
+]
 FILES = {
     *("session.json", "video.mp4", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc"),
-    *("metrics.nc", "capture_quality.json", "analyzed.mp4"),
+    *("metrics.nc", "metrics.parquet", "capture_quality.json", "analyzed.mp4"),
 }
 
 
@@ -130,7 +133,7 @@ def two(store, tmp_path, stand_ins) -> Session:
 
 def test_both_cameras_make_one_set_of_results(two, calls):
     two.analyze(second_subject=(10, 20))
-    with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:5]]
+    with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:6]]
     assert calls() == [*with_second, "capture_quality", "capture_quality", "annotated"]
     assert {file.name for file in two.folder.iterdir()} == FILES | {"video-2.mov", "pose-2.nc"}
     assert two.pose().attrs["video_sha256"] == sha256(two.video)
@@ -200,7 +203,7 @@ def test_nothing_is_computed_twice(session, calls):
         ({"field_of_view": 62.0}, ALL[1:]),
         ({"height_m": 1.8}, ALL[1:]),
         # The landmarks are cleaned again ("fitted"), for the angles alone.
-        ({"keep_raw": True}, ["angles", "fitted", "metrics", "annotated"]),
+        ({"keep_raw": True}, ["angles", "fitted", "metrics", "table", "annotated"]),
         ({"annotate": False}, []),
     ],
 )
@@ -399,7 +402,7 @@ def test_a_lost_file_is_made_again(session, calls):
     (session.folder / "repetitions.nc").unlink()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
     assert results(session) == before
 
 
@@ -453,7 +456,7 @@ def test_without_annotation_an_outdated_video_goes(session, calls):
     assert "analyzed_video_url" not in session.details()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics"]
+    assert calls() == ["repetitions", "metrics", "table"]
     assert not (session.folder / "analyzed.mp4").exists()
     session.analyze(annotate=True)
     assert calls() == ["annotated"]
@@ -606,7 +609,7 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
         session.export()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
     assert session.repetitions().sizes["rep"] == 3
     assert int(session.metrics()["accepted_repetitions"]) == 2
     assert session.details()["segments"] == 2
