@@ -94,7 +94,10 @@ def to_dataframe(sessions: Iterable[Session]) -> pd.DataFrame:
         measured.append(_measured(session, record))
     rows = [table.num_rows for table in measured[1:]]
     # A code for each text: millions of rows fit into memory, and are found quickly.
-    frame = pa.concat_tables(measured, promote_options="default").unify_dictionaries().to_pandas()
+    whole = pa.concat_tables(measured, promote_options="default").unify_dictionaries()
+    del measured
+    # Column by column, each given back at once: else all would be there twice.
+    frame = whole.to_pandas(split_blocks=True, self_destruct=True)
     for name in set(COLUMNS) - set(frame.columns):
         column = [each.get(name) for each in told]
         if name == "date":
@@ -239,21 +242,23 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
         raise BadInputError(f"sem {sem}: a standard error of measurement is positive")
     rows = of_metric(frame, metric)
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
-    columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]
-    found = []
-    for _, own in rows.groupby(["user_id", "side"], sort=True):
-        if len(own) < 2:
-            continue
-        error = float(np.sqrt(np.mean(own["sd"].to_numpy() ** 2))) if sem is None else sem
-        change = own["value"] - own["value"].iloc[0]
-        mdc = Z95 * math.sqrt(2) * error
-        found.append(
-            own[columns].assign(
-                mdc95=mdc, change=change, verdict=["first", *(_verdict(c, mdc) for c in change[1:])]
-            )
-        )
-    empty = pd.DataFrame(columns=[*columns, "mdc95", "change", "verdict"])
-    return pd.concat(found, ignore_index=True) if found else empty
+    rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
+    own = rows.groupby(["user_id", "side"])["value"]
+    if sem is None:
+        squares = (rows["sd"] ** 2).groupby([rows["user_id"], rows["side"]])
+        # One that is not known leaves the whole unknown.
+        known = squares.transform("count") == squares.transform("size")
+        error = np.sqrt(squares.transform("mean").where(known))
+    else:
+        error = pd.Series(sem, index=rows.index)
+    table = rows[["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]].assign(
+        mdc95=Z95 * math.sqrt(2) * error, change=rows["value"] - own.transform("first")
+    )
+    is_first = own.cumcount() == 0
+    told = zip(is_first, table["change"], table["mdc95"], strict=True)
+    verdicts = ["first" if first else _verdict(change, mdc) for first, change, mdc in told]
+    table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
+    return table[own.transform("size") >= 2].reset_index(drop=True)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
