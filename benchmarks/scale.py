@@ -437,16 +437,15 @@ from nbclient import NotebookClient
 from mobility.workbench.reports import render_cohort
 from mobility.workbench.store import Store
 
-real, took = NotebookClient.async_execute_cell, []
+real, took = NotebookClient.execute_cell, []
 
-async def timed(self, *args, **kwargs):
+def timed(*args, **kwargs):
     began = time.perf_counter()
-    try:
-        return await real(self, *args, **kwargs)
-    finally:
-        took.append(time.perf_counter() - began)
+    cell = real(*args, **kwargs)
+    took.append(time.perf_counter() - began)
+    return cell
 
-NotebookClient.async_execute_cell = timed
+NotebookClient.execute_cell = timed
 made = render_cohort(Store(sys.argv[1]), Path(sys.argv[2]))
 print(json.dumps([pq.read_metadata(made["parquet"]).num_rows, max(took)]))
 """
