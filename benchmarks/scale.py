@@ -1,6 +1,7 @@
-"""What 10,000 videos a night take: processors, memory, storage, and what gives out first.
+"""What 10,000 videos a night take, and what a cohort of 10,000 sessions does.
 
 usage: python benchmarks/scale.py [--inputs FILE] [--site benchmarks/scale.yaml] [--write]
+       python benchmarks/scale.py --cohort 1000 10000 [--write]
 
 The times that go in are read from a real batch of short videos on this machine, run by this command
 with a worker on every processor: seconds of each stage as the sessions record them, split into what
@@ -9,6 +10,9 @@ What they predict for a batch of other videos is compared with that batch, measu
 Then the night is simulated, event by event: videos are checked, wait for a worker, are copied
 through storage that all share, worked on, and told to the one process that keeps the books.
 
+``--cohort`` makes stores of so many sessions, all of them links to the demo's results under other
+names, and times `mobility cohort` on each.
+
 ``--inputs`` keeps the measured times in a file, and takes them from there if it exists. ``--write``
 writes the tables of docs/scale.md.
 """
@@ -16,11 +20,15 @@ writes the tables of docs/scale.md.
 from __future__ import annotations
 
 import argparse
+import datetime
 import heapq
 import json
 import math
 import os
+import resource
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -36,6 +44,7 @@ from run import DEMO, QUIET
 from scipy.optimize import nnls
 
 from mobility.capture.video import read_frames, write_video
+from mobility.provenance import sha256
 from mobility.workbench.batch_summary import STAGES
 from mobility.workbench.files import atomic
 
@@ -43,6 +52,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scale.md"
 SITE = ROOT / "benchmarks" / "scale.yaml"
 BEGIN, END = "<!-- made by benchmarks/scale.py --write -->", "<!-- end -->"
+BEGIN_COHORT = "<!-- made by benchmarks/scale.py --cohort --write -->"
 
 LENGTHS = (1.0, 12.0, 3.0, 8.0, 2.0, 5.0, 1.5, 10.0)
 """Seconds of the videos of which the times are taken."""
@@ -328,8 +338,8 @@ def books(place: Path) -> tuple[float, float]:
         ]
 
     store = Store(place / "books" / "store", reports=place / "books" / "reports")
-    real = module.code_sha256
-    module.code_sha256 = lambda: "0" * 64  # type: ignore[assignment]
+    real = module.code_digest
+    module.code_digest = lambda: "0" * 64  # type: ignore[assignment]
     took, held = [], []
     try:
         for number in (100, 1100):
@@ -341,7 +351,7 @@ def books(place: Path) -> tuple[float, float]:
             held.append(psutil.Process().memory_info().rss - before)
             assert summary.counts["failed"] == number
     finally:
-        module.code_sha256 = real
+        module.code_digest = real
     return (took[1] - took[0]) / 1000, max(0.0, held[1]) / 1100 / 1e3
 
 
@@ -360,6 +370,85 @@ def crowd(place: Path) -> float:
     for store in (empty, full):
         once(store)
     return max(0.0, float(np.median([once(full) - once(empty) for _ in range(5)])))
+
+
+def store_of(number: int, place: Path) -> Path:
+    """Make a store of many sessions; four of each person, with the results of the demo."""
+    from mobility.workbench.metrics_table import write_metrics_table
+    from mobility.workbench.store import Store
+
+    store = place / "sessions"
+    demo = Store(store).demo("Overhead Squat")
+    results = place / "results"
+    results.mkdir(parents=True)
+    for name in ("metrics", "capture_quality"):
+        shutil.copyfile(demo._result_file(name), results / demo.record.stages[name].file)
+    write_metrics_table(results / "metrics.parquet", demo.metrics())
+    record = demo.record.model_dump(mode="json")
+    table = {"file": "metrics.parquet", "sha256": sha256(results / "metrics.parquet")}
+    record["stages"]["table"] = record["stages"]["metrics"] | table
+    (store / "participants").mkdir(parents=True)
+    for person in range(math.ceil(number / 4)):
+        known = {"user_id": f"p{person}", "sex": ("female", "male")[person % 2]}
+        (store / "participants" / f"p{person}.json").write_text(json.dumps(known))
+    for each in range(number):
+        folder = store / f"session-{each}"
+        folder.mkdir()
+        for file in results.iterdir():
+            os.link(file, folder / file.name)
+        date = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(hours=each)
+        own = {"session_id": folder.name, "user_id": f"p{each // 4}", "created_at": f"{date}"}
+        (folder / "session.json").write_text(json.dumps({**record, **own}))
+    return store
+
+
+def cohorts(numbers: Sequence[int]) -> str:
+    """Say what `mobility cohort` takes for stores of so many sessions, from few to many."""
+    lines = [
+        "| sessions | rows | seconds | of a processor | a session, ms | longest cell, s | "
+        "memory, GB | table, MB as Parquet, CSV |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for number in sorted(numbers):
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            store, out = store_of(number, place), place / "out"
+            command = [sys.executable, "-c", _COHORT, str(store), str(out)]
+            began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=ENVIRONMENT)
+            seconds = time.perf_counter() - began
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
+            worked = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+            rows, longest = json.loads(done.stdout)
+            sizes = [(out / f"cohort.{end}").stat().st_size / 1e6 for end in ("parquet", "csv")]
+        lines.append(
+            f"| {number:,} | {rows:,} | {seconds:.0f} | {worked:.0f} | "
+            f"{1e3 * worked / number:.1f} | {longest:.0f} | {used.ru_maxrss / 1e6:.1f} | "
+            f"{sizes[0]:.1f}, {sizes[1]:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+_COHORT = """
+import json, sys, time
+from pathlib import Path
+import pyarrow.parquet as pq
+from nbclient import NotebookClient
+from mobility.workbench.reports import render_cohort
+from mobility.workbench.store import Store
+
+real, took = NotebookClient.execute_cell, []
+
+def timed(*args, **kwargs):
+    began = time.perf_counter()
+    cell = real(*args, **kwargs)
+    took.append(time.perf_counter() - began)
+    return cell
+
+NotebookClient.execute_cell = timed
+made = render_cohort(Store(sys.argv[1]), Path(sys.argv[2]))
+print(json.dumps([pq.read_metadata(made["parquet"]).num_rows, max(took)]))
+"""
 
 
 def of_night(night: dict[str, Any]) -> list[Video]:
@@ -482,12 +571,12 @@ def conclusions(
     ]
 
 
-def written(page: str, made: str) -> str:
+def written(page: str, made: str, begin: str = BEGIN) -> str:
     """Put what was made between its marks in the page."""
-    head, _, rest = page.partition(BEGIN)
+    head, _, rest = page.partition(begin)
     _, _, tail = rest.partition(END)
     assert rest, "the page has lost its marks"
-    return f"{head}{BEGIN}\n\n{made}\n{END}{tail}"
+    return f"{head}{begin}\n\n{made}\n{END}{tail}"
 
 
 def read_inputs(path: Path) -> Measured:
@@ -508,7 +597,11 @@ def main() -> None:
     parser.add_argument("--inputs", type=Path)
     parser.add_argument("--site", type=Path, default=SITE)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--cohort", type=int, nargs="+", metavar="SESSIONS")
     given = parser.parse_args()
+    if given.cohort:
+        write(cohorts(given.cohort), BEGIN_COHORT, keep=given.write)
+        return
     if given.inputs and given.inputs.exists():
         measured = read_inputs(given.inputs)
     else:
@@ -516,11 +609,15 @@ def main() -> None:
         if given.inputs:
             given.inputs.parent.mkdir(parents=True, exist_ok=True)
             given.inputs.write_text(json.dumps(asdict(measured), indent=2) + "\n")
-    made = tables(measured, yaml.safe_load(given.site.read_text()))
+    write(tables(measured, yaml.safe_load(given.site.read_text())), BEGIN, keep=given.write)
+
+
+def write(made: str, begin: str, *, keep: bool) -> None:
+    """Print what was made, and put it into the page if it is to be kept."""
     print(made)
-    if given.write:
+    if keep:
         with atomic(PAGE) as hidden:
-            hidden.write_text(written(PAGE.read_text(), made))
+            hidden.write_text(written(PAGE.read_text(), made, begin))
 
 
 if __name__ == "__main__":

@@ -435,9 +435,9 @@ def joint_mobility(
     """Print the Joint Angle Mobility document, rendering the report where it is absent or old."""
     exercise = "Joint Angle Mobility"
     session = _session(store, reports, session_id, demo=demo, exercise=exercise)
-    document = session.joint_mobility()
-    session.render_report()
-    _print_json(document)
+    if session.record.exercise == exercise:  # else the document itself says what it is of
+        session.render_report()
+    _print_json(session.joint_mobility())
 
 
 @app.command()
@@ -1044,7 +1044,7 @@ def _list_validations(session: Session, *, as_json: bool) -> None:
     if not rows:
         typer.echo(f"session {session.id} was not compared with lab data yet", err=True)
     for row in rows:
-        old = "  old: the session was analysed or corrected since" if row["stale"] else ""
+        old = "  old: the session or the code changed since" if row["stale"] else ""
         typer.echo(f"{row['validation']}  {row['made']}  lag {row['lag_s']:+.3f} s{old}")
 
 

@@ -1,12 +1,13 @@
-"""What was done to a Dataset, by which software: the ``history`` attribute."""
+"""What made a result: its ``history`` attribute, and digests of the code as it is now."""
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ SCHEMA_VERSION = "1"
 
 PACKAGES = ("mobility", "mediapipe", "numpy", "scipy", "xarray", "av", "opencv-contrib-python")
 """Packages whose version can change a number."""
+
+_HERE = Path(__file__).parent
 
 
 @functools.cache
@@ -37,6 +40,68 @@ def sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file as hexadecimal digits, read in blocks."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of all that computes: every file of this package, and the versions of libraries."""
+    return _digest(package_files(_HERE))
+
+
+@functools.cache
+def capture_digest() -> str:
+    """SHA-256 of what makes a pose, the model apart: its part of the package, and of libraries.
+
+    Pose estimation takes minutes where all else takes seconds: what it does not use is left out.
+    """
+    return _digest(capture_files(_HERE))
+
+
+def package_files(package: Path) -> list[Path]:
+    """Every file that is installed with a package, also one that is no code."""
+    folders = [init.parent for init in package.rglob("__init__.py")]
+    return sorted(file for folder in folders for file in folder.iterdir() if file.is_file())
+
+
+def capture_files(package: Path) -> list[Path]:
+    """Files that make the pose: its module, what that imports in turn, and tables named there."""
+    called: dict[tuple[str, ...], set[Path]] = {}
+    for file in package_files(package):
+        name = file.relative_to(package).with_suffix("").parts
+        called.setdefault(name[:-1] if name[-1] == "__init__" else name, set()).add(file)
+    # It computes nothing: it says where the public names are, and which version this is.
+    called.pop(())
+    found: set[Path] = set()
+    waiting = set(called["capture", "pose"])
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        for name in _names_in(file) if file.suffix == ".py" else ():
+            for length in range(1, len(name) + 1):
+                waiting |= called.get(name[:length], set()) - found
+    return sorted(found)
+
+
+def _names_in(module: Path) -> Iterator[tuple[str, ...]]:
+    """Name what a module imports from this package, and what might be tables that it reads."""
+    for node in ast.walk(ast.parse(module.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [f"mobility.tables.{node.value}"]
+        yield from (tuple(n.split(".")[1:]) for n in names if n.startswith("mobility."))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    # The version of this package says less than its files do.
+    versions = {name: of for name, of in package_versions().items() if name != "mobility"}
+    digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
+    for file in files:
+        digest.update(f"{file.relative_to(_HERE).as_posix()} {sha256(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:

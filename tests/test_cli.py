@@ -423,7 +423,7 @@ def test_analyze_prints_one_json_document(analyzed):
     session = {p.name for p in (store / answer["session_id"]).iterdir()}
     assert {
         *("session.json", "video.mp4", "analyzed.mp4", "pose.nc", "fitted.nc", "angles.nc"),
-        *("repetitions.nc", "metrics.nc", "capture_quality.json"),
+        *("repetitions.nc", "metrics.nc", "metrics.parquet", "capture_quality.json"),
     } <= session
 
 

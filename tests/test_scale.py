@@ -8,6 +8,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from mobility.workbench.cohort import choose_sessions, to_dataframe
+from mobility.workbench.store import Store
+
 
 @pytest.fixture(scope="module")
 def scale(project):
@@ -110,3 +113,19 @@ def test_the_page_has_what_the_command_writes(scale, measured, project):
         if line.startswith("| workers") or line.startswith("| seconds of"):
             assert line in kept
     assert f"{given['night']['videos']:,} videos of {given['night']['median_seconds']} s" in kept
+
+
+def test_a_store_of_many_sessions_is_one_of_whole_ones(scale, tmp_path):
+    store = Store(scale.store_of(9, tmp_path))
+    sessions = choose_sessions(store, exercise="Overhead Squat")
+    assert len(sessions) == 9
+    frame = to_dataframe(sessions)
+    assert frame["reason"].ne("").any()  # of values that were refused,
+    assert frame["metric"].ne("").all()  # not of sessions
+    assert frame["session_id"].value_counts().nunique() == 1
+    assert set(frame["user_id"].cat.categories) == {"p0", "p1", "p2"}
+    assert set(frame["sex"]) == {"female", "male"}
+    # Each is read from its table.
+    for session in sessions:
+        (session.folder / "metrics.nc").unlink()
+    assert to_dataframe(sessions).equals(frame)

@@ -2,7 +2,9 @@
 
 A stage has a key, the SHA-256 of all that its result depends on: the keys of
 the stages that it needs, the options and corrections that concern it, the
-video, the model, and the code. A stage whose key is the stored one, and whose
+video and the model, and the code: for a pose that of the capture, which takes
+minutes to redo, for all else the whole package with its tables, however little
+of it a stage uses. A stage whose key is the stored one, and whose
 file is there and whole, is not repeated. So an analysis that was interrupted resumes, and
 a changed option redoes only what depends on it.
 """
@@ -10,7 +12,6 @@ a changed option redoes only what depends on it.
 from __future__ import annotations
 
 import datetime
-import functools
 import hashlib
 import json
 import logging
@@ -23,11 +24,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import mobility
 from mobility import tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import Workers, check_point, checked
-from mobility.provenance import package_versions, sha256, warnings_of
+from mobility.provenance import (
+    capture_digest,
+    code_digest,
+    package_versions,
+    sha256,
+    warnings_of,
+)
 from mobility.workbench import documents
 from mobility.workbench.contract import (
     Edits,
@@ -51,8 +57,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PACKAGE = Path(mobility.__file__).parent
-
 
 @dataclass(frozen=True)
 class _Step:
@@ -61,68 +65,20 @@ class _Step:
     name: str
     file: str
     needs: tuple[str, ...]
-    code: tuple[str, ...]
     options: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
 
 
-# On the words for what was measured no measurement depends.
-_WORDS = frozenset(_PACKAGE / "tables" / name for name in ("findings.yaml", "advice.yaml"))
-
-# [!c]: all tables but that of the capture quality, on which no measurement depends.
-_KINEMATICS = ("kinematics/*.py", "view.py", "tables/[!c]*.yaml")
-
-# [!q]: all of capture but quality.py, on which no pose depends.
 STEPS = (
-    _Step(
-        "pose",
-        "pose.nc",
-        (),
-        ("capture/[!q]*.py", "tables/pose_model.yaml"),
-        ("subject",),
-        edits=("subject",),
-    ),
-    _Step(
-        "second_pose",
-        "pose-2.nc",
-        (),
-        ("capture/[!q]*.py", "tables/pose_model.yaml"),
-        ("second_subject",),
-        edits=("second_subject",),
-    ),
-    _Step(
-        "fitted",
-        "fitted.nc",
-        ("pose", "second_pose"),
-        _KINEMATICS,
-        ("fit", "height_m", "field_of_view"),
-    ),
-    _Step("angles", "angles.nc", ("fitted",), _KINEMATICS, ("keep_raw",)),
-    _Step("repetitions", "repetitions.nc", ("fitted",), _KINEMATICS, edits=("repetitions",)),
-    _Step(
-        "metrics",
-        "metrics.nc",
-        ("fitted", "angles", "repetitions"),
-        (*_KINEMATICS, "assessment/*.py"),
-    ),
-    _Step(
-        "capture_quality",
-        "capture_quality.json",
-        ("pose", "second_pose", "fitted"),
-        (
-            "capture/quality.py",
-            "view.py",
-            "tables/capture_quality.yaml",
-            "tables/view_support.yaml",
-        ),
-    ),
-    _Step(
-        "annotated",
-        "analyzed.mp4",
-        ("pose", "angles", "repetitions"),
-        ("workbench/overlay.py",),
-        ("blur_face",),
-    ),
+    _Step("pose", "pose.nc", (), ("subject",), edits=("subject",)),
+    _Step("second_pose", "pose-2.nc", (), ("second_subject",), edits=("second_subject",)),
+    _Step("fitted", "fitted.nc", ("pose", "second_pose"), ("fit", "height_m", "field_of_view")),
+    _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
+    _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
+    _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
+    _Step("table", "metrics.parquet", ("metrics",)),
+    _Step("capture_quality", "capture_quality.json", ("pose", "second_pose", "fitted")),
+    _Step("annotated", "analyzed.mp4", ("pose", "angles", "repetitions"), ("blur_face",)),
 )
 """The stages in their order; the second pose is there only with a second video."""
 
@@ -133,21 +89,13 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             "fitted",
             "fitted.nc",
             ("pose", "second_pose"),
-            (*_KINEMATICS, "assessment/joint_mobility.py"),
             ("fit", "height_m", "field_of_view", "exercise"),
         ),
-        _Step(
-            "angles",
-            "angles.nc",
-            ("fitted",),
-            (*_KINEMATICS, "assessment/joint_mobility.py"),
-            ("keep_raw", "fit"),
-        ),
+        _Step("angles", "angles.nc", ("fitted",), ("keep_raw", "fit")),
         _Step(
             "repetitions",
             "repetitions.nc",
             ("fitted", "angles"),
-            (*_KINEMATICS, "assessment/joint_mobility.py"),
             ("joints",),
             edits=("repetitions",),
         ),
@@ -155,7 +103,6 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             "metrics",
             "metrics.nc",
             ("fitted", "angles", "repetitions"),
-            (*_KINEMATICS, "assessment/joint_mobility.py", "assessment/reference_ranges.py"),
             ("joints", "sex", "age"),
             edits=("repetitions",),
         ),
@@ -163,7 +110,6 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             "annotated",
             "analyzed.mp4",
             ("pose", "angles", "repetitions"),
-            ("workbench/overlay.py",),
             ("blur_face", "joints"),
         ),
     )
@@ -334,15 +280,35 @@ def _check_range(
         raise BadInputError(f"{name} {value:g}: must be from {least:g} to {most:g} {units}")
 
 
-def _analyze(
-    session: Session, edits: Edits, given: Mapping[str, Any], workers: int | None
-) -> SessionRecord:
+def is_current(session: Session) -> bool:
+    """Say whether another analysis with the same options would redo no stage of the last one."""
     record = session.record
+    plan = _plan(session, record, session.edits(), {})
+    return record.state == "analyzed" and all(
+        step.name in record.stages and record.stages[step.name].key == plan.keys[step.name]
+        for step in plan.wanted
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What an analysis is to do, and with what."""
+
+    options: dict[str, Any]
+    concerned: dict[str, Any]
+    """The options with what corrections and the participant's record say instead."""
+    steps: list[_Step]
+    wanted: list[_Step]
+    keys: dict[str, str]
+    model_sha256: str
+
+
+def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[str, Any]) -> _Plan:
     options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
     steps = _steps(record)
     if record.second_video is not None:
         options.setdefault("second_subject", "largest")
-    elif given["second_subject"] is not None:
+    elif given.get("second_subject") is not None:
         raise BadInputError(f"session {session.id}: has no second video to find a person in")
     options.update({name: value for name, value in given.items() if value is not None})
     if record.second_video is not None and not options["fit"]:
@@ -363,11 +329,25 @@ def _analyze(
     sex, age = person.sex if person else None, documents.age_at(record.created_at, person)
     of_whom = {"sex": sex, "age": age, "exercise": record.exercise, "joints": record.joints}
     concerned = {**options, **people, "height_m": height_m, **of_whom}
-    keys = _keys(record, edits, concerned, model_sha256)
-    wanted = [step for step in steps if options["annotate"] or step.name != "annotated"]
+    return _Plan(
+        options=options,
+        concerned=concerned,
+        steps=steps,
+        wanted=[step for step in steps if options["annotate"] or step.name != "annotated"],
+        keys=_keys(record, edits, concerned, model_sha256),
+        model_sha256=model_sha256,
+    )
+
+
+def _analyze(
+    session: Session, edits: Edits, given: Mapping[str, Any], workers: int | None
+) -> SessionRecord:
+    record = session.record
+    plan = _plan(session, record, edits, given)
+    options, keys = plan.options, plan.keys
     provenance = Provenance(
         video_sha256=record.video.sha256,
-        model_sha256=model_sha256,
+        model_sha256=plan.model_sha256,
         versions=dict(package_versions()),
         options=dict(options),
         options_sha256=_digest(options),
@@ -382,13 +362,13 @@ def _analyze(
 
     outdated = [
         step
-        for step in steps
-        if step not in wanted and step.name in record.stages and not is_done(step)
+        for step in plan.steps
+        if step not in plan.wanted and step.name in record.stages and not is_done(step)
     ]
     if (
         record.state == "analyzed"
         and not outdated
-        and all(is_done(step) for step in wanted)
+        and all(is_done(step) for step in plan.wanted)
         and record.provenance is not None
         and record.provenance.options_sha256 == provenance.options_sha256
     ):
@@ -399,21 +379,21 @@ def _analyze(
         record=record,
         edits=edits,
         workers=workers,
-        subject=_point(people["subject"]),
-        second_subject=_point(people.get("second_subject", "largest")),
+        subject=_point(plan.concerned["subject"]),
+        second_subject=_point(plan.concerned.get("second_subject", "largest")),
         model=options["model"],
         fit=options["fit"],
-        height_m=height_m,
+        height_m=plan.concerned["height_m"],
         field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
         keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
-        sex=sex,
-        age=age,
+        sex=plan.concerned["sex"],
+        age=plan.concerned["age"],
     )
     record.reason = ""
     record.provenance = provenance
     try:
-        for step in wanted:
+        for step in plan.wanted:
             if is_done(step):
                 continue
             # Forgotten before it is redone: a file that dies half-way to a new
@@ -437,7 +417,7 @@ def _analyze(
         # Of the second pose the fit tells itself, and says of which camera it is.
         datasets = [
             run[step.name]
-            for step in steps
+            for step in plan.steps
             if step.file.endswith(".nc") and step.name != "second_pose"
         ]
         record.warnings = [
@@ -495,6 +475,11 @@ def _perform(step: _Step, run: _Run) -> None:
                 blur_face=run.blur_face,
                 **shown,
             )
+    elif step.name == "table":
+        from mobility.workbench.metrics_table import write_metrics_table
+
+        with atomic(target) as hidden:
+            write_metrics_table(hidden, run["metrics"])
     elif step.name == "capture_quality":
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe
@@ -656,8 +641,7 @@ def _keys(
                 "video": [] if step.needs else [_video_of(step, record).sha256, model_sha256],
                 "options": {name: options[name] for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
-                "code": _code_sha256(step.code),
-                "versions": dict(package_versions()),
+                "code": code_digest() if step.needs else capture_digest(),
             }
         )
     return keys
@@ -715,16 +699,6 @@ def _model_sha256(model: str | None) -> str:
     if model is not None or os.environ.get(ENVIRONMENT_VARIABLE):
         return sha256(pose_model(model))
     return str(tables.load("pose_model")["bundle"]["sha256"])
-
-
-@functools.cache
-def _code_sha256(patterns: tuple[str, ...]) -> str:
-    """Hash of the source files that make a stage, so that changed code redoes it."""
-    digest = hashlib.sha256()
-    for file in sorted({f for pattern in patterns for f in _PACKAGE.glob(pattern)} - _WORDS):
-        digest.update(file.relative_to(_PACKAGE).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _digest(value: Any) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import functools
 import hashlib
 import json
 import logging
@@ -31,6 +30,7 @@ import mobility
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar, progress_told_to
+from mobility.provenance import code_digest
 from mobility.workbench.batch_summary import Summary, write_summary
 from mobility.workbench.contract import BatchRow
 from mobility.workbench.files import make_folder, open_private, writing
@@ -197,7 +197,8 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     task
         ``row`` of :meth:`Row.to_json`, ``store``, ``reports``, ``folder`` of the summary (absolute
-        paths, or a URL), ``code`` (see :func:`code_sha256`) and ``pose_workers``.
+        paths, or a URL), ``code`` (of :func:`mobility.provenance.code_digest`) and
+        ``pose_workers``.
 
     Returns
     -------
@@ -216,10 +217,10 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
     }
     began = time.monotonic()
     try:
-        if task["code"] != code_sha256():
+        if task["code"] != code_digest():
             raise BadInputError(
-                f"the worker runs other code than this (mobility {mobility.__version__}); install "
-                "the same version everywhere"
+                f"the worker runs other code than this (mobility {mobility.__version__}), or other "
+                "versions of its libraries; install the same everywhere"
             )
         import dask
 
@@ -242,18 +243,6 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         "took_s": round(time.monotonic() - began, 3),
     }
     return BatchRow.model_validate({**outcome, **failed}).model_dump(mode="json")
-
-
-@functools.cache
-def code_sha256() -> str:
-    """Hash of the code of this package, so that workers with another one are refused."""
-    package = Path(mobility.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*")):
-        if file.is_file() and file.suffix in {".py", ".yaml", ".nc", ".css", ".j2"}:
-            digest.update(file.relative_to(package).as_posix().encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,7 +337,7 @@ def outcomes(
         "store": store.place,
         "reports": str(store.reports),
         "folder": str(folder),
-        "code": code_sha256(),
+        "code": code_digest(),
         "pose_workers": spare,
     }
 

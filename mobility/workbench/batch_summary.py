@@ -26,8 +26,8 @@ COLUMNS = (
     *("redone", "seconds", "took_s", "warnings"),
 )
 STAGES = (
-    *("pose", "second_pose", "fitted", "angles", "repetitions", "metrics", "capture_quality"),
-    *("annotated", "report"),
+    *("pose", "second_pose", "fitted", "angles", "repetitions", "metrics", "table"),
+    *("capture_quality", "annotated", "report"),
 )
 """Stages of which the seconds have a column each in the CSV file."""
 

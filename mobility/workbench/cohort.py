@@ -18,17 +18,16 @@ from mobility.options import likely
 from mobility.workbench import documents
 from mobility.workbench.contract import EXERCISES
 from mobility.workbench.files import atomic, make_folder, writing
+from mobility.workbench.metrics_table import Z95, as_table, metrics_table, read_metrics_table
 
 if TYPE_CHECKING:
     import os
 
     import pandas as pd
-    import xarray as xr
+    import pyarrow as pa
 
     from mobility.workbench.contract import SessionRecord
     from mobility.workbench.store import Session, Store
-
-Z95 = 1.96
 
 COLUMNS = (
     *("session_id", "user_id", "date", "exercise", "state", "sex", "age", "height_m", "weight_kg"),
@@ -51,11 +50,8 @@ UNKNOWN = "not known"
 ANONYMOUS = "anonymous"
 """Id of sessions of which nobody said whose they are: they may be of different people."""
 
-_NUMBERS = {
-    **dict.fromkeys(("age", "height_m", "weight_kg"), "float64"),
-    **dict.fromkeys(("value", "sd", "lower", "upper"), "float64"),
-    **dict.fromkeys(("rep", "cameras"), "Int64"),
-}
+_NUMBERS = {**dict.fromkeys(("age", "height_m", "weight_kg"), "float64"), "cameras": "Int64"}
+"""Columns of a session that are no texts."""
 _BANDS_OF_NUMBERS = 3
 _WORST_FIRST = ("unusable", "poor", "ok")
 
@@ -86,22 +82,34 @@ def to_dataframe(sessions: Iterable[Session]) -> pd.DataFrame:
         where there is no value, ``long_name``, ``group`` of the report, ``version`` of an index.
 
         A session without metrics has one row, without metric, that says why in ``reason``.
+        Texts are categories.
     """
     import pandas as pd
+    import pyarrow as pa
 
-    rows: list[dict[str, Any]] = []
+    told, measured = [], [as_table([])]
     for session in sessions:
-        rows += _rows(session)
-    data: dict[str, Any] = {}
-    for name in COLUMNS:
-        column = [row.get(name) for row in rows]
+        record = session.record
+        told.append(_of_session(session, record))
+        measured.append(_measured(session, record))
+    rows = [table.num_rows for table in measured[1:]]
+    # A code for each text: millions of rows fit into memory, and are found quickly.
+    whole = pa.concat_tables(measured, promote_options="default").unify_dictionaries()
+    del measured
+    # Column by column, each given back at once: else all would be there twice.
+    frame = whole.to_pandas(split_blocks=True, self_destruct=True)
+    for name in set(COLUMNS) - set(frame.columns):
+        column = [each.get(name) for each in told]
         if name == "date":
-            data[name] = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
+            values = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
         elif name in _NUMBERS:
-            data[name] = pd.Series(column, dtype=_NUMBERS[name])
+            values = pd.Series(column, dtype=_NUMBERS[name])
         else:
-            data[name] = pd.Series(["" if v is None else str(v) for v in column], dtype="str")
-    return pd.DataFrame(data)
+            texts = ["" if text is None else str(text) for text in column]
+            values = pd.Series(texts, dtype="str").astype("category")
+        frame[name] = values.repeat(rows).reset_index(drop=True)
+    frame["rep"] = frame["rep"].astype("Int64")
+    return frame[list(COLUMNS)]
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
@@ -163,7 +171,7 @@ def choose_sessions(
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
     """Say of each session whether it is part of what follows: one row each, oldest first."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
-    listed = frame.drop_duplicates("session_id")
+    listed = _in_words(frame.drop_duplicates("session_id"))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
     table = listed[columns].assign(
@@ -184,7 +192,7 @@ def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     Values of a repetition, a phase or a part of an index are left out.
     """
     rows = frame[frame["metric"].eq(metric) & frame["level"].eq("session") & frame["item"].eq("")]
-    return rows.sort_values(["date", "session_id", "side"], ignore_index=True)
+    return _in_words(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
 
 
 def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd.DataFrame:
@@ -234,21 +242,23 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
         raise BadInputError(f"sem {sem}: a standard error of measurement is positive")
     rows = of_metric(frame, metric)
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
-    columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]
-    found = []
-    for _, own in rows.groupby(["user_id", "side"], sort=True):
-        if len(own) < 2:
-            continue
-        error = float(np.sqrt(np.mean(own["sd"].to_numpy() ** 2))) if sem is None else sem
-        change = own["value"] - own["value"].iloc[0]
-        mdc = Z95 * math.sqrt(2) * error
-        found.append(
-            own[columns].assign(
-                mdc95=mdc, change=change, verdict=["first", *(_verdict(c, mdc) for c in change[1:])]
-            )
-        )
-    empty = pd.DataFrame(columns=[*columns, "mdc95", "change", "verdict"])
-    return pd.concat(found, ignore_index=True) if found else empty
+    rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
+    own = rows.groupby(["user_id", "side"])["value"]
+    if sem is None:
+        squares = (rows["sd"] ** 2).groupby([rows["user_id"], rows["side"]])
+        # One that is not known leaves the whole unknown.
+        known = squares.transform("count") == squares.transform("size")
+        error = np.sqrt(squares.transform("mean").where(known))
+    else:
+        error = pd.Series(sem, index=rows.index)
+    table = rows[["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]].assign(
+        mdc95=Z95 * math.sqrt(2) * error, change=rows["value"] - own.transform("first")
+    )
+    is_first = own.cumcount() == 0
+    told = zip(is_first, table["change"], table["mdc95"], strict=True)
+    verdicts = ["first" if first else _verdict(change, mdc) for first, change, mdc in told]
+    table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
+    return table[own.transform("size") >= 2].reset_index(drop=True)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
@@ -359,20 +369,19 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _rows(session: Session) -> list[dict[str, Any]]:
-    record = session.record
-    row = _of_session(session, record)
+def _measured(session: Session, record: SessionRecord) -> pa.Table:
+    """Rows of the metrics of a session, or the one that says why there are none."""
     try:
-        metrics = session.metrics()
+        if "table" in record.stages:
+            found = read_metrics_table(session._result_file("table"))
+        else:  # analysed before there were tables
+            found = metrics_table(session.metrics())
     except MobilityError as error:
         reason = str(error)
         if record.state == "failed" and record.reason:
             reason = f"the analysis failed: {record.reason}"
-        return [{**row, "reason": reason}]
-    row["method"] = str(metrics.attrs.get("method", ""))
-    return [{**row, **value} for value in _values(metrics)] or [
-        {**row, "reason": "its metrics are empty"}
-    ]
+        return as_table([{"reason": reason}])
+    return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
 
 
 def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
@@ -408,69 +417,10 @@ def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
     return row
 
 
-def _values(metrics: xr.Dataset) -> list[dict[str, Any]]:
-    """Rows of all metrics of one session."""
-    rows = []
-    for name in map(str, metrics.data_vars):
-        if name.endswith(("_sd", "_interval")):
-            continue
-        variable = metrics[name]
-        sd = metrics.get(f"{name}_sd")
-        interval = metrics.get(f"{name}_interval")
-        described = {
-            "metric": name,
-            "units": variable.attrs.get("units", ""),
-            "long_name": variable.attrs.get("long_name", name.replace("_", " ")),
-            "group": variable.attrs.get("group", ""),
-            "version": str(variable.attrs.get("version", "")),
-        }
-        for index in np.ndindex(variable.shape):
-            where = {
-                dim: variable[dim].values[i] if dim in variable.coords else i
-                for dim, i in zip(map(str, variable.dims), index, strict=True)
-            }
-            value = variable.values[index]
-            row = {**described, **_place(where), "sd": math.nan}
-            if np.asarray(value).dtype.kind not in "biuf":
-                rows.append({**row, "text": str(value)})
-                continue
-            row["value"] = float(value)
-            if sd is not None and sd.dims == variable.dims:
-                row["sd"] = float(sd.values[index])
-            row["lower"] = row["value"] - Z95 * row["sd"]
-            row["upper"] = row["value"] + Z95 * row["sd"]
-            if interval is not None and interval.dims == ("bound",) and not where:
-                row["lower"], row["upper"] = (
-                    float(interval.sel(bound=bound)) for bound in ("lower", "upper")
-                )
-            if not math.isfinite(row["value"]):
-                row["reason"] = _reason(metrics, name)
-            rows.append(row)
-    return rows
-
-
-def _place(where: Mapping[str, Any]) -> dict[str, Any]:
-    """Say which side, repetition, phase or part a value is of."""
-    others = [str(v) for dim, v in where.items() if dim not in ("rep", "phase", "side")]
-    return {
-        "side": str(where.get("side", "")),
-        "level": "phase" if "phase" in where else "repetition" if "rep" in where else "session",
-        "rep": int(where["rep"]) if "rep" in where else None,
-        "phase": str(where.get("phase", "")),
-        "item": ", ".join(others),
-    }
-
-
-def _reason(metrics: xr.Dataset, name: str) -> str:
-    note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
-    if note:
-        return note
-    count = metrics.get("accepted_repetitions")
-    if count is not None and int(count) == 0:
-        return "no repetition was accepted"
-    if name.endswith("_variability"):
-        return "fewer than three repetitions have a value"
-    return "not seen well enough"
+def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """Few rows of the table with their texts as such, not as categories of the whole."""
+    coded = rows.select_dtypes("category").columns
+    return rows.astype(dict.fromkeys(coded, "str"))
 
 
 def _verdict(change: float, mdc: float) -> str:
@@ -486,7 +436,7 @@ def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
     import pandas as pd
 
     check_group(group_by)
-    sessions = frame.drop_duplicates("session_id").set_index("session_id")
+    sessions = _in_words(frame.drop_duplicates("session_id")).set_index("session_id")
     if group_by == "age_band":
         edges = [*AGE_BANDS, math.inf]
         groups = pd.cut(sessions["age"], edges, right=False, labels=list(AGE_BANDS.values()))

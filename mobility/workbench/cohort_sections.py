@@ -127,12 +127,13 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
     people: set[str] = set()
     for metric in metrics:
         found = changes(frame, metric)
+        title = title_of(frame, metric)
         people |= set(found["user_id"])
         for row in found.itertuples():
             units = str(row.units)
             rows.append(
                 [
-                    escape(f"{row.user_id}: {title_of(frame, metric)}"),
+                    escape(f"{row.user_id}: {title}"),
                     escape(row.side or "–"),
                     f"{row.date:%Y-%m-%d}",
                     quantity(row.value, units, sd=row.sd),
@@ -162,6 +163,7 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
     rows = []
     for metric in metrics:
         values = by_group(frame, metric, group_by)
+        title = title_of(frame, metric)
         for row in describe_groups(values).to_dict("records"):
             units = str(values["units"].iloc[0])
             low, median, high = (
@@ -169,7 +171,7 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
             )
             rows.append(
                 [
-                    escape(f"{title_of(frame, metric)}, {row['group']}"),
+                    escape(f"{title}, {row['group']}"),
                     escape(row["side"] or "–"),
                     f"{row['people']}",
                     median,

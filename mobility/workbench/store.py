@@ -35,7 +35,7 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.options import check_point, check_times, checked, likely, validate
-from mobility.provenance import SCHEMA_VERSION, sha256
+from mobility.provenance import SCHEMA_VERSION, code_digest, sha256
 from mobility.workbench import documents
 from mobility.workbench.contract import (
     EXERCISES,
@@ -1007,6 +1007,9 @@ class Session:
     def render_report(self) -> dict[str, Path]:
         """Render the report unless it is there and its inputs are the same.
 
+        What was analyzed by other code, or before the participant's record was changed, is
+        analyzed again first, so that old numbers never stand in a new report.
+
         Returns
         -------
         dict
@@ -1016,16 +1019,21 @@ class Session:
         ------
         NotFoundError
             The session has not been analyzed.
+        MobilityError
+            The analysis that has to come first fails, as :meth:`analyze` says.
         """
         paths, key_file = self._report_files()
-        key = self._report_key()
-        if _is_current(key_file, key, paths.values()):
+        if _is_current(key_file, self._report_key(), paths.values()):
             return paths
+        from mobility.workbench.analysis import is_current
         from mobility.workbench.reports import render_report
 
         # Beside the folder, not in it: a rendering replaces the folder.
         guard = self.store.reports / f".{self.id}.asked.lock"
         with lock(guard, what=f"the report of session {self.id}", wait_s=600):
+            if not (self.store.read_only or is_current(self)):
+                self.analyze()
+            key = self._report_key()
             if not _is_current(key_file, key, paths.values()):
                 started = time.perf_counter()
                 key_file.unlink(missing_ok=True)
@@ -1096,11 +1104,10 @@ class Session:
             The session is of another exercise.
         """
         self._require_exercise("Overhead Squat", "summary")
+        # First, for it brings the metrics up to date.
+        images = self.report()["knee_movement_phases"]
         return documents.summary_document(
-            self._analyzed(),
-            self.participant,
-            metrics=self.metrics(),
-            images=self.report()["knee_movement_phases"],
+            self._analyzed(), self.participant, metrics=self.metrics(), images=images
         )
 
     def joint_mobility(self) -> dict[str, Any]:
@@ -1345,12 +1352,13 @@ class Session:
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
     def _made_with(self) -> list[str]:
-        """Digest of what makes the report; nothing for the demo, whose report is shipped."""
+        """Digests of what makes the report; nothing for the demo, whose report is shipped."""
         if self.store.read_only:
             return []
-        from mobility.workbench.report_source import made_with
+        from mobility.workbench.report_source import find_notebook
 
-        return [made_with(REPORT_NAMES[self.record.exercise].replace("-", "_"))]
+        notebook = find_notebook(REPORT_NAMES[self.record.exercise].replace("-", "_"))
+        return [code_digest(), sha256(notebook)]
 
     def _shown(self) -> list[str]:
         """Display settings, where the exercise has them and some were saved."""

@@ -20,6 +20,7 @@ from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendation
 from mobility.assessment.findings import Finding, find
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
+from mobility.provenance import code_digest
 from mobility.workbench.contract import (
     Evidence,
     MeasurementSystem,
@@ -189,8 +190,10 @@ def _made(session: Session, kind: ThreadKind, system: MeasurementSystem) -> Iter
     person = {}
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
-    # The bytes of the file follow from the data; all that the texts name belongs to the key.
-    data = (record.stages["metrics"].sha256, name, *person.values())
+    # The bytes of the file follow from the data; all that the texts name belongs to the key, and
+    # the rules and words, but those of the demo stay: what links to them is to be found.
+    words = () if session.store.read_only else (code_digest(),)
+    data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()
     say = _TEXTS[kind]
     plain = say(metrics, name=name, level="participant", system=system, **person)

@@ -25,7 +25,7 @@ from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import Strict, checked, likely
 from mobility.options import validate as checked_model
 from mobility.progress import progress_bar
-from mobility.provenance import SCHEMA_VERSION, package_versions, warnings_of
+from mobility.provenance import SCHEMA_VERSION, code_digest, package_versions, warnings_of
 from mobility.workbench.files import (
     check_id,
     make_folder,
@@ -306,8 +306,8 @@ def _warned_if_stale(session: Session, known: Validation) -> Validation:
     if not is_stale(session, known):
         return known
     message = (
-        "The session was analysed anew or corrected since this comparison was made, so that it is "
-        "not of its present angles: make it again with mobility validate."
+        "Since this comparison was made the session was analysed anew or corrected, or the code "
+        "of mobility changed, so that it may no longer hold: make it again with mobility validate."
     )
     warnings = [{"code": "stale", "message": message}, *known.document["warnings"]]
     return replace(known, document={**known.document, "warnings": warnings})
@@ -673,7 +673,7 @@ def _mapping_beside(study: Path, name: str) -> str:
 
 
 def is_stale(session: Session, known: Validation) -> bool:
-    """Whether the session was analysed anew or corrected since, so that the comparison is old."""
+    """Whether the session was analysed anew or corrected since, or the code changed."""
     return session.record.state != "analyzed" or known.document["of"] != _state(session)
 
 
@@ -723,9 +723,10 @@ def _name_for(lab_file: str | os.PathLike[str]) -> str:
 
 
 def _state(session: Session) -> dict[str, str]:
-    """Hash of each result of the analysis of which a comparison is made."""
+    """Hash of each result of the analysis of which a comparison is made, and of what makes it."""
     stages = session.record.stages
-    return {name: stages[name].sha256 for name in ("angles", "repetitions") if name in stages}
+    results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
+    return {**results, "code": code_digest()}
 
 
 def _with_raw(session: Session, angles: xr.Dataset) -> xr.Dataset:

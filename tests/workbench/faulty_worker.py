@@ -59,6 +59,7 @@ def _install() -> None:
         "angles": ("mobility.kinematics.angles", "joint_angles"),
         "repetitions": ("mobility.kinematics.repetitions", "find_repetitions"),
         "metrics": ("mobility.assessment.overhead_squat", "overhead_squat"),
+        "table": ("mobility.workbench.metrics_table", "write_metrics_table"),
         "capture_quality": ("mobility.capture.quality", "capture_quality"),
         "annotated": ("mobility.workbench.overlay", "annotate_video"),
         "report": ("mobility.workbench.reports", "render_report"),

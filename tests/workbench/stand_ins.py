@@ -180,6 +180,11 @@ def overhead_squat(fitted: xr.Dataset, angles: xr.Dataset, reps: xr.Dataset) -> 
     return metrics().assign(accepted_repetitions=int(reps["accepted"].sum()))
 
 
+def write_metrics_table(path: Path, metrics: xr.Dataset) -> None:
+    CALLS.append("table")
+    Path(path).write_bytes(f"table of {sorted(map(str, metrics.data_vars))}".encode())
+
+
 def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
     return movement()
 
@@ -240,6 +245,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
         "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
+        "mobility.workbench.metrics_table": [write_metrics_table],
         "mobility.workbench.overlay": [annotate_video],
         "mobility.workbench.reports": [render_report],
     }

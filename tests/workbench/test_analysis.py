@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import source_from_cache
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import h5py
 import pytest
 import xarray as xr
 
+from mobility import provenance
 from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis
@@ -20,10 +30,13 @@ from mobility.workbench.store import Session, Store
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
-ALL = ["pose", "fitted", "angles", "repetitions", "metrics", "capture_quality", "annotated"]
+ALL = [
+    *("pose", "fitted", "angles", "repetitions", "metrics", "table"),
+    *("capture_quality", "annotated"),
+]
 FILES = {
     *("session.json", "video.mp4", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc"),
-    *("metrics.nc", "capture_quality.json", "analyzed.mp4"),
+    *("metrics.nc", "metrics.parquet", "capture_quality.json", "analyzed.mp4"),
 }
 
 
@@ -120,7 +133,7 @@ def two(store, tmp_path, stand_ins) -> Session:
 
 def test_both_cameras_make_one_set_of_results(two, calls):
     two.analyze(second_subject=(10, 20))
-    with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:5]]
+    with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:6]]
     assert calls() == [*with_second, "capture_quality", "capture_quality", "annotated"]
     assert {file.name for file in two.folder.iterdir()} == FILES | {"video-2.mov", "pose-2.nc"}
     assert two.pose().attrs["video_sha256"] == sha256(two.video)
@@ -190,7 +203,7 @@ def test_nothing_is_computed_twice(session, calls):
         ({"field_of_view": 62.0}, ALL[1:]),
         ({"height_m": 1.8}, ALL[1:]),
         # The landmarks are cleaned again ("fitted"), for the angles alone.
-        ({"keep_raw": True}, ["angles", "fitted", "metrics", "annotated"]),
+        ({"keep_raw": True}, ["angles", "fitted", "metrics", "table", "annotated"]),
         ({"annotate": False}, []),
     ],
 )
@@ -227,35 +240,160 @@ def test_raw_angles_are_kept_only_where_asked_for(session):
     assert "knee_flexion_raw" not in session.analyze(keep_raw=False).angles()
 
 
-def test_changed_code_redoes_its_stage_and_the_later_ones(session, calls, monkeypatch):
+@pytest.fixture
+def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the package, of which the digests are from now on."""
+    package = tmp_path / "checkout" / "mobility"
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(project / "mobility", package, ignore=unwanted)
+    shutil.copytree(project / "notebooks", tmp_path / "checkout" / "notebooks", ignore=unwanted)
+    monkeypatch.setattr(provenance, "_HERE", package)
+    looked_again()
+    yield package
+    monkeypatch.undo()
+    looked_again()
+
+
+def looked_again() -> None:
+    """What a process keeps of the code is forgotten, as if it were a new one."""
+    provenance.code_digest.cache_clear()
+    provenance.capture_digest.cache_clear()
+
+
+@contextmanager
+def edited(file: Path) -> Iterator[None]:
+    """Another byte at the end of a file; what was there before may be nothing."""
+    before = file.read_bytes() if file.is_file() else None
+    file.write_bytes((before or b"") + b"\n")
+    looked_again()
+    yield
+    file.unlink() if before is None else file.write_bytes(before)
+    looked_again()
+
+
+def outdated(session: Session) -> list[str]:
+    """Stages that the next analysis redoes."""
+    keys = analysis._plan(session, session.record, session.edits(), {}).keys
+    return [name for name, stage in session.record.stages.items() if stage.key != keys[name]]
+
+
+@pytest.mark.slow
+def test_an_edit_of_any_file_redoes_what_may_depend_on_it(session, copied):
+    """Every module, table and learned file in turn; the pose only for what the capture uses."""
     session.analyze()
+    session.render_report()
+    new = [copied / name for name in ("new.py", "kinematics/new.py", "tables/new.nc")]
+    of_pose = set()
+    for file in [*provenance.package_files(copied), *new]:
+        name = file.relative_to(copied).as_posix()
+        with edited(file):
+            redone = outdated(session)
+            assert redone in (ALL, ALL[1:]), name
+            assert not session.report_is_current(), name
+            of_pose |= {name} if redone == ALL else set()
+    assert outdated(session) == []
+    assert session.report_is_current()
+    assert {name for name in of_pose if "/" not in name} >= {"errors.py", "options.py"}
+    tables = {name for name in of_pose if name.endswith((".yaml", ".nc"))}
+    assert tables == {"tables/pose_model.yaml", "tables/landmarks.yaml"}
+    rooms = {name.partition("/")[0] for name in of_pose if "/" in name}
+    assert rooms == {"capture", "tables"}
+    assert "capture/video.py" in of_pose
+    assert "capture/quality.py" not in of_pose
+
+
+def test_no_file_of_the_package_is_left_out(copied):
+    """Only what the installation puts elsewhere, which tells Jupyter of the server, is none."""
+    files = {file for file in copied.rglob("*") if file.is_file()}
+    left_out = files - set(provenance.package_files(copied))
+    assert {file.name for file in left_out} == {"mobility.json"}
+    # Imports are followed by their full names.
+    for file in copied.rglob("*.py"):
+        imports = (
+            n for n in ast.walk(ast.parse(file.read_bytes())) if isinstance(n, ast.ImportFrom)
+        )
+        assert all(node.level == 0 for node in imports), file
+
+
+def test_a_new_file_that_the_capture_uses_redoes_the_pose(session, copied):
+    survey = copied / "capture" / "survey.py"
+    (copied / "capture" / "crop.py").write_text("SIZE = 1")
+    (copied / "margins.py").write_text('from mobility import tables\ntables.load("margins")\n')
+    (copied / "tables" / "margins.yaml").write_text("left: 1")
+    survey.write_text(
+        survey.read_text()
+        + "\n\ndef late():\n    from mobility import margins\n    import mobility.capture.crop\n"
+    )
+    session.analyze()
+    for name in ("capture/crop.py", "margins.py", "tables/margins.yaml"):
+        with edited(copied / name):
+            assert outdated(session) == ALL, name
+    with edited(copied / "tables" / "findings.yaml"):
+        assert outdated(session) == ALL[1:]
+
+
+def test_another_version_of_a_library_redoes_everything(session, copied, monkeypatch):
+    session.analyze()
+    versions = dict(provenance.package_versions())
+    monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"numpy": "99"})
+    looked_again()
+    assert outdated(session) == ALL
+    # The package itself is judged by its files: a new number on the same code changes nothing.
+    monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"mobility": "99"})
+    looked_again()
+    assert outdated(session) == []
+
+
+def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls, copied):
+    store.set_participant("p01", height_m=1.7)
+    session.analyze().render_report()
     calls()
-    real = analysis._code_sha256
-
-    def changed(patterns: tuple[str, ...]) -> str:
-        return "new" if "assessment/*.py" in patterns else real(patterns)
-
-    monkeypatch.setattr(analysis, "_code_sha256", changed)
-    session.analyze()
-    assert calls() == ["metrics"]
-
-
-def test_each_stage_finds_its_code():
-    for step in analysis.STEPS:
-        for pattern in step.code:
-            files = list(analysis._PACKAGE.glob(pattern))
-            assert files, f"{step.name}: {pattern}"
-            assert step.name != "pose" or "quality.py" not in {file.name for file in files}
+    with edited(copied / "tables" / "criteria.yaml"):
+        session.render_report()
+        assert calls() == [*ALL[1:], "report"]
+        session.report()
+        assert calls() == []
+    session.analyze().summary()
+    assert calls() == [*ALL[1:], "report"]
+    store.set_participant("p01", height_m=1.6)
+    session.summary()
+    assert calls() == [*ALL[1:], "report"]
+    assert session.fitted().attrs["stature"] == 1.6
 
 
-def test_new_words_redo_no_measurement(monkeypatch):
-    fitted = next(step for step in analysis.STEPS if step.name == "fitted")
-    whole = analysis._code_sha256(fitted.code)
-    monkeypatch.setattr(analysis, "_WORDS", frozenset())
-    analysis._code_sha256.cache_clear()
-    with_words = analysis._code_sha256(fitted.code)
-    analysis._code_sha256.cache_clear()
-    assert with_words != whole
+def short_squat(project: Path, folder: Path, *, frames: int) -> Path:
+    """The beginning of the demo."""
+    from mobility.capture.video import read_frames, write_video
+
+    demo = project / "data" / "demo" / "overhead-squat" / "video.mp4"
+    shown = islice(read_frames(demo), frames)
+    write_video(folder / "short.mp4", ((frame.time, frame.image) for frame in shown))
+    return folder / "short.mp4"
+
+
+@pytest.mark.slow
+def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(project, tmp_path, pose_model):
+    """Every file of the package that a real pose estimation opens, in all of its processes."""
+    video = short_squat(project, tmp_path, frames=12)
+    opened = tmp_path / "opened"
+    package = project / "mobility"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"place = {str(package)!r} + os.sep\n"
+        f"log = os.open({str(opened)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)\n"
+        "def note(event, args):\n"
+        "    if event == 'open' and str(args[0]).startswith(place):\n"
+        "        os.write(log, f'{args[0]}\\n'.encode())\n"
+        "sys.addaudithook(note)\n"
+    )
+    code = f"import mobility; mobility.estimate_pose({str(video)!r}, workers=1)"
+    path = os.pathsep.join([str(tmp_path), str(project)])
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
+    lines = opened.read_text().splitlines()
+    read = {Path(source_from_cache(line) if ".pyc" in line else line) for line in lines}
+    read = {file for file in read if file.is_file()}
+    assert package / "capture" / "pose_worker.py" in read
+    assert read - {package / "__init__.py"} <= set(provenance.capture_files(package))
 
 
 def test_a_lost_file_is_made_again(session, calls):
@@ -264,7 +402,7 @@ def test_a_lost_file_is_made_again(session, calls):
     (session.folder / "repetitions.nc").unlink()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
     assert results(session) == before
 
 
@@ -318,7 +456,7 @@ def test_without_annotation_an_outdated_video_goes(session, calls):
     assert "analyzed_video_url" not in session.details()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics"]
+    assert calls() == ["repetitions", "metrics", "table"]
     assert not (session.folder / "analyzed.mp4").exists()
     session.analyze(annotate=True)
     assert calls() == ["annotated"]
@@ -471,7 +609,7 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
         session.export()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
     assert session.repetitions().sizes["rep"] == 3
     assert int(session.metrics()["accepted_repetitions"]) == 2
     assert session.details()["segments"] == 2
@@ -666,6 +804,99 @@ def test_an_edit_that_is_killed_leaves_the_edits_before_it(session, stand_ins):
     session.set_camera_side("right")
     assert session.edits().current("camera_side") == "right"
     assert not list(session.folder.glob(".*"))
+
+
+LOOK = """
+import json, sys
+import numpy as np
+import mobility
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.capture.video import read_frames
+from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.workbench.store import Store
+
+def numbers(metrics):
+    return {name: v.values for name, v in metrics.data_vars.items() if v.dtype.kind == "f"}
+
+session = Store(sys.argv[1], reports=sys.argv[2]).session("one")
+if session.record.state == "created":
+    session.analyze()
+page = session.render_report()["html"].read_text()
+fitted, metrics = session.fitted(), numbers(session.metrics())
+pose = clean_pose(session.pose(), visibility_threshold=VISIBILITY_THRESHOLD)
+fitted_now = fit_body([pose], height_m=session.participant.height_m)
+metrics_now = numbers(overhead_squat(fitted_now, session.angles(), session.repetitions()))
+np.testing.assert_array_equal(fitted["position"], fitted_now["position"])
+np.testing.assert_equal(metrics, metrics_now)
+annotated = np.stack([f.image for f in read_frames(session.folder / "analyzed.mp4")])
+print(json.dumps({
+    "code": mobility.__file__,
+    "stages": {name: f"{s.finished} {s.seconds}" for name, s in session.record.stages.items()},
+    "fitted": float(np.nanmean(fitted["position"])),
+    "metrics": repr(sorted((name, v.tolist()) for name, v in metrics.items())),
+    "frames": len(annotated),
+    "annotated": float(annotated.mean()),
+    "page": page,
+}))
+"""
+"""A session as a new process serves it, which must be what the code there makes of its pose."""
+
+
+@pytest.mark.slow
+def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
+    """Report, metrics, fit and video of a real session, the package edited between."""
+    checkout = tmp_path / "checkout"
+    for folder in ("mobility", "notebooks"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(project / folder, checkout / folder, ignore=unwanted)
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store.set_participant("p01", height_m=1.75)
+    store.create(short_squat(project, tmp_path, frames=130), session_id="one", **SQUAT)
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+
+    def look() -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK, str(store.path), str(store.reports)],
+            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    def edit(name: str, pattern: str, new: str) -> None:
+        file = checkout / name
+        text, count = re.subn(pattern, new, file.read_text())
+        assert count, name
+        file.write_text(text)
+
+    def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        stages = after["stages"].items()
+        return [name for name, when in stages if before["stages"][name] != when]
+
+    first = look()
+    assert first["code"] == str(checkout / "mobility" / "__init__.py")
+
+    with h5py.File(checkout / "mobility" / "tables" / "depth_calibration.nc", "r+") as learned:
+        learned.visititems(lambda _, found: halve(found))
+    edit("mobility/tables/criteria.yaml", r"threshold: [-0-9.]+", "threshold: 77")
+    edit("mobility/workbench/overlay.py", r"LEFT: Colour = \(.*\)", "LEFT: Colour = (255, 0, 0)")
+    edit("mobility/workbench/report.css", r"\A", ".a-new-rule { color: red }\n")
+    edit("notebooks/overhead_squat.ipynb", r"# Overhead", "# Very overhead")
+    second = look()
+    assert redone(first, second) == ALL[1:]
+    for name in ("fitted", "metrics", "annotated"):
+        assert second[name] != first[name], name
+    assert "a-new-rule" in second["page"]
+    assert "Very overhead" in second["page"]
+
+    edit("mobility/capture/video.py", r'"crf": str\(crf\)', '"crf": "51"')
+    third = look()
+    assert redone(second, third) == ALL
+    assert third["annotated"] != second["annotated"]
+
+
+def halve(found: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(found, h5py.Dataset) and found.dtype.kind == "f" and found.size > 1:
+        found[...] = found[...] / 2
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from mobility.workbench.store import Store
 
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("capture_quality.json", "analyzed.mp4", "video.mp4"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
 )
 FAULTY = Path(__file__).with_name("faulty_worker.py")
 
@@ -265,8 +265,8 @@ def test_bad_options_are_one_line(place, options, words):
 @pytest.mark.parametrize(
     "stage",
     [
-        *("pose", "fitted", "angles", "repetitions", "metrics", "capture_quality", "annotated"),
-        "report",
+        *("pose", "fitted", "angles", "repetitions", "metrics", "table"),
+        *("capture_quality", "annotated", "report"),
     ],
 )
 def test_a_worker_killed_in_any_stage_loses_nothing(place, undisturbed, stage):

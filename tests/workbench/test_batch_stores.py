@@ -23,7 +23,7 @@ FAULTY = Path(__file__).with_name("faulty_worker.py")
 MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("capture_quality.json", "analyzed.mp4", "video.mp4"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
 )
 
 

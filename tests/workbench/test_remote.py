@@ -31,7 +31,7 @@ from mobility.workbench.store import Store
 
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("capture_quality.json", "analyzed.mp4"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4"),
 )
 
 

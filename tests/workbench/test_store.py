@@ -27,6 +27,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.workbench import report_source
+from mobility.workbench import store as store_module
 from mobility.workbench.store import Store, demo_video
 
 # These processes have no threads that a copy could miss.
@@ -128,39 +129,23 @@ def test_records_of_one_camera_from_before_are_read(store, video):
     assert session._report_key() == key
 
 
-def test_a_report_is_made_anew_after_code_tables_or_notebook_changed(
-    store, video, tmp_path, monkeypatch
-):
+def test_a_report_is_made_anew_after_code_or_notebook_changed(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT)
-    package = tmp_path / "checkout" / "mobility"
-    (package / "tables").mkdir(parents=True)
-    notebooks = tmp_path / "checkout" / "notebooks"
-    notebooks.mkdir()
-    files = [package / "a.py", package / "tables" / "findings.yaml", package / "report.css",
-             notebooks / "overhead_squat.ipynb"]  # fmt: skip
-    for file in files:
-        file.write_text("before")
-    monkeypatch.setattr(mobility, "__file__", str(package / "__init__.py"))
-    monkeypatch.setattr(report_source, "find_notebook", lambda name: notebooks / f"{name}.ipynb")
-
-    def key():
-        report_source.made_with.cache_clear()
-        return session._report_key()
-
-    keys = [key()]
-    assert key() == keys[0]
-    (package / "readme.txt").write_text("not read")
-    assert key() == keys[0]
-    for file in files:
-        file.write_text("after")
-        keys.append(key())
-    assert len(set(keys)) == len(keys)
+    notebook = tmp_path / "overhead_squat.ipynb"
+    notebook.write_text("before")
+    monkeypatch.setattr(report_source, "find_notebook", lambda name: tmp_path / f"{name}.ipynb")
+    keys = [session._report_key(), session._report_key()]
+    notebook.write_text("after")
+    keys.append(session._report_key())
+    monkeypatch.setattr(store_module, "code_digest", lambda: "of other code")
+    keys.append(session._report_key())
+    assert len(set(keys)) == 3
     # The demo's report is shipped, and stays what it is.
     store.read_only = True
-    shipped = key()
-    files[0].write_text("again")
-    assert key() == shipped
-    report_source.made_with.cache_clear()
+    shipped = session._report_key()
+    notebook.write_text("again")
+    monkeypatch.setattr(store_module, "code_digest", lambda: "of the next code")
+    assert session._report_key() == shipped
 
 
 def test_title_without_a_name_follows_the_participant(store, video):
