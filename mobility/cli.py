@@ -620,12 +620,13 @@ def participants_delete(
 
     opened = _store(store, reports)
     found = what_is_of(opened, user_id)
-    keys = Keys(store)
+    keys = Keys(opened)
     of_them = [key.id for key in keys.all() if key.user_id == user_id]
     if not (found or of_them):
-        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {store}")
+        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {opened.place}")
     for place in found:
-        typer.echo(str(place))
+        inside = place.is_relative_to(opened.path)
+        typer.echo(opened.whereabouts(str(place.relative_to(opened.path))) if inside else place)
     for key in of_them:
         typer.echo(f"key {key}")
     if not yes:

@@ -19,7 +19,7 @@ from mobility.errors import (
 )
 from mobility.workbench.contract import BatchSummary
 from mobility.workbench.files import check_id, read_json, writing
-from mobility.workbench.store import VALIDATION_ENDING, Store
+from mobility.workbench.store import PARTICIPANTS, VALIDATION_ENDING, Store
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -142,10 +142,12 @@ def what_is_of(store: Store, user_id: str) -> list[Path]:
     Returns
     -------
     list of Path
-        Their record, the folders of their sessions, and of the reports of these.
+        Their record, the folders of their sessions, and of the reports of these; of a store behind
+        a URL those of its working copy.
     """
     check_id(user_id, what="user_id")
-    record = store.path / "participants" / f"{user_id}.json"
+    store._fetch_document(f"{PARTICIPANTS}/{user_id}.json")
+    record = store.path / PARTICIPANTS / f"{user_id}.json"
     found = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
         folders = (
@@ -194,10 +196,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
-    record = store.path / "participants" / f"{user_id}.json"
-    if record.is_file():
-        with writing(record):
-            record.unlink(missing_ok=True)
+    if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
         deleted.append("participant")
     if faults:
         only_in_use = all(isinstance(fault, InUseError) for fault in faults)

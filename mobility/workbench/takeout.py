@@ -37,7 +37,9 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     check_id(user_id, what="user_id")
     found = what_is_of(store, user_id)
     if not found:
-        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {store.path}")
+        raise NotFoundError(f"participant {user_id}: nothing is stored of them in {store.place}")
+    for place in found:
+        store._fetch_below(place.name, "")
     target = Path(path)
     with atomic(target) as hidden, zipfile.ZipFile(hidden, "w", allowZip64=True) as archive:
         for place in found:
