@@ -6,7 +6,9 @@ help and errors come at once.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mobility",
-    help="Joint angles and squat metrics from video, with their uncertainty.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -75,6 +76,25 @@ add_batch_commands(app)
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from mobility import __version__
+
+        typer.echo(f"mobility {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Joint angles and squat metrics from video, with their uncertainty."""
+
+
 def _session(
     store: str | Path,
     reports: Path,
@@ -97,7 +117,7 @@ def _warn(session: Session) -> None:
 
 
 def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
-    """Analyse a session made just now, report, and say where the results are.
+    """Analyse a session made just now, and say what was found, what to distrust, and where it is.
 
     What cannot be analysed leaves nothing behind; an interruption, or a report
     that fails, leaves what was done, so that nothing is lost.
@@ -124,14 +144,22 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
         uris = {name: path.resolve().as_uri() for name, path in made.items()} if made else None
         _print_json({"session_id": session.id, "title": session.title, "report": uris})
         return
-    typer.echo(f"session {session.id}: {session.title}")
-    typer.echo(f"data    {session.place}")
-    if (stage := session.record.stages.get("annotated")) is not None:
-        remote = session.store.is_remote
-        shown = session.place_of(stage.file) if remote else session.folder / stage.file
-        typer.echo(f"video   {shown}")
-    if made:
-        typer.echo(f"report  {made['html']}")
+    from mobility.workbench.report_first_page import in_short
+
+    found, careful = in_short(session)
+    typer.echo(f"session {session.id}: {found}")
+    typer.echo(f"careful {careful}")
+    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
+
+
+def _say_report(session: Session, document: Any, *, as_json: bool) -> None:
+    """Name the page of a report to a person, and give its document to a program."""
+    page = session.render_report()["html"]
+    if sys.stdout.isatty() and not as_json:
+        typer.echo(str(page))
+        return
+    _print_json(document)
+    _say(f"report  {page}")
 
 
 def _say_analysed(session: Session) -> None:
@@ -401,8 +429,12 @@ def report(
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the report document, rendering the report where it is absent or old."""
-    _print_json(_session(store, reports, session_id, demo=demo).report())
+    """Name the HTML page of the report, which is rendered where it is absent or old.
+
+    With --json, or where the output is no terminal, the report document is printed.
+    """
+    session = _session(store, reports, session_id, demo=demo)
+    _say_report(session, session.report(), as_json=as_json)
 
 
 @app.command()
@@ -427,12 +459,13 @@ def joint_mobility(
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the Joint Angle Mobility document, rendering the report where it is absent or old."""
+    """Name the HTML page of Joint Angle Mobility, which is rendered where it is absent or old.
+
+    With --json, or where the output is no terminal, the document is printed.
+    """
     exercise = "Joint Angle Mobility"
     session = _session(store, reports, session_id, demo=demo, exercise=exercise)
-    document = session.joint_mobility()
-    session.render_report()
-    _print_json(document)
+    _say_report(session, session.joint_mobility(), as_json=as_json)
 
 
 @app.command()
@@ -1058,6 +1091,55 @@ def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
     typer.echo(f"{path}\nsha256 {sha256(path)}")
 
 
+_CALLED = {
+    "exercise_name": "exercise",
+    "session_name": "name",
+    "body_joint_angles": "joints",
+    "every_s": "every",
+    "settle_s": "settle",
+    "sd": "sample_size",
+}
+"""What is called otherwise on the command line than in Python."""
+
+
+def _as_typed(text: str) -> str:
+    """Call the options in a message about them as they were typed."""
+    given = [word.partition("=")[0] for word in sys.argv[1:]]
+    command: Any = typer.main.get_command(app)
+    for word in given:
+        command = getattr(command, "commands", {}).get(word, command)
+    typed = {}
+    for each in command.params:
+        if each.param_type_name == "argument":
+            typed[each.name] = each.metavar if "_" in each.name else each.name
+        else:
+            typed[each.name] = next((name for name in each.opts if name in given), each.name)
+
+    def called(found: re.Match[str]) -> str:
+        return str(typed.get(_CALLED.get(found[0], found[0]), found[0]))
+
+    text = re.sub(r"^options of \w+: ", "", text)
+    return re.sub(r"(?:^|(?<=; ))\w+(?=:| \S+:| ')", called, text)
+
+
+def _of_usage(error: Any) -> str:
+    """Message of a usage error; a file whose name looks like an option is a likely cause."""
+    option = getattr(error, "option_name", None)
+    for word in sys.argv[1:] if option else []:
+        if word.startswith(option) and (os.path.lexists(word) or word[1] != "-" and len(word) > 2):
+            return f"{word}: begins with '-', like an option; for a file write ./{word}"
+    return " ".join(error.format_message().split())
+
+
+def _show_progress() -> None:
+    """Let the log of what takes long be seen where there are no bars."""
+    shown = logging.StreamHandler()
+    shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    progress = logging.getLogger("mobility.progress")
+    progress.setLevel(logging.INFO)
+    progress.handlers = [shown]
+
+
 def _fail(text: str, status: int = 2) -> NoReturn:
     _say(f"mobility: {text}")
     sys.exit(status)
@@ -1072,6 +1154,7 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
+    _show_progress()
     try:
         # Not app(): that prints usage errors itself, in several lines.
         command = typer.main.get_command(app)
@@ -1083,9 +1166,9 @@ def main() -> None:
         if error.ctx is not None and error.message == error.ctx.get_help():
             typer.echo(error.message, err=True)
             sys.exit(error.exit_code)
-        _fail(" ".join(error.format_message().split()))
+        _fail(_of_usage(error))
     except MobilityError as error:
-        _fail(str(error))
+        _fail(_as_typed(str(error)))
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(str(error) or "interrupted", 130)
     except OSError as error:
