@@ -778,7 +778,10 @@ def lab_sweep(
     as_json: JsonOption = False,
     log_file: LogOption = None,
 ) -> None:
-    """Measure the errors of the angles on rendered cases, and report them."""
+    """Measure the errors of the angles on rendered cases, and report them.
+
+    Status 1 if a case failed.
+    """
     _log_to(log_file)
     from mobility.virtual_lab.agreement import agreement
     from mobility.virtual_lab.error_table import table_in_checkout, write_error_table
@@ -810,12 +813,14 @@ def lab_sweep(
                 "table": str(table) if table is not None else None,
             }
         )
-        return
-    typer.echo(f"cases   {len(measured)} of {len(done)}")
-    typer.echo(f"report  {page}")
-    typer.echo(f"data    {page.with_suffix('.nc')}")
-    if table is not None:
-        typer.echo(f"table   {table}")
+    else:
+        typer.echo(f"cases   {len(measured)} of {len(done)}")
+        typer.echo(f"report  {page}")
+        typer.echo(f"data    {page.with_suffix('.nc')}")
+        if table is not None:
+            typer.echo(f"table   {table}")
+    if len(measured) < len(done):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -847,15 +852,24 @@ def cohort(
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table (CSV, Parquet), and report on people and groups."""
-    from mobility.workbench.cohort import check_exercise, check_group
+    from mobility.workbench.cohort import (
+        check_exercise,
+        check_group,
+        check_metrics,
+        choose_sessions,
+    )
+    from mobility.workbench.cohort_sections import names
     from mobility.workbench.reports import render_cohort
 
     check_exercise(exercise)
     check_group(group_by)
+    opened = _store(store, reports)
+    chosen = choose_sessions(opened, exercise=exercise, participants=names(participants))
     parameters = {"exercise": exercise, "group_by": group_by, "participants": participants}
     if metrics is not None:
+        check_metrics(chosen, names(metrics))
         parameters["metrics"] = metrics
-    made = render_cohort(_store(store, reports), out or reports / "cohort", parameters=parameters)
+    made = render_cohort(opened, out or reports / "cohort", parameters=parameters)
     if as_json:
         _print_json({name: path.resolve().as_uri() for name, path in made.items()})
         return
@@ -995,8 +1009,9 @@ def validate(
         _print_json({**made.document, "report": uris})
         return
     _say_agreement(made.document)
-    kept_in = made.folder if demo or not session.store.is_remote else session.place
-    typer.echo(f"data    {kept_in}")
+    remote = session.store.is_remote and not demo
+    inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
+    typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
     if page:
         typer.echo(f"report  {page['html']}")
 
@@ -1124,9 +1139,13 @@ def _as_typed(text: str) -> str:
 
 def _of_usage(error: Any) -> str:
     """Message of a usage error; a file whose name looks like an option is a likely cause."""
-    option = getattr(error, "option_name", None)
-    for word in sys.argv[1:] if option else []:
-        if word.startswith(option) and (os.path.lexists(word) or word[1] != "-" and len(word) > 2):
+    option: str = getattr(error, "option_name", "")
+    for word in sys.argv[1:]:
+        if (
+            option
+            and word.startswith(option)
+            and (os.path.lexists(word) or (word[1] != "-" and len(word) > 2))
+        ):
             return f"{word}: begins with '-', like an option; for a file write ./{word}"
     return " ".join(error.format_message().split())
 

@@ -157,7 +157,8 @@ def watch_folder(
     """Analyse and report each video of a folder once, when its upload has ended.
 
     A line is printed for each. What was processed is kept in the store, so that a watch can be
-    stopped and started again. A subfolder is called like its participant.
+    stopped and started again. A subfolder is called like its participant. With --once, status 1 if
+    a video failed.
     """
     from mobility.errors import BadInputError
     from mobility.workbench.contract import BatchRow
@@ -176,7 +177,10 @@ def watch_folder(
     if not opened.is_remote and opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
+    state_of = {}
+
     def told(outcome: BatchRow) -> None:
+        state_of[outcome.video, outcome.session_id] = outcome.state
         said = outcome.reason or (f"{reports / outcome.report}" if outcome.report else "")
         line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {said}"
         typer.echo("".join(c if c.isprintable() else "?" for c in line))
@@ -193,6 +197,8 @@ def watch_folder(
         settle_s=settle,
         once=once,
     )
+    if "failed" in state_of.values():
+        raise typer.Exit(1)
 
 
 def prune(

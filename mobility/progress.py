@@ -68,7 +68,7 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
 
 
 def _logger() -> Listener:
-    """Listener that logs what takes long."""
+    """Make a listener that logs what takes long."""
     told = time.monotonic()
 
     def listen(description: str, done: float, total: float | None) -> None:

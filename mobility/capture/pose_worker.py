@@ -274,7 +274,7 @@ def main() -> int:
         out.write(line.encode() + b"\n" + data)
         out.flush()
 
-    # MediaPipe imports the recorder of sound too, which runs gcc and ldconfig to look for a library.
+    # MediaPipe imports a recorder of sound, which runs gcc and ldconfig to look for a library.
     sys.modules["sounddevice"] = None  # type: ignore[assignment]
     job = Job.model_validate_json(sys.stdin.read())
     if os.name == "posix":  # elsewhere a launcher may stand between the two processes

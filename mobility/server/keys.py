@@ -34,7 +34,7 @@ _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
 
 def private_folder(store: Store) -> Path:
-    """Folder of this machine for what the server keeps: with the reports, of a store behind a URL."""
+    """Folder for what a server keeps; of a store behind a URL it is with the reports."""
     return (store.reports if store.is_remote else store.path) / PRIVATE_FOLDER
 
 

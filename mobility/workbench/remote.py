@@ -35,7 +35,7 @@ from mobility.errors import BadInputError, ConflictError, NotFoundError, Storage
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.workbench.contract import Document, Sha256
-from mobility.workbench.files import storage_fault, writing
+from mobility.workbench.files import parse_json, storage_fault, writing
 from mobility.workbench.leases import Lease
 from mobility.workbench.objects import Objects
 
@@ -317,7 +317,7 @@ class Remote:
         if found is None:
             raise NotFoundError(f"{self.objects.address(key)}: no such object")
         try:
-            return json.loads(found.data)
+            return parse_json(found.data)
         except (ValueError, RecursionError) as error:
             raise BadInputError(
                 f"{self.objects.address(key)}: is not a JSON document ({error})"

@@ -314,6 +314,7 @@ def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
 
 
 def judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
+    """Judge a recording by what matters to these joints."""
     found = dict(quality)
     legs = bool({"ankle", "knee", "hip"} & set(joints))
     if "verdict" in found.get("view", {}):

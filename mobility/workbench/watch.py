@@ -129,6 +129,8 @@ def watch(
     ):
         seen = _read(store, ledger, folder)
         with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
+            if scheduler is not None:
+                client()  # a wrong address is told at once, not with the first video
             while True:
                 # From before the look: while it takes its time, a file may grow unseen.
                 now = time.monotonic()

@@ -253,7 +253,7 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"defaults": QUICK, "cases": cases}))
     command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert said["cases"] == 2
     assert list(said["failed"]) == ["bad"]
