@@ -1118,23 +1118,33 @@ _CALLED = {
 
 
 def _as_typed(text: str) -> str:
-    """Call the options in a message about them as they were typed."""
-    given = [word.partition("=")[0] for word in sys.argv[1:]]
+    """Call options in a message as on the command line, and leave out names of functions."""
+    given = {word.partition("=")[0] for word in sys.argv[1:]}
     command: Any = typer.main.get_command(app)
-    for word in given:
+    for word in sys.argv[1:]:
         command = getattr(command, "commands", {}).get(word, command)
-    typed = {}
-    for each in command.params:
-        if each.param_type_name == "argument":
-            typed[each.name] = each.metavar if "_" in each.name else each.name
-        else:
-            typed[each.name] = next((name for name in each.opts if name in given), each.name)
+    known = {each.name: each for each in command.params}
 
     def called(found: re.Match[str]) -> str:
-        return str(typed.get(_CALLED.get(found[0], found[0]), found[0]))
+        each = known.get(_CALLED.get(found[0], found[0]))
+        if each is None or ("_" not in found[0] and given.isdisjoint(each.opts)):
+            return found[0]
+        if each.param_type_name == "argument":
+            return found[0] if found.start() else str(each.metavar)
+        return str(each.opts[0])
 
-    text = re.sub(r"^options of \w+: ", "", text)
-    return re.sub(r"(?:^|(?<=; ))\w+(?=:| \S+:| ')", called, text)
+    head, _, rest = text.partition(": ")
+    if head.startswith("options of ") or ("_" in head and _is_ours(head)):
+        text = rest
+    # At its head any name of an option; within it one that is no word.
+    names = r"(?:^|(?<=; ))\w+(?=:| \S+:| ')|(?<![\w/.'-])[a-z]+(?:_[a-z]+)+(?![\w/.'-])"
+    return re.sub(names, called, text)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a function of this package is called so."""
+    ours = [module for key, module in sys.modules.items() if key.startswith("mobility.")]
+    return any(callable(getattr(module, name, None)) for module in ours)
 
 
 def _of_usage(error: Any) -> str:

@@ -76,7 +76,7 @@ def batch(
     Columns of the CSV file: video, second_video, participant, exercise, joints, name, options
     (fit=no; keep_raw=yes), and display_name, sex, birth_year or age, height_m, weight_kg, email of
     the participant. Only video is needed. In a folder, a subfolder is called like its participant.
-    Status: 0 all done, 1 some failed, 2 nothing could be run.
+    Status: 0 all done, 1 some failed or CMD did, 2 nothing could be run.
     """
     from mobility.workbench.batch import run_at_end, run_batch, split_command
     from mobility.workbench.manifest import ManifestError, read_manifest, refuse_url
@@ -106,6 +106,7 @@ def batch(
         raise KeyboardInterrupt(
             "interrupted; what is done is kept, go on with the same command and --resume"
         ) from None
+    failed = summary.counts["failed"] > 0
     if on_end is not None:
         from mobility.errors import BadInputError
 
@@ -113,6 +114,7 @@ def batch(
             run_at_end(on_end, summary.json)
         except BadInputError as error:
             say(f"warning: {error}")
+            failed = True
     if as_json:
         print_json(
             {
@@ -130,7 +132,7 @@ def batch(
                 say(f"row {row.row}, {row.video}: {row.reason}")
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
-    if summary.counts["failed"]:
+    if failed:
         raise typer.Exit(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -241,6 +242,8 @@ def test_the_version(said):
         ("prune --keep -1", "--keep -1: must be 0 or more"),
         ("cohort --exercise Squat", "--exercise 'Squat': unknown"),
         ("participants show ../x", "ID '../x': use 1 to 64"),
+        ("export-lab --demo --landmarks --out a.mot", "--landmarks goes with positions only"),
+        ("validate --demo lab.csv --lag-s 99", "with a lag of 99 s video and lab file have no"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
     ],
@@ -248,6 +251,8 @@ def test_the_version(said):
 def test_a_message_calls_an_option_as_it_was_typed(command, told, said, tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "a.csv").write_text("time,knee_angle_l\n0,1\n1,2\n")
+    rows = [f"{n / 100:.2f},{50 - 50 * math.cos(n / 20):.2f}" for n in range(600)]
+    (tmp_path / "lab.csv").write_text("\n".join(["time,knee_angle_l", *rows]))
     status, out, err = said(*command.split())
     assert (status, out) == (2, "")
     assert err.startswith(f"mobility: {told}")

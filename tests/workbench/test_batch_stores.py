@@ -107,17 +107,20 @@ def results(url):
         for name in RESULTS:
             store._fetch(session.id, name)
             path = session.folder / name
-            content = path.read_bytes()
-            if path.suffix == ".nc":
-                data = read_dataset(path)
-                variables = [
-                    (key, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
-                    for key, v in data.variables.items()
-                ]
-                content = (variables, str(data.attrs), dict(data.sizes))
+            content = in_netcdf(path) if path.suffix == ".nc" else path.read_bytes()
             found[session.record.video.original_name, name] = content
     store.close()
     return found
+
+
+def in_netcdf(path):
+    """All that a file says, in whatever order HDF5 has laid it out."""
+    data = read_dataset(path)
+    variables = [
+        (key, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
+        for key, v in data.variables.items()
+    ]
+    return variables, str(data.attrs), dict(data.sizes)
 
 
 @pytest.fixture(scope="module")
@@ -428,12 +431,22 @@ def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, 
                 status = ended.code or 0
         return status, out.getvalue(), err.getvalue()
 
+    digests = {}
+
+    def alike(name, content, plain):
+        if name.endswith(".json"):
+            return plain(content.decode())
+        if content not in digests and name.endswith(".nc"):
+            (tmp_path / "a.nc").write_bytes(content)
+            digests[content] = hashlib.sha256(repr(in_netcdf(tmp_path / "a.nc")).encode())
+        return digests.setdefault(content, hashlib.sha256(content)).hexdigest()
+
     runs = []
     for store in (str(tmp_path / "folder" / "store"), s3.url()):
         place = tmp_path / ("bucket" if store.startswith("s3") else "folder")
         shutil.copytree(originals, place)
         (place / "uploads").mkdir()
-        shutil.copy(place / "c.mp4", place / "uploads")
+        shutil.copy2(place / "c.mp4", place / "uploads")
         for name, content in FILES.items():
             (place / name).write_text(content)
         monkeypatch.chdir(place)
@@ -447,9 +460,7 @@ def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, 
             status, out, err = said(place, plain.meant(shlex.split(row.strip(" !"))))
             out, err = plain(out), plain(err)
             kept = {
-                re.sub(r"\w{16}", "DIGEST", plain(name)): plain(content.decode())
-                if name.endswith(".json")
-                else hashlib.sha256(content).hexdigest()
+                re.sub(r"\w{16}", "DIGEST", plain(name)): alike(name, content, plain)
                 for name, content in stored(store, s3).items()
             }
             rows.append((row.strip(), status, out, err, kept))
@@ -457,7 +468,9 @@ def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, 
             names = sorted(plain(name) for name in archive.namelist())
         runs.append((rows, names))
     for folder, bucket in zip(runs[0][0], runs[1][0], strict=True):
-        assert folder == bucket
+        assert folder[:4] == bucket[:4]
+        differ = {name for name, content in (folder[4].items() ^ bucket[4].items())}
+        assert (folder[0], differ) == (bucket[0], set())
     assert runs[0][1] == runs[1][1]
     for row, status, _, err, _ in runs[0][0]:
         assert status == (2 if row.startswith("!") else 0), (row, err)
@@ -470,7 +483,7 @@ def test_a_command_needs_a_store_that_outlives_it(place):
     for command in (("sessions", "list"), ("batch", "m.csv")):
         status, out, err = run(place, *command, "--store", "memory://a")
         assert (status, out) == (2, "")
-        assert err.startswith("mobility: store memory://a: is in the memory of one process")
+        assert err.startswith("mobility: --store memory://a: is in the memory of one process")
         assert len(err.splitlines()) == 1
 
 
