@@ -27,6 +27,7 @@ import numpy as np
 import psutil
 
 from mobility.server.keys import Keys
+from mobility.workbench.store import Store
 
 PROJECT = Path(__file__).resolve().parents[1]
 VIDEO = PROJECT / "data" / "demo" / "overhead-squat" / "video.mp4"
@@ -65,7 +66,7 @@ def serving(folder: Path) -> Iterator[Server]:
         name: str(folder / name)
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     }
-    key, _ = Keys(folder / "sessions").create("professional", user_id="load")
+    key, _ = Keys(Store(folder / "sessions")).create("professional", user_id="load")
     others = ("jupyterlab", "jupyter_lsp", "jupyter_scheduler", "jupyter_server_terminals")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

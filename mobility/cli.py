@@ -6,7 +6,9 @@ help and errors come at once.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mobility",
-    help="Joint angles and squat metrics from video, with their uncertainty.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -77,6 +78,25 @@ add_batch_commands(app)
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from mobility import __version__
+
+        typer.echo(f"mobility {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Joint angles and squat metrics from video, with their uncertainty."""
+
+
 def _session(
     store: str | Path,
     reports: Path,
@@ -99,7 +119,7 @@ def _warn(session: Session) -> None:
 
 
 def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
-    """Analyse a session made just now, report, and say where the results are.
+    """Analyse a session made just now, and say what was found, what to distrust, and where it is.
 
     What cannot be analysed leaves nothing behind; an interruption, or a report
     that fails, leaves what was done, so that nothing is lost.
@@ -126,14 +146,22 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
         uris = {name: path.resolve().as_uri() for name, path in made.items()} if made else None
         _print_json({"session_id": session.id, "title": session.title, "report": uris})
         return
-    typer.echo(f"session {session.id}: {session.title}")
-    typer.echo(f"data    {session.place}")
-    if (stage := session.record.stages.get("annotated")) is not None:
-        remote = session.store.is_remote
-        shown = session.place_of(stage.file) if remote else session.folder / stage.file
-        typer.echo(f"video   {shown}")
-    if made:
-        typer.echo(f"report  {made['html']}")
+    from mobility.workbench.report_first_page import in_short
+
+    found, careful = in_short(session)
+    typer.echo(f"session {session.id}: {found}")
+    typer.echo(f"careful {careful}")
+    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
+
+
+def _say_report(session: Session, document: Any, *, as_json: bool) -> None:
+    """Name the page of a report to a person, and give its document to a program."""
+    page = session.render_report()["html"]
+    if sys.stdout.isatty() and not as_json:
+        typer.echo(str(page))
+        return
+    _print_json(document)
+    _say(f"report  {page}")
 
 
 def _say_analysed(session: Session) -> None:
@@ -406,8 +434,12 @@ def report(
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the report document, rendering the report where it is absent or old."""
-    _print_json(_session(store, reports, session_id, demo=demo).report())
+    """Name the HTML page of the report, which is rendered where it is absent or old.
+
+    With --json, or where the output is no terminal, the report document is printed.
+    """
+    session = _session(store, reports, session_id, demo=demo)
+    _say_report(session, session.report(), as_json=as_json)
 
 
 @app.command()
@@ -432,12 +464,15 @@ def joint_mobility(
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the Joint Angle Mobility document, rendering the report where it is absent or old."""
+    """Name the HTML page of Joint Angle Mobility, which is rendered where it is absent or old.
+
+    With --json, or where the output is no terminal, the document is printed.
+    """
     exercise = "Joint Angle Mobility"
     session = _session(store, reports, session_id, demo=demo, exercise=exercise)
     if session.record.exercise == exercise:  # else the document itself says what it is of
         session.render_report()
-    _print_json(session.joint_mobility())
+    _say_report(session, session.joint_mobility(), as_json=as_json)
 
 
 @app.command()
@@ -625,10 +660,11 @@ def participants_delete(
 
     opened = _store(store, reports)
     found = what_is_of(opened, user_id) + [trace.path for trace in named_in(opened, user_id)]
-    keys = Keys(store)
+    keys = Keys(opened)
     of_them = [key.id for key in keys.all() if key.user_id == user_id]
     for place in found:
-        typer.echo(str(place))
+        inside = place.is_relative_to(opened.path)
+        typer.echo(opened.whereabouts(str(place.relative_to(opened.path))) if inside else place)
     for key in of_them:
         typer.echo(f"key {key}")
     if yes:
@@ -764,7 +800,10 @@ def lab_sweep(
     as_json: JsonOption = False,
     log_file: LogOption = None,
 ) -> None:
-    """Measure the errors of the angles on rendered cases, and report them."""
+    """Measure the errors of the angles on rendered cases, and report them.
+
+    Status 1 if a case failed.
+    """
     _log_to(log_file)
     from mobility.virtual_lab.agreement import agreement
     from mobility.virtual_lab.error_table import table_in_checkout, write_error_table
@@ -796,12 +835,14 @@ def lab_sweep(
                 "table": str(table) if table is not None else None,
             }
         )
-        return
-    typer.echo(f"cases   {len(measured)} of {len(done)}")
-    typer.echo(f"report  {page}")
-    typer.echo(f"data    {page.with_suffix('.nc')}")
-    if table is not None:
-        typer.echo(f"table   {table}")
+    else:
+        typer.echo(f"cases   {len(measured)} of {len(done)}")
+        typer.echo(f"report  {page}")
+        typer.echo(f"data    {page.with_suffix('.nc')}")
+        if table is not None:
+            typer.echo(f"table   {table}")
+    if len(measured) < len(done):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -833,15 +874,24 @@ def cohort(
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table (CSV, Parquet), and report on people and groups."""
-    from mobility.workbench.cohort import check_exercise, check_group
+    from mobility.workbench.cohort import (
+        check_exercise,
+        check_group,
+        check_metrics,
+        choose_sessions,
+    )
+    from mobility.workbench.cohort_sections import names
     from mobility.workbench.reports import render_cohort
 
     check_exercise(exercise)
     check_group(group_by)
+    opened = _store(store, reports)
+    chosen = choose_sessions(opened, exercise=exercise, participants=names(participants))
     parameters = {"exercise": exercise, "group_by": group_by, "participants": participants}
     if metrics is not None:
+        check_metrics(chosen, names(metrics))
         parameters["metrics"] = metrics
-    made = render_cohort(_store(store, reports), out or reports / "cohort", parameters=parameters)
+    made = render_cohort(opened, out or reports / "cohort", parameters=parameters)
     if as_json:
         _print_json({name: path.resolve().as_uri() for name, path in made.items()})
         return
@@ -981,8 +1031,9 @@ def validate(
         _print_json({**made.document, "report": uris})
         return
     _say_agreement(made.document)
-    kept_in = made.folder if demo or not session.store.is_remote else session.place
-    typer.echo(f"data    {kept_in}")
+    remote = session.store.is_remote and not demo
+    inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
+    typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
     if page:
         typer.echo(f"report  {page['html']}")
 
@@ -1077,6 +1128,69 @@ def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
     typer.echo(f"{path}\nsha256 {sha256(path)}")
 
 
+_CALLED = {
+    "exercise_name": "exercise",
+    "session_name": "name",
+    "body_joint_angles": "joints",
+    "every_s": "every",
+    "settle_s": "settle",
+    "sd": "sample_size",
+}
+"""What is called otherwise on the command line than in Python."""
+
+
+def _as_typed(text: str) -> str:
+    """Call options in a message as on the command line, and leave out names of functions."""
+    given = {word.partition("=")[0] for word in sys.argv[1:]}
+    command: Any = typer.main.get_command(app)
+    for word in sys.argv[1:]:
+        command = getattr(command, "commands", {}).get(word, command)
+    known = {each.name: each for each in command.params}
+
+    def called(found: re.Match[str]) -> str:
+        each = known.get(_CALLED.get(found[0], found[0]))
+        if each is None or ("_" not in found[0] and given.isdisjoint(each.opts)):
+            return found[0]
+        if each.param_type_name == "argument":
+            return found[0] if found.start() else str(each.metavar)
+        return str(each.opts[0])
+
+    head, _, rest = text.partition(": ")
+    if head.startswith("options of ") or ("_" in head and _is_ours(head)):
+        text = rest
+    # At its head any name of an option; within it one that is no word.
+    names = r"(?:^|(?<=; ))\w+(?=:| \S+:| ')|(?<![\w/.'-])[a-z]+(?:_[a-z]+)+(?![\w/.'-])"
+    return re.sub(names, called, text)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a function of this package is called so."""
+    ours = [module for key, module in sys.modules.items() if key.startswith("mobility.")]
+    return any(callable(getattr(module, name, None)) for module in ours)
+
+
+def _of_usage(error: Any) -> str:
+    """Message of a usage error; a file whose name looks like an option is a likely cause."""
+    option: str = getattr(error, "option_name", "")
+    for word in sys.argv[1:]:
+        if (
+            option
+            and word.startswith(option)
+            and (os.path.lexists(word) or (word[1] != "-" and len(word) > 2))
+        ):
+            return f"{word}: begins with '-', like an option; for a file write ./{word}"
+    return " ".join(error.format_message().split())
+
+
+def _show_progress() -> None:
+    """Let the log of what takes long be seen where there are no bars."""
+    shown = logging.StreamHandler()
+    shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    progress = logging.getLogger("mobility.progress")
+    progress.setLevel(logging.INFO)
+    progress.handlers = [shown]
+
+
 def _fail(text: str, status: int = 2) -> NoReturn:
     _say(f"mobility: {text}")
     sys.exit(status)
@@ -1091,6 +1205,7 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
+    _show_progress()
     try:
         # Not app(): that prints usage errors itself, in several lines.
         command = typer.main.get_command(app)
@@ -1102,9 +1217,9 @@ def main() -> None:
         if error.ctx is not None and error.message == error.ctx.get_help():
             typer.echo(error.message, err=True)
             sys.exit(error.exit_code)
-        _fail(" ".join(error.format_message().split()))
+        _fail(_of_usage(error))
     except MobilityError as error:
-        _fail(str(error))
+        _fail(_as_typed(str(error)))
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(str(error) or "interrupted", 130)
     except OSError as error:

@@ -78,7 +78,7 @@ def batch(
     Columns of the CSV file: video, second_video, participant, exercise, joints, name, options
     (fit=no; keep_raw=yes), and display_name, sex, birth_year or age, height_m, weight_kg, email of
     the participant. Only video is needed. In a folder, a subfolder is called like its participant.
-    Status: 0 all done, 1 some failed, 2 nothing could be run.
+    Status: 0 all done, 1 some failed or CMD did, 2 nothing could be run.
     """
     from mobility.workbench.batch import run_at_end, run_batch, split_command
     from mobility.workbench.manifest import ManifestError, read_manifest, refuse_url
@@ -108,6 +108,7 @@ def batch(
         raise KeyboardInterrupt(
             "interrupted; what is done is kept, go on with the same command and --resume"
         ) from None
+    failed = summary.counts["failed"] > 0
     if on_end is not None:
         from mobility.errors import BadInputError
 
@@ -115,6 +116,7 @@ def batch(
             run_at_end(on_end, summary.json)
         except BadInputError as error:
             say(f"warning: {error}")
+            failed = True
     if as_json:
         print_json(
             {
@@ -132,7 +134,7 @@ def batch(
                 say(f"row {row.row}, {row.video}: {row.reason}")
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
-    if summary.counts["failed"]:
+    if failed:
         raise typer.Exit(1)
 
 
@@ -159,7 +161,8 @@ def watch_folder(
     """Analyse and report each video of a folder once, when its upload has ended.
 
     A line is printed for each. What was processed is kept in the store, so that a watch can be
-    stopped and started again. A subfolder is called like its participant.
+    stopped and started again. A subfolder is called like its participant. With --once, status 1 if
+    a video failed.
     """
     from mobility.errors import BadInputError
     from mobility.workbench.contract import BatchRow
@@ -178,7 +181,10 @@ def watch_folder(
     if not opened.is_remote and opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
+    state_of = {}
+
     def told(outcome: BatchRow) -> None:
+        state_of[outcome.video, outcome.session_id] = outcome.state
         said = outcome.reason or (f"{reports / outcome.report}" if outcome.report else "")
         line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {said}"
         typer.echo("".join(c if c.isprintable() else "?" for c in line))
@@ -195,6 +201,8 @@ def watch_folder(
         settle_s=settle,
         once=once,
     )
+    if "failed" in state_of.values():
+        raise typer.Exit(1)
 
 
 def prune(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobility.cli_options import DEFAULT_STORE, JsonOption, StoreOption, print_json, say
+from mobility.cli_options import DEFAULT_STORE, JsonOption, StoreOption, open_store, print_json, say
 
 if TYPE_CHECKING:
     from mobility.server.keys import StoredKey
@@ -39,7 +38,7 @@ def keys_create(
     """Make a key and print it, this once: only its hash is kept."""
     from mobility.server.keys import Keys
 
-    key, stored = Keys(store).create(role, user_id=user_id, expires_days=expires)
+    key, stored = Keys(open_store(store)).create(role, user_id=user_id, expires_days=expires)
     if as_json:
         print_json({"key": key, **_row(stored)})
         return
@@ -52,7 +51,7 @@ def keys_list(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     """List the keys by their ids, also those that are expired."""
     from mobility.server.keys import Keys
 
-    rows = [_row(stored) for stored in Keys(store).all()]
+    rows = [_row(stored) for stored in Keys(open_store(store)).all()]
     if as_json:
         print_json(rows)
         return
@@ -73,7 +72,7 @@ def keys_revoke(
     """Make a key worthless, at once."""
     from mobility.server.keys import Keys
 
-    Keys(Path(store)).revoke(key_id)
+    Keys(open_store(store)).revoke(key_id)
     say(f"revoked key {key_id}")
 
 

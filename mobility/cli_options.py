@@ -103,7 +103,7 @@ def log_to(file: Path | None) -> None:
             raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
 
 
-def open_store(store: str | Path, reports: Path) -> Store:
+def open_store(store: str | Path, reports: Path | None = None) -> Store:
     """Open the store that the options name."""
     from mobility.workbench.store import Store
 

@@ -1,12 +1,19 @@
-"""Progress bars: on a terminal and in a notebook, nowhere else, or told to a listener."""
+"""Progress: bars on a terminal and in a notebook, elsewhere a line of the log once in a while."""
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+log = logging.getLogger(__name__)
+
+LOG_S = 30.0
+"""Seconds between two lines of the log."""
 
 Listener = Callable[[str, float, float | None], None]
 """Is told what is being done, how much of it is done, and how much there is in all."""
@@ -39,7 +46,7 @@ def progress_told_to(listener: Listener) -> Iterator[None]:
 
 
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:
-    """Return a tqdm bar that shows itself only where somebody is watching.
+    """Return a tqdm bar where somebody is watching, else what logs the progress like one.
 
     Parameters
     ----------
@@ -51,13 +58,27 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
         Name of one unit.
     """
     listener = _LISTENER.get()
-    if listener is not None:
-        return _Told(listener, description, total)
+    if listener is not None or not watched():
+        return _Told(listener or _logger(), description, total)
     if _in_notebook():
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
-    return tqdm(total=total, desc=description, unit=unit, disable=not watched(), leave=False)
+    return tqdm(total=total, desc=description, unit=unit, leave=False)
+
+
+def _logger() -> Listener:
+    """Make a listener that logs what takes long."""
+    told = time.monotonic()
+
+    def listen(description: str, done: float, total: float | None) -> None:
+        nonlocal told
+        if time.monotonic() - told >= LOG_S:
+            told = time.monotonic()
+            share = f"{min(done / total, 1):.0%}" if total else f"{done:.0f} done"
+            log.info("%s: %s", description, share)
+
+    return listen
 
 
 class _Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -116,19 +117,19 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--exercise", "Overhead Sqat"], ["Overhead Sqat", "did you mean 'Overhead Squat'?"]),
         (["--joints", "knee,ancle"], ["ancle", "did you mean 'ankle'?"]),
         (["--user-id", "../p01"], ["../p01"]),
-        (["--user-id", ""], ["user_id"]),
+        (["--user-id", ""], ["--user-id: must be a non-empty text"]),
         (["--name", "../up"], ["../up"]),
         (["--name", "  "], ["name"]),
         (["--subject", "middle"], ["--subject middle"]),
         (["--subject=nan,nan"], ["--subject nan,nan", "finite"]),
         (["--subject=1e400,1"], ["finite"]),
-        (["--name="], ["session_name", "non-empty"]),
+        (["--name="], ["--name: must be a non-empty text"]),
         (["--joints=,"], ["choose of ankle"]),
         (["--store", ""], ["--store", "must not be empty"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--workers", "0"], ["workers"]),
-        (["--height-m", "17"], ["height_m 17", "0.5 to 2.6 metres"]),
-        (["--field-of-view", "400"], ["field_of_view 400", "10 to 160 degrees"]),
+        (["--height-m", "17"], ["--height-m 17", "0.5 to 2.6 metres"]),
+        (["--field-of-view", "400"], ["--field-of-view 400", "10 to 160 degrees"]),
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--model", "absent.task"], ["absent.task", "no such file"]),
@@ -201,6 +202,127 @@ def test_documents_of_another_exercise_are_refused(store, clips, tmp_path):
         assert (done.returncode, done.stdout) == (2, ""), command
         assert words in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def said(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: status, standard output, standard error."""
+    from mobility import cli
+
+    # What ends a command from outside is no concern of this process.
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mobility", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as ended:
+            status = ended.code or 0
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_version(said):
+    from mobility import __version__
+
+    assert said("--version") == (0, f"mobility {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("validate --sample-size -1", "--sample-size: input should be greater than 0"),
+        ("validate --demo a.csv --margin-deg=-1", "--margin-deg: input should be greater than 0"),
+        ("watch videos --every 0", "--every: input should be greater than 0"),
+        ("watch videos --user-id ../x", "--user-id '../x': use 1 to 64"),
+        ("keys create --role administrator --expires 0", "--expires 0: must be a number of days"),
+        ("prune --keep -1", "--keep -1: must be 0 or more"),
+        ("cohort --exercise Squat", "--exercise 'Squat': unknown"),
+        ("participants show ../x", "ID '../x': use 1 to 64"),
+        ("export-lab --demo --landmarks --out a.mot", "--landmarks goes with positions only"),
+        ("validate --demo lab.csv --lag-s 99", "with a lag of 99 s video and lab file have no"),
+        # What was not typed is not called an option.
+        ("participants show p01", "participant p01: not in the store"),
+    ],
+)
+def test_a_message_calls_an_option_as_it_was_typed(command, told, said, tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "a.csv").write_text("time,knee_angle_l\n0,1\n1,2\n")
+    rows = [f"{n / 100:.2f},{50 - 50 * math.cos(n / 20):.2f}" for n in range(600)]
+    (tmp_path / "lab.csv").write_text("\n".join(["time,knee_angle_l", *rows]))
+    status, out, err = said(*command.split())
+    assert (status, out) == (2, "")
+    assert err.startswith(f"mobility: {told}")
+    assert len(err.splitlines()) == 1
+
+
+def test_all_faults_of_a_session_are_told_by_what_was_typed(said, clips, tmp_path):
+    clips.make_clip(tmp_path / "a.mp4", 3)
+    options = ("--exercise", "Squat", "--user-id", "../x", "--joints", "ancle", "--name", "a\tb")
+    _, _, err = said("analyze", "a.mp4", *options)
+    assert [f"{name} '" in err for name in options[::2]] == [True] * 4
+    assert "_" not in err.replace("'_'", "")
+
+
+@pytest.mark.parametrize(("name", "is_there"), [("-dash.mp4", False), ("--dash.mp4", True)])
+def test_a_file_whose_name_begins_like_an_option(name, is_there, said, clips, tmp_path):
+    if is_there:
+        clips.make_clip(tmp_path / name, 1)
+    status, _, err = said("analyze", name)
+    assert status == 2
+    assert err == f"mobility: {name}: begins with '-', like an option; for a file write ./{name}\n"
+
+
+def test_both_ways_to_write_such_a_name(said, clips, tmp_path):
+    clips.make_clip(tmp_path / "-dash.mp4", 1)
+    for given in (("./-dash.mp4",), ("--", "-dash.mp4")):
+        assert "-dash.mp4: has a single frame" in said("analyze", *given)[2]
+
+
+@pytest.mark.parametrize(
+    "command", ["sessions list", "participants list", "keys list", "prune --keep 1", "cohort"]
+)
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_store_that_is_a_file(command, place, said, tmp_path):
+    (tmp_path / "file").touch()
+    status, out, err = said(*command.split(), "--store", place)
+    assert (status, out) == (2, "")
+    assert err == f"mobility: --store {place}: file is no folder; name one\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "name"),
+    [
+        ("participants set p01 --file a.json", '{"age": 30, "age": 40}', "age"),
+        ("config set s1 --file a.json", '{"comments": {}, "comments": {}}', "comments"),
+        ("repetitions s1 --set a.json", '[{"start": 1, "start": 2}]', "start"),
+    ],
+)
+def test_a_name_that_is_twice_in_a_file(command, content, name, said, clips, tmp_path):
+    Store("data/sessions").create(
+        clips.make_clip(tmp_path / "a.mp4", 3),
+        user_id="p01",
+        exercise_name="Joint Angle Mobility",
+        session_id="s1",
+    )
+    (tmp_path / "a.json").write_text(content)
+    status, _, err = said(*command.split())
+    assert (status, err.split("(")[1]) == (2, f"'{name}' is there twice)\n")
+
+
+@pytest.mark.parametrize("command", ["report", "joint-mobility"])
+def test_a_report_is_named_to_a_person_and_printed_for_a_program(command, said, monkeypatch):
+    status, out, err = said(command, "--demo")
+    assert status == 0
+    assert json.loads(out)
+    page = Path(err.removeprefix("report  ").strip())
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert said(command, "--demo") == (0, f"{page}\n", "")
+    assert json.loads(said(command, "--demo", "--json")[1])
 
 
 def test_a_misspelt_command_is_one_line(store):
@@ -570,6 +692,9 @@ def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp
 
 def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
     case = tmp_path / "case.yaml"
+    case.write_text("camera: {azimuth: 3}\ncamera: {azimuth: 4}\n")
+    done = mobility("virtual-lab", "render", case, tmp_path / "out", store=store)
+    refused(done, store, "case.yaml", "'camera' is there twice")
     case.write_text("camera: {azimut: 3}\n")
     done = mobility("virtual-lab", "render", case, tmp_path / "out", store=store)
     refused(done, store, "case.yaml, camera: azimut: unknown", "did you mean 'azimuth'")

@@ -275,6 +275,8 @@ def main() -> int:
         out.write(line.encode() + b"\n" + data)
         out.flush()
 
+    # MediaPipe imports a recorder of sound, which runs gcc and ldconfig to look for a library.
+    sys.modules["sounddevice"] = None  # type: ignore[assignment]
     job = Job.model_validate_json(sys.stdin.read())
     if os.name == "posix":  # elsewhere a launcher may stand between the two processes
         threading.Thread(target=_end_with, args=(job.parent,), daemon=True).start()

@@ -6,23 +6,23 @@ import datetime
 import json
 import logging
 import os
-from pathlib import Path
 
-from mobility.server.keys import PRIVATE_FOLDER
+from mobility.server.keys import private_folder
+from mobility.workbench.store import Store
 from mobility.writing import make_folder
 
 log = logging.getLogger(__name__)
 
 
 class Audit:
-    """``.server/audit.jsonl`` in the store.
+    """``.server/audit.jsonl`` in the store, or with the reports where that is behind a URL.
 
     It names keys by their id and sessions by theirs, and nobody by name: with the keys of a
     participant, what led from a line to them is gone.
     """
 
-    def __init__(self, store: Path) -> None:
-        self._file = store / PRIVATE_FOLDER / "audit.jsonl"
+    def __init__(self, store: Store) -> None:
+        self._file = private_folder(store) / "audit.jsonl"
 
     def note(
         self, *, who: str, role: str, did: str, of: str, status: int, address: str | None

@@ -76,8 +76,8 @@ class Served:
 
     def __post_init__(self) -> None:
         self.answers = Answers(self.store)
-        self.keys = Keys(self.store.path)
-        self.audit = Audit(self.store.path)
+        self.keys = Keys(self.store)
+        self.audit = Audit(self.store)
         self.queue = Queue(self.store, self.settings)
         self.media_keys = MediaKeys(self.settings.media_seconds)
         self.rates = Rates(self.settings.requests_per_minute)
@@ -212,7 +212,9 @@ class Handler(JupyterHandler):
         scheme, _, value = header.rpartition(" ")
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
-            stored = self.served.keys.find(value)
+            find = self.served.keys.find
+            is_remote = self.served.store.is_remote
+            stored = await asyncio.to_thread(find, value) if is_remote else find(value)
         if stored is not None:
             return Caller(f"key {stored.id}", stored.role, stored.user_id)
         if not header or scheme.strip().lower() in ("bearer", "token"):
@@ -413,8 +415,8 @@ class Handler(JupyterHandler):
     def without_places(self, text: str) -> str:
         """Take places on the server out of a message."""
         store = self.served.store
-        for place in (self.served.queue.uploads, store.path, store.reports):
-            for name in {str(place), str(place.resolve())}:
+        for place in (store.place, self.served.queue.uploads, store.path, store.reports):
+            for name in {str(place), str(Path(place).resolve())}:
                 text = text.replace(f"{name}/", "").replace(name, "the store")
         return text
 

@@ -22,13 +22,14 @@ def load(app: Any) -> None:
         The ``ServerApp``.
     """
     settings = MobilityServer(parent=app)
-    store = Store(settings.store_path(), reports=settings.reports_path())
+    store = Store(settings.store_place(), reports=settings.reports_path())
+    store.require_shared("the HTTP interface")
     served = Served(settings, store)
     app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], served))
 
     # Once the loop runs. The server tells nobody of its end: processes see it by their input.
     app.io_loop.add_callback(served.start)
-    app.log.info("mobility: sessions of %s are served at %s", store.path, PREFIX)
+    app.log.info("mobility: sessions of %s are served at %s", store.place, PREFIX)
 
 
 def routes(base_url: str, served: Served) -> list[tuple[str, type[Handler], dict[str, Any]]]:

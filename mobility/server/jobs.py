@@ -30,7 +30,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.options import validate
-from mobility.server.keys import PRIVATE_FOLDER
+from mobility.server.keys import private_folder
 from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
 from mobility.server.settings import MobilityServer
 from mobility.workbench.contract import Document
@@ -83,9 +83,9 @@ class Queue:
     def __init__(self, store: Store, settings: MobilityServer) -> None:
         self._store = store
         self._settings = settings
-        self._folder = store.path / PRIVATE_FOLDER / "queue"
-        self.uploads = store.path / PRIVATE_FOLDER / "uploads"
-        self.exports = store.path / PRIVATE_FOLDER / "exports"
+        self._folder = private_folder(store) / "queue"
+        self.uploads = private_folder(store) / "uploads"
+        self.exports = private_folder(store) / "exports"
         self._lock: FileLock | None = None
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._leaving: set[str] = set()
@@ -104,7 +104,7 @@ class Queue:
                     if self._folder.is_dir() and self._hold():
                         self._start_next()
                 except (MobilityError, OSError):
-                    log.exception("the queue of %s", self._store.path)
+                    log.exception("the queue of %s", self._store.place)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_S):
                         await self._wake.wait()
@@ -432,7 +432,7 @@ class Queue:
     def _request(self, do: str, *, session_id: str) -> dict[str, Any]:
         return {
             "do": do,
-            "store": str(self._store.path),
+            "store": self._store.place,
             "reports": str(self._store.reports.absolute()),
             "session_id": session_id,
         }

@@ -14,20 +14,29 @@ import re
 import secrets
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.workbench.contract import Document, Sha256
-from mobility.workbench.files import check_id, lock, read_json, sweep, write_json, writing
+from mobility.workbench.files import check_id, writing
+from mobility.workbench.store import Store
 
 Role = Literal["administrator", "professional", "participant"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 PRIVATE_FOLDER = ".server"
 """Folder in the store for what the server keeps beside the sessions."""
+
+_KEYS = f"{PRIVATE_FOLDER}/keys.json"
+
+
+def private_folder(store: Store) -> Path:
+    """Folder for what a server keeps; of a store behind a URL it is with the reports."""
+    return (store.reports if store.is_remote else store.path) / PRIVATE_FOLDER
+
 
 _FORM = re.compile(r"mob_([0-9a-f]{12})_([A-Za-z0-9]{43})")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -58,17 +67,17 @@ class StoredKeys(Document):
 
 
 class Keys:
-    """The keys of a store.
+    """The keys of a store, kept in it, so that they hold for whoever serves it.
 
     Parameters
     ----------
     store
-        Folder of the store; nothing is written before the first key is made.
+        The store; nothing is written before the first key is made.
     """
 
-    def __init__(self, store: Path) -> None:
-        self._file = store / PRIVATE_FOLDER / "keys.json"
-        self._read: tuple[tuple[int, int, int], dict[str, StoredKey]] | None = None
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: tuple[Any, dict[str, StoredKey]] = (None, {})
 
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
@@ -136,15 +145,13 @@ class Keys:
         NotFoundError
             There is no such key.
         """
+        # Before the lock is taken, so that what is refused leaves no trace.
+        if key_id not in self._stored():
+            # What was given may be a whole key: it must not stand in a terminal's history.
+            told = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
+            raise NotFoundError(f"key {told}: there is none; list the ids with: mobility keys list")
         with self._changing():
-            kept = self._stored()
-            if key_id not in kept:
-                # What was given may be a whole key: it must not stand in a terminal's history.
-                told = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
-                raise NotFoundError(
-                    f"key {told}: there is none; list the ids with: mobility keys list"
-                )
-            self._write([key for key in kept.values() if key.id != key_id])
+            self._write([key for key in self._stored().values() if key.id != key_id])
 
     def revoke_of(self, user_id: str) -> list[str]:
         """Revoke all keys of a participant; returns their ids."""
@@ -168,32 +175,34 @@ class Keys:
         return stored
 
     def _changing(self) -> AbstractContextManager[None]:
-        with writing(self._file):
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return lock(self._file.with_suffix(".lock"), what="the keys", wait_s=10)
+        if not self._store.is_remote:
+            folder = self._store.path / PRIVATE_FOLDER
+            with writing(folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._store.locked(f"{PRIVATE_FOLDER}/keys", what="the keys", wait_s=10)
 
     def _stored(self) -> dict[str, StoredKey]:
-        """Keys by id, read again where the file has changed: a revocation holds at once."""
+        """Keys by id, read each time: a revocation holds at once."""
         try:
-            status = self._file.stat()
-        except FileNotFoundError:
+            document = self._store.document(_KEYS)
+            if document != self._read[0]:
+                stored = validate(StoredKeys, document, what="keys")
+                self._read = (document, {key.id: key for key in stored.keys})
+        except NotFoundError:
             return {}
-        mark = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if self._read is None or self._read[0] != mark:
-            try:
-                stored = validate(StoredKeys, read_json(self._file), what="keys")
-            except BadInputError as error:
-                raise StorageError(
-                    f"the keys in {self._file} cannot be used ({error}); restore the file"
-                ) from None
-            self._read = (mark, {key.id: key for key in stored.keys})
+        except BadInputError as error:
+            raise StorageError(
+                f"the keys in {self._store.whereabouts(_KEYS)} cannot be used ({error}); "
+                "restore the file"
+            ) from None
         return self._read[1]
 
     def _write(self, keys: list[StoredKey]) -> None:
-        sweep(self._file.parent, self._file.name)
-        write_json(self._file, StoredKeys(keys=keys).model_dump(mode="json"))
-        with writing(self._file):
-            self._file.chmod(0o600)
+        self._store.write_document(_KEYS, StoredKeys(keys=keys).model_dump(mode="json"))
+        if not self._store.is_remote:
+            file = self._store.path / _KEYS
+            with writing(file):
+                file.chmod(0o600)
 
 
 def _hash(salt: str, secret: str) -> str:

@@ -15,7 +15,8 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     """The HTTP interface of mobility."""
 
     store = Unicode(
-        help="Folder of the sessions; default: MOBILITY_STORE, else data/sessions."
+        help="Folder of the sessions, or s3://bucket/prefix; default: MOBILITY_STORE, else "
+        "data/sessions."
     ).tag(config=True)
     reports = Unicode(help="Folder of the reports; default: MOBILITY_REPORTS, else reports.").tag(
         config=True
@@ -60,9 +61,10 @@ class MobilityServer(Configurable):  # type: ignore[misc]
         3600, min=0, help="How long the address of a video in a document works without a key."
     ).tag(config=True)
 
-    def store_path(self) -> Path:
-        """Folder of the sessions."""
-        return Path(self.store or os.environ.get("MOBILITY_STORE") or "data/sessions").absolute()
+    def store_place(self) -> str:
+        """Folder or URL of the sessions."""
+        given = self.store or os.environ.get("MOBILITY_STORE") or "data/sessions"
+        return given if "://" in given else str(Path(given).absolute())
 
     def reports_path(self) -> Path:
         """Folder of the reports."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import shutil
 from collections.abc import Callable, Iterable
 from email.message import Message
@@ -16,7 +15,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import likely
-from mobility.workbench.files import check_name, make_folder, open_private, writing
+from mobility.workbench.files import check_name, make_folder, open_private, parse_json, writing
 from mobility.workbench.store import check_creation
 
 SMALL_BYTES = 1 << 20
@@ -278,25 +277,15 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body strictly: no NaN, no name twice, no depth that serves nothing.
+    """Read a JSON body, as :func:`parse_json` and with no depth that serves nothing.
 
     Raises
     ------
     BadInputError
         It is none.
     """
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a name is there twice")
-        return found
-
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
+        value = parse_json(body)
         _check_depth(value, _DEEPEST)
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"the body is not JSON that can be used ({error})") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,15 @@ def do(request: Mapping[str, Any]) -> Any:
     request
         ``do`` ("take in", "analyze" or "report"), ``store``, ``reports``, and what it needs.
     """
-    store = Store(request["store"], reports=request["reports"])
-    if request["do"] == "take in":
-        return _take_in(store, request)
-    if request["do"] == "report":
-        demo = request.get("demo")
-        session = store.demo(demo) if demo else store.session(request["session_id"])
-        session.render_report()
-        return {}
-    return _analyze(store.session(request["session_id"]), request["pose_workers"])
+    with closing(Store(request["store"], reports=request["reports"])) as store:
+        if request["do"] == "take in":
+            return _take_in(store, request)
+        if request["do"] == "report":
+            demo = request.get("demo")
+            session = store.demo(demo) if demo else store.session(request["session_id"])
+            session.render_report()
+            return {}
+        return _analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
 def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -288,7 +288,7 @@ def given_mapping(
     path = Path(mapping)
     what = f"mapping {path.name}"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = tables.read_given(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         close = likely(str(mapping), built_in())
         raise NotFoundError(
@@ -301,8 +301,9 @@ def given_mapping(
         raise BadInputError(f"{what}: is not a text in UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f" (line {mark.line + 1})" if mark is not None else ""
-        raise BadInputError(f"{what}: is not YAML{line}") from None
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "not readable"
+        raise BadInputError(f"{what}: is not YAML ({problem}{line})") from None
     return from_dict(content, name=path.name, what=what)
 
 

@@ -15,6 +15,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility import tables
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.skeleton import KEYPOINTS
@@ -114,7 +115,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
     """
     source = Path(path)
     try:
-        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+        values = tables.read_given(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"{source}: there is no such case; give the path of a YAML file"

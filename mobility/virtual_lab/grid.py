@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from pydantic import Field, model_validator
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import Strict, checked, likely, validate
 from mobility.virtual_lab.case import Case, Film, case_from
@@ -143,7 +144,7 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
     """
     source = Path(path)
     try:
-        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+        values = tables.read_given(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"{source}: there is no such grid; give the path of a YAML file"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -338,6 +339,25 @@ def check_group(group_by: str) -> None:
             f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
             f"{likely(group_by, GROUPED_BY)}"
         )
+
+
+def check_metrics(sessions: Iterable[Session], metrics: Sequence[str]) -> None:
+    """Refuse metrics that no session has; nothing is refused where none has any.
+
+    Raises
+    ------
+    BadInputError
+        It names the first of them.
+    """
+    known: dict[str, None] = {}
+    for session in sessions:
+        with suppress(MobilityError):
+            known |= dict.fromkeys(map(str, session.metrics().data_vars))
+        if set(metrics) <= known.keys():
+            return
+    for name in metrics:
+        if known and name not in known:
+            raise BadInputError(f"metrics {name!r}: no session has it{likely(name, known)}")
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:

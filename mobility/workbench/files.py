@@ -170,8 +170,35 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
         hidden.write_text(text, encoding="utf-8")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON as its standard has it: in UTF-8, without NaN, and no name twice.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    RecursionError
+        It is nested too deeply.
+    """
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not JSON")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise ValueError(f"{name!r} is there twice")
+            found[name] = value
+        return found
+
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON document.
+    """Read a JSON document, as :func:`parse_json`.
 
     Raises
     ------
@@ -181,7 +208,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         It cannot be read, or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_bytes())
     except FileNotFoundError:
         raise NotFoundError(f"{os.fspath(path)}: no such file") from None
     except OSError as error:

@@ -32,7 +32,7 @@ from mobility.errors import BadInputError, ConflictError, NotFoundError, Storage
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.workbench.contract import Document, Sha256
-from mobility.workbench.files import writing
+from mobility.workbench.files import parse_json, writing
 from mobility.workbench.leases import Lease
 from mobility.workbench.objects import Objects
 from mobility.workbench.scratch import scratch_folder
@@ -191,10 +191,20 @@ class Remote:
                 return
 
     def fetch_below(self, session_id: str, folder: str) -> None:
-        """Fetch all files of a session in one of its folders."""
+        """Fetch all files of a session in one of its folders; all that it has with ``""``."""
         for name in list(self._base.get(session_id, {})):
-            if name.startswith(f"{folder}/"):
+            if not folder or name.startswith(f"{folder}/"):
                 self.fetch(session_id, name)
+
+    def fetch_document(self, key: str) -> None:
+        """Bring a document of the store itself into the working copy; remove it if it is gone."""
+        found = self.objects.get(key)
+        target = self.folder / key
+        with writing(target):
+            if found is None:
+                target.unlink(missing_ok=True)
+            else:
+                self._write(target, found.data)
 
     def discard(self, session_id: str, name: str) -> None:
         """Let the next publishing leave out a file, also one that was never fetched."""
@@ -309,7 +319,7 @@ class Remote:
         if found is None:
             raise NotFoundError(f"{self.objects.address(key)}: no such object")
         try:
-            return json.loads(found.data)
+            return parse_json(found.data)
         except (ValueError, RecursionError) as error:
             raise BadInputError(
                 f"{self.objects.address(key)}: is not a JSON document ({error})"
@@ -355,7 +365,7 @@ class Remote:
                         file.unlink()
                 for name, entry in after.items():
                     if entry.text is not None and _part_of(name) not in held:
-                        self._write_text(folder / name, entry.text)
+                        self._write(folder / name, entry.text.encode())
             self._base[session_id] = after
             here = {file.relative_to(folder).as_posix() for file in _visible_files(folder)}
             kept = {n for n in self._here.get(session_id, ()) if _part_of(n) in held}
@@ -429,8 +439,7 @@ class Remote:
             known = self._hashes[file] = (now, sha256(file))
         return known[1]
 
-    def _write_text(self, target: Path, text: str) -> None:
-        data = text.encode()
+    def _write(self, target: Path, data: bytes) -> None:
         if target.is_file() and target.read_bytes() == data:
             return
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -13,10 +13,11 @@ import numpy as np
 from mobility import tables
 from mobility.assessment.comments import parts_left_out
 from mobility.assessment.estimates import NEEDS_TWO
-from mobility.assessment.findings import Z95, Finding, label, say
+from mobility.assessment.findings import Z95, Finding, find, label, say
 from mobility.assessment.reasons import plain
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
+from mobility.workbench.report_joint_mobility import judged
 from mobility.workbench.report_sections import (
     check_headings,
     count_repetitions,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from mobility.workbench.contract import Edits, Participant, SessionRecord
     from mobility.workbench.figures import View
+    from mobility.workbench.store import Session
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 _SAYS = {
@@ -80,6 +82,16 @@ def who_when_how(
 
 def trust(quality: Mapping[str, Any]) -> str:
     """Say whether the recording can be trusted: its worst checks, and what to do about them."""
+    worst, verdict, told = _verdict(quality)
+    return (
+        f"<p class='trust {worst}'><strong>{verdict}</strong> {escape(told)}</p>"
+        if worst
+        else f"<p class='trust'>{told}</p>"
+    )
+
+
+def _verdict(quality: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Worst verdict of the checks of the recording ("" without any), in words, and why."""
     faults: dict[str, list[str]] = {"unusable": [], "poor": []}
     advice = []
     checked = 0
@@ -96,20 +108,33 @@ def trust(quality: Mapping[str, Any]) -> str:
                 advice.append(str(check["advice"] or ""))
     worst = next((verdict for verdict, names in faults.items() if names), "ok")
     if not checked:
-        return "<p class='trust'>The recording was not checked.</p>"
-    if worst == "ok":
-        return (
-            "<p class='trust ok'><strong>Recording: good enough.</strong> None of its "
-            f"{checked} checks found a fault.</p>"
-        )
+        return "", "", "The recording was not checked."
     words = {
+        "ok": "Recording: good enough.",
         "poor": "Recording: poor. Errors may be larger than stated.",
         "unusable": "Recording: unusable. Do not rely on the numbers.",
     }
+    if worst == "ok":
+        return worst, words[worst], f"None of its {checked} checks found a fault."
     told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in faults.items() if names)
+    return worst, words[worst], f"{told[:1].upper()}{told[1:]}. {' '.join(filter(None, advice))}"
+
+
+def in_short(session: Session) -> tuple[str, str]:
+    """Say in one line each what was found in a session, and what to distrust."""
+    counted = count_repetitions(session.repetitions())
+    quality = session.capture_quality()
+    if session.record.exercise != "Overhead Squat":
+        moved = dict.fromkeys(row["joints"] for row in session.repetitions_table() if row["joints"])
+        quality = judged(quality, session.record.joints)
+        return f"movements: {counted}; {'; '.join(moved)}", " ".join(_verdict(quality)[1:]).strip()
+    findings = find(session.metrics())
+    faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
+    unknown = sum(f.status == "cannot be told" for f in findings)
+    told = " ".join(_verdict(quality)[1:]).strip()
     return (
-        f"<p class='trust {worst}'><strong>{words[worst]}</strong> "
-        f"{escape(told[:1].upper() + told[1:])}. {escape(' '.join(filter(None, advice)))}</p>"
+        f"repetitions: {counted}; faults: {faults or 'none that could be told'}",
+        f"{told} Of {len(findings)} questions {unknown} cannot be told.",
     )
 
 

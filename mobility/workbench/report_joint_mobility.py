@@ -309,10 +309,11 @@ def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
     joints
         Which joints are measured: without a leg among them the feet may be outside the picture.
     """
-    return sections.capture_quality(_judged(quality, joints))
+    return sections.capture_quality(judged(quality, joints))
 
 
-def _judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
+def judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
+    """Judge a recording by what matters to these joints."""
     found = dict(quality)
     legs = bool({"ankle", "knee", "hip"} & set(joints))
     if "verdict" in found.get("view", {}):
@@ -328,7 +329,7 @@ def _judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]
         if all((share or 0.0) <= limit for share in shares.values()):
             found["framing"] = {"outside": shares, "verdict": "ok", "advice": None}
     if second := found.get("second_camera"):
-        found["second_camera"] = _judged(second, joints)
+        found["second_camera"] = judged(second, joints)
     return found
 
 

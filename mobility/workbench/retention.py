@@ -143,10 +143,12 @@ def what_is_of(store: Store, user_id: str) -> list[Path]:
     Returns
     -------
     list of Path
-        Their record, the folders of their sessions, and of the reports of these.
+        Their record, the folders of their sessions, and of the reports of these; of a store behind
+        a URL those of its working copy.
     """
     check_id(user_id, what="user_id")
-    record = store.path / "participants" / f"{user_id}.json"
+    store._fetch_document(f"{PARTICIPANTS}/{user_id}.json")
+    record = store.path / PARTICIPANTS / f"{user_id}.json"
     found = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
         folders = (

@@ -134,6 +134,10 @@ class Store:
                 self._remote = Remote(os.fspath(path))
                 path = self._remote.folder
         self.path = Path(path)
+        # What is there of it, for an absent store is an empty one.
+        there = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
+        if not there.is_dir():
+            raise BadInputError(f"store {self.path}: {there} is no folder; name one")
         self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
         self.read_only = False
 
@@ -525,18 +529,14 @@ class Store:
 
     def delete_document(self, key: str) -> bool:
         """Delete a document of the store itself; False if there is none."""
-        try:
-            self.document(key)
-        except NotFoundError:
-            return False
-        except BadInputError:
-            pass  # it is there, and damaged
+        self._fetch_document(key)
+        file = self.path / key
+        is_there = file.is_file()
         if self._remote is not None:
             self._remote.objects.delete([key])
-        else:
-            with writing(self.path / key):
-                (self.path / key).unlink(missing_ok=True)
-        return True
+        with writing(file):
+            file.unlink(missing_ok=True)
+        return is_there
 
     def whereabouts(self, key: str) -> str:
         """Path or URL of a document of the store itself."""
@@ -647,8 +647,13 @@ class Store:
         if self._remote is not None:
             self._remote.pull(session_id)
 
+    def _fetch_document(self, key: str) -> None:
+        """Behind a URL, bring a document of the store itself here, or let it go if it is gone."""
+        if self._remote is not None:
+            self._remote.fetch_document(key)
+
     def _fetch_below(self, session_id: str, folder: str) -> None:
-        """Behind a URL, bring all files of a folder of a session here."""
+        """Behind a URL, bring all files of a folder of a session here; of all of it with ``""``."""
         if self._remote is not None:
             self._remote.fetch_below(session_id, folder)
 

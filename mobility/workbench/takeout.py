@@ -38,6 +38,8 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     found = what_is_of(store, user_id)
     if not found:
         raise nothing_of(store, user_id)
+    for place in found:
+        store._fetch_below(place.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
     with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:

@@ -133,6 +133,8 @@ def watch(
         if seen.videos:  # without the names that an earlier version kept
             store.write_document(ledger, seen.model_dump(mode="json"))
         with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
+            if scheduler is not None:
+                client()  # a wrong address is told at once, not with the first video
             while True:
                 # From before the look: while it takes its time, a file may grow unseen.
                 now = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -436,6 +437,28 @@ def test_what_stops_a_worker_is_passed_on_in_one_line(clips, tmp_path):
     assert message["error"] == "VideoError"
     assert message["message"].startswith("a.mp4: the pose search failed (")
     assert "\n" not in message["message"]
+
+
+def test_a_worker_starts_no_other_program(clips, tmp_path, pose_model):
+    """Not even to look for a library."""
+    tell = (
+        "import runpy, sys\n"
+        "def tell(event, args):\n"
+        "    if event in ('subprocess.Popen', 'os.posix_spawn', 'os.exec', 'os.fork'):\n"
+        "        print('started:', args[:2], file=sys.stderr)\n"
+        "sys.addaudithook(tell)\n"
+        "runpy.run_module('mobility.capture.pose_worker', run_name='__main__')"
+    )
+    video = clips.make_clip(tmp_path / "a.mp4", 3)
+    done = subprocess.run(
+        [sys.executable, "-c", tell],
+        input=job(video, pose_model, os.getpid()).model_dump_json(),
+        capture_output=True,
+        encoding="latin-1",
+        check=True,
+    )
+    assert '"chunk": 0' in done.stdout
+    assert "started:" not in done.stderr, done.stderr
 
 
 def test_a_worker_ends_with_its_parent(opencap_video, pose_model):

@@ -59,8 +59,9 @@ class Server:
     def key(self, role: str = "administrator", user_id: str | None = None, **more: Any) -> str:
         """Make a key, as the command does."""
         from mobility.server.keys import Keys
+        from mobility.workbench.store import Store
 
-        return f"API-KEY {Keys(self.store).create(role, user_id=user_id, **more)[0]}"
+        return f"API-KEY {Keys(Store(self.store)).create(role, user_id=user_id, **more)[0]}"
 
     def upload(
         self,

@@ -9,6 +9,7 @@ import pytest
 from mobility.server.access import OTHERS, OWN
 from mobility.server.keys import ROLES
 from mobility.server.openapi import ENDPOINTS
+from mobility.workbench.store import Store
 
 READS = [
     *(("GET", "/sessions/{}/"), ("GET", "/sessions/{}/export/"), ("POST", "/sessions/{}/report/")),
@@ -100,7 +101,7 @@ def test_a_participant_sees_only_their_own_sessions(server, admin, record_of):
 def test_revoked_and_expired_keys_are_refused_at_once(server):
     from mobility.server.keys import Keys
 
-    keys = Keys(server.store)
+    keys = Keys(Store(server.store))
     key, stored = keys.create("administrator")
     assert server.ask("GET", "/sessions/", key).status_code == 200
     keys.revoke(stored.id)

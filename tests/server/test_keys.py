@@ -14,10 +14,11 @@ import pytest
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.server import keys as module
 from mobility.server.keys import Keys
+from mobility.workbench.store import Store
 
 
 def test_a_key_is_found_by_itself_only(tmp_path):
-    keys = Keys(tmp_path)
+    keys = Keys(Store(tmp_path))
     key, stored = keys.create("participant", user_id="p01")
     found = keys.find(key)
     assert found == stored
@@ -28,7 +29,7 @@ def test_a_key_is_found_by_itself_only(tmp_path):
 
 
 def test_only_a_salted_hash_is_kept_where_only_the_owner_reads(tmp_path):
-    keys = Keys(tmp_path)
+    keys = Keys(Store(tmp_path))
     first, _ = keys.create("administrator")
     second, _ = keys.create("administrator")
     file = tmp_path / ".server" / "keys.json"
@@ -42,7 +43,7 @@ def test_only_a_salted_hash_is_kept_where_only_the_owner_reads(tmp_path):
 
 
 def test_the_comparison_takes_the_same_way_for_unknown_and_wrong_keys(tmp_path, monkeypatch):
-    keys = Keys(tmp_path)
+    keys = Keys(Store(tmp_path))
     key, _ = keys.create("administrator")
     compared = []
     real = module.hmac.compare_digest
@@ -55,7 +56,7 @@ def test_the_comparison_takes_the_same_way_for_unknown_and_wrong_keys(tmp_path, 
 
 
 def test_expired_and_revoked_keys_are_not_found(tmp_path, monkeypatch):
-    keys = Keys(tmp_path)
+    keys = Keys(Store(tmp_path))
     key, stored = keys.create("professional", expires_days=2)
     now = module._now()
     monkeypatch.setattr(module, "_now", lambda: now + module.datetime.timedelta(days=1.99))
@@ -70,7 +71,7 @@ def test_expired_and_revoked_keys_are_not_found(tmp_path, monkeypatch):
 
 
 def test_another_process_revokes_for_this_one(tmp_path):
-    here, there = Keys(tmp_path), Keys(tmp_path)
+    here, there = Keys(Store(tmp_path)), Keys(Store(tmp_path))
     key, stored = here.create("administrator")
     assert there.find(key)
     here.revoke(stored.id)
@@ -78,7 +79,7 @@ def test_another_process_revokes_for_this_one(tmp_path):
 
 
 def test_all_keys_of_a_participant_are_revoked(tmp_path):
-    keys = Keys(tmp_path)
+    keys = Keys(Store(tmp_path))
     assert keys.revoke_of("p01") == []
     assert not list(tmp_path.iterdir())
     first, stored = keys.create("participant", user_id="p01")
@@ -101,12 +102,18 @@ def test_all_keys_of_a_participant_are_revoked(tmp_path):
 )
 def test_what_is_refused_leaves_no_file(tmp_path, role, more, said):
     with pytest.raises(BadInputError, match=said):
-        Keys(tmp_path).create(role, **more)
+        Keys(Store(tmp_path)).create(role, **more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_revoking_a_key_that_is_not_there_leaves_no_file(tmp_path):
+    with pytest.raises(NotFoundError, match="key given: there is none"):
+        Keys(Store(tmp_path)).revoke("nope")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_file_lets_nobody_in(tmp_path):
-    keys = Keys(tmp_path)
+    keys = Keys(Store(tmp_path))
     key, _ = keys.create("administrator")
     (tmp_path / ".server" / "keys.json").write_text("{")
     with pytest.raises(StorageError, match="restore"):
@@ -115,11 +122,11 @@ def test_a_damaged_file_lets_nobody_in(tmp_path):
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``mobility keys`` on a store of the test."""
+    """Run ``mobility keys`` on a store, by default that of the test."""
 
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(*arguments: str, store: object = tmp_path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "mobility.cli", "keys", *arguments, "--store", str(tmp_path)],
+            [sys.executable, "-m", "mobility.cli", "keys", *arguments, "--store", str(store)],
             capture_output=True,
             text=True,
             check=False,
@@ -133,9 +140,9 @@ def test_the_commands(run, tmp_path):
     made = run("create", "--role", "participant", "--user-id", "p01", "--expires", "30", "--json")
     assert made.returncode == 0, made.stderr
     document = json.loads(made.stdout)
-    assert Keys(tmp_path).find(document["key"]).user_id == "p01"
+    assert Keys(Store(tmp_path)).find(document["key"]).user_id == "p01"
     plain = run("create", "--role", "administrator")
-    assert Keys(tmp_path).find(plain.stdout.strip()).role == "administrator"
+    assert Keys(Store(tmp_path)).find(plain.stdout.strip()).role == "administrator"
     listed = run("list")
     assert document["id"] in listed.stdout
     for text in (listed.stdout, listed.stderr, plain.stderr):
@@ -149,3 +156,30 @@ def test_the_commands(run, tmp_path):
     assert wrong.stderr.count("\n") == 1
     assert document["key"] not in wrong.stderr
     assert run("create", "--role", "boss").returncode == 2
+
+
+@pytest.mark.slow
+def test_a_key_of_the_command_line_opens_a_server_on_a_bucket(run, s3, serving, tmp_path):
+    """And what the server keeps for itself is with the reports; only a key is in the bucket."""
+    url = s3.url()
+    made = json.loads(run("create", "--role", "administrator", "--json", store=url).stdout)
+    with serving.serving(tmp_path / "server", store=url) as server:
+        key = f"API-KEY {made['key']}"
+        assert server.ask("GET", "/sessions/", key).json() == []
+        one = server.upload(key, user_id="p01")
+        assert one.status_code == 200, one.text
+        session_id = one.json()["session_id"]
+        server.until(key, session_id, "analyzed")
+        (listed,) = server.ask("GET", "/sessions/", key).json()
+        assert listed["session_id"] == session_id
+        document = server.ask("GET", f"/sessions/{session_id}/", key).json()
+        for medium in ("video_url", "analyzed_video_url"):
+            assert server.ask("GET", document[medium]).status_code == 200
+        assert f"{session_id}/files.json" in s3.files(url)
+        assert server.ask("GET", "/participants/p01/export/", key).status_code == 200
+        assert server.ask("DELETE", "/participants/p01/", key).status_code == 204
+        assert set(s3.files(url)) == {".server/keys.json"}
+        assert run("revoke", made["id"], store=url).returncode == 0
+        assert server.ask("GET", "/sessions/", key).status_code == 401
+    assert (server.reports / ".server" / "audit.jsonl").read_text().count("\n") >= 4
+    assert not (tmp_path / "server" / "s3:").exists()

@@ -146,7 +146,10 @@ def test_files_that_are_no_mapping(tmp_path: Path) -> None:
         given_mapping("opensimm")
     bad = tmp_path / "bad.yaml"
     bad.write_text("joint_centres: [a\nb: c")
-    with pytest.raises(BadInputError, match=r"bad\.yaml: is not YAML \(line 2\)"):
+    with pytest.raises(BadInputError, match=r"bad\.yaml: is not YAML \(.*, line 2\)"):
+        given_mapping(bad)
+    bad.write_text("joint_centres:\n  left_heel: A\n  left_heel: B\n")
+    with pytest.raises(BadInputError, match=r"'left_heel' is there twice, line 3"):
         given_mapping(bad)
     bad.write_text("just words")
     with pytest.raises(BadInputError, match="must have joint_centres or angles"):

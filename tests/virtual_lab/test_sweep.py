@@ -255,7 +255,7 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
     command = [*tracing(tmp_path / "trace"), *command]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert refused(tmp_path / "trace") > 0
     assert addresses_outside(tmp_path / "trace") == set()
     said = json.loads(done.stdout)

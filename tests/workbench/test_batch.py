@@ -194,6 +194,13 @@ def test_a_failure_does_not_stop_the_others(place):
     assert said.read_text() == found["summary"]["json"]
 
 
+@pytest.mark.slow
+def test_a_command_at_the_end_that_fails_is_a_failure(place):
+    status, found, err = run(place, "--on-end", "false", "--workers", 1)
+    assert (status, counts(found)) == (1, {"done": 3, "skipped": 0, "failed": 0})
+    assert err == "warning: --on-end false: ended with status 1\n"
+
+
 def test_a_bad_file_of_a_folder_fails_alone(place):
     (place / "b.mp4").write_bytes(b"")
     (place / "c.mp4").write_bytes((place / "c.mp4").read_bytes()[:200])

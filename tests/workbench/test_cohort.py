@@ -61,6 +61,15 @@ def frame(the_frame: pd.DataFrame) -> pd.DataFrame:
     return the_frame.copy()
 
 
+def test_a_metric_that_no_session_has_is_refused(store: Store) -> None:
+    sessions = store.sessions()
+    cohort.check_metrics(sessions, ["knee_flexion"])
+    with pytest.raises(BadInputError, match=r"'kne_flexion': .*did you mean 'knee_flexion'\?"):
+        cohort.check_metrics(sessions, ["knee_flexion", "kne_flexion"])
+    # Where there is none at all the report says that.
+    cohort.check_metrics([s for s in sessions if s.record.user_id == "cid"], ["anything"])
+
+
 def made_up(values: dict[str, list[float]], **columns: object) -> pd.DataFrame:
     """A table of one metric: for each person the values of their sessions, a day apart."""
     rows = [

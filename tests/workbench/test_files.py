@@ -104,6 +104,16 @@ def test_json_is_utf8_and_never_nan(tmp_path):
         files.read_json(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [('{"a": 1, "b": 2, "a": 3}', "'a' is there twice"), ("[NaN]", "NaN is not JSON")],
+)
+def test_json_that_python_alone_would_take(tmp_path, text, told):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(BadInputError, match=told):
+        files.read_json(tmp_path / "a.json")
+
+
 def test_a_folder_that_was_removed_does_not_come_back(tmp_path):
     with pytest.raises(StorageError, match=r"cannot write .*gone"):
         files.write_json(tmp_path / "gone" / "a.json", {})

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from mobility.assessment.criteria import fms_deep_squat
-from mobility.assessment.findings import Finding, find
+from mobility.assessment.findings import Finding, find, label
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.workbench import report_first_page as first_page
 from mobility.workbench import report_groups as groups
@@ -19,6 +19,7 @@ from mobility.workbench import report_scores as scores
 from mobility.workbench import report_sections as sections
 from mobility.workbench.contract import Participant, SessionRecord, VideoFile
 from mobility.workbench.report_references import References
+from mobility.workbench.store import Store
 
 SIDES = ["left", "right"]
 
@@ -229,6 +230,20 @@ def test_the_worst_check_decides_the_trust(verdicts, said) -> None:
         {"light": {"verdict": "ok", "advice": None}, "second_camera": quality}
     )
     assert ("second camera" in second.lower()) == any(v != "ok" for v in verdicts.values())
+
+
+def test_a_session_in_short_is_what_its_report_says() -> None:
+    store = Store("absent")
+    found, careful = first_page.in_short(store.demo("Overhead Squat"))
+    faults = dict.fromkeys(
+        label(f) for f in find(store.demo("Overhead Squat").metrics()) if f.status == "found"
+    )
+    assert found == f"repetitions: 3 accepted of 3 found; faults: {'; '.join(faults)}"
+    assert careful.startswith("Recording: good enough. None of its ")
+    assert careful.endswith(" cannot be told.")
+    found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
+    assert found == "movements: 3 accepted of 3 found; left elbow, left shoulder"
+    assert careful.startswith("Recording: ")
 
 
 @pytest.mark.parametrize(

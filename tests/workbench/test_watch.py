@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from mobility.errors import NotFoundError, StorageError
+from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.workbench import watch as module
 from mobility.workbench.contract import BatchRow
 from mobility.workbench.files import lock
@@ -204,6 +204,25 @@ def test_two_watches_of_one_folder(place, worked):
     (guard,) = (place / "store" / ".watch").glob("*.lock")
     with lock(guard, what="it"), pytest.raises(StorageError, match="is in use by another"):
         once(place)
+
+
+def test_a_wrong_scheduler_is_told_before_there_is_a_video(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(BadInputError, match="scheduler nonsense: write it as tcp://host:8786"):
+        once(tmp_path, scheduler="nonsense")
+
+
+@pytest.mark.parametrize(("fail", "status"), [({}, 0), ({"b.mp4": "nobody"}, 1)])
+def test_the_command_ends_with_status_1_if_a_video_failed(place, worked, monkeypatch, fail, status):
+    from typer.testing import CliRunner
+
+    from mobility.cli import app
+
+    worked.fail = fail
+    monkeypatch.chdir(place)
+    done = CliRunner().invoke(app, ["watch", "in", "--once", "--settle", "0"])
+    assert done.exit_code == status, done.output
+    assert done.output.count("\n") == 2
 
 
 def test_bad_folder_or_ledger(place, worked):
