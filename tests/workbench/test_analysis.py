@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -23,7 +24,7 @@ from mobility import provenance
 from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis
-from mobility.workbench.files import read_json
+from mobility.workbench.files import read_json, write_json
 from mobility.workbench.store import Session, Store
 
 # These processes have no threads that a copy could miss.
@@ -897,6 +898,30 @@ def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
 def halve(found: h5py.Group | h5py.Dataset) -> None:
     if isinstance(found, h5py.Dataset) and found.dtype.kind == "f" and found.size > 1:
         found[...] = found[...] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exercise", ["Overhead Squat", "Joint Angle Mobility"])
+def test_the_demo_holds_what_the_code_makes_of_its_pose(tmp_path, exercise):
+    """It is never analysed again: scripts/demo_data.py has to be run where this fails."""
+    store = Store(tmp_path / "sessions")
+    demo = store.demo(exercise)
+    shutil.copytree(demo.folder, store.path / demo.id)
+    shutil.copytree(demo.store.path / "participants", store.path / "participants")
+    session = store.session(demo.id)
+    record = session.record
+    record.stages["pose"].key = analysis._plan(session, record, session.edits(), {}).keys["pose"]
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    session.analyze(annotate=False)
+    assert session.record.stages["pose"] == record.stages["pose"]
+    now, kept = session.metrics(), demo.metrics()
+    assert set(now.data_vars) == set(kept.data_vars)
+    for name in kept.data_vars:
+        ours, theirs = now[name].values, kept[name].values
+        if theirs.dtype.kind == "f":
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=name)
+        else:
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
 
 
 @pytest.mark.slow
