@@ -27,7 +27,7 @@ def test_environment_yml_installs_what_make_installs(project):
     makefile = (project / "Makefile").read_text()
     for line in pip["pip"]:
         option, what = line.split()
-        assert re.search(rf"install .*{option} \"?{re.escape(what)}", makefile)
+        assert re.search(rf"\$\(PIP\) .*{option} \"?{re.escape(what)}", makefile)
 
 
 def test_this_environment_has_the_versions_that_were_tested_together(project):

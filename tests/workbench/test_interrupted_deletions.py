@@ -72,7 +72,7 @@ def made(tmp_path, stand_ins):
         batch(store)
         watched(store)
         cohort(store)
-        Keys(store.path).create("participant", user_id=ANN)
+        Keys(store).create("participant", user_id=ANN)
         private = store.path / ".server"
         write_json_in(private / "queue" / "1-s1.json", {"session_id": "s1", "user_id": ANN})
         write_json_in(private / "queue" / "2-s3.json", {"session_id": "s3", "user_id": BOB})
