@@ -148,7 +148,7 @@ def test_a_full_disk_is_said(form, ask, sent, clip, temporary, monkeypatch):
     def full(*_, **__):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(upload_form, "open_private", full)
     ask(form, "part", upload=messages[0]["upload"], offset=0, buffers=(clip,))
     monkeypatch.undo()
     assert "the disk is full" in form.notice["text"]

@@ -174,7 +174,7 @@ def test_who_was_deleted_is_not_named_and_does_not_come_back(place, worked):
     store = Store(place / "store", reports=place / "reports")
     store.set_participant("p02", height_m=1.7)
     (ledger,) = (place / "store" / ".watch").glob("*.json")
-    assert erase(store, "p02") == ["participant", "traces"]
+    assert erase(store, "p02") == ["participant"]
     for file in (place / "store").rglob("*"):
         content = file.read_bytes() if file.is_file() else b""
         assert not any(word in content for word in (b"p02", b"b.mp4", bytes(place)))
