@@ -127,7 +127,8 @@ def in_short(session: Session) -> tuple[str, str]:
     if session.record.exercise != "Overhead Squat":
         moved = dict.fromkeys(row["joints"] for row in session.repetitions_table() if row["joints"])
         quality = judged(quality, session.record.joints)
-        return f"movements: {counted}; {'; '.join(moved)}", " ".join(_verdict(quality)[1:]).strip()
+        told = " ".join(_verdict(quality)[1:]).strip()
+        return f"movements: {'; '.join([counted, *moved])}", told
     findings = find(session.metrics())
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
     unknown = sum(f.status == "cannot be told" for f in findings)

@@ -292,7 +292,7 @@ TABLE = """
     ! keys revoke nope
     keys revoke KEY2
     sessions delete ID1
-    ! sessions delete ID1
+    ! sessions delete absent
     prune --keep 3
     prune --keep 3 --yes
     participants delete p01
