@@ -16,7 +16,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import likely
-from mobility.workbench.files import check_name, writing
+from mobility.workbench.files import check_file_name, writing
 from mobility.workbench.store import check_creation
 
 SMALL_BYTES = 1 << 20
@@ -231,7 +231,7 @@ class Upload:
             "user_id": user_id,
             "exercise_name": given["exercise_name"],
             # An empty field of a form is no name.
-            "session_name": given["session_name"] or None,
+            "session_name": (given["session_name"] or "").strip() or None,
         }
         try:
             fields["body_joint_angles"] = _joints(self._values.get("body_joint_angles", []))
@@ -361,7 +361,7 @@ def _joints(values: list[str]) -> list[str]:
 
 def _video_name(filename: str) -> str:
     try:
-        name = check_name(filename, what="video")
+        name = check_file_name(filename, what="video")
     except BadInputError as error:
         raise FieldError("the upload", {"video": [str(error)]}) from None
     if len(name.encode()) > _NAME_BYTES:
@@ -376,14 +376,21 @@ def _video_name(filename: str) -> str:
     return name
 
 
-def refuse_unknown(names: Iterable[str], known: frozenset[str], what: str) -> None:
-    """Refuse fields that nothing asks for, with the likely spelling.
+def refuse_unknown(
+    names: Iterable[str], known: frozenset[str], what: str, *, kind: str = "field"
+) -> None:
+    """Refuse what nothing asks for, with the likely spelling, or with what there is.
 
     Raises
     ------
     FieldError
         With all of them.
     """
-    faults = {name: [f"is no field{likely(name, known)}"] for name in names if name not in known}
+    there_is = f"; there is {', '.join(sorted(known))}" if known else ""
+    faults = {
+        name: [f"is no {kind}{likely(name, known) or there_is}"]
+        for name in names
+        if name not in known
+    }
     if faults:
         raise FieldError(what, faults)
