@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tornado.ioloop import PeriodicCallback
 
 from mobility.errors import (
-    BadInputError,
+    ConflictError,
     FieldError,
     MobilityError,
     NotFoundError,
@@ -219,7 +219,9 @@ def _save_config(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
 def _revision(tag: str) -> int:
     found = re.fullmatch(ETAG, tag.strip())
     if found is None:
-        raise BadInputError("the header If-Match is not the ETag of these display settings")
+        raise ConflictError(
+            "the header If-Match is no ETag of these display settings; read them again"
+        )
     return int(found[1])
 
 

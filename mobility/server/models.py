@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from mobility.workbench.contract import EXERCISES, JOINTS, Document, Exercise, Joint, ThreadId
+from mobility.workbench.contract import JOINTS, Document, Exercise, Joint, ThreadId
 from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
 
@@ -45,26 +45,9 @@ _SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 _LEFT_OUT: Any = Field(default_factory=str)
 """Default of what may be left out: it is not null, and none that could be told."""
 
-_ONE_EXERCISE: dict[str, Any] = {
-    # Written out: each is the other, and both may be given where they say the same.
-    "anyOf": [
-        {"required": ["exercise_name"], "not": {"required": ["exercise"]}},
-        {"required": ["exercise"], "not": {"required": ["exercise_name"]}},
-        *(
-            {
-                "required": ["exercise_name", "exercise"],
-                "properties": {"exercise_name": {"const": name}, "exercise": {"const": name}},
-            }
-            for name in EXERCISES
-        ),
-    ]
-}
-
 
 class CreationForm(Document):
-    """Body of a creation; ``exercise`` is another name of ``exercise_name``."""
-
-    model_config = ConfigDict(json_schema_extra=_ONE_EXERCISE)
+    """Body of a creation; ``exercise`` is taken as another name of ``exercise_name``."""
 
     video: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
     user_id: Annotated[
@@ -73,8 +56,7 @@ class CreationForm(Document):
     session_name: Annotated[
         str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
     ] = _LEFT_OUT
-    exercise_name: Exercise = _LEFT_OUT
-    exercise: Exercise = _LEFT_OUT
+    exercise_name: Exercise
     body_joint_angles: Annotated[
         list[Joint | Literal["all"]], Field(description="or one text with commas")
     ] = _LEFT_OUT

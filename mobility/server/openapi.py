@@ -14,7 +14,6 @@ import mobility
 from mobility.server import handlers, handlers_more
 from mobility.server.base import PREFIX, Handler
 from mobility.server.models import (
-    ETAG,
     ID,
     ConfigBody,
     CreationFault,
@@ -333,7 +332,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
                 "name": "If-Match",
                 "in": "header",
                 "description": "the ETag that was read ('\"0\"': there was nothing yet)",
-                "schema": {"type": "string", "pattern": f"^{ETAG}$"},
+                "schema": {"type": "string"},
             }
         )
     return found

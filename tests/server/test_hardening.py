@@ -262,12 +262,10 @@ def test_one_that_sends_far_too_much_before_it_listens_hears_why(strict, announc
 
 
 def test_what_is_refused_without_a_body_leaves_the_connection_open(server):
-    address = urlsplit(server.url)
+    head = f"GET /mobility-assessment/sessions/ HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}"
     with connect(server) as connection:
         for _ in range(2):
-            connection.sendall(
-                f"GET /mobility-assessment/sessions/ HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
-            )
+            connection.sendall(f"{head}\r\n\r\n".encode())
             answer = connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 401")
             assert b"Connection: close" not in answer
