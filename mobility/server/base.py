@@ -106,7 +106,9 @@ class Served:
     def without_places(self, text: str) -> str:
         """Take places on the server out of a message: of each only the name is told."""
         own = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
-        for place in {str(each) for path in own for each in (path, path.resolve())}:
+        places = {str(each) for path in own for each in (path, path.resolve())} - {"/"}
+        # The longest first: one may be in the other.
+        for place in sorted(places, key=len, reverse=True):
             text = text.replace(f"{place}/", "").replace(place, "the store")
         return _PLACE.sub(lambda found: Path(found[0]).name, text)
 

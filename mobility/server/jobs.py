@@ -53,7 +53,7 @@ Place: TypeAlias = tuple[Literal["running", "waiting"], int]
 
 _INTAKES = 2
 _LOOK_S = 1.0
-_LONGEST_HOLD_S = 300.0
+_LONGEST_PAUSE_S = 300.0
 
 
 class Job(Document):
@@ -68,7 +68,7 @@ class Job(Document):
 
 
 @dataclass(frozen=True)
-class Hold:
+class Pause:
     """Why an analysis is not begun again yet, and when it will be."""
 
     reason: str
@@ -97,7 +97,7 @@ class Queue:
         self._lock: FileLock | None = None
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._leaving: set[str] = set()
-        self._holds: dict[str, Hold] = {}
+        self._pauses: dict[str, Pause] = {}
         self._users: dict[str, str] = {}
         self._reserved: Counter[str] = Counter()
         self._wake = asyncio.Event()
@@ -282,8 +282,8 @@ class Queue:
 
     def held(self, session_id: str) -> str:
         """Why the analysis of a session waits, though it may be its turn; "" where it does not."""
-        hold = self._holds.get(session_id)
-        return hold.reason if hold else ""
+        pause = self._pauses.get(session_id)
+        return pause.reason if pause else ""
 
     def add(self, session_id: str, user_id: str, *, shared: bool = True) -> None:
         """Queue the analysis of a session that is there already, unless it waits.
@@ -323,7 +323,7 @@ class Queue:
                 self._remove(session_id)
         finally:
             self._leaving.discard(session_id)
-            self._holds.pop(session_id, None)
+            self._pauses.pop(session_id, None)
         await self._end_rendering(session_id)
 
     def _remove(self, session_id: str) -> None:
@@ -410,7 +410,7 @@ class Queue:
             session_id = _session_of(name)
             if session_id in self._running or session_id in self._leaving:
                 continue
-            if session_id in self._holds and self._holds[session_id].until > time.monotonic():
+            if session_id in self._pauses and self._pauses[session_id].until > time.monotonic():
                 continue
             job = self._job(name)
             if job is None or job.state != "waiting":
@@ -443,16 +443,16 @@ class Queue:
             if reason and file.is_file():
                 await self._note(session_id, reason)
             file.unlink(missing_ok=True)
-            self._holds.pop(session_id, None)
+            self._pauses.pop(session_id, None)
         except DiskFullError as error:
-            self._hold_back(session_id, error)
+            self._put_off(session_id, error)
             # It was none of the video's doing.
             job.attempts -= 1
             with suppress(StorageError):
                 if file.is_file():
                     await to_its_end(asyncio.to_thread(_write, file, job))
         except (MobilityError, OSError) as error:
-            self._hold_back(session_id, error)
+            self._put_off(session_id, error)
         finally:
             worker.kill()
 
@@ -466,20 +466,20 @@ class Queue:
         except DiskFullError:
             raise
         except StorageError as error:
-            self._hold_back(request["session_id"], error)
+            self._put_off(request["session_id"], error)
             return None if not last else f"{error}"
         except MobilityError as error:
             # The analysis itself has noted what was wrong.
             log.info("session %s: %s", request["session_id"], error)
         return ""
 
-    def _hold_back(self, session_id: str, error: Exception) -> None:
+    def _put_off(self, session_id: str, error: Exception) -> None:
         """Let a session wait, each time twice as long, and the others go on."""
-        before = self._holds.get(session_id)
-        seconds = min(2 * before.seconds, _LONGEST_HOLD_S) if before else _LOOK_S
+        before = self._pauses.get(session_id)
+        seconds = min(2 * before.seconds, _LONGEST_PAUSE_S) if before else _LOOK_S
         reason = DISK_FULL if isinstance(error, DiskFullError) else f"{error}"
         log.warning("session %s: %s; tried again in %g s", session_id, error, seconds)
-        self._holds[session_id] = Hold(reason, seconds, time.monotonic() + seconds)
+        self._pauses[session_id] = Pause(reason, seconds, time.monotonic() + seconds)
 
     async def _note(self, session_id: str, reason: str) -> None:
         """Note that an analysis failed; where it cannot be noted, it is not tried for ever."""

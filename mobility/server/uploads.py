@@ -213,6 +213,8 @@ class Upload:
             given["exercise_name"] = given["exercise"]
         elif given["exercise"] not in (None, given["exercise_name"]):
             faults["exercise"] = ["differs from exercise_name; send one of them"]
+        if _is_document(given["session_name"] or ""):
+            faults["session_name"] = ["is a JSON object or list; send a text"]
         if self.video is None:
             absent = "video" not in self._values
             faults["video"] = [
@@ -342,6 +344,14 @@ def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
         for name, text in pairs:
             values.setdefault(name, []).append(text)
     return values
+
+
+def _is_document(text: str) -> bool:
+    """Whether a client put an object or a list where a form has texts."""
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _joints(values: list[str]) -> list[str]:

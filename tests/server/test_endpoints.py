@@ -333,6 +333,9 @@ def test_titles_may_hold_what_default_titles_hold(server):
         assert made.status_code == 200, made.text
         assert made.json()["title"] == title
         assert server.state(key, made.json()["session_id"])["title"] == title
+    for title in ("{}", '[1, "a"]'):
+        assert server.upload(key, session_name=title).json()["errors"]["session_name"]
+    assert server.upload(key, session_name="[1] first").status_code == 200
     for name in ("../up.mp4", "a\\b.mp4"):
         assert server.upload(key, name=name).status_code in (200, 400)
         assert not list(server.store.rglob("up.mp4"))

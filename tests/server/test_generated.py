@@ -85,7 +85,8 @@ def test_no_request_finds_a_failure(server, analysed, tmp_path, role, run):
             f"{server.url}/mobility-assessment/openapi.json",
             *("-H", f"Authorization: {key}", "--seed", "1", "--max-examples", "8"),
             *("--checks", "all", "--continue-on-failure", "--warnings", "off"),
-            *("--request-timeout", "120", *arguments),
+            # How fast they are is not asked here.
+            *("--request-timeout", "600", "--max-response-time", "600", *arguments),
         ],
         cwd=tmp_path,
         capture_output=True,

@@ -122,8 +122,8 @@ def test_a_session_that_cannot_go_on_waits_twice_as_long_each_time(tmp_path):
     queue = Queue(Store(tmp_path / "sessions", reports=tmp_path / "reports"), MobilityServer())
     waits = []
     for _ in range(12):
-        queue._hold_back("a", StorageError("cannot write /srv/a: is read-only"))
-        waits.append(queue._holds["a"].seconds)
+        queue._put_off("a", StorageError("cannot write /srv/a: is read-only"))
+        waits.append(queue._pauses["a"].seconds)
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
     assert queue.held("a") == "cannot write /srv/a: is read-only"
     asyncio.run(queue.forget("a"))
