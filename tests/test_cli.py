@@ -117,7 +117,7 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--joints", "knee,ancle"], ["ancle", "did you mean 'ankle'?"]),
         (["--user-id", "../p01"], ["../p01"]),
         (["--user-id", ""], ["user_id"]),
-        (["--name", "../up"], ["../up"]),
+        (["--name", "a\nb"], ["session_name", "control character"]),
         (["--name", "  "], ["name"]),
         (["--subject", "middle"], ["--subject middle"]),
         (["--subject=nan,nan"], ["--subject nan,nan", "finite"]),

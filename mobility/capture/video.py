@@ -407,7 +407,7 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
     TooLargeError
         Its pictures have more than `most_pixels`.
     VideoError
-        It is empty, no video, a single picture, incomplete, or nothing in it can be decoded.
+        It is empty, no video, has a single frame, is incomplete, or nothing in it can be decoded.
     """
     faults = _Faults(path)
     for container, stream, frames in _from(path, None, 1, faults):
@@ -422,7 +422,9 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
             raise _nothing(path, faults)
         second = next(frames, None)
         if second is None:
-            raise VideoError(f"{Path(path)}: holds a single picture; give a video of a movement")
+            raise VideoError(
+                f"{Path(path)}: has a single frame; a movement needs a video of several frames"
+            )
         orientation = _orientation(first[1])
         width, height = _stored_size(stream)
         if orientation.transpose:

@@ -364,7 +364,7 @@ def test_pictures_of_too_many_pixels_are_refused_undecoded(serving, tmp_path):
         assert server.upload(key, film(tmp_path / "b.mov", 10), name="b.mov").status_code == 200
         single = server.upload(key, film(tmp_path / "c.mov", 10, frames=1), name="c.mov")
         assert single.status_code == 400
-        assert "c.mov: holds a single picture" in single.json()["error"]
+        assert "c.mov: has a single frame" in single.json()["error"]
 
 
 def test_the_limits_leave_room_for_others():

@@ -279,7 +279,7 @@ def test_many_uploads_at_once_lose_none_and_reads_go_on(serving, folder):
     """The small version of benchmarks/server.py, with a stand-in for the analysis."""
     count = 60
     with serving.serving(folder, kind="quick", analyses_at_once=2) as server:
-        key = server.key("professional", "p")
+        key = server.key("administrator", "p")
         process = psutil.Process(server.process.pid)
 
         def burst(size):
@@ -329,7 +329,7 @@ def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(serving, fo
     wait = f"video wait {go}".encode()
     accepted, refused = [], []
     with serving.serving(folder, analyses_at_once=2) as server:
-        key = server.key("professional", "p")
+        key = server.key("administrator", "p")
         accepted.append(server.upload(key, b"video 1").json()["session_id"])
         server.until(key, accepted[0], "analyzed")
         waiting = [server.upload(key, wait + b" " * n) for n in range(3)]
