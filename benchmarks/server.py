@@ -66,7 +66,7 @@ def serving(folder: Path) -> Iterator[Server]:
         name: str(folder / name)
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     }
-    key, _ = Keys(Store(folder / "sessions")).create("professional", user_id="load")
+    key, _ = Keys(Store(folder / "sessions")).create("administrator", user_id="load")
     others = ("jupyterlab", "jupyter_lsp", "jupyter_scheduler", "jupyter_server_terminals")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

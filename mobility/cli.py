@@ -655,7 +655,7 @@ def participants_delete(
 ) -> None:
     """List everything of a participant, and delete it with --yes: sessions, reports, keys."""
     from mobility.server.jobs import forget_left
-    from mobility.server.keys import PRIVATE_FOLDER, Keys
+    from mobility.server.keys import Keys, private_folder
     from mobility.workbench.retention import erase, named_in, nothing_of, unassigned, what_is_of
 
     opened = _store(store, reports)
@@ -670,7 +670,7 @@ def participants_delete(
     if yes:
         with _told_if_interrupted():
             keys.revoke_of(user_id)
-            forget_left(opened.path / PRIVATE_FOLDER, user_id)
+            forget_left(private_folder(opened), user_id)
             erase(opened, user_id)
     else:
         _say_unfinished(opened)

@@ -51,6 +51,7 @@ _BY_STATUS: Mapping[int, type[MobilityError]] = {
     409: errors.ConflictError,
     413: errors.TooLargeError,
     429: errors.TooManyRequestsError,
+    507: errors.DiskFullError,
 }
 
 
@@ -169,7 +170,7 @@ class Client:
             state = self.state(session_id)
             if state.state == "failed":
                 raise BadInputError(f"session {session_id}: {state.reason}")
-            if state.state not in ("queued", "analyzing"):
+            if state.state not in ("queued", "held", "analyzing"):
                 return state
             if time.monotonic() > end:
                 raise StorageError(f"session {session_id}: is not analysed after {timeout_s:g} s")

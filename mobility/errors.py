@@ -131,6 +131,12 @@ class StorageError(MobilityError, OSError):
     status = 500
 
 
+class DiskFullError(StorageError):
+    """There is no room on the disk, or in the quota (HTTP 507)."""
+
+    status = 507
+
+
 class InUseError(StorageError):
     """Another process works on it (HTTP 409); ask again when that is done."""
 

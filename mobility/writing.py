@@ -18,7 +18,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO, cast
 
-from mobility.errors import StorageError
+from mobility.errors import DiskFullError, StorageError
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
@@ -38,7 +38,8 @@ _ADVICE = {
 def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
     """Say in one line where writing failed, why, and what to do."""
     reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; check the place"
-    return StorageError(f"cannot write {os.fspath(place)}: {reason}")
+    kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+    return kind(f"cannot write {os.fspath(place)}: {reason}")
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--joints", "knee,ancle"], ["ancle", "did you mean 'ankle'?"]),
         (["--user-id", "../p01"], ["../p01"]),
         (["--user-id", ""], ["--user-id: must be a non-empty text"]),
-        (["--name", "../up"], ["../up"]),
+        (["--name", "a\nb"], ["--name", "control character"]),
         (["--name", "  "], ["name"]),
         (["--subject", "middle"], ["--subject middle"]),
         (["--subject=nan,nan"], ["--subject nan,nan", "finite"]),

@@ -132,10 +132,6 @@ def estimate_pose(
             f"a person needs many more than {LEAST_SIZE}"
         )
     expected = presentation_times(path)
-    if len(expected) < 2:
-        raise VideoError(
-            f"{path.name}: has a single frame; a movement needs a video of several frames"
-        )
     _check_gaps(expected, path)
     bundle = pose_model(model)
     chunks = plan_chunks(expected)

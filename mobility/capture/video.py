@@ -25,7 +25,14 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError, VideoError
+from mobility.errors import (
+    BadInputError,
+    MobilityError,
+    NotFoundError,
+    StorageError,
+    TooLargeError,
+    VideoError,
+)
 from mobility.options import checked
 from mobility.writing import atomic
 
@@ -381,13 +388,15 @@ def _duration(container: Any, stream: Any) -> float | None:
     return None
 
 
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Look at a video file, and decode its first frame.
+def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> VideoInfo:
+    """Look at a video file, and decode its first two frames.
 
     Parameters
     ----------
     path
         The file.
+    most_pixels
+        Of a picture; one that has more by what the file says of itself is not decoded.
 
     Returns
     -------
@@ -400,14 +409,27 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         There is no such file.
     BadInputError
         It is a folder.
+    TooLargeError
+        Its pictures have more than `most_pixels`.
     VideoError
-        It is empty, no video, incomplete, or nothing in it can be decoded.
+        It is empty, no video, has a single frame, is incomplete, or nothing in it can be decoded.
     """
     faults = _Faults(path)
     for container, stream, frames in _from(path, None, 1, faults):
+        stored = stream.codec_context.width * stream.codec_context.height
+        if most_pixels is not None and stored > most_pixels:
+            raise TooLargeError(
+                f"{Path(path)}: its pictures have {stored / 1e6:.0f} million pixels, at most "
+                f"{most_pixels / 1e6:g} million are taken in; make them smaller"
+            )
         first = next(frames, None)
         if first is None:
             raise _nothing(path, faults)
+        second = next(frames, None)
+        if second is None:
+            raise VideoError(
+                f"{Path(path)}: has a single frame; a movement needs a video of several frames"
+            )
         orientation = _orientation(first[1])
         width, height = _stored_size(stream)
         if orientation.transpose:
@@ -415,7 +437,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         rate = stream.average_rate or stream.guessed_rate
         duration = _duration(container, stream)
         if duration is None:
-            *_, (duration, _) = [first, *frames]
+            *_, (duration, _) = [second, *frames]
         return VideoInfo(
             path=Path(path),
             width=width,

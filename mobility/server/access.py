@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mobility.errors import NotPermittedError
-from mobility.server.keys import Role
+from mobility.server.keys import ROLES
 
 Action = Literal["read", "annotate", "create", "create for others", "delete", "export", "erase"]
 
-EVERYBODY: frozenset[Role] = frozenset({"administrator", "professional", "participant"})
-_STAFF: frozenset[Role] = frozenset({"administrator", "professional"})
-_ADMINISTRATORS: frozenset[Role] = frozenset({"administrator"})
+SIGNED = "signed address"
+"""In the place of a role: it was let in by an address that a document holds."""
 
-OWN: Mapping[Action, frozenset[Role]] = {
+EVERYBODY = frozenset[str](ROLES)
+_STAFF = frozenset[str]({"administrator", "professional"})
+_ADMINISTRATORS = frozenset[str]({"administrator"})
+
+OWN: Mapping[Action, frozenset[str]] = {
     "read": EVERYBODY,
     "annotate": EVERYBODY,
     "create": EVERYBODY,
@@ -26,7 +29,7 @@ OWN: Mapping[Action, frozenset[Role]] = {
 }
 """Who may do it with what is their own."""
 
-OTHERS: Mapping[Action, frozenset[Role]] = {
+OTHERS: Mapping[Action, frozenset[str]] = {
     "read": _STAFF,
     "annotate": _STAFF,
     "create": _ADMINISTRATORS,
@@ -54,7 +57,8 @@ class Caller:
 
     name: str
     """For the audit log: "key <id>" or "jupyter"; never a key."""
-    role: Role
+    role: str
+    """One of ``ROLES``, ``SIGNED``, or "none", which may nothing."""
     user_id: str | None
     """Whose sessions are their own; None where that is nobody."""
 
@@ -64,7 +68,13 @@ class Caller:
 
     def may(self, action: Action, user_id: str) -> bool:
         """Whether they may do it with what belongs to `user_id`."""
+        if self.role == SIGNED:
+            return action == "read"  # of that file, which its signature says
         return self.role in (OWN if self.owns(user_id) else OTHERS)[action]
+
+
+STRANGER = Caller("nobody known", "none", None)
+"""Who asks, before it is known."""
 
 
 def permit(caller: Caller, action: Action, user_id: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,6 +22,7 @@ from tornado.web import Finish, HTTPError, stream_request_body
 
 from mobility.errors import (
     BadInputError,
+    DiskFullError,
     MobilityError,
     NotAuthenticatedError,
     NotFoundError,
@@ -27,16 +30,22 @@ from mobility.errors import (
     TooLargeError,
     TooManyRequestsError,
 )
-from mobility.server.access import Action, Caller, permit
+from mobility.server.access import STRANGER, Action, Caller, permit
 from mobility.server.answers import Answers
 from mobility.server.audit import Audit
-from mobility.server.jobs import Queue
+from mobility.server.jobs import DISK_FULL, Queue
 from mobility.server.keys import Keys, Role
 from mobility.server.media_keys import MediaKeys
 from mobility.server.processes import EndedError
 from mobility.server.rates import Rates
 from mobility.server.settings import MobilityServer
-from mobility.server.uploads import SMALL_BYTES, parse_content_type, read_form, read_json_body
+from mobility.server.uploads import (
+    SMALL_BYTES,
+    parse_content_type,
+    read_form,
+    read_json_body,
+    refuse_unknown,
+)
 from mobility.workbench.store import Session, Store
 
 log = logging.getLogger(__name__)
@@ -44,12 +53,17 @@ log = logging.getLogger(__name__)
 PREFIX = "/mobility-assessment"
 
 _DRAINED_BYTES = 8 << 20
-"""Of a body that is refused so much is still read, so that the client hears why."""
+"""Of a body that is refused, so much of a stranger is still taken, and thrown away, so that a
+client that sends all before it listens hears why; of those who are known, what comes in time."""
 _SMALL_BODY_S = 30.0
 _BLOCK = 1 << 18
 _EXPORTS = 2
 """Of everything of a participant, written at the same time."""
 
+_PLACE = re.compile(r"(?<![\w.:/-])(?:/[^\s/:;,'\"()<>]+){2,}")
+
+_OF_JUPYTER = frozenset({"token", "_xsrf"})
+"""Parameters of queries by which Jupyter itself knows who asks."""
 _SCHEMES = ("api-key", "bearer", "token")
 
 
@@ -66,13 +80,15 @@ class Served:
     media_keys: MediaKeys = field(init=False)
     rates: Rates = field(init=False)
     refused: Rates = field(init=False)
-    uploads: int = 0
+    uploads: Counter[str] = field(default_factory=Counter)
+    """Under way, by the name of who sends them."""
     exporting: set[str] = field(default_factory=set)
     """Participants of whom everything is being handed over."""
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_EXPORTS))
     """For those who write what is handed over."""
     of_user: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    """One who counts the sessions of a participant holds it until theirs is made."""
+    """Held while a session of theirs is made: one at a time, so that others find a worker, and
+    who counts their sessions counts right."""
 
     def __post_init__(self) -> None:
         self.answers = Answers(self.store)
@@ -86,6 +102,15 @@ class Served:
     def start(self) -> None:
         """Start the work on the queue, in the loop that runs."""
         self._work = asyncio.ensure_future(self.queue.run())
+
+    def without_places(self, text: str) -> str:
+        """Take places on the server out of a message: of each only the name is told."""
+        own = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
+        places = {str(each) for path in own for each in (path, path.resolve())} - {"/"}
+        # The longest first: one may be in the other.
+        for place in sorted(places, key=len, reverse=True):
+            text = text.replace(f"{place}/", "").replace(place, "the store")
+        return _PLACE.sub(lambda found: Path(found[0]).name, text)
 
     async def deleted(self, session_id: str) -> None:
         """Let nothing be left of a session that was deleted, neither in memory."""
@@ -104,22 +129,28 @@ class Handler(JupyterHandler):
     """What of a session it is about, for the audit log."""
     both_errors = False
     """Whether faults of fields are told as ``error`` too, as the creation's are documented."""
-    caller: Caller
+    caller = STRANGER
 
-    def initialize(self, served: Served) -> None:
-        """Take what the handlers share."""
+    def initialize(
+        self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
+    ) -> None:
+        """Take what the handlers share, the pattern of the address, and what a query may have."""
         self.served = served
+        self.template = template
+        self.parameters = parameters
         self.audited = ""
         self.received = 0
         self._body = bytearray()
         self._refused: MobilityError | None = None
+        self._when_finished: Callable[[], object] = lambda: None
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Find out who asks, and whether the body may come; nothing is read before that."""
         connection = cast("Any", self.request.connection)
-        connection.set_max_body_size(self.most_bytes() + 2 * _DRAINED_BYTES)
         # Of everybody, also of those who are refused; what may take longer undoes it.
         connection.set_body_timeout(_SMALL_BODY_S)
+        # What is too large is refused below: tornado would end the connection without a word.
+        connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
                 raise NotPermittedError("this name of the server is not served here")
@@ -131,6 +162,11 @@ class Handler(JupyterHandler):
                 raise self.too_large()
             self.set_cors_headers()
             self.begin_body(connection)
+            method = str(self.request.method)
+            known = self.parameters.get("GET" if method == "HEAD" else method)
+            if known is not None:
+                given = set(self.request.query_arguments) - _OF_JUPYTER
+                refuse_unknown([name[:100] for name in given], known, "query", kind="parameter")
         except MobilityError as error:
             self.refuse(error)
 
@@ -149,8 +185,8 @@ class Handler(JupyterHandler):
         """Take the next bytes of the body."""
         self.received += len(chunk)
         if self._refused is not None:
-            if self.received > _DRAINED_BYTES and not self._finished:
-                self.end(self._refused)
+            if self.caller is STRANGER and self.received > _DRAINED_BYTES:
+                self.let_go()
             return
         try:
             self.take(chunk)
@@ -164,25 +200,44 @@ class Handler(JupyterHandler):
             raise self.too_large()
 
     def refuse(self, error: MobilityError) -> None:
-        """Answer with a fault: when the body is read, or at once where that would take long."""
-        self._refused = error
-        waits = self.request.headers.get("Expect", "").lower() == "100-continue"
-        if waits or self._announced() - self.received > _DRAINED_BYTES:
-            self.end(error)
-            return
+        """Answer with a fault at once, and throw away what is still coming of the body.
 
-        async def tell(*_: Any) -> None:
-            raise error
+        If the connection were closed at once, its client might never see the answer.
+        """
+        self._refused = error
+        self.log_exception(type(error), error, None)
+        self.clear()
+        self.set_status(error.status)
+        content = self.fault(error.status, error)
+        self.set_header("Content-Length", str(len(content)))
+        has_body = self._announced() or "Transfer-Encoding" in self.request.headers
+        if has_body:
+            self.set_header("Connection", "close")
+        self.write(content)
+        if self.request.headers.get("Expect", "").lower() == "100-continue":
+            self.finish()  # the client waits, and sends nothing now
+            return
+        self.flush()
+        late = asyncio.get_running_loop().call_later(_SMALL_BODY_S, self.let_go)
+        self._when_finished = late.cancel
+
+        async def close(*_: Any) -> None:
+            self.finish()
+            if has_body:
+                self.let_go()
 
         # In the place of the method that would answer; tornado calls it after the body.
-        setattr(self, str(self.request.method).lower(), tell)
+        setattr(self, str(self.request.method).lower(), close)
 
-    def end(self, error: MobilityError) -> None:
-        """Answer with a fault before the body is read; the connection is closed then."""
-        if not self._finished:
-            self.log_exception(type(error), error, None)
-            self.set_header("Connection", "close")
-            self.send_error(error.status, exc_info=(type(error), error, None))
+    def let_go(self) -> None:
+        """Close the connection."""
+        cast("Any", self.request.connection).stream.close()
+
+    def on_connection_close(self) -> None:
+        """Note also what was refused and not waited for."""
+        super().on_connection_close()
+        if self._refused is not None and not self._finished:
+            self.finish()
 
     def _announced(self) -> int:
         length = self.request.headers.get("Content-Length", "")
@@ -250,7 +305,7 @@ class Handler(JupyterHandler):
         allowed = self.authorizer.is_authorized(self, user, action, "mobility-assessment")
         if not await ensure_async(allowed):
             raise NotPermittedError("Jupyter's authorizer does not permit this")
-        return Caller("jupyter", role, None)  # type: ignore[arg-type]
+        return Caller("jupyter", role, None)
 
     async def opened(self, session_id: str, action: Action, *, demo: bool = False) -> Session:
         """Open a session if the caller may do this with it.
@@ -271,6 +326,10 @@ class Handler(JupyterHandler):
         record = await asyncio.to_thread(self.served.answers.record, session)
         permit(self.caller, action, record.user_id)
         return session
+
+    def shares(self) -> bool:
+        """Whether the caller has a share only of what there is, as all but administrators."""
+        return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
         """Whether the query asks for the demo.
@@ -317,7 +376,9 @@ class Handler(JupyterHandler):
 
         def address(medium: str) -> str:
             path = f"{PREFIX}/sessions/{session.id}/media/{medium}"
-            query = self.served.media_keys.query(signed_name(session.id, demo=demo), medium)
+            query = self.served.media_keys.query(
+                signed_name(session.id, demo=demo), medium, self.caller.name
+            )
             more = "&".join(part for part in ("demo=true" if demo else "", query) if part)
             base = self.base_url.rstrip("/")
             origin = f"{self.request.protocol}://{self.request.host}"
@@ -328,12 +389,7 @@ class Handler(JupyterHandler):
     def finish_json(self, content: bytes | Mapping[str, Any] | list[Any]) -> None:
         """Answer with JSON."""
         self.set_header("Content-Type", "application/json; charset=UTF-8")
-        if not isinstance(content, bytes):
-            # Faults quote what was sent, also half letters, which have no bytes in UTF-8.
-            content = json.dumps(content, ensure_ascii=False, allow_nan=False).encode(
-                errors="backslashreplace"
-            )
-        self.finish(content)
+        self.finish(content if isinstance(content, bytes) else _json(content))
 
     async def send_file(
         self, file: Path, start: int, stop: int, *, stall_s: float | None = None
@@ -371,19 +427,26 @@ class Handler(JupyterHandler):
             return
         if isinstance(value, MobilityError) and value.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return
+        if isinstance(value, DiskFullError):
+            log.warning("%s", value)
+            return
         self._reference = secrets.token_hex(4)
         log.error("fault %s: %s", self._reference, value, exc_info=(typ, value, tb))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what was wrong, in one line of JSON."""
-        error = (kwargs.get("exc_info") or (None, None))[1]
+        self.finish(self.fault(status_code, (kwargs.get("exc_info") or (None, None))[1]))
+
+    def fault(self, status: int, error: BaseException | None) -> bytes:
+        """Set the headers of the answer to a fault, and give its body."""
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
-        if status_code == HTTPStatus.UNAUTHORIZED:
+        if status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", "API-KEY")
-        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.methods()))
-        self.finish_json(self._told(status_code, error))
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        return _json(self._told(status, error))
 
     @classmethod
     def methods(cls) -> list[str]:
@@ -392,6 +455,9 @@ class Handler(JupyterHandler):
         return [name.upper() for name in own]
 
     def _told(self, status: int, error: BaseException | None) -> dict[str, Any]:
+        without_places = self.served.without_places
+        if isinstance(error, DiskFullError):
+            return {"error": DISK_FULL}
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             if isinstance(error, EndedError):
                 return {"error": f"the work for this {error}"}
@@ -402,27 +468,20 @@ class Handler(JupyterHandler):
             }
         if isinstance(error, BadInputError) and error.fields:
             fields = {
-                name: [self.without_places(line) for line in lines]
+                name: [without_places(line) for line in lines]
                 for name, lines in error.fields.items()
             }
             if not self.both_errors:
                 return {"errors": fields}
-            return {"error": self.without_places(str(error)), "errors": fields}
+            return {"error": without_places(str(error)), "errors": fields}
         if isinstance(error, MobilityError):
-            return {"error": self.without_places(str(error))}
+            return {"error": without_places(str(error))}
         return {"error": HTTPStatus(status).phrase.lower() if status in _STATUSES else "refused"}
 
-    def without_places(self, text: str) -> str:
-        """Take places on the server out of a message."""
-        store = self.served.store
-        for place in (store.place, self.served.queue.uploads, store.path, store.reports):
-            for name in {str(place), str(Path(place).resolve())}:
-                text = text.replace(f"{name}/", "").replace(name, "the store")
-        return text
-
     def on_finish(self) -> None:
-        """Note in the audit log who read or changed which session."""
-        if self.audited:
+        """Note in the audit log who read or changed which session, and who was not let in."""
+        self._when_finished()
+        if self.audited or self.get_status() == HTTPStatus.UNAUTHORIZED:
             self.served.audit.note(
                 who=self.caller.name,
                 role=self.caller.role,
@@ -442,9 +501,17 @@ def signed_name(session_id: str, *, demo: bool) -> str:
 class Absent(Handler):
     """Answers what is not there, below the prefix, as everything else: with JSON."""
 
+    what = "what is not there"
+
     def begin_body(self, connection: Any) -> None:
         """Say that it is not there, to those who may know."""
         raise NotFoundError("there is nothing under this address")
+
+
+def _json(content: Mapping[str, Any] | list[Any]) -> bytes:
+    # Faults quote what was sent, also half letters, which have no bytes in UTF-8.
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="backslashreplace")
 
 
 _STATUSES = frozenset(status.value for status in HTTPStatus)

@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_server.utils import url_path_join
 
 from mobility.server.base import PREFIX, Absent, Handler, Served
+from mobility.server.logs import keep_keys_out
 from mobility.server.openapi import ENDPOINTS
 from mobility.server.settings import MobilityServer
 from mobility.workbench.store import Store
@@ -25,6 +26,7 @@ def load(app: Any) -> None:
     store = Store(settings.store_place(), reports=settings.reports_path())
     store.require_shared("the HTTP interface")
     served = Served(settings, store)
+    keep_keys_out(app.web_app.settings)
     app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], served))
 
     # Once the loop runs. The server tells nobody of its end: processes see it by their input.
@@ -34,9 +36,15 @@ def load(app: Any) -> None:
 
 def routes(base_url: str, served: Served) -> list[tuple[str, type[Handler], dict[str, Any]]]:
     """Handlers of all paths, with and without the slash at the end."""
-    found = {}
+    found: dict[str, tuple[type[Handler], dict[str, Any]]] = {}
     for endpoint in ENDPOINTS:
         path = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(endpoint.path))
-        found[url_path_join(base_url, f"{path.removesuffix('/')}/?")] = endpoint.handler
-    found[url_path_join(base_url, f"{PREFIX}(?:/.*)?")] = Absent
-    return [(path, handler, {"served": served}) for path, handler in found.items()]
+        place = url_path_join(base_url, f"{path.removesuffix('/')}/?")
+        shared = {"served": served, "template": endpoint.path, "parameters": {}}
+        _, more = found.setdefault(place, (endpoint.handler, shared))
+        more["parameters"][endpoint.method.upper()] = endpoint.parameters
+    found[url_path_join(base_url, f"{PREFIX}(?:/.*)?")] = (
+        Absent,
+        {"served": served, "template": f"{PREFIX}/…", "parameters": {}},
+    )
+    return [(path, handler, more) for path, (handler, more) in found.items()]

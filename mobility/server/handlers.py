@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tornado.ioloop import PeriodicCallback
 
 from mobility.errors import (
-    BadInputError,
+    ConflictError,
     FieldError,
     MobilityError,
     NotFoundError,
@@ -54,13 +54,21 @@ class SessionHandler(Handler):
         NotFoundError
             The session is not analysed.
         """
+        self.require_exercise(session, "Overhead Squat")
         self.require_not_waiting(session)
-        if session.record.exercise != "Overhead Squat":
-            return session  # the document itself says that it has none
         if not await asyncio.to_thread(session.report_is_current):
             demo = self.exercise if session.store.read_only else None
             await self.served.queue.render(session.id, demo=demo)
         return session
+
+    def require_exercise(self, session: Session, exercise: str) -> None:
+        """Refuse what sessions of the other exercise have not, as what is not there."""
+        own = self.served.answers.record(session).exercise
+        if own != exercise:
+            raise NotFoundError(
+                f"session {session.id}: is of the exercise '{own}'; this is only there for "
+                f"'{exercise}'"
+            )
 
     def require_not_waiting(self, session: Session) -> None:
         """Refuse what needs the results of a session that waits for them."""
@@ -120,6 +128,7 @@ class Threads(SessionHandler):
     async def made(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
         """Make threads, in the measurement system that is asked for, and answer with their ids."""
         session = await self.opened(session_id, "annotate")
+        self.require_exercise(session, "Overhead Squat")
         self.require_not_waiting(session)
         fields = self.form()
         refuse_unknown(fields, frozenset({"system"}), "the body")
@@ -175,6 +184,7 @@ class Config(SessionHandler):
     async def get(self, session_id: str) -> None:
         """Answer with the settings that are stored."""
         session = await self.opened(session_id, "read")
+        self.require_exercise(session, "Joint Angle Mobility")
         stored = await asyncio.to_thread(session.stored_config)
         if stored is not None:
             self.set_header("ETag", f'"{stored.revision}"')
@@ -200,6 +210,7 @@ class Config(SessionHandler):
         matched = self.request.headers.get("If-Match")
         if matched is not None:
             fields["revision"] = _revision(matched)
+        self.require_exercise(session, "Joint Angle Mobility")
         self.finish_json(await asyncio.to_thread(_save_config, session, fields))
 
 
@@ -210,7 +221,9 @@ def _save_config(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
 def _revision(tag: str) -> int:
     found = re.fullmatch(ETAG, tag.strip())
     if found is None:
-        raise BadInputError("the header If-Match is not the ETag of these display settings")
+        raise ConflictError(
+            "the header If-Match is no ETag of these display settings; read them again"
+        )
     return int(found[1])
 
 
@@ -222,9 +235,11 @@ class Creation(Handler):
     for_others = False
     """Whether this is the path for sessions of somebody else."""
 
-    def initialize(self, served: Served) -> None:
+    def initialize(
+        self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
+    ) -> None:
         """Take what the handlers share."""
-        super().initialize(served)
+        super().initialize(served, template, parameters)
         self._upload: Upload | None = None
         self._counted = False
         self._seen = 0
@@ -245,8 +260,10 @@ class Creation(Handler):
         settings = self.served.settings
         if self.for_others and self.caller.role not in OTHERS["create for others"]:
             permit(self.caller, "create for others", "")
-        self.served.queue.check_room()
-        if self.served.uploads >= settings.uploads_at_once:
+        self.served.queue.check_room(self.caller.user_id if self.shares() else None)
+        uploads, name = self.served.uploads, self.caller.name
+        share = settings.uploads_per_key if self.shares() else 0
+        if uploads.total() >= settings.uploads_at_once or (share and uploads[name] >= share):
             raise TooManyRequestsError("too many uploads at once; send it again", retry_after_s=5)
         self._upload = Upload(
             self.request.headers.get("Content-Type", ""),
@@ -254,7 +271,7 @@ class Creation(Handler):
             most_bytes=settings.most_bytes,
             before_file=self.served.queue.require_hold,
         )
-        self.served.uploads += 1
+        uploads[name] += 1
         self._counted = True
         connection.set_body_timeout(None)
         self._watch.start()
@@ -275,8 +292,7 @@ class Creation(Handler):
         assert self._upload is not None
         fields = self._upload.finish(own_id=self.caller.user_id, for_others=self.for_others)
         permit(self.caller, "create", fields["user_id"])
-        if self.served.settings.sessions_per_user:
-            # One after the other, or all that come at once would find room.
+        if self.served.settings.sessions_per_user or self.shares():
             turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
             async with turn:
                 await asyncio.to_thread(self._check_number, fields["user_id"])
@@ -291,7 +307,7 @@ class Creation(Handler):
         assert self._upload is not None
         assert self._upload.video is not None
         return await self.served.queue.create(
-            self._upload.video, confirm=self.authenticated, **fields
+            self._upload.video, confirm=self.authenticated, shared=self.shares(), **fields
         )
 
     def finish(self, chunk: Any = None) -> Any:
@@ -314,8 +330,7 @@ class Creation(Handler):
                 f"the upload is too slow: less than {settings.upload_least_bytes} bytes in "
                 f"{settings.upload_stall_seconds:g} s; send it again"
             )
-            self._clean()
-            self.end(error)
+            self.refuse(error)
         self._seen = self.received
 
     def _check_number(self, user_id: str) -> None:
@@ -332,7 +347,7 @@ class Creation(Handler):
             self._upload.close()
         if self._counted:
             self._counted = False
-            self.served.uploads -= 1
+            self.served.uploads[self.caller.name] -= 1
 
 
 class CreationForOthers(Creation):

@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Any
 
 from mobility.errors import ConflictError, NotFoundError, TooManyRequestsError
-from mobility.server.access import Caller, permit
+from mobility.server.access import SIGNED, Caller, permit
 from mobility.server.base import Handler, Served, signed_name
 from mobility.server.jobs import Place
 from mobility.server.models import SessionState
@@ -34,6 +34,7 @@ _KINDS = {
     ".png": "image/png",
     ".html": "text/html; charset=UTF-8",
 }
+_RANGE_LENGTH = 40
 # Whatever a file holds, it is no page of this server: it runs nothing, and asks nothing of it.
 _FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -42,8 +43,10 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
     """How far a session is: its record, and its place in the queue, where it has one."""
     record = served.answers.record(session)
     state: Any = record.state
+    reason = record.reason if state == "failed" else ""
     if place is not None:
-        state = "analyzing" if place[0] == "running" else "queued"
+        reason = served.queue.held(session.id)
+        state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
     return SessionState(
         session_id=session.id,
         # Not its title itself, which reads the record thrice.
@@ -55,8 +58,8 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
         state=state,
         waiting_before=place[1] if place else 0,
         stages=list(record.stages),
-        reason=record.reason if state == "failed" else "",
-        warnings=[warning.message for warning in record.warnings],
+        reason=served.without_places(reason),
+        warnings=[served.without_places(warning.message) for warning in record.warnings],
     ).model_dump(mode="json")
 
 
@@ -68,9 +71,7 @@ class State(Handler):
     async def get(self, session_id: str) -> None:
         """Answer with the state."""
         session = await self.opened(session_id, "read")
-        state = await self._state(session)
-        state["reason"] = self.without_places(state["reason"])
-        self.finish_json(state)
+        self.finish_json(await self._state(session))
 
     async def post(self, session_id: str) -> None:
         """Queue the analysis again: of a session that failed, was corrected, or never had one."""
@@ -78,7 +79,7 @@ class State(Handler):
         record = self.served.answers.record(session)
         if record.state == "analyzed":
             raise ConflictError(f"session {session.id}: is analysed")
-        self.served.queue.add(session.id, record.user_id)
+        self.served.queue.add(session.id, record.user_id, shared=self.shares())
         self.finish_json(await self._state(session))
 
     async def _state(self, session: Session) -> dict[str, Any]:
@@ -93,13 +94,16 @@ class Media(Handler):
 
     async def authenticated(self) -> Caller:
         """Let in who has a key, or an address with a signature."""
-        until = self.get_query_argument("until", "")
-        media_key = self.get_query_argument("media_key", "")
+        until, who, media_key = (
+            self.get_query_argument(name, "") for name in ("until", "signed_for", "media_key")
+        )
         if media_key:
             session_id, name = self.path_args
             signed = signed_name(session_id, demo=self.asks_demo())
-            if self.served.media_keys.is_valid(signed, name, until=until, media_key=media_key):
-                return Caller(f"signed address {self.request.remote_ip}", "administrator", None)
+            if self.served.media_keys.is_valid(
+                signed, name, until=until, signed_for=who, media_key=media_key
+            ):
+                return Caller(who, SIGNED, None)
         return await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
@@ -123,15 +127,16 @@ class Media(Handler):
         self.set_header("Content-Security-Policy", _FENCE)
         self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
         start, stop = 0, status.st_size
-        asked = self.request.headers.get("Range")
-        if asked and self.request.headers.get("If-Range", tag) == tag:
-            found = _range(asked, status.st_size)
-            if found is None:
-                self.set_header("Content-Range", f"bytes */{status.st_size}")
+        asked = self.request.headers.get("Range", "") if with_body else ""
+        if self.request.headers.get("If-Range", tag) == tag and (ranges := _ranges(asked)):
+            size = status.st_size
+            found = (each for first, last in ranges if (each := _within(size, first, last)))
+            start, stop = next(found, (0, 0))
+            if start == stop:
+                self.set_header("Content-Range", f"bytes */{size}")
                 self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
                 self.finish_json({"error": "there is no such range in this file"})
                 return
-            start, stop = found
             self.set_status(HTTPStatus.PARTIAL_CONTENT)
             self.set_header("Content-Range", f"bytes {start}-{stop - 1}/{status.st_size}")
         self.set_header("Content-Length", str(stop - start))
@@ -139,12 +144,24 @@ class Media(Handler):
             await self.send_file(file, start, stop)
 
 
-def _range(asked: str, size: int) -> tuple[int, int] | None:
-    """Start and stop of the first range that is asked for; None where the file has none."""
-    found = re.match(r"bytes=(\d{0,18})-(\d{0,18})(?:,|$)", asked.strip().replace(" ", ""))
-    if found is None or not any(found.groups()):
-        return (0, size) if size else None
-    first, last = found.groups()
+def _ranges(asked: str) -> list[tuple[str, str]]:
+    """First and last byte of each range of a header; none where it is malformed: all is sent."""
+    unit, _, given = asked.partition("=")
+    found = [re.fullmatch(r"\s*([0-9]*)-([0-9]*)\s*", each) for each in given.split(",")]
+    ranges = [(each[1], each[2]) for each in found if each and len(each[0]) < _RANGE_LENGTH]
+    is_good = (
+        unit.strip().lower() == "bytes"
+        and len(ranges) == len(found)
+        and all(
+            (first or last) and not (first and last and int(first) > int(last))
+            for first, last in ranges
+        )
+    )
+    return ranges if is_good else []
+
+
+def _within(size: int, first: str, last: str) -> tuple[int, int] | None:
+    """Start and stop of a range in a file; None where it has none of it."""
     start = int(first) if first else max(0, size - int(last))
     stop = min(size, int(last) + 1) if first and last else size
     return (start, stop) if start < stop else None

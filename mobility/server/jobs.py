@@ -1,7 +1,8 @@
 """The queue of analyses: bounded, on the disk, and resumed after whatever happened.
 
 Each session that is to be analysed has a file in ``.server/queue`` of the store, whose name
-begins with the time, so that the names are the queue. It is written before a session is
+begins with the time. Users take turns: the first of each comes before the second of anybody.
+The file is written before a session is
 made, says "waiting" before the client is told that it was, and is removed at the end. So a
 session that nobody was told of is removed at the next start, and every other one is analysed.
 """
@@ -13,8 +14,10 @@ import datetime
 import logging
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -23,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from mobility.errors import (
     ConflictError,
+    DiskFullError,
     MobilityError,
     NotFoundError,
     StorageError,
@@ -51,11 +55,14 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 5
 """How often an analysis is begun before it counts as failed: a video may kill any process."""
 
+DISK_FULL = "the disk of the server is full; free some space there"
+
 Place: TypeAlias = tuple[Literal["running", "waiting"], int]
 """Whether a session of the queue is being analysed, and how many wait before it."""
 
 _INTAKES = 2
 _LOOK_S = 1.0
+_LONGEST_PAUSE_S = 300.0
 
 
 class Job(Document):
@@ -67,6 +74,16 @@ class Job(Document):
     state: Literal["taking in", "waiting"] = "taking in"
     attempts: int = 0
     since: datetime.datetime
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Why an analysis is not begun again yet, and when it will be."""
+
+    reason: str
+    seconds: float
+    until: float
+    """Of the monotonic clock."""
 
 
 class Queue:
@@ -89,7 +106,9 @@ class Queue:
         self._lock: FileLock | None = None
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._leaving: set[str] = set()
-        self._reserved = 0
+        self._pauses: dict[str, Pause] = {}
+        self._users: dict[str, str] = {}
+        self._reserved: Counter[str] = Counter()
         self._wake = asyncio.Event()
         limits = Limits(settings.intake_seconds, settings.memory_bytes)
         self._intake = Pool(_INTAKES, limits)
@@ -103,8 +122,8 @@ class Queue:
                 try:
                     if self._folder.is_dir() and self._hold():
                         self._start_next()
-                except (MobilityError, OSError):
-                    log.exception("the queue of %s", self._store.place)
+                except (MobilityError, OSError) as error:
+                    log.warning("the queue of %s: %s", self._store.place, error)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_S):
                         await self._wake.wait()
@@ -122,23 +141,44 @@ class Queue:
         if self._lock is not None:
             self._lock.release()
 
-    def check_room(self) -> None:
+    def check_room(self, user_id: str | None = None) -> None:
         """Refuse a session that the queue has no room for, before its video is sent.
+
+        Parameters
+        ----------
+        user_id
+            Whose share of the queue is to have room too.
 
         Raises
         ------
         TooManyRequestsError
-            The queue is full.
+            The queue is full, or their share of it.
         """
-        if len(self._names()) + self._reserved >= self._settings.queue_length:
+        names = self._names()
+        most = self._settings.queue_length
+        if len(names) + self._reserved.total() >= most:
             raise TooManyRequestsError(
-                f"the queue is full: {self._settings.queue_length} sessions wait for their "
-                "analysis; send it again later",
+                f"the queue is full: {most} sessions wait for their analysis; send it again later",
+                retry_after_s=60,
+            )
+        share = self._settings.queue_per_user
+        if user_id is None or not share:
+            return
+        own = sum(user == user_id for user in self._users_of(names).values())
+        if own + self._reserved[user_id] >= share:
+            raise TooManyRequestsError(
+                f"{share} sessions of this user wait for their analysis already; send it again "
+                "later",
                 retry_after_s=60,
             )
 
     async def create(
-        self, video: Path, *, confirm: Callable[[], Awaitable[object]], **fields: Any
+        self,
+        video: Path,
+        *,
+        confirm: Callable[[], Awaitable[object]],
+        shared: bool = True,
+        **fields: Any,
     ) -> dict[str, str]:
         """Take a video in as a new session and queue its analysis.
 
@@ -149,6 +189,8 @@ class Queue:
         confirm
             Called when the session is in the queue, where an erasure finds it, and when it is
             made; what it raises undoes it. An erasure that came before has revoked the key.
+        shared
+            Whether the user has only their share of the queue.
         **fields
             As for :meth:`mobility.workbench.store.Store.create`.
 
@@ -168,20 +210,22 @@ class Queue:
         BadInputError
             With all faults at once in ``fields``.
         """
-        self.check_room()
+        user_id = fields["user_id"]
+        self.check_room(user_id if shared else None)
         self.require_hold()
-        self._reserved += 1
+        self._reserved[user_id] += 1
         try:
             now = datetime.datetime.now().astimezone().replace(microsecond=0)
-            job = Job(session_id=new_session_id(now), user_id=fields["user_id"], since=now)
+            job = Job(session_id=new_session_id(now), user_id=user_id, since=now)
             file = self._folder / f"{time.time_ns():020d}-{job.session_id}.json"
             await asyncio.to_thread(_write, file, job)
         finally:
-            self._reserved -= 1
+            self._reserved[user_id] -= 1
         request = self._request("take in", session_id=job.session_id) | {
             "video": str(video),
             "fields": fields,
             "most_seconds": self._settings.most_seconds,
+            "most_pixels": self._settings.most_pixels,
         }
         try:
             await confirm()
@@ -238,14 +282,19 @@ class Queue:
         running = set(self._running)
         found: dict[str, Place] = {}
         before = 0
-        for name in self._names():
+        for name in self._in_turns():
             session_id = _session_of(name)
             if session_id not in running:
                 found.setdefault(session_id, ("waiting", before))
                 before += 1
         return found | dict.fromkeys(running, ("running", 0))
 
-    def add(self, session_id: str, user_id: str) -> None:
+    def held(self, session_id: str) -> str:
+        """Why the analysis of a session waits, though it may be its turn; "" where it does not."""
+        pause = self._pauses.get(session_id)
+        return pause.reason if pause else ""
+
+    def add(self, session_id: str, user_id: str, *, shared: bool = True) -> None:
         """Queue the analysis of a session that is there already, unless it waits.
 
         Raises
@@ -257,7 +306,7 @@ class Queue:
         """
         if self.position(session_id) is not None:
             return
-        self.check_room()
+        self.check_room(user_id if shared else None)
         self.require_hold()
         job = Job(
             session_id=session_id,
@@ -283,6 +332,7 @@ class Queue:
                 self._remove(session_id)
         finally:
             self._leaving.discard(session_id)
+            self._pauses.pop(session_id, None)
         await self._end_rendering(session_id)
 
     def _remove(self, session_id: str) -> None:
@@ -327,7 +377,6 @@ class Queue:
             return True
         with writing(self._folder):
             make_folder(self._folder)
-            self._folder.parent.chmod(0o700)
             lock = FileLock(self._folder.parent / "serving.lock", mode=FILE_MODE)
             try:
                 lock.acquire(timeout=0)
@@ -361,11 +410,15 @@ class Queue:
         sync_folder(self._folder)
 
     def _start_next(self) -> None:
-        for name in self._names():
+        if len(self._running) >= self._settings.analyses_at_once:
+            return
+        for name in self._in_turns():
             if len(self._running) >= self._settings.analyses_at_once:
                 return
             session_id = _session_of(name)
             if session_id in self._running or session_id in self._leaving:
+                continue
+            if session_id in self._pauses and self._pauses[session_id].until > time.monotonic():
                 continue
             job = self._job(name)
             if job is None or job.state != "waiting":
@@ -395,15 +448,19 @@ class Queue:
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
                 return
-            try:
-                if reason and file.is_file():
-                    await to_its_end(asyncio.to_thread(self._give_up, session_id, reason))
-            finally:
-                # Also where that cannot be noted: it would be the first of the queue for ever.
-                file.unlink(missing_ok=True)
-        except (MobilityError, OSError):
-            log.exception("session %s", session_id)
-            await asyncio.sleep(_LOOK_S)
+            if reason and file.is_file():
+                await self._note(session_id, reason)
+            file.unlink(missing_ok=True)
+            self._pauses.pop(session_id, None)
+        except DiskFullError as error:
+            self._put_off(session_id, error)
+            # It was none of the video's doing.
+            job.attempts -= 1
+            with suppress(StorageError):
+                if file.is_file():
+                    await to_its_end(asyncio.to_thread(_write, file, job))
+        except (MobilityError, OSError) as error:
+            self._put_off(session_id, error)
         finally:
             worker.kill()
 
@@ -414,14 +471,32 @@ class Queue:
         except EndedError as error:
             log.warning("session %s: its analysis %s", request["session_id"], error)
             return None if error.may_pass and not last else f"its analysis {error}"
+        except DiskFullError:
+            raise
         except StorageError as error:
-            log.warning("session %s: %s", request["session_id"], error)
-            await asyncio.sleep(_LOOK_S)
+            self._put_off(request["session_id"], error)
             return None if not last else f"{error}"
         except MobilityError as error:
             # The analysis itself has noted what was wrong.
             log.info("session %s: %s", request["session_id"], error)
         return ""
+
+    def _put_off(self, session_id: str, error: Exception) -> None:
+        """Let a session wait, each time twice as long, and the others go on."""
+        before = self._pauses.get(session_id)
+        seconds = min(2 * before.seconds, _LONGEST_PAUSE_S) if before else _LOOK_S
+        reason = DISK_FULL if isinstance(error, DiskFullError) else f"{error}"
+        log.warning("session %s: %s; tried again in %g s", session_id, error, seconds)
+        self._pauses[session_id] = Pause(reason, seconds, time.monotonic() + seconds)
+
+    async def _note(self, session_id: str, reason: str) -> None:
+        """Note that an analysis failed; where it cannot be noted, it is not tried for ever."""
+        try:
+            await to_its_end(asyncio.to_thread(self._give_up, session_id, reason))
+        except DiskFullError:
+            raise
+        except (MobilityError, OSError) as error:
+            log.warning("session %s: %s", session_id, error)
 
     def _give_up(self, session_id: str, reason: str) -> None:
         from mobility.workbench.analysis import give_up
@@ -436,6 +511,28 @@ class Queue:
             "reports": str(self._store.reports.absolute()),
             "session_id": session_id,
         }
+
+    def _in_turns(self) -> list[str]:
+        """Files of the queue in the order of their analysis: the users take turns."""
+        names = self._names()
+        users = self._users_of(names)
+        before: Counter[str] = Counter()
+        turns = {}
+        for name in names:
+            turns[name] = before[users[name]]
+            before[users[name]] += 1
+        return sorted(names, key=lambda name: (turns[name], name))
+
+    def _users_of(self, names: Iterable[str]) -> dict[str, str]:
+        """Whose the sessions of files of the queue are; each file is read for it once."""
+        found = {}
+        for name in names:
+            if (user_id := self._users.get(name)) is None:
+                job = self._job(name)
+                user_id = job.user_id if job else ""
+            found[name] = user_id
+        self._users = found
+        return found
 
     def _names(self) -> list[str]:
         if not self._folder.is_dir():

@@ -21,7 +21,7 @@ from pydantic import Field
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.workbench.contract import Document, Sha256
-from mobility.workbench.files import check_id, writing
+from mobility.workbench.files import check_id, make_folder, writing
 from mobility.workbench.store import Store
 
 Role = Literal["administrator", "professional", "participant"]
@@ -178,7 +178,7 @@ class Keys:
         if not self._store.is_remote:
             folder = self._store.path / PRIVATE_FOLDER
             with writing(folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
         return self._store.locked(f"{PRIVATE_FOLDER}/keys", what="the keys", wait_s=10)
 
     def _stored(self) -> dict[str, StoredKey]:
@@ -199,10 +199,6 @@ class Keys:
 
     def _write(self, keys: list[StoredKey]) -> None:
         self._store.write_document(_KEYS, StoredKeys(keys=keys).model_dump(mode="json"))
-        if not self._store.is_remote:
-            file = self._store.path / _KEYS
-            with writing(file):
-                file.chmod(0o600)
 
 
 def _hash(salt: str, secret: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from mobility.workbench.contract import Document, Exercise, Joint, ThreadId
+from mobility.workbench.contract import JOINTS, Document, Exercise, Joint, ThreadId
+from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
+from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
 
 ETAG = r'(?:W/)?"([0-9]{1,9})"'
 """Tag of display settings: how often they were saved; a proxy may have made it a weak one."""
@@ -23,33 +26,76 @@ class SessionState(Document):
     joints: list[Joint]
     created_at: Annotated[datetime.datetime, Field(description="with offset")]
     state: Annotated[
-        Literal["created", "queued", "analyzing", "analyzed", "edited", "failed"],
-        Field(description="analyzed: its results can be read"),
+        Literal["created", "queued", "held", "analyzing", "analyzed", "edited", "failed"],
+        Field(
+            description="analyzed: its results can be read; held: it waits until the server can "
+            "go on, and is tried again by itself"
+        ),
     ]
     waiting_before: Annotated[int, Field(ge=0, description="how many are analysed before it")]
     stages: Annotated[list[str], Field(description="of the analysis, that are done")]
-    reason: Annotated[str, Field(description="why it failed")]
+    reason: Annotated[str, Field(description="why it failed, or is held")]
     warnings: list[str]
 
 
+ID = rf"^(?!.*\.\.){ID_PATTERN.pattern}$"
+"""Of a session or a participant, as :func:`mobility.workbench.files.check_id` takes it."""
+_SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+_LEFT_OUT: Any = Field(default_factory=str)
+"""Default of what may be left out: it is not null, and none that could be told."""
+
+
 class CreationForm(Document):
-    """Body of a creation; ``exercise`` is another name of ``exercise_name``."""
+    """Body of a creation; ``exercise`` is taken as another name of ``exercise_name``."""
 
     video: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
-    user_id: Annotated[str | None, Field(description="whose session it is")] = None
-    session_name: Annotated[str | None, Field(description="title of the session")] = None
-    exercise_name: Exercise | None = None
-    exercise: Exercise | None = None
+    user_id: Annotated[
+        str, Field(json_schema_extra={"pattern": ID}, description="default: the key's own user")
+    ] = _LEFT_OUT
+    session_name: Annotated[
+        str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
+    ] = _LEFT_OUT
+    exercise_name: Exercise
     body_joint_angles: Annotated[
-        list[Joint | Literal["all"]] | None, Field(description="or one text with commas")
-    ] = None
+        list[Joint | Literal["all"]], Field(description="or one text with commas")
+    ] = _LEFT_OUT
+
+
+class CreationFormForOthers(CreationForm):
+    """Body of a creation for somebody else, who must be named."""
+
+    user_id: Annotated[
+        str, Field(json_schema_extra={"pattern": ID}, description="whose session it is")
+    ]
+
+
+AngleKey = Annotated[str, Field(json_schema_extra={"enum": angle_keys(JOINTS)})]
+_COMMENT: Mapping[str, Any] = {
+    "type": "string",
+    "maxLength": COMMENT_LENGTH,
+    "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
+}
 
 
 class ConfigBody(Document):
     """Body of a change of the display settings; a field that is left out stays as it is."""
 
-    shown_angles: list[str] = Field(default_factory=list)
-    comments: dict[str, str] = Field(default_factory=dict)
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    shown_angles: Annotated[
+        list[AngleKey],
+        Field(json_schema_extra={"uniqueItems": True}, description="of the session's joints"),
+    ] = _LEFT_OUT
+    comments: Annotated[
+        dict[AngleKey, str],
+        Field(
+            json_schema_extra={
+                "propertyNames": {"enum": angle_keys(JOINTS)},
+                "additionalProperties": dict(_COMMENT),
+            }
+        ),
+    ] = _LEFT_OUT
 
 
 class CreationFault(Document):

@@ -14,15 +14,15 @@ import mobility
 from mobility.server import handlers, handlers_more
 from mobility.server.base import PREFIX, Handler
 from mobility.server.models import (
-    ETAG,
+    ID,
     ConfigBody,
     CreationFault,
     CreationForm,
+    CreationFormForOthers,
     SessionState,
     ThreadIds,
 )
 from mobility.workbench import contract
-from mobility.workbench.files import ID_PATTERN
 
 SESSION = f"{PREFIX}/sessions/{{session_id}}"
 PARTICIPANT = f"{PREFIX}/participants/{{user_id}}"
@@ -48,9 +48,21 @@ class Endpoint:
     """Whether it can be asked for only where nobody else changed what was read."""
     listed: bool = False
     """Whether the answer is a list of the model."""
+    signed: bool = False
+    """Whether its address may carry a signature in the place of a key."""
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Names of the parameters that its query may have."""
+        named = {
+            "demo": self.demo,
+            "system": self.system,
+            **dict.fromkeys(("until", "signed_for", "media_key"), self.signed),
+        }
+        return frozenset(name for name, may_be_given in named.items() if may_be_given)
 
 
-_ALWAYS = (400, 401, 429, 500)
+_ALWAYS = (400, 401, 429, 500, 507)
 _OF_ONE = (*_ALWAYS, 403, 404)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -65,7 +77,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Take a video in as a session of another user",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
-        body=CreationForm,
+        body=CreationFormForOthers,
     ),
     Endpoint(
         *("post", f"{PREFIX}/sessions/", handlers.Sessions),
@@ -154,6 +166,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ("video/*", "image/*", "text/html", "application/octet-stream"),
         (*_OF_ONE, 416),
         demo=True,
+        signed=True,
     ),
     Endpoint(
         *("get", f"{PARTICIPANT}/export/", handlers_more.ParticipantExport),
@@ -186,6 +199,7 @@ _TOLD = {
     416: "There is no such range in the file",
     429: "Too many requests, or the queue is full; Retry-After says when to ask again",
     500: "Unexpected error on the server",
+    507: "The disk of the server is full",
 }
 _PARAMETERS = {
     "session_id": "Id of the session",
@@ -238,7 +252,21 @@ def description(url: str) -> dict[str, Any]:
     }
 
 
-_BODIES: frozenset[type[BaseModel]] = frozenset({CreationForm, ConfigBody})
+_BODIES: frozenset[type[BaseModel]] = frozenset({CreationForm, CreationFormForOthers, ConfigBody})
+_VIDEO_PART = {
+    "contentType": "video/mp4",
+    "headers": {
+        "Content-Disposition": {
+            "required": True,
+            "description": "with a file name that ends as those of videos do",
+            "schema": {
+                "type": "string",
+                "examples": ['form-data; name="video"; filename="squat.mp4"'],
+                "example": 'form-data; name="video"; filename="squat.mp4"',
+            },
+        }
+    },
+}
 
 
 def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
@@ -253,16 +281,15 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint),
     }
-    if endpoint.body is CreationForm:
-        schema = _reference(CreationForm)
+    if endpoint.body is not None:
+        content: dict[str, Any] = {"schema": _reference(endpoint.body)}
+        if issubclass(endpoint.body, CreationForm):
+            content["encoding"] = {"video": _VIDEO_PART}
         operation["requestBody"] = {
             "required": True,
-            "content": {"multipart/form-data": {"schema": schema}},
-        }
-    elif endpoint.body is not None:
-        operation["requestBody"] = {
-            "required": False,
-            "content": {"application/json": {"schema": _reference(endpoint.body)}},
+            "content": {
+                "multipart/form-data" if "encoding" in content else "application/json": content
+            },
         }
     if endpoint.handler is handlers_more.Description:
         operation["security"] = []
@@ -276,8 +303,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": told,
-            "schema": {"type": "string"}
-            | ({"pattern": f"^{ID_PATTERN.pattern}$"} if name != "name" else {}),
+            "schema": {"type": "string"} | ({"pattern": ID} if name != "name" else {}),
         }
         for name, told in _PARAMETERS.items()
         if f"{{{name}}}" in endpoint.path
@@ -306,7 +332,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
                 "name": "If-Match",
                 "in": "header",
                 "description": "the ETag that was read ('\"0\"': there was nothing yet)",
-                "schema": {"type": "string", "pattern": f"^{ETAG}$"},
+                "schema": {"type": "string"},
             }
         )
     return found
@@ -333,7 +359,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         fault: dict[str, Any] = _reference(contract.ErrorBody)
         if status == 400:
             fault = {"anyOf": [fault, _reference(contract.FieldErrors)]}
-        if endpoint.body is CreationForm:
+        if endpoint.body and issubclass(endpoint.body, CreationForm):
             fault = _reference(CreationFault)
         responses[str(status)] = {
             "description": _TOLD[status],

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import psutil
+
 from mobility import errors
 from mobility.errors import BadInputError, MobilityError
 
@@ -28,6 +30,8 @@ T = TypeVar("T")
 _DEATH_S = 10.0
 _LINE = 1 << 22
 _MEMORY, _BUG = "memory", "bug"
+_KEPT_BYTES = 512 << 20
+"""A process that keeps more memory than this after its work is not used again."""
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
@@ -123,6 +127,8 @@ class Worker:
             code = -signal.SIGKILL if code is None else code
             raise EndedError(_how_it_ended(code), may_pass=code < 0)
         answer = json.loads(line)
+        if answer["keeps_bytes"] > _KEPT_BYTES:
+            await self._end(process)
         if "error" in answer:
             raise _raised(answer)
         return answer["result"]
@@ -214,7 +220,9 @@ def serve(do: Any, memory_bytes: int) -> None:
         with came:
             came.wait_for(lambda: bool(requests))
             line = requests.pop(0)
-        answers.write(json.dumps(_answer(do, json.loads(line))) + "\n")
+        answer = _answer(do, json.loads(line))
+        answer["keeps_bytes"] = psutil.Process().memory_info().rss
+        answers.write(json.dumps(answer) + "\n")
 
 
 def _answer(do: Any, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,15 +34,24 @@ class MobilityServer(Configurable):  # type: ignore[misc]
         config=True
     )
     most_bytes = Int(2 * 10**9, min=1, help="Size of the largest video.").tag(config=True)
+    most_pixels = Int(
+        36_000_000, min=0, help="Of a picture of a video (8K has 33 million); 0: no limit."
+    ).tag(config=True)
     most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.").tag(
         config=True
     )
     sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.").tag(config=True)
+    queue_per_user = Int(
+        50, min=0, help="Of queue_length, for one user; administrators may fill it. 0: no limit."
+    ).tag(config=True)
     uploads_at_once = Int(256, min=1, help="Uploads that may be under way.").tag(config=True)
+    uploads_per_key = Int(
+        8, min=0, help="Of uploads_at_once, with a key of no administrator; 0: no limit."
+    ).tag(config=True)
     upload_stall_seconds = Float(
         30.0, min=0.1, help="An upload of which less than upload_least_bytes comes in it is ended."
     ).tag(config=True)
-    upload_least_bytes = Int(64 * 1024, min=1, help="See upload_stall_seconds.").tag(config=True)
+    upload_least_bytes = Int(1 << 20, min=1, help="See upload_stall_seconds.").tag(config=True)
     memory_bytes = Int(
         12 * 10**9, min=0, help="Address space of each process of an analysis; 0: no limit."
     ).tag(config=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import shutil
 from collections.abc import Callable, Iterable
 from email.message import Message
@@ -15,7 +16,13 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import likely
-from mobility.workbench.files import check_name, make_folder, open_private, parse_json, writing
+from mobility.workbench.files import (
+    check_file_name,
+    make_folder,
+    open_private,
+    parse_json,
+    writing,
+)
 from mobility.workbench.store import check_creation
 
 SMALL_BYTES = 1 << 20
@@ -212,6 +219,8 @@ class Upload:
             given["exercise_name"] = given["exercise"]
         elif given["exercise"] not in (None, given["exercise_name"]):
             faults["exercise"] = ["differs from exercise_name; send one of them"]
+        if _is_document(given["session_name"] or ""):
+            faults["session_name"] = ["is a JSON object or list; send a text"]
         if self.video is None:
             absent = "video" not in self._values
             faults["video"] = [
@@ -230,7 +239,7 @@ class Upload:
             "user_id": user_id,
             "exercise_name": given["exercise_name"],
             # An empty field of a form is no name.
-            "session_name": given["session_name"] or None,
+            "session_name": (given["session_name"] or "").strip() or None,
         }
         try:
             fields["body_joint_angles"] = _joints(self._values.get("body_joint_angles", []))
@@ -333,6 +342,14 @@ def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
     return values
 
 
+def _is_document(text: str) -> bool:
+    """Whether a client put an object or a list where a form has texts."""
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _joints(values: list[str]) -> list[str]:
     """Names of joints, from a list with commas, from several fields, or from a JSON list."""
     names: list[str] = []
@@ -350,7 +367,7 @@ def _joints(values: list[str]) -> list[str]:
 
 def _video_name(filename: str) -> str:
     try:
-        name = check_name(filename, what="video")
+        name = check_file_name(filename, what="video")
     except BadInputError as error:
         raise FieldError("the upload", {"video": [str(error)]}) from None
     if len(name.encode()) > _NAME_BYTES:
@@ -365,14 +382,21 @@ def _video_name(filename: str) -> str:
     return name
 
 
-def refuse_unknown(names: Iterable[str], known: frozenset[str], what: str) -> None:
-    """Refuse fields that nothing asks for, with the likely spelling.
+def refuse_unknown(
+    names: Iterable[str], known: frozenset[str], what: str, *, kind: str = "field"
+) -> None:
+    """Refuse what nothing asks for, with the likely spelling, or with what there is.
 
     Raises
     ------
     FieldError
         With all of them.
     """
-    faults = {name: [f"is no field{likely(name, known)}"] for name in names if name not in known}
+    there_is = f"; there is {', '.join(sorted(known))}" if known else ""
+    faults = {
+        name: [f"is no {kind}{likely(name, known) or there_is}"]
+        for name in names
+        if name not in known
+    }
     if faults:
         raise FieldError(what, faults)

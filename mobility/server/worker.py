@@ -45,7 +45,7 @@ def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     video = Path(request["video"])
     from mobility.capture.video import probe
 
-    seconds = getattr(probe(video), "duration_s", 0.0)
+    seconds = probe(video, most_pixels=request["most_pixels"] or None).duration_s
     most = request["most_seconds"]
     if most and seconds > most:
         raise TooLargeError(

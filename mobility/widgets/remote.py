@@ -25,7 +25,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.client import Client
-from mobility.errors import ConflictError, NotFoundError
+from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.models import SessionState
 from mobility.workbench.contract import ExportDocument, SessionRecord, StoredConfig, Warned
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, landmark_names
@@ -124,6 +124,11 @@ class RemoteSession:
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""
+        exercise = self.record.exercise
+        if exercise != "Joint Angle Mobility":
+            raise BadInputError(
+                f"session {self.id}: is of the exercise '{exercise}'; it has no display settings"
+            )
         try:
             return self.store.client.stored_config(self.id)
         except NotFoundError:

@@ -27,6 +27,7 @@ STATES = {
     "edited": "corrected",
     "failed": "failed",
     "queued": "waits",
+    "held": "waits until the server can go on",
     "running": "being analysed",
 }
 """States of a session, in words; on a server it may also wait, or be in work."""

@@ -12,7 +12,7 @@ import traitlets
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.widgets.base import Act, Widget, module
 from mobility.workbench.contract import JOINTS
-from mobility.workbench.files import check_name, open_private, writing
+from mobility.workbench.files import check_file_name, open_private, writing
 from mobility.workbench.scratch import scratch_folder
 from mobility.workbench.store import Session, Store, available_exercises, check_creation
 
@@ -120,7 +120,7 @@ class UploadForm(Widget):
             faults["video"] = [str(limit)]
         else:
             try:
-                name = check_name(name, what="video")
+                name = check_file_name(name, what="video")
                 if name in (".", ".."):
                     raise BadInputError(f"video {name!r}: is no name of a file")
             except BadInputError as error:

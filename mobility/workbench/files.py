@@ -84,7 +84,7 @@ def check_name(value: str, *, what: str) -> str:
     ------
     BadInputError
         If it is empty, longer than 200 characters, or holds a control
-        character or a path separator; the message says which.
+        character; the message says which.
     """
     if not isinstance(value, str) or not value.strip():
         raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
@@ -97,9 +97,22 @@ def check_name(value: str, *, what: str) -> str:
             raise BadInputError(
                 f"{what} {name!r}: holds the control character U+{ord(character):04X}; remove it"
             )
-        if character in "/\\":
+    return name
+
+
+def check_file_name(value: str, *, what: str) -> str:
+    """Return `value` as :func:`check_name`, if it can also name a file in any folder.
+
+    Raises
+    ------
+    BadInputError
+        It holds a path separator, or as for :func:`check_name`.
+    """
+    name = check_name(value, what=what)
+    for separator in "/\\":
+        if separator in name:
             raise BadInputError(
-                f"{what} {name!r}: holds the path separator '{character}'; remove it"
+                f"{what} {name!r}: holds the path separator '{separator}'; remove it"
             )
     return name
 

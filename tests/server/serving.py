@@ -1,14 +1,17 @@
 """A real Jupyter Server with the interface, whose workers have stand-ins for what takes long.
 
 Run as a program it is the server, or with "worker" a worker of it. A "quick" worker takes
-videos in and analyses none. Else a video is a small text:
+videos in and analyses none; an "intake" worker takes real ones in, and is at the first for ever.
+Else a video is a small text:
 ``video 1`` is analysed at once, ``video spin`` never, ``video wait FILE`` once FILE is there,
 ``video eat`` needs more memory than there is, ``video crash`` kills its process, ``video
-nobody`` shows nobody; and what does not begin with "video" is none.
+full FILE`` finds the disk full until FILE is there, ``video nobody`` shows nobody; and what does
+not begin with "video" is none.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import signal
@@ -24,6 +27,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+
+from mobility.writing import storage_fault
 
 TOKEN = "token-of-the-test"
 PREFIX = "/mobility-assessment"
@@ -115,8 +120,8 @@ def serving(
 ) -> Iterator[Server]:
     """Run a server on a store in `folder`.
 
-    Its workers are of a `kind`: "worker", "quick", or "real" without stand-ins; `settings` are
-    those of ``MobilityServer``, and `under` is put before the command.
+    Its workers are of a `kind`: "worker", "quick", "intake", or "real"; `settings` are those of
+    ``MobilityServer``, and `under` is put before the command.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
@@ -174,13 +179,26 @@ def _stand_ins() -> Any:
 
 
 def _worker() -> None:
+    if sys.argv[1] != "intake":
+        _stand_in()
+    from mobility.server import worker
+
+    if sys.argv[1] == "quick":
+        worker._analyze = lambda *_: {}
+    if sys.argv[1] == "intake":
+        worker._analyze = lambda *_: time.sleep(86_400)
+    sys.argv = sys.argv[2:]
+    worker.main()
+
+
+def _stand_in() -> None:
     stand_ins = _stand_ins()
     for name, module in stand_ins.modules().items():
         sys.modules[name] = module
     probe = sys.modules["mobility.capture.video"].probe
     estimate = sys.modules["mobility.capture.pose"].estimate_pose
 
-    def looked_at(path: Path) -> Any:
+    def looked_at(path: Path, *, most_pixels: int | None = None) -> Any:
         content = Path(path).read_bytes()
         _behave(content.partition(b"at intake ")[2])
         return SimpleNamespace(**vars(probe(path)), duration_s=float(b"long" in content) * 1e4)
@@ -193,12 +211,6 @@ def _worker() -> None:
 
     sys.modules["mobility.capture.video"].probe = looked_at
     sys.modules["mobility.capture.pose"].estimate_pose = estimated
-    from mobility.server import worker
-
-    if sys.argv[1] == "quick":
-        worker._analyze = lambda *_: {}
-    sys.argv = sys.argv[2:]
-    worker.main()
 
 
 def _behave(said: bytes) -> None:
@@ -212,6 +224,8 @@ def _behave(said: bytes) -> None:
             eaten.append(bytearray(64 << 20))
     if word == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
+    if word == "full" and not Path(rest.strip()).exists():
+        raise storage_fault(OSError(errno.ENOSPC, ""), "/home/of/somebody/metrics.nc")
     if word == "wait":
         while not Path(rest.strip()).exists():
             time.sleep(0.02)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import av
+import numpy as np
+import psutil
 import pytest
 
+from mobility.errors import TooManyRequestsError
 from mobility.server.access import Caller
 from mobility.server.answers import Answers
 from mobility.server.base import Served
@@ -247,8 +253,9 @@ def test_who_read_the_list_of_sessions_is_kept(server, serving):
 
 
 @pytest.mark.slow
-def test_a_stranger_who_announces_a_body_and_sends_none_is_let_go(server):
+def test_a_stranger_who_announces_a_body_and_sends_none_is_told_and_let_go(server):
     with begin(server, None, "POST", "/sessions/", Content_Length=1000) as connection:
+        assert b" 401 " in connection.recv(65536).partition(b"\r\n")[0]
         assert connection.recv(1000) == b""
 
 
@@ -278,7 +285,8 @@ def test_a_session_that_nothing_can_be_noted_of_does_not_hold_up_the_queue(
         (server.store / first / "session.json").write_text("{}")
         gate.touch()
         server.until(key, second, "analyzed", seconds=400)
-        assert not list((server.store / ".server" / "queue").glob(f"*{first}.json"))
+        queue = server.store / ".server" / "queue"
+        serving.wait_for(lambda: not list(queue.glob(f"*{first}.json")))
 
 
 def test_what_another_process_works_on_is_named_and_stays(server, admin, record_of):
@@ -290,3 +298,121 @@ def test_what_another_process_works_on_is_named_and_stays(server, admin, record_
             assert f"session {session_id} is in use" in answer.json()["error"]
     assert server.ask("DELETE", "/participants/p-in-use/", admin).status_code == 204
     assert not (server.store / session_id).exists()
+
+
+def film(file, size, frames=10):
+    """A real video that is small on the disk, whatever the size of its pictures."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("png", rate=30)
+        stream.width = stream.height = size
+        stream.pix_fmt = "gray"
+        picture = av.VideoFrame.from_ndarray(np.zeros((size, size), np.uint8), format="gray")
+        content = b"".join(bytes(packet) for packet in stream.encode(picture))
+        for number in range(frames):
+            packet = av.Packet(content)
+            packet.stream, packet.time_base = stream, Fraction(1, 30)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = True
+            container.mux(packet)
+    return file.read_bytes()
+
+
+@pytest.mark.slow
+def test_one_key_does_not_hold_up_the_others(serving, tmp_path):
+    """All at once: uploads that do not move, pictures of 100 megapixels, a full queue."""
+    small, huge = film(tmp_path / "small.mov", 64), film(tmp_path / "huge.mov", 10_000, frames=2)
+    # Nobody is to be let go because this machine is slow.
+    with serving.serving(tmp_path, kind="intake", upload_stall_seconds=3600.0) as server:
+        admin, key = server.key(), server.key("participant", "attacker")
+
+        def hold():
+            connection = begin(
+                server, key, "POST", "/sessions/", Content_Type=KIND, Content_Length=10**9
+            )
+            connection.sendall(BODY[:-5])
+            return connection
+
+        def send(content):
+            return server.upload(key, content, name="squat.mov")
+
+        def fill():
+            while (answer := send(small)).status_code == 200 or "too many" in answer.text:
+                pass
+            return answer
+
+        # 255 of them were taken once. What is refused is told so at once, and so is no longer held.
+        connections = [hold() for _ in range(30)]
+        uploads = server.store / ".server" / "uploads"
+        serving.wait_for(lambda: len(list(uploads.glob("*/squat.mp4"))) == 8)
+        refused = serving.wait_for(
+            lambda: len(found := select.select(connections, [], [], 0)[0]) >= 22 and found
+        )
+        held = [each for each in connections if each not in refused]
+        assert len(held) == 8
+        assert all(b" 429 " in each.recv(65536).partition(b"\r\n")[0] for each in refused)
+        # It may do other things with its share.
+        for each in (*refused, *held[3:]):
+            each.close()
+        serving.wait_for(lambda: len(list(uploads.glob("*/squat.mp4"))) == 3)
+        with ThreadPoolExecutor(9) as threads:
+            filling = [threads.submit(fill) for _ in range(3)]
+            large = [threads.submit(send, huge) for _ in range(6)]
+            made = server.upload(admin, small, name="squat.mov", user_id="p")
+            reads = [server.ask("GET", f"/sessions/{path}", admin) for path in ("", "x/?demo=true")]
+            still_held = not select.select(held[:3], [], [], 0)[0]
+            statuses = {each.result().status_code for each in large}
+            full = [each.result() for each in filling]
+        assert made.status_code == 200, made.text
+        assert [each.status_code for each in reads] == [200, 200]
+        assert still_held
+        assert statuses <= {413, 429}
+        assert {each.status_code for each in full} == {429}
+        assert "50 sessions of this user wait" in full[0].json()["error"]
+        # The queue is the attacker's, and yet they are the next: users take turns.
+        again = server.upload(admin, small, name="squat.mov", user_id="p2").json()["session_id"]
+        assert server.state(admin, again)["waiting_before"] <= 2
+        listed = server.ask("GET", "/sessions/", admin).json()
+        assert sum(each["user_id"] == "attacker" for each in listed) == 50
+        assert not select.select(held[:3], [], [], 0)[0]
+        workers = psutil.Process(server.process.pid).children(recursive=True)
+        assert sum(each.memory_info().rss for each in workers) < 1.5e9
+        for each in held[:3]:
+            each.close()
+
+
+@pytest.mark.slow
+def test_pictures_of_too_many_pixels_are_refused_undecoded(serving, tmp_path):
+    with serving.serving(tmp_path, kind="intake", most_pixels=100) as server:
+        key = server.key("participant", "large")
+        answer = server.upload(key, film(tmp_path / "a.mov", 11), name="squat.mov")
+        assert answer.status_code == 413
+        assert "at most 0.0001 million are taken in" in answer.json()["error"]
+        assert server.upload(key, film(tmp_path / "b.mov", 10), name="b.mov").status_code == 200
+        single = server.upload(key, film(tmp_path / "c.mov", 10, frames=1), name="c.mov")
+        assert single.status_code == 400
+        assert "c.mov: has a single frame" in single.json()["error"]
+
+
+def test_the_limits_leave_room_for_others():
+    settings = MobilityServer()
+    assert 0 < settings.uploads_per_key <= settings.uploads_at_once / 8
+    assert 0 < settings.queue_per_user <= settings.queue_length / 8
+    # What 255 uploads of 3 KB/s need is more than is waited for.
+    assert settings.upload_least_bytes / settings.upload_stall_seconds > 10 * 3_000
+
+
+def test_users_take_turns_in_the_queue(tmp_path):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    queue = Queue(store, MobilityServer(queue_length=6, queue_per_user=3))
+    for session_id in ("a", "b", "c"):
+        queue.add(session_id, "p")
+    with pytest.raises(TooManyRequestsError, match="3 sessions of this user wait"):
+        queue.add("d", "p")
+    queue.add("d", "p", shared=False)
+    queue.add("e", "q")
+    before = {name: place[1] for name, place in queue.positions().items()}
+    assert before == {"a": 0, "e": 1, "b": 2, "c": 3, "d": 4}
+    queue.add("f", "r")
+    with pytest.raises(TooManyRequestsError, match="the queue is full"):
+        queue.add("g", "s", shared=False)
+    queue.close()

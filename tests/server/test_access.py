@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
-from mobility.server.access import OTHERS, OWN
+from mobility.server.access import OTHERS, OWN, SIGNED, STRANGER, Caller
 from mobility.server.keys import ROLES
 from mobility.server.openapi import ENDPOINTS
 from mobility.workbench.store import Store
@@ -132,7 +133,7 @@ def test_jupyters_token_and_login_are_an_administrator(server, serving, record_o
         token = browser.cookies.get("_xsrf")
         if token:
             answer = browser.post(config, json={}, headers={"X-XSRFToken": token})
-            assert answer.status_code == 400
+            assert answer.status_code == 404  # it is of a squat, which has none
 
 
 def test_a_wrong_key_does_not_fall_back_to_a_login(server, serving):
@@ -152,8 +153,6 @@ def test_who_read_or_changed_which_session_is_kept(server, admin, record_of, ser
     server.ask("GET", f"/sessions/{session_id}/", admin)
     server.ask("GET", f"/sessions/{session_id}/", key)
     server.ask("DELETE", f"/sessions/{session_id}/", admin)
-    import json
-
     file = server.store / ".server" / "audit.jsonl"
     # The last line is written when the answer is on its way.
     serving.wait_for(lambda: file.read_text().count(f'"of": "{session_id}"') == 3)
@@ -172,3 +171,47 @@ def test_who_read_or_changed_which_session_is_kept(server, admin, record_of, ser
     assert "audited-person" not in file.read_text()
     assert "mob_" not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_who_comes_by_a_signed_address_is_noted_as_whom_it_was_signed_for(
+    server, record_of, serving
+):
+    session_id = record_of("signed", "p-signed")
+    key = server.key("participant", "p-signed")
+    url = server.ask("GET", f"/sessions/{session_id}/", key).json()["video_url"]
+    assert server.ask("GET", url).status_code == 200
+    forged = url.replace("signed_for=", "signed_for=jupyter")
+    assert server.ask("GET", forged).status_code == 401
+    lines = audited(server, serving, "media", 2)
+    who = f"key {key.split('_')[1]}"
+    noted = [(each["who"], each["role"], each["of"], each["status"]) for each in lines[-2:]]
+    assert noted == [
+        (who, "signed address", session_id, 200),
+        ("nobody known", "none", "", 401),
+    ]
+
+
+def test_a_signature_lets_nobody_do_more_than_read():
+    signed = Caller("key 1", SIGNED, None)
+    assert [action for action in OTHERS if signed.may(action, "p")] == ["read"]
+    assert not [action for action in OTHERS if STRANGER.may(action, "p")]
+
+
+def test_who_was_not_let_in_is_noted_without_the_key(server, serving):
+    wrong = f"mob_{'1' * 12}_{'a' * 43}"
+    assert server.ask("DELETE", f"/participants/{wrong}/", f"API-KEY {wrong}").status_code == 401
+    (line,) = audited(server, serving, "everything", 1)[-1:]
+    assert (line["did"], line["who"], line["of"]) == ("DELETE everything", "nobody known", "")
+    assert (line["status"], line["from"]) == (401, "127.0.0.1")
+    assert "mob_" not in (server.store / ".server" / "audit.jsonl").read_text()
+
+
+def audited(server, serving, what, count):
+    """Lines of the audit log on `what`; the last is written when the answer is on its way."""
+
+    def found():
+        lines = (server.store / ".server" / "audit.jsonl").read_text().splitlines()
+        of = [line for line in map(json.loads, lines) if line["did"].endswith(f" {what}")]
+        return len(of) >= count and of
+
+    return serving.wait_for(found)

@@ -283,8 +283,62 @@ def test_display_settings(server, admin, analysed):
     assert document.status_code == 200
     assert document.json()["shown_angles"] == [key]
     assert document.json()["exercise"] == "Joint Angle Mobility"
-    report = server.ask("POST", f"/sessions/{session_id}/report/", admin)
-    assert report.status_code == 400
+    # What a session of the other exercise has not is documented as not found.
+    for method, what in (
+        *(("POST", "report/"), ("GET", "summary/")),
+        *(("POST", "summary/"), ("POST", "recommendation/")),
+    ):
+        absent = server.ask(method, f"/sessions/{session_id}/{what}", admin)
+        assert absent.status_code == 404
+        assert "is of the exercise 'Joint Angle Mobility'" in absent.json()["error"]
+
+
+def test_a_squat_has_no_display_settings_and_no_report_of_joints(server, admin, record_of):
+    path = f"/sessions/{record_of('a-squat', 'p-squat')}"
+    assert server.ask("GET", f"{path}/joint-mobility-config/", admin).status_code == 404
+    given = {"comments": {"knee_angle": "x"}}
+    assert (
+        server.ask("POST", f"{path}/joint-mobility-config/", admin, json=given).status_code == 404
+    )
+    # This one is documented as a wrong exercise.
+    assert server.ask("POST", f"{path}/joint-mobility/", admin).status_code == 400
+
+
+def test_a_parameter_that_an_address_does_not_have_is_named(server, admin, record_of):
+    path = f"/sessions/{record_of('asked', 'p-asked')}"
+    for method, address, name, told in (
+        ("POST", f"{path}/summary/", "sytem", "is no parameter; did you mean 'system'?"),
+        ("POST", f"{path}/summary/", "measurement_system", "is no parameter; there is system"),
+        ("GET", f"{path}/", "Demo", "is no parameter; did you mean 'demo'?"),
+        ("GET", f"{path}/state/", "demo", "is no parameter"),
+        ("DELETE", f"{path}/", "demo", "is no parameter"),
+        ("GET", "/sessions/", "Authorization", "is no parameter"),
+        ("GET", f"{path}/media/video.mp4", "signature", "is no parameter"),
+    ):
+        answer = server.ask(method, f"{address}?{name}=imperial", admin)
+        assert answer.status_code == 400, (address, name)
+        assert answer.json()["errors"][name][0].startswith(told), answer.text
+        # Strangers are told nothing.
+        assert server.ask(method, f"{address}?{name}=imperial").status_code == 401
+    assert server.upload(admin, path="/sessions/?user_id=p-asked").status_code == 400
+    assert server.ask("GET", f"{path}/", admin).status_code == 200
+
+
+def test_titles_may_hold_what_default_titles_hold(server):
+    key = server.key("participant", "titled")
+    default = server.upload(key).json()["title"]
+    assert "/" in default
+    for title in (default, "../..", "a\\b"):
+        made = server.upload(key, session_name=title)
+        assert made.status_code == 200, made.text
+        assert made.json()["title"] == title
+        assert server.state(key, made.json()["session_id"])["title"] == title
+    for title in ("{}", '[1, "a"]'):
+        assert server.upload(key, session_name=title).json()["errors"]["session_name"]
+    assert server.upload(key, session_name="[1] first").status_code == 200
+    for name in ("../up.mp4", "a\\b.mp4"):
+        assert server.upload(key, name=name).status_code in (200, 400)
+        assert not list(server.store.rglob("up.mp4"))
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import socket
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from mobility.errors import TooManyRequestsError
+from mobility.server.base import Served
 from mobility.server.media_keys import MediaKeys
 from mobility.server.rates import Rates
+from mobility.server.settings import MobilityServer
+from mobility.workbench.files import read_json, write_json
+from mobility.workbench.store import Store
 
 BOUNDARY = "edge"
 HEAD = (
@@ -210,6 +216,61 @@ def test_small_bodies_are_small(server, admin, record_of):
     assert server.ask("POST", path, content=b" " * (2 << 20)).status_code == 401
 
 
+def test_who_is_not_known_is_told_before_the_body_is_read(server):
+    for headers in ({}, {"Authorization": f"API-KEY mob_{'1' * 12}_{'a' * 43}"}):
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        head = [
+            "POST /mobility-assessment/sessions/ HTTP/1.1",
+            f"Host: {urlsplit(server.url).netloc}",
+        ]
+        with connect(server) as connection:
+            # Not one byte of the body is there.
+            connection.sendall(
+                "\r\n".join([*head, *lines, "Content-Length: 5000000"]).encode() + b"\r\n\r\n"
+            )
+            assert status_of(connection) == 401
+        # One that sends all before it listens hears it too.
+        with connect(server) as connection:
+            connection.sendall(
+                "\r\n".join([*head, *lines, "Content-Length: 5000000"]).encode() + b"\r\n\r\n"
+            )
+            connection.sendall(bytes(5_000_000))
+            assert status_of(connection) == 401
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_one_that_sends_far_too_much_before_it_listens_hears_why(strict, announced):
+    key = strict.key("participant", "far-too-large")
+    size = 60_000_000
+
+    def parts():
+        for _ in range(size // 1_000_000):
+            yield bytes(1_000_000)
+
+    head = {"Content_Length": size} if announced else {"Transfer_Encoding": "chunked"}
+    with connect(strict) as connection:
+        connection.sendall(request_head(strict, key, **head))
+        if announced:
+            connection.sendall(HEAD)
+        else:
+            connection.sendall(b"%x\r\n%s\r\n" % (len(HEAD), HEAD))
+        for part in parts():
+            connection.sendall(part if announced else b"f4240\r\n%s\r\n" % part)
+        assert status_of(connection) == 413
+    assert uploads_left(strict) == []
+    assert strict.ask("GET", "/sessions/", key).status_code == 200
+
+
+def test_what_is_refused_without_a_body_leaves_the_connection_open(server):
+    head = f"GET /mobility-assessment/sessions/ HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}"
+    with connect(server) as connection:
+        for _ in range(2):
+            connection.sendall(f"{head}\r\n\r\n".encode())
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 401")
+            assert b"Connection: close" not in answer
+
+
 def test_compressed_bodies_are_not_unpacked(server, admin, record_of):
     path = f"/sessions/{record_of('json', 'p-json')}/joint-mobility-config/"
     bomb = gzip.compress(b" " * 10_000_000)
@@ -303,11 +364,17 @@ def test_media_come_in_ranges(server, admin, record_of):
         assert part.status_code == 206
         assert part.content == content[start:stop], asked
         assert part.headers["Content-Range"].endswith(f"/{len(content)}")
-    for asked in (f"bytes={len(content)}-", "bytes=5-4", "bytes=-0"):
+    for asked in (f"bytes={len(content)}-", "bytes=-0", f"bytes={9 * 10**18}-"):
         part = server.ask("GET", url, admin, headers={"Range": asked})
         assert part.status_code == 416
         assert part.headers["Content-Range"] == f"bytes */{len(content)}"
-    head = server.ask("HEAD", url, admin)
+    # What is no range is as good as none (RFC 9110, 14.2), and so is one of anything but a GET.
+    malformed = ("bytes=5-4", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,x", "lines=0-1")
+    for asked in (*malformed, "bytes=0x0-1", "bytes=1-2-3", "bytes=\u0661-", "0-1"):
+        whole = server.ask("GET", url, admin, headers={"Range": asked.encode()})
+        assert whole.status_code == 200, asked
+        assert len(whole.content) == len(content)
+    head = server.ask("HEAD", url, admin, headers={"Range": "bytes=0-0"})
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == str(len(content))
     changed = {"Range": "bytes=0-0", "If-Range": '"other"'}
@@ -333,13 +400,56 @@ def test_rates_fill_again_with_time():
 def test_a_signature_is_good_for_one_file_and_some_time():
     clock = [1000.0]
     keys = MediaKeys(60, clock=lambda: clock[0])
-    query = dict(pair.split("=") for pair in keys.query("s1", "video.mp4").split("&"))
+    query = dict(parse_qsl(keys.query("s1", "video.mp4", "key 1")))
     assert keys.is_valid("s1", "video.mp4", **query)
     assert not keys.is_valid("s2", "video.mp4", **query)
     assert not keys.is_valid("s1", "analyzed.mp4", **query)
     assert not keys.is_valid("s1", "video.mp4", **{**query, "until": "9999999999"})
-    assert not keys.is_valid("s1", "video.mp4", until="", media_key="ä")
+    assert not keys.is_valid("s1", "video.mp4", **{**query, "signed_for": "jupyter"})
+    assert not keys.is_valid("s1", "video.mp4", until="", signed_for="", media_key="ä")
     assert not MediaKeys(60).is_valid("s1", "video.mp4", **query)
     clock[0] = 1061.0
     assert not keys.is_valid("s1", "video.mp4", **query)
-    assert MediaKeys(0).query("s1", "video.mp4") == ""
+    assert MediaKeys(0).query("s1", "video.mp4", "key 1") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "cannot write {store}/s1/metrics.nc: the disk is full",
+            "cannot write s1/metrics.nc: the disk is full",
+        ),
+        ("cannot write /var/tmp/x y/metrics.nc: no", "cannot write x y/metrics.nc: no"),
+        ("the model (/opt/models/a.task) is absent", "the model (a.task) is absent"),
+        ("'/a/b/c.mp4': '/d/e'", "'c.mp4': 'e'"),
+        (
+            "see https://example.org/a/b or 11/03/2026, and/or",
+            "see https://example.org/a/b or 11/03/2026, and/or",
+        ),
+    ],
+)
+def test_of_a_place_on_the_server_only_the_name_is_told(tmp_path, text, told):
+    store = Store(tmp_path / "my sessions", reports=tmp_path / "reports")
+    served = Served(MobilityServer(), store)
+    assert served.without_places(text.format(store=store.path)) == told
+    assert served.without_places(f"{Path.home()}/My Lab/a.nc") == "My Lab/a.nc"
+
+
+@pytest.mark.parametrize("role", ["administrator", "participant"])
+def test_no_place_on_the_server_is_in_a_state(server, record_of, role):
+    session_id = record_of("places", "p-places")
+    file = server.store / session_id / "session.json"
+    told = f"cannot write {server.store}/places/metrics.nc and /mnt/lab/disk/a.nc: the disk is full"
+    record = read_json(file) | {"state": "failed", "reason": told}
+    write_json(file, record | {"warnings": [{"code": "a", "message": told}]})
+    key = server.key(role, "p-places")
+    (listed,) = [
+        each
+        for each in server.ask("GET", "/sessions/", key).json()
+        if each["session_id"] == session_id
+    ]
+    assert listed == server.state(key, session_id)
+    assert listed["reason"] == "cannot write places/metrics.nc and a.nc: the disk is full"
+    assert listed["warnings"] == [listed["reason"]]
+    shutil.rmtree(server.store / session_id)

@@ -40,3 +40,28 @@ def test_who_is_told_that_work_has_ended_finds_its_process_dead(
         assert asking.cancelled()
     else:
         assert isinstance(asking.exception(), EndedError)
+
+
+GROWS = """
+from mobility.server.processes import serve
+
+kept = []
+def do(request):
+    kept.append(b"x" * request["bytes"])
+    return len(kept)
+
+serve(do, 0)
+"""
+
+
+def test_a_process_that_keeps_much_memory_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(processes, "COMMAND", (sys.executable, "-c", GROWS))
+
+    async def ask():
+        worker = Worker(Limits(600.0, memory_bytes=0))
+        try:
+            return [await worker.ask({"bytes": size}) for size in (1, 1, 600 << 20, 1)]
+        finally:
+            await worker._end(worker._process)
+
+    assert asyncio.run(ask()) == [1, 2, 3, 1]

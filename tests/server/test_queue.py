@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import io
 import json
 import os
+import re
 import threading
 import time
 import zipfile
@@ -24,6 +26,10 @@ from mobility.errors import (
     StorageError,
     TooManyRequestsError,
 )
+from mobility.server.jobs import Queue
+from mobility.server.settings import MobilityServer
+from mobility.workbench.files import read_json
+from mobility.workbench.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +85,50 @@ def test_a_disk_that_cannot_be_written_is_a_500_and_leaves_nothing(serving, fold
             assert answer.status_code == 500
             assert str(folder) not in answer.text
         assert len(sessions_in(server)) == 1
+
+
+def test_a_full_disk_is_told_and_waited_for(serving, folder, tmp_path):
+    room = tmp_path / "room"
+    with serving.serving(folder) as server:
+        key = server.key("participant", "p")
+        # As an upload finds it, and an analysis.
+        answer = server.upload(key, f"video at intake full {room}".encode())
+        assert answer.status_code == 507
+        assert answer.json() == {"error": "the disk of the server is full; free some space there"}
+        assert sessions_in(server) == set()
+        session_id = server.upload(key, f"video full {room}".encode()).json()["session_id"]
+
+        def tried():
+            told = re.findall(rf"{session_id}.* tried again in (\d+) s", server.log.read_text())
+            return len(told) >= 3 and [int(each) for each in told]
+
+        assert serving.wait_for(tried)[:3] == [1, 2, 4]
+        held = server.until(key, session_id, "held")
+        assert held["reason"] == "the disk of the server is full; free some space there"
+        (listed,) = server.ask("GET", "/sessions/", key).json()
+        assert listed["reason"] == held["reason"]
+        # That there is no room is none of the video's faults, which count.
+        (job,) = (server.store / ".server" / "queue").glob("*.json")
+        assert read_json(job)["attempts"] <= 1
+        assert "Traceback" not in server.log.read_text()
+        # Others are served meanwhile.
+        other = server.upload(key, b"video 1").json()["session_id"]
+        server.until(key, other, "analyzed")
+        room.touch()
+        assert server.until(key, session_id, "analyzed")["reason"] == ""
+
+
+def test_a_session_that_cannot_go_on_waits_twice_as_long_each_time(tmp_path):
+    queue = Queue(Store(tmp_path / "sessions", reports=tmp_path / "reports"), MobilityServer())
+    waits = []
+    for _ in range(12):
+        queue._put_off("a", StorageError("cannot write /srv/a: is read-only"))
+        waits.append(queue._pauses["a"].seconds)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert queue.held("a") == "cannot write /srv/a: is read-only"
+    asyncio.run(queue.forget("a"))
+    assert queue.held("a") == ""
+    queue.close()
 
 
 def test_limits_end_what_spins_or_eats_and_its_processes(serving, folder):
@@ -229,7 +279,7 @@ def test_many_uploads_at_once_lose_none_and_reads_go_on(serving, folder):
     """The small version of benchmarks/server.py, with a stand-in for the analysis."""
     count = 60
     with serving.serving(folder, kind="quick", analyses_at_once=2) as server:
-        key = server.key("professional", "p")
+        key = server.key("administrator", "p")
         process = psutil.Process(server.process.pid)
 
         def burst(size):
@@ -279,7 +329,7 @@ def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(serving, fo
     wait = f"video wait {go}".encode()
     accepted, refused = [], []
     with serving.serving(folder, analyses_at_once=2) as server:
-        key = server.key("professional", "p")
+        key = server.key("administrator", "p")
         accepted.append(server.upload(key, b"video 1").json()["session_id"])
         server.until(key, accepted[0], "analyzed")
         waiting = [server.upload(key, wait + b" " * n) for n in range(3)]

@@ -1,0 +1,86 @@
+"""What the server's log says of requests: nothing that a client sent where a key may stand."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tornado.httputil import HTTPHeaders, HTTPInputError
+from tornado.web import RequestHandler
+
+_KEY = re.compile(r"mob_[^/]{16,100}", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DEEPEST = 8
+"""How often what is percent-encoded may be encoded once more."""
+_LEFT_OUT = "[left out: it may hold a key]"
+
+
+def keep_keys_out(settings: dict[str, Any]) -> None:
+    """Keep keys out of all that this process logs, whoever logs it.
+
+    Parameters
+    ----------
+    settings
+        Of the web application.
+    """
+    settings["log_function"] = _without_what_was_sent(settings["log_function"])
+    made = logging.getLogRecordFactory()
+
+    def without_keys(*args: Any, **more: Any) -> logging.LogRecord:
+        return _cleaned(made(*args, **more))
+
+    logging.setLogRecordFactory(without_keys)
+
+
+def scrubbed(text: str) -> str:
+    """Return `text`; where it holds a key, in whatever writing, without the key."""
+    plain = text
+    for _ in range(_DEEPEST):
+        before, plain = plain, unquote(plain)
+        if plain == before:
+            break
+    else:
+        return _LEFT_OUT
+    plain = _CONTROL.sub("", plain)
+    return _KEY.sub("[key]", plain) if _KEY.search(plain) else text
+
+
+def _without_what_was_sent(
+    log_request: Callable[[RequestHandler], None],
+) -> Callable[[RequestHandler], None]:
+    """Log a request by the pattern of its address: no id, no query, no header."""
+
+    def logged(handler: RequestHandler) -> None:
+        asked = handler.request
+        handler.request = copy.copy(asked)
+        handler.request.uri = getattr(handler, "template", "") or urlsplit(asked.uri or "").path
+        handler.request.headers = HTTPHeaders()
+        try:
+            log_request(handler)
+        finally:
+            handler.request = asked
+
+    return logged
+
+
+def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
+    """Leave out of a line what the parser of HTTP quotes of a bad request, and every key."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _LEFT_OUT if isinstance(each, HTTPInputError) else each for each in record.args
+        )
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):
+        return record  # logging itself tells of it
+    if (clean := scrubbed(text)) != text:
+        record.msg, record.args = clean, ()
+    if record.exc_info and record.exc_info[0] is not None:
+        traceback = logging.Formatter().formatException(record.exc_info)
+        if (clean := scrubbed(traceback)) != traceback:
+            record.exc_text = clean
+    return record

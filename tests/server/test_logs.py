@@ -1,0 +1,127 @@
+"""Keys stay out of the log, wherever in a request they stand and however they are written."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import socket
+import sys
+from urllib.parse import quote, urlsplit
+
+from tornado.httputil import HTTPInputError
+
+from mobility.server.keys import Keys
+from mobility.server.logs import _cleaned, scrubbed
+
+OURS = "/mobility-assessment/sessions/"
+
+
+def written(key):
+    """A key as it may stand in an address."""
+    return {
+        "plain": key,
+        "with scheme": f"API-KEY%20{key}",
+        "as a plus": f"API-KEY+{key}",
+        "each letter encoded": "".join(f"%{ord(letter):02x}" for letter in key),
+        "encoded twice": quote("".join(f"%{ord(letter):02X}" for letter in key)),
+        "with CR": f"{key[:20]}%0D{key[20:]}",
+        "with NUL": f"{key[:20]}%00{key[20:]}",
+        "base64": base64.b64encode(f"{key}:".encode()).decode(),
+        "upper case": key.upper(),
+    }
+
+
+def requests(key, host):
+    """Heads of requests with a key in many places."""
+    ask = f"GET {OURS} HTTP/1.1\r\nHost: {host}\r\n"
+    for form in written(key).values():
+        yield f"GET {OURS}?Authorization={form} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET {OURS}?{form} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET {OURS}{form}/ HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET {OURS}{form}/media/{form} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET /mobility-assessment/{form} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"DELETE /mobility-assessment/participants/{form}/ HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET {OURS} HTTP/1.1\r\nHost: {host}\r\nReferer: http://{host}/?k={form}\r\n"
+        # What is not ours is answered, and logged, by Jupyter itself.
+        yield f"GET /api/contents?Authorization={form} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET /nowhere?Authorization={form} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"GET /login?next={form} HTTP/1.1\r\nHost: {host}\r\nReferer: http://x/{form}\r\n"
+        if form.lower() != written(key)["base64"].lower():
+            yield f"GET /api/contents/{form} HTTP/1.1\r\nHost: {host}\r\n"
+            yield f"GET /{form} HTTP/1.1\r\nHost: {host}\r\n"
+    for value in (key, f"API-KEY {key}", f"{key[:20]}\r{key[20:]}", f"{key[:20]}\0{key[20:]}"):
+        for name in ("Authorization", "X-Api-Key", "Cookie", "Origin", "Range", "Content-Length"):
+            yield f"{ask}{name}: {value}\r\n"
+        yield f"{ask}User-Agent: {value}\r\nAccept: {value}\r\n"
+        yield f"{ask}X-{key}\r\n"
+        yield f"{ask}{value}\r\n"
+        yield f"{ask}{value}: x\r\n"
+        yield f"GET {OURS} HTTP/1.1\r\nHost: {value}\r\n"
+        yield f"GET {OURS} {value}\r\nHost: {host}\r\n"
+        yield f"{value} {OURS} HTTP/1.1\r\nHost: {host}\r\n"
+        yield f"{value}\r\n"
+        yield f"{ask}Authorization: API-KEY {key}wrong\r\nTransfer-Encoding: {value}\r\n"
+    cookie = base64.b64encode(key.encode()).decode()
+    yield f"{ask}Cookie: _xsrf={key}; username-{host.replace(':', '-')}=2|{cookie}|{key}\r\n"
+    yield f"GET {OURS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {cookie}\r\n"
+
+
+def forms_of(key):
+    """What must not be found: the key and its secret, as they are and as they may be written."""
+    secret = key.split("_")[2]
+    # Where something stands within it, either half is enough to know it by.
+    parts = {*written(key).values(), key, secret, key[20:], key[:20], secret[:20], secret[20:]}
+    parts |= {secret.upper(), base64.b64encode(key.encode()).decode()}
+    return {part.encode() for part in parts}
+
+
+def test_no_form_of_a_key_is_in_any_log(server):
+    key = server.key("participant", "p-logs").split()[1]
+    address = urlsplit(server.url)
+    asked = list(requests(key, address.netloc))
+    for head in asked:
+        with socket.create_connection((address.hostname, address.port), timeout=120) as connection:
+            connection.sendall(head.encode("latin-1") + b"Connection: close\r\n\r\n")
+            try:
+                while connection.recv(65536):
+                    pass
+            except ConnectionError:
+                pass
+    upload = {"path": "/sessions/", "name": f"{key}.exe", "session_name": key}
+    server.upload(f"API-KEY {key}", **upload)
+    server.ask("GET", "/sessions/", f"API-KEY {key}", headers={"Cookie": f"a={key}"})
+    log = server.log.read_bytes()
+    assert log.count(b"/mobility-assessment/sessions/{session_id}/") > len(written(key))
+    assert log.count(b"Malformed HTTP message") > 10
+    assert b"Error in exception logger" not in log
+    kept = {server.log: log}
+    for file in (server.store / ".server").rglob("*"):
+        if file.is_file():
+            kept[file] = file.read_bytes()
+    for file, content in kept.items():
+        found = [form for form in forms_of(key) if form in content]
+        assert not found, (file, found)
+
+
+def test_a_line_without_a_key_stays_as_it_is():
+    for text in ("GET /a%20b?c=%2F", "cannot write /srv/mob_2024/a.nc: the disk is full", "100%"):
+        assert scrubbed(text) == text
+
+
+def test_a_key_is_taken_out_of_a_traceback(tmp_path):
+    key, _ = Keys(tmp_path).create("administrator")
+    try:
+        raise HTTPInputError(f"bad header API-KEY {key}")
+    except HTTPInputError as error:
+        line = ("tornado.general", logging.INFO, "f", 1, "Malformed %s: %s")
+        record = _cleaned(logging.LogRecord(*line, ("here", error), sys.exc_info()))
+    told = logging.Formatter().format(record)
+    assert "Malformed here: " in told
+    assert "Traceback" in told
+    assert key.split("_")[2] not in told
+
+
+def test_what_is_encoded_over_and_over_is_left_out():
+    assert scrubbed(f"GET /%{'25' * 6}41") == f"GET /%{'25' * 6}41"
+    for depth in (30, 30_000):
+        assert scrubbed(f"GET /%{'25' * depth}41").startswith("[left out")
