@@ -91,8 +91,8 @@ def test_the_same_as_in_a_folder(any_url, video, tmp_path, stand_ins):
     # Nothing is there but what the session is made of, and no lock.
     kept = names(again.store)
     assert "one/files.json" in kept
-    assert len([name for name in kept if name.startswith("one/objects/")]) == 7
-    assert len(kept) == 8
+    assert len([name for name in kept if name.startswith("one/objects/")]) == 8
+    assert len(kept) == 9
 
 
 def test_what_is_corrected_and_said_is_kept(url, video, stand_ins):
