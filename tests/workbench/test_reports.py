@@ -27,8 +27,8 @@ from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.kinematics.expected_error import LabError
 from mobility.provenance import sha256, with_history
+from mobility.workbench import analysis, reports
 from mobility.workbench import report_sections as sections
-from mobility.workbench import reports
 from mobility.workbench.contract import (
     Edit,
     Edits,
@@ -253,7 +253,11 @@ def test_document_fits_the_contract_with_relative_images(report: dict[str, Path]
     assert metrics["knee_flexion_asymmetry"] == pytest.approx(16, abs=1.5)
 
 
-def test_session_serves_the_rendered_report(session: mb.Session, report: dict[str, Path]) -> None:
+def test_session_serves_the_rendered_report(
+    session: mb.Session, report: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It was put together by hand, without a video that could be analysed again.
+    monkeypatch.setattr(analysis, "is_current", lambda _: True)
     answer = session.report()
     front = answer["knee_movement_phases"]["front"]
     assert front.startswith("file://")
