@@ -247,16 +247,7 @@ def sessions_of(store: Store, user_id: str) -> list[str]:
 
 def unassigned(store: Store) -> list[str]:
     """Ids of what may be a session of anybody: its record does not say whose it is."""
-    if store._remote is not None:
-        found = set(store._remote.ids()) - set(store.unfinished())
-    else:
-        found = {
-            file.parent.name
-            for pattern in ("session.json", "video*.*")
-            for file in store.path.glob(f"*/{pattern}")
-            if not file.parent.name.startswith(".") and file.parent.name != PARTICIPANTS
-        }
-    return sorted(found - _people_of(store).keys())
+    return sorted(store.possible_sessions() - _people_of(store).keys())
 
 
 def _people_of(store: Store) -> dict[str, str]:

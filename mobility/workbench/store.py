@@ -309,6 +309,17 @@ class Store:
             self._remote.pull(session_id)
         return (self.path / session_id / "session.json").is_file()
 
+    def possible_sessions(self) -> set[str]:
+        """Ids of all sessions, and of folders that lost their record and hold a video."""
+        if self._remote is not None:
+            return set(self._remote.ids()) - set(self.unfinished())
+        return {
+            file.parent.name
+            for pattern in ("session.json", "video*.*")
+            for file in self.path.glob(f"*/{pattern}")
+            if not file.parent.name.startswith(".") and file.parent.name != PARTICIPANTS
+        }
+
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
 
@@ -328,25 +339,27 @@ class Store:
             if (fault := swept[session_id]) is not None:
                 raise fault
             return
-        session = self.session(session_id)
+        folder = self.path / session_id
+        if self._remote is not None or session_id not in self.possible_sessions():
+            self.session(session_id)
         with self._locked(session_id, what=f"session {session_id}", wait_s=2):
             if self._remote is not None:
-                if not (session.folder / "session.json").is_file():
+                if not (folder / "session.json").is_file():
                     raise NotFoundError(f"session {session_id}: was deleted meanwhile")
                 self._remove_reports(session_id)
                 self._remote.delete(session_id)
                 return
             hidden = self.path / f"{DELETING}{session_id}"
             try:
-                session.folder.rename(hidden)
+                folder.rename(hidden)
             except FileNotFoundError:
                 raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
             except OSError as error:
-                raise storage_fault(error, session.folder) from error
+                raise storage_fault(error, folder) from error
             try:
                 self._remove_reports(session_id)
             except StorageError:
-                hidden.rename(session.folder)
+                hidden.rename(folder)
                 raise
             self._forget_locks(session_id)
             # Last, for it says to whoever finishes this that there is something left.

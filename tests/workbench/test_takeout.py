@@ -95,6 +95,10 @@ def test_a_session_of_nobody_knows_whom_is_told(store, damage):
     assert unassigned(store) == ["s2"]
     assert not (store.path / "s1").exists()
     assert [session.id for session in store.sessions()] == ["s3"]
+    # As the message advises, whatever its record is like.
+    store.delete("s2")
+    assert not (store.path / "s2").exists()
+    assert unassigned(store) == []
 
 
 def test_an_export_that_is_killed_leaves_nothing(store, tmp_path):
