@@ -10,6 +10,8 @@ import pytest
 
 from mobility.kinematics import fit
 
+pytestmark = pytest.mark.slow
+
 SPARED = (
     *("constant segment lengths", "usual segment lengths", "scale", "depth of world landmarks"),
     *("smoothness", "planted feet, and with them correction", "planted feet, depths corrected"),

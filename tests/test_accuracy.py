@@ -15,6 +15,8 @@ import mobility as mb
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import read_truth, truth_pose
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def accuracy(project):

@@ -21,6 +21,8 @@ from mobility.kinematics.landmark_shift import SHIFTED, shifts
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.virtual_lab.case import case_from, perform_case, true_positions
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT = 240, 320
 
 

@@ -14,6 +14,8 @@ import xarray as xr
 from mobility import tables
 from mobility.kinematics.skeleton import KEYPOINTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def script(project, monkeypatch) -> ModuleType:

@@ -14,6 +14,8 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 
+pytestmark = pytest.mark.slow
+
 START = 0.3
 """Seconds by which the second camera was started later."""
 

@@ -151,7 +151,7 @@ def test_bad_input(store: Store, demo: Path, lab: Path, tmp_path: Path) -> None:
     refused(mobility(store, "s1", tmp_path / "none.trc"), "none.trc")
     refused(mobility(store, "s1", ""), "must not be empty")
     refused(mobility(store, "s1", lab, "--max-lag-s", "0.1"), "border")
-    refused(mobility(store, "s1", lab, "--margin-deg", "0"), "margin_deg")
+    refused(mobility(store, "s1", lab, "--margin-deg", "0"), "--margin-deg: input should be")
     refused(mobility(store, "s1", lab, "--units", "parsec"), "units")
     refused(mobility(store, "s1", lab, "--mapping", "nothing"), "mapping")
     refused(mobility(store, "s1", lab, "--out", tmp_path), "--study")

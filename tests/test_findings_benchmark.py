@@ -16,6 +16,8 @@ from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.errors import BadInputError
 from mobility.virtual_lab.grid import grid_cases, read_grid
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def benchmark(project):

@@ -11,6 +11,8 @@ import yaml
 from mobility.workbench.cohort import choose_sessions, to_dataframe
 from mobility.workbench.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scale(project):

@@ -13,6 +13,8 @@ import pytest
 import mobility as mb
 from mobility.provenance import warnings_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def uiprmd(project) -> ModuleType:

@@ -219,6 +219,7 @@ def test_cameras_that_disagree_are_told_of() -> None:
     assert "cameras_disagree" in {w["code"] for w in last(fitted)["warnings"]}
 
 
+@pytest.mark.slow
 def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
     build = fit._build
@@ -244,6 +245,7 @@ def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch)
         assert (ends[0] - ends[1]) / 4e-6 == pytest.approx(here.shared_gradient[i], rel=0.1, abs=2)
 
 
+@pytest.mark.slow
 def test_each_of_several_cameras_is_corrected_by_what_it_shows_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -327,6 +329,7 @@ def test_rotation_is_its_derivative() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_second_camera_in_front_makes_knee_movement_measurable() -> None:
     side, front, *_ = pair((90.0, 0.0), noise_px=1.0)
     for poses, shown in (([side], False), ([side, front], True)):

@@ -220,6 +220,7 @@ def test_a_damaged_session_is_a_500_of_every_endpoint(server, admin, record_of, 
     assert answer.status_code == 500
     assert answer.json().keys() == {"error"}
     assert "session.json" not in answer.text
+    shutil.rmtree(server.store / session_id)  # else nobody's deletion finds everything
 
 
 @pytest.mark.slow

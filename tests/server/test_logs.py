@@ -12,6 +12,7 @@ from tornado.httputil import HTTPInputError
 
 from mobility.server.keys import Keys
 from mobility.server.logs import _cleaned, scrubbed
+from mobility.workbench.store import Store
 
 OURS = "/mobility-assessment/sessions/"
 
@@ -109,7 +110,7 @@ def test_a_line_without_a_key_stays_as_it_is():
 
 
 def test_a_key_is_taken_out_of_a_traceback(tmp_path):
-    key, _ = Keys(tmp_path).create("administrator")
+    key, _ = Keys(Store(tmp_path)).create("administrator")
     try:
         raise HTTPInputError(f"bad header API-KEY {key}")
     except HTTPInputError as error:

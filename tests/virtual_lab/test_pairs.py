@@ -68,6 +68,7 @@ def test_a_pair_is_counted_by_what_was_seen(
     assert views == [TWO_CAMERAS, "front", "side"]
 
 
+@pytest.mark.slow
 def test_both_cameras_are_assessed_together_and_kept(
     benchmark: ModuleType,
     pairs: ModuleType,

@@ -61,6 +61,7 @@ def frame(the_frame: pd.DataFrame) -> pd.DataFrame:
     return the_frame.copy()
 
 
+@pytest.mark.slow
 def test_a_metric_that_no_session_has_is_refused(store: Store) -> None:
     sessions = store.sessions()
     cohort.check_metrics(sessions, ["knee_flexion"])
