@@ -48,11 +48,14 @@ test: $(READY) lint
 test-all: test $(LAB)
 	$(PYTEST) -m slow
 
-# The demo and the tests of what computes, on every Python from 3.11 on that this machine has.
+# The demo and the tests of what computes, on every other Python from 3.11 on that this machine has.
 test-pythons: $(SYSTEM)
-	@for python in $$(sh scripts/interpreters.sh); do \
+	@own=$$($(BIN)/python -c 'import platform; print(platform.python_version())'); \
+	echo "Python $$own: the demo and all tests, by make demo test test-all"; \
+	for python in $$(sh scripts/interpreters.sh); do \
 		version=$$($$python -c 'import platform; print(platform.python_version())'); \
-		echo "Python $$version: $$python"; \
+		[ $${version%.*} != $${own%.*} ] || continue; \
+		echo "Python $$version: the demo and the tests of what computes, with $$python"; \
 		$(MAKE) --no-print-directory demo test-short PYTHON=$$python VENV=$(VENV)-$$version || exit 1; \
 	done
 

@@ -150,7 +150,7 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
 
     found, careful = in_short(session)
     typer.echo(f"session {session.id}: {found}")
-    typer.echo(f"careful {careful}")
+    typer.echo(careful)
     typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
 
 

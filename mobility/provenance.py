@@ -7,10 +7,13 @@ import functools
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mobility.errors import ConflictError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +25,7 @@ PACKAGES = ("mobility", "mediapipe", "numpy", "scipy", "xarray", "av", "opencv-c
 """Packages whose version can change a number."""
 
 _HERE = Path(__file__).parent
+_BEGAN = time.time()
 
 
 @functools.cache
@@ -44,8 +48,20 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 of all that computes: every file of this package, and the versions of libraries."""
-    return _digest(package_files(_HERE))
+    """SHA-256 of all that computes: every file of this package, and the versions of libraries.
+
+    Raises
+    ------
+    ConflictError
+        A file was changed since this process began: it may run what was there before.
+    """
+    files = package_files(_HERE)
+    for file in files:
+        if file.stat().st_mtime > _BEGAN:
+            raise ConflictError(
+                f"{file.name} of mobility was changed while this process ran; start it again"
+            )
+    return _digest(files)
 
 
 @functools.cache
@@ -58,9 +74,10 @@ def capture_digest() -> str:
 
 
 def package_files(package: Path) -> list[Path]:
-    """Every file that is installed with a package, also one that is no code."""
+    """Every file that is installed with a package, code or not; no hidden ones and backups."""
     folders = [init.parent for init in package.rglob("__init__.py")]
-    return sorted(file for folder in folders for file in folder.iterdir() if file.is_file())
+    files = (file for folder in folders for file in folder.iterdir() if file.is_file())
+    return sorted(f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
 
 
 def capture_files(package: Path) -> list[Path]:

@@ -46,14 +46,11 @@ def lines(by_python: dict[str, dict[str, str]]) -> list[str]:
         if len(set(each.values())) == 1:
             found.append(f"{name}=={next(iter(each.values()))}")
             continue
-        newest = list(each.values())[-1]
-        since = next(python for python, version in each.items() if version == newest)
-        found += [
-            f'{name}=={version} ; python_version == "{python}"'
-            for python, version in each.items()
-            if version != newest
-        ]
-        found.append(f'{name}=={newest} ; python_version >= "{since}"')
+        *older, last = each
+        while each[older[-1]] == each[last]:
+            last = older.pop()
+        found += [f'{name}=={each[python]} ; python_version == "{python}"' for python in older]
+        found.append(f'{name}=={each[last]} ; python_version >= "{last}"')
     return found
 
 

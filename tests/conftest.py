@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -213,3 +214,21 @@ def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return s3_server
+
+
+@pytest.fixture(scope="session")
+def cross_checks() -> None:
+    """Skip without the extra `cross-checks`; in CI fail instead."""
+    missing = [n for n in ("pingouin", "spm1d", "statsmodels") if not importlib.util.find_spec(n)]
+    if missing:
+        reason = f"needs the extra cross-checks ({', '.join(missing)} not installed)"
+        if os.environ.get("CI"):
+            pytest.fail(f"CI {reason}")
+        pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs the extra into the slow tier, before which it is installed."""
+    for item in items:
+        if "cross_checks" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

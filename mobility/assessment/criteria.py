@@ -176,9 +176,9 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
 def _verdict(entry: Mapping[str, Any], probability: Array, certain: float) -> str:
     words: Mapping[str, str] = entry["verdicts"]
-    told = np.isfinite(probability)
     if (probability <= 1.0 - certain + 1e-12).any():
         return words["not_met"]
+    told = probability >= certain
     untold = [name for name, known in zip(entry["criteria"], told, strict=True) if not known]
     if all(entry["criteria"][name].get("start") for name in untold):
         if np.prod(probability[told]) < certain:

@@ -70,6 +70,19 @@ class SessionHandler(Handler):
                 f"'{exercise}'"
             )
 
+    async def up_to_date(self, session: Session) -> Session:
+        """Have a session analysed again, by a worker, where other code did it; see its report.
+
+        Raises
+        ------
+        NotFoundError
+            It waits for its analysis.
+        """
+        self.require_not_waiting(session)
+        if not await asyncio.to_thread(session.is_current):
+            await self.served.queue.render(session.id)
+        return session
+
     def require_not_waiting(self, session: Session) -> None:
         """Refuse what needs the results of a session that waits for them."""
         if not session.store.read_only and self.served.queue.position(session.id):
@@ -86,6 +99,8 @@ class Details(SessionHandler):
     async def get(self, session_id: str) -> None:
         """Answer with the session document."""
         session = await self.served_session(session_id)
+        if not self.served.queue.position(session.id):
+            await self.up_to_date(session)
         await self.answer(session, "details", Session.details)
 
     async def delete(self, session_id: str) -> None:
@@ -106,8 +121,7 @@ class Export(SessionHandler):
 
     async def get(self, session_id: str) -> None:
         """Answer with the export document."""
-        session = await self.served_session(session_id)
-        self.require_not_waiting(session)
+        session = await self.up_to_date(await self.served_session(session_id))
         await self.answer(session, "export", Session.export)
 
 
@@ -129,7 +143,7 @@ class Threads(SessionHandler):
         """Make threads, in the measurement system that is asked for, and answer with their ids."""
         session = await self.opened(session_id, "annotate")
         self.require_exercise(session, "Overhead Squat")
-        self.require_not_waiting(session)
+        await self.up_to_date(session)
         fields = self.form()
         refuse_unknown(fields, frozenset({"system"}), "the body")
         systems = [*self.get_query_arguments("system"), *fields.get("system", [])] or ["metric"]
@@ -171,8 +185,7 @@ class JointMobility(SessionHandler):
 
     async def post(self, session_id: str) -> None:
         """Answer with the document."""
-        session = await self.served_session(session_id)
-        self.require_not_waiting(session)
+        session = await self.up_to_date(await self.served_session(session_id))
         await self.answer(session, "joint-mobility", Session.joint_mobility)
 
 

@@ -34,6 +34,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.options import validate
+from mobility.provenance import code_digest
 from mobility.server.keys import private_folder
 from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
 from mobility.server.settings import MobilityServer
@@ -510,6 +511,7 @@ class Queue:
             "store": self._store.place,
             "reports": str(self._store.reports.absolute()),
             "session_id": session_id,
+            "code": code_digest(),
         }
 
     def _in_turns(self) -> list[str]:

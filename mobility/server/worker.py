@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from mobility.errors import MobilityError, TooLargeError
+from mobility.errors import ConflictError, MobilityError, TooLargeError
+from mobility.provenance import code_digest
 from mobility.server.processes import serve
 from mobility.workbench.store import Session, Store
 
@@ -30,6 +31,8 @@ def do(request: Mapping[str, Any]) -> Any:
     request
         ``do`` ("take in", "analyze" or "report"), ``store``, ``reports``, and what it needs.
     """
+    if request.get("code", code_digest()) != code_digest():
+        raise ConflictError("mobility was updated; whoever runs the server must start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
         if request["do"] == "take in":
             return _take_in(store, request)

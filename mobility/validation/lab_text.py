@@ -63,7 +63,7 @@ def text_lines(what: str, content: bytes) -> list[str]:
     lines = text.splitlines()
     # By the last rows: only numbers are there, while a header may have any sign in it. Commas
     # beside another separator, which may be blanks, are those of decimals.
-    rows = "".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
+    rows = "\n".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
     separator = next((sign for sign in "\t;," if sign in rows), None)
     if separator is not None and not (separator == "," and re.search(r"\d +-?\d", rows)):
         lines = [_with_tabs(what, line, separator) for line in lines]
@@ -472,5 +472,8 @@ def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ..
                     "behind points, and thousands without a sign"
                 ) from None
             values[i] = [_number(cell, what=what, line=line) for cell in cells[:width]]
-    values[~np.isfinite(values)] = np.nan
+        if np.isinf(values[i]).any():
+            raise BadInputError(
+                f"{what}: line {line} has an infinite value; leave empty what is missing"
+            )
     return values

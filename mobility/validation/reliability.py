@@ -191,7 +191,7 @@ def measurement_error(values: ArrayLike) -> MeasurementError:
     Returns
     -------
     MeasurementError
-        NaN with fewer than three targets, or where all values are the same.
+        NaN with fewer than three targets, or where all of them have the same values.
 
     References
     ----------
@@ -202,8 +202,9 @@ def measurement_error(values: ArrayLike) -> MeasurementError:
     if squares.targets < LEAST:
         why = f"{squares.targets} independent targets, needs {LEAST}"
         return MeasurementError(*(np.nan,) * 4, reason=f"SEM: {why}")
-    if not any(squares[2:]):
-        return MeasurementError(*(np.nan,) * 4, reason="SEM: all values are the same")
+    rounding = (1e-9 * np.nanmax(np.abs(values))) ** 2
+    if max(squares.rows, squares.error) <= rounding:
+        return MeasurementError(*(np.nan,) * 4, reason="SEM: all targets have the same values")
     ways = max(0.0, (squares.between_columns - squares.error) / squares.targets)
     consistency = float(np.sqrt(squares.error))
     agreement = float(np.sqrt(ways + squares.error))

@@ -74,7 +74,7 @@ def to_dataframe(sessions: Iterable[Session]) -> pd.DataFrame:
         ``sex``, ``age`` (years; from a birth year, that in which it is completed), ``height_m``,
         ``weight_kg``, but neither name nor e-mail address; ``view`` of the camera, ``recording``
         (the worst verdict on it), ``cameras`` (their number), ``method`` of the pose, ``software``
-        (version).
+        (version, and "outdated" where other code or another record of the participant was used).
 
         ``metric``, ``side`` ("left", "right", or empty), ``level`` ("session",
         "repetition" or "phase"), ``rep``, ``phase``, ``item`` (what else the value is of, such as
@@ -404,6 +404,14 @@ def _measured(session: Session, record: SessionRecord) -> pa.Table:
     return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
 
 
+def _software(session: Session, record: SessionRecord) -> str | None:
+    """Version that analysed a session, and whether its code or its data were others than now."""
+    if record.provenance is None:
+        return None
+    version = record.provenance.versions.get("mobility", "")
+    return version if session.is_current() else f"{version}, outdated"
+
+
 def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
     """Collect what is the same for every row of a session."""
     row: dict[str, Any] = {
@@ -413,7 +421,7 @@ def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
         "exercise": record.exercise,
         "state": record.state,
         "cameras": 1 if record.second_video is None else 2,
-        "software": record.provenance.versions.get("mobility") if record.provenance else None,
+        "software": _software(session, record),
     }
     try:
         participant = session.participant

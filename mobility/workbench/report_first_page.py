@@ -135,7 +135,7 @@ def in_short(session: Session) -> tuple[str, str]:
     told = " ".join(_verdict(quality)[1:]).strip()
     return (
         f"repetitions: {counted}; faults: {faults or 'none that could be told'}",
-        f"{told} Of {len(findings)} questions {unknown} cannot be told.",
+        f"{told} Of {len(findings)} possible findings {unknown} cannot be told.",
     )
 
 

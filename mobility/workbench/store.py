@@ -974,11 +974,34 @@ class Session:
         """
         return documents.repetition_rows(self.repetitions())
 
+    def is_current(self) -> bool:
+        """Whether an analysis would give the same now; true of a demo, and of what has none yet."""
+        from mobility.workbench.analysis import is_current
+
+        return self.store.read_only or self.record.state != "analyzed" or is_current(self)
+
+    def bring_up_to_date(self) -> None:
+        """Analyze again what other code analyzed, or what is of a participant who was changed.
+
+        Documents, texts, reports and comparisons begin with it, so that nothing old is served. The
+        demo is served as it is.
+
+        Raises
+        ------
+        MobilityError
+            The analysis fails, as :meth:`analyze` says.
+        """
+        if self.is_current():
+            return
+        log.info("session %s: was analysed by other code or with other data; once more", self.id)
+        self.analyze()
+
     def details(self) -> dict[str, Any]:
         """Session document; before the analysis without angles.
 
         URLs are ``file://`` URIs.
         """
+        self.bring_up_to_date()
         record = self.record
         done = record.stages
         angles = self.shown_angles() if {"pose", "angles"} <= done.keys() else None
@@ -996,6 +1019,7 @@ class Session:
 
     def export(self) -> dict[str, Any]:
         """Export document: landmarks and angles."""
+        self.bring_up_to_date()
         return documents.export_document(
             self._analyzed(), pose=self.pose(), angles=self.shown_angles(), side=self.camera_side()
         )
@@ -1043,14 +1067,12 @@ class Session:
         paths, key_file = self._report_files()
         if _is_current(key_file, self._report_key(), paths.values()):
             return paths
-        from mobility.workbench.analysis import is_current
         from mobility.workbench.reports import render_report
 
         # Beside the folder, not in it: a rendering replaces the folder.
         guard = self.store.reports / f".{self.id}.asked.lock"
         with lock(guard, what=f"the report of session {self.id}", wait_s=600):
-            if not (self.store.read_only or is_current(self)):
-                self.analyze()
+            self.bring_up_to_date()
             key = self._report_key()
             if not _is_current(key_file, key, paths.values()):
                 started = time.perf_counter()
@@ -1139,6 +1161,7 @@ class Session:
             The session is of another exercise.
         """
         self._require_exercise("Joint Angle Mobility", "Joint Angle Mobility report")
+        self.bring_up_to_date()
         stored = self.stored_config()
         return documents.joint_mobility_document(
             self._analyzed(),

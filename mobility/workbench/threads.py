@@ -182,7 +182,8 @@ def _made(session: Session, kind: ThreadKind, system: MeasurementSystem) -> Iter
             "the Overhead Squat only"
         )
     session._analyzed()
-    metrics = session.metrics()
+    session.bring_up_to_date()
+    record, metrics = session.record, session.metrics()
     if session.record.stages != record.stages:
         raise StorageError(f"session {session.id}: is being analyzed; ask again when that is done")
     participant = session.participant

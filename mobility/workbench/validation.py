@@ -161,6 +161,9 @@ def validate(
         units=units,
         vertical_axis=vertical_axis,
     )
+    if folder is None:
+        session.bring_up_to_date()
+        record = session._analyzed()
     angles, repetitions = _with_raw(session, session.angles()), session.repetitions()
     trial = compare(
         angles,

@@ -441,8 +441,7 @@ def test_exchanging_video_and_lab_turns_the_signs_only(offset, seed):
     np.testing.assert_allclose(one["upper_limit"], -other["lower_limit"], atol=1e-9)
 
 
-def test_spm_tests_the_curves_of_participants(study):
-    pytest.importorskip("spm1d", reason="needs the extra cross-checks (GPL)")
+def test_spm_tests_the_curves_of_participants(study, cross_checks):
     trials, _ = several(between=0.5, within=0.1, noise=0.5)
     result = agreement(*lists(trials), participants=list("abcdefgh")).sel(KNEE)
     assert result["spm_p"] < 0.01  # 2 degrees, with 0.5 between participants

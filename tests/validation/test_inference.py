@@ -20,10 +20,10 @@ def test_equivalence_of_peak_flow():
 
 
 @pytest.mark.parametrize("margin", [10.0, 17.0, 30.0])
-def test_statsmodels_and_pingouin_say_the_same(margin):
-    reason = "needs the extra cross-checks"
-    weightstats = pytest.importorskip("statsmodels.stats.weightstats", reason=reason)
-    pingouin = pytest.importorskip("pingouin", reason=f"{reason} (GPL)")
+def test_statsmodels_and_pingouin_say_the_same(margin, cross_checks):
+    import pingouin
+    import statsmodels.stats.weightstats as weightstats
+
     ours = tost_paired(*FIRST, margin=margin).p
     assert ours == pytest.approx(weightstats.ttost_paired(*FIRST, -margin, margin)[0], rel=1e-9)
     theirs = pingouin.tost(*FIRST, bound=margin, paired=True)

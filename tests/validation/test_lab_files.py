@@ -521,6 +521,24 @@ def test_a_mot_or_sto_saved_by_a_spreadsheet_is_read_as_before(mot, how: tuple) 
     assert int(after["knee_flexion"].isnull().sum()) == 1
 
 
+def test_cells_that_blanks_fill_up_are_read_from_commas_too(mot) -> None:
+    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
+    before = read_lab(path)
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    padded = (
+        ",".join(f"{cell:>16}" for cell in cells) if cells[1:] else cells[0] for cells in lines
+    )
+    path.write_text("\n".join(padded) + "\n")
+    xr.testing.assert_equal(read_lab(path), before)
+
+
+def test_an_infinite_value_is_refused_with_its_line(mot) -> None:
+    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
+    path.write_text(path.read_text().replace("3.00000000", "inf", 1))
+    with pytest.raises(BadInputError, match=r"line 12 has an infinite value"):
+        read_lab(path)
+
+
 def test_blanks_may_stand_between_numbers_with_decimal_commas(mot) -> None:
     path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
     before = read_lab(path)

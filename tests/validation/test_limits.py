@@ -134,9 +134,9 @@ def test_cardiac_output_with_a_varying_true_value_of_2007():
     assert naive.upper_high - naive.upper_low < found.upper_high - found.upper_low
 
 
-def test_statsmodels_finds_the_same_parts_of_the_variance():
-    smf = pytest.importorskip("statsmodels.formula.api", reason="needs the extra cross-checks")
+def test_statsmodels_finds_the_same_parts_of_the_variance(cross_checks):
     import pandas as pd
+    import statsmodels.formula.api as smf
 
     rng = np.random.default_rng(12)
     n, m = 20, 4  # equal numbers: there restricted maximum likelihood is the analysis of variance

@@ -85,9 +85,9 @@ def test_peak_flow():
 
 
 @pytest.mark.parametrize("table", [published.SHROUT_FLEISS, FIRST])
-def test_pingouin_says_the_same(table):
-    pingouin = pytest.importorskip("pingouin", reason="needs the extra cross-checks (GPL)")
+def test_pingouin_says_the_same(table, cross_checks):
     import pandas as pd
+    import pingouin
 
     n, k = table.shape
     long = pd.DataFrame(
@@ -169,7 +169,9 @@ def test_a_coefficient_outside_of_minus_1_to_1_is_refused_with_its_reason():
 def test_measurement_error_of_what_never_varies_is_refused_with_its_reason():
     found = measurement_error(np.full((6, 2), 0.1))
     assert np.isnan(found[:4]).all()
-    assert found.reason == "SEM: all values are the same"
+    assert found.reason == "SEM: all targets have the same values"
+    for row in ([1, 2], [0.1, 0.3]):
+        assert measurement_error([row] * 3).reason == "SEM: all targets have the same values"
     assert intraclass_correlation(np.full((6, 2), 0.1)).reason == "ICC: all values are the same"
     assert measurement_error([[1, 2], [3, 4]]).reason == "SEM: 2 independent targets, needs 3"
     # Where people differ and the ways agree, it is none.

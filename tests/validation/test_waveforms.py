@@ -123,11 +123,9 @@ def test_mean_curve_and_its_spread():
     assert np.isnan(mean_curve(curves[:1], dim="rep")["sd"]).all()
 
 
-REASON = "needs the extra cross-checks (GPL)"
+def test_spm_of_the_arch_angle_is_that_of_spm1d(cross_checks):
+    import spm1d
 
-
-def test_spm_of_the_arch_angle_is_that_of_spm1d():
-    spm1d = pytest.importorskip("spm1d", reason=REASON)
     first, second = spm1d.data.uv1d.tpaired.PlantarArchAngle().get_data()
     found = spm_paired(first, second, two_tailed=False)
     assert found.n == 10
@@ -141,8 +139,7 @@ def test_spm_of_the_arch_angle_is_that_of_spm1d():
     assert spm_paired(*with_gap, two_tailed=False).threshold == found.threshold
 
 
-def test_spm_finds_where_curves_differ_and_nothing_elsewhere():
-    pytest.importorskip("spm1d", reason=REASON)
+def test_spm_finds_where_curves_differ_and_nothing_elsewhere(cross_checks):
     rng = np.random.default_rng(1)
     kernel = np.exp(-0.5 * (np.arange(-30, 31) / 10) ** 2)
     smooth = np.stack([np.convolve(rng.normal(0, 1, 161), kernel, "valid") for _ in range(12)])
@@ -152,8 +149,7 @@ def test_spm_finds_where_curves_differ_and_nothing_elsewhere():
     assert all(start > 30 and end < 70 for start, end, _ in found.clusters)
 
 
-def test_spm_refuses_too_few_curves():
-    pytest.importorskip("spm1d", reason=REASON)
+def test_spm_refuses_too_few_curves(cross_checks):
     rng = np.random.default_rng(1)
     with pytest.raises(BadInputError, match="4 pairs of curves without gaps, needs 5"):
         spm_paired(rng.normal(size=(4, 101)), rng.normal(size=(4, 101)))

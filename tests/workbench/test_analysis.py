@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import source_from_cache
@@ -21,7 +22,7 @@ import pytest
 import xarray as xr
 
 from mobility import provenance
-from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
+from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError, VideoError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis
 from mobility.workbench.files import read_json, write_json
@@ -249,6 +250,8 @@ def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
     shutil.copytree(project / "mobility", package, ignore=unwanted)
     shutil.copytree(project / "notebooks", tmp_path / "checkout" / "notebooks", ignore=unwanted)
     monkeypatch.setattr(provenance, "_HERE", package)
+    # As if each look were that of a new process.
+    monkeypatch.setattr(provenance, "_BEGAN", float("inf"))
     looked_again()
     yield package
     monkeypatch.undo()
@@ -360,6 +363,35 @@ def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls, c
     session.summary()
     assert calls() == [*ALL[1:], "report"]
     assert session.fitted().attrs["stature"] == 1.6
+
+
+@pytest.mark.parametrize("document", ["details", "export", "create_summary_threads"])
+def test_no_document_is_of_an_outdated_analysis(session, calls, copied, document):
+    session.analyze()
+    calls()
+    with edited(copied / "kinematics" / "angles.py"):
+        assert not session.is_current()
+        getattr(session, document)()
+        assert session.is_current()
+        assert calls() == ALL[1:]
+        getattr(session, document)()
+        assert calls() == []
+
+
+def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, monkeypatch):
+    monkeypatch.setattr(provenance, "_BEGAN", time.time() - 60)
+    with (
+        edited(copied / "kinematics" / "angles.py"),
+        pytest.raises(ConflictError, match=r"angles\.py of mobility was changed while"),
+    ):
+        provenance.code_digest()
+
+
+def test_copies_of_an_editor_are_no_code(copied):
+    before = provenance.code_digest()
+    for name in (".angles.py.swp", "angles.py~"):
+        with edited(copied / "kinematics" / name):
+            assert provenance.code_digest() == before
 
 
 def short_squat(project: Path, folder: Path, *, frames: int) -> Path:
