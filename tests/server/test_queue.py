@@ -28,7 +28,7 @@ from mobility.errors import (
 )
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
-from mobility.workbench.files import read_json
+from mobility.workbench.files import read_json, write_json
 from mobility.workbench.store import Store
 
 pytestmark = pytest.mark.slow
@@ -420,3 +420,17 @@ def test_a_store_that_is_only_read_gets_no_more_than_a_line_of_the_log(serving, 
         assert server.ask("GET", "/sessions/", token).json() == []
         # Nothing but, in a moment, that the list was read.
         assert {path.name for path in server.store.glob("*")} <= {".server"}
+
+
+@pytest.mark.parametrize("document", ["", "export/"])
+def test_what_other_code_analysed_is_analysed_again_before_it_is_served(working, document):
+    key = working.key("participant", f"p-outdated-{document.strip('/')}")
+    session_id = working.upload(key).json()["session_id"]
+    working.until(key, session_id, "analyzed")
+    file = working.store / session_id / "session.json"
+    record = read_json(file)
+    right = record["stages"]["metrics"]["key"]
+    record["stages"]["metrics"]["key"] = "0" * 64
+    write_json(file, record)
+    assert working.ask("GET", f"/sessions/{session_id}/{document}", key).status_code == 200
+    assert read_json(file)["stages"]["metrics"]["key"] == right
