@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from demo_sessions import taken_as_current
 
 from mobility.kinematics.angles import joint_angles
 from mobility.validation.export import write_trc
@@ -26,7 +27,7 @@ def add_demo_session(store: Store, demo: Path, name: str, *, user_id: str = "ann
     record = json.loads((folder / "session.json").read_text())
     record |= {"session_id": name, "user_id": user_id}
     (folder / "session.json").write_text(json.dumps(record))
-    return store.session(name)
+    return taken_as_current(store.session(name))
 
 
 def truth_of(demo: Path) -> xr.Dataset:

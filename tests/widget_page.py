@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+from demo_sessions import taken_as_current
 
 import mobility
 from mobility.provenance import sha256
@@ -60,6 +61,7 @@ def make_page(demo: Path, folder: Path) -> Path:
         shutil.copytree(demo, place)
         record = read_json(place / "session.json")
         write_json(place / "session.json", {**record, "session_id": name, **changed})
+        taken_as_current(Store(folder / "sessions").session(name))
     make_joint_mobility(Store(folder / "sessions").session("joints"))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     notebook.metadata["kernelspec"] = {

@@ -13,8 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from demo_sessions import taken_as_current
 
 from mobility.workbench.files import read_json, write_json
+from mobility.workbench.store import Store
 
 
 def _load() -> ModuleType:
@@ -55,19 +57,6 @@ def admin(server: Any) -> str:
     return server.key("administrator")
 
 
-def taken_as_current(store: Path, session_id: str) -> None:
-    """Note that a copied demo was analysed by the present code, else it would be analysed again."""
-    from mobility.workbench.analysis import _plan
-    from mobility.workbench.store import Store
-
-    session = Store(store).session(session_id)
-    record = read_json(session.folder / "session.json")
-    keys = _plan(session, session.record, session.edits(), {}).keys
-    for name, stage in record["stages"].items():
-        stage["key"] = keys[name]
-    write_json(session.folder / "session.json", record)
-
-
 @pytest.fixture
 def analysed(project: Path, server: Any) -> Callable[..., str]:
     """Factory of analysed sessions in the shared server's store: the demo, under another name."""
@@ -85,7 +74,7 @@ def analysed(project: Path, server: Any) -> Callable[..., str]:
         record |= {"session_id": session_id, "user_id": user_id}
         write_json(hidden / "session.json", record)
         hidden.rename(folder)
-        taken_as_current(server.store, session_id)
+        taken_as_current(Store(server.store).session(session_id))
         return session_id
 
     return make
