@@ -230,7 +230,9 @@ def test_a_damaged_list_of_files_is_refused(document, words, video, stand_ins, t
     assert [session.id for session in store.sessions()] == ["two"]
 
 
-def test_a_session_of_which_the_list_of_files_is_damaged_can_be_deleted(any_url, video, tmp_path):
+def test_a_session_of_which_the_list_of_files_is_damaged_can_be_deleted(
+    any_url, video, stand_ins, tmp_path
+):
     store = Store(any_url, reports=tmp_path / "reports")
     made(store, video, session_id="one")
     made(store, video, session_id="two")
