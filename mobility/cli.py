@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -654,6 +655,7 @@ def participants_delete(
     reports: ReportsOption = DEFAULT_REPORTS,
 ) -> None:
     """List everything of a participant, and delete it with --yes: sessions, reports, keys."""
+    from mobility.errors import StorageError
     from mobility.server.jobs import forget_left
     from mobility.server.keys import Keys, private_folder
     from mobility.workbench.retention import erase, named_in, nothing_of, unassigned, what_is_of
@@ -668,10 +670,20 @@ def participants_delete(
     for key in of_them:
         typer.echo(f"key {key}")
     if yes:
+        fault: StorageError | None = None
         with _told_if_interrupted():
-            keys.revoke_of(user_id)
-            forget_left(private_folder(opened), user_id)
-            erase(opened, user_id)
+            # What cannot be done, on a full disk say, must not keep the rest from going.
+            for act in (
+                partial(keys.revoke_of, user_id),
+                partial(forget_left, private_folder(opened), user_id),
+                partial(erase, opened, user_id),
+            ):
+                try:
+                    act()
+                except StorageError as error:
+                    fault = fault or error
+        if fault is not None:
+            raise fault
     else:
         _say_unfinished(opened)
     unknown = unassigned(opened)

@@ -12,7 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from mobility.errors import ConflictError, NotFoundError, TooManyRequestsError
+from mobility.errors import ConflictError, NotFoundError, StorageError, TooManyRequestsError
 from mobility.server.access import SIGNED, Caller, permit
 from mobility.server.base import Handler, Served, signed_name
 from mobility.server.jobs import Place
@@ -226,14 +226,20 @@ class Participant(Handler):
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "erase", user_id)
-        # First the keys, so that nothing comes in again.
-        keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)
+        # First the keys, so that nothing comes in again; where that fails the rest goes still.
+        keys, fault = list[str](), None
+        try:
+            keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)
+        except StorageError as error:
+            fault = error
         await self.served.queue.forget_all(user_id)
         for session_id in await asyncio.to_thread(sessions_of, self.served.store, user_id):
             await self.served.queue.forget(session_id)
         deleted = await asyncio.to_thread(erase, self.served.store, user_id)
         for name in deleted:
             await self.served.deleted(name)
+        if fault is not None:
+            raise fault
         if left := await asyncio.to_thread(unassigned, self.served.store):
             raise ConflictError(
                 f"participant {user_id}: what is known to be of them is deleted; of "

@@ -33,7 +33,7 @@ from mobility.progress import progress_bar, progress_told_to
 from mobility.provenance import code_digest
 from mobility.workbench.batch_summary import Summary, write_summary
 from mobility.workbench.contract import BatchRow
-from mobility.workbench.files import make_folder, open_private, writing
+from mobility.workbench.files import lock, make_folder, open_private, writing
 from mobility.workbench.manifest import Refused, Row
 from mobility.workbench.scratch import scratch
 from mobility.workbench.store import Session, Store
@@ -60,6 +60,9 @@ MISSING_S = 30
 
 JOURNAL = ".journal.jsonl"
 LOG = "batch.log"
+WORKING = ".working.lock"
+"""Held in the folder of a batch as long as it is at work."""
+
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -101,6 +104,8 @@ def run_batch(
     ------
     BadInputError
         There is no scheduler at the address.
+    InUseError
+        The batch that is to be resumed is at work.
     StorageError
         The summary cannot be written.
     """
@@ -119,6 +124,7 @@ def run_batch(
         folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
             store.reports, started
         )
+        stack.enter_context(lock(folder / WORKING, what=f"the batch {folder.name}"))
         stack.enter_context(logged(folder / LOG))
         told, note = stack.enter_context(_journal(folder / JOURNAL, key))
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
@@ -142,8 +148,9 @@ def run_batch(
         write_summary(summary.folder, summary.document)
         log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
     # Without its journal a batch is no interrupted one.
-    with contextlib.suppress(OSError):
-        (folder / JOURNAL).unlink()
+    for name in (JOURNAL, WORKING):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
     return summary
 
 

@@ -342,7 +342,7 @@ def check_group(group_by: str) -> None:
 
 
 def check_metrics(sessions: Iterable[Session], metrics: Sequence[str]) -> None:
-    """Refuse metrics that no session has; nothing is refused where none has any.
+    """Refuse metrics that no session has.
 
     Raises
     ------
@@ -356,7 +356,9 @@ def check_metrics(sessions: Iterable[Session], metrics: Sequence[str]) -> None:
         if set(metrics) <= known.keys():
             return
     for name in metrics:
-        if known and name not in known:
+        if not known:
+            raise BadInputError(f"metrics {name!r}: no session is analysed that could have it")
+        if name not in known:
             raise BadInputError(f"metrics {name!r}: no session has it{likely(name, known)}")
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from mobility.errors import BadInputError, InUseError, NotFoundError
+from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
 from mobility.writing import FILE_MODE, make_private
 from mobility.writing import atomic as atomic
 from mobility.writing import make_folder as make_folder
@@ -133,18 +133,19 @@ DELETING = ".deleting-"
 """What the name of a folder begins with whose deletion was begun."""
 
 
-def delete_folder(folder: Path) -> None:
-    """Delete a folder such that the rest of it can be told where the process is killed.
+def refuse_link(folder: Path) -> None:
+    """Refuse to delete a link in the place of a folder: what it points to would stay.
 
     Raises
     ------
     StorageError
-        It cannot be deleted, or not all of it.
+        It is one.
     """
-    hidden = folder.with_name(f"{DELETING}{folder.name}")
-    with writing(folder):
-        folder.rename(hidden)
-    remove(hidden)
+    if folder.is_symlink():
+        raise StorageError(
+            f"{folder}: is a link, of which nothing was deleted; put the folder itself there "
+            f"({os.path.realpath(folder)}), or delete both yourself"
+        )
 
 
 def begun_with(folder: Path, prefix: str) -> list[Path]:

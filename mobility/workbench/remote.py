@@ -44,7 +44,7 @@ PARTS = ("session", "edits", "threads")
 """What of a session has a lock of its own."""
 
 
-_LOCKS = ".locks"
+LOCKS = ".locks"
 _CREATING, _DELETING = ".creating", ".deleting"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
 
@@ -115,7 +115,7 @@ class Remote:
         NotFoundError
             The session was there, and was deleted.
         """
-        with self.locked(f"{_LOCKS}/{session_id}.{part}", wait_s=wait_s) as lease:
+        with self.locked(f"{LOCKS}/{session_id}.{part}", wait_s=wait_s) as lease:
             if lease is None:
                 yield False
                 return
@@ -137,6 +137,18 @@ class Remote:
         """Ids of what may be sessions; one that is being made or deleted is among them."""
         names = self.objects.names("")
         return [name for name in names if not name.startswith(".") and name != "participants"]
+
+    def possible(self) -> list[str]:
+        """Ids of those of :meth:`ids` below which there is what a session has."""
+        ids = self.ids()
+        listed = self.objects.get_many(f"{each}/{FILES}" for each in ids)
+        return [e for e in ids if f"{e}/{FILES}" in listed or self.objects.names(f"{e}/objects")]
+
+    def holds(self, session_id: str) -> bool:
+        """Whether a session is there, be it damaged."""
+        return self.objects.get(f"{session_id}/{FILES}") is not None or bool(
+            self.objects.names(f"{session_id}/objects")
+        )
 
     def pull_all(self) -> list[str]:
         """Bring all sessions up to date; give the ids of those that are there."""
@@ -258,10 +270,10 @@ class Remote:
             old = {_key(session_id, n, entry) for n, entry in before.items() if entry.text is None}
             self.objects.delete(sorted(old - kept))
 
-    def delete(self, session_id: str) -> None:
-        """Delete a session, whose lock is held, for good."""
+    def delete(self, session_id: str, lease: Lease) -> None:
+        """Delete a session, whose lock is held, for good, be it damaged."""
         with self._guard:
-            self._held[session_id]["session"].check()
+            lease.check()
             self.objects.put(f"{_DELETING}/{session_id}", b"")
             self.objects.delete([f"{session_id}/{FILES}"])
             self._remove_objects(session_id)
@@ -282,7 +294,7 @@ class Remote:
         """
         for mark in (_CREATING, _DELETING):
             for session_id in self.objects.names(mark):
-                with self.locked(f"{_LOCKS}/{session_id}.session") as lease:
+                with self.locked(f"{LOCKS}/{session_id}.session") as lease:
                     if lease is None:
                         if mark == _DELETING:
                             yield session_id, False

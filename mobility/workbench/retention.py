@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,11 +19,19 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.workbench.batch_summary import read_summary
-from mobility.workbench.files import check_id, delete_folder, read_json, sweep
+from mobility.workbench.files import (
+    DELETING,
+    begun_with,
+    check_id,
+    read_json,
+    sweep,
+)
 from mobility.workbench.scratch import sweep_scratch
 from mobility.workbench.store import PARTICIPANTS, VALIDATION_ENDING, Store
-from mobility.workbench.traces import Trace, remove_unfinished, traces_of
+from mobility.workbench.traces import Trace, leave_out, remove_unfinished, traces_of
 from mobility.workbench.watch import forget_names
+
+log = logging.getLogger(__name__)
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -127,7 +136,7 @@ def prune(store: Store, doomed: Doomed) -> None:
     if doomed.kind == "session":
         store.delete(doomed.name)
         return
-    delete_folder(store.reports / doomed.name)
+    leave_out(store.reports / doomed.name, lambda _: True)
 
 
 def what_is_of(store: Store, user_id: str) -> list[Path]:
@@ -208,7 +217,13 @@ def erase(store: Store, user_id: str) -> list[str]:
     check_id(user_id, what="user_id")
     store._require_writable()
     deleted: list[str] = []
-    faults = [fault for fault in store.sweep().values() if fault is not None]
+    of_others = _left_of_others(store, user_id)
+    faults = []
+    for name, fault in store.sweep().items():
+        if fault is not None and name in of_others:
+            log.warning("what is left of another participant is still there: %s", fault)
+        elif fault is not None:
+            faults.append(fault)
     traces = named_in(store, user_id)
     sweep_scratch()
     acts: list[Callable[[], object]] = [trace.remove for trace in traces]
@@ -238,6 +253,17 @@ def erase(store: Store, user_id: str) -> list[str]:
             f"participant {user_id}: not everything was deleted: {faults[0]}"
         )
     return deleted
+
+
+def _left_of_others(store: Store, user_id: str) -> set[str]:
+    """Ids of half deleted sessions that are of another participant, as their records say."""
+    found = set()
+    for hidden in begun_with(store.path, DELETING):
+        with suppress(MobilityError):
+            record = read_json(hidden / "session.json")
+            if isinstance(record, dict) and record.get("user_id", user_id) != user_id:
+                found.add(hidden.name.removeprefix(DELETING))
+    return found
 
 
 def sessions_of(store: Store, user_id: str) -> list[str]:

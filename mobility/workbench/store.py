@@ -16,6 +16,7 @@ import itertools
 import logging
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -68,6 +69,7 @@ from mobility.workbench.files import (
     open_private,
     read_dataset,
     read_json,
+    refuse_link,
     remove,
     storage_fault,
     sweep,
@@ -139,6 +141,11 @@ class Store:
         if not there.is_dir():
             raise BadInputError(f"store {self.path}: {there} is no folder; name one")
         self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
+        if os.path.realpath(self.reports) == os.path.realpath(self.path):
+            raise BadInputError(
+                f"reports {self.reports}: is the folder of the store, where a report would take "
+                "the place of its session; name another"
+            )
         self.read_only = False
 
     def __repr__(self) -> str:
@@ -310,14 +317,18 @@ class Store:
         return (self.path / session_id / "session.json").is_file()
 
     def possible_sessions(self) -> set[str]:
-        """Ids of all sessions, and of folders that lost their record and hold a video."""
+        """Ids of all sessions, and of folders that lost their record and hold only what is of one.
+
+        A folder in which there is something else is somebody's own.
+        """
         if self._remote is not None:
-            return set(self._remote.ids()) - set(self.unfinished())
+            return set(self._remote.possible()) - set(self.unfinished())
         return {
-            file.parent.name
-            for pattern in ("session.json", "video*.*")
-            for file in self.path.glob(f"*/{pattern}")
-            if not file.parent.name.startswith(".") and file.parent.name != PARTICIPANTS
+            folder.name
+            for folder in begun_with(self.path, "")
+            if not folder.name.startswith(".")
+            and not _is_reserved(folder.name)
+            and _may_be_session(folder)
         }
 
     def delete(self, session_id: str) -> None:
@@ -340,15 +351,14 @@ class Store:
                 raise fault
             return
         folder = self.path / session_id
-        if self._remote is not None or session_id not in self.possible_sessions():
+        if self._remote is not None:
+            self._delete_remote(session_id, self._remote)
+            return
+        if _is_reserved(session_id) or not _may_be_session(folder):
             self.session(session_id)
+        for place in (folder, *self._report_places(session_id)):
+            refuse_link(place)
         with self._locked(session_id, what=f"session {session_id}", wait_s=2):
-            if self._remote is not None:
-                if not (folder / "session.json").is_file():
-                    raise NotFoundError(f"session {session_id}: was deleted meanwhile")
-                self._remove_reports(session_id)
-                self._remote.delete(session_id)
-                return
             hidden = self.path / f"{DELETING}{session_id}"
             try:
                 folder.rename(hidden)
@@ -364,6 +374,22 @@ class Store:
             self._forget_locks(session_id)
             # Last, for it says to whoever finishes this that there is something left.
             remove(hidden)
+
+    def _delete_remote(self, session_id: str, remote: Remote) -> None:
+        from mobility.workbench.remote import LOCKS
+
+        if not remote.holds(session_id):
+            self.session(session_id)
+        for place in self._report_places(session_id):
+            refuse_link(place)
+        # Not as other work on it: the list of its files may be damaged.
+        with remote.locked(f"{LOCKS}/{session_id}.session", wait_s=2) as lease:
+            if lease is None:
+                raise in_use(f"session {session_id}")
+            if not remote.holds(session_id):
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile")
+            self._remove_reports(session_id)
+            remote.delete(session_id, lease)
 
     def sweep(self) -> dict[str, StorageError | None]:
         """Finish what creations and deletions that were interrupted left.
@@ -688,10 +714,12 @@ class Store:
                 self._lock(session_id, part).unlink()
 
     def _remove_reports(self, session_id: str) -> None:
-        """Remove the reports of a session, before its folder, so that none is orphaned."""
+        """Remove the reports that hold a session, before its folder, so that none is orphaned."""
+        from mobility.workbench.traces import reports_on
+
         if not self.reports.is_dir():
             return
-        places = (self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}")
+        places = self._report_places(session_id)
         hidden = [
             self.reports / f".{place.name}.{what}"
             for place in places
@@ -703,6 +731,11 @@ class Store:
                     remove(place)
                 else:
                     place.unlink(missing_ok=True)
+        for report in reports_on(self.reports, [session_id]):
+            report.remove()
+
+    def _report_places(self, session_id: str) -> tuple[Path, Path]:
+        return self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}"
 
     def _stored_participant(self, user_id: str) -> Participant | None:
         key = f"participants/{user_id}.json"
@@ -1462,6 +1495,30 @@ def _fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | Non
 def new_session_id(created: datetime.datetime) -> str:
     """Id of a session that is created now, made of the time and chance."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+
+
+_OF_SESSION = re.compile(
+    r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
+    r"|validation|\..*\.tmp(\..*)?"
+)
+"""Names of what can be in the folder of a session beside videos and results."""
+
+_SHOWS_SOMEBODY = re.compile(
+    r"video(-2)?\.[a-z0-9]{1,7}|analyzed\.mp4"
+    r"|(pose|pose-2|fitted|angles|repetitions|metrics)\.nc"
+)
+"""Names of its videos and results, by which such a folder is told from one that only looks so."""
+
+
+def _may_be_session(folder: Path) -> bool:
+    """Whether a folder has a record, or lost it and holds what a session holds and nothing else."""
+    if (folder / "session.json").is_file():
+        return True
+    names: list[str] = []
+    with suppress(PermissionError):
+        names = [file.name for file in begun_with(folder, "")]
+    shown = [name for name in names if _SHOWS_SOMEBODY.fullmatch(name)]
+    return bool(shown) and all(name in shown or _OF_SESSION.fullmatch(name) for name in names)
 
 
 def _is_reserved(session_id: str) -> bool:

@@ -112,6 +112,18 @@ def test_a_deletion_finishes_what_one_that_was_interrupted_left(server, admin, r
         assert not (server.reports / "half-gone").exists()
 
 
+@pytest.mark.slow
+def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(server, admin, record_of):
+    server.key("participant", "p-keys")
+    folder = server.store / record_of("of-keys", "p-keys")
+    with lock(server.store / ".server" / "keys.lock", what="the keys"):
+        answer = server.ask("DELETE", "/participants/p-keys/", admin)
+    assert answer.status_code == 409
+    assert "the keys" in answer.json()["error"]
+    assert not folder.exists()
+    assert server.ask("DELETE", "/participants/p-keys/", admin).status_code == 204
+
+
 def test_a_session_of_which_nobody_knows_whose_it_is_is_told(server, admin, record_of):
     record_of("known", "p-damaged")
     record = server.store / record_of("unknown", "p-damaged") / "session.json"

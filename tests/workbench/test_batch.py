@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, InUseError
 from mobility.workbench import batch
 from mobility.workbench.files import read_dataset
 from mobility.workbench.manifest import read_manifest
@@ -231,6 +231,26 @@ def test_a_folder_of_bad_files_only_starts_no_worker(place, monkeypatch):
     summary = batch.run_batch(read_manifest(place), store, manifest="uploads")
     assert summary.counts == {"done": 0, "skipped": 0, "failed": 3}
     assert summary.html.is_file()
+
+
+def test_a_batch_at_work_holds_its_lock_and_is_not_resumed(tmp_path, monkeypatch):
+    folder = tmp_path / "reports" / "batch-20260102-030405"
+    folder.mkdir(parents=True)
+    head = json.dumps({"rows": batch._digest([])})
+    (folder / batch.JOURNAL).write_text(f"{head}\n")
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+
+    def working(*_):
+        with pytest.raises(InUseError, match=f"{folder.name} is in use"):
+            batch.run_batch([], store, manifest="m", resume=True)
+        assert sorted(folder.iterdir()) == [folder / name for name in names]
+        return []
+
+    names = sorted((batch.JOURNAL, batch.WORKING, batch.LOG))
+    monkeypatch.setattr(batch, "outcomes", working)
+    summary = batch.run_batch([], store, manifest="m", resume=True)
+    assert summary.folder == folder.absolute()
+    assert not (folder / batch.WORKING).exists()
 
 
 def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place):

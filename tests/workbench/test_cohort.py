@@ -67,8 +67,12 @@ def test_a_metric_that_no_session_has_is_refused(store: Store) -> None:
     cohort.check_metrics(sessions, ["knee_flexion"])
     with pytest.raises(BadInputError, match=r"'kne_flexion': .*did you mean 'knee_flexion'\?"):
         cohort.check_metrics(sessions, ["knee_flexion", "kne_flexion"])
-    # Where there is none at all the report says that.
-    cohort.check_metrics([s for s in sessions if s.record.user_id == "cid"], ["anything"])
+
+
+def test_metrics_of_no_analysed_session_are_refused() -> None:
+    cohort.check_metrics([], [])
+    with pytest.raises(BadInputError, match="no session is analysed"):
+        cohort.check_metrics([], ["knee_flexion"])
 
 
 def made_up(values: dict[str, list[float]], **columns: object) -> pd.DataFrame:

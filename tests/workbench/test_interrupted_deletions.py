@@ -143,10 +143,13 @@ def cohort(store):
     for name, user_id in (("cohort", ANN), ("cohort-of-bob", BOB)):
         (store.reports / name).mkdir()
         (store.reports / name / "cohort.csv").write_text(f"session_id,user_id\ns0,{user_id}\n")
-        (store.reports / name / "cohort.html").write_text(f"report of {user_id}")
+        for ending in ("html", "ipynb", "parquet"):
+            (store.reports / name / f"cohort.{ending}").write_text(f"report of {user_id}")
     trials = {"trials": [{"session_id": "s1", "participant": "A"}], "failed": []}
     write_json_in(store.reports / "study-a" / "study.json", trials)
-    (store.reports / "study-a" / "a.html").write_text(f"report of {ANN}")
+    for name in ("lab-validation.html", "lab-validation.ipynb", "tables/values.csv"):
+        (store.reports / "study-a" / name).parent.mkdir(exist_ok=True)
+        (store.reports / "study-a" / name).write_text(f"report of {ANN}")
 
 
 def interrupted(tmp_path, act, *, step: int = 10**9, number: int = signal.SIGKILL):

@@ -26,7 +26,7 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.workbench import leases, objects
-from mobility.workbench.retention import erase, prune, to_prune
+from mobility.workbench.retention import erase, prune, to_prune, unassigned
 from mobility.workbench.store import Store
 
 RESULTS = (
@@ -228,6 +228,25 @@ def test_a_damaged_list_of_files_is_refused(document, words, video, stand_ins, t
         store.session("one")
     assert words in str(caught.value)
     assert [session.id for session in store.sessions()] == ["two"]
+
+
+def test_a_session_of_which_the_list_of_files_is_damaged_can_be_deleted(
+    any_url, video, stand_ins, tmp_path
+):
+    store = Store(any_url, reports=tmp_path / "reports")
+    made(store, video, session_id="one")
+    made(store, video, session_id="two")
+    store._remote.objects.put("one/files.json", b"{damaged")
+    store._remote.objects.put("backup/notes.txt", b"somebody's own")
+    store = Store(any_url, reports=tmp_path / "reports")
+    assert unassigned(store) == ["one"]
+    with pytest.raises(NotFoundError):
+        store.delete("backup")
+    store.delete("one")
+    assert not [name for name in names(store) if "one" in name]
+    assert unassigned(store) == []
+    assert [session.id for session in store.sessions()] == ["two"]
+    assert "backup/notes.txt" in names(store)
 
 
 def test_what_cannot_be_a_store(tmp_path):

@@ -421,6 +421,60 @@ def test_deleting_takes_video_results_reports_and_locks(store, video):
         store.delete(session.id)
 
 
+def test_the_reports_are_not_in_the_place_of_the_sessions(tmp_path):
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "sessions")
+    for reports in ("sessions", "link", "sessions/../sessions"):
+        with pytest.raises(BadInputError, match="the folder of the store"):
+            Store(tmp_path / "sessions", reports=tmp_path / reports)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_one"),
+    [
+        (["video.mov"], True),
+        (["video-2.mp4", "edits.json", ".video.0a.tmp.mp4"], True),
+        (["analyzed.mp4", "threads"], True),
+        (["pose.nc", "metrics.parquet"], True),
+        (["video of my talk.mp4"], False),
+        (["video.mp4", "thesis.docx"], False),
+        (["capture_quality.json"], False),
+        ([], False),
+    ],
+)
+def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store, names, is_one):
+    (store.path / "mine").mkdir(parents=True)
+    for name in names:
+        (store.path / "mine" / name).write_bytes(b"a")
+    assert store.possible_sessions() == ({"mine"} if is_one else set())
+    with suppress(NotFoundError):
+        store.delete("mine")
+    assert (store.path / "mine").exists() != is_one
+
+
+@pytest.mark.parametrize("name", ["sessions/s1", "reports/s1", "reports/s1.validation"])
+def test_a_link_in_the_place_of_a_folder_is_refused_before_anything_is_deleted(
+    store, video, tmp_path, name
+):
+    store.create(video, **SQUAT, session_id="s1")
+    store.reports.mkdir()
+    place = tmp_path / name
+    elsewhere = tmp_path / "elsewhere"
+    if place.exists():
+        place.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    place.symlink_to(elsewhere)
+    before = everything(tmp_path)
+    with pytest.raises(StorageError, match=f"{name}: is a link"):
+        store.delete("s1")
+    assert everything(tmp_path) == before
+    place.unlink()
+    elsewhere.rename(place)
+    store.delete("s1")
+    assert store.sweep() == {}
+
+
 def test_a_deletion_that_fails_leaves_the_session(store, video, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     session.report()

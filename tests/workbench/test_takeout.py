@@ -10,7 +10,9 @@ import zipfile
 
 import pytest
 
-from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility import cli
+from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
+from mobility.server.keys import Keys
 from mobility.workbench.analysis import give_up
 from mobility.workbench.files import lock
 from mobility.workbench.retention import erase, unassigned, what_is_of
@@ -144,6 +146,35 @@ def test_what_is_in_use_is_told_and_the_rest_is_gone(store):
         erase(store, "ann")
     assert [session.id for session in store.sessions()] == ["s1", "s3"]
     assert erase(store, "ann") == ["s1"]
+
+
+def test_what_is_left_of_another_does_not_count_against_one(store, caplog):
+    (store.path / "s3").rename(store.path / ".deleting-s3")
+    with lock(store._lock("s3"), what="s3"):
+        assert erase(store, "ann") == ["s1", "s2", "participant"]
+        assert "another participant is still there: session s3" in caplog.text
+        with pytest.raises(InUseError, match=r"participant bob: not everything.*session s3"):
+            erase(store, "bob")
+
+
+def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeypatch, capsys):
+    keys = Keys(store)
+    keys.create("participant", user_id="ann")
+    words = ["participants", "delete", "ann", "--yes", "--store", store.path]
+    command = ["mobility", *map(str, words), "--reports", str(store.reports)]
+
+    def full(*_):
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keys, "_write", full)
+        patch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert what_is_of(store, "ann") == []
+    assert [key.user_id for key in keys.all()] == ["ann"]
 
 
 def test_of_nobody_nothing_is_handed_over(store, tmp_path):
