@@ -22,6 +22,7 @@ from mobility.errors import BadInputError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_LONGEST_NAME = 100
 MOST_WORKERS = 256
 Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
@@ -29,6 +30,8 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 
 def likely(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
+    if len(str(name)) > _LONGEST_NAME:  # to compare it would take long, and nobody mistyped it
+        return ""
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 

@@ -57,6 +57,11 @@ _DRAINED_BYTES = 8 << 20
 client that sends all before it listens hears why; of those who are known, what comes in time."""
 _SMALL_BODY_S = 30.0
 _BLOCK = 1 << 18
+_TOLD = 1000
+"""Characters of a line of a fault, which may quote what was sent."""
+_NAME = 100
+_LISTENERS = 4
+"""For one that may be under way, so many that are refused may still send their bodies."""
 _EXPORTS = 2
 """Of everything of a participant, written at the same time."""
 
@@ -82,6 +87,8 @@ class Served:
     refused: Rates = field(init=False)
     uploads: Counter[str] = field(default_factory=Counter)
     """Under way, by the name of who sends them."""
+    under_way: Counter[str] = field(default_factory=Counter)
+    """Requests of which the answer is not taken yet, by who asks."""
     exporting: set[str] = field(default_factory=set)
     """Participants of whom everything is being handed over."""
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_EXPORTS))
@@ -143,6 +150,37 @@ class Handler(JupyterHandler):
         self._body = bytearray()
         self._refused: MobilityError | None = None
         self._when_finished: Callable[[], object] = lambda: None
+        self._place = ""
+        self._sent: Any = None
+
+    async def _execute(self, *args: Any, **more: Any) -> None:
+        """Answer, and hold a place until there is no more work and the answer is taken."""
+        try:
+            await super()._execute(*args, **more)
+        finally:
+            if self._sent is None:
+                self._end()
+            else:
+                self._sent.add_done_callback(self._end)
+
+    def _end(self, *_: Any) -> None:
+        self.give_place_back()
+        # Else who asks once and never again would keep a descriptor of the process.
+        if self.shares():
+            self.let_go()
+
+    def _take_place(self) -> None:
+        who = self.request.remote_ip if self.caller is STRANGER else self.caller.name
+        self._place = f"{self.caller.role} {who}"
+        self.served.under_way[self._place] += 1
+
+    def give_place_back(self) -> None:
+        """Count the request no longer as one that is under way."""
+        if self._place:
+            self.served.under_way[self._place] -= 1
+            if not self.served.under_way[self._place]:
+                del self.served.under_way[self._place]
+            self._place = ""
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Find out who asks, and whether the body may come; nothing is read before that."""
@@ -155,6 +193,14 @@ class Handler(JupyterHandler):
             if not self.check_host():
                 raise NotPermittedError("this name of the server is not served here")
             self.caller = await self.authenticated()
+            self._take_place()
+            most = self.served.settings.requests_at_once
+            if not self.shares():
+                self.clear_header("Connection")
+            elif self.served.under_way[self._place] > most:
+                raise TooManyRequestsError(
+                    f"too many requests at once: at most {most}; send it again", retry_after_s=1
+                )
             self.served.rates.take(self.caller.name)
             if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise BadInputError("the body is compressed; send it as it is")
@@ -166,7 +212,7 @@ class Handler(JupyterHandler):
             known = self.parameters.get("GET" if method == "HEAD" else method)
             if known is not None:
                 given = set(self.request.query_arguments) - _OF_JUPYTER
-                refuse_unknown([name[:100] for name in given], known, "query", kind="parameter")
+                refuse_unknown(given, known, "query", kind="parameter")
         except MobilityError as error:
             self.refuse(error)
 
@@ -205,6 +251,8 @@ class Handler(JupyterHandler):
         If the connection were closed at once, its client might never see the answer.
         """
         self._refused = error
+        if not self._place:
+            self._take_place()
         self.log_exception(type(error), error, None)
         self.clear()
         self.set_status(error.status)
@@ -214,8 +262,10 @@ class Handler(JupyterHandler):
         if has_body:
             self.set_header("Connection", "close")
         self.write(content)
-        if self.request.headers.get("Expect", "").lower() == "100-continue":
-            self.finish()  # the client waits, and sends nothing now
+        most = _LISTENERS * self.served.settings.requests_at_once
+        is_crowd = self.shares() and self.served.under_way[self._place] > most
+        if is_crowd or self.request.headers.get("Expect", "").lower() == "100-continue":
+            self.finish()  # the client waits, and sends nothing now, or there are very many of it
             return
         self.flush()
         late = asyncio.get_running_loop().call_later(_SMALL_BODY_S, self.let_go)
@@ -256,6 +306,8 @@ class Handler(JupyterHandler):
         self.set_header("Referrer-Policy", "no-referrer")
         # The name and version of the software are nobody's business.
         self.clear_header("Server")
+        if self.shares():
+            self.set_header("Connection", "close")
 
     def compute_etag(self) -> str | None:
         """Documents are not cached, so that no hash of them is needed."""
@@ -391,13 +443,14 @@ class Handler(JupyterHandler):
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.finish(content if isinstance(content, bytes) else _json(content))
 
-    async def send_file(
-        self, file: Path, start: int, stop: int, *, stall_s: float | None = None
-    ) -> None:
-        """Send a part of a file, no faster than the client takes it, nor for ever.
+    def finish(self, chunk: Any = None) -> Any:
+        """Send the answer."""
+        self._sent = super().finish(chunk)
+        return self._sent
 
-        A client that takes no block for `stall_s` seconds is not waited for.
-        """
+    async def send_file(self, file: Path, start: int, stop: int) -> None:
+        """Send a part of a file, no faster than the client takes it, nor for ever."""
+        stall_s = self.served.settings.upload_stall_seconds
         try:
             with file.open("rb") as source:
                 source.seek(start)
@@ -468,14 +521,14 @@ class Handler(JupyterHandler):
             }
         if isinstance(error, BadInputError) and error.fields:
             fields = {
-                name: [without_places(line) for line in lines]
+                name[:_NAME]: [without_places(line[:_TOLD]) for line in lines]
                 for name, lines in error.fields.items()
             }
             if not self.both_errors:
                 return {"errors": fields}
-            return {"error": without_places(str(error)), "errors": fields}
+            return {"error": without_places(str(error)[:_TOLD]), "errors": fields}
         if isinstance(error, MobilityError):
-            return {"error": without_places(str(error))}
+            return {"error": without_places(str(error)[:_TOLD])}
         return {"error": HTTPStatus(status).phrase.lower() if status in _STATUSES else "refused"}
 
     def on_finish(self) -> None:

@@ -29,8 +29,13 @@ def load(app: Any) -> None:
     keep_keys_out(app.web_app.settings)
     app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], served))
 
+    def start() -> None:
+        # Jupyter's own is an hour, in which one client has all descriptors of the process.
+        app.http_server.conn_params.header_timeout = settings.idle_seconds
+        served.start()
+
     # Once the loop runs. The server tells nobody of its end: processes see it by their input.
-    app.io_loop.add_callback(served.start)
+    app.io_loop.add_callback(start)
     app.log.info("mobility: sessions of %s are served at %s", store.place, PREFIX)
 
 

@@ -286,6 +286,7 @@ class Creation(Handler):
         )
         uploads[name] += 1
         self._counted = True
+        self.give_place_back()  # it has one of the uploads
         connection.set_body_timeout(None)
         self._watch.start()
 

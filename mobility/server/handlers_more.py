@@ -177,18 +177,20 @@ class ParticipantExport(Handler):
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "export", user_id)
-        store = self.served.store
-        if not await asyncio.to_thread(what_is_of, store, user_id):
-            raise await asyncio.to_thread(nothing_of, store, user_id)
         with self._taking_turns(user_id), self._temporary_file() as file:
             # It keeps a thread for long, of which there are few for all requests.
             async with self.served.exports:
-                await asyncio.to_thread(write_takeout, store, user_id, file)
+                await asyncio.to_thread(self._write, user_id, file)
             self.set_header("Content-Type", "application/zip")
             self.set_header("Content-Disposition", f'attachment; filename="{user_id}.zip"')
             self.set_header("Content-Length", str(file.stat().st_size))
-            stall_s = self.served.settings.upload_stall_seconds
-            await self.send_file(file, 0, file.stat().st_size, stall_s=stall_s)
+            await self.send_file(file, 0, file.stat().st_size)
+
+    def _write(self, user_id: str, file: Path) -> None:
+        store = self.served.store
+        if not what_is_of(store, user_id):
+            raise nothing_of(store, user_id)
+        write_takeout(store, user_id, file)
 
     @contextmanager
     def _taking_turns(self, user_id: str) -> Iterator[None]:

@@ -109,6 +109,7 @@ class Queue:
         self._leaving: set[str] = set()
         self._pauses: dict[str, Pause] = {}
         self._users: dict[str, str] = {}
+        self._damaged: set[str] = set()
         self._reserved: Counter[str] = Counter()
         self._wake = asyncio.Event()
         limits = Limits(settings.intake_seconds, settings.memory_bytes)
@@ -550,7 +551,9 @@ class Queue:
         try:
             return validate(Job, read_json(self._folder / name), what=name)
         except MobilityError as error:
-            log.warning("queue: %s", error)
+            if name not in self._damaged:  # it is looked at every second
+                self._damaged.add(name)
+                log.warning("queue: %s", error)
             return None
 
 

@@ -7,13 +7,17 @@ import logging
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.web import RequestHandler
 
-_KEY = re.compile(r"mob_[^/]{16,100}", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BETWEEN = r"[^!-~]*+"
+"""What may stand between the characters of a key, of which none is of these: blanks, controls."""
+_KEY = re.compile(
+    f"{_BETWEEN.join('mob_')}|(?:[0-9a-f]{_BETWEEN}){{12}}_(?:{_BETWEEN}[A-Za-z0-9_-]){{43}}",
+    re.IGNORECASE,
+)
 _DEEPEST = 8
 """How often what is percent-encoded may be encoded once more."""
 _LEFT_OUT = "[left out: it may hold a key]"
@@ -37,7 +41,7 @@ def keep_keys_out(settings: dict[str, Any]) -> None:
 
 
 def scrubbed(text: str) -> str:
-    """Return `text`; where it holds a key, in whatever writing, without the key."""
+    """Return `text` up to where a key begins, or what may be one: all after it is left out."""
     plain = text
     for _ in range(_DEEPEST):
         before, plain = plain, unquote(plain)
@@ -45,19 +49,22 @@ def scrubbed(text: str) -> str:
             break
     else:
         return _LEFT_OUT
-    plain = _CONTROL.sub("", plain)
-    return _KEY.sub("[key]", plain) if _KEY.search(plain) else text
+    found = _KEY.search(plain)
+    return f"{plain[: found.start()]}{_LEFT_OUT}" if found else text
 
 
 def _without_what_was_sent(
     log_request: Callable[[RequestHandler], None],
 ) -> Callable[[RequestHandler], None]:
-    """Log a request by the pattern of its address: no id, no query, no header."""
+    """Log a request by the pattern of its address: no id, no query, no header.
+
+    Of what is Jupyter's own no pattern is known, but which handler answers.
+    """
 
     def logged(handler: RequestHandler) -> None:
         asked = handler.request
         handler.request = copy.copy(asked)
-        handler.request.uri = getattr(handler, "template", "") or urlsplit(asked.uri or "").path
+        handler.request.uri = getattr(handler, "template", "") or type(handler).__name__
         handler.request.headers = HTTPHeaders()
         try:
             log_request(handler)

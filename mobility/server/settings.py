@@ -63,6 +63,12 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     requests_per_minute = Int(12_000, min=0, help="Of one key or login; 0: no limit.").tag(
         config=True
     )
+    requests_at_once = Int(
+        8, min=1, help="Under way with one key of no administrator, beside its uploads."
+    ).tag(config=True)
+    idle_seconds = Float(
+        30.0, min=0.1, help="A connection on which no whole head of a request comes in it is ended."
+    ).tag(config=True)
     refused_per_minute = Int(
         120, min=0, help="Requests without a valid key, from one address; 0: no limit."
     ).tag(config=True)

@@ -47,7 +47,10 @@ _NAME_BYTES = 240
 _HEADER_LENGTH = 1000
 """Of a Content-Type, which takes the square of its length to read."""
 _MOST_PARTS = 32
+"""Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
 _DEEPEST = 32
+_QUOTED = 100
+"""Characters of a name that is refused."""
 
 
 class Upload:
@@ -166,7 +169,7 @@ class Upload:
 
     def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
-        refuse_unknown([segment.name[:100]], FIELDS, "the session")
+        refuse_unknown([segment.name], FIELDS, "the session")
         if segment.name != "video" or segment.filename is None:
             self._values.setdefault(segment.name, []).append("")
             self._decoder.reset()
@@ -286,7 +289,7 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json` and with no depth that serves nothing.
+    """Read a JSON body, as :func:`parse_json`, no deeper and longer than serves anything.
 
     Raises
     ------
@@ -306,6 +309,8 @@ def _check_depth(value: Any, left: int) -> None:
         return
     if left == 0:
         raise ValueError("too deep")
+    if len(value) > _MOST_PARTS:
+        raise ValueError(f"more than {_MOST_PARTS} items in one object or list")
     for inner in value.values() if isinstance(value, dict) else value:
         _check_depth(inner, left - 1)
 
@@ -391,12 +396,15 @@ def refuse_unknown(
     ------
     FieldError
         With all of them.
+    BadInputError
+        They are very many, of which none is quoted.
     """
+    unknown = [name for name in names if name not in known]
+    if len(unknown) > _MOST_PARTS:
+        raise BadInputError(f"{what}: has {len(unknown)} {kind}s that there are not")
     there_is = f"; there is {', '.join(sorted(known))}" if known else ""
     faults = {
-        name: [f"is no {kind}{likely(name, known) or there_is}"]
-        for name in names
-        if name not in known
+        name[:_QUOTED]: [f"is no {kind}{likely(name, known) or there_is}"] for name in unknown
     }
     if faults:
         raise FieldError(what, faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import select
 import shutil
@@ -22,6 +23,7 @@ from mobility.server.access import Caller
 from mobility.server.answers import Answers
 from mobility.server.base import Served
 from mobility.server.handlers import Sessions
+from mobility.server.handlers_more import ParticipantExport
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
 from mobility.workbench.files import lock, write_json
@@ -162,10 +164,78 @@ def test_one_who_does_not_take_what_they_asked_for_is_not_waited_for(serving, na
     video = b"video" + b"\0" * (64 << 20)
     key = narrow.key("participant", "lazy")
     assert narrow.upload(key, video).status_code == 200
-    with begin(narrow, key, "GET", "/participants/lazy/export/") as connection:
-        assert b" 200 " in connection.recv(1000).partition(b"\r\n")[0]
-        serving.wait_for(lambda: not exports_of(narrow))
+    session_id = narrow.ask("GET", "/sessions/", key).json()[0]["session_id"]
+    media = f"/sessions/{session_id}/media/video.mp4"
+    process = psutil.Process(narrow.process.pid)
+
+    def open_to(connection):
+        port = connection.getsockname()[1]
+        return [each for each in process.net_connections() if each.raddr and each.raddr[1] == port]
+
+    with (
+        begin(narrow, key, "GET", "/participants/lazy/export/") as connection,
+        begin(narrow, key, "GET", media) as player,
+    ):
+        for each in (connection, player):
+            assert b" 200 " in each.recv(1000).partition(b"\r\n")[0]
+        assert open_to(player)
+        serving.wait_for(lambda: not (exports_of(narrow) or open_to(connection) or open_to(player)))
     assert "Traceback" not in narrow.log.read_text()
+
+
+def test_a_key_has_few_requests_under_way(server, admin, serving, record_of):
+    key = server.key("participant", "p-crowd")
+    path = f"/sessions/{record_of('crowd', 'p-crowd')}/state/"
+    # Of each the body is waited for.
+    asking = [begin(server, key, "POST", path, Content_Length=10) for _ in range(60)]
+    refused = serving.wait_for(
+        lambda: len(found := select.select(asking, [], [], 0)[0]) >= 52 and found
+    )
+    assert len(refused) == 52
+    for each in refused:
+        answer = each.recv(65536)
+        assert b" 429 " in answer.partition(b"\r\n")[0]
+        assert b"Retry-After: 1" in answer
+    # Nor do those that are refused keep a connection each, by not sending what they announced.
+    ended = serving.wait_for(
+        lambda: len(found := select.select(refused, [], [], 0)[0]) >= 28 and found
+    )
+    assert len(ended) == 28
+    assert server.ask("GET", path, key).status_code == 429
+    assert server.ask("GET", path, admin).status_code == 200
+    assert server.ask("GET", path, server.key("participant", "p-crowd")).status_code == 200
+    for each in asking:
+        each.close()
+    serving.wait_for(lambda: server.ask("GET", path, key).status_code == 200)
+
+
+def test_administrators_are_not_counted(server, admin, record_of):
+    path = f"/sessions/{record_of('crowd', 'p-crowd')}/state/"
+    asking = [begin(server, admin, "POST", path, Content_Length=10) for _ in range(20)]
+    assert server.ask("GET", path, admin).status_code == 200
+    assert not select.select(asking, [], [], 0)[0]
+    for each in asking:
+        each.close()
+
+
+def test_turns_are_taken_before_the_store_is_looked_through(tmp_path):
+    asking = object.__new__(ParticipantExport)
+    asking.served = Served(MobilityServer(), Store(tmp_path / "sessions"))
+    asking.caller = Caller("key x", "participant", "p")
+    asking.served.exporting.add("p")
+    # Nothing is stored of them, which a look would have found.
+    with pytest.raises(TooManyRequestsError):
+        asyncio.run(asking.get("p"))
+
+
+def test_a_damaged_file_of_the_queue_is_told_once(tmp_path, caplog):
+    queue = Queue(Store(tmp_path / "sessions"), MobilityServer())
+    queue.require_hold()
+    (queue._folder / "1-a.json").write_text("{")
+    for _ in range(3):
+        queue._start_next()
+    assert len([line for line in caplog.messages if "1-a.json" in line]) == 1
+    queue.close()
 
 
 def test_what_a_killed_server_was_handing_over_goes_at_the_next_start(tmp_path):

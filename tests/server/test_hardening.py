@@ -38,6 +38,7 @@ def strict(serving, tmp_path_factory):
         "refused_per_minute": 30,
         "queue_length": 5,
         "media_seconds": 0,
+        "idle_seconds": 3.0,
     }
     with serving.serving(tmp_path_factory.mktemp("strict"), kind="quick", **limits) as running:
         yield running
@@ -208,6 +209,28 @@ def test_abuse_of_json_is_refused(server, admin, record_of, body, kind):
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("summary/", {f"syste{n}": "x" for n in range(33)}, "more than 32 items"),
+        ("joint-mobility-config/", {f"comment{n}": "x" for n in range(33)}, "more than 32 items"),
+        ("joint-mobility-config/", {"shown_angles": ["x"] * 33}, "more than 32 items"),
+        ("summary/?" + "&".join(f"syste{n}=x" for n in range(33)), {}, "has 33 parameters"),
+        ("summary/", {"s" * 900_000: "x"}, "is no field"),
+        ("summary/", {"system": "s" * 900_000}, "sss"),
+        ("summary/", {"s" * 900_000: 1}, "must be text"),
+    ],
+)
+def test_what_is_refused_is_neither_compared_nor_quoted_at_length(
+    server, admin, record_of, path, body, told
+):
+    path = f"/sessions/{record_of('json', 'p-json')}/{path}"
+    answer = server.ask("POST", path, admin, json=body)
+    assert answer.status_code == 400
+    assert told in answer.text
+    assert len(answer.content) < 2000
+
+
 def test_small_bodies_are_small(server, admin, record_of):
     path = f"/sessions/{record_of('json', 'p-json')}/joint-mobility-config/"
     answer = server.ask("POST", path, admin, content=b" " * (2 << 20))
@@ -261,14 +284,34 @@ def test_one_that_sends_far_too_much_before_it_listens_hears_why(strict, announc
     assert strict.ask("GET", "/sessions/", key).status_code == 200
 
 
-def test_what_is_refused_without_a_body_leaves_the_connection_open(server):
-    head = f"GET /mobility-assessment/sessions/ HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}"
+def ask_on(connection, server, path, key):
+    host = urlsplit(server.url).netloc
+    head = (
+        f"GET /mobility-assessment{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {key}\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+
+
+def test_connections_are_kept_open_for_administrators_only(server, admin):
     with connect(server) as connection:
-        for _ in range(2):
-            connection.sendall(f"{head}\r\n\r\n".encode())
-            answer = connection.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 401")
-            assert b"Connection: close" not in answer
+        for path in ("/nowhere/", "/sessions/"):
+            ask_on(connection, server, path, admin)
+            assert b"Connection: close" not in connection.recv(65536)
+    for key in (server.key("participant", "p-once"), "mob_wrong"):
+        for path in ("/nowhere/", "/sessions/", "/openapi.json"):
+            with connect(server) as connection:
+                ask_on(connection, server, path, key)
+                answer = b""
+                while data := connection.recv(65536):  # to its end
+                    answer += data
+            assert b"Connection: close" in answer
+
+
+def test_who_says_nothing_is_not_listened_to_for_an_hour(strict):
+    with connect(strict) as silent, connect(strict) as slow:
+        slow.sendall(b"GET /mobility-assessment/sessions/ HTTP/1.1\r\nX: ")
+        assert silent.recv(1) == b""
+        assert slow.recv(1) == b""
 
 
 def test_compressed_bodies_are_not_unpacked(server, admin, record_of):
