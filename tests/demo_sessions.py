@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from mobility.workbench.analysis import _plan
-from mobility.workbench.files import read_json, write_json
+from mobility.workbench.contract import SessionRecord
+from mobility.workbench.files import write_json
 from mobility.workbench.store import Session
 
 
 def taken_as_current(session: Session) -> Session:
     """Note that the present code made what the session holds; else it would be analysed again."""
-    record = read_json(session.folder / "session.json")
-    keys = _plan(session, session.record, session.edits(), {}).keys
-    for name, stage in record["stages"].items():
-        stage["key"] = keys[name]
-    write_json(session.folder / "session.json", record)
+    record = with_current_keys(session, session.record)
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
     return session
+
+
+def with_current_keys(session: Session, record: SessionRecord) -> SessionRecord:
+    """Give each stage the key that it has now."""
+    keys = _plan(session, record, session.edits(), {}).keys
+    stages = {
+        name: stage.model_copy(update={"key": keys[name]}) for name, stage in record.stages.items()
+    }
+    return record.model_copy(update={"stages": stages})

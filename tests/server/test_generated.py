@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from demo_sessions import taken_as_current
 
 from mobility.workbench.files import read_json, write_json
+from mobility.workbench.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +78,7 @@ def test_no_request_finds_a_failure(server, analysed, tmp_path, role, run):
             file = server.store / session_id / "session.json"
             joints = ["ankle", "knee", "hip", "shoulder", "elbow"]
             write_json(file, read_json(file) | {"joints": joints})
+            taken_as_current(Store(server.store).session(session_id))
     logged = len(server.log.read_text())
     (tmp_path / "hooks.py").write_text(HOOKS)
     (tmp_path / "schemathesis.toml").write_text(CONFIG + config)

@@ -158,9 +158,9 @@ def with_raw_angles(fitted_angles: xr.Dataset, cleaned: xr.Dataset) -> xr.Datase
     return fitted_angles.assign(knee_flexion_raw=fitted_angles["knee_flexion"] + 1)
 
 
-def joint_angles(fitted: xr.Dataset) -> xr.Dataset:
+def joint_angles(fitted: xr.Dataset, **_: object) -> xr.Dataset:
     CALLS.append("angles")
-    return angles().assign_attrs(subject=fitted.attrs["subject"])
+    return angles().assign_attrs(subject=fitted.attrs.get("subject", ""))
 
 
 def find_repetitions(fitted: xr.Dataset) -> xr.Dataset:

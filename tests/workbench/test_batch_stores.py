@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from demo_sessions import with_current_keys
 
 from mobility.workbench.files import read_dataset
 from mobility.workbench.store import Store
@@ -452,6 +453,8 @@ def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, 
         monkeypatch.chdir(place)
         monkeypatch.setenv("MOBILITY_STORE", store)
         with closing(Store(store)) as opened:
+            # As the commands do later: who is changed is measured anew, here by stand-ins.
+            opened.set_participant("p01", **json.loads(FILES["person.json"]))
             put_demo(opened, "moves", "Joint Angle Mobility", "p01")
             put_demo(opened, "squat", "Overhead Squat", "p01")
         plain = Plain({store: "STORE", place.as_uri(): "PLACE", str(place): "PLACE"})
@@ -519,6 +522,7 @@ def put_demo(store, session_id, exercise, user_id="demo"):
             shutil.copy(demo.folder / stage.file, session.folder / stage.file)
         kept = {"session_id": session_id, "user_id": user_id, "video": session.record.video}
         record = demo.record.model_copy(update={**kept, "session_name": "Demo"})
+        record = with_current_keys(session, record)
         (session.folder / "session.json").write_text(record.model_dump_json())
 
 

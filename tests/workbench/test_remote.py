@@ -559,7 +559,7 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, li
             assert content(again) == expected
             # What the dead has left is swept by the next making.
             made(again.store, video, session_id="two").delete()
-            assert len([name for name in names(again.store) if not name.startswith(".locks")]) == 8
+            assert len([name for name in names(again.store) if not name.startswith(".locks")]) == 9
         else:
             break
     assert number > 40
