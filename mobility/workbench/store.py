@@ -302,9 +302,10 @@ class Store:
                     f"session {session_id}: its making or deletion was interrupted or is under "
                     f"way; finish its deletion with: mobility sessions delete {session_id}"
                 )
+            others = [each for each in self._ids() if each != session_id]
             raise NotFoundError(
                 f"session {session_id}: not in the store {self.place}"
-                f"{likely(session_id, self._ids()) or '; list them with: mobility sessions list'}"
+                f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
             )
         return Session(self.path / session_id, self)
 
