@@ -77,6 +77,7 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
+from mobility.workbench.shared_reports import reports_on
 from mobility.writing import FOLDER_MODE
 
 if TYPE_CHECKING:
@@ -716,8 +717,6 @@ class Store:
 
     def _remove_reports(self, session_id: str) -> None:
         """Remove the reports that hold a session, before its folder, so that none is orphaned."""
-        from mobility.workbench.traces import reports_on
-
         if not self.reports.is_dir():
             return
         places = self._report_places(session_id)
