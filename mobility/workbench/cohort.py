@@ -17,7 +17,7 @@ import numpy as np
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
 from mobility.workbench import documents
-from mobility.workbench.contract import EXERCISES
+from mobility.workbench.contract import EXERCISES, GROUPED_BY
 from mobility.workbench.files import atomic, make_folder, writing
 from mobility.workbench.metrics_table import Z95, as_table, metrics_table, read_metrics_table
 
@@ -40,12 +40,6 @@ COLUMNS = (
 
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
 """First year of each age band: those of the reference values of Soucie et al. (2011)."""
-
-GROUPED_BY = (
-    *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
-    *("view", "recording", "cameras", "method", "software"),
-)
-"""What people can be grouped by."""
 
 UNKNOWN = "not known"
 ANONYMOUS = "anonymous"

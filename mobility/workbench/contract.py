@@ -438,3 +438,10 @@ class BatchSummary(Document):
     ] = None
     versions: dict[str, str]
     rows: list[BatchRow]
+
+
+GROUPED_BY = (
+    *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
+    *("view", "recording", "cameras", "method", "software"),
+)
+"""What people can be grouped by."""

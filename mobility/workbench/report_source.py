@@ -7,6 +7,10 @@ from pathlib import Path
 
 from mobility.errors import NotFoundError
 
+COHORT = "cohort"
+VALIDATION = "lab-validation"
+"""Names of the files of reports on several people, without their endings."""
+
 
 def find_notebook(name: str) -> Path:
     """Find a report notebook: in the checkout, else where the installation put it.

@@ -19,7 +19,7 @@ from mobility.options import Strict, validate
 from mobility.progress import watched
 from mobility.workbench import warm_kernels
 from mobility.workbench.files import replaced, write_json, writing
-from mobility.workbench.report_source import find_notebook
+from mobility.workbench.report_source import COHORT, VALIDATION, find_notebook
 from mobility.workbench.scratch import scratch
 from mobility.workbench.store import VALIDATION_ENDING
 
@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 NAME = "overhead-squat"
 MOBILITY_NAME = "joint-angle-mobility"
 IMAGES = "images"
-COHORT = "cohort"
-VALIDATION = "lab-validation"
 
 KERNEL_LOG = "kernel.log"
 

@@ -27,8 +27,9 @@ from mobility.workbench.files import (
     sweep,
 )
 from mobility.workbench.scratch import sweep_scratch
+from mobility.workbench.shared_reports import Trace
 from mobility.workbench.store import PARTICIPANTS, VALIDATION_ENDING, Store
-from mobility.workbench.traces import Trace, leave_out, remove_unfinished, traces_of
+from mobility.workbench.traces import leave_out, remove_unfinished, traces_of
 from mobility.workbench.watch import forget_names
 
 log = logging.getLogger(__name__)

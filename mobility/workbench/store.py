@@ -77,6 +77,7 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
+from mobility.workbench.shared_reports import reports_on
 from mobility.writing import FOLDER_MODE
 
 if TYPE_CHECKING:
@@ -302,9 +303,10 @@ class Store:
                     f"session {session_id}: its making or deletion was interrupted or is under "
                     f"way; finish its deletion with: mobility sessions delete {session_id}"
                 )
+            others = [each for each in self._ids() if each != session_id]
             raise NotFoundError(
                 f"session {session_id}: not in the store {self.place}"
-                f"{likely(session_id, self._ids()) or '; list them with: mobility sessions list'}"
+                f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
             )
         return Session(self.path / session_id, self)
 
@@ -715,8 +717,6 @@ class Store:
 
     def _remove_reports(self, session_id: str) -> None:
         """Remove the reports that hold a session, before its folder, so that none is orphaned."""
-        from mobility.workbench.traces import reports_on
-
         if not self.reports.is_dir():
             return
         places = self._report_places(session_id)

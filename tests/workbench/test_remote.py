@@ -240,7 +240,7 @@ def test_a_session_of_which_the_list_of_files_is_damaged_can_be_deleted(
     store._remote.objects.put("backup/notes.txt", b"somebody's own")
     store = Store(any_url, reports=tmp_path / "reports")
     assert unassigned(store) == ["one"]
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match=r"not in the store .*; list them with"):
         store.delete("backup")
     store.delete("one")
     assert not [name for name in names(store) if "one" in name]
