@@ -181,8 +181,11 @@ def overhead_squat(fitted: xr.Dataset, angles: xr.Dataset, reps: xr.Dataset) -> 
 
 
 def write_metrics_table(path: Path, metrics: xr.Dataset) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     CALLS.append("table")
-    Path(path).write_bytes(f"table of {sorted(map(str, metrics.data_vars))}".encode())
+    pq.write_table(pa.table({"metric": sorted(map(str, metrics.data_vars))}).slice(0, 0), path)
 
 
 def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
