@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from extras import require
 from hypothesis import settings
 
 # A machine that checks a change says the same of it each time; elsewhere new examples are tried.
@@ -218,13 +218,8 @@ def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
 
 @pytest.fixture(scope="session")
 def cross_checks() -> None:
-    """Skip without the extra `cross-checks`; in CI fail instead."""
-    missing = [n for n in ("pingouin", "spm1d", "statsmodels") if not importlib.util.find_spec(n)]
-    if missing:
-        reason = f"needs the extra cross-checks ({', '.join(missing)} not installed)"
-        if os.environ.get("CI"):
-            pytest.fail(f"CI {reason}")
-        pytest.skip(reason)
+    """Need the extra `cross-checks`."""
+    require("cross-checks", "pingouin", "spm1d", "statsmodels")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

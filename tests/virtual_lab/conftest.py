@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import warnings
 
 import pytest
+from extras import require
 
 from mobility.virtual_lab.body import Body, parametric_body
 
 
 @pytest.fixture(scope="session")
 def extra() -> None:
-    """Skip without the extra `virtual-lab`; in CI fail instead."""
-    missing = [name for name in ("anny", "pyvista", "torch") if not importlib.util.find_spec(name)]
-    if missing:
-        reason = f"needs the extra virtual-lab ({', '.join(missing)} not installed)"
-        if os.environ.get("CI"):
-            pytest.fail(f"CI {reason}")
-        pytest.skip(reason)
+    """Need the extra `virtual-lab`."""
+    require("virtual-lab", "anny", "pyvista", "torch")
 
 
 @pytest.fixture(scope="session")
