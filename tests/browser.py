@@ -379,6 +379,8 @@ def use_config(
     widget.wait_for(timeout=120_000)
     for label in (first, second, undone):
         widget.get_by_label(label, exact=True).check()
+        # The kernel has taken it once its curve is there; answered later, it would undo the next.
+        widget.locator("figcaption").get_by_text(label, exact=True).wait_for()
     widget.get_by_role("button", name="Undo").click()
     widget.get_by_label(undone, exact=True).and_(widget.locator(":not(:checked)")).wait_for()
     widget.get_by_role("button", name=f"Move {second} up").click()
