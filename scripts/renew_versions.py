@@ -3,7 +3,8 @@
 usage: renew_versions.py PYTHON [PYTHON ...]
 
 `make versions` calls it; then run all tests before the file is committed. torch and what comes with
-it are left out: which build fits depends on the machine.
+it are left out: which build fits depends on the machine. So is setuptools, which only torch asks for:
+a virtual environment of Python 3.11 begins with one of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = ".[s3,test,virtual-lab,cross-checks]"
-LEFT_OUT = re.compile(r"mobility|torch.*|triton|nvidia-.*|cuda-.*")
+LEFT_OUT = re.compile(r"mobility|setuptools|torch.*|triton|nvidia-.*|cuda-.*")
 HEAD = """\
 # Versions that were tested together; `make` installs them, `make versions` renews them.
 """
