@@ -13,9 +13,9 @@ positions with a border for what is shared.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -25,10 +25,8 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.depth import Limbs, calibrated, facing
-from mobility.kinematics.landmark_shift import left_over, shifts
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.options import checked
+from mobility.options import checked, likely
 from mobility.progress import progress_bar
 from mobility.provenance import history, with_history
 
@@ -56,15 +54,21 @@ FITTED: tuple[str, ...] = tuple(
 LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
 _LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
 _LEFT |= {"heel": LC, "toe": LT}
-_ARM = ("shoulder", "elbow", "wrist")
-"""Left joint of each pair; the right one follows it. And those of an arm."""
+"""Left joint of each pair; the right one follows it."""
 
 _N = 16
 _D = 3 * _N
 _BAND = 3 * _D
 """Entries on and below the diagonal: second differences couple a knot with the next two."""
 
-_LANDMARK_SD = (0.020, 0.020, 0.020, 0.022, 0.020, 0.015, 0.020, 0.022)
+_SETTINGS: Mapping[str, Any] = tables.load("fit")
+_TERM: Mapping[str, Any] = _SETTINGS["terms"]
+"""What each term assumes: table fit."""
+
+_LANDMARK_SD = tuple(
+    _TERM["picture"]["sd_m"][joint.replace("foot_index", "toe")]
+    for joint in (name.partition("_")[2] for name in FITTED)
+)
 """Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
 
 
@@ -100,10 +104,8 @@ _ALONG = {
 }
 """Left ends of the segment along which an offset lies."""
 
-_SCALE = ("thigh", "shank", "trunk")
+_SCALE: Sequence[str] = _TERM["scale"]["of"]
 """Segments whose mean fraction of stature fixes the scale, which a picture does not contain."""
-
-_SCALE_SD = 0.01
 
 
 class _Offset(NamedTuple):
@@ -111,7 +113,6 @@ class _Offset(NamedTuple):
     direction: str
     mean: float
     sd: float
-    facing: int = 0  # power of the cosine between forward and the camera that it goes with
 
 
 def _offsets() -> Mapping[str, _Offset]:
@@ -121,7 +122,6 @@ def _offsets() -> Mapping[str, _Offset]:
             entry["direction"],
             entry["mean_m"],
             entry["sd_m"],
-            entry.get("facing", 0),
         )
         for name, entry in tables.load("landmark_offsets")["offsets"].items()
     }
@@ -131,34 +131,22 @@ _OFFSETS: Mapping[str, _Offset] = _offsets()
 """Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
 heel and toe: table landmark_offsets."""
 
-_DEPTHS: Mapping[str, tuple[int, int, float, float]] = {
-    "hips": (LH, RH, 0.04, 0.7),
-    "shoulders": (LS, RS, 0.08, 0.7),
-    "left_trunk": (LH, LS, 0.18, 3.0),
-    "right_trunk": (RH, RS, 0.18, 3.0),
-    "left_upper_arm": (LS, LE, 0.08, 1.5),
-    "right_upper_arm": (RS, RE, 0.08, 1.5),
-    "left_forearm": (LE, LW, 0.18, 1.5),
-    "right_forearm": (RE, RW, 0.18, 1.5),
-    "left_thigh": (LH, LK, 0.09, 0.7),
-    "right_thigh": (RH, RK, 0.09, 0.7),
-    "left_shank": (LK, LA, 0.09, 0.7),
-    "right_shank": (RK, RA, 0.09, 0.7),
-    "knees": (LK, RK, 0.08, 0.7),
-    "ankles": (LA, RA, 0.08, 0.7),
+
+class _Depth(NamedTuple):
+    near: int
+    far: int
+    sd: float  # metres
+    behind: float  # fraction by which it is larger seen from behind
+
+
+_DEPTHS: Mapping[str, _Depth] = {
+    name: _Depth(FITTED.index(near), FITTED.index(far), sd, behind)
+    for name, (near, far, sd, behind) in _TERM["depths"]["of"].items()
 }
-"""From, to, the error of the depth between them in MediaPipe's world landmarks, metres, and the
-fraction by which it is larger seen from behind (where the trunk is always told to be upright);
-where the feet stay, the corrected depths and their errors take their place."""
+"""Depths between joints that MediaPipe's world landmarks tell."""
 
-_DEPTH_SHARE = 0.3
-"""Weight of these depths where several cameras show the depth: they err alike in every view."""
-
-_SEEN_BY_SEVERAL = ("hips", "shoulders", "hip", "shoulder", "elbow", "wrist")
-"""Depths from side to side and places in the picture that are not corrected where several cameras
-look on: between them they show how pelvis and thorax turn, and uneven postures are learned from few
-trials. On benchmarks/pairs_tuning.yaml the hip was wrong by 3.7 degrees so, with all by 4.1 (with
-corrections that were learned from half as many)."""
+_DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = _TERM["depth_errors"]["of"]
+"""What they get wrong all through a trial; unknowns of the fit."""
 
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),
@@ -173,25 +161,12 @@ _COM_SHARES = (
 _TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
 """The head's centre lies half a trunk above the shoulders."""
 
-_FOOT_FRACTION, _BALANCE_SD = 0.43, 0.05
-"""Where the weight is on the foot, from heel to toe, and how far (metres) it strays."""
+_STATURE = _TERM["stature"]["usual_m"]
 
-_CORRELATION_S = 1.3
-"""Landmark errors last: frames closer than this say the same thing again."""
+_STANDING_KNEE = (_TERM["standing"]["knee_deg"]["mean"], _TERM["standing"]["knee_deg"]["sd"])
 
-_ACCELERATION = 8.0
-"""m/s², of a joint, as white noise of 1/30 s steps."""
-
-_PLANTED_SD, _FLAT_SD = 0.008, 0.010
-_PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
-_TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
-_STATURE, _STATURE_SD = 1.70, 0.005
-
-_FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.12, 0.01
-"""Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
-
-_HUBER, _CAUCHY, _DEPTH_CAUCHY = 2.0, 3.0, 8.0
-"""Residuals, in standard deviations, at which they begin to count less."""
+_LEFT_OUT = 100.0
+"""By how much a prior of what is shared is widened to leave it out."""
 
 _SEEN = 0.05
 """Weight (squared visibility) below which a landmark says nothing."""
@@ -202,42 +177,18 @@ _HARDLY = 0.01
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
-_OVERHEAD = 0.8
-"""Part of the time in which both arms are up where they stay up."""
-
-_HEEL_RISE_SD, _HEEL_SEEN = 0.04, (0.5, 0.8)
-"""Metres by which a heel may rise, and the weights of its landmark from which on it begins to be
-free, and is: one that is hidden stays."""
-
-_ARM_WIDTH, _KNEE_WIDTH = 1.0, 0.4
 _LIMBS = (
     *(
-        (a, b, c, _ARM_WIDTH)
+        (a, b, c, _TERM["bends"]["width"]["arms"])
         for a, b, c in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))
     ),
-    *((a, b, c, _KNEE_WIDTH) for a, b, c in ((LH, LK, LA), (RH, RK, RA))),
+    *((a, b, c, _TERM["bends"]["width"]["knees"]) for a, b, c in ((LH, LK, LA), (RH, RK, RA))),
 )
-"""Elbows, shoulders and knees, as three joints each, and the width in which they may bend freely.
-
-The bend is the length of the difference of the unit vectors along both segments, 2 sin of half the
-angle. A limb that is almost straight can bend away from its line in two directions, so that nearly
-all of the places where its joints may be bend it: what is not seen of the bend comes out as one. So
-limbs are drawn to straight, weakly: within the width by as many standard deviations as widths, and
-beyond it as 1 over the bend, by which no bend is likelier than another. The widths were chosen on
-the clips of benchmarks/tuning_7.yaml. There elbows that are straight within 10 degrees come out
-bent by 5.6 more instead of 6.8, those that are bent by 45 or more by 6.3 too little instead of 4.2;
-elbows are nearer to the truth by 5 percent, knees by 2, and more shoulders can be told, by 2."""
+"""Elbows, shoulders and knees, as three joints each, and the width in which they bend freely."""
 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
-_MOVED_FOOT = 0.18
-"""Metres in the picture; a foot whose landmarks spread farther is not planted."""
-
-_FOOT_SEEN_S = 0.7
-"""Seconds between the first and the last knot at which a foot must be seen for it to be planted: of
-two feet that walk one swings in that time."""
-
 _SWITCH = 5.0
 """A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
 
@@ -261,7 +212,8 @@ _FEET = (LC, LT, RC, RT)
 _F, _PITCH, _ROLL, _FLOOR, _H = range(5)
 _LEN = 5
 _OFF = _LEN + len(_SEGMENTS)
-_FOOT = _OFF + len(_OFFSETS)
+_DEEP = _OFF + len(_OFFSETS)
+_FOOT = _DEEP + len(_DEPTH_ERRORS)
 
 _PARENTS = {LE: LS, RE: RS, LW: LE, RW: RE, LK: LH, RK: RH, LA: LK, RA: RK}
 _PARENTS |= {LC: LA, RC: RA, LT: LA, RT: RA}
@@ -283,10 +235,19 @@ class _Problem:
     scale: float = 1.0  # of the world landmarks
     told: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
     told_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    image_sd: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, joint), m
-    limbs: tuple[tuple[int, int, int, float], ...] = ()  # see _LIMBS
+    standing: Array | None = None  # (n,), weight of standing straight
+    standing_knee: tuple[float, float] = _STANDING_KNEE  # degrees, mean and standard deviation
+    without: frozenset[str] = frozenset()  # terms
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """Terms that apply."""
+        apart = {"upright"} if self.planted else {"bends", "feet", "balance"}
+        if self.standing is None:
+            apart |= {"standing", "depth_errors"}
+        return (frozenset(_TERM) | {"views", "floor"}) - apart - self.without
 
     @property
     def step(self) -> float:
@@ -295,7 +256,7 @@ class _Problem:
     @property
     def depth_share(self) -> float:
         """Weight of the depths of the world landmarks."""
-        return _DEPTH_SHARE if self.views else 1.0
+        return _TERM["depths"]["share_of_several_cameras"] if self.views else 1.0
 
     @property
     def each(self) -> list[_Problem]:
@@ -328,6 +289,8 @@ class _Solution(NamedTuple):
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
+Standing = Literal["straight", "free"] | Annotated[float, Field(ge=-20, le=60)]
+"""How the subject stands: straight, in no known way, or with this flexion of the knees, degrees."""
 
 
 @checked
@@ -341,6 +304,8 @@ def fit_body(
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
+    standing: Standing = "straight",
+    without: Sequence[str] = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
     draws: Annotated[int, Field(ge=8, le=200)] = 32,
 ) -> xr.Dataset:
@@ -398,6 +363,14 @@ def fit_body(
         Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do.
     feet_planted
         Whether the feet stay where they are; None finds out.
+    standing
+        "straight": where feet stay, whoever is tallest and still stands straight, as in the static
+        trial of a laboratory, and what the world landmarks get wrong there, they get wrong all
+        through. A number is the flexion (degrees) in which the knees were measured to stand.
+        "free": nothing is known of how the subject stands; from the front, knees and trunk are
+        then less certain.
+    without
+        Terms of the table ``fit`` to leave out, for benchmarks.
     rate_hz
         Knots per second, at most; the frame rate if that is less. The default follows movements
         of up to about 3 Hz; on squats 15 gave the same lower-body errors within 0.1 degrees.
@@ -430,6 +403,9 @@ def fit_body(
     if not poses:
         raise BadInputError("fit_body: no pose was given")
     pose = poses[0]
+    for name in without:
+        if name not in _TERM:
+            raise BadInputError(f"fit_body: without: no term {name!r}{likely(name, _TERM)}")
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("fit_body: give field_of_view or focal_length, not both")
     sights = [
@@ -446,15 +422,17 @@ def fit_body(
     span, present = _span(sights[0])
 
     coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m)
-    coarse, joints = _start(coarse, feet_planted)
+    coarse, joints = _start(replace(coarse, without=frozenset(without)), feet_planted)
     fine = _problem(sights[0], span, rate_hz, height_m)
     fine = replace(
         fine,
         planted=coarse.planted,
+        without=coarse.without,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
     fine = _with_depths(fine)
+    coarse, fine = _with_standing(coarse, fine, standing)
     if len(poses) > 1:
         from mobility.kinematics.cameras import with_cameras
 
@@ -509,6 +487,8 @@ def fit_body(
             "focal_length": focal_length,
             "height_m": height_m,
             "feet_planted": feet_planted,
+            "standing": standing,
+            "without": list(without),
             "rate_hz": rate_hz,
             "draws": draws,
         },
@@ -519,7 +499,7 @@ def fit_body(
         camera_roll_deg=round(float(np.degrees(np.arctan(solved.border[_ROLL]))), 2),
         length_fractions={n: round(float(v), 4) for n, v in zip(_NAMES, lengths, strict=True)},
         landmark_offsets_m={
-            n: round(float(v), 4) for n, v in zip(_OFFSETS, solved.border[_OFF:_FOOT], strict=True)
+            n: round(float(v), 4) for n, v in zip(_OFFSETS, solved.border[_OFF:_DEEP], strict=True)
         },
         focal_length_given=known,
         mirrored=solved.mirrored,
@@ -544,7 +524,7 @@ def _sight(pose: xr.Dataset, field_of_view: float | None, focal_length: float | 
     require_pose(pose, what="fit_body")
     time, world, image, visibility, size = _observed(pose)
     longer = max(size)
-    focal = _FOCAL * longer
+    focal = _TERM["focal"]["usual"] * longer
     if focal_length is not None:
         focal = focal_length
     elif field_of_view is not None:
@@ -582,7 +562,7 @@ def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) ->
         image=values[..., :2],
         world=values[..., 2:],
         weight=share,
-        focal_sd=_FOCAL_KNOWN_SD if sight.known else _FOCAL_SD,
+        focal_sd=_TERM["focal"]["sd_if_given"] if sight.known else _TERM["focal"]["sd"],
         stature=float(np.log(_STATURE if height_m is None else height_m)),
     )
 
@@ -756,140 +736,71 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     return _with_depths(problem), joints
 
 
+def _standing(problem: _Problem) -> Array | None:
+    """Weight of each knot as one at which the subject stands straight and still; None without any.
+
+    Tall are shoulders that stand high above the ankles in the picture. Knees bent by 25 degrees
+    lower them by a sixtieth only, but nobody stays there: still are those that hardly move.
+    """
+    term = _TERM["standing"]
+    seen = (problem.weight[:, [LS, RS, LH, RH, LK, RK, LA, RA]] > _SEEN).all(axis=1)
+    if not problem.planted or not seen.any():
+        return None
+    up = problem.image[..., 1]
+    height = up[:, [LS, RS]].mean(axis=1) - up[:, [LA, RA]].mean(axis=1)
+    most = float(np.percentile(height[seen], 98))
+    if most * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
+        return None
+    tall = height / most
+    still = np.abs(np.gradient(tall, problem.step)) < term["still_per_s"]
+    near = seen & still & (tall > term["tall"])
+    if not near.any():
+        return None
+    world = problem.world[near]
+    bends = [
+        np.median(_angle(world[:, k] - world[:, h], world[:, a] - world[:, k]))
+        for h, k, a in ((LH, LK, LA), (RH, RK, RA), (LS, LH, LK), (RS, RH, RK))
+    ]
+    if max(bends) > np.radians(term["most_bent_deg"]):
+        return None
+    return np.where(near, term["weight"] / near.sum(), 0.0)
+
+
+def _with_standing(
+    coarse: _Problem, fine: _Problem, standing: Standing
+) -> tuple[_Problem, _Problem]:
+    """Give both the frames in which the subject stands straight, where it is said so."""
+    at = None if standing == "free" else _standing(fine)
+    if at is None:
+        return coarse, fine
+    knee = _STANDING_KNEE
+    if not isinstance(standing, str):
+        knee = standing, _TERM["standing"]["knee_deg"]["sd_if_measured"]
+    here = at[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
+    if not here.any():  # they are shorter than the coarse knots are apart
+        here[np.abs(coarse.knots - fine.knots[at.argmax()]).argmin()] = 1.0
+    return (
+        replace(coarse, standing=here * (at.sum() / here.sum()), standing_knee=knee),
+        replace(fine, standing=at, standing_knee=knee),
+    )
+
+
+def _angle(u: Array, v: Array) -> Array:
+    angle: Array = np.arccos(np.clip((_unit(u) * _unit(v)).sum(axis=-1), -1.0, 1.0))
+    return angle
+
+
 def _with_depths(problem: _Problem) -> _Problem:
     """Depths along the segments as the world landmarks tell them, and how far to trust all."""
     z = problem.scale * problem.world[..., 2]
-    behind = max(-facing(problem.world[:, LH], problem.world[:, RH])[1], 0.0)
+    across = _unit((problem.world[:, RH] - problem.world[:, LH]) * np.array([1.0, 0.0, 1.0]))
+    behind = max(-float(np.cross([0.0, 1.0, 0.0], _unit(np.median(across, axis=0)))[2]), 0.0)
     sd = np.array([error * (1 + worse * behind) for _, _, error, worse in _DEPTHS.values()])
     return replace(
         problem,
         told=np.stack([z[:, b] - z[:, a] for a, b, _, _ in _DEPTHS.values()], axis=-1),
         told_sd=np.tile(sd, (len(z), 1)),
-        image_sd=np.tile(np.repeat(_LANDMARK_SD, 2), (len(z), 1)),
     )
-
-
-class _Look(NamedTuple):
-    """What one camera shows by itself."""
-
-    joints: Array  # (n, joint, 3), in its axes
-    border: Array
-    trial: Limbs | None = None  # all through the trial, where this is a window of it
-
-    def at(self, knots: Array, others: Array) -> _Look:
-        """Give the same at other knots."""
-        from scipy.interpolate import CubicSpline
-
-        return self._replace(joints=CubicSpline(knots, self.joints)(others))
-
-
-def _first_looks(problem: _Problem, together: _Solution) -> list[_Look]:
-    """Look at what each camera shows by itself, with the depths as they are told.
-
-    That is what the landmarks' usual errors were learned from, and not what several cameras show
-    together, which is better.
-    """
-    if not problem.views:
-        return [_Look(together.joints, together.border)]
-    looks = []
-    for i, one in enumerate(problem.each):
-        alone = replace(one, views=(), prior=None)
-        view = problem.views[i - 1] if i else None
-        joints = together.joints if view is None else view.seen(together.joints, together.border)
-        found = _solve(alone, joints, _first_border(alone, joints), steps=20, tolerance=1e-3)
-        looks.append(_Look(found.joints, found.border))
-    return looks
-
-
-def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
-    """Landmarks as the first looks at a trial, of each camera, correct them: depths and places.
-
-    What is usual was learned from overhead squats: it is not applied where feet walk, nor to an arm
-    whose elbow is below the shoulder. Of several cameras see :data:`_SEEN_BY_SEVERAL`.
-    """
-    if not problem.planted:
-        return problem
-    (joints, border, trial), *further = looks
-    several = max(one_of, len(looks)) > 1
-    size = float(np.exp(problem.stature)) / _STATURE
-    limbs = _limbs(problem, joints)
-    forward = facing(joints[:, LH], joints[:, RH])
-    everywhere = np.ones(len(joints), dtype=bool)
-    raised = {side: joints[:, LE + k, 1] > joints[:, LS + k, 1] for k, side in enumerate(SIDES)}
-    overhead = raised["left"] & raised["right"]
-    better = calibrated(limbs, forward, trial=trial)
-    told, told_sd = problem.told.copy(), problem.told_sd.copy()
-    for i, name in enumerate(_DEPTHS):
-        if name not in better or (several and name in _SEEN_BY_SEVERAL):
-            continue
-        rows = raised[name.partition("_")[0]] if name.endswith("arm") else everywhere
-        depth, sd = better[name]
-        told[rows, i], told_sd[rows, i] = size * depth[rows], size * sd[rows]
-    image, image_sd = problem.image.copy(), problem.image_sd.copy()
-    left = left_over()
-    for name, shift in shifts(limbs, forward, trial=trial).items():
-        side, _, joint = name.partition("_")
-        if several and joint in _SEEN_BY_SEVERAL:
-            continue
-        j = _LEFT[joint] + SIDES.index(side)
-        # In all that was learned both arms stayed up: in arms that are raised shoulders move.
-        rows = (overhead & (overhead.mean() > _OVERHEAD)) if joint in _ARM else everywhere
-        per_metre = np.exp(border[_F]) / np.maximum(-joints[:, j, 2], 0.1)
-        image[rows, j] -= (size * per_metre[:, None] * shift.metres)[rows]
-        usual, after = image_sd[rows, j] ** 2, (size * left[joint]) ** 2
-        image_sd[rows, j] = np.sqrt(after + np.maximum(usual - after, 0.0) * shift.novel[rows])
-    views = tuple(
-        replace(view, problem=_corrected(view.problem, look, one_of=len(looks)))
-        for view, look in zip(problem.views, further, strict=True)
-    )
-    better_seen = replace(problem, image=image, image_sd=image_sd)
-    return replace(better_seen, told=told, told_sd=told_sd, views=views, limbs=_LIMBS)
-
-
-def _limbs(problem: _Problem, joints: Array) -> Limbs:
-    """Limbs of a person of the usual height, as they are told and as a look has them."""
-    size = float(np.exp(problem.stature)) / _STATURE
-    return Limbs(
-        told=dict(zip(_DEPTHS, problem.told.T / size, strict=True)),
-        fitted={n: (joints[:, b] - joints[:, a]) / size for n, (a, b, _, _) in _DEPTHS.items()},
-    )
-
-
-def _all_through(parts: Sequence[_Problem], starts: Sequence[Array], border: Array) -> list[Limbs]:
-    """Limbs in the first looks at all windows of a trial, of each camera."""
-    seen: list[list[Limbs]] = [[] for _ in parts[0].each]
-    for part, start in zip(parts, starts, strict=True):
-        looks = _first_looks(part, _solve(part, start, border, steps=20, tolerance=1e-3))
-        for kept, one, look in zip(seen, part.each, looks, strict=True):
-            kept.append(_limbs(one, look.joints))
-    return [
-        Limbs(
-            *(
-                {name: np.concatenate([one[i][name] for one in kept]) for name in _DEPTHS}
-                for i in (0, 1)
-            )
-        )
-        for kept in seen
-    ]
-
-
-def _chained(problem: _Problem, joints: Array) -> Array:
-    """Give the joints the depths that are told along the chain from the ankles."""
-    z = joints[..., 2].copy()
-    told = dict(zip(_DEPTHS, problem.told.T, strict=True))
-    for k, side in enumerate(SIDES):
-        z[:, LK + k] = z[:, LA + k] - told[f"{side}_shank"]
-        z[:, LH + k] = z[:, LK + k] - told[f"{side}_thigh"]
-    hips = z[:, [LH, RH]].mean(axis=1)
-    trunk = 0.5 * (told["left_trunk"] + told["right_trunk"])
-    for k, side in enumerate(SIDES):
-        off = (k - 0.5) * (joints[:, RS, 2] - joints[:, LS, 2])
-        z[:, LH + k] = hips + (k - 0.5) * (joints[:, RH, 2] - joints[:, LH, 2])
-        z[:, LS + k] = hips + trunk + off
-        z[:, LE + k] = z[:, LS + k] + told[f"{side}_upper_arm"]
-        z[:, LW + k] = z[:, LE + k] + told[f"{side}_forearm"]
-    moved: Array = joints * (np.minimum(z, -0.3) / joints[..., 2])[..., None]
-    return moved
 
 
 def _seen_at(image: Array, depth: Array) -> Array:
@@ -900,10 +811,10 @@ def _is_planted(problem: _Problem, distance: Array, joints: tuple[int, int]) -> 
     spreads = []
     for j in joints:
         rows = problem.weight[:, j] > _HARDLY
-        if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= _FOOT_SEEN_S:
+        if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= _SETTINGS["planted"]["seen_s"]:
             low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
             spreads.append(float((high - low).max() * np.median(distance)))
-    return bool(spreads) and min(spreads) < _MOVED_FOOT
+    return bool(spreads) and min(spreads) < _SETTINGS["planted"]["moved_m"]
 
 
 def _lengths(joints: Array, name: str) -> Array:
@@ -922,7 +833,6 @@ def _directions(joints: Array, up: Array) -> Array:
         "forward": _unit(np.cross(upwards, hips)),
         "trunk": _unit(joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)),
     }
-    facing = whole["forward"][:, 2:]
     for i, offset in enumerate(_OFFSETS.values()):
         for j in offset.joints:
             if offset.direction in whole:
@@ -933,8 +843,6 @@ def _directions(joints: Array, up: Array) -> Array:
             else:
                 start, end = _ALONG[offset.direction]
                 found[:, i, j] = _unit(joints[:, end + j % 2] - joints[:, start + j % 2])
-            if offset.facing:
-                found[:, i, j] *= facing**offset.facing
     return found
 
 
@@ -996,23 +904,18 @@ def _cauchy(square: Array, width: float) -> tuple[Array, Array]:
 def _build(problem: _Problem, joints: Array, border: Array) -> _Normal:
     """Cost, gradient and Gauss-Newton Hessian at one point."""
     n, step = len(joints), problem.step
-    share = step / _CORRELATION_S
-    up = _up(border)
+    share = step / _SETTINGS["lasting"]["seconds"]
     rows = _Rows(n, problem.border, 120 * (1 + len(problem.views)))
-    _picture_rows(rows, problem, joints, border, share)
-    _length_rows(rows, joints, border, share)
-    _depth_rows(rows, problem, joints, share * problem.depth_share)
-    _toe_out_rows(rows, joints, border, share)
-    _bend_rows(rows, problem, joints, share)
-    if problem.planted:
-        _foot_rows(rows, problem, joints, border, share)
+    for name, add_rows in _KNOT_TERMS.items():
+        if name in problem.terms:
+            add_rows(rows, problem, joints, border, share)
     for view in problem.views:
         view.add_rows(rows, joints, border, share)
 
-    variance = (_ACCELERATION * step**2) ** 2 / (30 * step)
-    smooth = share / variance
+    variance = (_TERM["smooth"]["acceleration_m_s2"] * step**2) ** 2 / (30 * step)
+    smooth = share / variance * ("smooth" in problem.terms)
     second = joints[2:] - 2 * joints[1:-1] + joints[:-2]
-    residual, slopes = _shared_rows(problem, border, up)
+    residual, slopes = _shared_rows(problem, border)
     cost = rows.cost + smooth * float((second**2).sum()) + float(residual @ residual)
 
     k = rows.count
@@ -1050,17 +953,18 @@ def _picture_rows(
     rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
 ) -> None:
     directions = _directions(joints, _up(border))
-    landmark = joints + np.einsum("o,nojx->njx", border[_OFF:_FOOT], directions)
+    landmark = joints + np.einsum("o,nojx->njx", border[_OFF:_DEEP], directions)
     depth = np.maximum(-landmark[..., 2], 0.1)
     stretch = np.exp(border[_F])
-    per_metre = problem.distance[:, None] / problem.image_sd
+    per_metre = problem.distance[:, None] / np.array(_LANDMARK_SD)
     place = stretch * landmark[..., :2] / depth[..., None]
     off = (place - problem.image) * per_metre[..., None]
+    huber = _TERM["picture"]["huber"]
     size = np.sqrt((off**2).sum(axis=-1))
     weight = problem.weight * share
-    far = size > _HUBER
-    factor = np.where(far, _HUBER / np.maximum(size, _HUBER), 1.0)
-    loss = np.where(far, 2 * _HUBER * size - _HUBER**2, size**2) * weight
+    far = size > huber
+    factor = np.where(far, huber / np.maximum(size, huber), 1.0)
+    loss = np.where(far, 2 * huber * size - huber**2, size**2) * weight
     for j in range(_N):
         for a in (0, 1):
             slope = np.zeros((len(joints), 3))
@@ -1071,12 +975,14 @@ def _picture_rows(
                 off[:, j, a],
                 weight[:, j] * factor[:, j],
                 [(j, slope)],
-                [(_F, place[:, j, a] * per_metre[:, j]), (slice(_OFF, _FOOT), through)],
+                [(_F, place[:, j, a] * per_metre[:, j]), (slice(_OFF, _DEEP), through)],
                 cost=float(loss[:, j].sum()) if a == 0 else 0.0,
             )
 
 
-def _length_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+def _length_rows(
+    rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
+) -> None:
     for i, segment in enumerate(_SEGMENTS.values()):
         length = float(np.exp(border[_LEN + i]))
         for a, b in segment.ends:
@@ -1092,32 +998,48 @@ def _length_rows(rows: _Rows, joints: Array, border: Array, share: float) -> Non
             rows.add(off, share, ends, [(_LEN + i, -length / segment.sd)])
 
 
-def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
+def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
     towards = np.array([0.0, 0.0, 1.0])
-    for i, (a, b, _, _) in enumerate(_DEPTHS.values()):
+    share = share * problem.depth_share
+    for i, (name, (a, b, _, _)) in enumerate(_DEPTHS.items()):
         sd = problem.told_sd[:, i]
-        off = (joints[:, b, 2] - joints[:, a, 2] - problem.told[:, i]) / sd
+        wrong = [
+            (_DEEP + k, error["in"][name])
+            for k, error in enumerate(_DEPTH_ERRORS.values())
+            if name in error["in"] and "depth_errors" in problem.terms
+        ]
+        error = sum(sign * border[place] for place, sign in wrong)
+        off = (joints[:, b, 2] - joints[:, a, 2] + error - problem.told[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
-        factor, loss = _cauchy(off**2, _DEPTH_CAUCHY)
+        factor, loss = _cauchy(off**2, _TERM["depths"]["cauchy"])
         slope = towards / sd[:, None]
-        rows.add(off, weight * factor, [(b, slope), (a, -slope)], cost=float((loss * weight).sum()))
+        rows.add(
+            off,
+            weight * factor,
+            [(b, slope), (a, -slope)],
+            [(place, sign / sd) for place, sign in wrong],
+            cost=float((loss * weight).sum()),
+        )
 
 
-def _toe_out_rows(rows: _Rows, joints: Array, border: Array, share: float) -> None:
+def _toe_out_rows(
+    rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
+) -> None:
     up = _up(border)
+    sd = np.radians(_TERM["toe_out"]["sd_deg"])
+    mean = np.sin(np.radians(_TERM["toe_out"]["mean_deg"]))
     across = joints[:, RH] - joints[:, LH]
     across = _unit(across - (across @ up)[:, None] * up)
     foot = float(np.exp(border[_LEN + _NAMES.index("foot")]))
     for heel, toe, outwards in ((LC, LT, -across), (RC, RT, across)):
         sole = joints[:, toe] - joints[:, heel]
-        off = ((sole * outwards).sum(axis=-1) / foot - np.sin(_TOE_OUT)) / _TOE_OUT_SD
-        slope = outwards / (foot * _TOE_OUT_SD)
+        off = ((sole * outwards).sum(axis=-1) / foot - mean) / sd
+        slope = outwards / (foot * sd)
         rows.add(off, share, [(toe, slope), (heel, -slope)])
 
 
-def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> None:
-    """Draw limbs weakly to straight; see :data:`_LIMBS`."""
-    for top, middle, end, width in problem.limbs:
+def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
+    for top, middle, end, width in _LIMBS:
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         before, after = _unit(upper), _unit(lower)
         off = (after - before) / width
@@ -1139,19 +1061,21 @@ def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, share: float) -> N
 def _foot_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
     feet = border[_FOOT : _FOOT + 12].reshape(4, 3)
     up, turn = _up(border), _up_slopes(border)
-    stiff = 1 / _PLANTED_SD
+    term = _TERM["feet"]
+    fixed = term["sd_m"]
+    stiff = 1 / fixed
     for i, j in enumerate(_FEET):
         away = joints[:, j] - feet[i]
         loose = np.zeros(len(joints))
         if j in (LC, RC):
-            seen = np.interp(problem.weight[:, j], _HEEL_SEEN, (0.0, 1.0))
+            seen = np.interp(problem.weight[:, j], term["heel_seen"], (0.0, 1.0))
             rising = np.where(away @ up > 0, seen, 0.0)  # into the floor it does not go
-            loose = 1 / (_PLANTED_SD + rising * (_HEEL_RISE_SD - _PLANTED_SD)) - stiff
+            loose = 1 / (fixed + rising * (term["heel_rise_sd_m"] - fixed)) - stiff
         whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
         off = np.einsum("nx,nxy->ny", away, whitened)
         tilt = (away @ turn)[:, None] * up[:, None] + (away @ up)[:, None, None] * turn
         tilt *= loose[:, None, None]
-        factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
+        factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
         place = slice(_FOOT + 3 * i, _FOOT + 3 * i + 3)
         for x in range(3):
             rows.add(
@@ -1161,16 +1085,25 @@ def _foot_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, sha
                 [(place, -whitened[:, x]), (_PITCH, tilt[:, x, 0]), (_ROLL, tilt[:, x, 1])],
                 cost=float(loss.sum()) * share if x == 0 else 0.0,
             )
-    part = np.array([1 - _FOOT_FRACTION, _FOOT_FRACTION] * 2) / 2
+
+
+def _balance_rows(
+    rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
+) -> None:
+    feet = border[_FOOT : _FOOT + 12].reshape(4, 3)
+    up, turn = _up(border), _up_slopes(border)
+    term = _TERM["balance"]
+    sd, fraction = term["sd_m"], term["foot_fraction"]
+    part = np.array([1 - fraction, fraction] * 2) / 2
     over = np.einsum("j,njx->nx", _SHARES, joints) - part @ feet
     forward = (feet[[1, 3]] - feet[[0, 2]]).mean(axis=0)
     forward = _unit(forward - up * (forward @ up))
     axes = np.stack([forward, np.cross(forward, up)])
-    off = over @ axes.T / _BALANCE_SD
-    factor, loss = _cauchy((off**2).sum(axis=-1), _CAUCHY)
+    off = over @ axes.T / sd
+    factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
-        slope = axis / _BALANCE_SD
-        tilt = -(axis @ turn) * (over @ up)[:, None] / _BALANCE_SD
+        slope = axis / sd
+        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
         rows.add(
             off[:, x],
             share * factor,
@@ -1184,6 +1117,71 @@ def _foot_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, sha
         )
 
 
+def _standing_rows(
+    rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
+) -> None:
+    """Knees and trunk of somebody who stands straight."""
+    term, up = _TERM["standing"], _up(border)
+    across = _unit(joints[:, RH] - joints[:, LH])
+    forward = _unit(np.cross(up, across))
+
+    def add(off: Array, slopes: Sequence[tuple[int, Array]]) -> None:
+        factor, loss = _cauchy(off**2, term["cauchy"])
+        weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
+        rows.add(off, weight * factor, slopes, cost=float((weight * loss).sum()))
+
+    sideways = term["knee_across_deg"]
+    for top, middle, end in ((LH, LK, LA), (RH, RK, RA)):
+        thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
+        for axis, mean, sd in (
+            (forward, *np.radians(problem.standing_knee)),
+            (across, np.radians(sideways["mean"]), np.radians(sideways["sd"])),
+        ):
+            off = ((_unit(thigh) - _unit(shank)) * axis).sum(axis=-1) - mean
+            upper, lower = _turned(thigh, axis) / sd, _turned(shank, axis) / sd
+            add(off / sd, [(end, -lower), (middle, lower + upper), (top, -upper)])
+    trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
+    mean, sd = np.radians(term["trunk_deg"]["mean"]), np.radians(term["trunk_deg"]["sd"])
+    off = (_unit(trunk) * forward).sum(axis=-1) - mean
+    slope = 0.5 * _turned(trunk, forward) / sd
+    add(off / sd, [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)])
+
+
+def _turned(v: Array, axis: Array) -> Array:
+    """Slope of the part along `axis` of the unit vector along `v`."""
+    along = _unit(v)
+    slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
+    slope /= np.linalg.norm(v, axis=-1)[:, None]
+    return slope
+
+
+def _upright_rows(
+    rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
+) -> None:
+    up, turn = _up(border), _up_slopes(border)
+    sd = _TERM["upright"]["sd_m"]
+    part = _SHARES.copy()
+    part[[LA, RA]] -= 0.5
+    over = np.einsum("j,njx->nx", part, joints)
+    side = _unit(np.cross(up, [0.0, 0.0, 1.0]))
+    axes = np.stack([np.cross(side, up), side])
+    off = over @ axes.T / sd
+    factor, loss = _cauchy((off**2).sum(axis=-1), _TERM["upright"]["cauchy"])
+    for x, axis in enumerate(axes):
+        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        slopes = [
+            (j, np.broadcast_to(part[j] * axis / sd, over.shape))
+            for j in np.flatnonzero(part).tolist()
+        ]
+        rows.add(
+            off[:, x],
+            share * factor,
+            slopes,
+            [(_PITCH, tilt[:, 0]), (_ROLL, tilt[:, 1])],
+            cost=float(loss.sum()) * share if x == 0 else 0.0,
+        )
+
+
 def _up_slopes(border: Array) -> Array:
     """Change of the up vector with pitch and roll, (3, 2)."""
     up = _up(border)
@@ -1193,49 +1191,69 @@ def _up_slopes(border: Array) -> Array:
     return slopes
 
 
-def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Array]:
+_KNOT_TERMS: Mapping[str, Callable[[_Rows, _Problem, Array, Array, float], None]] = {
+    "picture": _picture_rows,
+    "lengths": _length_rows,
+    "depths": _depth_rows,
+    "toe_out": _toe_out_rows,
+    "bends": _bend_rows,
+    "feet": _foot_rows,
+    "balance": _balance_rows,
+    "upright": _upright_rows,
+    "standing": _standing_rows,
+}
+"""Terms with residuals at each knot; `smooth` couples knots, all others are of what is shared."""
+
+
+def _shared_rows(problem: _Problem, border: Array) -> tuple[Array, Array]:
     """Residuals of the shared numbers alone, and their slopes."""
     p = problem.border
     residual: list[float] = []
     slopes: list[Array] = []
 
-    def add(off: float, sd: float, *terms: tuple[int | slice, Array | float]) -> None:
+    def add(term: str, off: float, sd: float, *of: tuple[int | slice, Array | float]) -> None:
+        # A term that is left out keeps the equations solvable.
+        sd = sd if term in problem.terms else _LEFT_OUT * sd
         slope = np.zeros(p)
-        for place, change in terms:
+        for place, change in of:
             slope[place] += change
         residual.append(off / sd)
         slopes.append(slope / sd)
 
-    add(border[_F], problem.focal_sd, (_F, 1.0))
-    add(border[_PITCH], _PITCH_SD, (_PITCH, 1.0))
-    add(border[_ROLL], _ROLL_SD, (_ROLL, 1.0))
-    add(border[_FLOOR], 100.0, (_FLOOR, 1.0))
-    add(border[_H] - problem.stature, _STATURE_SD, (_H, 1.0))
+    tilt = _TERM["tilt"]
+    add("focal", border[_F], problem.focal_sd, (_F, 1.0))
+    add("tilt", border[_PITCH], np.radians(tilt["pitch_sd_deg"]), (_PITCH, 1.0))
+    add("tilt", border[_ROLL], np.radians(tilt["roll_sd_deg"]), (_ROLL, 1.0))
+    add("stature", border[_H] - problem.stature, _TERM["stature"]["sd"], (_H, 1.0))
     excess = border[_LEN:_OFF] - border[_H] - _RATIO
     for i, off in enumerate(excess):
-        add(off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
+        add("usual_lengths", off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
     scale = [_NAMES.index(name) for name in _SCALE]
     terms = [(_LEN + i, 1 / len(scale)) for i in scale]
-    add(float(excess[scale].mean()), _SCALE_SD, (_H, -1.0), *terms)
+    add("scale", float(excess[scale].mean()), _TERM["scale"]["sd"], (_H, -1.0), *terms)
     for i, offset in enumerate(_OFFSETS.values()):
-        add(border[_OFF + i] - offset.mean, offset.sd, (_OFF + i, 1.0))
+        add("offsets", border[_OFF + i] - offset.mean, offset.sd, (_OFF + i, 1.0))
+    for i, error in enumerate(_DEPTH_ERRORS.values()):
+        add("depth_errors", border[_DEEP + i], error["sd_m"], (_DEEP + i, 1.0))
+    add("floor", border[_FLOOR], 100.0, (_FLOOR, 1.0))
     if problem.planted:
         turn = _up_slopes(border)
         for i in range(4):
             place = slice(_FOOT + 3 * i, _FOOT + 3 * i + 3)
             point = border[place]
-            tilt = point @ turn
+            tilted = point @ turn
             add(
-                float(up @ point) - border[_FLOOR],
-                _FLAT_SD,
-                (place, up),
+                "feet",
+                float(_up(border) @ point) - border[_FLOOR],
+                _TERM["feet"]["flat_sd_m"],
+                (place, _up(border)),
                 (_FLOOR, -1.0),
-                (_PITCH, tilt[0]),
-                (_ROLL, tilt[1]),
+                (_PITCH, tilted[0]),
+                (_ROLL, tilted[1]),
             )
     for view in problem.views:
-        for off, sd, *terms in view.usual(border):
-            add(off, sd, *terms)
+        for off, sd, *of in view.usual(border):
+            add("views", off, sd, *of)
     return np.array(residual), np.stack(slopes)
 
 
@@ -1402,7 +1420,7 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
         distance=problem.distance[rows],
         told=problem.told[rows],
         told_sd=problem.told_sd[rows],
-        image_sd=problem.image_sd[rows],
+        standing=None if problem.standing is None else problem.standing[rows],
         views=tuple(view.part(rows) for view in problem.views),
     )
 
@@ -1411,7 +1429,7 @@ def _first_border(problem: _Problem, joints: Array) -> Array:
     border = np.zeros(problem.border)
     border[_H] = problem.stature
     border[_LEN:_OFF] = problem.stature + _RATIO
-    border[_OFF:_FOOT] = [offset.mean for offset in _OFFSETS.values()]
+    border[_OFF:_DEEP] = [offset.mean for offset in _OFFSETS.values()]
     if problem.planted:
         feet = np.median(joints[:, _FEET], axis=0)
         border[_FOOT : _FOOT + 12] = feet.ravel()
@@ -1447,29 +1465,13 @@ def _solve_trial(
         at = np.flatnonzero(near)
         parts.append(_part(coarse, slice(at[0], at[-1] + 1)))
         begins.append(joints[near])
-    # Errors are those of a trial: a window in which the subject rests is of the same one.
-    trial = _all_through(parts, begins, border) if len(windows) > 1 else [None] * len(coarse.each)
     for rows, seen, begin in zip(windows, parts, begins, strict=True):
         part = replace(seen, prior=prior)
-        # A first look at the trial with the depths as they are told.
-        best = _solve(part, begin, border, steps=20, tolerance=1e-3)
-        looks = [
-            look._replace(trial=through)
-            for look, through in zip(_first_looks(part, best), trial, strict=True)
-        ]
-        part = _corrected(part, *looks)
-        best = min(
-            (
-                _solve(part, start, best.border, steps=8, tolerance=1e-3)
-                for start in (best.joints, _chained(part, best.joints))
-            ),
-            key=lambda solution: solution.normal.cost,
-        )
+        best = _solve(part, begin, border, steps=28, tolerance=1e-3)
         best, modes, found = _try_mirrored(part, best)
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(_part(fine, rows), prior=prior)
-        window = _corrected(window, *(look.at(part.knots, window.knots) for look in looks))
         solvable.append(replace(window, prior=None))
         smooth = CubicSpline(part.knots, best.joints)(window.knots)
         solved = _solve(window, smooth, best.border, steps=12, tolerance=1e-3)
@@ -1516,7 +1518,7 @@ def _try_mirrored(
     """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
     kept: list[_Solution] = []
     gains = {}
-    # Corrected depths leave no doubt about trunk and legs.
+    # Where feet stay, and somebody stands, there is no doubt about trunk and legs.
     for name in _mirrored(best.joints, arms_only=problem.planted):
         begin = _mirrored(best.joints, arms_only=problem.planted)[name]
         other = _solve(problem, begin, best.border, steps=3, tolerance=5e-3, free=False)
