@@ -13,6 +13,7 @@ positions with a border for what is shared.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, InstanceOf
 from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.calibration import Calibration, Known, known_cameras
 from mobility.kinematics.depth import Limbs, calibrated, facing
 from mobility.kinematics.landmark_shift import left_over, shifts
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
@@ -186,6 +188,9 @@ _PLANTED_SD, _FLAT_SD = 0.008, 0.010
 _PITCH_SD, _ROLL_SD = np.radians(6.0), np.radians(3.0)
 _TOE_OUT, _TOE_OUT_SD = np.radians(10.0), np.radians(20.0)
 _STATURE, _STATURE_SD = 1.70, 0.005
+_STATURE_UNKNOWN_SD = 0.06
+"""Of the logarithm, where calibrated cameras show it: adults of both sexes spread by 10 cm (Fryar
+et al. 2021, Vital Health Stat 3(46))."""
 
 _FOCAL, _FOCAL_SD, _FOCAL_KNOWN_SD = 0.88, 0.12, 0.01
 """Focal length as a fraction of the longer side of the picture: phones and webcams have 0.7-1.1."""
@@ -287,6 +292,10 @@ class _Problem:
     limbs: tuple[tuple[int, int, int, float], ...] = ()  # see _LIMBS
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
+    stature_sd: float = _STATURE_SD
+    tilt: tuple[float, float] = (0.0, 0.0)  # of the camera, tangents of pitch and roll
+    tilt_sd: tuple[float, float] = (_PITCH_SD, _ROLL_SD)
+    calibrated: bool = False
 
     @property
     def step(self) -> float:
@@ -339,6 +348,7 @@ def fit_body(
     *,
     field_of_view: _FieldOfView | tuple[_FieldOfView | None, ...] | None = None,
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
+    calibration: InstanceOf[Calibration] | str | os.PathLike[str] | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
@@ -394,8 +404,16 @@ def fit_body(
     focal_length
         In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
         sd 12 %).
+    calibration
+        File with the lenses of the cameras, and where they stood
+        (:func:`~mobility.kinematics.calibration.read_calibration`): focal lengths, places and scale
+        are then known, landmarks are freed from distortion, and so is the vertical where the file
+        says which way is up. Cameras are those whose name is in the name of the video
+        (``source_file``), else in their order. Of several, only the time offset is found. Of one
+        camera, its lens and the vertical are taken.
     height_m
-        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do.
+        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do. Several
+        calibrated cameras show it.
     feet_planted
         Whether the feet stay where they are; None finds out.
     rate_hz
@@ -432,12 +450,19 @@ def fit_body(
     pose = poses[0]
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("fit_body: give field_of_view or focal_length, not both")
+    given: Known | None = None
+    if calibration is not None:
+        if field_of_view is not None or focal_length is not None:
+            raise BadInputError(
+                "fit_body: the calibration has the lens; leave out field_of_view and focal_length"
+            )
+        given = known_cameras(calibration, poses)
     sights = [
         _sight(each, fov, px)
         for each, fov, px in zip(
-            poses,
+            poses if given is None else given.poses,
             _of_each(field_of_view, poses, "field_of_view"),
-            _of_each(focal_length, poses, "focal_length"),
+            _of_each(focal_length if given is None else given.focal, poses, "focal_length"),
             strict=True,
         )
     ]
@@ -445,9 +470,9 @@ def fit_body(
     _, centred, world, weight, focal, known = sights[0]
     span, present = _span(sights[0])
 
-    coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m)
+    coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m, given)
     coarse, joints = _start(coarse, feet_planted)
-    fine = _problem(sights[0], span, rate_hz, height_m)
+    fine = _problem(sights[0], span, rate_hz, height_m, given)
     fine = replace(
         fine,
         planted=coarse.planted,
@@ -458,7 +483,9 @@ def fit_body(
     if len(poses) > 1:
         from mobility.kinematics.cameras import with_cameras
 
-        coarse, fine, joints = with_cameras(coarse, fine, joints, poses, sights, feet_planted)
+        coarse, fine, joints = with_cameras(
+            coarse, fine, joints, poses, sights, feet_planted, given
+        )
     rng = np.random.default_rng(0)
     solved = _solve_trial(coarse, fine, joints, draws=draws, rng=rng)
 
@@ -497,6 +524,9 @@ def fit_body(
         told = described(fine, solved.joints, solved.border, solved.border_draws, sights)
         several = {"cameras": told, "further_histories": [history(each) for each in poses[1:]]}
         warnings += warnings_of_cameras(poses, told)
+    if given is not None:
+        several["calibrated"] = given.told
+        warnings += given.warnings
     centre = gravity - np.array([0.0, floor, 0.0])
     result = _dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.border[_LEN:_OFF] - solved.border[_H])
@@ -507,6 +537,7 @@ def fit_body(
         {
             "field_of_view": field_of_view,
             "focal_length": focal_length,
+            "calibration": None if given is None else given.told["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
             "rate_hz": rate_hz,
@@ -569,7 +600,9 @@ def _span(sight: _Sight) -> tuple[slice, Mask]:
     return slice(int(first), int(last) + 1), present
 
 
-def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) -> _Problem:
+def _problem(
+    sight: _Sight, span: slice, rate: float, height_m: float | None, given: Known | None
+) -> _Problem:
     fitted = [INDEX[name] for name in FITTED]
     knots, values, share = _resampled(
         sight.time[span],
@@ -577,7 +610,7 @@ def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) ->
         sight.weight[span][:, fitted],
         rate,
     )
-    return _Problem(
+    problem = _Problem(
         knots=knots,
         image=values[..., :2],
         world=values[..., 2:],
@@ -585,6 +618,14 @@ def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) ->
         focal_sd=_FOCAL_KNOWN_SD if sight.known else _FOCAL_SD,
         stature=float(np.log(_STATURE if height_m is None else height_m)),
     )
+    if given is None:
+        return problem
+    problem = replace(problem, focal_sd=given.focal_sd, calibrated=bool(given.axes))
+    if given.axes and height_m is None:
+        problem = replace(problem, stature_sd=_STATURE_UNKNOWN_SD)
+    if given.tilt is not None:
+        problem = replace(problem, tilt=given.tilt, tilt_sd=(given.tilt_sd, given.tilt_sd))
+    return problem
 
 
 def _of_each(
@@ -805,9 +846,10 @@ def _corrected(problem: _Problem, *looks: _Look, one_of: int = 1) -> _Problem:
     """Landmarks as the first looks at a trial, of each camera, correct them: depths and places.
 
     What is usual was learned from overhead squats: it is not applied where feet walk, nor to an arm
-    whose elbow is below the shoulder. Of several cameras see :data:`_SEEN_BY_SEVERAL`.
+    whose elbow is below the shoulder. Of several cameras see :data:`_SEEN_BY_SEVERAL`; calibrated
+    ones measure what is corrected here.
     """
-    if not problem.planted:
+    if not problem.planted or problem.calibrated:
         return problem
     (joints, border, trial), *further = looks
     several = max(one_of, len(looks)) > 1
@@ -1207,10 +1249,10 @@ def _shared_rows(problem: _Problem, border: Array, up: Array) -> tuple[Array, Ar
         slopes.append(slope / sd)
 
     add(border[_F], problem.focal_sd, (_F, 1.0))
-    add(border[_PITCH], _PITCH_SD, (_PITCH, 1.0))
-    add(border[_ROLL], _ROLL_SD, (_ROLL, 1.0))
+    for at, usual, sd in zip((_PITCH, _ROLL), problem.tilt, problem.tilt_sd, strict=True):
+        add(border[at] - usual, sd, (at, 1.0))
     add(border[_FLOOR], 100.0, (_FLOOR, 1.0))
-    add(border[_H] - problem.stature, _STATURE_SD, (_H, 1.0))
+    add(border[_H] - problem.stature, problem.stature_sd, (_H, 1.0))
     excess = border[_LEN:_OFF] - border[_H] - _RATIO
     for i, off in enumerate(excess):
         add(off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
@@ -1409,6 +1451,7 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
 
 def _first_border(problem: _Problem, joints: Array) -> Array:
     border = np.zeros(problem.border)
+    border[_PITCH], border[_ROLL] = problem.tilt
     border[_H] = problem.stature
     border[_LEN:_OFF] = problem.stature + _RATIO
     border[_OFF:_FOOT] = [offset.mean for offset in _OFFSETS.values()]
