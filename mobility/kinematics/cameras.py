@@ -3,7 +3,8 @@
 The cameras need neither calibration nor synchronisation. Heights in the picture move alike in
 every view, so the time offset is where their speeds correlate best. The place of a camera comes
 from the bodies that were fitted to each view alone, laid over each other, and is then solved
-together with the body (:func:`~mobility.kinematics.fit.fit_body`).
+together with the body (:func:`~mobility.kinematics.fit.fit_body`). Of calibrated cameras the places
+are known, and the time offset is where the lines of sight to each landmark come closest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
 from mobility.kinematics import fit as body
+from mobility.kinematics.calibration import Known
 from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
 from mobility.kinematics.skeleton import INDEX, require_pose
 from mobility.provenance import warnings_of
@@ -81,12 +83,12 @@ class TimeOffset(NamedTuple):
     sd
         Its standard deviation, seconds.
     likeness
-        Correlation of the movements at this offset, at most 1.
+        Correlation of the movements at this offset, at most 1; None where lines of sight told it.
     """
 
     seconds: float
     sd: float
-    likeness: float
+    likeness: float | None
 
 
 def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
@@ -245,6 +247,148 @@ def _single_offsets(sums: list[Array], best: int) -> list[float]:
     return found
 
 
+_SIGHT_SD = 0.005
+"""Radians by which lines of sight to the same landmark usually miss each other: 1.5 cm at 3 m."""
+
+_TOLD_BY = 4.0
+"""Of the 16 landmarks, as many as err by themselves."""
+
+_COARSE_STEP_S, _FINE_STEP_S, _MOST_TIMES = 0.1, 1 / 60, 400
+_RIVAL_AWAY_S = 0.3
+_LARGEST_MISS = 0.04
+"""Radians, 12 cm at 3 m: lines of sight that miss each other by more are not those of the cameras.
+Views from opposite sides, in which landmarks lie on other sides of the joint, have 0.016."""
+
+_LARGEST_OFFSET_SD_S = 0.1
+
+
+def sight_offset(first: body._Sight, second: body._Sight, turn: Array, place: Array) -> TimeOffset:
+    """Find by how much the second of two calibrated cameras was started later.
+
+    The lines of sight to a landmark meet if they are of the same instant. Over all offsets, the
+    mean of the logarithm of what they miss each other by (Cauchy) is smallest at the true one.
+
+    Parameters
+    ----------
+    first, second
+        What the cameras saw.
+    turn, place
+        A point x in the axes of the first is at ``turn x + place`` in those of the second.
+
+    Returns
+    -------
+    TimeOffset
+        Seconds to add to the times of the second camera.
+
+    Raises
+    ------
+    BadInputError
+        The lines of sight never meet, so that the calibration is of other cameras, or they meet as
+        well at another offset.
+    """
+    essential = _cross(place) @ turn
+    one, other = _track(first), _track(second)
+    lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
+    least = max(_LEAST_OVERLAP, 0.5 * min(lasts))
+
+    def misses(offsets: Array) -> Array:
+        return np.array([_miss(one, other.later(each), essential, least) for each in offsets])
+
+    early = first.time[0] - second.time[-1] + least
+    late = first.time[-1] - second.time[0] - least
+    if late < early:
+        raise BadInputError(
+            f"fit_body: the cameras have less than {_LEAST_OVERLAP:g} s in common; give videos of "
+            "the same trial"
+        )
+    offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
+    cost = misses(offsets)
+    near = offsets[int(np.argmin(cost))]
+    around = near + np.arange(-12, 13) * _FINE_STEP_S
+    fine = misses(around)
+    best = int(np.argmin(fine))
+    miss = _SIGHT_SD * float(np.sqrt(np.expm1(fine[best]))) if np.isfinite(fine[best]) else np.inf
+    if miss > _LARGEST_MISS:
+        raise BadInputError(
+            "fit_body: the lines of sight of the calibrated cameras miss each other by "
+            f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration is of other cameras, has "
+            "them in another order, or a camera was moved"
+        )
+    overlap = min(first.time[-1], second.time[-1] + near) - max(
+        first.time[0], second.time[0] + near
+    )
+    values = _TOLD_BY * max(overlap / _INDEPENDENT_S, 1.0)
+    away = np.abs(offsets - around[best]) > _RIVAL_AWAY_S
+    rivals = values * (cost[away] - fine[best])
+    if rivals.size and rivals.min() < _RIVAL:
+        rival = offsets[away][int(np.argmin(rivals))]
+        raise BadInputError(
+            "fit_body: the movement does not tell by how much the second video was started later "
+            f"({around[best]:+.2f} s or {rival:+.2f} s); start both videos before the first "
+            "repetition and stop them after the last"
+        )
+    # A parabola over a tenth of a second: the cost has the corner of an absolute value at its end.
+    rows = slice(max(best - 3, 0), best + 4)
+    bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
+    shift = float(np.clip(-slope / (2 * max(bend, 1e-9)), -_FINE_STEP_S, _FINE_STEP_S))
+    sd = float(1 / np.sqrt(values * 2 * max(bend, 1e-9)))
+    if not sd < _LARGEST_OFFSET_SD_S:
+        raise BadInputError(
+            "fit_body: the person hardly moves in the two videos; nothing to align them by"
+        )
+    return TimeOffset(float(around[best]) + shift, max(sd, _LEAST_SD_S), None)
+
+
+class _Track(NamedTuple):
+    """Landmarks of the body as a camera saw them, gaps filled."""
+
+    time: Array
+    image: Array
+    weight: Array
+
+    def later(self, offset: float) -> _Track:
+        return self._replace(time=self.time + offset)
+
+
+def _track(sight: body._Sight) -> _Track:
+    fitted = [INDEX[name] for name in body.FITTED]
+    image, weight = sight.image[:, fitted], sight.weight[:, fitted]
+    filled = np.zeros_like(image)
+    for j in range(len(fitted)):
+        seen = weight[:, j] > 0
+        for axis in (0, 1):
+            if seen.any():
+                filled[:, j, axis] = np.interp(sight.time, sight.time[seen], image[seen, j, axis])
+    return _Track(sight.time, filled, weight)
+
+
+def _miss(one: _Track, other: _Track, essential: Array, least: float) -> float:
+    """Mean of the logarithm by which lines of sight miss each other; infinite without overlap."""
+    start = max(one.time[0], other.time[0])
+    end = min(one.time[-1], other.time[-1])
+    if end - start < least - 1e-6:
+        return np.inf
+    count = int(min((end - start) / _FINE_STEP_S, _MOST_TIMES)) + 2
+    rays, weights = [], []
+    for track in (one, other):
+        at = np.interp(np.linspace(start, end, count), track.time, np.arange(track.time.size))
+        left = np.minimum(at.astype(np.intp), track.time.size - 2)
+        share = (at - left)[:, None]
+        seen = track.image[left] * (1 - share[..., None])
+        seen += track.image[left + 1] * share[..., None]
+        rays.append(np.concatenate([seen, -np.ones((*seen.shape[:-1], 1))], axis=-1))
+        weights.append(track.weight[left] * (1 - share) + track.weight[left + 1] * share)
+    lines = rays[0] @ essential.T, rays[1] @ essential
+    # Sampson's distance: how far the points must be moved for the lines to meet.
+    length = sum((line[..., :2] ** 2).sum(axis=-1) for line in lines)
+    off = (rays[1] * lines[0]).sum(axis=-1) / np.sqrt(np.maximum(length, 1e-12))
+    weight = np.minimum(*weights)
+    total = float(weight.sum())
+    if total < 1:
+        return np.inf
+    return float((weight * np.log1p((off / _SIGHT_SD) ** 2)).sum()) / total
+
+
 _PLACE_SD = 10.0
 """Metres, of a camera; it only keeps the equations solvable."""
 
@@ -254,6 +398,9 @@ _OFFSET_SD = 0.012
 
 _TURN_SD = 2.0
 """Radians, likewise."""
+
+_LEAST_ACROSS = 0.005
+"""Squared sine of half the angle between lines of sight, times their weight."""
 
 _ROUNDS, _OUTLIER = 10, 0.10
 """Rounds, and metres, of the Cauchy weights with which two bodies are laid over each other."""
@@ -269,8 +416,8 @@ class View:
 
     A point x in the axes of the first camera is at ``R x + t`` in those of this one, with
     ``R = exp(w) turn`` and ``t = place + shift``. In the border are w, shift, the logarithm of the
-    focal length, what is to be added to the time offset, and by how much the landmarks' offsets
-    from the joints differ from those in the first camera.
+    focal length, what is to be added to the time offset, by how much the landmarks' offsets from
+    the joints differ from those in the first camera, and the errors of the depths that it tells.
     """
 
     problem: body._Problem
@@ -279,8 +426,11 @@ class View:
     place: Array  # (3,), m
     offset: TimeOffset
     first: int  # place in the border
+    turn_sd: float = _TURN_SD
+    place_sd: float = _PLACE_SD
+    upright: bool = True  # held about upright, for all that is known
 
-    size = _OFFSETS_AT + len(body._OFFSETS)
+    size = _OFFSETS_AT + len(body._OFFSETS) + len(body._DEPTH_ERRORS)
 
     @property
     def _own(self) -> slice:
@@ -288,7 +438,12 @@ class View:
 
     @property
     def _offsets(self) -> slice:
-        return slice(self.first + _OFFSETS_AT, self.first + self.size)
+        return slice(self.first + _OFFSETS_AT, self._errors.start)
+
+    @property
+    def _errors(self) -> slice:
+        end = self.first + self.size
+        return slice(end - len(body._DEPTH_ERRORS), end)
 
     def part(self, rows: slice) -> View:
         """Only some of the knots."""
@@ -325,7 +480,8 @@ class View:
         up = self.axes(border)[0] @ body._up(border)
         local = border.copy()
         local[body._F] = border[self.first + 6]
-        local[body._OFF : body._FOOT] += border[self._offsets]
+        local[body._OFF : body._DEEP] += border[self._offsets]
+        local[body._DEEP : body._FOOT] = border[self._errors]
         local[body._PITCH], local[body._ROLL] = up[2] / up[1], up[0] / up[1]
         return local
 
@@ -340,7 +496,7 @@ class View:
         local = self._local(border)
         body._picture_rows(own, problem, seen, local, share)
         pictures = own.count
-        body._depth_rows(own, problem, seen, share * body._DEPTH_SHARE)
+        body._depth_rows(own, problem, seen, local, share)
 
         count = own.count
         new = slice(rows.count, rows.count + count)
@@ -351,7 +507,9 @@ class View:
         rows.joints[:, new] = slope @ turn
         rows.border[:, new] = through
         rows.border[:, new, body._F] = 0.0
-        rows.border[:, new, self._offsets] = through[..., body._OFF : body._FOOT]
+        rows.border[:, new, self._offsets] = through[..., body._OFF : body._DEEP]
+        rows.border[:, new, body._DEEP : body._FOOT] = 0.0
+        rows.border[:, new, self._errors] = through[..., body._DEEP : body._FOOT]
         moved = np.cross((seen - place)[:, None], slope).sum(axis=2)
         rows.border[:, new, self.first : self.first + 3] = moved @ _left_jacobian(
             border[self.first : self.first + 3]
@@ -371,15 +529,20 @@ class View:
         """Give what is usual for a camera: difference from it, standard deviation, slopes."""
         own = border[self._own]
         for i in range(3):
-            yield own[i], _TURN_SD, (self.first + i, 1.0)
-            yield own[3 + i], _PLACE_SD, (self.first + 3 + i, 1.0)
+            yield own[i], self.turn_sd, (self.first + i, 1.0)
+            yield own[3 + i], self.place_sd, (self.first + 3 + i, 1.0)
         yield own[6], self.problem.focal_sd, (self.first + 6, 1.0)
         yield own[7], self.offset.sd, (self.first + 7, 1.0)
-        for i in range(_OFFSETS_AT, self.size):
-            yield own[i], _OFFSET_SD, (self.first + i, 1.0)
+        for i in range(self._offsets.start, self._offsets.stop):
+            yield border[i], _OFFSET_SD, (i, 1.0)
+        for i, error in enumerate(body._DEPTH_ERRORS.values(), self._errors.start):
+            yield border[i], error["sd_m"], (i, 1.0)
+        if not self.upright:
+            return
         turn, _ = self.axes(border)
         x, y, z = up = turn @ body._up(border)
-        tilts = ((z / y, body._PITCH_SD, [0, -z / y**2, 1 / y]), (x / y, body._ROLL_SD, None))
+        pitch_sd, roll_sd = body._TILT_SD
+        tilts = ((z / y, pitch_sd, [0, -z / y**2, 1 / y]), (x / y, roll_sd, None))
         for tilt, sd, given in tilts:
             slope = np.array(given if given is not None else [1 / y, -x / y**2, 0])
             by_turn = np.cross(up, slope) @ _left_jacobian(own[:3])
@@ -452,16 +615,24 @@ def with_cameras(
     poses: Sequence[xr.Dataset],
     sights: Sequence[body._Sight],
     feet_planted: bool | None,
+    given: Known | None = None,
 ) -> tuple[body._Problem, body._Problem, Array]:
     """Add what further cameras saw to the problems of the first, and a start that fits all.
 
     Each view is solved alone, coarsely; the bodies laid over each other give the cameras' places.
+    Where these are known, lines of sight give the start.
     """
-    offsets = [time_offset(poses[0], pose) for pose in poses[1:]]
+    if given is None:
+        offsets = [time_offset(poses[0], pose) for pose in poses[1:]]
+    else:
+        offsets = [
+            sight_offset(sights[0], sight, *axes)
+            for sight, axes in zip(sights[1:], given.axes, strict=True)
+        ]
     start_of_all = joints.copy()
     found: list[tuple[View, View]] = []
     planted = coarse.planted
-    for sight, offset in zip(sights[1:], offsets, strict=True):
+    for i, (sight, offset) in enumerate(zip(sights[1:], offsets, strict=True)):
         seen, speed = _at_knots(coarse, sight, offset)
         covered = (seen.weight > body._SEEN).sum(axis=1) >= 6
         if covered.sum() < 4:
@@ -471,14 +642,18 @@ def with_cameras(
             )
         seen, start = body._start(seen, feet_planted)
         planted = planted and seen.planted
-        # Enough to lay one body over the other, and not more memory for a longer trial.
-        begin = int(np.argmax(covered))
-        rows = slice(begin, begin + body._WINDOW_KNOTS)
-        alone, other = _alone(coarse, joints, rows), _alone(seen, start, rows)
-        weight = np.minimum(coarse.weight, seen.weight)[rows] * covered[rows, None]
-        turn, place = overlaid(alone.reshape(-1, 3), other.reshape(-1, 3), weight.ravel())
-        moved = 0.5 * (alone + (other - place) @ turn)
-        start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
+        if given is None:
+            # Enough to lay one body over the other, and not more memory for a longer trial.
+            begin = int(np.argmax(covered))
+            rows = slice(begin, begin + body._WINDOW_KNOTS)
+            alone, other = _alone(coarse, joints, rows), _alone(seen, start, rows)
+            weight = np.minimum(coarse.weight, seen.weight)[rows] * covered[rows, None]
+            turn, place = overlaid(alone.reshape(-1, 3), other.reshape(-1, 3), weight.ravel())
+            moved = 0.5 * (alone + (other - place) @ turn)
+            start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
+        else:
+            turn, place = given.axes[i]
+            seen = _as_given(seen, given, turn)
         seen_fine, speed_fine = _at_knots(fine, sight, offset)
         seen_fine = body._with_depths(
             replace(
@@ -489,6 +664,14 @@ def with_cameras(
             )
         )
         view = View(seen, speed, turn, place, offset, 0)
+        if given is not None:
+            seen_fine = _as_given(seen_fine, given, turn)
+            view = replace(
+                view,
+                turn_sd=given.turn_sd,
+                place_sd=given.place_sd[i],
+                upright=given.tilt is None,
+            )
         found.append((view, replace(view, problem=seen_fine, velocity=speed_fine)))
     coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)
     joined = []
@@ -502,7 +685,40 @@ def with_cameras(
             for i, pair in enumerate(found)
         )
         joined.append(replace(problem, views=views))
+    if given is not None:
+        start_of_all = _where_lines_meet(joined[0], joints)
     return joined[0], joined[1], start_of_all
+
+
+def _as_given(problem: body._Problem, given: Known, turn: Array) -> body._Problem:
+    """Lens and vertical of a further camera, as the calibration has them."""
+    problem = replace(problem, focal_sd=given.focal_sd)
+    if given.tilt is None:
+        return problem
+    pitch, roll = given.tilt
+    x, y, z = turn @ [roll, 1.0, pitch]
+    return replace(problem, tilt=(z / y, x / y), tilt_sd=(given.tilt_sd, given.tilt_sd))
+
+
+def _where_lines_meet(problem: body._Problem, joints: Array) -> Array:
+    """Joints nearest to the lines of sight of all cameras; as they were where one sees them."""
+    left = np.zeros((*joints.shape[:2], 3, 3))
+    right = np.zeros(joints.shape)
+    sights = np.zeros(joints.shape[:2])
+    axes = [(np.eye(3), np.zeros(3)), *((view.turn, view.place) for view in problem.views)]
+    for one, (turn, place) in zip(problem.each, axes, strict=True):
+        ray = body._unit(np.concatenate([one.image, -np.ones((*one.image.shape[:2], 1))], -1))
+        ray = ray @ turn
+        across = np.eye(3) - ray[..., :, None] * ray[..., None, :]
+        across = across * np.where(one.weight > body._SEEN, one.weight, 0.0)[..., None, None]
+        left += across
+        right += across @ (-place @ turn)
+        sights += one.weight > body._SEEN
+    # Lines that are nearly parallel do not tell the depth.
+    enough = (sights > 1) & (np.linalg.eigvalsh(left)[..., 0] > _LEAST_ACROSS)
+    met = np.linalg.solve(np.where(enough[..., None, None], left, np.eye(3)), right[..., None])
+    found: Array = np.where(enough[..., None], met[..., 0], joints)
+    return found
 
 
 def _alone(problem: body._Problem, joints: Array, rows: slice) -> Array:
@@ -535,7 +751,7 @@ def _at_knots(
         image=mean[..., :2],
         world=mean[..., 2:5],
         weight=mass,
-        focal_sd=body._FOCAL_KNOWN_SD if sight.known else body._FOCAL_SD,
+        focal_sd=body._focal_sd(sight),
         stature=problem.stature,
     )
     return seen, mean[..., 5:]
@@ -561,7 +777,7 @@ def described(
         late = 0.0 if view is None else view.late(border)
         landmark = seen + np.einsum(
             "o,nojx->njx",
-            local[body._OFF : body._FOOT],
+            local[body._OFF : body._DEEP],
             body._directions(seen, body._up(local)),
         )
         stretch = float(np.exp(local[body._F]))
@@ -582,11 +798,14 @@ def described(
             entry |= {
                 "time_offset_s": round(view.offset.seconds + late, 4),
                 "time_offset_sd_s": round(sd, 4),
-                "time_offset_by_correlation_s": round(view.offset.seconds, 4),
-                "likeness": round(view.offset.likeness, 3),
                 "rotation": np.round(turn, 4).tolist(),
                 "translation_m": np.round(place, 3).tolist(),
             }
+            if view.offset.likeness is None:
+                entry["time_offset_by_sight_s"] = round(view.offset.seconds, 4)
+            else:
+                entry["time_offset_by_correlation_s"] = round(view.offset.seconds, 4)
+                entry["likeness"] = round(view.offset.likeness, 3)
         found.append(entry)
     return found
 

@@ -13,6 +13,7 @@ positions with a border for what is shared.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, InstanceOf
 from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.calibration import Calibration, Known, known_cameras
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
 from mobility.progress import progress_bar
@@ -165,6 +167,11 @@ _STATURE = _TERM["stature"]["usual_m"]
 
 _STANDING_KNEE = (_TERM["standing"]["knee_deg"]["mean"], _TERM["standing"]["knee_deg"]["sd"])
 
+_TILT_SD = (
+    float(np.radians(_TERM["tilt"]["pitch_sd_deg"])),
+    float(np.radians(_TERM["tilt"]["roll_sd_deg"])),
+)
+
 _LEFT_OUT = 100.0
 """By how much a prior of what is shared is widened to leave it out."""
 
@@ -240,6 +247,10 @@ class _Problem:
     without: frozenset[str] = frozenset()  # terms
     prior: tuple[Array, Array] | None = None  # mean and precision of the border
     views: tuple[View, ...] = ()  # of further cameras
+    stature_sd: float = _TERM["stature"]["sd"]
+    tilt: tuple[float, float] = (0.0, 0.0)  # of the camera, tangents of pitch and roll
+    tilt_sd: tuple[float, float] = _TILT_SD
+    calibrated: bool = False
 
     @property
     def terms(self) -> frozenset[str]:
@@ -302,6 +313,7 @@ def fit_body(
     *,
     field_of_view: _FieldOfView | tuple[_FieldOfView | None, ...] | None = None,
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
+    calibration: InstanceOf[Calibration] | str | os.PathLike[str] | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
     standing: Standing = "straight",
@@ -359,8 +371,16 @@ def fit_body(
     focal_length
         In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
         sd 12 %).
+    calibration
+        File with the lenses of the cameras, and where they stood
+        (:func:`~mobility.kinematics.calibration.read_calibration`): focal lengths, places and scale
+        are then known, landmarks are freed from distortion, and so is the vertical where the file
+        says which way is up. Cameras are those whose name is in the name of the video
+        (``source_file``), else in their order. Of several, only the time offset is found. Of one
+        camera, its lens and the vertical are taken.
     height_m
-        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do.
+        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do. Several
+        calibrated cameras show it.
     feet_planted
         Whether the feet stay where they are; None finds out.
     standing
@@ -408,12 +428,19 @@ def fit_body(
             raise BadInputError(f"fit_body: without: no term {name!r}{likely(name, _TERM)}")
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("fit_body: give field_of_view or focal_length, not both")
+    given: Known | None = None
+    if calibration is not None:
+        if field_of_view is not None or focal_length is not None:
+            raise BadInputError(
+                "fit_body: the calibration has the lens; leave out field_of_view and focal_length"
+            )
+        given = known_cameras(calibration, poses)
     sights = [
         _sight(each, fov, px)
         for each, fov, px in zip(
-            poses,
+            poses if given is None else given.poses,
             _of_each(field_of_view, poses, "field_of_view"),
-            _of_each(focal_length, poses, "focal_length"),
+            _of_each(focal_length if given is None else given.focal, poses, "focal_length"),
             strict=True,
         )
     ]
@@ -421,9 +448,9 @@ def fit_body(
     _, centred, world, weight, focal, known = sights[0]
     span, present = _span(sights[0])
 
-    coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m)
+    coarse = _problem(sights[0], span, min(_COARSE_HZ, rate_hz), height_m, given)
     coarse, joints = _start(replace(coarse, without=frozenset(without)), feet_planted)
-    fine = _problem(sights[0], span, rate_hz, height_m)
+    fine = _problem(sights[0], span, rate_hz, height_m, given)
     fine = replace(
         fine,
         planted=coarse.planted,
@@ -432,11 +459,13 @@ def fit_body(
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
     fine = _with_depths(fine)
-    coarse, fine = _with_standing(coarse, fine, standing)
     if len(poses) > 1:
         from mobility.kinematics.cameras import with_cameras
 
-        coarse, fine, joints = with_cameras(coarse, fine, joints, poses, sights, feet_planted)
+        coarse, fine, joints = with_cameras(
+            coarse, fine, joints, poses, sights, feet_planted, given
+        )
+    coarse, fine = _with_standing(coarse, fine, standing)
     rng = np.random.default_rng(0)
     solved = _solve_trial(coarse, fine, joints, draws=draws, rng=rng)
 
@@ -475,6 +504,9 @@ def fit_body(
         told = described(fine, solved.joints, solved.border, solved.border_draws, sights)
         several = {"cameras": told, "further_histories": [history(each) for each in poses[1:]]}
         warnings += warnings_of_cameras(poses, told)
+    if given is not None:
+        several["calibrated"] = given.told
+        warnings += given.warnings
     centre = gravity - np.array([0.0, floor, 0.0])
     result = _dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.border[_LEN:_OFF] - solved.border[_H])
@@ -485,6 +517,7 @@ def fit_body(
         {
             "field_of_view": field_of_view,
             "focal_length": focal_length,
+            "calibration": None if given is None else given.told["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
             "standing": standing,
@@ -538,6 +571,10 @@ def _sight(pose: xr.Dataset, field_of_view: float | None, focal_length: float | 
     return _Sight(time, centred, world, weight, focal, known)
 
 
+def _focal_sd(sight: _Sight) -> float:
+    return float(_TERM["focal"]["sd_if_given" if sight.known else "sd"])
+
+
 def _span(sight: _Sight) -> tuple[slice, Mask]:
     """Frames from the first to the last with a person, and which frames show one."""
     present = (sight.weight[:, [INDEX[name] for name in FITTED]] > _SEEN).sum(axis=1) >= 6
@@ -549,7 +586,9 @@ def _span(sight: _Sight) -> tuple[slice, Mask]:
     return slice(int(first), int(last) + 1), present
 
 
-def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) -> _Problem:
+def _problem(
+    sight: _Sight, span: slice, rate: float, height_m: float | None, given: Known | None
+) -> _Problem:
     fitted = [INDEX[name] for name in FITTED]
     knots, values, share = _resampled(
         sight.time[span],
@@ -557,14 +596,22 @@ def _problem(sight: _Sight, span: slice, rate: float, height_m: float | None) ->
         sight.weight[span][:, fitted],
         rate,
     )
-    return _Problem(
+    problem = _Problem(
         knots=knots,
         image=values[..., :2],
         world=values[..., 2:],
         weight=share,
-        focal_sd=_TERM["focal"]["sd_if_given"] if sight.known else _TERM["focal"]["sd"],
+        focal_sd=_focal_sd(sight),
         stature=float(np.log(_STATURE if height_m is None else height_m)),
     )
+    if given is None:
+        return problem
+    problem = replace(problem, focal_sd=given.focal_sd, calibrated=bool(given.axes))
+    if given.axes and height_m is None:
+        problem = replace(problem, stature_sd=_TERM["stature"]["sd_if_cameras_are_calibrated"])
+    if given.tilt is not None:
+        problem = replace(problem, tilt=given.tilt, tilt_sd=(given.tilt_sd, given.tilt_sd))
+    return problem
 
 
 def _of_each(
@@ -780,9 +827,17 @@ def _with_standing(
     if not here.any():  # they are shorter than the coarse knots are apart
         here[np.abs(coarse.knots - fine.knots[at.argmax()]).argmin()] = 1.0
     return (
-        replace(coarse, standing=here * (at.sum() / here.sum()), standing_knee=knee),
-        replace(fine, standing=at, standing_knee=knee),
+        _standing_at(coarse, here * (at.sum() / here.sum()), knee),
+        _standing_at(fine, at, knee),
     )
+
+
+def _standing_at(problem: _Problem, weights: Array, knee: tuple[float, float]) -> _Problem:
+    def here(one: _Problem) -> _Problem:
+        return replace(one, standing=weights, standing_knee=knee, without=problem.without)
+
+    views = tuple(replace(view, problem=here(view.problem)) for view in problem.views)
+    return replace(here(problem), views=views)
 
 
 def _angle(u: Array, v: Array) -> Array:
@@ -1220,11 +1275,10 @@ def _shared_rows(problem: _Problem, border: Array) -> tuple[Array, Array]:
         residual.append(off / sd)
         slopes.append(slope / sd)
 
-    tilt = _TERM["tilt"]
     add("focal", border[_F], problem.focal_sd, (_F, 1.0))
-    add("tilt", border[_PITCH], np.radians(tilt["pitch_sd_deg"]), (_PITCH, 1.0))
-    add("tilt", border[_ROLL], np.radians(tilt["roll_sd_deg"]), (_ROLL, 1.0))
-    add("stature", border[_H] - problem.stature, _TERM["stature"]["sd"], (_H, 1.0))
+    for at, usual, sd in zip((_PITCH, _ROLL), problem.tilt, problem.tilt_sd, strict=True):
+        add("tilt", border[at] - usual, sd, (at, 1.0))
+    add("stature", border[_H] - problem.stature, problem.stature_sd, (_H, 1.0))
     excess = border[_LEN:_OFF] - border[_H] - _RATIO
     for i, off in enumerate(excess):
         add("usual_lengths", off, _RATIO_SD[i], (_LEN + i, 1.0), (_H, -1.0))
@@ -1427,6 +1481,7 @@ def _part(problem: _Problem, rows: slice) -> _Problem:
 
 def _first_border(problem: _Problem, joints: Array) -> Array:
     border = np.zeros(problem.border)
+    border[_PITCH], border[_ROLL] = problem.tilt
     border[_H] = problem.stature
     border[_LEN:_OFF] = problem.stature + _RATIO
     border[_OFF:_DEEP] = [offset.mean for offset in _OFFSETS.values()]

@@ -1,0 +1,670 @@
+"""Known cameras: what a calibration file says of them, and which of them filmed a video.
+
+Read are the files of OpenCV (``FileStorage`` as YAML: one camera, or two of ``stereoCalibrate``),
+of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A camera sees a point X
+of the world, in metres, at ``R X + t``: x to the right in the picture, y down, z ahead, as OpenCV
+has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import yaml
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.tables import read_given
+
+Array = NDArray[np.float64]
+
+LARGEST_BYTES = 4 << 20
+
+_DISTORTIONS = (0, 4, 5, 8, 12, 14)
+"""Numbers of coefficients of OpenCV's model."""
+
+_FARTHEST = 50.0
+"""Metres between two cameras; what is more is in millimetres, or in squares of a chessboard."""
+
+_BLOCK = 16
+"""Pixels: video codecs code whole blocks, and decoders leave out the rest, or do not."""
+
+_SAME_ASPECT = 0.002
+_OUTSIDE = 0.1
+"""Of the picture's size, beyond its edge, up to where the lens is taken to be known."""
+
+_TURNED = np.diag([1.0, -1.0, -1.0])
+"""From the axes of OpenCV to those in which the fit sees: x right, y up, z towards the camera."""
+
+_QUALISYS_PIXEL = 64.0
+"""Units of a Qualisys file to a pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One camera as a file has it.
+
+    Attributes
+    ----------
+    name
+        As in the file.
+    size
+        Width and height of the picture, pixels.
+    matrix
+        Focal lengths and principal point, pixels, (3, 3).
+    distortion
+        Coefficients of OpenCV's model: k1, k2, p1, p2, k3, ...
+    rotation, translation
+        From the world to the camera, metres; None where the file has the lens only.
+    residual_px
+        With what error the calibration found its own points again, where the file says so.
+    """
+
+    name: str
+    size: tuple[int, int]
+    matrix: Array
+    distortion: Array
+    rotation: Array | None = None
+    translation: Array | None = None
+    residual_px: float | None = None
+
+    @property
+    def focal(self) -> float:
+        """Focal length, pixels; the mean of both where they differ."""
+        return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
+
+    def for_size(self, size: tuple[int, int]) -> tuple[Camera, str | None]:
+        """Give the same camera for a picture of another size, and say what was done.
+
+        Raises
+        ------
+        BadInputError
+            The picture has another shape.
+        """
+        if size == self.size:
+            return self, None
+        (width, height), (known_width, known_height) = size, self.size
+        have = f"the calibration of {self.name} is for {known_width} × {known_height} pixels"
+        if abs(width - known_width) < _BLOCK and abs(height - known_height) < _BLOCK:
+            return replace(self, size=size), (
+                f"{have} and the video has {width} × {height}: taken as cut at the right and below"
+            )
+        x, y = width / known_width, height / known_height
+        if abs(x / y - 1) > _SAME_ASPECT:
+            turned = (height, width) == self.size
+            raise BadInputError(
+                f"calibration: {have}, the video has {width} × {height}, which is "
+                f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the camera "
+                "as it films"
+            )
+        # Pixels are counted from the middle of the first one.
+        scale = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
+        residual = None if self.residual_px is None else self.residual_px * x
+        return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), (
+            f"{have} and the video has {width} × {height}: scaled by {x:.4g}"
+        )
+
+    def straightened(self, points: Array) -> Array:
+        """Where points of the picture (..., 2) were without distortion, the axis in its middle."""
+        import cv2
+
+        middle = np.array(self.size) / 2
+        focal = np.diag(self.matrix)[:2]
+        edge = _OUTSIDE * np.array(self.size)
+        # Beyond the picture the polynomial of the lens means nothing.
+        within = np.clip(points, -edge, self.size + edge)
+        known = np.isfinite(within).all(axis=-1)
+        found = np.full(points.shape, np.nan)
+        if known.any():
+            straight = cv2.undistortPoints(
+                within[known].reshape(-1, 1, 2), self.matrix, self.distortion
+            )
+            found[known] = straight.reshape(-1, 2)
+        moved: Array = middle + self.focal * (found + (points - within) / focal)
+        return moved
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Cameras of a file.
+
+    Attributes
+    ----------
+    cameras
+        In the order of the file, or, once they are matched, in that of the videos.
+    source
+        Name of the file.
+    sha256
+        Of the file.
+    up
+        Which way is up in the world, where the file says so.
+    matched
+        How the cameras were assigned to videos: "by name" or "by order"; empty before.
+    """
+
+    cameras: tuple[Camera, ...]
+    source: str
+    sha256: str
+    up: Array | None = None
+    matched: str = ""
+
+    def of(self, videos: Sequence[str]) -> Calibration:
+        """Keep the cameras of some videos, in their order.
+
+        Parameters
+        ----------
+        videos
+            Names of their files. A camera is one whose name is in that of the file; where no name
+            is in any, the cameras are those of the videos in their order.
+
+        Raises
+        ------
+        BadInputError
+            Some videos only can be told by name, or there are not as many cameras as videos.
+        """
+        found = [self._named_in(Path(video).stem) for video in videos]
+        told = ", ".join(camera.name for camera in self.cameras)
+        if all(camera is None for camera in found):
+            if len(self.cameras) != len(videos):
+                raise BadInputError(
+                    f"calibration {self.source}: has {len(self.cameras)} cameras ({told}) for "
+                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and none is named "
+                    "in the name of a video; put the name of its camera into that of each video"
+                )
+            return replace(self, matched="by order")
+        kept: list[Camera] = []
+        for video, camera in zip(videos, found, strict=True):
+            if camera is None or camera in kept:
+                what = "names none" if camera is None else f"names {camera.name} once more"
+                raise BadInputError(
+                    f"calibration {self.source}: has the cameras {told}; the video {video} {what}"
+                )
+            kept.append(camera)
+        return replace(self, cameras=tuple(kept), matched="by name")
+
+    def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[str]]:
+        """Give the cameras for the pictures that the videos have, and say what was changed.
+
+        Raises
+        ------
+        BadInputError
+            A picture has another shape, or it is not told where each of several cameras stood.
+        """
+        if len(self.cameras) != len(sizes):
+            raise BadInputError(
+                f"calibration {self.source}: {len(self.cameras)} cameras were matched to "
+                f"{len(sizes)} videos; match them to these"
+            )
+        found = [camera.for_size(size) for camera, size in zip(self.cameras, sizes, strict=True)]
+        cameras = tuple(camera for camera, _ in found)
+        for camera in cameras[1:]:
+            _from_first(cameras[0], camera, self.source)
+        return replace(self, cameras=cameras), [note for _, note in found if note]
+
+    def _named_in(self, stem: str) -> Camera | None:
+        named = []
+        for camera in self.cameras:
+            # Not cam1 in cam10, nor 4 in 2024.
+            bare = re.sub(r"^int_|_img$", "", camera.name)
+            if re.search(f"(?<![A-Za-z0-9]){re.escape(bare)}(?![A-Za-z0-9])", stem, re.IGNORECASE):
+                named.append((len(bare), camera))
+        named.sort(key=lambda each: each[0])
+        if len(named) > 1 and named[-1][0] == named[-2][0]:
+            raise BadInputError(
+                f"calibration {self.source}: the video {stem} names both {named[-2][1].name} and "
+                f"{named[-1][1].name}; name one camera"
+            )
+        return named[-1][1] if named else None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a calibration says to a fit, in its axes: x right, y up, z towards the first camera."""
+
+    poses: tuple[xr.Dataset, ...]  # without distortion, the axis in the middle of the picture
+    focal: tuple[float, ...]  # px
+    focal_sd: float  # of its logarithm
+    tilt: tuple[float, float] | None  # tangents of pitch and roll of the first camera
+    tilt_sd: float
+    axes: tuple[tuple[Array, Array], ...]  # of the further cameras, from the first
+    turn_sd: float
+    place_sd: tuple[float, ...]  # m
+    told: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[dict[str, str], ...] = ()
+
+
+_FOCAL_SD, _TURN_SD, _PLACE_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
+"""Least errors of a calibration: of the logarithm of the focal length, radians, metres; and of the
+vertical, which is that of a frame laid on the floor."""
+
+_USUAL_RESIDUAL = 1.0
+"""Pixels, where the file says nothing."""
+
+
+def known_cameras(
+    calibration: Calibration | str | os.PathLike[str], poses: Sequence[xr.Dataset]
+) -> Known:
+    """Say to a fit what is known of the cameras of some poses.
+
+    Parameters
+    ----------
+    calibration
+        A file, or the cameras of one; those that are matched already are taken as they are.
+    poses
+        Pose Datasets whose attribute ``source_file`` is the name of the video.
+
+    Raises
+    ------
+    BadInputError
+        The file is damaged, is not of these videos, or does not tell where several cameras stood.
+    """
+    if not isinstance(calibration, Calibration):
+        calibration = read_calibration(calibration)
+    if not calibration.matched:
+        calibration = calibration.of([str(pose.attrs.get("source_file", "")) for pose in poses])
+    for pose in poses:
+        for name in ("image_width", "image_height"):
+            if name not in pose.attrs:
+                raise BadInputError(f"calibration: the pose has no attribute {name!r}")
+    calibration, notes = calibration.fitting(
+        [(int(pose.attrs["image_width"]), int(pose.attrs["image_height"])) for pose in poses]
+    )
+    cameras = calibration.cameras
+    first = cameras[0]
+    tilt = None
+    if calibration.up is not None and first.rotation is not None:
+        x, y, z = _TURNED @ first.rotation @ calibration.up
+        if y < 0.5:
+            raise BadInputError(
+                f"calibration {calibration.source}: in the picture of {first.name} up is not up; "
+                "is it the calibration of this video, and of the picture as it stands upright?"
+            )
+        tilt = float(z / y), float(x / y)
+    angle = max(
+        ((_USUAL_RESIDUAL if c.residual_px is None else c.residual_px) / c.focal for c in cameras),
+    )
+    axes, place_sd = [], []
+    for camera in cameras[1:]:
+        turn, place = _from_first(first, camera, calibration.source)
+        axes.append((turn, place))
+        place_sd.append(max(angle * float(np.linalg.norm(place)), _PLACE_SD))
+    return Known(
+        poses=tuple(
+            _straightened(pose, camera) for pose, camera in zip(poses, cameras, strict=True)
+        ),
+        focal=tuple(camera.focal for camera in cameras),
+        focal_sd=max(angle, _FOCAL_SD),
+        tilt=tilt,
+        tilt_sd=_TILT_SD,
+        axes=tuple(axes),
+        turn_sd=max(angle, _TURN_SD),
+        place_sd=tuple(place_sd),
+        told={
+            "file": calibration.source,
+            "sha256": calibration.sha256,
+            "cameras": [camera.name for camera in cameras],
+            "matched": calibration.matched,
+            "vertical": tilt is not None,
+        },
+        warnings=tuple(
+            {"code": "calibration_size", "message": f"{note[:1].upper()}{note[1:]}."}
+            for note in notes
+        ),
+    )
+
+
+def _straightened(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
+    if "image_position" not in pose:
+        raise BadInputError(
+            "calibration: the pose has no 'image_position'; make one with estimate_pose"
+        )
+    seen = pose["image_position"].sel(pixel=["u", "v"])
+    last = seen.transpose(..., "pixel")
+    found = last.copy(data=camera.straightened(last.to_numpy().astype(np.float64)))
+    return pose.assign(image_position=found.transpose(*seen.dims))
+
+
+def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Array]:
+    """Rotation and translation from the first camera, in the axes of the fit."""
+    places = []
+    for each in (first, camera):
+        if each.rotation is None or each.translation is None:
+            raise BadInputError(
+                f"calibration {source}: has the lens of {each.name} and not where it stood; two "
+                "videos need rotation and translation of both"
+            )
+        places.append((each.rotation, each.translation))
+    (turn, place), (other_turn, other_place) = places
+    turn = other_turn @ turn.T
+    place = other_place - turn @ place
+    apart = float(np.linalg.norm(place))
+    if not 0.05 < apart < _FARTHEST:
+        raise BadInputError(
+            f"calibration {source}: {first.name} and {camera.name} are {apart:.4g} m apart; "
+            "translations must be in metres"
+        )
+    return _TURNED @ turn @ _TURNED, _TURNED @ place
+
+
+def read_calibration(path: str | os.PathLike[str]) -> Calibration:
+    """Read the cameras of a calibration file.
+
+    Parameters
+    ----------
+    path
+        OpenCV's YAML: ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
+        ``image_height`` of one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
+        for two. TOML of Pose2Sim, Caliscope or anipose: tables with ``size``, ``matrix``,
+        ``distortions``, ``rotation`` and ``translation``. Qualisys: the XML of ``.qca.txt``, whose
+        z is up. YAML and TOML may say which axis of the world is up: ``vertical_axis: z`` (in
+        TOML under ``metadata``).
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It is damaged, or none of these.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(LARGEST_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFoundError(f"calibration {file}: there is no such file") from None
+    except OSError as error:
+        raise BadInputError(f"calibration {file}: cannot be read ({error.strerror})") from None
+    name = file.name
+    try:
+        if len(data) > LARGEST_BYTES:
+            raise _FileError(f"is larger than {LARGEST_BYTES >> 20} MB")
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise _FileError("is not a text file") from None
+        cameras, up = _reader(text, file.suffix.lower())(text)
+        if not cameras:
+            raise _FileError("has no camera")
+        names = [camera.name for camera in cameras]
+        if len(set(names)) < len(names):
+            raise _FileError(f"has two cameras of one name ({', '.join(names)})")
+    except _FileError as fault:
+        raise BadInputError(f"calibration {name}: {fault}") from None
+    return Calibration(tuple(cameras), name, hashlib.sha256(data).hexdigest(), up)
+
+
+class _FileError(Exception):
+    """What is wrong with a file."""
+
+
+_Read = tuple[list[Camera], Array | None]
+
+
+def _reader(text: str, suffix: str) -> Callable[[str], _Read]:
+    if text.lstrip().startswith("<"):
+        return _qualisys
+    if text.startswith("%YAML") or suffix in (".yml", ".yaml"):
+        return _opencv
+    if suffix == ".toml":
+        return _toml
+    raise _FileError("is no YAML of OpenCV, TOML of Pose2Sim or Caliscope, or .qca.txt of Qualisys")
+
+
+def _qualisys(text: str) -> _Read:
+    if "<!" in text.replace("<!--", ""):  # what a definition of entities expands to has no limit
+        raise _FileError("has a DOCTYPE, which Qualisys does not write")
+    try:
+        root = ET.fromstring(text.lstrip().encode())  # noqa: S314 - no entities, see above
+    except ET.ParseError as error:
+        raise _FileError(f"is damaged XML ({error})") from None
+    cameras: list[Camera] = []
+    for entry in root.iter("camera"):
+        name = entry.get("serial", f"camera {len(cameras) + 1}")
+        if entry.get("active", "1") == "0":
+            continue
+
+        def values(
+            part: str, *names: str, entry: ET.Element = entry, name: str = name
+        ) -> list[float]:
+            found = entry.find(part)
+            if found is None:
+                raise _FileError(f"{name} has no <{part}>")
+            return [_number(found.get(each), f"{each} of {name}") for each in names]
+
+        if _number(entry.get("viewrotation", "0"), f"viewrotation of {name}") % 360:
+            raise _FileError(f"{name} has a turned view; calibrate it as it films")
+        left, top, right, bottom = values("fov_video", "left", "top", "right", "bottom")
+        lens = values("intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
+        across, down, x, y = (each / _QUALISYS_PIXEL for each in lens)
+        world = values("transform", *(f"r{row}{column}" for row in "123" for column in "123"))
+        place = np.array(values("transform", "x", "y", "z")) / 1000
+        # y and z of a Qualisys camera are up and backwards.
+        turn = _TURNED @ np.reshape(world, (3, 3))
+        bent = values(
+            "intrinsic",
+            *("radialDistortion1", "radialDistortion2", "tangentalDistortion1"),
+            *("tangentalDistortion2", "radialDistortion3"),
+        )
+        residual = entry.get("avg-residual")
+        away = max(float(np.linalg.norm(place)), 1e-3)
+        cameras.append(
+            _camera(
+                name,
+                size=[right - left + 1, bottom - top + 1],
+                matrix=[[across, 0, x - left], [0, down, y - top], [0, 0, 1]],
+                distortion=bent,
+                rotation=turn,
+                translation=-turn @ place,
+                # Millimetres, of points about as far away as the origin.
+                residual=None
+                if residual is None
+                else _number(residual, f"avg-residual of {name}") / 1000 / away * across,
+            )
+        )
+    return cameras, np.array([0.0, 0.0, 1.0])
+
+
+def _toml(text: str) -> _Read:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _FileError(f"is damaged TOML ({error})") from None
+    cameras = []
+    for key, entry in _tables(document):
+        name = str(entry.get("name", key))
+        if entry.get("ignore"):
+            continue
+        if entry.get("fisheye"):
+            raise _FileError(f"{name} has a fisheye lens, which is not understood; film without")
+        _require(entry, name, "size", "matrix", "distortions")
+        where = [entry.get("rotation"), entry.get("translation")]
+        cameras.append(
+            _camera(
+                name,
+                size=entry["size"],
+                matrix=entry["matrix"],
+                distortion=entry["distortions"],
+                rotation=where[0],
+                translation=where[1],
+                residual=entry.get("error"),
+            )
+        )
+    metadata = document.get("metadata")
+    axis = metadata.get("vertical_axis") if isinstance(metadata, dict) else None
+    return cameras, _up(axis)
+
+
+def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Tables of cameras, which Caliscope has in a table of their own."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            if "matrix" in value:
+                yield key, value
+            else:
+                yield from _tables(value)
+
+
+_ONE = {
+    "matrix": ("camera_matrix", "cameraMatrix"),
+    "distortion": ("distortion_coefficients", "dist_coeffs", "distCoeffs"),
+}
+_TWO = {
+    "matrix": ("M{}", "cameraMatrix{}", "K{}"),
+    "distortion": ("D{}", "distCoeffs{}"),
+}
+"""Names that the samples and the documentation of OpenCV use."""
+
+
+def _opencv(text: str) -> _Read:
+    # OpenCV writes %YAML:1.0, which is no YAML; its matrices are mappings with a tag of its own.
+    body = re.sub(r"\A%YAML[^\n]*\n", "", text).replace("!!opencv-matrix", "")
+    try:
+        document = read_given(body)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        told = " ".join(str(error).split())
+        raise _FileError(f"is damaged YAML ({told})") from None
+    if not isinstance(document, dict):
+        raise _FileError("has no named entries")
+
+    def named(names: Sequence[str], *at: int) -> Any:
+        for name in (each.format(*at) for each in names):
+            if name in document:
+                return _dense(document[name], name)
+        raise _FileError(f"has no {' or '.join(each.format(*at) for each in names)}")
+
+    size = document.get("imageSize", document.get("image_size"))
+    if size is None:
+        _require(document, "the file", "image_width", "image_height")
+        size = [document["image_width"], document["image_height"]]
+    residual = document.get("avg_reprojection_error")
+    two = any(name.format(1) in document for name in _TWO["matrix"])
+    if not two:
+        name = str(document.get("camera_name", "camera"))
+        where = [_dense(document[each], each) if each in document else None for each in ("R", "T")]
+        lens = {what: named(names) for what, names in _ONE.items()}
+        camera = _camera(
+            name, size=size, rotation=where[0], translation=where[1], residual=residual, **lens
+        )
+        return [camera], _up(document.get("vertical_axis"))
+    cameras = []
+    for number in (1, 2):
+        first = number == 1
+        cameras.append(
+            _camera(
+                f"camera {number}",
+                size=size,
+                rotation=np.eye(3) if first else named(["R"]),
+                translation=np.zeros(3) if first else named(["T"]),
+                residual=residual,
+                **{what: named(names, number) for what, names in _TWO.items()},
+            )
+        )
+    return cameras, _up(document.get("vertical_axis"))
+
+
+def _dense(value: Any, name: str) -> Any:
+    """Take a matrix as OpenCV and ROS write it, or as lists."""
+    if not isinstance(value, dict):
+        return value
+    if not {"rows", "cols", "data"} <= value.keys():
+        raise _FileError(f"{name} has no rows, cols and data")
+    try:
+        return np.array(value["data"], dtype=np.float64).reshape(value["rows"], value["cols"])
+    except (TypeError, ValueError):
+        raise _FileError(
+            f"{name} is no matrix of {value['rows']} × {value['cols']} numbers"
+        ) from None
+
+
+def _require(entry: Mapping[Any, Any], name: str, *keys: str) -> None:
+    for key in keys:
+        if key not in entry:
+            raise _FileError(f"{name} has no {key}")
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise _FileError(f"{what} is no number") from None
+    if not np.isfinite(number):
+        raise _FileError(f"{what} is no number")
+    return number
+
+
+def _numbers(value: Any, what: str, *shapes: tuple[int, ...]) -> Array:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise _FileError(f"{what} is not made of numbers") from None
+    if not np.isfinite(array).all():
+        raise _FileError(f"{what} is not made of numbers")
+    for shape in shapes:
+        if array.size == np.prod(shape) and array.ndim:
+            return array.reshape(shape)
+    raise _FileError(f"{what} has {array.size} numbers")
+
+
+def _up(axis: Any) -> Array | None:
+    """Direction of ``x``, ``-y`` and the like."""
+    if axis is None:
+        return None
+    sign, letter = str(axis)[:-1], str(axis)[-1:].lower()
+    if sign not in ("", "+", "-") or letter not in ("x", "y", "z"):
+        raise _FileError(f"vertical_axis is {axis!r}; give x, y, z, -x, -y or -z")
+    up: Array = (-1.0 if sign == "-" else 1.0) * np.eye(3)["xyz".index(letter)]
+    return up
+
+
+def _camera(
+    name: str,
+    *,
+    size: Any,
+    matrix: Any,
+    distortion: Any,
+    rotation: Any = None,
+    translation: Any = None,
+    residual: Any = None,
+) -> Camera:
+    """Check what a file says of a camera."""
+    from mobility.kinematics.cameras import rotation as turned_by
+
+    width, height = _numbers(size, f"size of {name}", (2,)).tolist()
+    if not (width >= _BLOCK and height >= _BLOCK and width % 1 == 0 and height % 1 == 0):
+        raise _FileError(f"{name} has a size of {width:g} × {height:g} pixels")
+    lens = _numbers(matrix, f"matrix of {name}", (3, 3))
+    (across, skew, x), (lower, down, y), last = lens
+    if not (across > 0 and down > 0 and 0 < x < width and 0 < y < height) or (
+        abs(skew) > 0.01 * across or lower or not np.allclose(last, [0, 0, 1])
+    ):
+        raise _FileError(
+            f"matrix of {name} is not one of a camera of {width:g} × {height:g} pixels "
+            "([fx, 0, cx], [0, fy, cy], [0, 0, 1])"
+        )
+    bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
+    turn, place = None, None
+    if rotation is not None and translation is not None:
+        turn = _numbers(rotation, f"rotation of {name}", (3, 3), (3,))
+        turn = turned_by(turn) if turn.ndim == 1 else turn
+        if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
+            raise _FileError(f"rotation of {name} is no rotation")
+        place = _numbers(translation, f"translation of {name}", (3,))
+    return Camera(
+        name,
+        (int(width), int(height)),
+        lens,
+        bent,
+        turn,
+        place,
+        None if residual is None else _number(residual, f"error of {name}"),
+    )
