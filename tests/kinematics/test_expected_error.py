@@ -12,8 +12,11 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.assessment.posture import posture
 from mobility.kinematics.angles import angle_draws, joint_angles
 from mobility.kinematics.expected_error import TABLE, another_model, metric_sd, spread_factors
+from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import warnings_of
 
 
@@ -81,10 +84,26 @@ def test_a_fit_that_says_nothing_of_feet_counts_as_if_they_moved(fitted: xr.Data
     assert silent == tables.load(TABLE)["fitted"]["moving_feet"]["angles"]
 
 
-def test_metrics_of_positions_have_factors_of_their_own(change: Callable[[], Any]) -> None:
+def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(
+    fitted: xr.Dataset, change: Callable[[], Any]
+) -> None:
+    angles, repetitions = joint_angles(fitted), find_repetitions(fitted)
+    one = posture(fitted, repetitions)
+    table = change()["metrics"]
+    table["factors"]["toe_out"] = 1.4
+    table["least"]["heel_rise"]["sd"] = 9.0
+    wide = posture(fitted, repetitions)
+    inside = wide["toe_out_sd"].notnull()
+    assert inside.any()
+    np.testing.assert_allclose(
+        wide["toe_out_sd"].where(inside), 1.4 * one["toe_out_sd"].where(inside)
+    )
+    xr.testing.assert_identical(wide["lateral_shift_sd"], one["lateral_shift_sd"])
+    metrics = overhead_squat(fitted, angles, repetitions)
+    known = metrics["heel_rise"].notnull()
+    assert known.any()
+    np.testing.assert_array_equal(metrics["heel_rise_sd"], np.where(known, 9.0, np.nan))
     drawn = np.array([1.0, np.nan, 3.0])
-    change()["metrics"]["factors"]["toe_out"] = 1.4
-    np.testing.assert_allclose(metric_sd("toe_out", drawn), 1.4 * drawn)
     np.testing.assert_array_equal(metric_sd("standing_ankle_width", drawn), drawn)
 
 
