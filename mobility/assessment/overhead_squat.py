@@ -126,7 +126,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     repetitions do not average away. Within a repetition it is therefore the median of the
     frames' ``_sd``. Over n repetitions it is sqrt(m² + s²/n), with m the median ``_sd`` of
     the repetitions and s their SD (from two repetitions on; one tells nothing about s). That of
-    the heel rise of a fitted body is at least what was measured (``tables/error.yaml``).
+    the heel rise of a fitted body is at least what was measured (``tables/expected_error.yaml``).
     For the asymmetry of an angle of a fitted body the frames' ``_sd`` is that of the difference
     over the draws of the fit, where errors of the sides that belong together cancel or add up as
     they do. Else m² = sd_left² + sd_right²: taking the sides as independent is conservative where

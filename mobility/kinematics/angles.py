@@ -335,8 +335,8 @@ def joint_angles(
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
         of one value as a standard deviation: of a fitted body from the posterior of the fit, else
-        from ``tables/error.yaml``. Where the legs are not seen, what that table says of the arms is
-        added (in quadrature; attribute ``added_sd_deg`` of the angle). Values whose
+        from ``tables/expected_error.yaml``. Where the legs are not seen, what that table says of
+        the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle). Values whose
         expected error exceeds the limit of the angle (``tables/angle_limits.yaml``) are refused:
         NaN, the reason in the attribute ``refused`` (with the view of the camera, and the median
         error of what was refused), the share of the values in ``refused_share``, and a warning. An

@@ -1,4 +1,4 @@
-"""How large the stated errors are: what ``tables/error.yaml`` says of the spread of the draws."""
+"""How large the stated errors are: factors on the spread of the draws of a fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mobility import tables
 from mobility.provenance import cameras_of, history
 from mobility.view import TWO_CAMERAS, trial_view
 
-TABLE = "error"
+TABLE = "expected_error"
 
 
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:

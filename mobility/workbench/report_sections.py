@@ -715,7 +715,7 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     if "position_draws" in pose:
         return ""  # the fit gives each value its own error
-    known = tables.load("error")["landmarks"].get(method)
+    known = tables.load("expected_error")["landmarks"].get(method)
     if known is None:
         return paragraphs(f"No errors are known for poses made by {method}.")
     rows = [

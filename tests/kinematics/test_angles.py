@@ -231,7 +231,7 @@ def test_expected_error_follows_the_method(squat_pose):
     a = joint_angles(pose)
     assert float(a.knee_flexion_sd.max()) < 0.5
     raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
-    known = tables.load("error")["landmarks"]["mediapipe_world"]["angles"]
+    known = tables.load("expected_error")["landmarks"]["mediapipe_world"]["angles"]
     assert float(raw.knee_flexion_sd.max()) == known["knee_flexion"]["sd"]
     assert float(raw.trunk_lean_sd.max()) == known["trunk_lean"]["sd"]
     for name in tables.load("angles"):

@@ -76,7 +76,7 @@ def test_each_angle_has_the_factor_of_its_kind(
     np.testing.assert_allclose(wide["knee_flexion"], 1.5 * as_drawn["knee_flexion"])
     xr.testing.assert_identical(wide["hip_flexion"], as_drawn["hip_flexion"])
     np.testing.assert_allclose(angles["knee_flexion_sd"], 1.5 * plain["knee_flexion_sd"])
-    assert "times 1.5 (table error)" in angles["knee_flexion_sd"].attrs["reference"]
+    assert "times 1.5 (table expected_error)" in angles["knee_flexion_sd"].attrs["reference"]
 
 
 def test_a_fit_that_says_nothing_of_feet_counts_as_if_they_moved(fitted: xr.Dataset) -> None:
