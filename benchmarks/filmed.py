@@ -1,6 +1,6 @@
 """Eleven errors on five filmed squats with marker data, beside those of OpenCap Monocular.
 
-usage: python benchmarks/filmed.py [--lab FOLDER] [--cache FOLDER] [--json | --write]
+usage: python benchmarks/filmed.py [--lab FOLDER] [--cache FOLDER] [--json]
 
 One woman, one phone (../shared/data beside the checkout). The reference are the joint centres of
 the marker-driven model, with heel and toe markers of the same trial. The same formulas are applied
@@ -16,29 +16,22 @@ import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 import mobility as mb
-from mobility import tables
 from mobility.kinematics.angles import angles_from_points, image_plane_angles
-from mobility.kinematics.expected_error import TABLE as ERRORS
-from mobility.kinematics.expected_error import virtual_lab_error
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.validation.lab_files import read_lab
 from mobility.validation.synchronise import align, find_lag
-from mobility.virtual_lab.error_table import table_in_checkout, text_of
-from mobility.workbench.files import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDED = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion")
 WHOLE = ("trunk_lean",)
 BAR = 1.25
-FILM = "Five filmed squats of one person (python benchmarks/filmed.py)"
 BARRED = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion")
 _SEGMENT = {  # of OpenCap's model: the body whose origin is the joint centre
     **{"shoulder": "humerus", "elbow": "ulna", "wrist": "hand", "hip": "femur", "knee": "tibia"},
@@ -137,44 +130,6 @@ def within(found: xr.Dataset, lab: xr.Dataset) -> dict[str, float]:
     return shares
 
 
-def widening(found: xr.Dataset, lab: xr.Dataset, view: str) -> dict[str, float]:
-    """Give the factor on the stored error of each angle with which it holds 90 % of the errors.
-
-    In all frames, and in those beyond nine tenths of the largest knee flexion.
-    """
-    truth, _ = lagged(found, lab)
-    knees = truth["knee_flexion"].mean("side")
-    deep = knees > 0.9 * knees.max()
-    factors = {}
-    for name in tables.load("virtual_lab_error")["widening"]:
-        if name not in truth:
-            continue
-        each = []
-        for rows in (deep.notnull(), deep):
-            known = virtual_lab_error(name, view, deep=rows is deep)
-            if known is None:
-                continue
-            error = abs(found[name] - truth[name] - known.bias).where(rows)
-            ninetieth = float(error.quantile(0.9, skipna=True))
-            each.append(ninetieth / (1.96 * known.sd / known.widening))
-        factors[name] = max([1.0, *each])
-    return factors
-
-
-def widened(table: Mapping[str, Any], factors: Mapping[str, float]) -> dict[str, Any]:
-    """Give the table of errors with these factors, rounded up to 0.05."""
-    entries = {name: dict(entry) for name, entry in table["widening"].items()}
-    for name, factor in factors.items():
-        held = "90 % held without widening."
-        if factor > 1:
-            held = "90 % of the errors held, in all frames and deep."
-        entries[name] = {
-            "factor": round(float(np.ceil(factor / 0.05 - 1e-9)) * 0.05, 2),
-            "source": f"{FILM}: {held}",
-        }
-    return {**table, "widening": entries}
-
-
 def of_landmarks(pose: xr.Dataset) -> xr.Dataset:
     """Angles of the landmarks, those too that the analysis refuses."""
     position = pose["position"].isel(individual=0).sel(space=["x", "y", "z"])
@@ -201,9 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared" / "data" / "lab")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "accuracy")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true")
-    how.add_argument("--write", action="store_true", help=f"also write {ERRORS}.yaml")
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     pose = pose_of_film(given.lab, given.cache)
     lab = reference(given.lab)
@@ -230,12 +183,6 @@ def main() -> None:
         return
     print("mean absolute error, degrees")
     print(table.to_string(float_format=lambda value: f"{value:.2f}", na_rep=""))
-    print("\nfactor on the virtual lab's error with which it holds 90 % of these errors")
-    factors = widening(fitted, lab, "front-oblique")
-    print(pd.Series(factors).to_string(float_format=lambda value: f"{value:.2f}"))
-    if given.write:
-        with atomic(table_in_checkout()) as hidden:
-            hidden.write_text(text_of(widened(tables.load(ERRORS), factors)), encoding="utf-8")
     print("\nwithin 1.96 sd, fitted body")
     print(pd.Series(within(fitted, lab)).to_string(float_format=lambda value: f"{value:.2f}"))
 

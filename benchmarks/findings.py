@@ -2,7 +2,6 @@
 
 usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips N] [--resume]
                                      [--errors | --each] [--json] [--write]
-       python benchmarks/findings.py --write-table [--cache FOLDER] [--resume]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml`, and the same
 of findings_2.yaml, left in its cache. The true positions of a trial go through the same assessment;
@@ -10,8 +9,7 @@ what lies within a margin of a threshold there is neither true nor untrue, and i
 ("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
 and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
 the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
-by view, and --write-table writes that, of the squats of held_out.yaml, held_out_2.yaml and
-errors.yaml, on which nothing was tuned, to metric_error.yaml.
+by view.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -30,7 +27,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-import yaml
 from scipy import stats
 
 from mobility import tables
@@ -39,11 +35,10 @@ from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
-from mobility.view import TWO_CAMERAS
+from mobility.view import TWO_CAMERAS, VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose
@@ -53,8 +48,6 @@ ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]
 TABLE = ROOT / "benchmarks" / "findings.md"
 COMMAND = "python benchmarks/findings.py --write"
-HELD_OUT = [ROOT / "benchmarks" / f"{name}.yaml" for name in ("held_out", "held_out_2", "errors")]
-ERRORS = ROOT / "mobility" / "tables" / "metric_error.yaml"
 LEFT_OUT = 0.1
 """Most of the cases of a grid that need not be there."""
 
@@ -271,10 +264,8 @@ def errors_of(
     """Measured less true values of a trial, one row each."""
     rows = []
     for measure in MARGIN:
-        stated = metrics[f"{measure}_sd"]
         value, sd, true = (
-            np.atleast_1d(a)
-            for a in (metrics[measure], stated.attrs.get("fit_sd", stated), truth[measure])
+            np.atleast_1d(a) for a in (metrics[measure], metrics[f"{measure}_sd"], truth[measure])
         )
         rows += [
             {
@@ -293,7 +284,7 @@ def errors_of(
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
     """Bias and spread of the errors by metric and view, and the errors the metrics state.
 
-    `own` is the root mean square of the errors in units of the fit's own.
+    `own` is the root mean square of the errors in units of those that are stated.
     """
     known = errors[errors["error"].notna()]
     grouped = known.groupby(["metric", "view"], sort=False)
@@ -308,41 +299,6 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
             "clips": grouped["trial"].nunique(),
         }
     )
-
-
-def figures(row: pd.Series, metric: str) -> dict[str, str]:
-    """Bias and standard deviation as the tables of errors print them."""
-    digits = 2 if MARGIN[metric] < 1 else 1
-    return {key: f"{round(row[key], digits) + 0.0:.{digits}f}" for key in ("bias", "sd")}
-
-
-def rewritten(text: str, errors: pd.DataFrame) -> str:
-    """Give the text of metric_error.yaml with these errors of the metrics and views it holds.
-
-    Raises
-    ------
-    BadInputError
-        There are not two trials of one of them.
-    """
-    found = error_table(errors)
-    start = text.index("\nmetrics:\n") + len("\nmetrics:\n")
-    head = re.sub(
-        r"\b\d+ rendered squats",
-        f"{errors['trial'].nunique()} rendered squats",
-        text[:start],
-        count=1,
-    )
-    lines = []
-    for metric, views in yaml.safe_load(text)["metrics"].items():
-        lines.append(f"  {metric}:")
-        for view in views:
-            if (metric, view) not in found.index or found.loc[(metric, view), "clips"] < 2:
-                raise BadInputError(f"{metric}, {view}: its error needs two trials at least")
-            row = found.loc[(metric, view)]
-            entry = {**figures(row, metric), "clips": f"{row['clips']:.0f}"}
-            inner = ", ".join(f"{key}: {value}" for key, value in entry.items())
-            lines.append(f"    {view}: {{{inner}}}")
-    return head + "\n".join(lines) + "\n"
 
 
 def _worst(true: np.ndarray, side: str) -> int:
@@ -475,7 +431,7 @@ def between(right: int, told: int) -> str:
 
 
 def add_options(
-    parser: argparse.ArgumentParser, grids: list[Path], table: Path, errors: Path, cache: Path
+    parser: argparse.ArgumentParser, grids: list[Path], table: Path, cache: Path
 ) -> None:
     """Add what can be asked of grids of trials."""
     parser.add_argument("--cache", type=Path, default=cache)
@@ -490,16 +446,6 @@ def add_options(
     parser.add_argument("--each", action="store_true", help="print what was told wrongly")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument("--write", action="store_true", help=f"also write {table.name}")
-    parser.add_argument(
-        "--write-table", action="store_true", help=f"measure and write {errors.name} instead"
-    )
-
-
-def measured_errors(
-    compare: Callable[[Any], list[dict[str, Any]]], clips: Sequence[Any]
-) -> pd.DataFrame:
-    """Errors of the metrics of all trials, one row each."""
-    return pd.DataFrame([row for clip in of_clips(compare, clips) for row in clip])
 
 
 def folders(grids: Iterable[Path], cache: Path) -> list[Path]:
@@ -526,9 +472,6 @@ def options(parser: argparse.ArgumentParser, grids: list[Path]) -> argparse.Name
     given = parser.parse_args()
     if (given.clips is not None and given.clips < 1) or (given.write and given.grid != grids):
         parser.error("--clips takes a number from 1; --write goes with the own grids")
-    others = given.clips or given.write or given.errors or given.each or given.grid != grids
-    if given.write_table and others:
-        parser.error("--write-table goes with --cache and --resume only")
     return given
 
 
@@ -544,7 +487,8 @@ def report(
     """Print what was asked of these clips, and write the table."""
     chosen = list(clips)[: given.clips]
     if given.errors:
-        print(error_table(measured_errors(compare, chosen)).round(3).to_string())
+        errors = pd.DataFrame([row for clip in of_clips(compare, chosen) for row in clip])
+        print(error_table(errors).round(3).to_string())
         return
     told = all_told(of_clips(tell, chosen))
     frame = table(told)
@@ -570,19 +514,13 @@ def report(
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, GRIDS, TABLE, ERRORS, ROOT / "build" / "virtual-lab")
+    add_options(parser, GRIDS, TABLE, ROOT / "build" / "virtual-lab")
     given = options(parser, GRIDS)
     compare = partial(clip_errors, resume=given.resume)
     try:
-        clips = folders(HELD_OUT if given.write_table else given.grid, given.cache)
+        clips = folders(given.grid, given.cache)
     except BadInputError as error:
         parser.error(str(error))
-    if given.write_table:
-        errors = measured_errors(compare, clips)
-        text = rewritten(ERRORS.read_text(encoding="utf-8"), errors)
-        with atomic(ERRORS) as hidden:
-            hidden.write_text(text, encoding="utf-8")
-        return
     report(
         given,
         clips,

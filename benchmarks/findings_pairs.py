@@ -2,13 +2,11 @@
 
 usage: python benchmarks/findings_pairs.py [--cache FOLDER] [--grid GRID ...] [--clips N] [--resume]
                                            [--alone] [--errors | --each] [--json] [--write]
-       python benchmarks/findings_pairs.py --write-table [--cache FOLDER] [--resume]
 
 Needs the extra virtual-lab: pairs of clips are rendered once into the cache. Statements are counted
 as in findings.py. The fit is told nothing of the cameras, nor when they were started. --alone
 assesses each camera by itself instead of both; --errors prints how far the metrics are from the
-truth, and --write-table writes them, of the pairs of findings_pairs.yaml and errors_pairs.yaml, to
-two_camera_error.yaml.
+truth.
 """
 
 from __future__ import annotations
@@ -18,51 +16,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import xarray as xr
 from findings import (
     ROOT,
     Told,
     add_options,
-    error_table,
     errors_of,
-    figures,
     measured,
-    measured_errors,
     options,
     report,
     told_of,
 )
 from pairs import Pair, cleaned, pair_folder, poses_of, read_pairs
 
-from mobility.kinematics.expected_error import view_of_azimuth
 from mobility.kinematics.fit import fit_body
-from mobility.view import TWO_CAMERAS
+from mobility.view import TWO_CAMERAS, view_of_azimuth
 from mobility.virtual_lab.case import read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.sweep import read_pose
-from mobility.workbench.files import atomic
 
 GRIDS = [ROOT / "benchmarks" / "findings_pairs_2.yaml"]
 TABLE = ROOT / "benchmarks" / "findings_pairs.md"
 COMMAND = "python benchmarks/findings_pairs.py --write"
-MEASURED = [ROOT / "benchmarks" / f"{name}.yaml" for name in ("findings_pairs", "errors_pairs")]
-"""Grids on which the errors are measured: 18 pairs were too few. By their errors a difference of
-the sides in knee flexion was told in nine of the 48 trials of the other grids that had none."""
-
-ERRORS = ROOT / "mobility" / "tables" / "two_camera_error.yaml"
-HEELS = "heel_rise"
-"""Too few heels rise there: the error of one that does is not known."""
-
-HEAD = """\
-# Errors of what is told of a trial that two cameras saw, over the accepted repetitions: mean and
-# standard deviation of measured less true values, and (`own`) their root mean square in units of
-# the fit's own error. Written by
-# `python benchmarks/findings_pairs.py --write-table`.
-source: >-
-  {pairs} rendered squats of benchmarks/findings_pairs.yaml and errors_pairs.yaml, about a third of
-  them with each fault; both sides of a metric over sides.
-metrics:
-"""
 
 
 class Seen(NamedTuple):
@@ -104,33 +78,14 @@ def pair_errors(seen: Seen, *, cache: Path, resume: bool = False) -> list[dict[s
     return errors_of(*assessed(seen, cache, resume=resume), seen.view, seen.pair.case.name)
 
 
-def written(errors: pd.DataFrame, pairs: int) -> str:
-    """Give the errors of what is told as the table two_camera_error."""
-    lines = []
-    for (metric, _), row in error_table(errors).iterrows():
-        if metric == HEELS:
-            continue
-        bias, sd = figures(row, metric).values()
-        entry = f"bias: {bias}, sd: {sd}, own: {row['own']:.2f}, clips: {row['clips']:.0f}"
-        lines.append(f"  {metric}: {{{entry}}}")
-    return HEAD.format(pairs=pairs) + "\n".join(lines) + "\n"
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, GRIDS, TABLE, ERRORS, ROOT / "build" / "pairs")
+    add_options(parser, GRIDS, TABLE, ROOT / "build" / "pairs")
     parser.add_argument("--alone", action="store_true", help="each camera by itself instead")
     given = options(parser, GRIDS)
     if given.alone and given.write:
         parser.error("--write goes with both cameras")
-    if given.write_table:
-        clips = [Seen(pair) for grid in MEASURED for pair in read_pairs(grid)]
-        compare = partial(pair_errors, cache=given.cache, resume=given.resume)
-        errors = measured_errors(compare, clips)
-        with atomic(ERRORS) as hidden:
-            hidden.write_text(written(errors, len(clips)), encoding="utf-8")
-        return
     cameras = (0, 1) if given.alone else (None,)
     kept = {"cache": given.cache, "resume": given.resume}
     report(

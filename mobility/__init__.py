@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
-    from mobility.kinematics.expected_error import virtual_lab_error as virtual_lab_error
     from mobility.kinematics.fit import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.validation.agreement import agreement as agreement
@@ -40,7 +39,6 @@ _PUBLIC = {
     "joint_movements": "mobility.assessment.joint_mobility",
     "overhead_squat": "mobility.assessment.overhead_squat",
     "reference_range": "mobility.assessment.reference_ranges",
-    "virtual_lab_error": "mobility.kinematics.expected_error",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
     "find_lag": "mobility.validation.synchronise",
@@ -67,7 +65,6 @@ __all__ = [
     "overhead_squat",
     "read_lab",
     "reference_range",
-    "virtual_lab_error",
 ]
 
 

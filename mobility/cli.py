@@ -803,12 +803,6 @@ def lab_sweep(
         bool, typer.Option("--resume", help="Do not fit cases again that were fitted before.")
     ] = False,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Keep the videos.")] = False,
-    write_table: Annotated[
-        bool,
-        typer.Option(
-            "--write-table", help="Also write mobility/tables/virtual_lab_error.yaml (checkout)."
-        ),
-    ] = False,
     as_json: JsonOption = False,
     log_file: LogOption = None,
 ) -> None:
@@ -818,12 +812,10 @@ def lab_sweep(
     """
     _log_to(log_file)
     from mobility.virtual_lab.agreement import agreement
-    from mobility.virtual_lab.error_table import table_in_checkout, write_error_table
     from mobility.virtual_lab.grid import cases_together, read_grid
     from mobility.virtual_lab.lab_report import write_report
     from mobility.virtual_lab.sweep import measured_cases, sweep
 
-    table = table_in_checkout() if write_table else None
     known = [read_grid(grid) for grid in grids]
     name = " + ".join(grid.name for grid in known)
     done = sweep(
@@ -835,8 +827,6 @@ def lab_sweep(
     measured = measured_cases(done)
     result = agreement(measured)
     page = write_report(result, done, out, grid=name)
-    if table is not None:
-        write_error_table(result, table, grid=name)
     if as_json:
         _print_json(
             {
@@ -844,15 +834,12 @@ def lab_sweep(
                 "failed": {d.case.name: d.error for d in done if d.error is not None},
                 "report": page.resolve().as_uri(),
                 "data": str(page.with_suffix(".nc")),
-                "table": str(table) if table is not None else None,
             }
         )
     else:
         typer.echo(f"cases   {len(measured)} of {len(done)}")
         typer.echo(f"report  {page}")
         typer.echo(f"data    {page.with_suffix('.nc')}")
-        if table is not None:
-            typer.echo(f"table   {table}")
     if len(measured) < len(done):
         raise typer.Exit(1)
 

@@ -9,6 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import likely
 from mobility.provenance import cameras_of
 
 Array = NDArray[np.float64]
@@ -17,6 +19,9 @@ UNKNOWN = "unknown"
 
 TWO_CAMERAS = "two-cameras"
 """View of a trial that two cameras saw from directions that are apart."""
+
+VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
+"""Kinds of view of one camera, as in ``view_support.yaml``."""
 
 _STANDING = 0.9
 """Share of the usual height of the hips over the feet from which a frame counts as standing."""
@@ -148,6 +153,28 @@ def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
     name = {"front": kind, "back": kind, "side": side}.get(kind, f"{kind} {side}")
     sd = float(np.hypot(sd_deg, views[kind]["azimuth_sd_deg"]))
     return View(kind, name, float(azimuth_deg), sd)
+
+
+def view_of_azimuth(azimuth: float) -> str:
+    """Kind of the view of a camera at an azimuth (degrees, 0 in front of the subject)."""
+    return view_of((azimuth + 180.0) % 360.0 - 180.0).kind
+
+
+def view_kind(view: str) -> str:
+    """Kind of a view from its name, with or without the side of the camera; or "two-cameras".
+
+    Raises
+    ------
+    BadInputError
+        There is no such view.
+    """
+    words = view.replace("-", " ").replace(",", " ").split()
+    kind = "-".join(word for word in words if word not in ("from", "the", "left", "right"))
+    if not kind and words:
+        kind = "side"  # "left", "right"
+    if kind not in (*VIEWS, TWO_CAMERAS):
+        raise BadInputError(f"no view {view!r}{likely(view, VIEWS)} (one of {', '.join(VIEWS)})")
+    return kind
 
 
 def supports(view: View, angle: str) -> bool | None:

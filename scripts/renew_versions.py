@@ -3,8 +3,8 @@
 usage: renew_versions.py PYTHON [PYTHON ...]
 
 `make versions` calls it; then run all tests before the file is committed. torch and what comes with
-it are left out: which build fits depends on the machine. So is setuptools, which only torch asks for:
-a virtual environment of Python 3.11 begins with one of its own.
+it are left out: which build fits depends on the machine. So is setuptools, which only torch asks
+for: a virtual environment of Python 3.11 begins with one of its own.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mobility import provenance, tables
+from mobility import provenance
 
 Value = float | tuple[float, float]
 
@@ -52,12 +52,3 @@ def metrics_of(changed: Mapping[str, Any] | None = None, **attrs: Any) -> xr.Dat
     variables["accepted_repetitions"] = xr.DataArray(5)
     dataset = xr.Dataset(variables, attrs={"ds_type": "metrics", **attrs})
     return provenance.with_history(dataset, "by_hand", {})
-
-
-def lab_attrs() -> dict[str, str]:
-    """Attributes of a recording for which the virtual lab's errors hold."""
-    made_for = tables.load("virtual_lab_error")["holds_for"]
-    return {
-        "method": str(made_for["fit_method"]),
-        "model_sha256": str(made_for["pose_model_sha256"]),
-    }

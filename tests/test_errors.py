@@ -7,7 +7,7 @@ import sys
 def test_a_cell_shows_one_line_for_an_error_and_a_traceback_for_a_bug() -> None:
     code = (
         "import mobility as mb\n"
-        "def asked():\n    mb.virtual_lab_error('knee_flexio', 'side')\n"
+        "def asked():\n    mb.fit_body(7, feet_plante=True)\n"
         "try:\n    get_ipython().run_cell('asked()')\n"
         "finally:\n    get_ipython().run_cell('1 / 0')\n"
     )
@@ -19,6 +19,6 @@ def test_a_cell_shows_one_line_for_an_error_and_a_traceback_for_a_bug() -> None:
     )
     one, _, bug = told.stdout.partition("BadInputError: ")
     assert one == ""
-    assert "did you mean 'knee_flexion'" in bug.splitlines()[0]
+    assert "did you mean 'feet_planted'" in bug.splitlines()[0]
     assert "Traceback" in bug
     assert "asked" not in bug

@@ -71,18 +71,3 @@ def test_shares_within_the_sd_are_shares(filmed, lab, fitted) -> None:
     shares = filmed.within(fitted, lab)
     assert all(0 < share <= 1 for share in shares.values())
     assert shares["knee_flexion"] > 0.9
-
-
-def test_factors_are_rounded_up_and_others_kept(filmed) -> None:
-    kept = {"factor": 1.9, "source": "as before"}
-    table = {
-        "source": "x",
-        "widening": {"knee_flexion": kept, "arm_fall": kept, "trunk_lean": kept},
-    }
-    found = filmed.widened(table, {"knee_flexion": 1.31, "trunk_lean": 1.0})
-    factors = {name: entry["factor"] for name, entry in found["widening"].items()}
-    assert factors == {"knee_flexion": 1.35, "arm_fall": 1.9, "trunk_lean": 1.0}
-    assert "without widening" in found["widening"]["trunk_lean"]["source"]
-    assert found["widening"]["arm_fall"] == kept
-    assert table["widening"]["knee_flexion"] == kept
-    assert filmed.widened(table, {"knee_flexion": 1.3})["widening"]["knee_flexion"]["factor"] == 1.3

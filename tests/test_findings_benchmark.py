@@ -164,30 +164,6 @@ def test_grid_has_at_least_40_trials_and_each_fault_in_many_and_not_in_many(proj
         assert 15 <= sum(present) <= len(cases) - 15, name
 
 
-def test_the_table_of_errors_is_rewritten_for_what_it_lists(benchmark):
-    text = (
-        "# Head.\nsource: 9 rendered squats\nmetrics:\n"
-        "  knee_deviation:\n    front: {bias: 9, sd: 9, clips: 9}\n"
-        "  toe_out:\n    side: {bias: 9, sd: 9, clips: 9}\n"
-    )
-    rows = [
-        {"metric": metric, "view": view, "trial": trial, "error": error, "own sd": 1.0}
-        for metric, view, errors in (
-            ("knee_deviation", "front", (0.1, -0.1, 0.15)),
-            ("toe_out", "side", (-4.0, -2.0, np.nan)),
-            ("toe_out", "front", (50.0, 60.0, 70.0)),  # not in the table
-        )
-        for trial, error in enumerate(errors)
-    ]
-    assert benchmark.rewritten(text, pd.DataFrame(rows)) == (
-        "# Head.\nsource: 3 rendered squats\nmetrics:\n"
-        "  knee_deviation:\n    front: {bias: 0.05, sd: 0.13, clips: 3}\n"
-        "  toe_out:\n    side: {bias: -3.0, sd: 1.4, clips: 2}\n"
-    )
-    with pytest.raises(BadInputError, match="toe_out, side: its error needs two trials"):
-        benchmark.rewritten(text, pd.DataFrame([*rows[:3], rows[3]]))
-
-
 def test_cases_that_cannot_be_done_are_left_out_but_not_many(benchmark, tmp_path):
     grid = tmp_path / "grid.yaml"
     grid.write_text(f"axes: {{camera.azimuth: {list(range(20))}}}\n")

@@ -7,8 +7,18 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.errors import BadInputError
 from mobility.provenance import with_history
-from mobility.view import TWO_CAMERAS, camera_view, supports, trial_view, view_of
+from mobility.view import (
+    TWO_CAMERAS,
+    VIEWS,
+    camera_view,
+    supports,
+    trial_view,
+    view_kind,
+    view_of,
+    view_of_azimuth,
+)
 
 DEMO_AZIMUTH = -40.0
 """Of data/demo/overhead-squat/case.yaml: the camera is 40 degrees to the left of the front."""
@@ -82,8 +92,35 @@ def test_nobody_is_seen_from_nowhere(squat_pose):
     assert supports(nobody, "trunk_lean") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("front oblique, from the right", "front-oblique"),
+        ("front-oblique left", "front-oblique"),
+        ("left", "side"),
+        ("back", "back"),
+        ("two-cameras", TWO_CAMERAS),
+    ],
+)
+def test_views_are_known_by_the_names_that_recordings_have(name, kind):
+    assert view_kind(name) == kind
+
+
+def test_a_view_that_is_none_is_refused():
+    with pytest.raises(BadInputError, match="no view 'above'"):
+        view_kind("above")
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "view"), [(-15, "front"), (300, "front-oblique"), (91, "side")]
+)
+def test_view_of_an_azimuth(azimuth, view):
+    assert view_of_azimuth(azimuth) == view
+
+
 def test_every_kind_of_view_says_what_it_supports():
     table = tables.load("view_support")
+    assert list(VIEWS) == list(table["views"])
     assert table["angles"].keys() == tables.load("angles").keys()
     for entry in [*table["views"].values(), *table["angles"].values()]:
         assert entry["source"]

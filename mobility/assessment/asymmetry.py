@@ -95,9 +95,7 @@ def difference_sd(pose: xr.Dataset) -> dict[str, xr.DataArray]:
     -------
     dict
         By angle with sides, over (time,): the root mean square of the differences of the draws,
-        interpolated from the knots. Empty for a pose without ``position_draws``. Where the sides
-        are in different postures their draws have different factors, so that less of an error that
-        both share cancels: the result is rather too large.
+        interpolated from the knots. Empty for a pose without ``position_draws``.
     """
     if "position_draws" not in pose:
         return {}

@@ -244,8 +244,6 @@ def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
 def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
     """Give the score that the criteria of the FMS deep squat allow, and what it rests on."""
     lines = []
-    if level == "professional" and "errors" in (about := _attrs(metrics, "mobility_index")):
-        lines.append(f"Errors of the angles: {about['errors']}.")
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
         text = f"FMS deep squat: {criteria.attrs['verdict']}"
@@ -313,10 +311,6 @@ def _exercise(number: int, work: Work, level: Level) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _attrs(metrics: xr.Dataset, name: str) -> dict[str, str]:
-    return dict(metrics[name].attrs) if name in metrics else {}
 
 
 def _value(metrics: xr.Dataset, name: str) -> float:

@@ -113,8 +113,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     metrics
         Metrics Dataset.
     view
-        Name of the camera's view (:attr:`mobility.view.View.name`), whose measured errors are taken
-        where they hold; without it, the metrics' own errors.
+        Name of the camera's view (:attr:`mobility.view.View.name`), which must support what is
+        compared; without it nothing is refused for the view.
 
     Returns
     -------
@@ -255,7 +255,7 @@ def _fault(
     """Probability that a metric, on any side of the body, is beyond its threshold."""
     if why := unsupported(entry, view):
         return _Said(np.nan, f"refused: {why}")
-    given = estimate(metrics, entry["measure"], view=view)
+    given = estimate(metrics, entry["measure"])
     each = np.atleast_1d(probability_of(given.value, given.sd, entry["threshold"], side=side))
     chosen, note = seen_sides(given, view)
     if chosen:

@@ -20,7 +20,6 @@ Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Z95 = 1.96
-SIDES = ("left", "right")
 
 _TAIL = 0.025
 _LESS = 1e-6
@@ -87,9 +86,7 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     The probability that a value is below, above or outside of a threshold is that of
     :func:`mobility.assessment.criteria.probability_of`. Of a standard deviation x over n
     repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1 degrees of freedom. The error s is
-    that with which the criteria in the same Dataset were judged
-    (:func:`mobility.assessment.estimates.estimate`, for the camera's view); without criteria it is
-    the metric's own ``_sd``. A fault is "found" where P is at least 0.8, "not found" where it is at
+    the metric's ``_sd``. A fault is "found" where P is at least 0.8, "not found" where it is at
     most 0.2 (both from the table), and else "cannot be told".
 
     A difference d of the sides is "found" where its magnitude exceeds its smallest detectable
@@ -216,7 +213,7 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
         return _judged_spread(metrics, name, rule, side, value)
     if why := _not_from_here(metrics, rule):
         return _refused(name, rule, side, why, value)
-    sd = _error(metrics, metric, side)
+    sd = _number_of(metrics, f"{metric}_sd", side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, "its error is not known", value)
     if rule["direction"] == "beyond_mdc":
@@ -341,15 +338,6 @@ def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
     if "side" in variable.dims:
         variable = variable.sel(side=side)
     return float(variable)
-
-
-def _error(metrics: xr.Dataset, metric: str, side: str) -> float:
-    """Give the standard deviation of the error of a metric, as the criteria take it."""
-    # Not at the top: it brings xarray along.
-    from mobility.assessment.estimates import estimate
-
-    sd = estimate(metrics, metric, view=_view(metrics)).sd
-    return float(sd[SIDES.index(side) if side else ()])
 
 
 def _not_from_here(metrics: xr.Dataset, rule: Mapping[str, Any]) -> str:

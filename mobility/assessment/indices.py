@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.estimates import Estimate, estimate, seen_sides
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import does_not_hold
 from mobility.options import checked
-from mobility.view import TWO_CAMERAS, UNKNOWN
 
 Array = NDArray[np.float64]
 
@@ -248,8 +246,7 @@ def mobility_index(
     metrics
         Metrics Dataset, degrees.
     view
-        Name of the camera's view (:attr:`mobility.view.View.name`), whose measured errors are taken
-        where they hold; without it, the metrics' own errors.
+        Name of the camera's view (:attr:`mobility.view.View.name`).
     version
         Of ``tables/indices.yaml``; `mobility_index_overhead` also counts the elevation of the arms.
 
@@ -267,7 +264,7 @@ def mobility_index(
     Raises
     ------
     BadInputError
-        An angle has other dimensions, or the view is unknown.
+        An angle has other dimensions.
 
     Notes
     -----
@@ -279,7 +276,7 @@ def mobility_index(
     least = tables.load("indices")["smallest_coverage"]["mobility_index"]["value"]
     mean, worse, sd, notes = [], [], [], {}
     for name in entry["parts"]:
-        given = estimate(metrics, name, view=view)
+        given = estimate(metrics, name)
         chosen, note = seen_sides(given, view)
         value, error = (np.atleast_1d(part)[chosen] for part in (given.value, given.sd))
         mean.append(value.mean() if chosen else np.nan)
@@ -331,12 +328,11 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     Raises
     ------
     BadInputError
-        A measure has other dimensions, or the view is unknown.
+        A measure has other dimensions.
 
     Notes
     -----
-    A part whose error (the standard error of measurement, without what intervals add for knowing it
-    from few trials) exceeds its `a`, up to which nothing is deducted, would measure the error: it
+    A part whose error exceeds its `a`, up to which nothing is deducted, would measure the error: it
     is left out, and the note says so. So is a part of which a measure is refused. The error of a
     standard deviation s over n repetitions is s / sqrt(2 (n - 1)); it grows with s, and so leaves
     nothing out: nobody gains by varying more.
@@ -352,18 +348,17 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
         if found is None:
             notes[name] = f"refused: {note}"
             continue
-        value, sigma, sem = found
+        value, sigma = found
         if note:
             notes[name] = note
         x[i], sd[i] = QUALITY_PARTS[name].reduce(value), QUALITY_PARTS[name].spread(value, sigma)
-        error = QUALITY_PARTS[name].spread(value, sem)
         if not np.isfinite(x[i]):
             notes[name] = "refused: its measures have no finite x"
         elif np.isnan(sd[i]):
             notes[name] = "left out: its error is not known"
-        elif name != "variability" and error > part["a"]:
+        elif name != "variability" and sd[i] > part["a"]:
             notes[name] = (
-                f"left out: its error (standard deviation {error:.2g}) exceeds the {part['a']:g} up"
+                f"left out: its error (standard deviation {sd[i]:.2g}) exceeds the {part['a']:g} up"
                 " to which nothing is deducted"
             )
         else:
@@ -380,20 +375,19 @@ def quality_index(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
 
 def _measures(
     metrics: xr.Dataset, names: Sequence[str], view: str | None
-) -> tuple[tuple[Array, Array, Array] | None, str]:
-    """Values, sd and sem of the measures of a part and a note, or None and the reason."""
+) -> tuple[tuple[Array, Array] | None, str]:
+    """Values and sd of the measures of a part and a note, or None and the reason."""
     found: list[tuple[Array, ...]] = []
     note = ""
     for name in names:
-        given = _with_sampling_error(metrics, name, estimate(metrics, name, view=view))
+        given = _with_sampling_error(metrics, name, estimate(metrics, name))
         chosen, said = seen_sides(given, view)
         if not chosen:
             return None, f"{name.replace('_', ' ')}: {said}"
         note = said or note
-        each = (given.value, given.sd, given.sem)
-        found.append(tuple(np.atleast_1d(part)[chosen] for part in each))
-    value, sd, sem = (np.concatenate(part) for part in zip(*found, strict=True))
-    return (value, sd, sem), note
+        found.append(tuple(np.atleast_1d(part)[chosen] for part in (given.value, given.sd)))
+    value, sd = (np.concatenate(part) for part in zip(*found, strict=True))
+    return (value, sd), note
 
 
 def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Estimate:
@@ -401,12 +395,7 @@ def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Est
     if not name.endswith("_variability") or "accepted_repetitions" not in metrics:
         return given
     degrees_of_freedom = max(int(metrics["accepted_repetitions"]) - 1, 1)
-    error = given.value / np.sqrt(2.0 * degrees_of_freedom)
-    return given._replace(sd=error, sem=error)
-
-
-def _said(view: str | None) -> str:
-    return "two cameras" if view == TWO_CAMERAS else str(view)
+    return given._replace(sd=given.value / np.sqrt(2.0 * degrees_of_freedom))
 
 
 def _dataset(
@@ -420,14 +409,12 @@ def _dataset(
     view: str | None,
 ) -> xr.Dataset:
     long_name, parts = entry["long_name"], entry["parts"]
-    held = view not in (None, UNKNOWN) and does_not_hold(metrics, view=view) is None
     about: dict[str, Any] = {
         "units": "1",
         "group": _GROUP,
         "reference": entry["source"],
         "version": entry["version"],
         "references": json.dumps({key: part["reference_id"] for key, part in parts.items()}),
-        "errors": f"virtual lab, {_said(view)}" if held else "of the metrics",
     }
     if notes:
         about["note"] = "; ".join(f"{key.replace('_', ' ')} {said}" for key, said in notes.items())

@@ -48,9 +48,6 @@ _NEAR = 0.2
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
 
-_MENTIONED_DEG = 0.5
-"""What is taken off an angle is told from here on."""
-
 _NONE_MARKED = {
     "code": "no_movement",
     "message": "No movement: a person said that there is none.",
@@ -376,13 +373,6 @@ def joint_mobility(
                 if marks is not None:
                     still += " in a movement that was marked by hand"
                 remarks.append("; ".join(dict.fromkeys(cut)) or still)
-            told = angles[table["joints"][course.joint]["angle"]].attrs
-            less = float(told.get(f"taken_off_{course.side}_deg", 0.0))
-            if course.accepted and less >= _MENTIONED_DEG:
-                remarks.append(
-                    f"moves in the plane of the picture: up to {less:.0f} degrees taken off, "
-                    "the mean error of rendered people seen so"
-                )
             if course.accepted and not (course.highs and course.lows):
                 ends = "smallest" if course.highs else "largest"
                 remarks.append(f"the {ends} angle was refused or missing in all movements")
@@ -446,7 +436,7 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
     """Deviations of the draws of a fit, made as the angles were; None without a fit."""
     if "position_draws" not in pose:
         return None
-    draws = angle_draws(pose, as_squat=False)
+    draws = angle_draws(pose)
     flat = [
         str(name)
         for name, values in angles.data_vars.items()

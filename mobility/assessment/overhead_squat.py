@@ -14,7 +14,6 @@ from mobility.assessment.asymmetry import SYMMETRY, difference_sd
 from mobility.assessment.body import body_axes as body_axes
 from mobility.assessment.body import camera_angle, lean_at_rest
 from mobility.assessment.criteria import compensations, fms_deep_squat
-from mobility.assessment.estimates import estimate
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.metric import CARRIED, add, add_note, belongs, merged_history
@@ -35,9 +34,10 @@ from mobility.assessment.summaries import (
     sample_sd,
 )
 from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, require_pose
-from mobility.view import TWO_CAMERAS, trial_view
+from mobility.view import trial_view
 
 Metrics = dict[str, xr.DataArray]
 
@@ -95,12 +95,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         ``heel_rise``, ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out``
         (medians of their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
-        names the phase in which they occur. The ``_sd`` of these is the larger of the fit's and,
-        where it holds, of the error in rendered squats of the same view, of two cameras the fit's
-        in proportion to that (see :func:`mobility.assessment.estimates.estimate`); the former alone
-        is then in its attribute ``fit_sd``.
+        names the phase in which they occur.
 
-        Of all this, with the errors of the camera's view: ``mobility_index...``,
+        Of all this: ``mobility_index...``,
         ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
         ``fms_joint_probability`` and ``compensation_probability`` (see
         :mod:`mobility.assessment.criteria`).
@@ -128,7 +125,8 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     The ``_sd`` of an angle is mostly the bias of the model, which more frames or
     repetitions do not average away. Within a repetition it is therefore the median of the
     frames' ``_sd``. Over n repetitions it is sqrt(m² + s²/n), with m the median ``_sd`` of
-    the repetitions and s their SD (from two repetitions on; one tells nothing about s).
+    the repetitions and s their SD (from two repetitions on; one tells nothing about s). That of
+    the heel rise of a fitted body is at least what was measured (``tables/expected_error.yaml``).
     For the asymmetry of an angle of a fitted body the frames' ``_sd`` is that of the difference
     over the draws of the fit, where errors of the sides that belong together cancel or add up as
     they do. Else m² = sd_left² + sd_right²: taking the sides as independent is conservative where
@@ -163,6 +161,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     _add_knee_movement(metrics, movement, repetitions, frames)
     stature = posture(pose, repetitions)
     _add_posture(metrics, stature, frames, accepted)
+    if "position_draws" in pose:
+        for name, least in tables.load(ERRORS)["metrics"]["least"].items():
+            metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
     found = (
         provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
     )
@@ -180,7 +181,6 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
     view = trial_view(pose)
-    result = _with_measured_errors(result, view)
     for score in (mobility_index, quality_index, fms_deep_squat, compensations):
         scored = score(result, view=view)
         result = result.assign(scored.data_vars).assign_attrs(history=scored.attrs["history"])
@@ -479,27 +479,6 @@ def _add_over_repetitions(
         f"right minus left: {statistic}",
         suffix=", asymmetry",
     )
-
-
-def _with_measured_errors(metrics: xr.Dataset, view: str) -> xr.Dataset:
-    """Take the errors in rendered squats of what is over all repetitions, as `estimate` does."""
-    wider = {}
-    for name in map(str, metrics.data_vars):
-        if f"{name}_sd" not in metrics or metrics[name].dims not in ((), ("side",)):
-            continue
-        own = metrics[f"{name}_sd"]
-        sd = own.copy(data=estimate(metrics, name, view=view).sd)
-        if bool(((sd != own) & own.notnull()).any()):
-            sd.attrs["fit_sd"] = own.values.ravel().tolist()
-            sd.attrs["statistic"] += (
-                ", in proportion to that in rendered squats of two cameras"
-                if view == TWO_CAMERAS
-                else ", or that in rendered squats where larger"
-            )
-            wider[f"{name}_sd"] = sd
-            if (least := f"{name}_mdc95") in metrics:
-                wider[least] = metrics[least].copy(data=MDC95 * sd.values)
-    return metrics.assign(wider)
 
 
 def _hands_not_overhead(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.body import points_of
 from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.expected_error import metric_sd
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -42,8 +43,9 @@ def values_and_sd(
     values, sd
         By name. The sd is the root mean square, over draws of all landmark positions, of what the
         quantity deviates from its value. Of a fitted body the draws are its ``position_draws``,
-        and the sd is interpolated from the knots. Else draws (of a fixed seed, with the covariance
-        of the sample made exact) move each landmark by independent errors in the image plane and
+        and the sd, times the factor of the metric in ``tables/expected_error.yaml``, is
+        interpolated from the knots. Else draws (of a fixed seed, with the covariance of the sample
+        made exact) move each landmark by independent errors in the image plane and
         in depth, whose sizes are in ``tables/overhead_squat.yaml``; the errors last through a
         phase, but those of the standing frames are others.
     """
@@ -75,7 +77,7 @@ def _of_draws(
     errors = _root_mean_square(
         kernel(centre, centre[stands]), (kernel(each, each[stands]) for each in moved)
     )
-    return {name: at_frames(sd, knots, time) for name, sd in errors.items()}
+    return {name: at_frames(metric_sd(name, sd), knots, time) for name, sd in errors.items()}
 
 
 def at_frames(values: Array, knots: Array, time: Array) -> Array:

@@ -17,10 +17,11 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import TABLE, another_model, spread_factors
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
-from mobility.provenance import cameras_of, history, with_history
-from mobility.view import TWO_CAMERAS, camera_view, trial_view
+from mobility.provenance import cameras_of, with_history
+from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 
@@ -181,24 +182,21 @@ def _angles_in(points: Array, frame: Array) -> dict[str, Array]:
     }
 
 
-def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
+def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
 
     Parameters
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` returned.
-    as_squat
-        Whether the factors of :func:`spread_factors` are applied. They were found on squats: not
-        so for movements of single joints.
 
     Returns
     -------
     xarray.Dataset
         The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations
-        in degrees, times the factors of :func:`spread_factors`. The standard deviation of anything
-        computed from angles (a difference of sides, a median over repetitions) is that of its
-        values over the draws.
+        in degrees, times the factors of :func:`~mobility.kinematics.expected_error.spread_factors`.
+        The standard deviation of anything computed from angles (a difference of sides, a median
+        over repetitions) is that of its values over the draws.
 
     Raises
     ------
@@ -213,7 +211,7 @@ def angle_draws(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
     each = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
-    factors = spread_factors(fitted) if as_squat else dict.fromkeys(definitions, np.ones(()))
+    factors = spread_factors(fitted)
     variables = {}
     for name, value in middle.items():
         off = np.stack([drawn[name] for drawn in each]) - value
@@ -234,70 +232,13 @@ def _angles_at_knots(fitted: xr.Dataset, off: Array | float = 0.0) -> dict[str, 
     return angles_from_points(body)
 
 
-def spread_factors(fitted: xr.Dataset) -> dict[str, Array]:
-    """By how much the draws of each angle are spread, so that they are as wide as its errors are.
-
-    The draws of a fit are as wide as the spreads that its terms assume and as independent as these
-    terms are. The factors of the table ``angle_spread`` make 95 % of the errors on rendered squats
-    lie within 1.96 standard deviations, in each direction in which the subject faces, over all
-    postures, and in each posture, over all directions: they are the product of one for the
-    direction and one for the posture, the flexion of the knee or, for the elbow, its own, and at
-    least what the table says. Where the feet do not stay or are not seen, landmarks are not
-    corrected, for which there are other factors, found from one camera and used for any number; so
-    there are of two cameras that see planted feet and are far enough apart to be a view of their
-    own (:func:`~mobility.view.trial_view`); these know no directions. Draws of positions are left
-    as they are: a metric of these has its own measured errors (``metric_error.yaml``,
-    ``two_camera_error.yaml``).
-
-    Parameters
-    ----------
-    fitted
-        What :func:`~mobility.kinematics.fit.fit_body` returned.
-
-    Returns
-    -------
-    dict
-        By angle, as in :func:`joint_angles`, over (fit_time, side) or (fit_time,); the posture of
-        an angle without sides is the mean of both. From one camera, between those of the five
-        directions in the table, by the cosine between the subject's forward direction and the
-        camera's; the largest of them where the direction is not known. Ones without dimensions for
-        a pose of which the fit says nothing.
-    """
-    definitions = tables.load("angles")
-    planted = [entry["planted"] for entry in history(fitted) if "planted" in entry]
-    if not planted:
-        return dict.fromkeys(definitions, np.ones(()))
-    two = bool(cameras_of(fitted)) and trial_view(fitted) == TWO_CAMERAS
-    kind = "one_camera"
-    if two or not any(planted):
-        kind = "two_cameras" if any(planted) else "moving_feet"
-    table = tables.load("angle_spread")[kind]
-    cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
-    at_knots = _angles_at_knots(fitted)
-    found = {}
-    for by, posture in table["postures"].items():
-        for name, factors in posture["factors"].items():
-            value = at_knots[by] if definitions[name]["sided"] else at_knots[by].mean(axis=-1)
-            found[name] = np.interp(value, posture["at"], factors)
-    for name, factors in table["angles"].items():
-        if kind != "one_camera":
-            found[name] = factors * found[name]
-        elif np.isnan(cosine):
-            found[name] = max(factors) * found[name]
-        else:
-            found[name] = np.interp(cosine, table["cosines"], factors) * found[name]
-    return {name: np.maximum(found[name], table["least"]) for name in definitions}
-
-
-def angle_sd(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
+def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     """Give the standard deviation of each joint angle of a fitted body at its frames.
 
     Parameters
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` returned.
-    as_squat
-        As for :func:`angle_draws`.
 
     Returns
     -------
@@ -310,7 +251,7 @@ def angle_sd(fitted: xr.Dataset, *, as_squat: bool = True) -> xr.Dataset:
     BadInputError
         If `fitted` has no ``position_draws``.
     """
-    draws = angle_draws(fitted, as_squat=as_squat)
+    draws = angle_draws(fitted)
     time = fitted["time"].to_numpy()
     knots = draws["fit_time"].to_numpy()
     hip = fitted["position"].sel(keypoint=["left_hip", "right_hip"])
@@ -381,7 +322,7 @@ def joint_angles(
         Largest expected error with which an angle is given, degrees, by angle; of those that are
         not named, and where it is None, the limits of the table hold.
     in_picture
-        Whether elbow, knee and shoulder are measured in the plane of the picture where the fit
+        Whether elbow and knee are measured in the plane of the picture where the fit
         leaves it likely that they move there, by
         :func:`~mobility.kinematics.in_picture.picture_angles`. For movements of single joints,
         which are filmed so that they are seen; only of a body that was fitted to one camera, and
@@ -394,7 +335,7 @@ def joint_angles(
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
         of one value as a standard deviation: of a fitted body from the posterior of the fit, else
-        from ``tables/measurement_error.yaml``. Where the legs are not seen, what that table says of
+        from ``tables/expected_error.yaml``. Where the legs are not seen, what that table says of
         the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle). Values whose
         expected error exceeds the limit of the angle (``tables/angle_limits.yaml``) are refused:
         NaN, the reason in the attribute ``refused`` (with the view of the camera, and the median
@@ -429,16 +370,15 @@ def joint_angles(
     )
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    table = tables.load("measurement_error")
-    errors = table["methods"].get(method)
+    table = tables.load(TABLE)
+    errors = table["landmarks"].get(method)
     # Where there is no picture there is no camera that a reason could name.
     camera = camera_view(pose).camera if "image_position" in pose else ""
     if len(cameras := cameras_of(pose)) > 1:
         camera = f"{len(cameras)} cameras"
     posterior = None
     if "position_draws" in pose:
-        posterior = angle_sd(pose, as_squat=not in_picture)
-        factors: dict[str, Array] = {} if in_picture else spread_factors(pose)
+        posterior, factors = angle_sd(pose), spread_factors(pose)
     added: dict[str, float] = {}
     if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
         added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
@@ -451,6 +391,8 @@ def joint_angles(
     if errors is None and posterior is None:
         message = f"No errors are known for angles of method '{method}'; _sd is missing."
         warnings.append({"code": "unknown_error", "message": message})
+    if posterior is not None and (other := another_model(pose)):
+        warnings.append({"code": "errors_of_another_model", "message": other})
 
     variables: dict[str, xr.DataArray] = {}
     for name, values in angles_from_points(points).items():
@@ -474,9 +416,7 @@ def joint_angles(
         if posterior is not None:
             sd = posterior[f"{name}_sd"].to_numpy()
             source = "spread of the angle over the draws of the fit's posterior"
-            if np.ndim(factor := factors.get(name, 1.0)):
-                source += f", times {np.min(factor):.2f} to {np.max(factor):.2f} by posture"
-                source += " (table angle_spread)"
+            source += f", times {factors[name]:g} (table {TABLE})"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
                 source += ", as likely near the plane of the picture"
@@ -538,7 +478,7 @@ def legs_unseen(pose: xr.Dataset) -> bool:
     pose
         Pose Dataset with ``confidence``, ``image_position`` or both; what is missing hides nothing.
     """
-    limits = tables.load("measurement_error")["legs_unseen"]
+    limits = tables.load(TABLE)["legs_unseen"]
     knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])
     if "individual" in knees.dims:
         knees = knees.isel(individual=0, drop=True)

@@ -2,7 +2,7 @@ r"""Angles of joints that move in the plane of the picture, for movements of sin
 
 There the landmarks show the angle. The depth of the segments, which one camera hardly knows, is
 best left out of the angle of a hinge: with an error in depth a straight joint reads bent, and a
-bent one less bent. And there the error that landmarks make at a given angle could be measured.
+bent one less bent.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, body_frame, knee_flexion
+from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.skeleton import SIDES, require_pose
 from mobility.options import checked
-from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 
@@ -34,35 +34,30 @@ class _Limb(NamedTuple):
 
 
 @checked
-def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Dataset:
+def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
     r"""Angles of a fitted body, with what is likely where they lie in the plane of the picture.
 
     How likely both segments of a joint lie near that plane is told by the share of the draws of the
-    fit in which they do: the weight of the plane. With it
-
-    - the elevation :math:`\beta` of a segment out of the plane, whose error in the fit is
-      :math:`\sigma`, is taken to be zero give or take :math:`\tau` (hinges only). The best guess is
-      then :math:`k\beta` with :math:`k=\tau^2/(\tau^2+\sigma^2)` and the standard deviation
-      :math:`\sqrt k\,\sigma`. The angle is the mean of the one with these elevations and the one
-      of the fit, weighted;
-    - the mean error that was measured at this angle, seen from this side, is taken off.
+    fit in which they do: the weight of the plane. With it the elevation :math:`\beta` of a segment
+    out of the plane, whose error in the fit is :math:`\sigma`, is taken to be zero give or take
+    :math:`\tau`. The best guess is then :math:`k\beta` with :math:`k=\tau^2/(\tau^2+\sigma^2)` and
+    the standard deviation :math:`\sqrt k\,\sigma`. The angle is the mean of the one with these
+    elevations and the one of the fit, weighted.
 
     Parameters
     ----------
     fitted
         What :func:`~mobility.kinematics.fit.fit_body` made of the pose of one camera.
-    without_bias
-        Whether the mean error that was measured is taken off.
 
     Returns
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
         ``<angle>_sd`` and the weight, from 0 to 1, ``<angle>_in_picture``; and over (draw,
-        fit_time, side) ``<angle>_draws``, deviations of the draws of the posterior. Where the two
-        guesses of a hinge differ, that is part of the deviations. Attributes of an angle are, for
-        each side, the mean weight ``in_picture_left`` and the largest error that was taken off,
-        ``taken_off_left_deg``; the weights are also by angle and side in ``in_picture``.
+        fit_time, side) ``<angle>_draws``, deviations of the draws of the posterior times the factor
+        of :func:`~mobility.kinematics.expected_error.spread_factors`. Where the two guesses differ,
+        that is part of the deviations. Attributes of an angle are, for each side, the mean weight
+        ``in_picture_left``; the weights are also by angle and side in ``in_picture``.
 
     Raises
     ------
@@ -79,39 +74,32 @@ def picture_angles(fitted: xr.Dataset, *, without_bias: bool = True) -> xr.Datas
             "picture_angles: the pose has no 'position_draws'; make it with fit_body"
         )
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
-    azimuth = camera_view(fitted).azimuth_deg
+    factors = spread_factors(fitted)
     variables: dict[str, tuple[tuple[str, ...], Array, dict[str, Any]]] = {}
     degree = {"units": "degree"}
     shares: dict[str, dict[str, float]] = {}
     for name, rules in tables.load(TABLE)["angles"].items():
-        values, sds, weights, changes, deviations = [], [], [], [], []
+        values, sds, weights, deviations = [], [], [], []
         for side in SIDES:
             seen, middle, drawn = _limbs(fitted, name, rules["segments"], side)
             kept, weight = _likely(_elevation(middle), _elevation(drawn), rules)
             at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
             share = np.interp(time, knots, weight)
-            bias = rules["bias"] if without_bias else {}
-            whole = _between(seen, at * _elevation(seen), share)
-            value = _without(whole, share, bias, azimuth)
-            here = _between(middle, kept * _elevation(middle), weight)
-            drawn_off = _deviations(middle, drawn, kept, weight)
-            off = _without(here + drawn_off, weight, bias, azimuth)
-            off -= _without(here, weight, bias, azimuth)
+            value = _between(seen, at * _elevation(seen), share)
+            off = factors[name] * _deviations(middle, drawn, kept, weight)
             sd = np.interp(time, knots, np.sqrt((off**2).mean(axis=0)))
             unknown = np.isnan(value)
             values.append(value)
-            changes.append(np.abs(value - whole))
             sds.append(np.where(unknown, np.nan, sd))
             weights.append(np.where(unknown, np.nan, share))
             deviations.append(off)
         over = ("time", "side")
         shares[name], told = {}, {}
-        for side, weight, change in zip(SIDES, weights, changes, strict=True):
+        for side, weight in zip(SIDES, weights, strict=True):
             if np.isnan(weight).all():
                 continue
             shares[name][side] = round(float(np.nanmean(weight)), 3)
             told[f"in_picture_{side}"] = shares[name][side]
-            told[f"taken_off_{side}_deg"] = round(float(np.nanmax(change)), 2)
         variables[name] = (over, np.stack(values, axis=-1), {**degree, **told})
         variables[f"{name}_sd"] = (over, np.stack(sds, axis=-1), degree)
         variables[f"{name}_in_picture"] = (over, np.stack(weights, axis=-1), {"units": "1"})
@@ -132,7 +120,7 @@ def _limbs(
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
     hips = [(f"{one}_hip",) for one in SIDES]
-    places = [_landmarks(end, side) for pair in ends for end in pair]
+    places = [(f"{side}_{end}",) for pair in ends for end in pair]
 
     def points(values: xr.DataArray, keypoint: str, *order: str) -> list[Array]:
         return [
@@ -154,13 +142,6 @@ def _limbs(
     return limb(seen), limb(middle), limb(drawn)
 
 
-def _landmarks(end: str, side: str) -> tuple[str, ...]:
-    """Name the landmarks whose mean is an end of a segment."""
-    if end.startswith("mid_"):
-        return tuple(f"{one}_{end.removeprefix('mid_')}" for one in SIDES)
-    return (f"{side}_{end}",)
-
-
 def _elevation(limb: _Limb) -> Array:
     """Angle out of the plane of the picture, radians, positive towards the camera."""
     v = limb.segments
@@ -173,8 +154,6 @@ def _likely(middle: Array, drawn: Array, rules: Mapping[str, Any]) -> tuple[Arra
     near = (np.abs(drawn) < np.radians(rules["near_deg"])).all(axis=-1).mean(axis=0)
     none, full = rules["share_none"], rules["share_full"]
     weight = np.clip((near - none) / (full - none), 0.0, 1.0)
-    if "elevation_sd_deg" not in rules:
-        return np.ones_like(middle), weight
     # A limb that is mirrored in depth is as far out of the plane.
     error = np.sqrt(((np.abs(drawn) - np.abs(middle)) ** 2).mean(axis=0))
     usual = np.radians(rules["elevation_sd_deg"])
@@ -212,14 +191,3 @@ def _bend(limb: _Limb, elevation: Array) -> Array:
     if limb.frame is not None:
         return knee_flexion(turned[..., 0, :], turned[..., 1, :], limb.frame)
     return angle_between(turned[..., 0, :], turned[..., 1, :])
-
-
-def _without(angle: Array, weight: Array, bias: Mapping[str, Any], azimuth: float) -> Array:
-    """Take off the mean error that was measured from the side."""
-    if not bias or np.isnan(azimuth):
-        return angle
-    off = abs(abs(azimuth) - 90.0)
-    full, none = bias["side_full_deg"], bias["side_none_deg"]
-    share = float(np.clip((none - off) / (none - full), 0.0, 1.0))
-    found: Array = angle - share * weight * np.interp(angle, bias["at_deg"], bias["bias_deg"])
-    return found

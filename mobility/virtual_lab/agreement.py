@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import VIEWS, view_of_azimuth
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.validation.limits import Z95, limits_of_agreement
+from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import Case, case_from
 
 Array = NDArray[np.float64]

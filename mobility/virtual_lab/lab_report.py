@@ -17,8 +17,8 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import StorageError
-from mobility.kinematics.expected_error import VIEWS
 from mobility.validation.limits import Z95
+from mobility.view import VIEWS
 from mobility.virtual_lab.agreement import BENT
 from mobility.virtual_lab.case import write_dataset
 from mobility.virtual_lab.sweep import Done

@@ -283,7 +283,7 @@ def uncertainty(pose: xr.Dataset) -> str:
             "segments and usual errors of landmarks, is not questioned by it."
         )
         if legs_unseen(pose) and len(cameras_of(pose)) < 2:
-            added = tables.load("measurement_error")["legs_unseen"]["angles"].items()
+            added = tables.load("expected_error")["legs_unseen"]["angles"].items()
             told = ", ".join(f"{name.replace('_', ' ')} {entry['sd']}°" for name, entry in added)
             source += (
                 " Without the legs in sight nothing tells how large the body is: to the errors of "

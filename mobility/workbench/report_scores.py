@@ -108,10 +108,8 @@ def _sum(metrics: xr.Dataset, name: str, dim: str, references: References) -> li
     points = [float(v) for v in metrics[f"{name}_contribution"].values]
     terms = " + ".join(f"{p:.1f}" for p in points if math.isfinite(p))
     low, high = interval(metrics, name)
-    errors = str(metrics[name].attrs.get("errors", ""))
-    source = f" (errors: {escape(errors)})" if errors else ""
     between = (
-        f" 95 % interval {low:.1f} to {high:.1f}, from draws of the errors of all parts{source}."
+        f" 95 % interval {low:.1f} to {high:.1f}, from draws of the errors of all parts."
         if math.isfinite(low)
         else " Its error is not known."
     )

@@ -19,13 +19,8 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
-from mobility.kinematics.expected_error import (
-    does_not_hold,
-    view_kind,
-    virtual_lab_error,
-)
 from mobility.provenance import cameras_of, history, warnings_of
-from mobility.view import TWO_CAMERAS, trial_view, view_of
+from mobility.view import view_of
 from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
@@ -720,7 +715,7 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     if "position_draws" in pose:
         return ""  # the fit gives each value its own error
-    known = tables.load("measurement_error")["methods"].get(method)
+    known = tables.load("expected_error")["landmarks"].get(method)
     if known is None:
         return paragraphs(f"No errors are known for poses made by {method}.")
     rows = [
@@ -739,126 +734,16 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     )
 
 
-def lab_errors(
-    pose: xr.Dataset,
-    metrics: xr.Dataset,
-    quality: Mapping[str, Any],
-    names: Sequence[str] = ANGLES,
-) -> str:
-    """Set the errors that were measured in the virtual lab beside those that the fit gives.
-
-    Of two cameras that are apart, those of rendered squats that two cameras saw.
-
-    Parameters
-    ----------
-    pose
-        The fitted pose.
-    metrics
-        Its metrics.
-    quality
-        The capture quality of the recording, whose view chooses the errors.
-    names
-        The angles.
-    """
-    if trial_view(pose) == TWO_CAMERAS and does_not_hold(pose, view=TWO_CAMERAS) is None:
-        return _errors_of_two(metrics, names)
-    view = str((quality.get("view") or {}).get("name", "unknown"))
-    if reason := does_not_hold(pose):
-        return paragraphs(f"Virtual lab: no figures. {reason}")
-    if view == "unknown":
-        return paragraphs("Virtual lab: no figures, since the view of the camera is not known.")
-    rows, wider = [], []
-    for name in names:
-        error = virtual_lab_error(name, view, deep=True)
-        if error is None or not math.isfinite(error.sd):
-            continue
-        rows.append(
-            [
-                escape(_capital(name.replace("_", " "))),
-                quantity(_fit_sd(metrics, name), "degree"),
-                quantity(error.sd, "degree"),
-                quantity(error.bias, "degree", signed=True),
-                f"{100 * error.coverage:.0f} %",
-                str(error.clips),
-            ]
-        )
-        if error.widening != 1:
-            wider.append(f"{name.replace('_', ' ')} {error.widening:.1f}")
-    if not rows:
-        return paragraphs(f"Virtual lab: no figures for the view “{view}”.")
-    return table(
-        [
-            "Angle",
-            "SD by the fit, this recording",
-            "SD, virtual lab",
-            "bias, virtual lab",
-            "within the fit's 95 % interval, virtual lab",
-            "clips",
-        ],
-        rows,
-        caption=f"Errors at the bottom: by the fit (the larger of the sides), and as measured in "
-        f"the virtual lab on rendered squats with known angles, view {view_kind(view)}. The "
-        "intervals of this report are of the larger of both, the latter with its bias and widened "
-        "for being known from few clips",
-        numeric=True,
-    ) + (
-        paragraphs(
-            "The virtual lab's standard deviations are widened so that nine of ten errors on "
-            f"filmed clips lie within their 95 % intervals, by these factors: {', '.join(wider)}."
-        )
-        if wider
-        else ""
-    )
-
-
-def _fit_sd(metrics: xr.Dataset, name: str) -> float:
-    """Error by the fit alone, the larger of the sides; NaN where there is none."""
-    stated = metrics.get(f"{name}_sd")
-    # Where rendered squats show other errors, that of the fit alone is kept as an attribute.
-    sd = np.atleast_1d(np.nan if stated is None else stated.attrs.get("fit_sd", stated))
-    return float(np.nanmax(sd)) if np.isfinite(sd).any() else math.nan
-
-
-def _errors_of_two(metrics: xr.Dataset, names: Sequence[str]) -> str:
-    """Set the errors of rendered squats that two cameras saw beside those that the fit gives."""
-    measured = tables.load("two_camera_error")["metrics"]
-    rows = [
-        [
-            escape(_capital(label.replace("_", " "))),
-            quantity(_fit_sd(metrics, name), "degree"),
-            quantity(measured[name]["sd"], "degree"),
-            quantity(measured[name]["bias"], "degree", signed=True),
-            str(measured[name]["clips"]),
-        ]
-        for angle in names
-        for name, label in (
-            (angle, angle),
-            (f"{angle}_asymmetry", f"{angle}, right less left"),
-        )
-        if name in measured
-    ]
-    return table(
-        ["Angle", "SD by the fit, this recording", "SD, virtual lab", "bias, virtual lab", "clips"],
-        rows,
-        caption="Errors at the bottom: by the fit (the larger of the sides), and as measured in "
-        "the virtual lab on rendered squats that two cameras saw. The intervals of this report are "
-        "those of the fit times what the errors there were of them, at least as wide as the errors "
-        "there with their bias, and widened for being known from few clips",
-        numeric=True,
-    )
-
-
 def uncertainty(pose: xr.Dataset) -> str:
     """Say where the standard deviations of the errors come from."""
     if "position_draws" in pose:
         source = (
             f"That standard deviation is computed from this recording: "
             f"{pose.sizes['draw']} bodies that explain the landmarks about as well as the fitted "
-            "one are drawn, and each quantity is computed from every one of them. The spread of an "
-            "angle in a squat is then multiplied by a factor with which 95 % of the errors on "
-            "rendered squats lie within 1.96 standard deviations. What the fit "
-            "takes for granted, such as constant segments and usual errors of landmarks, is not "
-            "questioned by it."
+            "one are drawn, and each quantity is computed from every one of them. Where errors "
+            "were found to be larger or smaller than these draws say, their spread is multiplied "
+            "by a factor. What the fit takes for granted, such as constant segments and usual "
+            "errors of landmarks, is not questioned by it."
         )
     else:
         source = (

@@ -8,10 +8,9 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from hand_made import lab_attrs, metrics_of
+from hand_made import metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import stdtrit
 from scipy.stats import multivariate_normal, norm
 
 from mobility import tables
@@ -21,7 +20,7 @@ from mobility.assessment.criteria import (
     probability_of,
     probability_of_any,
 )
-from mobility.assessment.estimates import Estimate, estimate, unsupported
+from mobility.assessment.estimates import estimate, unsupported
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -220,37 +219,17 @@ def test_unknown_error_cannot_be_told():
     assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == f"{OPEN}: femur not told"
 
 
-def test_errors_of_the_view_are_taken_as_they_are_where_they_hold():
-    error = tables.load("metric_error")["metrics"]["thigh_elevation"]["back"]
-    changed = {"thigh_elevation": ((4.0, 4.0), (1.0, 1.0))}
-    metrics = metrics_of(changed, **lab_attrs())
-    sd = estimate(metrics, "thigh_elevation", view="back").sd
-    # Student's t with 25 degrees of freedom: 2.060 at 0.975.
-    assert error["clips"] == 25
-    wide = math.hypot(error["bias"], error["sd"]) * 2.060 / 1.960
-    assert sd == pytest.approx([wide, wide], rel=1e-3)
-    above = 0.5 * math.erfc(-4 / wide / math.sqrt(2))
-    met = float(fms_deep_squat(metrics, view="back")["fms_probability"].sel(fms_criterion="femur"))
-    assert 1 - above > met > (1 - above) ** 2  # of both sides, whose errors are not independent
-    assert criterion("femur", changed, view="back") < 0.01  # of another pose model: not its errors
-    assert criterion("femur", changed) < 0.01
-
-
-def test_a_heel_that_seems_down_may_be_up():
-    # The error of rendered heels: half of them were raised, and showed 3 degrees too little.
-    metrics = metrics_of({"heel_rise": ((0.0, 0.0), (1.0, 1.0))}, **lab_attrs())
-    found = compensations(metrics, view="left")["compensation_probability"]
-    assert 0.2 < float(found.sel(compensation="heel_rise")) < 0.8
-
-
-def test_measured_errors_never_make_a_metric_more_certain():
-    known = metrics_of()
-    for name, views in tables.load("metric_error")["metrics"].items():
-        for view in views if name in known else ():
-            value = (50.0, 50.0) if metrics_of()[name].dims else 50.0
-            sd = (40.0, 40.0) if metrics_of()[name].dims else 40.0
-            metrics = metrics_of({name: (value, sd)}, **lab_attrs())
-            assert np.max(estimate(metrics, name, view=view).sd) == 40
+def test_an_estimate_is_a_metric_with_its_own_error():
+    given = {"toe_out": ((12.0, NAN), (4.0, 3.0)), "arm_fall": (-5.0, NAN)}
+    metrics = metrics_of(given)
+    metrics["toe_out"].attrs["note"] = "refused: hidden"
+    sides = estimate(metrics.isel(side=[1, 0]), "toe_out")
+    np.testing.assert_array_equal(sides.value, [12.0, NAN])  # left first, in any order
+    np.testing.assert_array_equal(sides.sd, [4.0, NAN])
+    assert sides.reason == "hidden"
+    assert math.isnan(estimate(metrics, "arm_fall").sd)
+    assert math.isnan(estimate(metrics.drop_vars("arm_fall_sd"), "arm_fall").sd)
+    assert estimate(metrics, "nothing").reason == "not measured"
 
 
 def test_arms_and_dowel_are_not_judged_along_the_line_of_sight():
@@ -301,29 +280,6 @@ def test_criteria_and_compensations_share_their_thresholds():
     assert torso == assessed["forward_lean"]["threshold"] == parts["forward_lean"]["a"]
     assert assessed["arms_fall"]["threshold"] == parts["arm_fall"]["a"]
     assert assessed["heel_rise"]["threshold"] == parts["heel_rise"]["a"]
-
-
-def test_errors_of_two_cameras_are_the_fits_in_proportion_and_never_less_than_measured():
-    name = "knee_flexion_asymmetry"
-    error = tables.load("two_camera_error")["metrics"][name]
-    least = math.hypot(error["bias"], error["sd"])
-    wide = float(stdtrit(error["clips"], 0.975)) / 1.959964
-
-    def judged(own: float, **attrs: str) -> Estimate:
-        metrics = metrics_of({name: (0.0, own)}, **attrs)
-        return estimate(metrics, name, view="two-cameras")
-
-    usual = judged(0.9 * least / error["own"], **lab_attrs())
-    assert float(usual.sem) == pytest.approx(least)
-    assert float(usual.sd) == pytest.approx(least * wide)
-    # A fit that is less certain than usual stays so.
-    poor = judged(4 * least / error["own"], **lab_attrs())
-    assert float(poor.sem) == pytest.approx(4 * least)
-    # Of another pose model they say nothing, and without an own error nothing is known.
-    assert float(judged(7.0).sd) == 7.0
-    assert math.isnan(judged(NAN, **lab_attrs()).sd)
-    # What was measured with one camera is not that of two.
-    assert float(estimate(metrics_of({name: (0.0, 1.0)}, **lab_attrs()), name, view="front").sd) > 1
 
 
 def test_why_a_view_does_not_support_what_is_compared():

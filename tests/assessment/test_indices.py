@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from hand_made import lab_attrs, metrics_of
+from hand_made import metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,6 @@ from mobility.assessment.indices import (
     quality_index_of,
 )
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import virtual_lab_error
 from mobility.provenance import history
 
 R = (120.0, 120.0, 30.0)
@@ -143,25 +142,6 @@ def test_near_side_of_a_camera_at_the_side_stands_for_the_subject_and_says_so():
     found = mobility_index(metrics_of(one), view="left")
     assert float(found["mobility_index"]) == pytest.approx(100 * (1 + 1 + 0.5) / 3)
     assert "near" in found["mobility_index"].attrs["note"]
-
-
-def test_errors_of_the_virtual_lab_are_taken_where_they_hold_but_never_smaller_than_the_own():
-    lab = virtual_lab_error("knee_flexion", "front", deep=True)
-    small = {"knee_flexion": ((100.0, 100.0), (0.5, 0.5))}
-    large = {"knee_flexion": ((100.0, 100.0), (30.0, 30.0))}
-    part = {"mobility_part": "knee_flexion"}
-
-    def errors(changed, **given):
-        found = mobility_index(metrics_of(changed, **given.pop("attrs", {})), **given)
-        return float(found["mobility_index_part_sd"].sel(part))
-
-    # Student's t with 27 degrees of freedom: 2.052 at 0.975.
-    assert lab.clips == 27
-    wide = math.hypot(lab.bias, lab.sd) * 2.052 / 1.960
-    assert errors(small, attrs=lab_attrs(), view="front") == pytest.approx(wide, rel=1e-3)
-    assert errors(large, attrs=lab_attrs(), view="front") == 30
-    assert errors(small, attrs=lab_attrs()) == 0.5
-    assert errors(small, view="front") == 0.5  # another pose model
 
 
 def test_suppressed_index_says_why():
@@ -289,13 +269,11 @@ def test_quality_stays_within_its_bounds(lean, sd):
     assert found.value == pytest.approx(100 * min(max((25 - max(0, lean)) / 20, 0), 1))
 
 
-def test_unknown_parts_and_views_are_refused():
+def test_unknown_parts_and_options_are_refused():
     with pytest.raises(BadInputError, match="no part 'depth'"):
         quality_index_of({"depth": [1.0]}, sd={"depth": [1.0]})
     with pytest.raises(BadInputError, match="one sd and bias"):
         quality_index_of({"arm_fall": [1.0, 2.0]}, sd={"arm_fall": [1.0]})
-    with pytest.raises(BadInputError, match="no view"):
-        mobility_index(metrics_of(None, **lab_attrs()), view="above")
     with pytest.raises(BadInputError, match="vieww"):
         mobility_index(metrics_of(), vieww="front")
 

@@ -703,7 +703,7 @@ def test_without_legs_the_arms_carry_what_the_fit_does_not_know() -> None:
     upper = whole.copy(deep=True)
     knees = {"keypoint": ["left_knee", "right_knee"], "pixel": "v"}
     upper["image_position"].loc[knees] = 1400.0
-    added = tables.load("measurement_error")["legs_unseen"]["angles"]["elbow_flexion"]["sd"]
+    added = tables.load("expected_error")["legs_unseen"]["angles"]["elbow_flexion"]["sd"]
     known, unknown = joint_angles(whole), joint_angles(upper)
     np.testing.assert_allclose(
         unknown["elbow_flexion_sd"], np.hypot(known["elbow_flexion_sd"], added)

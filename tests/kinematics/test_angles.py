@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -17,18 +14,15 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import (
     IMAGE_ANGLES,
     angle_between,
-    angle_draws,
     angle_sd,
     image_plane_angles,
     joint_angles,
     knee_flexion,
     sagittal_angle,
-    spread_factors,
     with_raw_angles,
 )
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
-from mobility.view import camera_view
 from tests.analytic import squat_pose
 
 SIDED = {
@@ -237,7 +231,7 @@ def test_expected_error_follows_the_method(squat_pose):
     a = joint_angles(pose)
     assert float(a.knee_flexion_sd.max()) < 0.5
     raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
-    known = tables.load("measurement_error")["methods"]["mediapipe_world"]["angles"]
+    known = tables.load("expected_error")["landmarks"]["mediapipe_world"]["angles"]
     assert float(raw.knee_flexion_sd.max()) == known["knee_flexion"]["sd"]
     assert float(raw.trunk_lean_sd.max()) == known["trunk_lean"]["sd"]
     for name in tables.load("angles"):
@@ -288,77 +282,6 @@ def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
     told = f"Trunk lean refused in {share:.0%} of the values: {angles.trunk_lean.attrs['refused']}."
     assert any(message.endswith(told[1:]) for message in refused)
     assert "refused" not in joint_angles(fitted).trunk_lean.attrs
-
-
-def two_cameras(apart):
-    """Say in the history of a fit that there were two."""
-    return {"planted": True, "cameras": [{"azimuth_deg": 0.0}, {"azimuth_deg": apart}]}
-
-
-@pytest.mark.parametrize(
-    ("told", "kind"),
-    [
-        ({"planted": False}, "moving_feet"),
-        ({"planted": True}, "one_camera"),
-        (two_cameras(80.0), "two_cameras"),
-        (two_cameras(10.0), "one_camera"),
-    ],
-)
-def test_draws_are_spread_as_the_errors_of_squats_are(project, told, kind):
-    file = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
-    with xr.open_dataset(file, engine="h5netcdf") as stored:
-        fitted = stored.load()
-    entries = [
-        {**entry, **told} if entry["operation"] == "fit_body" else entry
-        for entry in json.loads(fitted.attrs["history"])
-    ]
-    assert any("planted" in entry for entry in entries)
-    found = angle_draws(fitted.assign_attrs(history=json.dumps(entries)))
-    as_drawn = angle_draws(fitted.assign_attrs(history="[]"))
-    table = tables.load("angle_spread")
-    cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
-    time = fitted["time"].values
-    values = joint_angles(fitted).interp(time=as_drawn["fit_time"].values.clip(time[0], time[-1]))
-    for name in tables.load("angles"):
-        factor = table[kind]["angles"][name]
-        if kind == "one_camera":
-            factor = np.interp(cosine, table[kind]["cosines"], factor)
-        by = "elbow_flexion" if name == "elbow_flexion" else "knee_flexion"
-        posture = table[kind]["postures"][by]
-        at = values[by].transpose("time", "side")
-        if "side" not in as_drawn[name].dims:
-            at = at.mean("side")
-        factor = factor * np.interp(at, posture["at"], posture["factors"][name])
-        factor = np.maximum(factor, table[kind]["least"])
-        assert factor.max() < 5.0
-        # Between its knots the body is not where the angles of the knots are interpolated.
-        np.testing.assert_allclose(
-            found[name], factor * as_drawn[name], rtol=0.05, atol=0.01, err_msg=name
-        )
-    assert angle_draws(fitted, as_squat=False).identical(as_drawn)
-
-
-def test_draws_of_an_unknown_view_are_spread_as_in_the_worst(project, monkeypatch):
-    file = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
-    with xr.open_dataset(file, engine="h5netcdf") as stored:
-        fitted = stored.load()
-    lying = fitted["position"].where(~fitted.keypoint.isin(["left_hip", "left_shoulder"]))
-    unknown = fitted.assign(position=lying)
-    assert np.isnan(camera_view(unknown).azimuth_deg)
-    load = tables.load
-    bare = copy.deepcopy(load("angle_spread"))
-    bare["one_camera"]["least"] = 0.0
-    monkeypatch.setattr(tables, "load", lambda n: bare if n == "angle_spread" else load(n))
-    known, worst = spread_factors(fitted), spread_factors(unknown)
-    table = bare["one_camera"]
-    cosine = np.cos(np.radians(camera_view(fitted).azimuth_deg))
-    for name, factors in table["angles"].items():
-        assert len(factors) == 5
-        ratio = np.interp(cosine, table["cosines"], factors) / max(factors)
-        np.testing.assert_allclose(known[name] / worst[name], ratio)
-    bare["one_camera"]["least"] = 0.7
-    for name, factor in spread_factors(fitted).items():
-        np.testing.assert_array_equal(factor, np.maximum(known[name], 0.7))
 
 
 def test_an_angle_that_a_draw_cannot_have_is_refused(project):
@@ -435,10 +358,6 @@ def test_skeleton_names_are_consistent():
 def test_every_table_entry_has_a_source():
     for name, entry in tables.load("angles").items():
         assert entry["source"], name
-    for method, entry in tables.load("measurement_error")["methods"].items():
-        assert entry["source"], method
-        assert entry["angles"].keys() == tables.load("angles").keys()
-        assert all(row["source"] and row["sd"] > 0 for row in entry["angles"].values())
     limits = tables.load("angle_limits")
     assert limits["angles"].keys() == tables.load("angles").keys()
     for entry in [*limits["angles"].values(), *limits["methods"].values()]:

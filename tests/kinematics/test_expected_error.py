@@ -1,105 +1,144 @@
+"""The one table of errors, and what is made of it."""
+
 from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import (
-    TABLE,
-    VIEWS,
-    does_not_hold,
-    view_kind,
-    view_of_azimuth,
-    virtual_lab_error,
-)
-from mobility.provenance import with_history
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.assessment.posture import posture
+from mobility.kinematics.angles import angle_draws, joint_angles
+from mobility.kinematics.expected_error import TABLE, another_model, metric_sd, spread_factors
+from mobility.kinematics.repetitions import find_repetitions
+from mobility.provenance import warnings_of
 
 
-def test_the_table_has_every_angle_in_every_view() -> None:
-    for angle in tables.load("angles"):
-        for view in (*VIEWS, "all"):
-            for deep in (False, True):
-                error = virtual_lab_error(angle, view, deep=deep)
-                assert error is not None, (angle, view)
-                assert error.widening >= 1
-                if error.clips < 2:
-                    assert np.isnan(error.sd)
-                else:
-                    assert 0 < error.sd < 60
-                    assert abs(error.bias) < 60
-                    assert 0 <= error.coverage <= 1
+def two_cameras(apart: float) -> dict[str, Any]:
+    """Say in the history of a fit that there were two."""
+    return {"planted": True, "cameras": [{"azimuth_deg": 0.0}, {"azimuth_deg": apart}]}
 
 
-def test_figures_are_those_of_the_table() -> None:
-    entry = tables.load(TABLE)["views"]["side"]["angles"]["knee_flexion"]
-    error = virtual_lab_error("knee_flexion", "side", deep=True)
-    assert error is not None
-    wider = tables.load(TABLE)["widening"]["knee_flexion"]["factor"]
-    assert (error.bias, error.sd) == (entry["deep"]["bias"], wider * entry["deep"]["sd"])
-    whole = virtual_lab_error("knee_flexion", "side, from the left")
-    assert whole is not None
-    assert (whole.bias, whole.clips) == (entry["bias"], entry["clips"])
-    assert whole.sd == wider * entry["sd"]
+@pytest.fixture
+def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Give a table of errors that may be changed, and have it read."""
+
+    def changed() -> Any:
+        load, table = tables.load, copy.deepcopy(tables.load(TABLE))
+        monkeypatch.setattr(tables, "load", lambda name: table if name == TABLE else load(name))
+        return table
+
+    return changed
+
+
+@pytest.fixture
+def fitted(project) -> xr.Dataset:
+    file = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
+    with xr.open_dataset(file, engine="h5netcdf") as stored:
+        return stored.load()
+
+
+def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:
+    """Have the history of a fit tell of other cameras or feet."""
+    entries = [
+        {**entry, **told} if entry["operation"] == "fit_body" else entry
+        for entry in json.loads(fitted.attrs["history"])
+    ]
+    return fitted.assign_attrs(history=json.dumps(entries))
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("told", "kind"),
     [
-        ("front oblique, from the right", "front-oblique"),
-        ("front-oblique left", "front-oblique"),
-        ("left", "side"),
-        ("back", "back"),
-        ("all", "all"),
-        ("two-cameras", "two-cameras"),
+        ({"planted": True}, "one_camera"),
+        ({"planted": False}, "moving_feet"),
+        (two_cameras(80.0), "two_cameras"),
+        (two_cameras(10.0), "one_camera"),
+        ({**two_cameras(80.0), "planted": False}, "moving_feet"),
     ],
 )
-def test_views_are_known_by_the_names_that_recordings_have(name: str, kind: str) -> None:
-    assert view_kind(name) == kind
+def test_each_angle_has_the_factor_of_its_kind(
+    fitted: xr.Dataset, change: Callable[[], Any], told: dict[str, Any], kind: str
+) -> None:
+    pose = seen_as(fitted, told)
+    endless = {"knee_flexion": 180.0}
+    as_drawn, plain = angle_draws(pose), joint_angles(pose, limits=endless)
+    table = change()
+    table["fitted"][kind]["angles"]["knee_flexion"] = 1.5
+    assert spread_factors(pose) == table["fitted"][kind]["angles"]
+    wide, angles = angle_draws(pose), joint_angles(pose, limits=endless)
+    np.testing.assert_allclose(wide["knee_flexion"], 1.5 * as_drawn["knee_flexion"])
+    xr.testing.assert_identical(wide["hip_flexion"], as_drawn["hip_flexion"])
+    np.testing.assert_allclose(angles["knee_flexion_sd"], 1.5 * plain["knee_flexion_sd"])
+    assert "times 1.5 (table expected_error)" in angles["knee_flexion_sd"].attrs["reference"]
 
 
-def test_views_are_those_of_recordings() -> None:
-    assert list(VIEWS) == list(tables.load("view_support")["views"])
+def test_a_fit_that_says_nothing_of_feet_counts_as_if_they_moved(fitted: xr.Dataset) -> None:
+    silent = spread_factors(fitted.assign_attrs(history="[]"))
+    assert silent == tables.load(TABLE)["fitted"]["moving_feet"]["angles"]
 
 
-@pytest.mark.parametrize(
-    ("azimuth", "view"), [(-15, "front"), (300, "front-oblique"), (91, "side")]
-)
-def test_view_of_an_azimuth(azimuth: float, view: str) -> None:
-    assert view_of_azimuth(azimuth) == view
+def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(
+    fitted: xr.Dataset, change: Callable[[], Any]
+) -> None:
+    angles, repetitions = joint_angles(fitted), find_repetitions(fitted)
+    one = posture(fitted, repetitions)
+    table = change()["metrics"]
+    table["factors"]["toe_out"] = 1.4
+    table["least"]["heel_rise"]["sd"] = 9.0
+    wide = posture(fitted, repetitions)
+    inside = wide["toe_out_sd"].notnull()
+    assert inside.any()
+    np.testing.assert_allclose(
+        wide["toe_out_sd"].where(inside), 1.4 * one["toe_out_sd"].where(inside)
+    )
+    xr.testing.assert_identical(wide["lateral_shift_sd"], one["lateral_shift_sd"])
+    metrics = overhead_squat(fitted, angles, repetitions)
+    known = metrics["heel_rise"].notnull()
+    assert known.any()
+    np.testing.assert_array_equal(metrics["heel_rise_sd"], np.where(known, 9.0, np.nan))
+    drawn = np.array([1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(metric_sd("standing_ankle_width", drawn), drawn)
 
 
-def test_unknown_names() -> None:
-    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
-        virtual_lab_error("knee_flexon", "front")
-    with pytest.raises(BadInputError, match="no view 'above'"):
-        virtual_lab_error("knee_flexion", "above")
-
-
-def test_the_table_does_not_hold_for_another_model_or_method() -> None:
-    made_for = tables.load(TABLE)["holds_for"]
-    attrs = {"method": made_for["fit_method"], "model_sha256": made_for["pose_model_sha256"]}
-    pose = xr.Dataset({"position": ("time", np.zeros(1))}, attrs=attrs)
-    assert does_not_hold(pose) is None
-    assert "another pose model" in str(does_not_hold(pose.assign_attrs(model_sha256="0" * 64)))
-    assert "'mediapipe_world'" in str(does_not_hold(pose.assign_attrs(method="mediapipe_world")))
-
-
-def test_the_table_is_that_of_the_pinned_model() -> None:
+def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
     pinned = tables.load("pose_model")["bundle"]["sha256"]
-    assert tables.load(TABLE)["holds_for"]["pose_model_sha256"] == pinned
+    assert another_model(fitted.assign_attrs(model_sha256=pinned)) is None
+    other = fitted.assign_attrs(model_sha256="0" * 64)
+    assert [w["code"] for w in warnings_of(joint_angles(other))].count(
+        "errors_of_another_model"
+    ) == 1
+    without = other.drop_vars("position_draws")  # its errors are not those of a fit
+    codes = [w["code"] for w in warnings_of(joint_angles(without))]
+    assert "errors_of_another_model" not in codes
 
 
-def test_the_table_does_not_hold_for_several_cameras() -> None:
-    made_for = tables.load(TABLE)["holds_for"]
-    attrs = {"method": made_for["fit_method"], "model_sha256": made_for["pose_model_sha256"]}
-    pose = with_history(xr.Dataset(attrs=attrs), "fit_body", {}, cameras=[{}, {}])
-    assert "this trial has several" in str(does_not_hold(pose))
-    assert does_not_hold(pose, view="two-cameras") is None
-    other = pose.assign_attrs(method="mediapipe_world")
-    assert "'mediapipe_world'" in str(does_not_hold(other, view="two-cameras"))
-
-
-def test_the_table_of_angles_has_no_figures_of_two_cameras() -> None:
-    assert virtual_lab_error("knee_flexion", "two-cameras") is None
+def test_the_table_has_every_angle_and_every_metric_once() -> None:
+    table = tables.load(TABLE)
+    angles = tables.load("angles").keys()
+    for kind in ("one_camera", "two_cameras", "moving_feet"):
+        entry = table["fitted"][kind]
+        assert entry["source"]
+        assert entry["angles"].keys() == angles, kind
+        assert all(0.3 < factor < 5 for factor in entry["angles"].values()), kind
+    of_squats = tables.load("overhead_squat")
+    named = {
+        name
+        for part in ("posture", "stance", "knee_movement", "frontal_plane")
+        for name in of_squats[part]
+    }
+    assert set(table["metrics"]["factors"]) == named
+    assert set(table["metrics"]["least"]) <= named
+    for method, entry in table["landmarks"].items():
+        assert entry["source"], method
+        assert entry["angles"].keys() == angles
+        assert all(row["source"] and row["sd"] > 0 for row in entry["angles"].values())
+    for entry in (*table["legs_unseen"]["angles"].values(), *table["metrics"]["least"].values()):
+        assert entry["source"]
+        assert entry["sd"] > 0

@@ -184,7 +184,7 @@ def test_of_many_that_one_reason_refuses_the_first_are_named_and_the_others_coun
 
 
 def test_what_needs_two_cameras_is_named_first() -> None:
-    data = hand_made.metrics_of(**hand_made.lab_attrs())
+    data = hand_made.metrics_of()
     judged = fms_deep_squat(data, view="back")
     data = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
     shown = text(first_page.cannot_be_told(find(data), data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import os
@@ -23,9 +22,7 @@ import xarray as xr
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mobility as mb
-from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
-from mobility.kinematics.expected_error import LabError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis, reports
 from mobility.workbench import report_sections as sections
@@ -748,20 +745,6 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     assert "Two cameras saw this trial" in sections.distrust([], two)
     assert "one camera" not in sections.distrust([], two)
 
-    # And with errors that were measured with two cameras, the fit's own beside them.
-    made_for = tables.load("virtual_lab_error")["holds_for"]
-    known = {"method": made_for["fit_method"], "model_sha256": made_for["pose_model_sha256"]}
-    metrics = session.metrics()
-    metrics["knee_flexion_sd"] = metrics["knee_flexion_sd"].assign_attrs(fit_sd=[31.0, 30.0])
-    errors = sections.lab_errors(two.assign_attrs(known), metrics, {})
-    assert "rendered squats that two cameras saw" in errors
-    assert "Knee flexion, right less left" in errors
-    assert "<td>31°</td>" in errors
-    clips = tables.load("two_camera_error")["metrics"]["knee_flexion"]["clips"]
-    assert f"<td>{clips}</td>" in errors
-    other = sections.lab_errors(two.assign_attrs({**known, "model_sha256": "0" * 64}), metrics, {})
-    assert "<table" not in other
-
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
     assert both.count("Frames with the person") == 2
@@ -774,46 +757,3 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     assert "&lt;b&gt;side" in told
     told = sections.provenance(record, one, session.metrics(), made_on=datetime.date(2026, 1, 1))
     assert "d" * 64 in told
-
-
-def test_virtual_lab_errors_stand_beside_those_of_the_fit(session: mb.Session) -> None:
-    made_for = tables.load("virtual_lab_error")["holds_for"]
-    pose = session.fitted().assign_attrs(
-        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
-    )
-    metrics = session.metrics()
-    quality = {"view": {"name": "front oblique, from the right"}}
-    text = sections.lab_errors(pose, metrics, quality)
-    error = mb.virtual_lab_error("knee_flexion", "front-oblique", deep=True)
-    assert error is not None
-    assert "virtual lab" in text
-    assert f"<td>{round(error.sd)}°</td>" in text
-    assert f"<td>{error.clips}</td>" in text
-    # Beside it stands the error of the fit alone, also where the metric's own was widened.
-    widened = metrics.copy()
-    widened["knee_flexion_sd"] = metrics["knee_flexion_sd"].assign_attrs(fit_sd=[31.0, 30.0])
-    assert "<td>31°</td>" in sections.lab_errors(pose, widened, quality)
-    # Refused where it does not hold.
-    other = sections.lab_errors(pose.assign_attrs(model_sha256="0" * 64), metrics, quality)
-    assert "another pose model" in other
-    assert "<table" not in other
-    assert "not known" in sections.lab_errors(pose, metrics, {"view": {"name": "unknown"}})
-
-
-def test_factors_of_filmed_clips_are_told(
-    session: mb.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made_for = tables.load("virtual_lab_error")["holds_for"]
-    pose = session.fitted().assign_attrs(
-        method=made_for["fit_method"], model_sha256=made_for["pose_model_sha256"]
-    )
-    error = LabError(bias=1.0, sd=4.0, clips=7, coverage=0.93, widening=1.0)
-    quality = {"view": {"name": "front"}}
-
-    def told(factor: float) -> str:
-        known = dataclasses.replace(error, widening=factor)
-        monkeypatch.setattr(sections, "virtual_lab_error", lambda *_, **__: known)
-        return sections.lab_errors(pose, session.metrics(), quality)
-
-    assert "have to be wider" not in told(1.0)
-    assert "hip flexion 1.4" in told(1.4)
