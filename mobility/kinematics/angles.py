@@ -39,10 +39,11 @@ _ELBOW = (15.0, 20.0)
 and any backwards, by no more than this. What is twice as much is flexion."""
 
 _CREASE = (45.0, 90.0)
-"""Degrees by which an arm is raised; the crease of the elbow faces forward below, anywhere above."""
+"""Elevation of the arm, degrees: below, the crease of the elbow faces forward, above anywhere."""
 
-_BEHIND = (90.0, 135.0)
-"""Degrees from straight forward; arms are beside the body up to the first, behind from the other."""
+_BEHIND = (110.0, 150.0)
+"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, for
+that is how well its plane is known), and extended backwards from the other on."""
 
 _EXTENSION = (60.0, 90.0)
 """Degrees; an arm is extended backwards up to the first, one that is raised more is overhead."""
@@ -134,9 +135,10 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
     """Angle between upper arm and forearm, negative when a hanging elbow is hyperextended, degrees.
 
     As :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20 to 40
-    altogether, but only while the arm hangs: then the crease of the elbow faces forward. Where it faces on a raised
-    arm depends on the turn of the upper arm about itself, which shoulder, elbow and wrist in one
-    line do not tell. From 45 to 90 degrees of elevation the sign therefore goes over into none.
+    altogether, but only while the arm hangs: then the crease of the elbow faces forward. Where it
+    faces on a raised arm depends on the turn of the upper arm about itself, which shoulder, elbow
+    and wrist in one line do not tell. From 45 to 90 degrees of elevation the sign therefore goes
+    over into none.
 
     Parameters
     ----------
@@ -155,9 +157,9 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
 def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
     """Angle between trunk and upper arm, negative when the arm is behind the trunk, degrees.
 
-    In front of the trunk and beside it the angle counts in full, from 45 degrees behind the side on
-    as extension, and between them it goes through zero. No arm is extended by more than some 60
-    degrees: beyond 90 it is overhead, on whichever side of the head.
+    In front of the trunk and beside it, up to a plane of elevation of 110 degrees, the angle counts
+    in full, from 150 on as extension, and between them it goes through zero. No arm is extended by
+    more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head.
 
     Parameters
     ----------
@@ -255,7 +257,8 @@ def _angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
         return np.degrees(np.arctan2(unit[..., 1], np.hypot(unit[..., 0], unit[..., 2])))
 
     def aside(v: Array, axis: Array) -> Array:
-        return np.degrees(np.arcsin(np.clip((direction(v) * axis).sum(axis=-1), -1.0, 1.0)))
+        sine = (direction(v) * axis).sum(axis=-1)
+        return np.asarray(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))))
 
     upper_arm = elbow - shoulder
     arms = wrist.mean(axis=1) - mid_shoulder

@@ -307,7 +307,7 @@ def test_a_hanging_elbow_is_hyperextended_below_zero(side):
 
 
 def test_an_elbow_that_does_not_hang_has_no_sign():
-    """Forearms of raised arms bent by 12 degrees to either side, and one whose hips are not seen."""
+    """Forearms of raised arms, bent by 12 degrees to either side, and of hips that are not seen."""
     for raised in (90, 135, 170):
         for bend in (-12, 12):
             found = elbow_flexion(turned(raised), turned(raised + bend), DOWN, RIGHT)
@@ -331,7 +331,7 @@ def test_an_arm_behind_the_trunk_is_extended():
         for side in (1, -1):
             arm = arm * [1, 1, side]
             assert shoulder_flexion(DOWN, arm, RIGHT) == pytest.approx(sideways)
-    # 40 degrees back and 15 out: 42.3 in space, of a plane of elevation beyond 135 degrees.
+    # 40 degrees back and 15 out: 42.3 in space, in a plane of elevation beyond 150 degrees.
     assert shoulder_flexion(DOWN, turned(-40, 15), RIGHT) == pytest.approx(-42.27, abs=0.01)
     # Behind the head, straight overhead, and before it.
     for degrees in (-170, 180, 170):
