@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ANGLES = (
     *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction", "shoulder_flexion"),
     *("elbow_flexion", "trunk_lean", "tibia_inclination", "thigh_elevation", "pelvis_obliquity"),
-    "arm_fall",
+    *("trunk_lateral_lean", "arm_fall"),
 )
 METHODS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "landmarks, cleaned": mb.clean_pose,

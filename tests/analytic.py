@@ -190,6 +190,7 @@ def squat_pose(
             ),
             "thigh_elevation": (("time", "side"), np.degrees(phi)),
             "trunk_lean": (("time",), np.degrees(tl)),
+            "trunk_lateral_lean": (("time",), np.zeros_like(tl)),
             "pelvis_obliquity": (("time",), np.zeros_like(tl)),
             "arm_fall": (
                 ("time",),

@@ -34,8 +34,20 @@ _MIN_LENGTH = 1e-9
 _LYING = np.cos(np.radians(60.0))
 """Horizontal part of the unit hip line; below it (60 degrees) the subject's right is undefined."""
 
-_HYPEREXTENSION = 30.0
-"""Degrees; no knee bends backwards by more, so a larger angle is flexion (see `knee_flexion`)."""
+_KNEE = (10.0, 30.0)
+_ELBOW = (15.0, 20.0)
+"""Degrees: a straight joint is bent sideways (varus and valgus; the elbow has its carrying angle),
+and any backwards, by no more than this. What is twice as much is flexion."""
+
+_CREASE = (45.0, 90.0)
+"""Elevation of the arm, degrees: below, the crease of the elbow faces forward, above anywhere."""
+
+_BEHIND = (110.0, 150.0)
+"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, for
+that is how well its plane is known), and extended backwards from the other on."""
+
+_EXTENSION = (60.0, 90.0)
+"""Degrees; an arm is extended backwards up to the first, one that is raised more is overhead."""
 
 _MENTIONED = 0.05
 """Share of refused values from which the refusal of an angle is a warning."""
@@ -100,19 +112,95 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
     return np.where(flat > _MIN_LENGTH, _unwrapped(angle), np.nan)
 
 
-def knee_flexion(thigh: Array, shank: Array, frame: Array) -> Array:
+def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     """Angle between thigh and shank, negative when the knee is hyperextended, degrees.
 
-    The size is the angle in space; the sign is that of the bend in the sagittal plane. Where the
-    leg is turned far out of that plane its sagittal part is small and the sign would be decided by
-    noise. No knee bends backwards by more than 30 degrees, so beyond that the sign is always
-    positive; also where the frame is undefined (lying).
+    It is the angle in space, except near straight, where that folds at zero. There it is the part
+    about the hip line: up to 10 degrees of bend sideways are varus or valgus and no flexion. No
+    varus is 20 degrees and no hyperextension 60: what bends by so much is a leg that is turned, or
+    a bent one, and all of it is flexion. Between 10 and 20 degrees sideways, and 30 and 60
+    altogether, the one goes over into the other, so that nothing jumps.
+
+    Parameters
+    ----------
+    thigh, shank
+        Hip to knee, knee to ankle, (..., 3).
+    across
+        Left hip to right hip, (..., 3). Where it has no length the angle has no sign.
     """
-    size = angle_between(thigh, shank)
-    tx, ty = _forward_and_up(thigh, frame)
-    sx, sy = _forward_and_up(shank, frame)
-    backwards = tx * sy - ty * sx > 0  # shank in front of the line of the thigh
-    return np.where(backwards & (size <= _HYPEREXTENSION), -size, size)
+    size, cosine = _bend(thigh, shank, -across)
+    return _signed_flexion(size, cosine, *_KNEE)
+
+
+def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) -> Array:
+    """Angle between upper arm and forearm, negative when a hanging elbow is hyperextended, degrees.
+
+    As :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20 to 40
+    altogether, but only while the arm hangs: then the crease of the elbow faces forward. Where it
+    faces on a raised arm depends on the turn of the upper arm about itself, which shoulder, elbow
+    and wrist in one line do not tell. From 45 to 90 degrees of elevation the sign therefore goes
+    over into none.
+
+    Parameters
+    ----------
+    upper_arm, forearm
+        Shoulder to elbow, elbow to wrist, (..., 3).
+    down
+        Mid-shoulder to mid-hip, (..., 3).
+    across
+        Left hip to right hip. Where one of these has no length the angle has no sign.
+    """
+    size, cosine = _bend(upper_arm, forearm, across)
+    raised = _share(angle_between(down, upper_arm), _CREASE)
+    return _signed_flexion(size, np.where(np.isnan(raised), np.nan, cosine), *_ELBOW, raised)
+
+
+def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
+    """Angle between trunk and upper arm, negative when the arm is behind the trunk, degrees.
+
+    In front of the trunk and beside it, up to a plane of elevation of 110 degrees, the angle counts
+    in full, from 150 on as extension, and between them it goes through zero. No arm is extended by
+    more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head.
+
+    Parameters
+    ----------
+    down, upper_arm
+        Mid-shoulder to mid-hip, shoulder to elbow, (..., 3).
+    across
+        Left hip to right hip, (..., 3). Where it has no length the angle has no sign.
+    """
+    size, cosine = _bend(down, upper_arm, across)
+    azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    behind = _share(azimuth, _BEHIND) * (1.0 - _share(size, _EXTENSION))
+    return np.where(np.isnan(cosine), size, size * (1.0 - 2.0 * behind))
+
+
+def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
+    """Angle from `u` to `v`, and the cosine between the axis of that turn and `hinge` across `u`.
+
+    The cosine is NaN where there is no such axis.
+    """
+    u = direction(u)
+    hinge = direction(hinge)
+    hinge = direction(hinge - (hinge * u).sum(axis=-1, keepdims=True) * u)
+    axis = direction(np.cross(u, direction(v)))
+    return angle_between(u, v), (axis * hinge).sum(axis=-1)
+
+
+def _signed_flexion(
+    size: Array, cosine: Array, sideways: float, back: float, unsigned: Array | float = 0.0
+) -> Array:
+    """Part of a bend about a hinge where it is small, all of it where it is not one of a hinge."""
+    along = size * cosine
+    aside = size * np.sqrt(np.clip(1.0 - cosine**2, 0.0, None))
+    whole = np.maximum(_share(aside, (sideways, 2 * sideways)), _share(size, (back, 2 * back)))
+    whole = np.maximum(whole, unsigned)
+    return np.where(np.isnan(cosine), size, along + whole * (size - along))
+
+
+def _share(value: Array, ends: tuple[float, float]) -> Array:
+    """How far a value is from the first of `ends` to the other, 0 to 1."""
+    return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
 def _forward_and_up(v: Array, frame: Array) -> tuple[Array, Array]:
@@ -136,12 +224,16 @@ def angles_from_points(points: Array) -> dict[str, Array]:
     dict
         Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
     """
-    hips = (points[:, INDEX[f"{side}_hip"]] for side in SIDES)
-    return _angles_in(points, body_frame(*hips))
+    left, right = (points[:, INDEX[f"{side}_hip"]] for side in SIDES)
+    return _angles_in(points, body_frame(left, right), right - left)
 
 
-def _angles_in(points: Array, frame: Array) -> dict[str, Array]:
-    """Angles in the subject's frame (time, 3, 3), whose rows are forward, up and right."""
+def _angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
+    """Angles in the subject's frame (time, 3, 3), whose rows are forward, up and right.
+
+    `across` (time, 3) is the line of the hips; where it is NaN, knees, elbows and shoulders have no
+    sign.
+    """
 
     def pair(name: str) -> Array:
         return points[:, [INDEX[f"{side}_{name}"] for side in SIDES]]
@@ -149,7 +241,7 @@ def _angles_in(points: Array, frame: Array) -> dict[str, Array]:
     shoulder, elbow, wrist = pair("shoulder"), pair("elbow"), pair("wrist")
     hip, knee, ankle = pair("hip"), pair("knee"), pair("ankle")
     foot = pair("foot_index") - pair("heel")
-    frames = frame[:, None]
+    frames, hip_line = frame[:, None], across[:, None]
     thigh, shank = knee - hip, ankle - knee
     mid_hip, mid_shoulder = hip.mean(axis=1), shoulder.mean(axis=1)
     spine = mid_shoulder - mid_hip
@@ -165,18 +257,23 @@ def _angles_in(points: Array, frame: Array) -> dict[str, Array]:
         unit = direction(v)
         return np.degrees(np.arctan2(unit[..., 1], np.hypot(unit[..., 0], unit[..., 2])))
 
-    across = (direction(thigh) * frames[..., 2, :]).sum(axis=-1)
+    def aside(v: Array, axis: Array) -> Array:
+        sine = (direction(v) * axis).sum(axis=-1)
+        return np.asarray(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))))
+
+    upper_arm = elbow - shoulder
     arms = wrist.mean(axis=1) - mid_shoulder
     return {
-        "knee_flexion": knee_flexion(thigh, shank, frames),
+        "knee_flexion": knee_flexion(thigh, shank, hip_line),
         "hip_flexion": sagittal_angle(down, thigh, frames),
         "ankle_dorsiflexion": 90.0 - angle_between(foot, -shank),
-        "hip_abduction": np.degrees(np.arcsin(np.clip(outwards * across, -1.0, 1.0))),
-        "shoulder_flexion": angle_between(down, elbow - shoulder),
-        "elbow_flexion": angle_between(elbow - shoulder, wrist - elbow),
+        "hip_abduction": outwards * aside(thigh, direction(hip_line)),
+        "shoulder_flexion": shoulder_flexion(down, upper_arm, hip_line),
+        "elbow_flexion": elbow_flexion(upper_arm, wrist - elbow, down, hip_line),
         "tibia_inclination": lean(-shank, frames),
         "thigh_elevation": elevation(-thigh) * defined[:, None],
         "trunk_lean": lean(spine, frame),
+        "trunk_lateral_lean": aside(spine, frame[:, 2]),
         "pelvis_obliquity": elevation(hip[:, 1] - hip[:, 0]) * defined,
         "arm_fall": _unwrapped(-sagittal_angle(spine, arms, frame)),
     }
@@ -333,16 +430,17 @@ def joint_angles(
     xarray.Dataset
         In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion,
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
-        (time,): trunk_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``, the expected error
-        of one value as a standard deviation: of a fitted body from the posterior of the fit, else
-        from ``tables/expected_error.yaml``. Where the legs are not seen, what that table says of
-        the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle). Values whose
-        expected error exceeds the limit of the angle (``tables/angle_limits.yaml``) are refused:
-        NaN, the reason in the attribute ``refused`` (with the view of the camera, and the median
-        error of what was refused), the share of the values in ``refused_share``, and a warning. An
-        angle is NaN where a landmark that it needs is NaN or two of them coincide; where the hip
-        line is more than 60 degrees from the horizontal (lying on the side) only knee, ankle, elbow
-        and shoulder remain.
+        (time,): trunk_lean, trunk_lateral_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``,
+        the expected error of one value as a standard deviation: of a fitted body from the posterior
+        of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, what that
+        table says of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
+        Values whose expected error exceeds the limit of the angle (``tables/angle_limits.yaml``)
+        are refused: NaN, the reason in the attribute ``refused`` (with the view of the camera, and
+        the median error of what was refused), the share of the values in ``refused_share``, and a
+        warning. An angle is NaN where a landmark that it needs is NaN or two of them coincide.
+        Where the other hip is missing, knee and elbow have no sign. Where the hip line is more than
+        60 degrees from the horizontal (lying on the side) knee, hip abduction, ankle, elbow and
+        shoulder remain.
 
     Raises
     ------
@@ -545,7 +643,12 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     view = camera_view(pose)
     forward = np.nan if np.isnan(view.azimuth_deg) else (1.0 if view.azimuth_deg > 0 else -1.0)
     axes = np.array([[forward, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, forward]])
-    values = _angles_in(points, np.broadcast_to(axes, (len(points), 3, 3)))
+    frame = np.broadcast_to(axes, (len(points), 3, 3))
+    values = _angles_in(points, frame, frame[:, 2])
+    if view.kind in ("front", "back"):
+        signs = np.full((len(points), 3), np.nan)
+        unsigned = _angles_in(points, frame, signs)
+        values |= {name: unsigned[name] for name in ("shoulder_flexion", "elbow_flexion")}
     result = xr.Dataset(
         {name: _projected(name, values[name]) for name in IMAGE_ANGLES},
         coords={"time": pose["time"].variable, "side": list(SIDES)},

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, body_frame, knee_flexion
+from mobility.kinematics.angles import elbow_flexion, knee_flexion, shoulder_flexion
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.skeleton import SIDES, require_pose
 from mobility.options import checked
@@ -27,10 +27,12 @@ TABLE = "in_picture"
 
 
 class _Limb(NamedTuple):
-    """Two segments (..., 2, 3), and the subject's frame (..., 3, 3) where the angle has a sign."""
+    """Two segments (..., 2, 3) of an angle, and the lines (..., 3) that give its sign."""
 
+    angle: str
     segments: Array
-    frame: Array | None
+    across: Array
+    down: Array
 
 
 @checked
@@ -120,17 +122,18 @@ def _limbs(
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
     hips = [(f"{one}_hip",) for one in SIDES]
-    places = [(f"{side}_{end}",) for pair in ends for end in pair]
+    trunk = [_landmarks(end, side) for end in ("mid_shoulder", "mid_hip")]
+    places = [_landmarks(end, side) for pair in ends for end in pair]
 
     def points(values: xr.DataArray, keypoint: str, *order: str) -> list[Array]:
         return [
             values.sel({keypoint: list(names)}).mean(keypoint).transpose(*order).to_numpy()
-            for names in [*places, *hips]
+            for names in [*places, *hips, *trunk]
         ]
 
     def limb(at: list[Array]) -> _Limb:
         both = np.stack([at[1] - at[0], at[3] - at[2]], axis=-2)
-        return _Limb(both, body_frame(at[4], at[5]) if name == "knee_flexion" else None)
+        return _Limb(name, both, across=at[5] - at[4], down=at[7] - at[6])
 
     axes = ["x", "y", "z"]
     order = ("fit_time", "fit_space")
@@ -188,6 +191,9 @@ def _bend(limb: _Limb, elevation: Array) -> Array:
     turned = np.concatenate(
         [along * np.cos(elevation)[..., None], np.sin(elevation)[..., None]], axis=-1
     )
-    if limb.frame is not None:
-        return knee_flexion(turned[..., 0, :], turned[..., 1, :], limb.frame)
-    return angle_between(turned[..., 0, :], turned[..., 1, :])
+    first, second = turned[..., 0, :], turned[..., 1, :]
+    if limb.angle == "knee_flexion":
+        return knee_flexion(first, second, limb.across)
+    if limb.angle == "elbow_flexion":
+        return elbow_flexion(first, second, limb.down, limb.across)
+    return shoulder_flexion(first, second, limb.across)

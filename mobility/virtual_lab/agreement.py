@@ -35,7 +35,7 @@ CLIPS = ("all", "straight", "bent")
 VIEW_CLASSES = (*VIEWS, "all")
 """Views, left and right together; and all clips."""
 
-_MIRRORED = ("pelvis_obliquity",)
+_MIRRORED = ("pelvis_obliquity", "trunk_lateral_lean")
 """Angles whose sign changes when the picture is mirrored."""
 
 

@@ -99,7 +99,8 @@ def test_noise_does_not_widen_the_range_as_extremes_would(noise: float) -> None:
         curves = angles["elbow_flexion"].values
         naive.append(curves.max(axis=0) - curves.min(axis=0) - 120)
         assert (found["movements"].values == 5).all()
-    assert abs(np.mean(errors)) < 2.0
+    # Both ends are the farthest of noisy turns; a sign lets also the straight one be too far.
+    assert abs(np.mean(errors)) < 400 * noise
     assert np.mean(naive) > 4 * abs(np.mean(errors))
 
 

@@ -71,7 +71,7 @@ def test_an_error_in_depth_hardly_moves_an_elbow_in_the_plane_of_the_picture(err
     body = fitted(heading=90.0, depth_error_m=error)
     found = picture_angles(body)
     rest, turn = at_ends(joint_angles(body, limits=LIMITS)["elbow_flexion"])
-    assert rest > 20
+    assert rest > 12
     assert turn < 123
     rest, turn = at_ends(found["elbow_flexion"])
     assert rest == pytest.approx(8.0, abs=2.5)
@@ -146,7 +146,7 @@ def test_angles_of_single_joints_tell_where_the_plane_of_the_picture_counted() -
     # The range and its error are made from the same angles, draw by draw.
     wrong = joint_mobility(body, free, joints=("elbow",)).sel(joint="elbow", side="left")
     right = joint_mobility(body, flat, joints=("elbow",)).sel(joint="elbow", side="left")
-    assert float(wrong["range_of_motion"]) < 102
+    assert float(wrong["range_of_motion"]) < 110
     assert float(right["range_of_motion"]) == pytest.approx(117, abs=5)
     assert 0 < float(right["range_of_motion_sd"]) < float(wrong["range_of_motion_sd"])
 

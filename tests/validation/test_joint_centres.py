@@ -432,6 +432,24 @@ def test_filmed_squats_follow_opensim_but_for_offsets(lab: Path, opencap) -> Non
         assert float(off.std()) < 5, name
     lean = angles["trunk_lean"] - opensim["trunk_lean"]
     assert -11 < float(lean.mean()) < -7  # the model's torso leans in its neutral pose
+    for side in ("left", "right"):
+        off = (angles["hip_abduction"] - opensim["hip_abduction"]).sel(side=side)
+        assert float(off.std()) < 0.5, side  # against the horizontal it is 0.7
+        assert float(abs(off).mean()) < 1.5, side
+        # Her arms hang behind the trunk where she stands, by 20 degrees.
+        ours, theirs = (d["shoulder_flexion"].sel(side=side) for d in (angles, opensim))
+        assert float(ours.min()) == pytest.approx(float(theirs.min()), abs=10), side
+        assert float(xr.corr(ours, theirs)) > 0.99, side
+
+
+def test_the_trunk_of_an_uneven_squat_leans_to_the_side_as_in_opensim(lab: Path) -> None:
+    folder = lab / "opencap_s4"
+    pose = lab_pose(read_lab(folder / "squatsAsym1.trc"), static=read_lab(folder / "static1.trc"))
+    ours = mb.joint_angles(pose)["trunk_lateral_lean"]
+    theirs = read_lab(folder / "squatsAsym1_manual_scaling_ik.mot")["trunk_lateral_lean"]
+    assert float(theirs.max()) > 7
+    assert float(abs(ours - theirs).mean()) < 1
+    assert float(xr.corr(ours, theirs)) > 0.88
 
 
 def test_uiprmd_as_in_its_benchmark(project: Path, lab: Path) -> None:
