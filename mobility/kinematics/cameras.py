@@ -496,7 +496,7 @@ class View:
         local = self._local(border)
         body._picture_rows(own, problem, seen, local, share)
         pictures = own.count
-        body._depth_rows(own, problem, seen, local, share)
+        body._depth_rows(own, problem, seen, local, share * body._SHARE_OF_SEVERAL)
 
         count = own.count
         new = slice(rows.count, rows.count + count)

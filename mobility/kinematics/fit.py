@@ -147,6 +147,9 @@ _DEPTHS: Mapping[str, _Depth] = {
 }
 """Depths between joints that MediaPipe's world landmarks tell."""
 
+_SHARE_OF_SEVERAL: float = _TERM["depths"]["share_of_several_cameras"]
+"""Weight of these depths where several cameras show the depth: they err alike in every view."""
+
 _DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = _TERM["depth_errors"]["of"]
 """What they get wrong all through a trial; unknowns of the fit."""
 
@@ -258,7 +261,9 @@ class _Problem:
         apart = {"upright"} if self.planted else {"bends", "feet", "balance"}
         if self.standing is None:
             apart |= {"standing", "depth_errors"}
-        return (frozenset(_TERM) | {"views", "floor"}) - apart - self.without
+        if "feet" in self.without:
+            apart |= {"balance"}  # over feet whose places nothing tells
+        return (frozenset(_TERM) | {"views", "places"}) - apart - self.without
 
     @property
     def step(self) -> float:
@@ -267,7 +272,7 @@ class _Problem:
     @property
     def depth_share(self) -> float:
         """Weight of the depths of the world landmarks."""
-        return _TERM["depths"]["share_of_several_cameras"] if self.views else 1.0
+        return _SHARE_OF_SEVERAL if self.views else 1.0
 
     @property
     def each(self) -> list[_Problem]:
@@ -333,21 +338,23 @@ def fit_body(
     - feet turned far from the pelvis;
     - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
       rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
+    - with planted feet, where the subject stands tall and still: knees and trunk less the usual
+      angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
+      all through the trial, as a static trial calibrates markers;
     - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
       difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
       weakly to straight, and beyond :math:`w` no bend likelier than another;
+    - with moving feet: the centre of mass less its place over the ankles (Cauchy);
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
-    Where the feet stay, a first solution tells the posture, and what the landmarks usually get
-    wrong in it is corrected before the next: their depths (:mod:`~mobility.kinematics.depth`) and
-    their places in the picture (:mod:`~mobility.kinematics.landmark_shift`).
+    The table ``fit`` has each term with its numbers and their source.
 
-    But for the bends, no term concerns the posture of a joint that is measured; they make up for
-    nearly all places of a limb's joints bending it. Errors of landmarks last from frame to frame,
-    so frames count as one independent observation in 1.3 s. Starting points with single limbs
-    mirrored in depth are tried; those that explain the picture nearly as well widen the
-    uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come late; the
-    usual delay (table ``synchronisation``) is taken off.
+    But for standing and the bends, no term concerns the posture of a joint that is measured; the
+    latter make up for nearly all places of a limb's joints bending it. Errors of landmarks last
+    from frame to frame, so frames count as one independent observation in 1.3 s. Starting points
+    with single limbs mirrored in depth are tried; those that explain the picture nearly as well
+    widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come
+    late; the usual delay (table ``synchronisation``) is taken off.
 
     The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
     Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
@@ -496,7 +503,7 @@ def fit_body(
             for dx, db in zip(solved.draws, solved.border_draws, strict=True)
         ]
     )
-    warnings = _warnings(solved, fine)
+    warnings = _warnings(solved, fine, standing)
     several: dict[str, Any] = {}
     if len(poses) > 1:
         from mobility.kinematics.cameras import described, warnings_of_cameras
@@ -527,6 +534,9 @@ def fit_body(
         },
         source=pose,
         planted=fine.planted,
+        standing_seconds=0.0
+        if fine.standing is None
+        else round(float((fine.standing > 0).sum() * fine.step), 2),
         focal_length_px=round(focal * stretch, 1),
         camera_pitch_deg=round(float(np.degrees(np.arctan(solved.border[_PITCH]))), 2),
         camera_roll_deg=round(float(np.degrees(np.arctan(solved.border[_ROLL]))), 2),
@@ -628,7 +638,7 @@ def _of_each(
     return option
 
 
-def _warnings(solved: _Trial, fine: _Problem) -> list[dict[str, str]]:
+def _warnings(solved: _Trial, fine: _Problem, standing: Standing) -> list[dict[str, str]]:
     """List what makes the result less certain than it looks."""
     across = solved.joints[:, RH] - solved.joints[:, LH]
     forward = np.cross(_up(solved.border), _unit(across))
@@ -643,6 +653,11 @@ def _warnings(solved: _Trial, fine: _Problem) -> list[dict[str, str]]:
         "feet_not_seen": (
             feet < _FEET_SEEN,
             "The feet are hardly seen: ankle, knee and tibia angles are much less certain.",
+        ),
+        "nobody_stands": (
+            fine.planted and fine.standing is None and standing != "free",
+            "Nobody is seen to stand straight: knee, hip and trunk angles are less certain, and "
+            "knees may read too bent. Stand tall for two seconds before the first repetition.",
         ),
     }
     return [{"code": code, "message": text} for code, (true, text) in found.items() if true]
@@ -1056,12 +1071,13 @@ def _length_rows(
 def _depth_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
     towards = np.array([0.0, 0.0, 1.0])
     share = share * problem.depth_share
+    calibrated = "depth_errors" in problem.terms
     for i, (name, (a, b, _, _)) in enumerate(_DEPTHS.items()):
         sd = problem.told_sd[:, i]
         wrong = [
             (_DEEP + k, error["in"][name])
             for k, error in enumerate(_DEPTH_ERRORS.values())
-            if name in error["in"] and "depth_errors" in problem.terms
+            if calibrated and name in error["in"]
         ]
         error = sum(sign * border[place] for place, sign in wrong)
         off = (joints[:, b, 2] - joints[:, a, 2] + error - problem.told[:, i]) / sd
@@ -1176,30 +1192,39 @@ def _standing_rows(
     rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
 ) -> None:
     """Knees and trunk of somebody who stands straight."""
-    term, up = _TERM["standing"], _up(border)
+    term, up, turn = _TERM["standing"], _up(border), _up_slopes(border)
     across = _unit(joints[:, RH] - joints[:, LH])
     forward = _unit(np.cross(up, across))
 
-    def add(off: Array, slopes: Sequence[tuple[int, Array]]) -> None:
+    def add(off: Array, v: Array, sd: float, slopes: Sequence[tuple[int, Array]]) -> None:
         factor, loss = _cauchy(off**2, term["cauchy"])
+        # Forward turns with gravity.
+        tilted = [(v * np.cross(turn[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
         weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
-        rows.add(off, weight * factor, slopes, cost=float((weight * loss).sum()))
+        rows.add(
+            off,
+            weight * factor,
+            slopes,
+            [(_PITCH, tilted[0]), (_ROLL, tilted[1])],
+            cost=float((weight * loss).sum()),
+        )
 
     sideways = term["knee_across_deg"]
     for top, middle, end in ((LH, LK, LA), (RH, RK, RA)):
         thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
-        for axis, mean, sd in (
-            (forward, *np.radians(problem.standing_knee)),
-            (across, np.radians(sideways["mean"]), np.radians(sideways["sd"])),
+        bend = _unit(thigh) - _unit(shank)
+        for axis, turning, (mean, sd) in (
+            (forward, bend, np.radians(problem.standing_knee)),
+            (across, 0 * bend, np.radians([sideways["mean"], sideways["sd"]])),
         ):
-            off = ((_unit(thigh) - _unit(shank)) * axis).sum(axis=-1) - mean
+            off = ((bend * axis).sum(axis=-1) - mean) / sd
             upper, lower = _turned(thigh, axis) / sd, _turned(shank, axis) / sd
-            add(off / sd, [(end, -lower), (middle, lower + upper), (top, -upper)])
+            add(off, turning, sd, [(end, -lower), (middle, lower + upper), (top, -upper)])
     trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
-    mean, sd = np.radians(term["trunk_deg"]["mean"]), np.radians(term["trunk_deg"]["sd"])
-    off = (_unit(trunk) * forward).sum(axis=-1) - mean
+    mean, sd = np.radians([term["trunk_deg"]["mean"], term["trunk_deg"]["sd"]])
+    off = ((_unit(trunk) * forward).sum(axis=-1) - mean) / sd
     slope = 0.5 * _turned(trunk, forward) / sd
-    add(off / sd, [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)])
+    add(off, _unit(trunk), sd, [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)])
 
 
 def _turned(v: Array, axis: Array) -> Array:
@@ -1289,9 +1314,11 @@ def _shared_rows(problem: _Problem, border: Array) -> tuple[Array, Array]:
         add("offsets", border[_OFF + i] - offset.mean, offset.sd, (_OFF + i, 1.0))
     for i, error in enumerate(_DEPTH_ERRORS.values()):
         add("depth_errors", border[_DEEP + i], error["sd_m"], (_DEEP + i, 1.0))
-    add("floor", border[_FLOOR], 100.0, (_FLOOR, 1.0))
+    add("places", border[_FLOOR], 100.0, (_FLOOR, 1.0))
     if problem.planted:
         turn = _up_slopes(border)
+        for i in range(_FOOT, _FOOT + 12):
+            add("places", border[i], 100.0, (i, 1.0))
         for i in range(4):
             place = slice(_FOOT + 3 * i, _FOOT + 3 * i + 3)
             point = border[place]

@@ -145,6 +145,13 @@ def _limbs(
     return limb(seen), limb(middle), limb(drawn)
 
 
+def _landmarks(end: str, side: str) -> tuple[str, ...]:
+    """Name the landmarks whose mean is an end of a segment."""
+    if end.startswith("mid_"):
+        return tuple(f"{one}_{end.removeprefix('mid_')}" for one in SIDES)
+    return (f"{side}_{end}",)
+
+
 def _elevation(limb: _Limb) -> Array:
     """Angle out of the plane of the picture, radians, positive towards the camera."""
     v = limb.segments

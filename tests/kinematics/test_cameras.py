@@ -11,10 +11,9 @@ from kinematics.test_fit import body, errors, last, points_of
 
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
-from mobility.kinematics import cameras, fit, landmark_shift
+from mobility.kinematics import cameras, fit
 from mobility.kinematics.angles import angle_sd, joint_angles
 from mobility.kinematics.cameras import overlaid, rotation, time_offset
-from mobility.kinematics.depth import Limbs
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
@@ -243,31 +242,6 @@ def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch)
         ends = [build(problem, joints, away + s * step).cost for s in (1, -1)]
         # The directions of the offsets are held in Gauss-Newton.
         assert (ends[0] - ends[1]) / 4e-6 == pytest.approx(here.shared_gradient[i], rel=0.1, abs=2)
-
-
-@pytest.mark.slow
-def test_each_of_several_cameras_is_corrected_by_what_it_shows_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    told: list[dict[str, np.ndarray]] = []
-
-    def spy(limbs: Limbs, forward: tuple[float, float], *, trial: Limbs | None) -> Any:
-        told.append({"forward": np.array(forward), "thigh": limbs.fitted["left_thigh"]})
-        return landmark_shift.shifts(limbs, forward, trial=trial)
-
-    monkeypatch.setattr(fit, "shifts", spy)
-    first, second, *_ = pair((0.0, 75.0))
-    alone = fit.fit_body([first])
-    by_itself = told.copy()
-    told.clear()
-    fit.fit_body([first, second])
-    assert len(told) == 4  # two cameras, coarse and fine
-    forward = np.array([each["forward"] for each in told])
-    assert (forward[0::2, 1] > 0.9).all()  # the first looks at the front
-    assert (np.abs(forward[1::2, 0]) > 0.9).all()  # and the second at a side
-    # What the first shows is what it would show without the second.
-    np.testing.assert_allclose(told[0]["thigh"], by_itself[0]["thigh"], atol=0.03)
-    assert alone.attrs["method"] == "fitted_body"
 
 
 def test_bodies_are_laid_over_each_other_despite_outliers() -> None:

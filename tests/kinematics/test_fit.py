@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tracemalloc
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics import angles, depth, fit
+from mobility.kinematics import angles, fit
 from mobility.kinematics.angles import angles_from_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
@@ -141,18 +142,8 @@ def last(fitted: xr.Dataset) -> dict[str, Any]:
     return entry
 
 
-@pytest.fixture
-def as_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the depths as they are told.
-
-    The correction is for MediaPipe's errors, which `filmed` does not make: depths that are shrunk
-    and otherwise right are spoilt by it.
-    """
-    monkeypatch.setattr(fit, "_corrected", lambda problem, *looks: problem)
-
-
 @pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, -60.0])
-def test_angles_are_found_from_every_side_in_front(as_told: None, azimuth: float) -> None:
+def test_angles_are_found_from_every_side_in_front(azimuth: float) -> None:
     time, knee = squat()
     truth = body(knee)
     pose = filmed(time, truth, azimuth=azimuth)
@@ -162,17 +153,17 @@ def test_angles_are_found_from_every_side_in_front(as_told: None, azimuth: float
     assert found["hip_flexion"] < 6.0
     assert found["ankle_dorsiflexion"] < 5.0
     assert found["trunk_lean"] < 5.0
-    if azimuth != 90.0:  # shrunk depth does not matter across the picture
+    if raw["knee_flexion"] > 3.0:  # shrunk depth does not matter across the picture
         assert found["knee_flexion"] < 0.7 * raw["knee_flexion"]
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
-def test_trial_may_begin_standing_crouched_or_in_between(as_told: None, phase: float) -> None:
+def test_trial_may_begin_standing_crouched_or_in_between(phase: float) -> None:
     time, knee = squat(4.5, phase=phase)
     truth = body(knee)
     found = errors(fit.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
     assert found["knee_flexion"] < 5.5
-    assert found["hip_flexion"] < 7.0
+    assert found["hip_flexion"] < 7.5
 
 
 def test_trial_that_never_stands() -> None:
@@ -192,8 +183,11 @@ def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(
     wrist = {"time": (time > 1.2) & (time < 1.7), "keypoint": INDEX["right_wrist"], "pixel": 1}
     pose["image_position"][wrist] += 150.0
     robust = errors(fit.fit_body(pose), truth)["elbow_flexion"]
-    for width in ("_HUBER", "_CAUCHY", "_DEPTH_CAUCHY"):
-        monkeypatch.setattr(fit, width, 1e3)
+    terms = copy.deepcopy(fit._TERM)
+    terms["picture"]["huber"] = 1e3
+    for name in ("depths", "feet", "balance"):
+        terms[name]["cauchy"] = 1e3
+    monkeypatch.setattr(fit, "_TERM", terms)
     assert robust < 0.9 * errors(fit.fit_body(pose), truth)["elbow_flexion"]
 
 
@@ -213,7 +207,6 @@ def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
     assert last(fitted)["planted"] is True
 
 
-@pytest.mark.usefixtures("as_told")
 def test_gravity_is_found_when_the_camera_looks_down() -> None:
     time, knee = squat()
     truth = body(knee)
@@ -329,37 +322,6 @@ def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
     assert np.concatenate(inside).mean() > 0.85
 
 
-@pytest.mark.parametrize("azimuth", [0.0, 40.0, -60.0])
-def test_depths_corrected_for_errors_that_were_not_made_stay_within_two_sd(
-    azimuth: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The worst case for the correction: it takes away errors that these depths do not have.
-    moved: list[float] = []
-    corrected = fit._corrected
-
-    def spy(problem: Any, *looks: Any) -> Any:
-        better = corrected(problem, *looks)
-        moved.append(float(np.abs(better.told - problem.told).max()))
-        return better
-
-    monkeypatch.setattr(fit, "_corrected", spy)
-    time, knee = squat()
-    truth = body(knee)
-    fitted = fit.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
-    assert min(moved) > 0.05
-    got, want = angles_from_points(points_of(fitted)), angles_from_points(truth)
-    sd = angles.angle_sd(fitted)
-    for name in (
-        "knee_flexion",
-        "hip_flexion",
-        "ankle_dorsiflexion",
-        "shoulder_flexion",
-        "trunk_lean",
-    ):
-        off = np.abs(got[name] - want[name]) / sd[f"{name}_sd"].to_numpy()
-        assert np.sqrt(np.nanmean(off**2)) < 2.0, name
-
-
 def test_draws_carry_the_correlation_of_the_sides() -> None:
     time, knee = squat(3.0)
     draws = angles.angle_draws(fit.fit_body(filmed(time, body(knee)), draws=64))
@@ -409,28 +371,98 @@ def test_feet_that_step_in_turn_are_not_planted() -> None:
     assert last(fitted)["planted"] is False
 
 
-def test_windows_of_a_long_trial_are_corrected_by_all_of_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Windows in which the subject rests have the places of the squats before."""
+def bent_in_depth(pose: xr.Dataset, metres: float) -> xr.Dataset:
+    """World landmarks with knees and shoulders nearer to the camera, as from the front."""
+    near = ["left_knee", "right_knee", "left_shoulder", "right_shoulder"]
+    wrong = pose["position"].copy()
+    wrong.loc[{"keypoint": near, "space": "z"}] += metres
+    return pose.assign(position=wrong)
+
+
+def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.07)
+    standing = knee < 10.0
+    want = angles_from_points(truth)
+    found = {}
+    for how in ("straight", "free"):
+        fitted = fit.fit_body(pose, focal_length=FOCAL, standing=how)
+        got = angles_from_points(points_of(fitted))
+        found[how] = {n: np.abs(got[n] - want[n]) for n in ("knee_flexion", "trunk_lean")}
+    assert found["straight"]["knee_flexion"][standing].mean() < 4.0
+    assert found["straight"]["trunk_lean"][standing].mean() < 5.0
+    assert found["straight"]["knee_flexion"].mean() < 5.0
+    assert found["free"]["knee_flexion"][standing].mean() > 8.0
+    told = last(fit.fit_body(pose, focal_length=FOCAL))["standing_seconds"]
+    assert 0.3 < told < 2.5
+    assert last(fitted)["standing_seconds"] == 0.0
+
+
+def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
+    time, knee = squat()
+    truth = body(knee + 12.0)
+    pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.05)
+    standing = knee < 10.0
+    want = angles_from_points(truth)["knee_flexion"][standing]
+    off = {}
+    for how in ("straight", 18.0):
+        fitted = fit.fit_body(pose, focal_length=FOCAL, standing=how)
+        got = angles_from_points(points_of(fitted))["knee_flexion"][standing]
+        off[how] = float(np.abs(got - want).mean())
+    assert off[18.0] < 3.5 < off["straight"]
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 90.0])
+def test_who_never_stands_straight_is_not_straightened_and_it_is_said(azimuth: float) -> None:
+    time, knee = squat(4.0, deep=20.0)
+    fitted = fit.fit_body(filmed(time, body(knee + 65.0), azimuth=azimuth), focal_length=FOCAL)
+    assert last(fitted)["standing_seconds"] == 0.0
+    assert [w["code"] for w in last(fitted)["warnings"]] == ["nobody_stands"]
+    knees = angles_from_points(points_of(fitted))["knee_flexion"]
+    assert knees.min() > 50.0
+
+
+def test_each_camera_has_its_own_errors_of_depth() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    poses = [filmed(time, truth, azimuth=a, noise_px=2.0, seed=i) for i, a in enumerate((0, 50))]
+    wrong = [bent_in_depth(poses[0], 0.08), bent_in_depth(poses[1], -0.05)]
+    found = errors(fit.fit_body(wrong, focal_length=FOCAL), truth)
+    assert found["knee_flexion"] < 4.0
+
+
+def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "_WINDOW_KNOTS", 40)
     monkeypatch.setattr(fit, "_OVERLAP_KNOTS", 8)
-    kept: list[tuple[depth.Limbs, depth.Limbs | None]] = []
-
-    def spy(limbs: depth.Limbs, forward: tuple[float, float], *, trial: depth.Limbs | None) -> Any:
-        kept.append((limbs, trial))
-        return depth.calibrated(limbs, forward, trial=trial)
-
-    monkeypatch.setattr(fit, "calibrated", spy)
     time, knee = squat(4.0)
-    both = np.concatenate([knee, np.full(2 * len(knee), knee[0])])
-    fit.fit_body(filmed(np.arange(len(both)) * (time[1] - time[0]), body(both)))
-    heights = [np.ptp(limbs.fitted["left_thigh"][:, 1]) for limbs, _ in kept]
-    assert min(heights) < 0.05 < 0.2 < max(heights)
-    wholes = {id(trial) for _, trial in kept}
-    assert len(wholes) == 1
-    assert kept[0][1] is not None
-    assert np.ptp(kept[0][1].fitted["left_thigh"][:, 1]) > 0.2
+    both = np.concatenate([knee, np.full(2 * len(knee), 60.0)])
+    truth = body(both)
+    times = np.arange(len(both)) * (time[1] - time[0])
+    pose = bent_in_depth(filmed(times, truth, azimuth=0.0), 0.07)
+    off = {
+        how: errors(fit.fit_body(pose, focal_length=FOCAL, standing=how), truth)["knee_flexion"]
+        for how in ("straight", "free")
+    }
+    assert off["straight"] < 0.8 * off["free"]
+
+
+@pytest.mark.parametrize("term", sorted(fit._TERM))
+def test_each_term_can_be_left_out(term: str) -> None:
+    time, knee = squat(3.0)
+    pose = filmed(time, body(knee), noise_px=2.0)
+    planted = term != "upright"
+    whole = fit.fit_body(pose, feet_planted=planted)
+    without = fit.fit_body(pose, feet_planted=planted, without=[term])
+    assert last(without)["arguments"]["without"] == [term]
+    moved = np.nanmax(np.abs(points_of(whole) - points_of(without)))
+    assert 1e-6 < moved < 5.0
+
+
+def test_a_term_that_there_is_not_is_told_with_the_likely_one() -> None:
+    time, knee = squat(3.0)
+    with pytest.raises(BadInputError, match="no term 'ballance'; did you mean 'balance'"):
+        fit.fit_body(filmed(time, body(knee)), without=["ballance"])
 
 
 def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,9 +524,9 @@ def bend_rows(bend: np.ndarray) -> tuple[fit._Rows, np.ndarray]:
     joints[:, fit.RW, 0] += 0.25 * np.sin(bend)
     joints[:, fit.RW, 1] += 0.25 * np.cos(bend)
     rows = fit._Rows(len(bend), 1)
-    fit._bend_rows(
-        rows, SimpleNamespace(limbs=((fit.RS, fit.RE, fit.RW, fit._ARM_WIDTH),)), joints, 1.0
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "_LIMBS", [limb for limb in fit._LIMBS if limb[:2] == (fit.RS, fit.RE)])
+        fit._bend_rows(rows, SimpleNamespace(), joints, np.zeros(1), 1.0)
     return rows, 2 * np.sin(bend / 2)
 
 
@@ -603,7 +635,7 @@ def foot_pitch(points: np.ndarray, side: str) -> np.ndarray:
     return pitch
 
 
-def test_a_heel_rises_where_it_is_seen_and_stays_where_it_is_hidden(as_told: None) -> None:
+def test_a_heel_rises_where_it_is_seen_and_stays_where_it_is_hidden() -> None:
     time, knee = squat()
     flat = body(knee)
     raised = on_its_toes(flat, knee, 12.0)
