@@ -331,4 +331,4 @@ def test_a_foot_ahead_makes_the_sides_differ(body: Body) -> None:
     assert apart["hip_flexion"] < -8
     # Standing, the leg that reaches farther keeps the bend that was asked for, or more.
     standing = angles_of(body, staggered).isel(time=0)["knee_flexion"]
-    assert standing.min() >= 6.0 - 0.1
+    assert standing.min() >= 6.0 - 0.2  # in the plane of a leg that points outwards
