@@ -1,6 +1,6 @@
 """Eleven errors on five filmed squats with marker data, beside those of OpenCap Monocular.
 
-usage: python benchmarks/filmed.py [--lab FOLDER] [--cache FOLDER] [--json | --write]
+usage: python benchmarks/filmed.py [--lab FOLDER] [--cache FOLDER] [--model NAME] [--json | --write]
 
 One woman, one phone (../shared/data beside the checkout). The reference are the joint centres of
 the marker-driven model, with heel and toe markers of the same trial. The same formulas are applied
@@ -24,6 +24,7 @@ import xarray as xr
 
 import mobility as mb
 from mobility import tables
+from mobility.capture.models import NAMES
 from mobility.kinematics.angles import angles_from_points, image_plane_angles
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import virtual_lab_error
@@ -186,13 +187,13 @@ def of_landmarks(pose: xr.Dataset) -> xr.Dataset:
     )
 
 
-def pose_of_film(lab: Path, cache: Path) -> xr.Dataset:
-    """Pose of the video, estimated once."""
-    kept = cache / "filmed.pose.nc"
+def pose_of_film(lab: Path, cache: Path, model: str = "full") -> xr.Dataset:
+    """Pose of the video, estimated once with each model."""
+    kept = cache / ("filmed.pose.nc" if model == "full" else f"filmed.{model}.pose.nc")
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         video = lab.parent / "videos" / "opencap_s4_squats1_phone.mp4"
-        mb.estimate_pose(video).to_netcdf(kept, engine="h5netcdf")
+        mb.estimate_pose(video, model=model).to_netcdf(kept, engine="h5netcdf")
     return xr.load_dataset(kept, engine="h5netcdf")
 
 
@@ -201,11 +202,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared" / "data" / "lab")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "accuracy")
+    parser.add_argument("--model", choices=NAMES, default="full", help="pose model")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true")
     how.add_argument("--write", action="store_true", help=f"also write {ERRORS}.yaml")
     given = parser.parse_args()
-    pose = pose_of_film(given.lab, given.cache)
+    if given.write and given.model != "full":
+        parser.error(f"--write: the table {ERRORS}.yaml is that of the model full")
+    pose = pose_of_film(given.lab, given.cache, given.model)
     lab = reference(given.lab)
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     fitted = mb.joint_angles(mb.fit_body(cleaned))

@@ -87,7 +87,7 @@ def test_the_table_does_not_hold_for_another_model_or_method() -> None:
 
 
 def test_the_table_is_that_of_the_pinned_model() -> None:
-    pinned = tables.load("pose_model")["bundle"]["sha256"]
+    pinned = tables.load("pose_model")["full"]["bundle"]["sha256"]
     assert tables.load(TABLE)["holds_for"]["pose_model_sha256"] == pinned
 
 

@@ -117,7 +117,7 @@ def test_the_record_says_what_was_done_with_what(session):
         "keep_raw": False,
         "annotate": True,
         "blur_face": False,
-        "model": None,
+        "model": "auto",
     }
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
