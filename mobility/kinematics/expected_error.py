@@ -135,8 +135,9 @@ def does_not_hold(pose: xr.Dataset, *, view: str | None = None) -> str | None:
     if pose.attrs.get("model_sha256") != made_for["pose_model_sha256"]:
         return (
             "The virtual lab's errors were measured with another pose model than this recording's;"
-            " measure them again: mobility virtual-lab sweep benchmarks/held_out.yaml"
-            " benchmarks/held_out_2.yaml benchmarks/errors.yaml --write-table"
+            " measure them with it (MOBILITY_POSE_MODEL): mobility virtual-lab sweep"
+            " benchmarks/held_out.yaml benchmarks/held_out_2.yaml benchmarks/errors.yaml"
+            " --write-table"
         )
     if view != TWO_CAMERAS and any("cameras" in entry for entry in history(pose)):
         return "The virtual lab's errors are those of one camera, and this trial has several."
