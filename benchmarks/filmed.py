@@ -1,6 +1,6 @@
 """Eleven errors on five filmed squats with marker data, beside those of OpenCap Monocular.
 
-usage: python benchmarks/filmed.py [--lab FOLDER] [--cache FOLDER] [--json]
+usage: python benchmarks/filmed.py [--lab FOLDER] [--cache FOLDER] [--model NAME] [--json]
 
 One woman, one phone (../shared/data beside the checkout). The reference are the joint centres of
 the marker-driven model, with heel and toe markers of the same trial. The same formulas are applied
@@ -22,6 +22,7 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
+from mobility.capture.models import NAMES
 from mobility.kinematics.angles import angles_from_points, image_plane_angles
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS
@@ -141,13 +142,13 @@ def of_landmarks(pose: xr.Dataset) -> xr.Dataset:
     )
 
 
-def pose_of_film(lab: Path, cache: Path) -> xr.Dataset:
-    """Pose of the video, estimated once."""
-    kept = cache / "filmed.pose.nc"
+def pose_of_film(lab: Path, cache: Path, model: str = "full") -> xr.Dataset:
+    """Pose of the video, estimated once with each model."""
+    kept = cache / ("filmed.pose.nc" if model == "full" else f"filmed.{model}.pose.nc")
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         video = lab.parent / "videos" / "opencap_s4_squats1_phone.mp4"
-        mb.estimate_pose(video).to_netcdf(kept, engine="h5netcdf")
+        mb.estimate_pose(video, model=model).to_netcdf(kept, engine="h5netcdf")
     return xr.load_dataset(kept, engine="h5netcdf")
 
 
@@ -157,8 +158,9 @@ def main() -> None:
     parser.add_argument("--lab", type=Path, default=ROOT.parent / "shared" / "data" / "lab")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "accuracy")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", choices=NAMES, default="full", help="pose model")
     given = parser.parse_args()
-    pose = pose_of_film(given.lab, given.cache)
+    pose = pose_of_film(given.lab, given.cache, given.model)
     lab = reference(given.lab)
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     fitted = mb.joint_angles(mb.fit_body(cleaned))

@@ -17,10 +17,9 @@ import xarray as xr
 import yaml
 
 import mobility as mb
-from mobility.capture.models import pose_model
+from mobility.capture.models import model_sha256
 from mobility.capture.video import write_video
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
-from mobility.provenance import sha256
 from mobility.virtual_lab.case import Case, film_case, perform_case, render_case, write_dataset
 from mobility.virtual_lab.grid import Grid, grid_cases
 from mobility.virtual_lab.squat import duration_s
@@ -89,7 +88,7 @@ def poses_of(pair: Pair, cache: Path) -> tuple[xr.Dataset, xr.Dataset]:
     folder = pair_folder(cache, pair)
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "pose.nc", folder / "second.nc"
-    model = sha256(pose_model())
+    model = model_sha256()
     for i, file in enumerate(kept):
         if file.is_file() and read_pose(file).attrs.get("model_sha256") == model:
             continue

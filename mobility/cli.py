@@ -1116,15 +1116,19 @@ def _say_sample_size(sd: float, *, as_json: bool) -> None:
 
 @app.command()
 def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
-    """Say where the pose model is, and its SHA-256; fetch it where it is absent."""
-    from mobility.capture.models import pose_model
+    """Say where the pose model is, and its SHA-256; fetch it where it is absent (heavy: by npm)."""
+    from mobility.capture.models import pose_models
     from mobility.provenance import sha256
 
-    path = pose_model(model)
+    found = [
+        {"path": str(path), "sha256": sha256(path)}
+        for path in pose_models(model, fetch=True).values()
+    ]
     if as_json:
-        _print_json({"path": str(path), "sha256": sha256(path)})
+        _print_json(found[0] if len(found) == 1 else found)
         return
-    typer.echo(f"{path}\nsha256 {sha256(path)}")
+    for each in found:
+        typer.echo(f"{each['path']}\nsha256 {each['sha256']}")
 
 
 _CALLED = {

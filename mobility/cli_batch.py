@@ -76,7 +76,7 @@ def batch(
     """Analyse and report many videos; what is done already is skipped.
 
     Columns of the CSV file: video, second_video, participant, exercise, joints, name, options
-    (fit=no; keep_raw=yes), and display_name, sex, birth_year or age, height_m, weight_kg, email of
+    (fit=no; model=heavy), and display_name, sex, birth_year or age, height_m, weight_kg, email of
     the participant. Only video is needed. In a folder, a subfolder is called like its participant.
     Status: 0 all done, 1 some failed or CMD did, 2 nothing could be run.
     """

@@ -78,7 +78,9 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="A Pose Landmarker .task bundle (or MOBILITY_POSE_MODEL); default: the pinned one.",
+        metavar="full|heavy|both|FILE",
+        help="The pose model, or a Pose Landmarker .task bundle; default: MOBILITY_POSE_MODEL, "
+        "else full.",
     ),
 ]
 DEFAULT_STORE = Path("data/sessions")

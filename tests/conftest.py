@@ -83,6 +83,18 @@ def pose_model() -> Path:
 
 
 @pytest.fixture(scope="session")
+def heavy_model() -> Path:
+    """The heavy pose model, where somebody has fetched it."""
+    from mobility.capture import models
+    from mobility.errors import ModelError
+
+    try:
+        return models.pose_model("heavy")
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def opencap_video(shared_data: Path) -> Path:
     """A real phone video: five squats, 807 frames behind an edit list."""
     return shared_data / "videos" / "opencap_s4_squats1_phone.mp4"

@@ -132,12 +132,21 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--field-of-view", "400"], ["--field-of-view 400", "10 to 160 degrees"]),
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
-        (["--model", "absent.task"], ["absent.task", "no such file"]),
+        (["--model", "absent.task"], ["absent.task", "no such file", "mobility models"]),
+        (["--model", "haevy"], ["did you mean 'heavy'?"]),
     ],
 )
 def test_bad_options(options, words, store, clips, tmp_path):
     video = clips.make_clip(tmp_path / "clip.mp4", 3)
     refused(mobility("analyze", video, *options, store=store), store, *words)
+
+
+def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path):
+    video = clips.make_clip(tmp_path / "clip.mp4", 3)
+    empty = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    done = mobility("analyze", video, "--model", "heavy", store=store, **empty)
+    refused(done, store, "mobility models --model heavy")
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("session_id", ["../p01", "", "absent", "a/b", "."])

@@ -17,10 +17,10 @@ import numpy as np
 
 from mobility import errors, tables
 from mobility.capture import survey
-from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array
-from mobility.capture.models import pose_model
+from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array, bounding_box, overlap
+from mobility.capture.models import PINNED, digest_of, pose_models
 from mobility.capture.pose_worker import Job
-from mobility.capture.video import presentation_times, probe
+from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import MobilityError, VideoError
 from mobility.options import Workers, check_point, checked
 from mobility.progress import progress_bar
@@ -53,18 +53,32 @@ LEAST_SIZE = 32
 LONGEST_EMPTY_S = 300.0
 """Time in gaps of more than a chunk that a video may have: the fit's work goes by the time."""
 
+SAME_PERSON = 0.3
+"""Overlap of their boxes from which the finds of two models are of one person."""
+
+LEAST_WEIGHT = 1e-3
+"""Weight of a landmark that is not visible, so that one which neither sees has a mean."""
+
+LEAST_TOLD = 0.05
+"""Fraction of the frames in which models contradict each other from which on it is told."""
+
 Chunk = tuple[int, float | None, float | None]
 
 
 @dataclass
 class _Pass:
-    """What one run over the video gave."""
+    """What a search of the video gave, with one model or with several."""
 
     times: Array
     poses: Array
     retried: int
     looks: list[survey.Look]
     faults: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+    """What the survey saw, of the first model."""
+    on_crop: bool = False
+    contradicted: int = 0
+    """Frames in which the models contradict each other."""
 
 
 @checked
@@ -95,7 +109,11 @@ def estimate_pose(
         person to follow when that person is first seen. By default the person
         who is largest and most central over the whole trial.
     model
-        An official Pose Landmarker ``.task`` bundle; by default the pinned one.
+        "full", "heavy", which takes about two and a half times as long, "both"
+        (see Notes), or an official Pose Landmarker ``.task`` bundle. By default,
+        or with "auto", what ``MOBILITY_POSE_MODEL`` names, else "full". The
+        corrections and errors of the fit are those of "full". The heavy model is
+        fetched by ``mobility models --model heavy`` only.
 
     Returns
     -------
@@ -118,6 +136,13 @@ def estimate_pose(
     ModelError
         The pose model cannot be had.
 
+    Notes
+    -----
+    With "both" the video is searched with each model. A landmark is the mean of
+    both, in space and in the picture, weighted by visibility; in frames in which
+    they contradict each other (:func:`combined`) that of "full". What else is
+    recorded, other people and second looks, is of "full".
+
     References
     ----------
     Bazarevsky et al. 2020, arXiv:2006.10204; Xu et al. 2020, CVPR 6184-6193.
@@ -133,24 +158,19 @@ def estimate_pose(
         )
     expected = presentation_times(path)
     _check_gaps(expected, path)
-    bundle = pose_model(model)
+    bundles = pose_models(model)
     chunks = plan_chunks(expected)
-    count = workers or _processors()
-
-    done = _run(path, bundle, chunks, count, len(expected), None, "pose")
-    tracks = survey.link(done.looks)
-    found = _found(done, path)
-    tracks = tracks or [_track_of(done)]
-    chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, subject)
-    seen = survey.summary(done.looks, tracks, chosen)
-    on_crop = bool(seen["other_people"] or done.retried > OFTEN * found.sum())
-    if on_crop:
-        track = tracks[chosen] if seen["other_people"] else _track_of(done)
-        followed = _run(
-            path, bundle, chunks, count, len(expected), track, "pose on the subject's crop"
+    passes = [
+        _search(
+            *(path, info, bundle, chunks, workers or _processors(), len(expected), subject),
+            f"pose, {name}" if len(bundles) > 1 else "pose",
         )
-        found = _found(followed, path)
-        done = _Pass(followed.times, followed.poses, followed.retried, done.looks, followed.faults)
+        for name, bundle in bundles.items()
+    ]
+    done = passes[0]
+    if len(passes) > 1:
+        done.poses, done.contradicted = combined(done.poses, passes[1].poses)
+    found = _found(done, path)
 
     pose = _dataset(done)
     pose = pose.assign_attrs(
@@ -161,29 +181,95 @@ def estimate_pose(
         image_width=info.width,
         image_height=info.height,
         video_sha256=sha256(path),
-        model_sha256=sha256(bundle),
+        model_sha256=digest_of([sha256(bundle) for bundle in bundles.values()]),
         method="mediapipe_world",
-        survey=json.dumps(seen, sort_keys=True),
+        survey=json.dumps(done.seen, sort_keys=True),
     )
     if info.frame_rate:
         pose = pose.assign_attrs(fps=float(info.frame_rate))
-    warnings = _warnings(pose, seen, done)
     return with_history(
         pose,
         "estimate_pose",
         {
+            "model": " and ".join(Path(name).name for name in bundles),
             "subject": list(subject) if subject is not None else "largest",
             "chunks": len(chunks),
             "warm_up_s": WARM_UP_S,
-            "on_crop": on_crop,
+            "on_crop": done.on_crop,
         },
         video_sha256=pose.attrs["video_sha256"],
         model_sha256=pose.attrs["model_sha256"],
         frames=len(done.times),
         frames_with_person=int(found.sum()),
         frames_found_at_second_look=done.retried,
-        warnings=warnings,
+        warnings=_warnings(pose, done),
     )
+
+
+def _search(
+    path: Path,
+    info: VideoInfo,
+    bundle: Path,
+    chunks: list[Chunk],
+    count: int,
+    frames: int,
+    subject: tuple[float, float] | None,
+    what: str,
+) -> _Pass:
+    """Follow the subject through the video with one model, on a crop where that is needed."""
+    done = _run(path, bundle, chunks, count, frames, None, what)
+    tracks = survey.link(done.looks)
+    found = _found(done, path)
+    tracks = tracks or [_track_of(done)]
+    chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, subject)
+    seen = survey.summary(done.looks, tracks, chosen)
+    done.seen = seen
+    if not (seen["other_people"] or done.retried > OFTEN * found.sum()):
+        return done
+    track = tracks[chosen] if seen["other_people"] else _track_of(done)
+    followed = _run(path, bundle, chunks, count, frames, track, f"{what} on the subject's crop")
+    followed.looks, followed.seen, followed.on_crop = done.looks, seen, True
+    return followed
+
+
+def combined(first: Array, second: Array) -> tuple[Array, int]:
+    """Mean of what two models found in the same frames, weighted by visibility.
+
+    The first stands alone where the second found nobody, and where they
+    contradict each other: their boxes hardly overlap, or what one calls left is
+    nearer in space to what the other calls right.
+
+    Parameters
+    ----------
+    first, second : (n, 33, 8) arrays
+        Columns as in :data:`mobility.capture.landmarker.COLUMNS`, NaN where nobody is.
+
+    Returns
+    -------
+    poses : (n, 33, 8) array
+        Visibility and presence are plain means.
+    contradicted : int
+        Number of frames in which the models contradict each other.
+    """
+    names = tables.load("landmarks")["landmarks"]["names"]
+    sides = {"left": "right", "right": "left"}
+    mirrored = [
+        names.index("_".join(sides.get(word, word) for word in name.split("_"))) for name in names
+    ]
+
+    def apart(other: Array) -> Array:
+        return np.asarray(np.linalg.norm(first[..., 3:6] - other[..., 3:6], axis=-1).mean(axis=-1))
+
+    known = ~np.isnan(apart(second))
+    agree = apart(second) <= apart(second[:, mirrored])
+    for row in np.flatnonzero(agree):
+        agree[row] = overlap(bounding_box(first[row]), bounding_box(second[row])) > SAME_PERSON
+    both = np.stack([first, second])[:, agree]
+    weights = np.maximum(both[..., 6:7], LEAST_WEIGHT)
+    mean = first.copy()
+    mean[agree] = (weights * both).sum(axis=0) / weights.sum(axis=0)
+    mean[agree, :, 6:] = both[..., 6:].mean(axis=0)
+    return mean, int((known & ~agree).sum())
 
 
 def _found(done: _Pass, path: Path) -> NDArray[np.bool_]:
@@ -473,14 +559,22 @@ def fraction_outside(pose: xr.Dataset) -> dict[str, float]:
     }
 
 
-def _warnings(pose: xr.Dataset, seen: dict[str, Any], done: _Pass) -> list[dict[str, str]]:
+def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
 
     def warn(code: str, message: str) -> None:
         found.append({"code": code, "message": message})
 
+    seen = done.seen
     for code, message in done.faults.items():
         warn(code, message)
+    if done.contradicted > LEAST_TOLD * len(done.times):
+        warn(
+            "models_contradict",
+            f"The pose models contradict each other in {done.contradicted / len(done.times):.0%} "
+            f"of the frames, in which '{PINNED[0]}' stands alone; left and right may be exchanged "
+            "there.",
+        )
     with_person = float((~np.isnan(done.poses[:, 0, 0])).mean())
     if with_person < 0.95:
         warn(

@@ -23,7 +23,7 @@ import yaml
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.capture.models import pose_model
+from mobility.capture.models import model_sha256
 from mobility.capture.pose import estimate_pose
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.angles import angles_from_points, image_plane_angles, joint_angles
@@ -32,7 +32,7 @@ from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar
-from mobility.provenance import package_versions, sha256, with_history
+from mobility.provenance import package_versions, with_history
 from mobility.virtual_lab.case import (
     Case,
     read_case,
@@ -268,7 +268,7 @@ def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
 def _measure(folder: Path, *, keep_video: bool, resume: bool) -> None:
     case = read_case(folder / "case.yaml")
     angles, pose, truth = (folder / f"{name}.nc" for name in ("angles", "pose", "truth"))
-    model = sha256(pose_model())
+    model = model_sha256()
     known = pose.is_file() and truth.is_file() and _attribute(pose, "model_sha256") == model
     if not known or (keep_video and not (folder / "video.mp4").is_file()):
         angles.unlink(missing_ok=True)

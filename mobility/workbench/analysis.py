@@ -24,7 +24,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mobility import tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import Workers, check_point, checked
 from mobility.provenance import (
@@ -124,7 +123,7 @@ DEFAULTS: Mapping[str, Any] = {
     "keep_raw": False,
     "annotate": True,
     "blur_face": False,
-    "model": None,
+    "model": "auto",
 }
 """Options of the first analysis that change a result."""
 
@@ -219,7 +218,9 @@ def analyze(
     blur_face
         Whether the face is blurred in the annotated video, at first False.
     model
-        A pose model bundle; at first the pinned one.
+        "full", "heavy", "both", or a pose model bundle, as for
+        :func:`mobility.capture.pose.estimate_pose`; at first "auto", which is
+        what ``MOBILITY_POSE_MODEL`` names, else "full".
 
     Returns
     -------
@@ -304,6 +305,8 @@ class _Plan:
 
 
 def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[str, Any]) -> _Plan:
+    from mobility.capture.models import model_sha256 as identity_of_model
+
     options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
     steps = _steps(record)
     if record.second_video is not None:
@@ -321,7 +324,7 @@ def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[
         if name in options:
             corrected = edits.current(name)
             people[name] = options[name] if corrected is None else corrected
-    model_sha256 = _model_sha256(options["model"])
+    model_sha256 = identity_of_model(options["model"])
     height_m = None if options["height_m"] == "auto" else options["height_m"]
     if height_m is None and session.participant:
         height_m = session.participant.height_m
@@ -690,15 +693,6 @@ def give_up(session: Session, reason: str) -> None:
 def _save(session: Session, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
     session.store._publish(session.id)
-
-
-def _model_sha256(model: str | None) -> str:
-    """Identity of the pose model; the pinned one need not be at hand to know it."""
-    from mobility.capture.models import ENVIRONMENT_VARIABLE, pose_model
-
-    if model is not None or os.environ.get(ENVIRONMENT_VARIABLE):
-        return sha256(pose_model(model))
-    return str(tables.load("pose_model")["bundle"]["sha256"])
 
 
 def _digest(value: Any) -> str:

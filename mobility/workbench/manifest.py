@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,7 @@ class RowOptions(Strict):
 
     subject: str = "largest"
     second_subject: str | None = None
+    model: Literal["auto", "full", "heavy", "both"] = "auto"
     fit: bool = True
     field_of_view: float | None = Field(None, ge=10, le=160)
     height_m: float | None = Field(None, ge=0.5, le=2.6)
@@ -440,6 +441,7 @@ def _options(text: str, *, two: bool) -> dict[str, Any]:
         raise BadInputError("fit: two videos need the fit; leave the option out, or one video")
     options: dict[str, Any] = {
         "subject": _subject(valid.subject, "subject"),
+        "model": valid.model,
         "fit": valid.fit,
         "field_of_view": valid.field_of_view or "auto",
         "height_m": valid.height_m or "auto",

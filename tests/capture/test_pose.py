@@ -164,7 +164,8 @@ def test_schema(opencap_pose):
     assert opencap_pose.attrs["ds_type"] == "poses"
     entry = history(opencap_pose)[-1]
     assert entry["operation"] == "estimate_pose"
-    assert entry["model_sha256"] == tables.load("pose_model")["bundle"]["sha256"]
+    assert entry["model_sha256"] == tables.load("pose_model")["full"]["bundle"]["sha256"]
+    assert entry["arguments"]["model"] == "full"
 
 
 def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
@@ -468,3 +469,81 @@ def test_a_worker_ends_with_its_parent(opencap_video, pose_model):
     process.stdout.read()
     assert process.wait(timeout=20) == 3
     process.stdout.close()
+
+
+def body(*, at=(100.0, 100.0), visibility=1.0):
+    """One frame of a body whose sides are apart in space and in the picture, and its marks."""
+    names = tables.load("landmarks")["landmarks"]["names"]
+    pose = np.zeros((1, landmarker.KEYPOINTS, landmarker.COLUMNS))
+    height = np.linspace(0, 1, landmarker.KEYPOINTS)
+    side = np.array([n.startswith("left") - 1.0 * n.startswith("right") for n in names])
+    pose[0, :, 0], pose[0, :, 1] = at[0] + 20 * side, at[1] + 200 * height
+    pose[0, :, 3], pose[0, :, 4] = 0.2 * side, height
+    pose[..., 6:] = visibility
+    order = [
+        names.index(n.replace("left", "?").replace("right", "left").replace("?", "right"))
+        for n in names
+    ]
+    return pose, pose[:, order]
+
+
+def test_two_models_are_averaged_by_what_they_see():
+    first, _ = body(visibility=0.9)
+    second = first.copy()
+    second[..., :6] += [8, 4, 2, 0.4, 0.2, 0.1]
+    second[:, 25, 6] = 0.3  # the left knee
+    mean, contradicted = pose_module.combined(first, second)
+    assert contradicted == 0
+    np.testing.assert_allclose(mean[0, 26, :6] - first[0, 26, :6], [4, 2, 1, 0.2, 0.1, 0.05])
+    np.testing.assert_allclose(mean[0, 25, :6] - first[0, 25, :6], [2, 1, 0.5, 0.1, 0.05, 0.025])
+    assert mean[0, 25, 6] == pytest.approx(0.6)
+    # Seen by neither: the plain mean.
+    first[:, 25, 6] = second[:, 25, 6] = 0.0
+    unseen, _ = pose_module.combined(first, second)
+    np.testing.assert_allclose(unseen[0, 25, :3] - first[0, 25, :3], [4, 2, 1])
+
+
+def test_where_two_models_contradict_the_first_stands_alone():
+    here, exchanged = body()
+    elsewhere, _ = body(at=(400.0, 100.0))
+    absent = np.full_like(here, np.nan)
+    near = here + 0.0
+    near[..., :6] += 1e-3
+    first = np.concatenate([here, here, here, here, absent])
+    second = np.concatenate([near, exchanged, elsewhere, absent, here])
+    mean, contradicted = pose_module.combined(first, second)
+    assert contradicted == 2
+    np.testing.assert_allclose(mean[0, :, :6], (here + 5e-4)[0, :, :6])
+    np.testing.assert_array_equal(mean[1:], first[1:])
+
+
+@pytest.fixture
+def squat(shared_data, tmp_path):
+    """The first two seconds of a clip of squats, at five frames a second."""
+    video = shared_data / "videos" / "tfjs_pose_squats.mp4"
+    write_video(tmp_path / "squat.mp4", some_frames(video, step=1))
+    return tmp_path / "squat.mp4"
+
+
+def test_both_models_give_one_pose(squat, pose_model, monkeypatch):
+    """With the full model in the place of both, so that the mean is what each of them found."""
+    full = mb.estimate_pose(squat, workers=1)
+    assert codes(full) == []
+    monkeypatch.setattr(
+        pose_module, "pose_models", lambda model: {"full": pose_model, "heavy": pose_model}
+    )
+    both = mb.estimate_pose(squat, workers=1, model="both")
+    assert codes(both) == []
+    assert history(both)[-1]["arguments"]["model"] == "full and heavy"
+    assert both.attrs["model_sha256"] != full.attrs["model_sha256"]
+    for name in full.data_vars:
+        np.testing.assert_allclose(both[name], full[name], rtol=1e-12)
+
+
+def test_the_heavy_model_finds_the_same_person(squat, heavy_model):
+    full = mb.estimate_pose(squat, workers=1)["image_position"].to_numpy()
+    pose = mb.estimate_pose(squat, workers=1, model="heavy")
+    assert pose.attrs["model_sha256"] == sha256(heavy_model)
+    assert codes(pose) == []
+    apart = np.abs(pose["image_position"].to_numpy() - full)
+    assert 0 < np.median(apart) < 0.02 * np.ptp(full[:, 1])

@@ -108,7 +108,7 @@ def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(
 
 
 def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
-    pinned = tables.load("pose_model")["bundle"]["sha256"]
+    pinned = tables.load("pose_model")["full"]["bundle"]["sha256"]
     assert another_model(fitted.assign_attrs(model_sha256=pinned)) is None
     other = fitted.assign_attrs(model_sha256="0" * 64)
     assert [w["code"] for w in warnings_of(joint_angles(other))].count(

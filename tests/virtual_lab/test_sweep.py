@@ -135,7 +135,7 @@ def test_a_case_in_the_cache_is_not_rendered_again(
         calls.append("fit")
         return measured
 
-    monkeypatch.setattr(module, "pose_model", lambda: bundle)
+    monkeypatch.setattr(module, "model_sha256", lambda: sha256(bundle))
     monkeypatch.setattr(module, "render_case", render)
     monkeypatch.setattr(module, "estimate_pose", estimate)
     monkeypatch.setattr(module, "measured_angles", angles)

@@ -117,7 +117,7 @@ def test_the_record_says_what_was_done_with_what(session):
         "keep_raw": False,
         "annotate": True,
         "blur_face": False,
-        "model": None,
+        "model": "auto",
     }
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
@@ -506,6 +506,23 @@ def test_options_that_are_not_given_stay(session, calls):
     assert calls() == ALL
     assert session.pose().attrs["subject"] == "null"
     assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
+
+
+def test_another_model_redoes_all_and_stays(session, calls, monkeypatch):
+    monkeypatch.delenv("MOBILITY_POSE_MODEL", raising=False)
+    session.analyze()
+    full = session.record.provenance.model_sha256
+    calls()
+    session.analyze(model="heavy")
+    assert calls() == ALL
+    heavy = session.record.provenance.model_sha256
+    assert heavy != full
+    session.analyze()
+    assert calls() == []
+    assert session.record.provenance.model_sha256 == heavy
+    session.analyze(model="auto")
+    assert calls() == ALL
+    assert session.record.provenance.model_sha256 == full
 
 
 def test_misspelt_options_are_refused(session):

@@ -38,6 +38,7 @@ def test_a_row_needs_its_video_only(place):
     # Complete, so that an option that is taken out again goes back to its default.
     assert row.options == {
         "subject": "largest",
+        "model": "auto",
         "fit": True,
         "field_of_view": "auto",
         "height_m": "auto",
@@ -53,7 +54,7 @@ def test_all_columns(place):
             place,
             "video,second_video,participant,exercise,joints,name,options,sex,birth_year,height_m\n"
             'a.mp4,b.MOV,p01,Joint Angle Mobility,"elbow, knee",First,'
-            '"subject=1,2; blur_face=yes;field_of_view=60",female,1990,1.7\n',
+            '"subject=1,2; blur_face=yes;field_of_view=60; model=heavy",female,1990,1.7\n',
         )
     )
     assert row.second_video == place / "b.MOV"
@@ -63,6 +64,7 @@ def test_all_columns(place):
     assert row.options["second_subject"] == "largest"
     assert row.options["blur_face"] is True
     assert row.options["field_of_view"] == 60
+    assert row.options["model"] == "heavy"
     assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
 
 
@@ -82,7 +84,8 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         "text.mp4,../p,Squat,ancle,a\x07b,kep_raw=1,,,\n"
         "a.mp4,,,,,fit,200,man,17\n"
         ",,,,,keep_raw=maybe,,,\n"
-        "s3://bucket/a.mp4,,,,,second_subject=1;second_subject=2,,,\n",
+        "s3://bucket/a.mp4,,,,,second_subject=1;second_subject=2,,,\n"
+        "b.MOV,,,,,model=haevy,,,\n",
     )
     words = {
         (2, "video"): "no such file",
@@ -100,6 +103,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (5, "options"): "keep_raw",
         (6, "video"): "is a URL",
         (6, "options"): "is there twice",
+        (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
     }
     assert found.keys() == words.keys()
     for key, word in words.items():
