@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
 from mobility.kinematics import fit as body
-from mobility.kinematics.calibration import Known
+from mobility.kinematics.calibration import Known, cross_matrix, rotation
 from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
 from mobility.kinematics.skeleton import INDEX, require_pose
 from mobility.provenance import warnings_of
@@ -286,7 +286,7 @@ def sight_offset(first: body._Sight, second: body._Sight, turn: Array, place: Ar
         The lines of sight never meet, so that the calibration is of other cameras, or they meet as
         well at another offset.
     """
-    essential = _cross(place) @ turn
+    essential = cross_matrix(place) @ turn
     one, other = _track(first), _track(second)
     lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
     least = max(_LEAST_OVERLAP, 0.5 * min(lasts))
@@ -542,26 +542,10 @@ class View:
             )
 
 
-def rotation(vector: Array) -> Array:
-    """Matrix of a rotation vector, radians (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    cross = _cross(vector)
-    if angle < 1e-8:
-        return np.eye(3) + cross
-    turn: Array = (
-        np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
-    )
-    return turn
-
-
-def _cross(v: Array) -> Array:
-    return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
-
-
 def _left_jacobian(vector: Array) -> Array:
     """How a small change of a rotation vector turns what it has turned."""
     angle = float(np.linalg.norm(vector))
-    cross = _cross(vector)
+    cross = cross_matrix(vector)
     if angle < 1e-6:
         return np.eye(3) + 0.5 * cross
     found: Array = (
@@ -804,15 +788,18 @@ def _root_mean(square: Array, weight: Array) -> float:
 
 
 def warnings_of_cameras(
-    poses: Sequence[xr.Dataset], cameras: Sequence[Mapping[str, Any]]
+    poses: Sequence[xr.Dataset], cameras: Sequence[Mapping[str, Any]], *, calibrated: bool
 ) -> list[dict[str, str]]:
     """Warn of cameras that disagree, and repeat what was warned of in further poses."""
+    other = "the videos may not show the same movement"
+    if calibrated:
+        other = "the calibration may be of other cameras, or have them in another order"
     found = [
         {
             "code": "cameras_disagree",
             "message": f"The fitted body lies {100 * camera['residual_m']:.0f} cm off what camera "
             f"{number} shows, more than usual: a camera may have moved, left and right may be "
-            "exchanged, or the videos may not show the same movement.",
+            f"exchanged, or {other}.",
         }
         for number, camera in enumerate(cameras, start=1)
         if camera["residual_m"] > _LARGEST_RESIDUAL
