@@ -205,7 +205,7 @@ def analyze(
         typer.Argument(
             parser=_path,
             metavar="VIDEO2",
-            help="The same trial from another camera; neither calibrated nor started together.",
+            help="The same trial from another camera; calibrated or not, started together or not.",
         ),
     ] = None,
     *,
@@ -252,6 +252,15 @@ def analyze(
             help="Keep the angles without a fit and in the picture too (<angle>_raw, _image).",
         ),
     ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            parser=_path,
+            metavar="FILE",
+            help="Known cameras: YAML of OpenCV, TOML of Pose2Sim or Caliscope, Qualisys .qca.txt.",
+        ),
+    ] = None,
     blur_face: Annotated[
         bool, typer.Option("--blur-face", help="Blur the face in the annotated video.")
     ] = False,
@@ -272,6 +281,10 @@ def analyze(
         raise typer.BadParameter("--second-subject needs a second video")
     if second_video is not None and not fit:
         raise typer.BadParameter("two videos need the fit: leave out --no-fit, or one video")
+    if calibration is not None and (not fit or field_of_view is not None):
+        raise typer.BadParameter(
+            "--calibration has the lens and needs the fit: leave out --field-of-view and --no-fit"
+        )
     session = _store(store, reports).create(
         video,
         second_video,
@@ -279,6 +292,7 @@ def analyze(
         exercise_name=exercise,
         session_name=name,
         body_joint_angles=joints,
+        calibration=calibration,
     )
     _run(
         session,

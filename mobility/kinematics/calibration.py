@@ -356,6 +356,23 @@ def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Arra
     return _TURNED @ turn @ _TURNED, _TURNED @ place
 
 
+def rotation(vector: Array) -> Array:
+    """Matrix of a rotation vector, radians (Rodrigues)."""
+    angle = float(np.linalg.norm(vector))
+    cross = cross_matrix(vector)
+    if angle < 1e-8:
+        return np.eye(3) + cross
+    turn: Array = (
+        np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
+    )
+    return turn
+
+
+def cross_matrix(v: Array) -> Array:
+    """Matrix of the cross product with a vector."""
+    return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
+
+
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """Read the cameras of a calibration file.
 
@@ -463,8 +480,7 @@ def _qualisys(text: str) -> _Read:
                 size=[right - left + 1, bottom - top + 1],
                 matrix=[[across, 0, x - left], [0, down, y - top], [0, 0, 1]],
                 distortion=bent,
-                rotation=turn,
-                translation=-turn @ place,
+                where=(turn, -turn @ place),
                 # Millimetres, of points about as far away as the origin.
                 residual=None
                 if residual is None
@@ -487,15 +503,13 @@ def _toml(text: str) -> _Read:
         if entry.get("fisheye"):
             raise _FileError(f"{name} has a fisheye lens, which is not understood; film without")
         _require(entry, name, "size", "matrix", "distortions")
-        where = [entry.get("rotation"), entry.get("translation")]
         cameras.append(
             _camera(
                 name,
                 size=entry["size"],
                 matrix=entry["matrix"],
                 distortion=entry["distortions"],
-                rotation=where[0],
-                translation=where[1],
+                where=(entry.get("rotation"), entry.get("translation")),
                 residual=entry.get("error"),
             )
         )
@@ -527,7 +541,7 @@ _TWO = {
 
 def _opencv(text: str) -> _Read:
     # OpenCV writes %YAML:1.0, which is no YAML; its matrices are mappings with a tag of its own.
-    body = re.sub(r"\A%YAML[^\n]*\n", "", text).replace("!!opencv-matrix", "")
+    body = re.sub(r"\A%YAML[^\n]*\n|!!opencv-(nd-)?matrix", "", text)
     try:
         document = read_given(body)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -550,25 +564,21 @@ def _opencv(text: str) -> _Read:
     two = any(name.format(1) in document for name in _TWO["matrix"])
     if not two:
         name = str(document.get("camera_name", "camera"))
-        where = [_dense(document[each], each) if each in document else None for each in ("R", "T")]
+        place = [_dense(document.get(each), each) for each in ("R", "T")]
         lens = {what: named(names) for what, names in _ONE.items()}
-        camera = _camera(
-            name, size=size, rotation=where[0], translation=where[1], residual=residual, **lens
-        )
+        camera = _camera(name, size=size, where=place, residual=residual, **lens)
         return [camera], _up(document.get("vertical_axis"))
-    cameras = []
-    for number in (1, 2):
-        first = number == 1
-        cameras.append(
-            _camera(
-                f"camera {number}",
-                size=size,
-                rotation=np.eye(3) if first else named(["R"]),
-                translation=np.zeros(3) if first else named(["T"]),
-                residual=residual,
-                **{what: named(names, number) for what, names in _TWO.items()},
-            )
+    places = ((np.eye(3), np.zeros(3)), (named(["R"]), named(["T"])))
+    cameras = [
+        _camera(
+            f"camera {number}",
+            size=size,
+            where=place,
+            residual=residual,
+            **{what: named(names, number) for what, names in _TWO.items()},
         )
+        for number, place in enumerate(places, start=1)
+    ]
     return cameras, _up(document.get("vertical_axis"))
 
 
@@ -576,14 +586,11 @@ def _dense(value: Any, name: str) -> Any:
     """Take a matrix as OpenCV and ROS write it, or as lists."""
     if not isinstance(value, dict):
         return value
-    if not {"rows", "cols", "data"} <= value.keys():
-        raise _FileError(f"{name} has no rows, cols and data")
+    shape = value.get("sizes", [value.get("rows"), value.get("cols")])
     try:
-        return np.array(value["data"], dtype=np.float64).reshape(value["rows"], value["cols"])
-    except (TypeError, ValueError):
-        raise _FileError(
-            f"{name} is no matrix of {value['rows']} × {value['cols']} numbers"
-        ) from None
+        return np.array(value["data"], dtype=np.float64).reshape(shape)
+    except (KeyError, TypeError, ValueError):
+        raise _FileError(f"{name} is no matrix of rows, cols and data") from None
 
 
 def _require(entry: Mapping[Any, Any], name: str, *keys: str) -> None:
@@ -632,13 +639,10 @@ def _camera(
     size: Any,
     matrix: Any,
     distortion: Any,
-    rotation: Any = None,
-    translation: Any = None,
+    where: Sequence[Any],
     residual: Any = None,
 ) -> Camera:
     """Check what a file says of a camera."""
-    from mobility.kinematics.cameras import rotation as turned_by
-
     width, height = _numbers(size, f"size of {name}", (2,)).tolist()
     if not (width >= _BLOCK and height >= _BLOCK and width % 1 == 0 and height % 1 == 0):
         raise _FileError(f"{name} has a size of {width:g} × {height:g} pixels")
@@ -653,12 +657,12 @@ def _camera(
         )
     bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
     turn, place = None, None
-    if rotation is not None and translation is not None:
-        turn = _numbers(rotation, f"rotation of {name}", (3, 3), (3,))
-        turn = turned_by(turn) if turn.ndim == 1 else turn
+    if all(each is not None for each in where):
+        turn = _numbers(where[0], f"rotation of {name}", (3, 3), (3,))
+        turn = rotation(turn) if turn.ndim == 1 else turn
         if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
             raise _FileError(f"rotation of {name} is no rotation")
-        place = _numbers(translation, f"translation of {name}", (3,))
+        place = _numbers(where[1], f"translation of {name}", (3,))
     return Camera(
         name,
         (int(width), int(height)),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
 from mobility.kinematics import fit as body
-from mobility.kinematics.calibration import Known
+from mobility.kinematics.calibration import Known, cross_matrix, rotation
 from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
 from mobility.kinematics.skeleton import INDEX, require_pose
 from mobility.provenance import warnings_of
@@ -253,11 +253,14 @@ _SIGHT_SD = 0.005
 _TOLD_BY = 4.0
 """Of the 16 landmarks, as many as err by themselves."""
 
-_COARSE_STEP_S, _FINE_STEP_S, _MOST_TIMES = 0.1, 1 / 60, 400
+_COARSE_STEP_S, _FINE_STEP_S, _PARABOLA, _MOST_TIMES = 0.1, 1 / 60, 3, 400
 _RIVAL_AWAY_S = 0.3
 _LARGEST_MISS = 0.04
 """Radians, 12 cm at 3 m: lines of sight that miss each other by more are not those of the cameras.
 Views from opposite sides, in which landmarks lie on other sides of the joint, have 0.016."""
+
+_NEVER = 20.0
+"""Mean logarithm of where they do not meet at all, or nobody is seen by both."""
 
 _LARGEST_OFFSET_SD_S = 0.1
 
@@ -265,8 +268,9 @@ _LARGEST_OFFSET_SD_S = 0.1
 def sight_offset(first: body._Sight, second: body._Sight, turn: Array, place: Array) -> TimeOffset:
     """Find by how much the second of two calibrated cameras was started later.
 
-    The lines of sight to a landmark meet if they are of the same instant. Over all offsets, the
-    mean of the logarithm of what they miss each other by (Cauchy) is smallest at the true one.
+    The lines of sight to a landmark meet if they are of the same instant. Of all offsets, the one
+    is taken that explains most: at which, over the part that both videos show, they miss each other
+    (mean logarithm, Cauchy) by most less than usual.
 
     Parameters
     ----------
@@ -286,7 +290,7 @@ def sight_offset(first: body._Sight, second: body._Sight, turn: Array, place: Ar
         The lines of sight never meet, so that the calibration is of other cameras, or they meet as
         well at another offset.
     """
-    essential = _cross(place) @ turn
+    essential = cross_matrix(place) @ turn
     one, other = _track(first), _track(second)
     lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
     least = max(_LEAST_OVERLAP, 0.5 * min(lasts))
@@ -303,35 +307,36 @@ def sight_offset(first: body._Sight, second: body._Sight, turn: Array, place: Ar
         )
     offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
     cost = misses(offsets)
-    near = offsets[int(np.argmin(cost))]
+    overlap = np.minimum(one.time[-1], other.time[-1] + offsets)
+    overlap -= np.maximum(one.time[0], other.time[0] + offsets)
+    values = _TOLD_BY * np.maximum(overlap / _INDEPENDENT_S, 1.0)
+    cost = np.minimum(cost, _NEVER)
+    told = np.where(cost < _NEVER, values * (np.median(cost) - cost), -np.inf)
+    coarse = int(np.argmax(told))
+    near = offsets[coarse]
     around = near + np.arange(-12, 13) * _FINE_STEP_S
     fine = misses(around)
     best = int(np.argmin(fine))
-    miss = _SIGHT_SD * float(np.sqrt(np.expm1(fine[best]))) if np.isfinite(fine[best]) else np.inf
+    miss = _SIGHT_SD * float(np.sqrt(np.expm1(min(fine[best], _NEVER))))
     if miss > _LARGEST_MISS:
         raise BadInputError(
             "fit_body: the lines of sight of the calibrated cameras miss each other by "
             f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration is of other cameras, has "
             "them in another order, or a camera was moved"
         )
-    overlap = min(first.time[-1], second.time[-1] + near) - max(
-        first.time[0], second.time[0] + near
-    )
-    values = _TOLD_BY * max(overlap / _INDEPENDENT_S, 1.0)
-    away = np.abs(offsets - around[best]) > _RIVAL_AWAY_S
-    rivals = values * (cost[away] - fine[best])
-    if rivals.size and rivals.min() < _RIVAL:
-        rival = offsets[away][int(np.argmin(rivals))]
+    away = np.abs(offsets - near) > _RIVAL_AWAY_S
+    if away.any() and told[coarse] - told[away].max() < _RIVAL:
+        rival = offsets[away][int(np.argmax(told[away]))]
         raise BadInputError(
             "fit_body: the movement does not tell by how much the second video was started later "
             f"({around[best]:+.2f} s or {rival:+.2f} s); start both videos before the first "
             "repetition and stop them after the last"
         )
-    # A parabola over a tenth of a second: the cost has the corner of an absolute value at its end.
-    rows = slice(max(best - 3, 0), best + 4)
+    # Over a tenth of a second, for the cost has nearly a corner where the lines meet.
+    rows = (np.abs(np.arange(fine.size) - best) <= _PARABOLA) & np.isfinite(fine)
     bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
     shift = float(np.clip(-slope / (2 * max(bend, 1e-9)), -_FINE_STEP_S, _FINE_STEP_S))
-    sd = float(1 / np.sqrt(values * 2 * max(bend, 1e-9)))
+    sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
     if not sd < _LARGEST_OFFSET_SD_S:
         raise BadInputError(
             "fit_body: the person hardly moves in the two videos; nothing to align them by"
@@ -553,26 +558,10 @@ class View:
             )
 
 
-def rotation(vector: Array) -> Array:
-    """Matrix of a rotation vector, radians (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    cross = _cross(vector)
-    if angle < 1e-8:
-        return np.eye(3) + cross
-    turn: Array = (
-        np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
-    )
-    return turn
-
-
-def _cross(v: Array) -> Array:
-    return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
-
-
 def _left_jacobian(vector: Array) -> Array:
     """How a small change of a rotation vector turns what it has turned."""
     angle = float(np.linalg.norm(vector))
-    cross = _cross(vector)
+    cross = cross_matrix(vector)
     if angle < 1e-6:
         return np.eye(3) + 0.5 * cross
     found: Array = (
@@ -815,15 +804,18 @@ def _root_mean(square: Array, weight: Array) -> float:
 
 
 def warnings_of_cameras(
-    poses: Sequence[xr.Dataset], cameras: Sequence[Mapping[str, Any]]
+    poses: Sequence[xr.Dataset], cameras: Sequence[Mapping[str, Any]], *, calibrated: bool
 ) -> list[dict[str, str]]:
     """Warn of cameras that disagree, and repeat what was warned of in further poses."""
+    other = "the videos may not show the same movement"
+    if calibrated:
+        other = "the calibration may be of other cameras, or have them in another order"
     found = [
         {
             "code": "cameras_disagree",
             "message": f"The fitted body lies {100 * camera['residual_m']:.0f} cm off what camera "
             f"{number} shows, more than usual: a camera may have moved, left and right may be "
-            "exchanged, or the videos may not show the same movement.",
+            f"exchanged, or {other}.",
         }
         for number, camera in enumerate(cameras, start=1)
         if camera["residual_m"] > _LARGEST_RESIDUAL

@@ -510,7 +510,7 @@ def fit_body(
 
         told = described(fine, solved.joints, solved.border, solved.border_draws, sights)
         several = {"cameras": told, "further_histories": [history(each) for each in poses[1:]]}
-        warnings += warnings_of_cameras(poses, told)
+        warnings += warnings_of_cameras(poses, told, calibrated=given is not None)
     if given is not None:
         several["calibrated"] = given.told
         warnings += given.warnings

@@ -68,10 +68,12 @@ class _Step:
     edits: tuple[str, ...] = ()
 
 
+_OF_FIT = ("fit", "height_m", "field_of_view", "calibration")
+
 STEPS = (
     _Step("pose", "pose.nc", (), ("subject",), edits=("subject",)),
     _Step("second_pose", "pose-2.nc", (), ("second_subject",), edits=("second_subject",)),
-    _Step("fitted", "fitted.nc", ("pose", "second_pose"), ("fit", "height_m", "field_of_view")),
+    _Step("fitted", "fitted.nc", ("pose", "second_pose"), _OF_FIT),
     _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
     _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
@@ -88,7 +90,7 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             "fitted",
             "fitted.nc",
             ("pose", "second_pose"),
-            ("fit", "height_m", "field_of_view", "exercise"),
+            (*_OF_FIT, "exercise"),
         ),
         _Step("angles", "angles.nc", ("fitted",), ("keep_raw", "fit")),
         _Step(
@@ -331,7 +333,14 @@ def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[
     person = session.participant
     sex, age = person.sex if person else None, documents.age_at(record.created_at, person)
     of_whom = {"sex": sex, "age": age, "exercise": record.exercise, "joints": record.joints}
-    concerned = {**options, **people, "height_m": height_m, **of_whom}
+    known = record.calibration
+    if known is not None and (not options["fit"] or options["field_of_view"] != "auto"):
+        raise BadInputError(
+            f"session {session.id}: its calibration has the lens and needs the fit; leave out "
+            "field_of_view, and the fit on"
+        )
+    cameras = {"calibration": None if known is None else known.sha256}
+    concerned = {**options, **people, "height_m": height_m, **of_whom, **cameras}
     return _Plan(
         options=options,
         concerned=concerned,
@@ -528,8 +537,17 @@ def _fitted(run: _Run) -> xr.Dataset:
         from mobility.assessment.joint_mobility import feet_may_stay
 
         planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
+    cameras: dict[str, Any] = {}
+    if (known := run.record.calibration) is not None:
+        from mobility.kinematics.calibration import read_calibration
+
+        copy = run.session.calibration
+        assert copy is not None
+        videos = [video for video in (run.record.video, run.record.second_video) if video]
+        found = read_calibration(copy).of([video.original_name for video in videos])
+        cameras = {"calibration": replace(found, source=known.original_name)}
     fitted: xr.Dataset = fit_body(
-        cleaned, height_m=run.height_m, field_of_view=run.field_of_view, **planted
+        cleaned, height_m=run.height_m, field_of_view=run.field_of_view, **planted, **cameras
     )
     return fitted
 

@@ -282,7 +282,8 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
 def _session(row: Row, store: Store) -> Session:
     """Open the session of a row, making it if it is not there."""
-    expected = [row.sha256] if row.second_sha256 is None else [row.sha256, row.second_sha256]
+    given = (row.sha256, row.second_sha256, row.calibration_sha256)
+    expected = [each for each in given if each is not None]
     if store.has(row.session_id):
         session = store.session(row.session_id)
         if _hashes(session) == expected:
@@ -297,6 +298,7 @@ def _session(row: Row, store: Store) -> Session:
             session_name=row.name,
             body_joint_angles=row.joints,
             session_id=row.session_id,
+            calibration=row.calibration,
         )
     session = store.session(row.session_id)
     if _hashes(session) != expected:
@@ -309,8 +311,8 @@ def _session(row: Row, store: Store) -> Session:
 
 def _hashes(session: Session) -> list[str]:
     record = session.record
-    videos = [record.video] if record.second_video is None else [record.video, record.second_video]
-    return [video.sha256 for video in videos]
+    files = (record.video, record.second_video, record.calibration)
+    return [file.sha256 for file in files if file is not None]
 
 
 def _again(work: Callable[[], Any]) -> Any:

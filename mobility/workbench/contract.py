@@ -277,6 +277,10 @@ class VideoFile(Document):
     size: Annotated[int, Field(ge=0, description="bytes")]
 
 
+class CalibrationFile(VideoFile):
+    """The calibration of the cameras of a session."""
+
+
 class Stage(Document):
     """A finished stage of the analysis."""
 
@@ -324,6 +328,9 @@ class SessionRecord(Document):
     video: VideoFile
     second_video: Annotated[
         VideoFile | None, Field(description="of another camera, of the same trial")
+    ] = None
+    calibration: Annotated[
+        CalibrationFile | None, Field(description="with which the cameras were known")
     ] = None
     state: State = "created"
     reason: Annotated[str, Field(description="why the analysis failed")] = ""

@@ -27,12 +27,15 @@ from mobility.progress import progress_bar
 from mobility.provenance import sha256
 from mobility.workbench.contract import GivenParticipant
 from mobility.workbench.files import check_decodable
-from mobility.workbench.store import check_creation
+from mobility.workbench.store import check_calibration, check_creation
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
 """Columns that are kept as fields of the participant."""
 
-COLUMNS = ("video", "second_video", "participant", "exercise", "joints", "name", "options", *PERSON)
+COLUMNS = (
+    *("video", "second_video", "calibration", "participant", "exercise", "joints", "name"),
+    *("options", *PERSON),
+)
 
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".3gp"})
 """What a file of a folder must end with to be taken for a video."""
@@ -58,8 +61,9 @@ class RowOptions(Strict):
 class Row:
     """One piece of work.
 
-    The session of a row has an id made of what the row is of: the videos, the participant and the
-    exercise. So the same row finds its session again, in any batch and on any machine.
+    The session of a row has an id made of what the row is of: the videos and their calibration, the
+    participant and the exercise. So the same row finds its session again, in any batch and on any
+    machine.
     """
 
     number: int
@@ -73,11 +77,15 @@ class Row:
     name: str | None
     options: Mapping[str, Any]
     person: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Path | None = None
+    calibration_sha256: str | None = None
 
     @property
     def session_id(self) -> str:
         """Id of the session of this row."""
         what = [self.sha256, self.second_sha256, self.participant, self.exercise]
+        if self.calibration_sha256 is not None:
+            what.append(self.calibration_sha256)
         return f"video-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]}"
 
     def to_json(self) -> dict[str, Any]:
@@ -86,6 +94,7 @@ class Row:
         second = values["second_video"]
         values["video"] = str(self.video)
         values["second_video"] = None if second is None else str(second)
+        values["calibration"] = None if self.calibration is None else str(self.calibration)
         return values
 
 
@@ -384,6 +393,13 @@ def _check(
             problems += [Problem(number, columns[name], fault) for fault in faults]
     two = "second_video" in values
     options = tried("options", lambda: _options(values.get("options", ""), two=two))
+    calibration: tuple[Path, str] | None = None
+    if "calibration" in values and all(videos[name] for name in videos if name in values):
+        sources = [each[0] for each in videos.values() if each is not None]
+        calibration = tried(
+            "calibration",
+            lambda: _calibration(folder, values["calibration"], sources, options or {}),
+        )
     person = {name: values[name] for name in PERSON if name in values}
     if person:
         try:
@@ -410,6 +426,8 @@ def _check(
         name=created[2],
         options=options,
         person=person,
+        calibration=None if calibration is None else calibration[0],
+        calibration_sha256=None if calibration is None else calibration[1],
     ), []
 
 
@@ -421,6 +439,19 @@ def _video(folder: Path, given: str) -> tuple[Path, str]:
     from mobility.capture.video import probe
 
     probe(path)
+    return path, sha256(path)
+
+
+def _calibration(
+    folder: Path, given: str, videos: Sequence[Path], options: Mapping[str, Any]
+) -> tuple[Path, str]:
+    """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
+    refuse_url(given, what="calibration")
+    check_decodable(given, what="calibration")
+    path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - as for videos
+    check_calibration(path, videos)
+    if not options.get("fit", True) or options.get("field_of_view", "auto") != "auto":
+        raise BadInputError("has the lens and needs the fit; leave out field_of_view and fit=no")
     return path, sha256(path)
 
 

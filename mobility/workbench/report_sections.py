@@ -274,7 +274,7 @@ def cameras(pose: xr.Dataset) -> str:
     return table(
         ["Camera", "View", "Started later by", "Focal length", "Landmarks off the body"],
         rows,
-        caption="The cameras as they were found in the fit; the start with its 95 % interval",
+        caption="The cameras as the fit has them; the start with its 95 % interval",
     )
 
 
@@ -830,7 +830,7 @@ def provenance(
 ) -> str:
     """Say from which video, model, software and options the numbers come, and when."""
     made = record.provenance
-    second = record.second_video
+    second, known = record.second_video, record.calibration
     attrs = pose.attrs
     model = (made and made.model_sha256) or attrs.get("model_sha256")
     versions = made.versions if made else _versions(metrics)
@@ -842,6 +842,8 @@ def provenance(
             "SHA-256 of the video": record.video.sha256,
             "Second video": None if second is None else second.original_name,
             "SHA-256 of the second video": None if second is None else second.sha256,
+            "Calibration of the cameras": known.original_name if known else None,
+            "SHA-256 of the calibration": known.sha256 if known else None,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name} = {_short(value)}" for name, value in options.items())

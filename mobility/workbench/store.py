@@ -41,6 +41,7 @@ from mobility.workbench import documents
 from mobility.workbench.contract import (
     EXERCISES,
     JOINTS,
+    CalibrationFile,
     Edit,
     Edits,
     GivenParticipant,
@@ -183,6 +184,7 @@ class Store:
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
         session_id: str | None = None,
+        calibration: str | os.PathLike[str] | None = None,
     ) -> Session:
         """Take a video in as a new session; everything is checked before anything is written.
 
@@ -204,6 +206,9 @@ class Store:
             one text with commas.
         session_id
             Id of the session; default: made of the time and chance.
+        calibration
+            File with the lenses and places of the cameras
+            (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
 
         Raises
         ------
@@ -226,6 +231,8 @@ class Store:
             body_joint_angles=body_joint_angles,
         )
         sources = [_source(each) for each in (video, second_video) if each is not None]
+        if calibration is not None:
+            check_calibration(calibration, sources)
 
         created = datetime.datetime.now().astimezone().replace(microsecond=0)
         if session_id is None:
@@ -246,7 +253,7 @@ class Store:
                     make_folder(self.path)
                     hidden.mkdir(FOLDER_MODE)
                 files = [
-                    _copy_video(source, hidden, name)
+                    VideoFile(**_copied(source, hidden, name))
                     for source, name in zip(sources, ("video", "video-2"), strict=False)
                 ]
                 if len({file.sha256 for file in files}) < len(files):
@@ -254,6 +261,10 @@ class Store:
                         f"second video {sources[1]}: is the first video once more; give that of "
                         "another camera"
                     )
+                known = None
+                if calibration is not None:
+                    copy = _copied(Path(calibration), hidden, "calibration")
+                    known = CalibrationFile(**copy)
                 record = SessionRecord(
                     schema_version=SCHEMA_VERSION,
                     session_id=session_id,
@@ -264,6 +275,7 @@ class Store:
                     created_at=created,
                     video=files[0],
                     second_video=files[1] if len(files) > 1 else None,
+                    calibration=known,
                 )
                 write_json(hidden / "session.json", record.model_dump(mode="json"))
                 with writing(self.path):
@@ -804,12 +816,18 @@ class Session:
         second = self.record.second_video
         return None if second is None else self._video_file(second)
 
+    @property
+    def calibration(self) -> Path | None:
+        """The session's own copy of the calibration of its cameras; None where there is none."""
+        known = self.record.calibration
+        return None if known is None else self._video_file(known)
+
     def _video_file(self, video: VideoFile) -> Path:
         self.store._fetch(self.id, video.file)
         file = self.folder / video.file
         if self.store._remote is not None and not file.is_file():
             raise StorageError(
-                f"session {self.id}: its video {self.place_of(video.file)} is lost or damaged; "
+                f"session {self.id}: its file {self.place_of(video.file)} is lost or damaged; "
                 "put it there again, or delete the session"
             )
         return file
@@ -1412,9 +1430,8 @@ class Session:
     def _report_key(self) -> str:
         record = self.record
         participant = self.participant
-        left_out = {"state", "reason", "report"} | (
-            {"second_video"} if not record.second_video else set()
-        )
+        absent = {name for name in ("second_video", "calibration") if not getattr(record, name)}
+        left_out = {"state", "reason", "report"} | absent
         inputs = (
             mobility.__version__,
             *self._made_with(),
@@ -1499,7 +1516,7 @@ def new_session_id(created: datetime.datetime) -> str:
 
 _OF_SESSION = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
-    r"|validation|\..*\.tmp(\..*)?"
+    r"|validation|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?"
 )
 """Names of what can be in the folder of a session beside videos and results."""
 
@@ -1671,8 +1688,18 @@ def _source(video: str | os.PathLike[str]) -> Path:
     return source
 
 
-def _copy_video(source: Path, folder: Path, name: str) -> VideoFile:
-    """Copy the video in blocks, and take its hash on the way."""
+def check_calibration(calibration: str | os.PathLike[str], videos: Sequence[Path]) -> None:
+    """Raise unless a calibration is that of the cameras of some videos."""
+    from mobility.capture.video import probe
+    from mobility.kinematics.calibration import read_calibration
+
+    cameras = read_calibration(calibration).of([video.name for video in videos])
+    infos = [probe(video) for video in videos]
+    cameras.fitting([(info.width, info.height) for info in infos])
+
+
+def _copied(source: Path, folder: Path, name: str) -> dict[str, Any]:
+    """Copy a file in blocks, and take its hash on the way."""
     suffix = source.suffix.lower()
     if not (suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 8):
         suffix = ".video"
@@ -1682,7 +1709,7 @@ def _copy_video(source: Path, folder: Path, name: str) -> VideoFile:
     try:
         original = source.open("rb")
     except OSError as error:
-        raise BadInputError(f"video {source}: cannot be read ({error.strerror})") from error
+        raise BadInputError(f"{source}: cannot be read ({error.strerror})") from error
     with original, writing(target), open_private(target, "xb") as copy:
         while block := original.read(_BLOCK):
             digest.update(block)
@@ -1690,6 +1717,9 @@ def _copy_video(source: Path, folder: Path, name: str) -> VideoFile:
             copy.write(block)
         copy.flush()
         os.fsync(copy.fileno())
-    return VideoFile(
-        file=target.name, original_name=source.name, sha256=digest.hexdigest(), size=size
-    )
+    return {
+        "file": target.name,
+        "original_name": source.name,
+        "sha256": digest.hexdigest(),
+        "size": size,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics import cameras, fit
 from mobility.kinematics.angles import angle_sd, joint_angles
-from mobility.kinematics.cameras import overlaid, rotation, time_offset
+from mobility.kinematics.calibration import Calibration, Camera, rotation
+from mobility.kinematics.cameras import overlaid, time_offset
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
@@ -242,6 +244,117 @@ def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch)
         ends = [build(problem, joints, away + s * step).cost for s in (1, -1)]
         # The directions of the offsets are held in Gauss-Newton.
         assert (ends[0] - ends[1]) / 4e-6 == pytest.approx(here.shared_gradient[i], rel=0.1, abs=2)
+
+
+def calibrated(
+    azimuths: tuple[float, ...] = (0.0, 75.0),
+    *,
+    up: bool = True,
+    bent: tuple[float, ...] = (0.0,) * 5,
+    scale: float = 1.0,
+) -> Calibration:
+    """The cameras of `pair` as a laboratory with z up knows them."""
+    lenses = ((1100.0, 3.2, (720, 1280)), (820.0, 2.7, (1080, 1080)))
+    world = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # x, y, z of it in ours
+    cameras = []
+    for name, azimuth, (focal, distance, size) in zip("ab", azimuths, lenses, strict=False):
+        a = np.radians(azimuth)
+        back = np.array([np.sin(a), 0.0, np.cos(a)])
+        right = np.cross([0.0, 1.0, 0.0], back)
+        turn = np.stack([right, [0.0, -1.0, 0.0], -back]) @ world.T
+        place = scale * world @ (distance * back + [0.0, 1.0, 0.0])
+        matrix = np.array([[focal, 0, size[0] / 2], [0, focal, size[1] / 2], [0, 0, 1.0]])
+        lens = (name, size, matrix, np.array(bent))
+        cameras.append(Camera(*lens, turn, -turn @ place, 0.3))
+    above = np.array([0.0, 0.0, 1.0]) if up else None
+    return Calibration(tuple(cameras), "lab.toml", "0" * 64, above, "by order")
+
+
+@pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
+def test_calibrated_cameras_measure(azimuths: tuple[float, float]) -> None:
+    first, second, truth, _ = pair(azimuths)
+    fitted = fit.fit_body([first, second], calibration=calibrated(azimuths))
+    found = errors(fitted, truth)
+    # Abduction depends on the width of the hips, which is larger than usual in this body.
+    assert max(found[name] for name in ANGLES if name != "hip_abduction") < 1.5
+    told = last(fitted)
+    assert told["calibrated"]["matched"] == "by order"
+    assert told["calibrated"]["vertical"]
+    assert abs(told["camera_pitch_deg"]) < 1.0
+    assert told["cameras"][0]["focal_length_px"] == pytest.approx(1100.0, rel=0.005)
+    assert told["cameras"][1]["focal_length_px"] == pytest.approx(820.0, rel=0.005)
+    assert told["cameras"][1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
+
+
+def test_calibrated_cameras_know_how_tall_somebody_is() -> None:
+    first, second, truth, _ = pair()
+    for scale in (1.0, 0.9):  # the same pictures of somebody smaller, by cameras that are nearer
+        fitted = fit.fit_body([first, second], calibration=calibrated(scale=scale))
+        assert leg(points_of(fitted)) == pytest.approx(scale * leg(truth), rel=0.015)
+
+
+def leg(points: np.ndarray) -> float:
+    """Thigh and shank, metres."""
+    joints = points[:, [INDEX[f"left_{name}"] for name in ("hip", "knee", "ankle")]]
+    return float(np.linalg.norm(np.diff(joints, axis=1), axis=-1).sum(axis=1).mean())
+
+
+def test_the_lens_and_the_vertical_of_one_camera_are_taken() -> None:
+    time = np.arange(120) / 30
+    truth = body(motion(time, SQUATS[:1]))
+    pose = filmed(time, truth, azimuth=40.0)
+    bent = (-0.15, 0.05, 0.0, 0.0, 0.0)
+    seen = pose.copy(deep=True)
+    # What the lens does, by hand: x (1 + k1 r² + k2 r⁴).
+    flat = (pose["image_position"].to_numpy() - [[[360.0]], [[640.0]]]) / 1100.0
+    square = (flat**2).sum(axis=1, keepdims=True)
+    flat *= 1 + bent[0] * square + bent[1] * square**2
+    seen["image_position"].values[:] = flat * 1100.0 + [[[360.0]], [[640.0]]]
+    known = calibrated((40.0,), bent=bent)
+    straight = fit.fit_body(seen, calibration=known)
+    told = last(straight)
+    assert told["focal_length_px"] == pytest.approx(1100.0, rel=0.01)
+    assert abs(told["camera_pitch_deg"]) < 1.5
+    assert told["calibrated"]["cameras"] == ["a"]
+    whole = fit.fit_body(pose, calibration=calibrated((40.0,)))
+    np.testing.assert_allclose(points_of(straight), points_of(whole), atol=0.003)
+    # The picture stays as it was seen, for drawing.
+    xr.testing.assert_identical(straight["image_position"], seen["image_position"])
+
+
+def test_lines_of_sight_tell_the_offset_where_heights_do_not() -> None:
+    time = np.arange(150) / 30
+    truth = body(np.full(150, 6.0))
+    later = truth.copy()
+    # One arm goes up as the other goes down.
+    for points, at in ((truth, time), (later, time + 0.4)):
+        swing = 0.25 * np.sin(2 * np.pi * at / 4.1) + 0.1 * np.sin(2 * np.pi * at / 1.3)
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            points[:, INDEX[f"{side}_wrist"], 1] += sign * swing
+            points[:, INDEX[f"{side}_elbow"], 1] += 0.5 * sign * swing
+    first = filmed(time, truth, azimuth=0.0, noise_px=1.0)
+    how = {"focal": 820.0, "distance": 2.7, "size": (1080, 1080), "noise_px": 1.0, "seed": 1}
+    second = filmed(time, later, azimuth=50.0, **how)
+    with pytest.raises(BadInputError, match="time_offset"):
+        time_offset(first, second)
+    fitted = fit.fit_body([first, second], calibration=calibrated((0.0, 50.0)))
+    assert last(fitted)["cameras"][1]["time_offset_s"] == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_calibration_of_other_cameras_is_refused() -> None:
+    first, second, *_ = pair(noise_px=1.0)
+    known = calibrated()
+    kept, moved = known.cameras
+    assert moved.rotation is not None
+    assert moved.translation is not None
+    down = rotation(np.array([0.2, 0.0, 0.0]))
+    turned = replace(moved, rotation=down @ moved.rotation, translation=down @ moved.translation)
+    with pytest.raises(BadInputError, match="lines of sight of the calibrated cameras miss"):
+        fit.fit_body([first, second], calibration=replace(known, cameras=(kept, turned)))
+    with pytest.raises(BadInputError, match="leave out field_of_view and focal_length"):
+        fit.fit_body([first, second], calibration=calibrated(), focal_length=900.0)
+    with pytest.raises(BadInputError, match="of another shape"):
+        fit.fit_body([second, first], calibration=calibrated())
 
 
 def test_bodies_are_laid_over_each_other_despite_outliers() -> None:

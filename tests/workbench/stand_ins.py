@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.kinematics.calibration import Calibration
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.provenance import sha256, with_history
 from mobility.workbench.documents import report_document
@@ -134,6 +135,15 @@ def estimate_pose(
     return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
 
 
+def camera(name: str, width: int, turn: float, height: int = 480) -> str:
+    """A camera in a calibration, turned about the vertical by radians."""
+    return (
+        f'[cam_{name}]\nname = "{name}"\nsize = [{width}, {height}]\n'
+        f"matrix = [[500, 0, {width / 2}], [0, 500, {height / 2}], [0, 0, 1]]\n"
+        f"distortions = [0, 0, 0, 0]\nrotation = [0, {turn}, 0]\ntranslation = [{turn}, 0, 3]\n"
+    )
+
+
 def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Dataset:
     CALLS.append("fitted")
     return raw.assign_attrs(cleaned=visibility_threshold)
@@ -144,12 +154,17 @@ def fit_body(
     *,
     height_m: float | None = None,
     field_of_view: float | None = None,
+    calibration: Calibration | None = None,
 ) -> xr.Dataset:
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
     seen_in = [each.attrs.get("video_sha256") for each in cleaned]
+    known = calibration and [calibration.source, *(each.name for each in calibration.cameras)]
     return cleaned[0].assign_attrs(
-        stature=height_m or 0.0, field_of_view=field_of_view or 0.0, seen_in=json.dumps(seen_in)
+        stature=height_m or 0.0,
+        field_of_view=field_of_view or 0.0,
+        seen_in=json.dumps(seen_in),
+        known=json.dumps(known),
     )
 
 

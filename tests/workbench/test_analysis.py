@@ -170,6 +170,28 @@ def test_two_cameras_need_the_fit(two, calls):
     two.analyze()
 
 
+def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, calls):
+    left = stand_ins.video(tmp_path / "left", name="squat_left.mp4")
+    right = stand_ins.video(tmp_path / "right", name="squat_right.mp4", content=b"video, right")
+    file = tmp_path / "Calib.toml"
+    file.write_text(stand_ins.camera("right", 640, 1.2) + stand_ins.camera("left", 640, 0))
+    session = store.create(left, right, calibration=file, **SQUAT)
+    file.unlink()
+    session.analyze()
+    # By the names that the videos had.
+    assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
+    calls()
+    session.analyze()
+    assert calls() == []
+    session.analyze(height_m=1.8)
+    assert calls()[:2] == ["fitted", "fitted"]
+    assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
+    for options in ({"field_of_view": 60.0}, {"fit": False}):
+        with pytest.raises(BadInputError, match=r"calibration has the lens|fitted body"):
+            session.analyze(**options)
+    assert calls() == []
+
+
 def test_a_second_camera_that_is_not_there(session):
     with pytest.raises(BadInputError, match="no second video"):
         session.set_subject((5, 6), second_camera=True)

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from mobility.capture.video import probe
 from mobility.errors import BadInputError, NotFoundError
 from mobility.workbench.manifest import ManifestError, Refused, read_manifest
 
@@ -66,6 +67,24 @@ def test_all_columns(place):
     assert row.options["field_of_view"] == 60
     assert row.options["model"] == "heavy"
     assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
+
+
+def test_a_calibration(place, stand_in_data):
+    size = [(info := probe(place / "a.mp4")).width, info.height]
+    cameras = [
+        stand_in_data.camera(name, size[0], turn, size[1]) for name, turn in (("c", 0), ("d", 1))
+    ]
+    (place / "c.toml").write_text("".join(cameras))
+    text = "video,second_video,calibration,options\na.mp4,b.MOV,c.toml,{}\n"
+    (row,) = read_manifest(manifest(place, text.format("")))
+    assert row.calibration == place / "c.toml"
+    assert row.to_json()["calibration"] == str(place / "c.toml")
+    (without,) = read_manifest(manifest(place, "video,second_video\na.mp4,b.MOV\n"))
+    assert without.session_id != row.session_id
+    assert (2, "calibration") in problems(place, text.format("field_of_view=60"))
+    found = problems(place, "video,calibration\na.mp4,c.toml\nb.MOV,absent.toml\n")
+    assert "has 2 cameras (c, d) for 1 video" in found[2, "calibration"]
+    assert "there is no such file" in found[3, "calibration"]
 
 
 def test_what_spreadsheets_write(place):

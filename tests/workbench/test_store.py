@@ -118,11 +118,46 @@ def test_a_second_camera_is_copied_too(store, video, stand_ins, tmp_path):
     assert everything(store.path) == set()
 
 
+def test_a_calibration_is_copied_too(store, stand_ins, tmp_path):
+    left = stand_ins.video(tmp_path / "left", name="squat_left.mp4")
+    right = stand_ins.video(tmp_path / "right", name="squat_right.mp4", content=b"video, right")
+    file = tmp_path / "Calib.TOML"
+    file.write_text(stand_ins.camera("right", 640, 1.2) + stand_ins.camera("left", 640, 0))
+    session = store.create(left, right, calibration=file, **SQUAT)
+    assert everything(session.folder) == {
+        *("session.json", "video.mp4", "video-2.mp4", "calibration.toml")
+    }
+    assert session.calibration.read_bytes() == file.read_bytes()
+    assert session.record.calibration.original_name == "Calib.TOML"
+    assert session.record.calibration.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    # A folder that lost its record is still told to be that of a session.
+    (session.folder / "session.json").unlink()
+    store.delete(session.id)
+    assert everything(store.path) == set()
+
+
+def test_a_calibration_that_does_not_fit_makes_no_session(store, video, stand_ins, tmp_path):
+    side = stand_ins.video(tmp_path / "side", name="side.mp4", content=b"video of the side")
+    file = tmp_path / "c.toml"
+    for text, said in (
+        (stand_ins.camera("a", 640, 0), "has 1 cameras .a. for 2 videos"),
+        (stand_ins.camera("a", 640, 0) + stand_ins.camera("b", 600, 1), "of another shape"),
+        ("a = 1", "has no camera"),
+    ):
+        file.write_text(text)
+        with pytest.raises(BadInputError, match=said):
+            store.create(video, side, calibration=file, **SQUAT)
+    with pytest.raises(NotFoundError, match="no such file"):
+        store.create(video, side, calibration=tmp_path / "absent.toml", **SQUAT)
+    assert everything(store.path) == set()
+
+
 def test_records_of_one_camera_from_before_are_read(store, video):
     session = store.create(video, **SQUAT)
     file = session.folder / "session.json"
     old = json.loads(file.read_text())
     assert old.pop("second_video") is None
+    assert old.pop("calibration") is None
     key = session._report_key()
     file.write_text(json.dumps(old))
     assert session.second_video is None
