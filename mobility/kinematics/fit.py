@@ -259,7 +259,9 @@ class _Problem:
     def terms(self) -> frozenset[str]:
         """Terms that apply."""
         apart = {"upright"} if self.planted else {"bends", "feet", "balance"}
-        if self.standing is None:
+        if self.calibrated:
+            apart |= {"bends", "standing"}  # several cameras measure the depth
+        elif self.standing is None:
             apart |= {"standing", "depth_errors"}
         if "feet" in self.without:
             apart |= {"balance"}  # over feet whose places nothing tells
