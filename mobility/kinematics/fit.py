@@ -187,14 +187,8 @@ _HARDLY = 0.01
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
-_LIMBS = (
-    *(
-        (a, b, c, _TERM["bends"]["width"]["arms"])
-        for a, b, c in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))
-    ),
-    *((a, b, c, _TERM["bends"]["width"]["knees"]) for a, b, c in ((LH, LK, LA), (RH, RK, RA))),
-)
-"""Elbows, shoulders and knees, as three joints each, and the width in which they bend freely."""
+_LIMBS = ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))
+"""Elbows and shoulders, as three joints each."""
 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
@@ -344,8 +338,8 @@ def fit_body(
       angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
       all through the trial, as a static trial calibrates markers;
     - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
-      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
-      weakly to straight, and beyond :math:`w` no bend likelier than another;
+      difference of the unit vectors along both segments, of elbows and shoulders: drawn weakly
+      to straight, and beyond :math:`w` no bend likelier than another;
     - with moving feet: the centre of mass less its place over the ankles (Cauchy);
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
@@ -816,7 +810,9 @@ def _standing(problem: _Problem) -> Array | None:
     if most * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
         return None
     tall = height / most
-    still = np.abs(np.gradient(tall, problem.step)) < term["still_per_s"]
+    t, around = problem.knots, term["still_for_s"] / 2
+    change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
+    still = np.abs(change) < term["still"]
     near = seen & still & (tall > term["tall"])
     if not near.any():
         return None
@@ -1112,7 +1108,8 @@ def _toe_out_rows(
 
 
 def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
-    for top, middle, end, width in _LIMBS:
+    width = _TERM["bends"]["width"]
+    for top, middle, end in _LIMBS:
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         before, after = _unit(upper), _unit(lower)
         off = (after - before) / width
