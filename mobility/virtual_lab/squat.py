@@ -122,7 +122,7 @@ class Squat(Strict):
     ascent_s: Annotated[float, Field(ge=0.3, le=30)] = 1.3
     pause_s: Seconds = 0.8
     lead_s: Seconds = 1.2
-    standing_knee_flexion: Annotated[float, Field(ge=-15, le=40)] = 6.0
+    standing_knee_flexion: Annotated[float, Field(ge=-8, le=40)] = 6.0
     standing_lean: Annotated[float, Field(ge=-20, le=30)] = 2.0
     standing_lumbar_flexion: Annotated[float, Field(ge=-30, le=45)] = 0.0
     lumbar_flexion: Annotated[float, Field(ge=-30, le=60)] = 0.0
@@ -151,9 +151,9 @@ class Squat(Strict):
 
     @model_validator(mode="after")
     def _knees_bend(self) -> Squat:
-        if abs(self.standing_knee_flexion) < LEAST_BEND:
+        if -LEAST_BEND <= self.standing_knee_flexion < LEAST_BEND:
             raise ValueError(
-                f"standing_knee_flexion should be {LEAST_BEND:g} or more, or -{LEAST_BEND:g} or less"
+                f"standing_knee_flexion should be {LEAST_BEND:g} or more, or below -{LEAST_BEND:g}"
             )
         if self.standing_knee_flexion < 0 and self.stagger_m:
             raise ValueError("stagger_m should be 0 where the knees are overextended")
