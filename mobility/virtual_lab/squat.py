@@ -229,7 +229,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     mid_hip[:, 0] = squat.shift_m * progress
     # Overextended knees straighten first, which lifts the hips, and then bend.
     lowered = standing.height * depth / 100.0 - standing.beyond * (1.0 - 2.0 * progress)
-    bending = np.where(lowered < 0, -1.0, 1.0)
+    bending = np.where(lowered < -1e-9, -1.0, 1.0)  # rounding bends no knee back
     mid_hip[:, 1] = floor_ankle + standing.height + standing.beyond - np.abs(lowered)
 
     def legs(fore_aft: Array, bending: Array | float = 1.0) -> _Legs:
