@@ -5,11 +5,11 @@ usage: python benchmarks/uiprmd.py [--lab FOLDER] [--json]
 UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): deep squats with the
 arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
 the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
-compared, frame by frame, with the angles of the lab's own model. How far their trunks flex against
-the pelvis is given too: those of the virtual lab's squats do where they are asked to
-(`lumbar_flexion`). Their hip flexion is of the pelvis against the thigh and ours of the trunk: ours
-grows faster, since the spine bends too. Five people also squat as somebody would who cannot do it
-well; the quality index should be lower then.
+compared, frame by frame, with the angles of the lab's own model. How they stand, and how far their
+trunks flex against the pelvis, is given too: those of the virtual lab do as they do (people.yaml).
+Their hip flexion is of the pelvis against the thigh and ours of the trunk: ours grows faster, since
+the spine bends too. Five people also squat as somebody would who cannot do it well; the quality
+index should be lower then.
 """
 
 from __future__ import annotations
@@ -232,6 +232,31 @@ def spines(lab: Path) -> pd.DataFrame:
     return pd.DataFrame(rows).groupby("person").mean()
 
 
+def postures(lab: Path) -> pd.DataFrame:
+    """How each person stands before and after a squat, degrees, mean of the trials.
+
+    Median of the frames in which the hips are within a centimetre of their highest; knees, which
+    lateral markers do not show to a degree, by the laboratory's model.
+    """
+    rows = []
+    for path in trials(lab):
+        position = pose(path)["position"].isel(individual=0).transpose("time", "keypoint", "space")
+        height = position.sel(keypoint=["left_hip", "right_hip"], space="y").mean("keypoint")
+        tallest = (height > height.max() - 0.01).to_numpy()
+        angles = angles_from_points(position.to_numpy()[tallest])
+        theirs = table(path.with_name(path.name.replace("positions", "angles")))[tallest]
+        rows.append(
+            {
+                "person": path.name.split("_")[1],
+                "knee (lab)": np.median(theirs[:, list(COLUMNS["knee_flexion"])]),
+                "hip": np.median(angles["hip_flexion"]),
+                "trunk lean": np.median(angles["trunk_lean"]),
+                "shank": np.median(angles["tibia_inclination"]),
+            }
+        )
+    return pd.DataFrame(rows).groupby("person").mean()
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -240,13 +265,17 @@ def main() -> None:
     options = parser.parse_args()
     if not trials(options.lab):
         parser.error(f"no trials of UI-PRMD in {options.lab}; give their folder with --lab")
-    angles, quality, spine = (of(options.lab) for of in (correlations, qualities, spines))
+    angles, quality, spine, posture = (
+        of(options.lab) for of in (correlations, qualities, spines, postures)
+    )
     if options.json:
-        named = {"angles": angles, "quality": quality, "spine": spine}
+        named = {"angles": angles, "quality": quality, "spine": spine, "posture": posture}
         print(json.dumps({name: table.to_dict("index") for name, table in named.items()}))
         return
     print("Trunk against pelvis, degrees:\n")
     print(pd.concat([spine, spine.agg(["mean", "min", "max"])]).round(1).to_string(), end="\n\n")
+    print("Standing, degrees:\n")
+    print(pd.concat([posture, posture.agg(["median", "min", "max"])]).round(1), end="\n\n")
     print("Angles from markers against those of the lab, over the frames:\n")
     print(angles.T.round(3).to_string(), end="\n\n")
     print("Quality index, of 100:\n")

@@ -152,6 +152,8 @@ def view_class(case: Case) -> str:
 def is_bent(case: Case) -> bool:
     """Whether an elbow is bent by more than :data:`BENT` degrees."""
     bend = case.squat.elbow_bend
+    if case.squat.arms == "crossed":
+        return True
     return (bend if isinstance(bend, (int, float)) else max(bend.left, bend.right)) > BENT
 
 

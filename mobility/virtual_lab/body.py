@@ -42,6 +42,9 @@ SUFFIX: Mapping[str, str] = {"left": ".L", "right": ".R"}
 _TO_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Anny's person has z up and faces -y."""
 
+HEAVIEST = 2.0
+"""Of MakeHuman's weight, 0 to 1, beyond which its shapes are extrapolated up to here."""
+
 _YEARS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 """MakeHuman's ages (newborn, baby, child, young, old) and Anny's parameter for each."""
@@ -148,28 +151,37 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
         "proportions": 0.6,
     }
 
-    def rest(height: float, weight: float) -> Any:
+    def rest(height: float, weight: float) -> tuple[Any, Any]:
         with torch.no_grad():
-            return model(phenotype_kwargs={**shape, "height": height, "weight": weight})
+            made = [
+                model(phenotype_kwargs={**shape, "height": height, "weight": within})
+                for within in ((weight,) if weight <= 1 else (1.0, 0.5))
+            ]
+        found = [made[0][name] for name in ("rest_vertices", "rest_bone_heads")]
+        if weight > 1:  # heavier than MakeHuman's heaviest: as far again from its average
+            far = 2 * (weight - 1)
+            found = [
+                full + far * (full - made[1][name])
+                for full, name in zip(found, ("rest_vertices", "rest_bone_heads"), strict=True)
+            ]
+        return found[0], found[1]
 
     def stature(height: float) -> float:
-        return float(anthropometry.height(rest(height, 0.5)["rest_vertices"])[0])
+        return float(anthropometry.height(rest(height, 0.5)[0])[0])
 
     def mass(weight: float) -> float:
-        found = anthropometry(rest(height, weight)["rest_vertices"])
+        found = anthropometry(rest(height, weight)[0])
         return float(found["mass"][0]) * (height_m / float(found["height"][0])) ** 3
 
     height = _solved(stature, height_m)
-    lightest, heaviest = mass(0.0), mass(1.0)
+    lightest, heaviest = mass(0.0), mass(HEAVIEST)
     if not lightest <= weight_kg <= heaviest:
         raise BadInputError(
             f"parametric_body: weight_kg {weight_kg:g} is out of reach for a {sex} of"
             f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
-    weight = _solved(mass, weight_kg)
-    output = rest(height, weight)
-    vertices = output["rest_vertices"][0].numpy() @ _TO_WORLD.T
-    heads = output["rest_bone_heads"][0].numpy() @ _TO_WORLD.T
+    weight = _solved(mass, weight_kg, HEAVIEST)
+    vertices, heads = (found[0].numpy() @ _TO_WORLD.T for found in rest(height, weight))
     scale = height_m / np.ptp(vertices[:, 1])
     vertices, heads = vertices * scale, heads * scale
     bones = tuple(str(name) for name in model.bone_labels)
@@ -225,12 +237,12 @@ def _anny() -> tuple[Any, Any]:
     return model, anny.Anthropometry(model)
 
 
-def _solved(function: Callable[[float], float], target: float) -> float:
-    """Solve increasing function(x) = target on [0, 1]; the nearer end where none solves it."""
-    low, high = function(0.0) - target, function(1.0) - target
+def _solved(function: Callable[[float], float], target: float, most: float = 1.0) -> float:
+    """Solve increasing function(x) = target on [0, most]; the nearer end where none solves it."""
+    low, high = function(0.0) - target, function(most) - target
     if low >= 0.0 or high <= 0.0:
-        return 0.0 if low >= 0.0 else 1.0
-    return float(brentq(lambda x: function(x) - target, 0.0, 1.0, xtol=1e-6))
+        return 0.0 if low >= 0.0 else most
+    return float(brentq(lambda x: function(x) - target, 0.0, most, xtol=1e-6))
 
 
 def _heel_and_toe(

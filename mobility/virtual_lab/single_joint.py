@@ -20,7 +20,7 @@ from mobility.virtual_lab.squat import (
     Squat,
     Trial,
     _about,
-    _around,
+    _arm,
     _foot,
     _frame,
     _minimum_jerk,
@@ -233,63 +233,6 @@ def _is_posed(name: str) -> bool:
     base = name.rsplit(".", 1)[0]
     toes = base.startswith("toe") and base.endswith("-1")
     return name in trunk + head or base in ("upperleg01", "lowerleg01", "foot") or toes
-
-
-def _arm(
-    body: Body,
-    thorax: Array,
-    side: str,
-    spread: Array,
-    raised: Array,
-    bend: Array,
-    *,
-    sideways: bool,
-) -> dict[str, Array]:
-    """Orientations of the bones of an arm that is raised forwards or sideways.
-
-    The arm turns about itself as it is raised, so that overhead the crease of the elbow faces the
-    head; the elbow bends towards its crease.
-    """
-    sign, suffix = SIDE_SIGN[side], SUFFIX[side]
-    zero = np.zeros_like(raised)
-    if sideways:
-        inside = np.stack([sign * np.sin(raised), -np.cos(raised), zero], axis=1)
-        crease = np.stack([zero, zero, np.ones_like(raised)], axis=1)
-    else:
-        inside = np.stack(
-            [
-                np.full_like(raised, sign) * np.sin(spread),
-                -np.cos(spread) * np.cos(raised),
-                np.cos(spread) * np.sin(raised),
-            ],
-            axis=1,
-        )
-        crease = np.stack([zero, np.sin(raised), np.cos(raised)], axis=1)
-    upper = np.einsum("tij,tj->ti", thorax, inside)
-    front = np.einsum("tij,tj->ti", thorax, crease)
-    turn = sign * np.clip(raised, 0.0, None) / 2
-    front = np.stack(
-        [_around(u[None], t)[0] @ f for u, t, f in zip(upper, turn, front, strict=True)]
-    )
-    front = _unit(front - (front * upper).sum(axis=1, keepdims=True) * upper)
-    lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
-    # Perpendicular to the forearm, in the plane in which the elbow bends.
-    crease_below = np.cos(bend)[:, None] * front - np.sin(bend)[:, None] * upper
-    found = {}
-    # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
-    share = np.clip(raised, 0.0, None) / np.radians(166.0)
-    for bone, most in (("clavicle", 16.0), ("shoulder01", 38.0)):
-        found[bone + suffix] = thorax @ _about("z", sign * np.radians(most) * share)
-    rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
-    ahead = np.array([0.0, 0.0, 1.0])
-    for bones, direction, second, at_rest in (
-        (("upperarm01", "upperarm02"), upper, front, rest["elbow"] - rest["shoulder"]),
-        (("lowerarm01", "lowerarm02", "wrist"), lower, crease_below, rest["wrist"] - rest["elbow"]),
-    ):
-        swing = _frame(direction, second) @ _frame(at_rest, ahead).T
-        for bone in bones:
-            found[bone + suffix] = swing
-    return found
 
 
 def _leg(body: Body, motion: JointMotion, side: str, thigh: Array, knee: Array) -> dict[str, Array]:

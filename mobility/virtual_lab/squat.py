@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mobility.errors import BadInputError
 from mobility.options import Strict
@@ -41,6 +41,9 @@ SEGMENT_MASSES = (
 length; mean of women and men, de Leva 1996, J Biomech 29:1223, the trunk with hip and shoulder
 centres as ends rounded."""
 
+
+LEAST_BEND = 0.5
+"""Degrees; a straight leg has no plane in which it bends."""
 
 SIDED_LIMITS = {
     "toe_out": (-90.0, 90.0),
@@ -74,7 +77,7 @@ class Squat(Strict):
         Standing at the start and at the end, seconds.
     standing_knee_flexion, standing_lean
         Of the knees, and of pelvis and trunk forwards, while standing, degrees; with
-        `standing_lumbar_flexion` the pelvis leans less by that.
+        `standing_lumbar_flexion` the pelvis leans less by that. Knees below 0 are overextended.
     standing_lumbar_flexion, lumbar_flexion
         Of the thorax forwards against the pelvis, from what it is at rest, degrees: while standing,
         and at the greatest depth. The line from the hips to the shoulders turns against the pelvis
@@ -101,12 +104,15 @@ class Squat(Strict):
         Sideways shift of the pelvis to the subject's left at the greatest depth, metres.
     pelvis_drop
         Drop of the left side of the pelvis at the greatest depth, degrees.
+    arms
+        Held overhead, level before the body, hanging, or crossed before the chest.
     arm_spread
-        Angle of each arm out of the line of the trunk, sideways, degrees.
+        Angle of each arm out of the line of the trunk, sideways, degrees; crossed arms have none.
     arm_fall
-        How far the arms fall forward of the line of the trunk at the greatest depth, degrees.
+        How far, at the greatest depth, arms held overhead fall forward of the line of the trunk,
+        arms held before the body fall below the level, and hanging ones are raised, degrees.
     elbow_bend
-        Throughout, degrees.
+        Throughout, degrees; that of crossed arms is theirs.
     """
 
     repetitions: Annotated[int, Field(ge=1, le=30)] = 3
@@ -116,7 +122,7 @@ class Squat(Strict):
     ascent_s: Annotated[float, Field(ge=0.3, le=30)] = 1.3
     pause_s: Seconds = 0.8
     lead_s: Seconds = 1.2
-    standing_knee_flexion: Annotated[float, Field(ge=0.5, le=40)] = 6.0
+    standing_knee_flexion: Annotated[float, Field(ge=-8, le=40)] = 6.0
     standing_lean: Annotated[float, Field(ge=-20, le=30)] = 2.0
     standing_lumbar_flexion: Annotated[float, Field(ge=-30, le=45)] = 0.0
     lumbar_flexion: Annotated[float, Field(ge=-30, le=60)] = 0.0
@@ -129,6 +135,7 @@ class Squat(Strict):
     heel_rise: Annotated[float, Field(ge=0, le=45)] | Sided = 0.0
     shift_m: Annotated[float, Field(ge=-0.3, le=0.3)] = 0.0
     pelvis_drop: Annotated[float, Field(ge=-20, le=20)] = 0.0
+    arms: Literal["overhead", "forward", "hanging", "crossed"] = "overhead"
     arm_spread: Annotated[float, Field(ge=-10, le=80)] = 14.0
     arm_fall: Annotated[float, Field(ge=-20, le=120)] = 10.0
     elbow_bend: Annotated[float, Field(ge=0, le=140)] | Sided = 4.0
@@ -141,6 +148,16 @@ class Squat(Strict):
             if not low <= getattr(value, side) <= high:
                 raise ValueError(f"{side} should be from {low:g} to {high:g}")
         return value
+
+    @model_validator(mode="after")
+    def _knees_bend(self) -> Squat:
+        if -LEAST_BEND <= self.standing_knee_flexion < LEAST_BEND:
+            raise ValueError(
+                f"standing_knee_flexion should be {LEAST_BEND:g} or more, or below -{LEAST_BEND:g}"
+            )
+        if self.standing_knee_flexion < 0 and self.stagger_m:
+            raise ValueError("stagger_m should be 0 where the knees are overextended")
+        return self
 
 
 @dataclass(frozen=True)
@@ -210,19 +227,22 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     standing = _standing(body, squat)
     mid_hip = np.zeros((len(time), 3))
     mid_hip[:, 0] = squat.shift_m * progress
-    mid_hip[:, 1] = floor_ankle + standing.height * (1.0 - depth / 100.0)
+    # Overextended knees straighten first, which lifts the hips, and then bend.
+    lowered = standing.height * depth / 100.0 - standing.beyond * (1.0 - 2.0 * progress)
+    bending = np.where(lowered < -1e-9, -1.0, 1.0)  # rounding bends no knee back
+    mid_hip[:, 1] = floor_ankle + standing.height + standing.beyond - np.abs(lowered)
 
-    def legs(fore_aft: Array) -> _Legs:
+    def legs(fore_aft: Array, bending: Array | float = 1.0) -> _Legs:
         centre = mid_hip.copy()
         centre[:, 2] = fore_aft
-        return _legs(body, squat, soles, roll, progress, centre)
+        return _legs(body, squat, soles, roll, progress, centre, bending)
 
-    first = squat.standing_knee_flexion / 2
+    first = abs(squat.standing_knee_flexion) / 2
     wanted = first + (squat.tibia_inclination - first) * progress
     squatting = _solve(lambda z: legs(z).inclination - wanted, np.full(len(time), -0.6), 0.3)
     inclined = legs(squatting)
     mid_hip[:, 2] = progress * squatting + (1.0 - progress) * standing.fore_aft
-    placed = legs(mid_hip[:, 2])
+    placed = legs(mid_hip[:, 2], bending)
     short = max(placed.short.max(), inclined.short.max())
     if short > 1e-6 or np.abs(inclined.inclination - wanted).max() > 0.01:
         raise BadInputError(
@@ -273,6 +293,7 @@ class _Legs(NamedTuple):
     knees: dict[str, Array]
     inclination: Array  # degrees, mean of both shanks
     short: Array  # metres by which a leg does not reach
+    bending: Array | float  # 1, or -1 where the knees are overextended
 
 
 def _legs(
@@ -282,6 +303,7 @@ def _legs(
     roll: Array,
     progress: Array,
     mid_hip: Array,
+    bending: Array | float = 1.0,
 ) -> _Legs:
     """Place hips and knees over planted feet."""
     pelvis_roll = _about("z", roll)
@@ -296,11 +318,12 @@ def _legs(
         )
         thigh = _length(body, "hip", "knee", side)
         shank = _length(body, "knee", "ankle", side)
+        pole = pole * np.reshape(bending, (-1, 1))
         knees[side], missing = _two_links(hips[side], ankle, pole, thigh, shank)
         tibia = knees[side] - ankle
         inclination.append(np.degrees(np.arctan2(tibia[:, 2], tibia[:, 1])))
         short.append(missing)
-    return _Legs(hips, knees, np.mean(inclination, axis=0), np.max(short, axis=0))
+    return _Legs(hips, knees, np.mean(inclination, axis=0), np.max(short, axis=0), bending)
 
 
 def _leg_rotations(
@@ -315,7 +338,7 @@ def _leg_rotations(
             rotations[f"toe{toe}-1{suffix}"] = toes
         rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
         hinge_rest = np.cross(rest["ankle"] - rest["hip"], _rest_forward(body, side))
-        hinge = np.cross(ankle - hip, knee - hip)
+        hinge = np.cross(ankle - hip, knee - hip) * np.reshape(legs.bending, (-1, 1))
         hinge_rest, hinge = _unit(hinge_rest), _unit(hinge)
         rotations["upperleg01" + suffix] = _frame(knee - hip, hinge) @ _frame(
             rest["knee"] - rest["hip"], hinge_rest
@@ -329,6 +352,7 @@ def _leg_rotations(
 class _Standing(NamedTuple):
     height: float  # of the mid-hip above the ankles, metres
     fore_aft: float  # of the mid-hip
+    beyond: float  # how much higher it would be were the knees not overextended, metres
 
 
 def _standing(body: Body, squat: Squat) -> _Standing:
@@ -341,13 +365,18 @@ def _standing(body: Body, squat: Squat) -> _Standing:
     ankle = np.mean([soles[side][2][0] for side in SUFFIX], axis=0)
     hip = abs((body.joint("hip", "left") - body.mid_hip)[0])
     sideways = np.mean([abs(soles[side][2][0, 0]) - hip for side in SUFFIX])
-    reach = _standing_reach(body, squat.standing_knee_flexion)
+    overextended = squat.standing_knee_flexion < 0
+
+    def highest(ahead: float, knee_flexion: float) -> float:
+        farthest = abs(ahead) + abs(squat.stagger_m) / 2
+        reach = _standing_reach(body, knee_flexion)
+        return float(np.sqrt(max(reach**2 - sideways**2 - farthest**2, 0.0)))
 
     def stand(ahead: Array) -> tuple[float, Array]:
-        farthest = abs(ahead[0]) + abs(squat.stagger_m) / 2
-        height = float(np.sqrt(max(reach**2 - sideways**2 - farthest**2, 0.0)))
+        height = highest(float(ahead[0]), squat.standing_knee_flexion)
         mid_hip = np.array([[0.0, ankle[1] + height, ankle[2] + ahead[0]]])
-        legs = _legs(body, squat, soles, still, still, mid_hip)
+        bending = -1.0 if overextended else 1.0
+        legs = _legs(body, squat, soles, still, still, mid_hip, bending)
         rotations = _leg_rotations(body, soles, legs)
         lean = np.full(1, np.radians(squat.standing_lean))
         _upper_body(body, squat, rotations, still, lean, still)
@@ -362,7 +391,9 @@ def _standing(body: Body, squat: Squat) -> _Standing:
             "squat: nobody can stand like this without falling; lessen standing_lean or bring"
             " standing_balance closer to 0.42"
         )
-    return _Standing(height, float(ankle[2] + ahead[0]))
+    straight = highest(float(ahead[0]), LEAST_BEND)
+    beyond = straight - height if overextended else 0.0
+    return _Standing(height, float(ankle[2] + ahead[0]), beyond)
 
 
 def duration_s(squat: Squat) -> float:
@@ -515,6 +546,11 @@ def _upper_body(
         pitch = leaning * lean - behind * np.radians(flexion)
         rotations[name] = _about("z", rolling * roll) @ _about("x", pitch)
     thorax = rotations["spine01"]
+    if squat.arms != "overhead":
+        pitch = np.arctan2(thorax[..., 2, 1], thorax[..., 1, 1])
+        for side in SUFFIX:
+            rotations |= _arm_in_front(body, squat, thorax, side, pitch, progress)
+        return
     forward = thorax[..., 2]
     for side, suffix in SUFFIX.items():
         sign = SIDE_SIGN[side]
@@ -552,8 +588,89 @@ def _upper_body(
                 rotations[bone + suffix] = turned @ swing
 
 
-def _around(axis: Array, angle: float) -> Array:
-    """Rotation matrices about unit axes (time, 3), by radians (Rodrigues)."""
+CROSSED = {"left": (45.0, 100.0), "right": (62.0, 95.0)}
+"""Degrees by which crossed arms are raised and elbows bent: one forearm lies above the other."""
+
+
+def _arm_in_front(
+    body: Body, squat: Squat, thorax: Array, side: str, pitch: Array, progress: Array
+) -> dict[str, Array]:
+    """Orientations of the bones of an arm that is not overhead; level and plumb are the world's."""
+    crossed = squat.arms == "crossed"
+    fall = np.radians(squat.arm_fall) * progress
+    if crossed:
+        lifted, bent = np.radians(CROSSED[side])
+        raised, spread = np.full(len(progress), lifted), np.zeros(len(progress))
+    else:
+        raised = pitch + (np.pi / 2 - fall if squat.arms == "forward" else fall)
+        bent = np.radians(_sided(squat.elbow_bend, side))
+        spread = np.full(len(progress), np.radians(squat.arm_spread))
+    bend = np.full(len(progress), bent)
+    return _arm(body, thorax, side, spread, raised, bend, across=crossed)
+
+
+def _arm(
+    body: Body,
+    thorax: Array,
+    side: str,
+    spread: Array,
+    raised: Array,
+    bend: Array,
+    *,
+    sideways: bool = False,
+    across: bool = False,
+) -> dict[str, Array]:
+    """Orientations of the bones of an arm that is raised forwards or sideways.
+
+    The arm turns about itself as it is raised, so that overhead the crease of the elbow faces the
+    head; the elbow bends towards its crease, or `across` the chest.
+    """
+    sign, suffix = SIDE_SIGN[side], SUFFIX[side]
+    zero = np.zeros_like(raised)
+    if sideways:
+        inside = np.stack([sign * np.sin(raised), -np.cos(raised), zero], axis=1)
+        crease = np.stack([zero, zero, np.ones_like(raised)], axis=1)
+    else:
+        inside = np.stack(
+            [
+                np.full_like(raised, sign) * np.sin(spread),
+                -np.cos(spread) * np.cos(raised),
+                np.cos(spread) * np.sin(raised),
+            ],
+            axis=1,
+        )
+        crease = np.stack([zero, np.sin(raised), np.cos(raised)], axis=1)
+    upper = np.einsum("tij,tj->ti", thorax, inside)
+    front = np.einsum("tij,tj->ti", thorax, crease)
+    if across:
+        front = thorax @ np.array([-sign, 0.25, 0.3])
+    else:
+        turn = _around(upper, sign * np.clip(raised, 0.0, None) / 2)
+        front = np.einsum("tij,tj->ti", turn, front)
+    front = _unit(front - (front * upper).sum(axis=1, keepdims=True) * upper)
+    lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
+    # Perpendicular to the forearm, in the plane in which the elbow bends.
+    crease_below = np.cos(bend)[:, None] * front - np.sin(bend)[:, None] * upper
+    found = {}
+    # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
+    share = np.clip(raised, 0.0, None) / np.radians(166.0)
+    for bone, most in (("clavicle", 16.0), ("shoulder01", 38.0)):
+        found[bone + suffix] = thorax @ _about("z", sign * np.radians(most) * share)
+    rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
+    ahead = np.array([0.0, 0.0, 1.0])
+    for bones, direction, second, at_rest in (
+        (("upperarm01", "upperarm02"), upper, front, rest["elbow"] - rest["shoulder"]),
+        (("lowerarm01", "lowerarm02", "wrist"), lower, crease_below, rest["wrist"] - rest["elbow"]),
+    ):
+        swing = _frame(direction, second) @ _frame(at_rest, ahead).T
+        for bone in bones:
+            found[bone + suffix] = swing
+    return found
+
+
+def _around(axis: Array, angle: Array | float) -> Array:
+    """Rotation matrices about unit axes (time, 3), by radians, one or (time,) (Rodrigues)."""
+    angle = np.reshape(angle, (-1, 1, 1))
     x, y, z = np.moveaxis(_unit(axis), -1, 0)
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)

@@ -152,6 +152,31 @@ def test_impossible_mass_names_the_range(body: Body) -> None:
         parametric_body(sex="male", age=28, height_m=1.95, weight_kg=40)
 
 
+@pytest.mark.parametrize(("sex", "bmi"), [("female", 38), ("male", 40)])
+def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(
+    sex: Literal["female", "male"], bmi: float
+) -> None:
+    heavy, plain = (
+        parametric_body(sex=sex, age=50, height_m=1.7, weight_kg=b * 1.7**2) for b in (bmi, 23)
+    )
+    a, b, c = (heavy.vertices[heavy.faces[:, k]] for k in range(3))
+    assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(bmi * 1.7**2, rel=1e-3)
+    assert np.ptp(heavy.vertices[:, 1]) == pytest.approx(1.7, abs=1e-6)
+
+    def girth(body: Body) -> float:
+        waist = np.abs(body.vertices[:, 1] - body.mid_hip[1] - 0.15) < 0.02
+        trunk = waist & (np.abs(body.vertices[:, 0]) < 0.1)
+        return float(np.ptp(body.vertices[trunk, 2]))
+
+    assert girth(heavy) > 1.2 * girth(plain)
+    # Bones are as long as before: fat does not move joints far.
+    for one, other in (("hip", "knee"), ("knee", "ankle")):
+        lengths = [
+            np.linalg.norm(x.joint(one, "left") - x.joint(other, "left")) for x in (heavy, plain)
+        ]
+        assert lengths[0] == pytest.approx(lengths[1], rel=0.1)
+
+
 def test_misspelt_option() -> None:
     with pytest.raises(BadInputError, match="did you mean 'height_m'"):
         parametric_body(height=1.8)  # type: ignore[call-arg]

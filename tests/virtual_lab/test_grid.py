@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError, NotFoundError
+from mobility.virtual_lab.body import parametric_body
 from mobility.virtual_lab.case import case_from
 from mobility.virtual_lab.grid import (
     HANDS_UP,
@@ -24,8 +25,10 @@ from mobility.virtual_lab.grid import (
 GRIDS = {"tuning": 160, "tuning_2": 166, "tuning_3": 240, "tuning_4": 160}
 GRIDS |= {"tuning_5": 300, "tuning_6": 300, "tuning_7": 192, "tuning_8": 1600, "held_out": 28}
 GRIDS |= {"tuning_9": 960, "tuning_10": 960, "tuning_11": 480, "tuning_12": 96, "held_out_2": 28}
-GRIDS |= {"errors": 136}
+GRIDS |= {"errors": 136, "people": 48, "reporting": 40}
 """Cases of the committed grids."""
+
+ARMS = ("overhead", "forward", "hanging", "crossed")
 
 
 def drawn(n: int = 40, *, seed: int = 1, **ranges: Any) -> list[Any]:
@@ -160,8 +163,33 @@ def test_committed_grids_cover_every_view_and_bent_elbows(project: Path, name: s
     assert {view_of(c.camera.azimuth) for c in cases} == set(VIEWS)
     from mobility.virtual_lab.agreement import is_bent
 
-    assert sum(map(is_bent, cases)) == pytest.approx(0.34 * len(cases), abs=2)
+    crossed = sum(c.motion.arms == "crossed" for c in cases)
+    bent = sum(is_bent(c) for c in cases if c.motion.arms != "crossed")
+    share = 0.2 if name in ("people", "reporting") else 0.34
+    assert bent == pytest.approx(share * (len(cases) - crossed), abs=2)
     assert {c.motion.repetitions for c in cases} == {2 if name.startswith("held_out") else 1}
+
+
+@pytest.mark.parametrize("name", ["people", "reporting"])
+def test_committed_people_stand_as_people_do_and_hold_their_arms_in_every_way(
+    project: Path, name: str
+) -> None:
+    cases = grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml"))
+    knees = np.array([c.motion.standing_knee_flexion for c in cases])
+    assert knees.min() > -8
+    assert knees.max() < 8
+    assert np.mean(knees[knees > 0]) == pytest.approx(4, abs=0.3)
+    assert 0.05 < np.mean(knees < 0) < 0.15
+    arms = {kind: sum(c.motion.arms == kind for c in cases) for kind in ARMS}
+    assert min(arms.values()) >= len(cases) // 8
+    bmi = [c.body.weight_kg / c.body.height_m**2 for c in cases]
+    assert min(bmi) < 19
+    assert max(bmi) > 37
+    assert min(c.motion.lead_s for c in cases) >= 0.6
+    for case in cases[::8]:  # nobody is out of the body model's reach
+        assert parametric_body(**case.body.model_dump()).mass_kg == pytest.approx(
+            case.body.weight_kg, abs=0.1
+        )
 
 
 def test_tuned_and_held_out_cases_have_nothing_in_common(project: Path) -> None:

@@ -89,7 +89,7 @@ def test_subject_stands_with_the_lean_asked_for(body: Body, lean: float) -> None
     assert change[bottom].item() == pytest.approx(0.0, abs=0.1)
 
 
-@pytest.mark.parametrize("flexion", [0.5, 3.0, 6.0, 14.0])
+@pytest.mark.parametrize("flexion", [-8.0, -3.0, 0.5, 3.0, 6.0, 14.0])
 def test_subject_stands_with_the_knees_bent_as_asked(body: Body, flexion: float) -> None:
     squat = {"repetitions": 1, "standing_knee_flexion": flexion}
     trial = trial_of(body, stance_width=parallel_legs(body), toe_out=0, **squat)
@@ -126,6 +126,67 @@ def test_subject_stands_in_balance(body: Body, balance: float, lean: float) -> N
     over = (legs + arms + trunk + feet + head)[2] / mass
     share = (over - middle["heel"][2]) / (middle["foot_index"][2] - middle["heel"][2])
     assert share == pytest.approx(balance, abs=0.03)
+
+
+@pytest.mark.parametrize("flexion", [-1.0, -4.0, -8.0])
+def test_overextended_knees_bend_the_other_way_and_legs_keep_their_length(
+    body: Body, flexion: float
+) -> None:
+    trial = trial_of(body, repetitions=1, depth=50, standing_knee_flexion=flexion, stance_width=0.9)
+    knee = angles_of(body, trial).knee_flexion.mean("side").values
+    assert knee[0] == pytest.approx(flexion, abs=0.3)
+    # They straighten and bend without going back or a jump, and the depth is what was asked for.
+    down = knee[: knee.argmax()]
+    assert np.diff(down).min() > -0.5
+    assert np.diff(knee).max() < 14
+    height = hip_height(trial)
+    assert 100 * (1 - height.min() / height[0]) == pytest.approx(50, abs=1e-3)
+    for one, other in (("hip", "knee"), ("knee", "ankle")):
+        apart = trial.points[f"left_{one}"] - trial.points[f"left_{other}"]
+        assert np.ptp(np.linalg.norm(apart, axis=1)) < 1e-6
+
+
+@pytest.mark.parametrize("flexion", [0.0, -0.5, -9.0, float("nan")])
+def test_a_straight_leg_has_no_plane(flexion: float) -> None:
+    with pytest.raises(ValueError, match="standing_knee_flexion"):
+        Squat(standing_knee_flexion=flexion)
+
+
+def test_overextended_knees_do_not_stand_in_a_step() -> None:
+    with pytest.raises(ValueError, match="stagger_m should be 0"):
+        Squat(standing_knee_flexion=-4, stagger_m=0.1)
+
+
+@pytest.mark.parametrize("arms", ["overhead", "forward", "hanging", "crossed"])
+def test_arms_are_held_as_asked(body: Body, arms: str) -> None:
+    trial = trial_of(
+        body, repetitions=1, arms=arms, arm_spread=8, arm_fall=20, elbow_bend=10, lumbar_flexion=20
+    )
+    bottom = int(hip_height(trial).argmin())
+    raised = {"forward": (90, 70), "hanging": (0, 20)}.get(arms)  # while standing, at the bottom
+    angles = angles_of(body, trial)
+    for side in ("left", "right"):
+        upper = trial.points[f"{side}_elbow"] - trial.points[f"{side}_shoulder"]
+        lifted = np.degrees(np.arctan2(upper[:, 2], -upper[:, 1]))  # in the world, from plumb
+        if raised:
+            assert lifted[[0, bottom]] == pytest.approx(raised, abs=1.5)
+        elbow = angles.elbow_flexion.sel(side=side).values
+        if arms == "crossed":
+            wrist = (
+                trial.points[f"{side}_wrist"]
+                - (trial.points["left_shoulder"] + trial.points["right_shoulder"]) / 2
+            )
+            sign = 1 if side == "left" else -1
+            assert (sign * wrist[:, 0]).max() < 0.05  # reaches the middle
+            assert wrist[0, 2] > 0.1  # before the chest
+            assert elbow.min() > 80
+        else:
+            assert elbow == pytest.approx(10, abs=1.5)
+    if arms == "crossed":
+        apart = trial.points["left_wrist"] - trial.points["right_wrist"]
+        assert np.linalg.norm(apart, axis=1).min() > 0.06
+    if arms == "overhead":
+        assert angles.shoulder_flexion[0].min() > 140
 
 
 def test_nobody_stands_beyond_the_toes(body: Body) -> None:
