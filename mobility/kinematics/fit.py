@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -28,7 +28,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Calibration, Known, known_cameras
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.options import checked, likely
+from mobility.options import Standing, checked, likely
 from mobility.progress import progress_bar
 from mobility.provenance import history, with_history
 
@@ -305,7 +305,6 @@ class _Solution(NamedTuple):
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
-Standing = Literal["straight", "free"] | Annotated[float, Field(ge=-20, le=60)]
 """How the subject stands: straight, in no known way, or with this flexion of the knees, degrees."""
 
 

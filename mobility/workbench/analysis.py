@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
-from mobility.options import Workers, check_point, checked
+from mobility.options import Standing, Workers, check_point, checked
 from mobility.provenance import (
     capture_digest,
     code_digest,
@@ -71,7 +71,12 @@ class _Step:
 STEPS = (
     _Step("pose", "pose.nc", (), ("subject",), edits=("subject",)),
     _Step("second_pose", "pose-2.nc", (), ("second_subject",), edits=("second_subject",)),
-    _Step("fitted", "fitted.nc", ("pose", "second_pose"), ("fit", "height_m", "field_of_view")),
+    _Step(
+        "fitted",
+        "fitted.nc",
+        ("pose", "second_pose"),
+        ("fit", "height_m", "field_of_view", "standing"),
+    ),
     _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
     _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
@@ -88,7 +93,7 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             "fitted",
             "fitted.nc",
             ("pose", "second_pose"),
-            ("fit", "height_m", "field_of_view", "exercise"),
+            ("fit", "height_m", "field_of_view", "standing", "exercise"),
         ),
         _Step("angles", "angles.nc", ("fitted",), ("keep_raw", "fit")),
         _Step(
@@ -120,6 +125,7 @@ DEFAULTS: Mapping[str, Any] = {
     "fit": True,
     "field_of_view": "auto",
     "height_m": "auto",
+    "standing": "straight",
     "keep_raw": False,
     "annotate": True,
     "blur_face": False,
@@ -142,6 +148,7 @@ class _Run:
     fit: bool
     height_m: float | None
     field_of_view: float | None
+    standing: Literal["straight", "free"] | float
     keep_raw: bool
     blur_face: bool
     sex: Literal["female", "male"] | None
@@ -177,6 +184,7 @@ def analyze(
     fit: bool | None = None,
     field_of_view: float | Literal["auto"] | None = None,
     height_m: float | Literal["auto"] | None = None,
+    standing: Standing | None = None,
     keep_raw: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
@@ -208,6 +216,11 @@ def analyze(
         Stature of the participant in metres, which sets the scale of the fit;
         "auto" (at first) takes that of the participant's record, where it is
         known.
+    standing
+        "straight", at first: whoever is tallest and still stands straight, and
+        that calibrates the trial. "free": nothing is known of how the subject
+        stands, and errors are larger. A number: the flexion of the knees, in
+        degrees, in which the subject was measured to stand.
     keep_raw
         Whether the angles of the landmarks without a fit (``<angle>_raw``) and
         in the plane of the picture (``<angle>_image``) are kept beside the
@@ -251,6 +264,7 @@ def analyze(
         "fit": fit,
         "field_of_view": field_of_view,
         "height_m": height_m,
+        "standing": standing,
         "keep_raw": keep_raw,
         "annotate": annotate,
         "blur_face": blur_face,
@@ -388,6 +402,7 @@ def _analyze(
         fit=options["fit"],
         height_m=plan.concerned["height_m"],
         field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
+        standing=options["standing"],
         keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
         sex=plan.concerned["sex"],
@@ -529,7 +544,11 @@ def _fitted(run: _Run) -> xr.Dataset:
 
         planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
     fitted: xr.Dataset = fit_body(
-        cleaned, height_m=run.height_m, field_of_view=run.field_of_view, **planted
+        cleaned,
+        height_m=run.height_m,
+        field_of_view=run.field_of_view,
+        standing=run.standing,
+        **planted,
     )
     return fitted
 

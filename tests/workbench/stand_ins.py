@@ -144,12 +144,16 @@ def fit_body(
     *,
     height_m: float | None = None,
     field_of_view: float | None = None,
+    standing: str | float = "straight",
 ) -> xr.Dataset:
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
     seen_in = [each.attrs.get("video_sha256") for each in cleaned]
     return cleaned[0].assign_attrs(
-        stature=height_m or 0.0, field_of_view=field_of_view or 0.0, seen_in=json.dumps(seen_in)
+        stature=height_m or 0.0,
+        field_of_view=field_of_view or 0.0,
+        standing=standing,
+        seen_in=json.dumps(seen_in),
     )
 
 
