@@ -296,7 +296,7 @@ def calibration(pose: xr.Dataset) -> str:
             stands = f"with the knees bent by {how:g}°, as was measured" if bent else how
             told.append(f"Calibrated on {seconds:.1f} s in which the subject stands {stands}.")
         elif how == "free":
-            told.append("Standing: free. How the subject stands calibrates nothing.")
+            told.append("Standing: free. Nothing is taken from how the subject stands.")
         elif fit.get("planted"):
             told.append("Nobody was seen to stand straight: nothing calibrates this trial.")
         else:
