@@ -29,6 +29,7 @@ from mobility.cli_options import (
     LogOption,
     ModelOption,
     ReportsOption,
+    StandingOption,
     StoreOption,
     WorkersOption,
 )
@@ -245,6 +246,7 @@ def analyze(
             help="Height of the person in metres; default: that of the participant.",
         ),
     ] = None,
+    standing: StandingOption = "straight",
     keep_raw: Annotated[
         bool,
         typer.Option(
@@ -306,6 +308,7 @@ def analyze(
         fit=fit,
         field_of_view=field_of_view,
         height_m=height_m,
+        standing=standing,
         keep_raw=keep_raw,
         blur_face=blur_face,
     )

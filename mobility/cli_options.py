@@ -40,6 +40,16 @@ def check_workers(given: int | None) -> int | None:
     return given
 
 
+def given_standing(given: str | float) -> str | float:
+    """Refuse what the analysis would refuse, before a session is made for it."""
+    from mobility.options import check_standing
+
+    try:
+        return check_standing(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error} (got {given})") from None
+
+
 StoreOption = Annotated[
     Any,
     typer.Option(
@@ -81,6 +91,16 @@ ModelOption = Annotated[
         metavar="full|heavy|both|FILE",
         help="The pose model, or a Pose Landmarker .task bundle; default: MOBILITY_POSE_MODEL, "
         "else full.",
+    ),
+]
+StandingOption = Annotated[
+    Any,
+    typer.Option(
+        "--standing",
+        parser=given_standing,
+        metavar="straight|free|DEG",
+        help="How the person stands between repetitions: straight, not known (free), or with the "
+        "knees bent by this many degrees, as was measured.",
     ),
 ]
 DEFAULT_STORE = Path("data/sessions")

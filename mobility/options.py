@@ -13,9 +13,9 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from mobility.errors import BadInputError
 
@@ -60,6 +60,37 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
             f"{what}: must be two numbers, x and y in pixels, finite and not negative"
         )
     return x, y
+
+
+_STANDING = ("straight", "free")
+_STANDING_DEG = (-20.0, 60.0)
+
+
+def check_standing(given: Any) -> str | float:
+    """Return how somebody stands: "straight", "free", or the flexion of the knees in degrees.
+
+    Raises
+    ------
+    BadInputError
+        It is none of these.
+    """
+    if given in _STANDING:
+        return str(given)
+    try:
+        degrees = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        degrees = math.nan
+    least, most = _STANDING_DEG
+    if not least <= degrees <= most:
+        raise BadInputError(
+            f"must be straight, free, or the flexion of the knees, {least:g} to {most:g} degrees"
+            f"{likely(given, _STANDING)}"
+        )
+    return degrees
+
+
+Standing = Annotated[Literal["straight", "free"] | float, BeforeValidator(check_standing)]
+"""How the subject stands between repetitions, as for `mobility.kinematics.fit.fit_body`."""
 
 
 def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:

@@ -132,6 +132,9 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--field-of-view", "400"], ["--field-of-view 400", "10 to 160 degrees"]),
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
+        (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got straigth)"]),
+        (["--standing", "90"], ["-20 to 60 degrees (got 90)"]),
+        (["--standing=nan"], ["--standing", "straight, free, or the flexion of the knees"]),
         (["--model", "absent.task"], ["absent.task", "no such file", "mobility models"]),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
     ],
@@ -139,6 +142,21 @@ def test_nobody_in_the_video(tmp_path, store, clips):
 def test_bad_options(options, words, store, clips, tmp_path):
     video = clips.make_clip(tmp_path / "clip.mp4", 3)
     refused(mobility("analyze", video, *options, store=store), store, *words)
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"),
+    [([], "straight"), (["--standing", "free"], "free"), (["--standing=-2.5"], -2.5)],
+)
+def test_standing_reaches_the_analysis(options, taken, said, monkeypatch, clips, tmp_path):
+    given = []
+    monkeypatch.setattr(
+        "mobility.workbench.store.Session.analyze",
+        lambda self, **told: given.append(told["standing"]) or self,
+    )
+    clips.make_clip(tmp_path / "a.mp4", 3)
+    said("analyze", "a.mp4", "--no-report", "--json", *options)
+    assert given == [taken]
 
 
 def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field, model_validator
 
 from mobility.errors import BadInputError, MobilityError
-from mobility.options import check_point, check_times, checked, likely, validate
+from mobility.options import Standing, check_point, check_times, checked, likely, validate
 
 
 @checked
@@ -124,3 +124,28 @@ def test_a_fault_of_all_fields_together_is_told_once():
 def test_what_is_no_object_is_refused(values):
     with pytest.raises(BadInputError, match="the pair: must be an object with named fields"):
         validate(_Pair, values, what="the pair")
+
+
+@checked
+def stand(*, standing: Standing | None = None):
+    """Return what was given."""
+    return standing
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("straight", "straight"), ("free", "free"), (12, 12.0), ("-4.5", -4.5), (None, None)],
+)
+def test_standing_is_a_word_or_degrees(given, taken):
+    assert stand(standing=given) == taken
+
+
+@pytest.mark.parametrize("given", ["straigth", "fre", 61, -21, float("nan"), "inf", True, [1]])
+def test_standing_that_is_neither_is_refused_in_one_line(given):
+    with pytest.raises(BadInputError, match=r"standing: must be straight, free, or .* 60 degrees"):
+        stand(standing=given)
+
+
+def test_a_misspelt_standing_comes_with_the_likely_spelling():
+    with pytest.raises(BadInputError, match=r"did you mean 'straight'\?"):
+        stand(standing="straigth")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -24,15 +26,39 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     Returns
     -------
     dict
-        By angle: of one camera, of two that are far enough apart to be a view of their own, or of
-        feet that move or are not seen.
+        By angle: of one camera, of one that sees nobody stand straight, of two that are far enough
+        apart to be a view of their own, or of feet that move or are not seen.
     """
-    kind = "moving_feet"
-    if any(entry.get("planted") for entry in history(fitted)):
-        two = bool(cameras_of(fitted)) and trial_view(fitted) == TWO_CAMERAS
-        kind = "two_cameras" if two else "one_camera"
+    fit = of_fit(fitted)
+    if not fit.get("planted"):
+        kind = "moving_feet"
+    elif cameras_of(fitted) and trial_view(fitted) == TWO_CAMERAS:
+        kind = "two_cameras"
+    else:
+        kind = "not_standing" if fit.get("standing_seconds") == 0 else "one_camera"
     found: dict[str, float] = tables.load(TABLE)["fitted"][kind]["angles"]
     return {name: float(factor) for name, factor in found.items()}
+
+
+def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
+    """Give what the fit says of itself in the history; empty where no body was fitted."""
+    entries = [entry for entry in history(fitted) if entry["operation"] == "fit_body"]
+    return entries[-1] if entries else {}
+
+
+def unlike_measured(fitted: xr.Dataset) -> list[str]:
+    """Say in a line each how a recording differs from those on which the errors were measured."""
+    fit = of_fit(fitted)
+    if not fit:
+        return []
+    kinds = tables.load(TABLE)["fitted"]
+    lines = []
+    if not fit.get("planted"):
+        lines.append(str(kinds["moving_feet"]["unlike"]))
+    elif fit.get("standing_seconds") == 0:
+        lines.append(str(kinds["not_standing"]["unlike"]))
+    other = another_model(fitted)
+    return lines if other is None else [*lines, other]
 
 
 def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:

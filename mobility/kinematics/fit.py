@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -28,7 +28,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Calibration, Known, known_cameras
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
-from mobility.options import checked, likely
+from mobility.options import Standing, checked, likely
 from mobility.progress import progress_bar
 from mobility.provenance import history, with_history
 
@@ -168,7 +168,9 @@ _TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
 
 _STATURE = _TERM["stature"]["usual_m"]
 
-_STANDING_KNEE = (_TERM["standing"]["knee_deg"]["mean"], _TERM["standing"]["knee_deg"]["sd"])
+_KNEE = _TERM["standing"]["knee_deg"]
+_STANDING_KNEE = (_KNEE["mean"], _KNEE["sd"])
+_MOVING_KNEE = (_KNEE["mean"], _KNEE["sd_if_moving"])
 
 _TILT_SD = (
     float(np.radians(_TERM["tilt"]["pitch_sd_deg"])),
@@ -301,7 +303,6 @@ class _Solution(NamedTuple):
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
-Standing = Literal["straight", "free"] | Annotated[float, Field(ge=-20, le=60)]
 """How the subject stands: straight, in no known way, or with this flexion of the knees, degrees."""
 
 
@@ -794,11 +795,12 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     return _with_depths(problem), joints
 
 
-def _standing(problem: _Problem) -> Array | None:
-    """Weight of each knot as one at which the subject stands straight and still; None without any.
+def _standing(problem: _Problem) -> tuple[Array, tuple[float, float]] | None:
+    """Weight of each knot as one at which the subject stands, and how the knees are then.
 
     Tall are shoulders that stand high above the ankles in the picture. Knees bent by 25 degrees
-    lower them by a sixtieth only, but nobody stays there: still are those that hardly move.
+    lower them by a sixtieth only, but nobody stays there: who stands is still. Of a clip that ends
+    before that, the tallest knots tell, less surely. None where nobody stands.
     """
     term = _TERM["standing"]
     seen = (problem.weight[:, [LS, RS, LH, RH, LK, RK, LA, RA]] > _SEEN).all(axis=1)
@@ -813,9 +815,9 @@ def _standing(problem: _Problem) -> Array | None:
     t, around = problem.knots, term["still_for_s"] / 2
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     still = np.abs(change) < term["still"]
-    near = seen & still & (tall > term["tall"])
+    near, knee = seen & still & (tall > term["tall"]), _STANDING_KNEE
     if not near.any():
-        return None
+        near, knee = seen & (tall > tall[seen].max() - term["tallest"]), _MOVING_KNEE
     world = problem.world[near]
     bends = [
         np.median(_angle(world[:, k] - world[:, h], world[:, a] - world[:, k]))
@@ -823,19 +825,19 @@ def _standing(problem: _Problem) -> Array | None:
     ]
     if max(bends) > np.radians(term["most_bent_deg"]):
         return None
-    return np.where(near, term["weight"] / near.sum(), 0.0)
+    return np.where(near, term["weight"] / near.sum(), 0.0), knee
 
 
 def _with_standing(
     coarse: _Problem, fine: _Problem, standing: Standing
 ) -> tuple[_Problem, _Problem]:
     """Give both the frames in which the subject stands straight, where it is said so."""
-    at = None if standing == "free" else _standing(fine)
-    if at is None:
+    found = None if standing == "free" else _standing(fine)
+    if found is None:
         return coarse, fine
-    knee = _STANDING_KNEE
+    at, knee = found
     if not isinstance(standing, str):
-        knee = standing, _TERM["standing"]["knee_deg"]["sd_if_measured"]
+        knee = standing, _KNEE["sd_if_measured"]
     here = at[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
     if not here.any():  # they are shorter than the coarse knots are apart
         here[np.abs(coarse.knots - fine.knots[at.argmax()]).argmin()] = 1.0

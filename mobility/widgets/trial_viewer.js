@@ -79,7 +79,7 @@ function trialViewer({ model, el }) {
   place.append(
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
-    ...model.get("not_served").map((text) => h("p", { class: "mobility-dim" }, text)),
+    ...[...model.get("not_served"), ...model.get("warnings")].map((text) => h("p", { class: "mobility-dim" }, text)),
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
       h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),

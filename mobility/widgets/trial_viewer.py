@@ -52,6 +52,8 @@ class TrialViewer(Widget):
         Whether repetitions can be corrected; not on a server.
     not_served
         What a server does not give, in words; empty for a session of a store.
+    warnings
+        What the analysis warned of, in words.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class TrialViewer(Widget):
     noun = traitlets.Unicode("repetition").tag(sync=True)
     can_correct = traitlets.Bool().tag(sync=True)
     not_served = traitlets.List().tag(sync=True)
+    warnings = traitlets.List().tag(sync=True)
 
     def __init__(self, session: Session | RemoteSession) -> None:
         self.session = session
@@ -83,6 +86,7 @@ class TrialViewer(Widget):
             noun="repetition" if session.record.exercise == "Overhead Squat" else "movement",
             can_correct=self._local is not None,
             not_served=[] if isinstance(session, Session) else list(session.not_served),
+            warnings=[warning.message for warning in session.record.warnings],
         )
         self._take_repetitions()
 

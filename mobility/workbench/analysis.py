@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
-from mobility.options import Workers, check_point, checked
+from mobility.options import Standing, Workers, check_point, checked
 from mobility.provenance import (
     capture_digest,
     code_digest,
@@ -68,7 +68,7 @@ class _Step:
     edits: tuple[str, ...] = ()
 
 
-_OF_FIT = ("fit", "height_m", "field_of_view", "calibration")
+_OF_FIT = ("fit", "height_m", "field_of_view", "standing", "calibration")
 
 STEPS = (
     _Step("pose", "pose.nc", (), ("subject",), edits=("subject",)),
@@ -122,6 +122,7 @@ DEFAULTS: Mapping[str, Any] = {
     "fit": True,
     "field_of_view": "auto",
     "height_m": "auto",
+    "standing": "straight",
     "keep_raw": False,
     "annotate": True,
     "blur_face": False,
@@ -144,6 +145,7 @@ class _Run:
     fit: bool
     height_m: float | None
     field_of_view: float | None
+    standing: Literal["straight", "free"] | float
     keep_raw: bool
     blur_face: bool
     sex: Literal["female", "male"] | None
@@ -179,6 +181,7 @@ def analyze(
     fit: bool | None = None,
     field_of_view: float | Literal["auto"] | None = None,
     height_m: float | Literal["auto"] | None = None,
+    standing: Standing | None = None,
     keep_raw: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
@@ -210,6 +213,11 @@ def analyze(
         Stature of the participant in metres, which sets the scale of the fit;
         "auto" (at first) takes that of the participant's record, where it is
         known.
+    standing
+        "straight", at first: whoever is tallest and still stands straight, and
+        that calibrates the trial. "free": nothing is known of how the subject
+        stands, and errors are larger. A number: the flexion of the knees, in
+        degrees, in which the subject was measured to stand.
     keep_raw
         Whether the angles of the landmarks without a fit (``<angle>_raw``) and
         in the plane of the picture (``<angle>_image``) are kept beside the
@@ -253,6 +261,7 @@ def analyze(
         "fit": fit,
         "field_of_view": field_of_view,
         "height_m": height_m,
+        "standing": standing,
         "keep_raw": keep_raw,
         "annotate": annotate,
         "blur_face": blur_face,
@@ -397,6 +406,7 @@ def _analyze(
         fit=options["fit"],
         height_m=plan.concerned["height_m"],
         field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
+        standing=options["standing"],
         keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
         sex=plan.concerned["sex"],
@@ -547,7 +557,12 @@ def _fitted(run: _Run) -> xr.Dataset:
         found = read_calibration(copy).of([video.original_name for video in videos])
         cameras = {"calibration": replace(found, source=known.original_name)}
     fitted: xr.Dataset = fit_body(
-        cleaned, height_m=run.height_m, field_of_view=run.field_of_view, **planted, **cameras
+        cleaned,
+        height_m=run.height_m,
+        field_of_view=run.field_of_view,
+        standing=run.standing,
+        **planted,
+        **cameras,
     )
     return fitted
 

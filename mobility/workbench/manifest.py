@@ -22,7 +22,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import Strict, check_point, likely, validate
+from mobility.options import Standing, Strict, check_point, likely, validate
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
 from mobility.workbench.contract import GivenParticipant
@@ -52,6 +52,7 @@ class RowOptions(Strict):
     fit: bool = True
     field_of_view: float | None = Field(None, ge=10, le=160)
     height_m: float | None = Field(None, ge=0.5, le=2.6)
+    standing: Standing = "straight"
     keep_raw: bool = False
     annotate: bool = True
     blur_face: bool = False
@@ -476,6 +477,7 @@ def _options(text: str, *, two: bool) -> dict[str, Any]:
         "fit": valid.fit,
         "field_of_view": valid.field_of_view or "auto",
         "height_m": valid.height_m or "auto",
+        "standing": valid.standing,
         "keep_raw": valid.keep_raw,
         "annotate": valid.annotate,
         "blur_face": valid.blur_face,

@@ -19,6 +19,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.expected_error import of_fit, unlike_measured
 from mobility.provenance import cameras_of, history, warnings_of
 from mobility.view import view_of
 from mobility.workbench.figures import png
@@ -276,6 +277,35 @@ def cameras(pose: xr.Dataset) -> str:
         rows,
         caption="The cameras as the fit has them; the start with its 95 % interval",
     )
+
+
+def calibration(pose: xr.Dataset) -> str:
+    """Say on what standing the trial is calibrated, and how it differs from what was measured.
+
+    Parameters
+    ----------
+    pose
+        The fitted pose; of one without a fit nothing is said.
+    """
+    fit = of_fit(pose)
+    told = []
+    if (seconds := fit.get("standing_seconds")) is not None:
+        how = fit["arguments"]["standing"]
+        if seconds > 0:
+            bent = how != "straight"
+            stands = f"with the knees bent by {how:g}°, as was measured" if bent else how
+            told.append(f"Calibrated on {seconds:.1f} s in which the subject stands {stands}.")
+        elif how == "free":
+            told.append("Standing: free. Nothing is taken from how the subject stands.")
+        elif fit.get("planted"):
+            told.append("Nobody was seen to stand straight: nothing calibrates this trial.")
+        else:
+            told.append("Feet that move, or are not seen: nothing calibrates this trial.")
+    unlike = "".join(f"<li>{escape(line)}</li>" for line in unlike_measured(pose))
+    if not unlike:
+        return paragraphs(*told)
+    told.append("Unlike what was measured: errors may be larger than stated.")
+    return f"{paragraphs(*told)}<ul>{unlike}</ul>"
 
 
 def capture_quality(quality: Mapping[str, Any]) -> str:

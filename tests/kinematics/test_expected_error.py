@@ -15,7 +15,13 @@ from mobility import tables
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.assessment.posture import posture
 from mobility.kinematics.angles import angle_draws, joint_angles
-from mobility.kinematics.expected_error import TABLE, another_model, metric_sd, spread_factors
+from mobility.kinematics.expected_error import (
+    TABLE,
+    another_model,
+    metric_sd,
+    spread_factors,
+    unlike_measured,
+)
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import warnings_of
 
@@ -57,6 +63,11 @@ def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:
     ("told", "kind"),
     [
         ({"planted": True}, "one_camera"),
+        ({"planted": True, "standing_seconds": 2.1}, "one_camera"),
+        ({"planted": True, "standing_seconds": 0.0}, "not_standing"),
+        ({"planted": False, "standing_seconds": 0.0}, "moving_feet"),
+        ({**two_cameras(80.0), "standing_seconds": 0.0}, "two_cameras"),
+        ({**two_cameras(10.0), "standing_seconds": 0.0}, "not_standing"),
         ({"planted": False}, "moving_feet"),
         (two_cameras(80.0), "two_cameras"),
         (two_cameras(10.0), "one_camera"),
@@ -68,8 +79,9 @@ def test_each_angle_has_the_factor_of_its_kind(
 ) -> None:
     pose = seen_as(fitted, told)
     endless = {"knee_flexion": 180.0}
-    as_drawn, plain = angle_draws(pose), joint_angles(pose, limits=endless)
     table = change()
+    table["fitted"][kind]["angles"].update(knee_flexion=1.0, hip_flexion=1.0)
+    as_drawn, plain = angle_draws(pose), joint_angles(pose, limits=endless)
     table["fitted"][kind]["angles"]["knee_flexion"] = 1.5
     assert spread_factors(pose) == table["fitted"][kind]["angles"]
     wide, angles = angle_draws(pose), joint_angles(pose, limits=endless)
@@ -107,6 +119,36 @@ def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(
     np.testing.assert_array_equal(metric_sd("standing_ankle_width", drawn), drawn)
 
 
+def test_errors_are_wider_where_nobody_is_seen_to_stand(fitted: xr.Dataset) -> None:
+    seen, unseen = (
+        spread_factors(seen_as(fitted, {"planted": True, "standing_seconds": seconds}))
+        for seconds in (2.0, 0.0)
+    )
+    for angle in ("knee_flexion", "hip_flexion", "trunk_lean", "thigh_elevation"):
+        assert unseen[angle] > seen[angle], angle
+    assert all(unseen[angle] >= seen[angle] for angle in seen)
+
+
+def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
+    pinned = tables.load("pose_model")["full"]["bundle"]["sha256"]
+    one = fitted.assign_attrs(model_sha256=pinned)
+
+    def lines(told: dict[str, Any], pose: xr.Dataset = one) -> list[str]:
+        return unlike_measured(seen_as(pose, told))
+
+    assert lines({"planted": True, "standing_seconds": 2.0}) == []
+    assert lines({"planted": True}) == []  # of before there was a calibration
+    (nobody,) = lines({"planted": True, "standing_seconds": 0})
+    assert "stand straight" in nobody
+    (moving,) = lines({"planted": False, "standing_seconds": 0})
+    assert "feet stay" in moving
+    other = fitted.assign_attrs(model_sha256="0" * 64)
+    first, model = lines({"planted": True, "standing_seconds": 0}, other)
+    assert first == nobody
+    assert "another pose model" in model
+    assert unlike_measured(other.assign_attrs(history="[]")) == []
+
+
 def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
     pinned = tables.load("pose_model")["full"]["bundle"]["sha256"]
     assert another_model(fitted.assign_attrs(model_sha256=pinned)) is None
@@ -122,7 +164,7 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
 def test_the_table_has_every_angle_and_every_metric_once() -> None:
     table = tables.load(TABLE)
     angles = tables.load("angles").keys()
-    for kind in ("one_camera", "two_cameras", "moving_feet"):
+    for kind in ("one_camera", "not_standing", "two_cameras", "moving_feet"):
         entry = table["fitted"][kind]
         assert entry["source"]
         assert entry["angles"].keys() == angles, kind

@@ -84,6 +84,14 @@ def test_landmarks_that_are_hardly_visible_are_not_drawn(viewer, session, ask, s
     assert seen[2:].any()
 
 
+def test_what_the_analysis_warned_of_is_shown(session, viewer):
+    record = read_json(session.folder / "session.json")
+    assert viewer.warnings == [warning["message"] for warning in record["warnings"]]
+    told = {"code": "nobody_stands", "message": "Nobody is seen to stand straight."}
+    write_json(session.folder / "session.json", {**record, "warnings": [told]})
+    assert TrialViewer(session).warnings == ["Nobody is seen to stand straight."]
+
+
 def test_the_video_is_served_and_never_sent(viewer, session, ask, sent, tmp_path):
     messages = sent(viewer)
     ask(viewer, "video", page={"base": "/lab/", "root": str(tmp_path)})

@@ -155,6 +155,7 @@ def fit_body(
     height_m: float | None = None,
     field_of_view: float | None = None,
     calibration: Calibration | None = None,
+    standing: str | float = "straight",
 ) -> xr.Dataset:
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
@@ -165,6 +166,7 @@ def fit_body(
         field_of_view=field_of_view or 0.0,
         seen_in=json.dumps(seen_in),
         known=json.dumps(known),
+        standing=standing,
     )
 
 

@@ -114,6 +114,7 @@ def test_the_record_says_what_was_done_with_what(session):
         "fit": True,
         "field_of_view": "auto",
         "height_m": "auto",
+        "standing": "straight",
         "keep_raw": False,
         "annotate": True,
         "blur_face": False,
@@ -528,6 +529,40 @@ def test_options_that_are_not_given_stay(session, calls):
     assert calls() == ALL
     assert session.pose().attrs["subject"] == "null"
     assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
+
+
+def test_another_standing_fits_again_without_another_pose_and_stays(session, calls):
+    session.analyze()
+    assert session.fitted().attrs["standing"] == "straight"
+    calls()
+    session.analyze(standing=12)
+    assert calls() == ALL[1:]
+    assert session.fitted().attrs["standing"] == 12.0
+    assert session.record.provenance.options["standing"] == 12.0
+    session.analyze()
+    session.analyze(standing=12.0)
+    assert calls() == []
+    session.set_repetitions(by_hand((0.0, 0.1)))
+    session.analyze()
+    assert session.record.provenance.options["standing"] == 12.0
+    session.analyze(standing="free")
+    assert session.fitted().attrs["standing"] == "free"
+    with pytest.raises(BadInputError, match=r"standing: .*did you mean 'free'"):
+        session.analyze(standing="fre")
+
+
+def test_standing_of_single_joints_fits_again_too(store, tmp_path, stand_ins):
+    session = store.create(
+        stand_ins.video(tmp_path), user_id="p01", exercise_name="Joint Angle Mobility"
+    )
+    keys = [
+        {step.name: plan.keys[step.name] for step in plan.steps}
+        for plan in (
+            analysis._plan(session, session.record, session.edits(), {"standing": how})
+            for how in ("straight", "free")
+        )
+    ]
+    assert {name for name in keys[0] if keys[0][name] == keys[1][name]} == {"pose"}
 
 
 def test_another_model_redoes_all_and_stays(session, calls, monkeypatch):

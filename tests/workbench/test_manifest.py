@@ -43,6 +43,7 @@ def test_a_row_needs_its_video_only(place):
         "fit": True,
         "field_of_view": "auto",
         "height_m": "auto",
+        "standing": "straight",
         "keep_raw": False,
         "annotate": True,
         "blur_face": False,
@@ -55,7 +56,8 @@ def test_all_columns(place):
             place,
             "video,second_video,participant,exercise,joints,name,options,sex,birth_year,height_m\n"
             'a.mp4,b.MOV,p01,Joint Angle Mobility,"elbow, knee",First,'
-            '"subject=1,2; blur_face=yes;field_of_view=60; model=heavy",female,1990,1.7\n',
+            '"subject=1,2; blur_face=yes;field_of_view=60; model=heavy; standing=12",'
+            "female,1990,1.7\n",
         )
     )
     assert row.second_video == place / "b.MOV"
@@ -66,6 +68,7 @@ def test_all_columns(place):
     assert row.options["blur_face"] is True
     assert row.options["field_of_view"] == 60
     assert row.options["model"] == "heavy"
+    assert row.options["standing"] == 12.0
     assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
 
 
@@ -104,7 +107,8 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         "a.mp4,,,,,fit,200,man,17\n"
         ",,,,,keep_raw=maybe,,,\n"
         "s3://bucket/a.mp4,,,,,second_subject=1;second_subject=2,,,\n"
-        "b.MOV,,,,,model=haevy,,,\n",
+        "b.MOV,,,,,model=haevy,,,\n"
+        "p02/c.mp4,,,,,standing=straigth,,,\n",
     )
     words = {
         (2, "video"): "no such file",
@@ -123,6 +127,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (6, "video"): "is a URL",
         (6, "options"): "is there twice",
         (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
+        (8, "options"): "standing: must be straight, free, or the flexion of the knees",
     }
     assert found.keys() == words.keys()
     for key, word in words.items():

@@ -22,6 +22,7 @@ import xarray as xr
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mobility as mb
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis, reports
@@ -569,6 +570,48 @@ def test_text_depends_on_the_method(session: mb.Session) -> None:
         # What over_repetitions does: only the spread shrinks with their number.
         assert "√(m² + s²/n)" in told
         assert ("computed from the drawn bodies" in told) is (pose is drawn)
+
+
+@pytest.mark.parametrize(
+    ("how", "planted", "seconds", "said"),
+    [
+        ("straight", True, 3.24, "Calibrated on 3.2 s in which the subject stands straight."),
+        (12.0, True, 2.0, "stands with the knees bent by 12°, as was measured."),
+        ("free", True, 0.0, "Standing: free."),
+        ("straight", True, 0.0, "Nobody was seen to stand straight"),
+        ("straight", False, 0.0, "Feet that move, or are not seen"),
+    ],
+)
+def test_the_report_says_on_what_a_trial_is_calibrated(
+    session: mb.Session, how: str | float, planted: bool, seconds: float, said: str
+) -> None:
+    pinned = tables.load("pose_model")["full"]["bundle"]["sha256"]
+    pose = with_history(
+        session.fitted().assign_attrs(model_sha256=pinned),
+        "fit_body",
+        {"standing": how},
+        planted=planted,
+        standing_seconds=seconds,
+    )
+    text = sections.calibration(pose)
+    assert said in text
+    assert ("Unlike what was measured" in text) is (seconds == 0)
+    assert text.count("<li>") == (seconds == 0)
+    other = sections.calibration(pose.assign_attrs(model_sha256="0" * 64))
+    assert "Unlike what was measured: errors may be larger than stated." in other
+    assert "another pose model" in other
+    assert sections.calibration(session.pose()) == ""
+
+
+def test_nobody_who_stands_is_warned_of_in_the_report(session: mb.Session) -> None:
+    warned = [{"code": "nobody_stands", "message": "Nobody is seen to stand straight: <b>."}]
+    pose = with_history(session.fitted(), "fit_body", {}, warnings=warned)
+    assert "Nobody is seen to stand straight: &lt;b&gt;." in sections.distrust([], pose)
+
+
+@pytest.mark.parametrize("name", ["overhead_squat", "joint_angle_mobility"])
+def test_every_report_shows_the_calibration(project: Path, name: str) -> None:
+    assert "sections.calibration(pose)" in (project / "notebooks" / f"{name}.ipynb").read_text()
 
 
 def test_cleaning_is_counted_in_the_report(session: mb.Session) -> None:
