@@ -53,6 +53,8 @@ FIT, FREE, LANDMARKS, PICTURE, MONOCULAR = (
     *("fit", "fit, standing free", "landmarks", "picture", "OpenCap Monocular"),
 )
 METHODS = (LANDMARKS, PICTURE, FIT, FREE, MONOCULAR)
+REFERENCES = ("markers", "views", "standing", "picture")
+POSTURES = ("standing", "half-way", "bottom", "all")
 LAGS_S = {"markers": 0.2, "rendered": 0.0}
 """References on a clock of their own, and how far it may be off."""
 
@@ -69,21 +71,13 @@ _MARKERS = {  # of the TRC: heel and toe
 }
 _LEAST_FACTOR, _STEP, _SHARE = 0.6, 0.05, 0.95
 TABLE = ROOT / "mobility" / "tables" / "expected_error.yaml"
-COLUMNS = {  # of the ablations: kind of clip, reference, angle
-    "standing knee": ("standing", "standing", "knee_flexion"),
-    "hip": ("standing", "standing", "hip_flexion"),
-    "side knee": ("standing", "picture", "knee_flexion"),
-    "squats knee": ("squats", "markers", "knee_flexion"),
-    "hip ": ("squats", "markers", "hip_flexion"),
-    "ankle": ("squats", "markers", "ankle_dorsiflexion"),
-    "shoulder": ("squats", "markers", "shoulder_flexion"),
-    "elbow": ("squats", "markers", "elbow_flexion"),
-    "trunk": ("squats", "markers", "trunk_lean"),
-    "walkers knee": ("walk", "markers", "knee_flexion"),
-    "hip  ": ("walk", "markers", "hip_flexion"),
-    "balance knee": ("balance", "views", "knee_flexion"),
-    "trunk ": ("balance", "views", "trunk_lean"),
-}
+COLUMNS = (  # of the ablations: kind of clip, reference, angles
+    ("standing", "standing", ("knee_flexion", "hip_flexion")),
+    ("standing", "picture", ("knee_flexion",)),
+    ("squats", "markers", MAIN),
+    ("walk", "markers", ("knee_flexion", "hip_flexion", "trunk_lean")),
+    ("balance", "views", ("knee_flexion", "hip_flexion", "trunk_lean")),
+)
 
 
 class Clip(NamedTuple):
@@ -284,7 +278,7 @@ def postures(truth: xr.Dataset, angle: str) -> dict[str, xr.DataArray]:
         knee = knee.mean("side")
     stands, low = knee < STANDING_DEG, (knee >= STANDING_DEG) & (knee > BOTTOM * knee.max())
     between = knee.notnull() & ~stands & ~low
-    return {"standing": stands, "half-way": between, "bottom": low, "all": every}
+    return dict(zip(POSTURES, (stands, between, low, every), strict=True))
 
 
 def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
@@ -416,20 +410,15 @@ def given_by_person(rows: pd.DataFrame) -> pd.Series:
 def ablated(errors: pd.DataFrame) -> pd.DataFrame:
     """Make a row of each fit: mean absolute errors over clips, of the mean where people stand."""
     every = errors[errors["posture"] == "all"]
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for method, own in every.groupby("method", sort=False):
-        rows[method] = {
-            column: (
-                own[
-                    (own["kind"] == kind)
-                    & (own["reference"] == reference)
-                    & (own["angle"] == angle)
-                ]["bias" if reference == "standing" else "mae"]
-                .abs()
-                .mean()
-            )
-            for column, (kind, reference, angle) in COLUMNS.items()
-        }
+        for kind, reference, angles in COLUMNS:
+            here = own[(own["kind"] == kind) & (own["reference"] == reference)]
+            for angle in (angle for angle in angles if angle in set(here["angle"])):
+                value = here[here["angle"] == angle]["bias" if reference == "standing" else "mae"]
+                name = "side" if reference == "picture" else kind
+                short = angle.partition("_")[0]
+                rows.setdefault(str(method), {})[f"{name}: {short}"] = value.abs().mean()
     return pd.DataFrame(rows).T
 
 
@@ -510,8 +499,8 @@ def with_factors(text: str, table: pd.DataFrame) -> str:
             values = own["factor"]
             virtual = own["rendered only"].notna().any()
             source = (
-                f"95 % of the errors on {own['people'].max()} real people, of values that are given or"
-                " not, lie within 1.96 standard deviations, each person weighing the same"
+                f"95 % of the errors on {own['people'].max()} real people, of values that are given"
+                " or not, lie within 1.96 standard deviations, each person weighing the same"
                 + (", and rendered clips as much as all people" if virtual else "")
                 + f"; at least {_LEAST_FACTOR:g} (python benchmarks/real.py --factors)."
             )
@@ -545,15 +534,22 @@ def cells(errors: pd.DataFrame) -> pd.DataFrame:
             told += f" / {100 * row['within']:.0f}" if np.isfinite(row["within"]) else " / -"
         return told
 
-    shown = shown.assign(cell=shown.apply(cell, axis=1), angle=shown["angle"].map(_plain))
+    places = {
+        name: i
+        for order in (known()["clips"], REFERENCES, ANGLES, POSTURES)
+        for i, name in enumerate(order)
+    }
     where = ["clip", "reference", "angle", "posture"]
-    order = shown[where].drop_duplicates()
-    wide = shown.pivot(index=where, columns="method", values="cell")
-    return order.join(wide, on=where).fillna("")[[*where, *(m for m in METHODS if m in wide)]]
+    wide = shown.assign(cell=shown.apply(cell, axis=1)).pivot(
+        index=where, columns="method", values="cell"
+    )
+    wide = wide.sort_index(key=lambda level: level.map(places)).fillna("").reset_index()
+    wide["angle"] = wide["angle"].map(_plain)
+    return wide[[*where, *(method for method in METHODS if method in wide)]]
 
 
 def standing_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Mean and median of knees and hips of who stands straight, and their stated coverage."""
+    """Mean and median of knees and hips where people stand straight."""
     rows = errors[(errors["reference"] == "standing") & (errors["posture"] == "all")]
     rows = rows.assign(
         angle=rows["angle"].map(_plain),
@@ -589,15 +585,15 @@ def document(errors: pd.DataFrame, ablations: pd.DataFrame | None) -> str:
         "## All clips",
         "Mean absolute error and bias of all frames; % of the values that are given / % of these"
         " within 1.96 sd. Standing: reference knee below 15 degrees; bottom: above 0.9 of its"
-        " largest; half-way: between. The views' reference is MediaPipe's own landmarks, triangulated:"
-        " it tells errors of depth.",
+        " largest; half-way: between. The reference of the views is MediaPipe's own landmarks,"
+        " triangulated: it tells errors of depth.",
         markdown(cells(errors)),
     ]
     if ablations is not None:
         parts += [
             "## The fit without each of its terms",
-            "Mean absolute error of all frames, mean over the clips; where people stand straight, of"
-            " the mean over the known seconds.",
+            "Mean absolute error of all frames, mean over the clips; where people stand straight,"
+            " of the mean over the known seconds.",
             markdown(_told(ablations)),
         ]
     return "\n\n".join(parts) + "\n"
@@ -639,7 +635,7 @@ def main() -> None:
     errors = pd.concat([measured(clip, {FIT: {}, FREE: {"standing": "free"}}) for clip in people])
     ablations = None
     if without:
-        fits = {f"without {term}": {"without": [term]} for term in without}
+        fits = {f"without {term}": {"without": [term], "draws": 8} for term in without}
         less = pd.concat([measured(clip, fits, others=False) for clip in people])
         ours = errors[errors["method"].isin([FIT, FREE])]
         ablations = ablated(pd.concat([ours, less]))
