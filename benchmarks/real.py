@@ -71,6 +71,9 @@ _MARKERS = {  # of the TRC: heel and toe
 }
 _LEAST_FACTOR, _STEP, _SHARE = 0.6, 0.05, 0.95
 TABLE = ROOT / "mobility" / "tables" / "expected_error.yaml"
+NEEDED = ("picture", "feet")
+"""Terms without which the fit is not determined."""
+
 COLUMNS = (  # of the ablations: kind of clip, reference, angles
     ("standing", "standing", ("knee_flexion", "hip_flexion")),
     ("standing", "picture", ("knee_flexion",)),
@@ -630,7 +633,7 @@ def main() -> None:
         return
     without = given.without
     if given.ablations:
-        without = [term for term in tables.load("fit")["terms"] if term != "picture"]
+        without = [term for term in tables.load("fit")["terms"] if term not in NEEDED]
     people = list(clips(given.data, given.poses, given.only))
     errors = pd.concat([measured(clip, {FIT: {}, FREE: {"standing": "free"}}) for clip in people])
     ablations = None
