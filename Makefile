@@ -87,10 +87,10 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/peer.py $(VENV)-kinemotion
 	$(BIN)/python benchmarks/server.py
 
-# Errors of the angles against rendered truth, and against lab data where they are at hand.
+# Errors of the angles on real people, where the clips are at hand, and against rendered truth.
 accuracy: $(LAB)
+	test ! -d ../shared/data || $(BIN)/python benchmarks/real.py
 	$(BIN)/mobility virtual-lab sweep benchmarks/held_out.yaml benchmarks/held_out_2.yaml benchmarks/errors.yaml
-	test ! -d ../shared/data || $(BIN)/python benchmarks/filmed.py
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/cameras.py
 	$(BIN)/python benchmarks/accuracy.py

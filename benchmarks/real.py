@@ -1,0 +1,665 @@
+"""Errors of the angles of real people, by every method, and the factors of the stated errors.
+
+usage: python benchmarks/real.py [--data FOLDER] [--poses FOLDER] [--json] [--write]
+           [--without TERM ... | --ablations] [--factors [--rendered CACHE ...] [--write-table]]
+
+The clips and what is known of them are in real.yaml (../shared/data beside the checkout): markers,
+four calibrated views, that somebody stands straight, the angle in the picture from the side. The
+same formulas are applied to the reference and to every method. Errors are those of all frames, also
+where the analysis refuses a value; shares within 1.96 sd are those of the values that it gives.
+Nothing is chosen here but the factors, of which each is tried on people whom it was not taken from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import yaml
+from balance import poses_of, triangulated
+
+import mobility as mb
+from mobility import tables
+from mobility.kinematics.angles import (
+    angles_from_points,
+    image_plane_angles,
+    largest_sd,
+    legs_unseen,
+)
+from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.provenance import history
+from mobility.validation.lab_files import read_lab
+from mobility.view import camera_view
+from mobility.workbench.files import read_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+ANGLES = tuple(tables.load("angles"))
+MAIN = (
+    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
+    "trunk_lean",
+)
+FIT, FREE, LANDMARKS, PICTURE, MONOCULAR = (
+    *("fit", "fit, standing free", "landmarks", "picture", "OpenCap Monocular"),
+)
+METHODS = (LANDMARKS, PICTURE, FIT, FREE, MONOCULAR)
+REFERENCES = ("markers", "views", "standing", "picture")
+POSTURES = ("standing", "half-way", "bottom", "all")
+LAGS_S = {"markers": 0.2, "rendered": 0.0}
+"""References on a clock of their own, and how far it may be off."""
+
+STANDING_DEG, BOTTOM = 15.0, 0.9
+_SEGMENT = {  # of OpenCap's model: the body whose origin is the joint centre
+    **{"shoulder": "humerus", "elbow": "ulna", "wrist": "hand", "hip": "femur", "knee": "tibia"},
+    **{"ankle": "talus", "heel": "calcn", "foot_index": "toes"},
+}
+_MARKERS = {  # of the TRC: heel and toe
+    "left_heel": "L_calc",
+    "left_foot_index": "L_toe",
+    "right_heel": "r_calc",
+    "right_foot_index": "r_toe",
+}
+_LEAST_FACTOR, _STEP, _SHARE = 0.6, 0.05, 0.95
+TABLE = ROOT / "mobility" / "tables" / "expected_error.yaml"
+NEEDED = ("picture", "feet")
+"""Terms without which the fit is not determined."""
+
+COLUMNS = (  # of the ablations: kind of clip, reference, angles
+    ("standing", "standing", ("knee_flexion", "hip_flexion")),
+    ("standing", "picture", ("knee_flexion",)),
+    ("squats", "markers", MAIN),
+    ("walk", "markers", ("knee_flexion", "hip_flexion", "trunk_lean")),
+    ("balance", "views", ("knee_flexion", "hip_flexion", "trunk_lean")),
+)
+
+
+class Clip(NamedTuple):
+    """A clip and what is known of it."""
+
+    name: str
+    kind: str
+    person: str
+    pose: xr.Dataset
+    references: Mapping[str, xr.Dataset]  # angles by what tells them
+    monocular: xr.Dataset | None = None
+
+
+def known() -> dict[str, Any]:
+    """Contents of real.yaml."""
+    text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def clips(data: Path, poses: Path, only: Sequence[str] = ()) -> Iterator[Clip]:
+    """Read the clips; poses that are not in the folder are estimated into it."""
+    views: dict[str, xr.Dataset] = {}
+    entries = known()["clips"]
+    for name, entry in entries.items():
+        if only and name not in only:
+            continue
+        path = data / entry["pose"]
+        pose = read_dataset(path) if path.suffix == ".nc" else poses_of([path], poses)[0]
+        references, monocular = {}, None
+        if "markers" in entry:
+            feet = data / entry["feet"] if "feet" in entry else None
+            references["markers"] = of_model(data / entry["markers"], feet)
+        if "views" in entry:
+            if entry["views"] not in views:
+                same = [e["pose"] for e in entries.values() if e.get("views") == entry["views"]]
+                views[entry["views"]] = of_views(
+                    [data / p for p in same], data / entry["views"], poses
+                )
+            references["views"] = views[entry["views"]]
+        if "standing" in entry:
+            seconds = entry["standing"]
+            if isinstance(seconds, str):
+                rows = pd.read_csv(data / seconds, sep="\t")
+                seconds = rows.loc[rows["file"] == path.name, ["start_s", "end_s"]].to_numpy()
+            references["standing"] = straight(pose["time"].to_numpy(), seconds)
+        if "picture" in entry:
+            flat = image_plane_angles(mb.clean_pose(pose))
+            references["picture"] = xr.Dataset(
+                {
+                    angle: flat[angle].where(flat["side"].isin(sides))
+                    for angle, sides in entry["picture"].items()
+                }
+            )
+        if "monocular" in entry:
+            monocular = of_model(data / entry["monocular"])
+        yield Clip(name, entry["kind"], entry["person"], pose, references, monocular)
+
+
+def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
+    """Read rendered clips of the caches of `mobility virtual-lab sweep`."""
+    from mobility.virtual_lab.case import read_truth, truth_pose
+
+    for truth in sorted(path for cache in caches for path in cache.glob("*/truth.nc")):
+        if (pose := truth.with_name("pose.nc")).is_file():
+            angles = mb.joint_angles(truth_pose(read_truth(truth)))[list(ANGLES)]
+            yield Clip(
+                truth.parent.name, "rendered", "rendered", read_dataset(pose), {"rendered": angles}
+            )
+
+
+def of_model(path: Path, feet: Path | None = None) -> xr.Dataset:
+    """Angles of the joint centres of a marker-driven model, or of one found in a video.
+
+    Parameters
+    ----------
+    path
+        Bodies of OpenCap's model as JSON, or a table of joint centres.
+    feet
+        File with markers of heel and toe, of somebody who stands still in the first second.
+    """
+    place = {}
+    if path.suffix == ".csv":
+        table = pd.read_csv(path)
+        time = table["time"].to_numpy()
+        for name in KEYPOINTS:
+            side, _, point = name.partition("_")
+            if f"{point}_{side[0]}_x_m" in table:
+                place[name] = table[[f"{point}_{side[0]}_{axis}_m" for axis in "xyz"]].to_numpy()
+    else:
+        with gzip.open(path) as file:
+            found = json.load(file)
+        time = np.array(found["time"], dtype=float)
+        for side in SIDES:
+            for point, body in _SEGMENT.items():
+                at = found["bodies"][f"{body}_{side[0]}"]["translation"]
+                place[f"{side}_{point}"] = np.array(at)
+    if feet is not None:
+        markers = read_lab(feet)["marker_position"]
+        for name, marker in _MARKERS.items():
+            here = markers.sel(marker=marker).interp(time=time)
+            place[name] = here.transpose("time", "space").to_numpy()
+        for side in SIDES:
+            # Heel and toe are markers on a shoe at different heights; a flat foot has a level sole.
+            heel, toe = place[f"{side}_heel"], place[f"{side}_foot_index"]
+            place[f"{side}_foot_index"] = toe - [0.0, float((toe - heel)[:100, 1].mean()), 0.0]
+    points = np.full((time.size, len(KEYPOINTS), 3), np.nan)
+    for name, values in place.items():
+        points[:, KEYPOINTS.index(name)] = values
+    return angles_at(points, time)
+
+
+def of_views(videos: Sequence[Path], calibration: Path, poses: Path) -> xr.Dataset:
+    """Angles of the landmarks of calibrated views on one clock, triangulated."""
+    cleaned = [
+        mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+        for pose in poses_of(videos, poses)
+    ]
+    points, _ = triangulated(cleaned, calibration)
+    return angles_at(points, cleaned[0]["time"].to_numpy())
+
+
+def straight(time: np.ndarray, seconds: Iterable[Sequence[float]]) -> xr.Dataset:
+    """Knees and hips at 0 in these seconds, and unknown else."""
+    stands = np.any([(time >= start) & (time <= end) for start, end in seconds], axis=0)
+    zero = np.where(stands, 0.0, np.nan)[:, None] + np.zeros(2)
+    return xr.Dataset(
+        dict.fromkeys(("knee_flexion", "hip_flexion"), (("time", "side"), zero)),
+        coords={"time": time, "side": list(SIDES)},
+    )
+
+
+def angles_at(points: np.ndarray, time: np.ndarray) -> xr.Dataset:
+    """All angles of points (time, 33, 3), none of them refused."""
+    return xr.Dataset(
+        {
+            name: (("time", "side")[: value.ndim], value)
+            for name, value in angles_from_points(points).items()
+        },
+        coords={"time": time, "side": list(SIDES)},
+    )
+
+
+def stated(pose: xr.Dataset) -> xr.Dataset:
+    """Angles of all frames of a pose with their stated sd, also of those that are refused."""
+    position = pose["position"].isel(individual=0).sel(space=["x", "y", "z"])
+    points = position.transpose("time", "keypoint", "space").sel(keypoint=list(KEYPOINTS))
+    found = angles_at(points.to_numpy().astype(float), pose["time"].to_numpy())
+    told = mb.joint_angles(pose, limits=dict.fromkeys(ANGLES, np.inf))
+    method = told.attrs.get("method", "mediapipe_world")
+    return found.assign({f"{name}_sd": told[f"{name}_sd"] for name in ANGLES}).assign_attrs(
+        largest={name: largest_sd(name, method=method) for name in ANGLES}
+    )
+
+
+def fitted(pose: xr.Dataset, **how: Any) -> xr.Dataset:
+    """Angles of the fitted body; the view, and which of the factors are for it, as attributes."""
+    body = mb.fit_body(mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD), **how)
+    planted = any(entry.get("planted") for entry in history(body))
+    return stated(body).assign_attrs(
+        view=camera_view(body).kind,
+        factors=spread_factors(body),
+        counts=None if legs_unseen(body) else "one_camera" if planted else "moving_feet",
+    )
+
+
+def at_frames(truth: xr.Dataset, found: xr.Dataset, reference: str) -> xr.Dataset:
+    """Take a reference at the frames of what was found, at the lag that suits the knees best."""
+    time = found["time"].to_numpy()
+    if reference not in LAGS_S:
+        return truth.reindex(time=time, method="nearest", tolerance=0.02)
+    most = LAGS_S[reference]
+    lags = np.linspace(-most, most, round(most / 0.01) * 2 + 1)
+    off = [
+        float(
+            abs(
+                found["knee_flexion"] - _shifted(truth[["knee_flexion"]], time, lag)["knee_flexion"]
+            ).mean()
+        )
+        for lag in lags
+    ]
+    return _shifted(truth, time, lags[int(np.argmin(off))])
+
+
+def _shifted(truth: xr.Dataset, time: np.ndarray, lag: float) -> xr.Dataset:
+    return truth.interp(time=time + lag).assign_coords(time=time)
+
+
+def postures(truth: xr.Dataset, angle: str) -> dict[str, xr.DataArray]:
+    """Where the reference stands, is at the bottom, is between, and everywhere.
+
+    Sided angles go by the knee of their side, the others by the mean of both.
+    """
+    every = truth[angle].notnull()
+    if "knee_flexion" not in truth:
+        return {"all": every}
+    knee = truth["knee_flexion"]
+    if "side" not in truth[angle].dims:
+        knee = knee.mean("side")
+    stands, low = knee < STANDING_DEG, (knee >= STANDING_DEG) & (knee > BOTTOM * knee.max())
+    between = knee.notnull() & ~stands & ~low
+    return dict(zip(POSTURES, (stands, between, low, every), strict=True))
+
+
+def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
+    """Errors by angle and posture, degrees; shares given, and of these within 1.96 sd."""
+    rows = []
+    for name in (name for name in ANGLES if name in found and name in truth):
+        error = found[name] - truth[name]
+        for posture, here in postures(truth, name).items():
+            off = error.where(here).to_numpy()
+            counts = np.isfinite(off)
+            every = posture != "all" and counts.sum() == np.isfinite(error).sum()
+            if every or not counts.any():
+                continue
+            off = off[counts]
+            row = {
+                **{"angle": name, "posture": posture, "values": off.size},
+                **{"mae": np.abs(off).mean(), "bias": off.mean(), "median": np.median(off)},
+                **{"given": np.nan, "within": np.nan},
+            }
+            if f"{name}_sd" in found:
+                sd = found[f"{name}_sd"].to_numpy()[counts]
+                given = sd <= found.attrs["largest"][name]
+                row["given"] = given.mean()
+                if given.any():
+                    row["within"] = (np.abs(off[given]) <= 1.96 * sd[given]).mean()
+            rows.append(row)
+    return rows
+
+
+def measured(
+    clip: Clip, fits: Mapping[str, Mapping[str, Any]], *, others: bool = True
+) -> pd.DataFrame:
+    """Errors of a clip by every method, and by these fits (options of fit_body by name)."""
+    methods = {}
+    if others:
+        landmarks = mb.clean_pose(clip.pose)
+        methods = {LANDMARKS: stated(landmarks), PICTURE: image_plane_angles(landmarks)}
+        if clip.monocular is not None:
+            methods[MONOCULAR] = clip.monocular
+    methods |= {name: fitted(clip.pose, **how) for name, how in fits.items()}
+    supported = tables.load("view_support")["angles"]
+    rows = []
+    for method, found in methods.items():
+        for reference, truth in clip.references.items():
+            if method == reference:
+                continue
+            for row in compared(found, at_frames(truth, found, reference)):
+                seen = found.attrs.get("view") in supported[row["angle"]]["supported"]
+                about = {"clip": clip.name, "kind": clip.kind, "person": clip.person}
+                rows.append(
+                    {**about, "reference": reference, "method": method, **row, "seen": seen}
+                )
+    return pd.DataFrame(rows)
+
+
+def headlines(errors: pd.DataFrame) -> list[tuple[str, str, str, bool]]:
+    """Say what is aimed at, the value, the aim, and whether it is met."""
+    aims = known()["aims"]
+    ours = errors[errors["method"] == FIT]
+    every = ours[ours["posture"] == "all"]
+    lines = []
+
+    def one(kind: str, reference: str, angle: str) -> pd.DataFrame:
+        here = (every["kind"] == kind) & (every["reference"] == reference)
+        return every[here & (every["angle"] == angle)].set_index("clip")
+
+    for angle, aim in aims["standing"].items():
+        means = one("standing", "standing", angle)["bias"]
+        if means.size:
+            good, worst = int((means.abs() <= aim).sum()), means.abs().idxmax()
+            lines.append(
+                (
+                    f"standing straight, {_plain(angle)}",
+                    f"{good} of {means.size} clips; worst {means[worst]:+.1f} ({worst})",
+                    f"all within {aim:g} of 0",
+                    good == means.size,
+                )
+            )
+    for angle, aim in aims["squats"].items():
+        lines += [
+            (f"filmed squats, {_plain(angle)}", f"{value:.1f}", f"{aim:g}", value <= aim)
+            for value in one("squats", "markers", angle)["mae"]
+        ]
+    theirs = errors[(errors["method"] == LANDMARKS) & (errors["posture"] == "all")]
+    for angle, aim in aims["walk"].items():
+        for clip, value in one("walk", "markers", angle)["mae"].items():
+            bar = theirs[(theirs["clip"] == clip) & (theirs["angle"] == angle)]["mae"].item()
+            said = f"below {aim:g} and the landmarks' {bar:.1f}"
+            lines.append((f"{clip}, {_plain(angle)}", f"{value:.1f}", said, value < min(aim, bar)))
+    for angle in MAIN:
+        here = one("balance", "views", angle)
+        if len(here):
+            told = here[here["given"] > 0]
+            right = float(np.average(told["within"], weights=told["given"])) if len(told) else 1.0
+            share = here["given"].mean()
+            value = f"{here['mae'].mean():.1f}; {share:.0%} given, {right:.0%} of these within"
+            aim = f"{aims['within']:.0%} within, or refused"
+            lines.append(
+                (f"man who balances, {_plain(angle)}", value, aim, right >= aims["within"])
+            )
+    for angle in MAIN:
+        rows = every[every["angle"] == angle]
+        for what, aim, own in (
+            ("within 1.96 sd", aims["within"], within_by_person(rows)),
+            ("given in views that support it", aims["given"], given_by_person(rows)),
+        ):
+            if own.size:
+                lowest = f"lowest {own.min():.0%} ({own.idxmin()})"
+                value = f"{own.mean():.0%} of {own.size} people; {lowest}"
+                lines.append((f"{_plain(angle)}, {what}", value, f"{aim:.0%}", own.mean() >= aim))
+    return lines
+
+
+def within_by_person(rows: pd.DataFrame) -> pd.Series:
+    """Share within 1.96 sd of what is given, by person."""
+    told = rows[rows["given"] > 0]
+    values = told["given"] * told["values"]
+    inside = (told["within"] * values).groupby(told["person"]).sum()
+    return inside / values.groupby(told["person"]).sum()
+
+
+def given_by_person(rows: pd.DataFrame) -> pd.Series:
+    """Share given where the view supports the angle, by person."""
+    seen = rows[rows["seen"]]
+    given = (seen["given"] * seen["values"]).groupby(seen["person"]).sum()
+    return given / seen["values"].groupby(seen["person"]).sum()
+
+
+def ablated(errors: pd.DataFrame) -> pd.DataFrame:
+    """Make a row of each fit: mean absolute errors over clips, of the mean where people stand."""
+    every = errors[errors["posture"] == "all"]
+    rows: dict[str, dict[str, float]] = {}
+    for method, own in every.groupby("method", sort=False):
+        for kind, reference, angles in COLUMNS:
+            here = own[(own["kind"] == kind) & (own["reference"] == reference)]
+            for angle in (angle for angle in angles if angle in set(here["angle"])):
+                value = here[here["angle"] == angle]["bias" if reference == "standing" else "mae"]
+                name = "side" if reference == "picture" else kind
+                short = angle.partition("_")[0]
+                rows.setdefault(str(method), {})[f"{name}: {short}"] = value.abs().mean()
+    return pd.DataFrame(rows).T
+
+
+def ratios(clip: Clip) -> dict[tuple[str, str], np.ndarray]:
+    """Errors over 1.96 sd without a factor, by kind of factor and angle; given or not."""
+    found = fitted(clip.pose)
+    kind = found.attrs["counts"]
+    parts: dict[tuple[str, str], list[np.ndarray]] = {}
+    for reference, truth in clip.references.items():
+        there = at_frames(truth, found, reference)
+        for name in (name for name in ANGLES if kind and name in there):
+            sd = found[f"{name}_sd"] / found.attrs["factors"][name]
+            ratio = (abs(found[name] - there[name]) / (1.96 * sd)).to_numpy()
+            parts.setdefault((kind, name), []).append(ratio[np.isfinite(ratio)])
+    return {key: np.concatenate(values) for key, values in parts.items()}
+
+
+def factor(people: Sequence[np.ndarray], rendered: np.ndarray | None = None) -> float:
+    """By how much a stated sd must grow for 95 % of the errors to lie within 1.96 of it.
+
+    Parameters
+    ----------
+    people
+        Errors over 1.96 sd of each person, who all weigh the same.
+    rendered
+        Those of rendered clips, which weigh as much as all people together.
+    """
+    groups = [(each, 1.0 / (len(people) * each.size)) for each in people]
+    if rendered is not None and rendered.size:
+        groups.append((rendered, 1.0 / rendered.size))
+    value = np.concatenate([each for each, _ in groups])
+    weight = np.concatenate([np.full(each.size, share) for each, share in groups])
+    order = np.argsort(value)
+    reached = np.cumsum(weight[order]) >= _SHARE * weight.sum() * (1 - 1e-9)
+    found = max(_LEAST_FACTOR, float(value[order][reached.argmax()]))
+    return round(float(np.ceil(found / _STEP - 1e-9)) * _STEP, 2)
+
+
+def factors(all_clips: Iterable[Clip]) -> pd.DataFrame:
+    """Factor of each angle, and the share within 1.96 sd of people left out of it."""
+    found: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
+    for clip in all_clips:
+        for key, values in ratios(clip).items():
+            if values.size:
+                found.setdefault(key, {}).setdefault(clip.person, []).append(values)
+    rows = []
+    for (kind, angle), parts in found.items():
+        people = {person: np.concatenate(each) for person, each in parts.items()}
+        virtual = people.pop("rendered", None)
+        row = {"kind": kind, "angle": angle, "people": len(people)}
+        row["factor"] = factor(list(people.values()), virtual)
+        row["people only"] = factor(list(people.values())) if people else np.nan
+        row["rendered only"] = np.nan if virtual is None else factor([], virtual)
+        left_out = {
+            person: float(
+                (own <= factor([v for p, v in people.items() if p != person], virtual)).mean()
+            )
+            for person, own in people.items()
+            if len(people) > 1 or virtual is not None
+        }
+        if left_out:
+            row["left out, mean"] = np.mean(list(left_out.values()))
+            row["lowest"] = min(left_out.values())
+            row["of"] = min(left_out, key=lambda person: left_out[person])
+        rows.append(row)
+    rows.sort(key=lambda row: (row["kind"] != "one_camera", ANGLES.index(row["angle"])))
+    return pd.DataFrame(rows)
+
+
+def with_factors(text: str, table: pd.DataFrame) -> str:
+    """Put the factors into the text of the table of expected errors."""
+    one = table[table["kind"] == "one_camera"].set_index("angle")
+    for kind in ("one_camera", "moving_feet", "two_cameras"):
+        own = table[table["kind"] == kind].set_index("angle")
+        source = "Those of one camera; not measured with two."
+        values = one["factor"]
+        if kind != "two_cameras":
+            values = own["factor"]
+            virtual = own["rendered only"].notna().any()
+            source = (
+                f"95 % of the errors on {own['people'].max()} real people, of values that are given"
+                " or not, lie within 1.96 standard deviations, each person weighing the same"
+                + (", and rendered clips as much as all people" if virtual else "")
+                + f"; at least {_LEAST_FACTOR:g} (python benchmarks/real.py --factors)."
+            )
+            few = [name for name in own.index if own["people"][name] < 2]
+            if few:
+                source += f" Of one person: {', '.join(few)}."
+        missing = [name for name in ANGLES if name not in values]
+        if missing:
+            source += f" Not measured, 1: {', '.join(missing)}."
+        lines = textwrap.wrap(source, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        block = [f"  {kind}:", "    source: >-", *lines, "    angles:"]
+        block += [f"      {name}: {float(values.get(name, 1.0))}" for name in ANGLES]
+        pattern = rf"^  {kind}:\n(?:    .*\n)+"
+        text, count = re.subn(pattern, lambda _, b=block: "\n".join(b) + "\n", text, flags=re.M)
+        assert count == 1, kind
+    return text
+
+
+def _plain(angle: str) -> str:
+    return angle.replace("_", " ")
+
+
+def cells(errors: pd.DataFrame) -> pd.DataFrame:
+    """One row for each clip, angle and posture; a column for each method."""
+    shown = errors[(errors["posture"] == "all") | errors["angle"].isin(MAIN)]
+
+    def cell(row: pd.Series) -> str:
+        told = f"{row['mae']:.1f}, {row['bias']:+.1f}"
+        if np.isfinite(row["given"]):
+            told += f"; {100 * row['given']:.0f}"
+            told += f" / {100 * row['within']:.0f}" if np.isfinite(row["within"]) else " / -"
+        return told
+
+    places = {
+        name: i
+        for order in (known()["clips"], REFERENCES, ANGLES, POSTURES)
+        for i, name in enumerate(order)
+    }
+    where = ["clip", "reference", "angle", "posture"]
+    wide = shown.assign(cell=shown.apply(cell, axis=1)).pivot(
+        index=where, columns="method", values="cell"
+    )
+    wide = wide.sort_index(key=lambda level: level.map(places)).fillna("").reset_index()
+    wide["angle"] = wide["angle"].map(_plain)
+    return wide[[*where, *(method for method in METHODS if method in wide)]]
+
+
+def standing_table(errors: pd.DataFrame) -> pd.DataFrame:
+    """Mean and median of knees and hips where people stand straight."""
+    rows = errors[(errors["reference"] == "standing") & (errors["posture"] == "all")]
+    rows = rows.assign(
+        angle=rows["angle"].map(_plain),
+        told=[f"{b:+.1f}, {m:+.1f}" for b, m in zip(rows["bias"], rows["median"], strict=True)],
+    )
+    wide = rows.pivot(index=["angle", "clip"], columns="method", values="told")
+    return wide[[m for m in METHODS if m in wide]].reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Write a table of text as Markdown."""
+    lines = [[str(column) for column in table.columns], ["---"] * table.shape[1]]
+    lines += [[str(value) for value in row] for row in table.to_numpy()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def head(lines: Sequence[tuple[str, str, str, bool]]) -> pd.DataFrame:
+    """Headlines as a table."""
+    rows = [(what, value, aim, "met" if met else "missed") for what, value, aim, met in lines]
+    return pd.DataFrame(rows, columns=["", "value", "aim", "so it is"])
+
+
+def document(errors: pd.DataFrame, ablations: pd.DataFrame | None) -> str:
+    """Text of real.md."""
+    parts = [
+        "# Errors on real people",
+        "Made by `python benchmarks/real.py --write --ablations`; the clips and what is known of"
+        " them: [`real.yaml`](real.yaml). All in degrees.",
+        markdown(head(headlines(errors))),
+        "## Standing straight",
+        "Mean and median over the seconds in which knees and hips are straight.",
+        markdown(standing_table(errors)),
+        "## All clips",
+        "Mean absolute error and bias of all frames; % of the values that are given / % of these"
+        " within 1.96 sd. Standing: reference knee below 15 degrees; bottom: above 0.9 of its"
+        " largest; half-way: between. The reference of the views is MediaPipe's own landmarks,"
+        " triangulated: it tells errors of depth.",
+        markdown(cells(errors)),
+    ]
+    if ablations is not None:
+        parts += [
+            "## The fit without each of its terms",
+            "Mean absolute error of all frames, mean over the clips; where people stand straight,"
+            " of the mean over the known seconds.",
+            markdown(_told(ablations)),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _told(ablations: pd.DataFrame) -> pd.DataFrame:
+    return ablations.map(lambda value: f"{value:.1f}").rename_axis("fit").reset_index()
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--poses", type=Path, default=ROOT / "build" / "accuracy" / "poses")
+    parser.add_argument("--only", nargs="+", default=[], metavar="CLIP")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="benchmarks/real.md")
+    parser.add_argument("--without", nargs="+", default=[], metavar="TERM")
+    parser.add_argument("--ablations", action="store_true", help="without each term in turn")
+    parser.add_argument("--factors", action="store_true")
+    parser.add_argument("--rendered", type=Path, nargs="+", default=[], metavar="CACHE")
+    parser.add_argument("--write-table", action="store_true", help=str(TABLE.relative_to(ROOT)))
+    given = parser.parse_args()
+    if given.factors:
+        every = [*clips(given.data, given.poses, given.only), *rendered(given.rendered)]
+        table = factors(every)
+        print(
+            table.to_json(orient="records") if given.json else table.round(2).to_string(index=False)
+        )
+        if given.write_table:
+            TABLE.write_text(
+                with_factors(TABLE.read_text(encoding="utf-8"), table), encoding="utf-8"
+            )
+        return
+    without = given.without
+    if given.ablations:
+        without = [term for term in tables.load("fit")["terms"] if term not in NEEDED]
+    people = list(clips(given.data, given.poses, given.only))
+    errors = pd.concat([measured(clip, {FIT: {}, FREE: {"standing": "free"}}) for clip in people])
+    ablations = None
+    if without:
+        fits = {f"without {term}": {"without": [term], "draws": 8} for term in without}
+        less = pd.concat([measured(clip, fits, others=False) for clip in people])
+        ours = errors[errors["method"].isin([FIT, FREE])]
+        ablations = ablated(pd.concat([ours, less]))
+    if given.write:
+        Path(__file__).with_suffix(".md").write_text(document(errors, ablations), encoding="utf-8")
+    if given.json:
+        found = {"headlines": head(headlines(errors)), "errors": errors, "ablations": ablations}
+        told = {
+            k: None
+            if v is None
+            else json.loads(v.to_json(orient="table", index=v is ablations))["data"]
+            for k, v in found.items()
+        }
+        print(json.dumps(told))
+        return
+    print(head(headlines(errors)).to_string(index=False))
+    for table in (standing_table(errors), cells(errors)):
+        print("\n" + table.to_string(index=False))
+    if ablations is not None:
+        print("\n" + _told(ablations).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""benchmarks/real.py on errors that are known, and on one clip of a person who stands straight."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+
+TIME = np.arange(200) / 20
+KNEE = np.concatenate([np.full(80, 5.0), np.linspace(5.0, 105.0, 80), np.full(40, 105.0)])
+
+
+@pytest.fixture
+def real(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module benchmarks/real.py."""
+    monkeypatch.syspath_prepend(project / "benchmarks")
+    return importlib.import_module("real")
+
+
+def angles(knee: np.ndarray, lean: np.ndarray, time: np.ndarray = TIME) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "knee_flexion": (("time", "side"), np.stack([knee, knee], axis=-1)),
+            "trunk_lean": (("time",), lean),
+        },
+        coords={"time": time, "side": ["left", "right"]},
+    )
+
+
+def with_sd(found: xr.Dataset, **sd: np.ndarray | float) -> xr.Dataset:
+    stated = {f"{name}_sd": xr.full_like(found[name], 1.0) * value for name, value in sd.items()}
+    return found.assign(stated).assign_attrs(largest={"knee_flexion": 15.0, "trunk_lean": 10.0})
+
+
+def table(rows: list[dict]) -> pd.DataFrame:
+    return pd.DataFrame(rows).set_index(["angle", "posture"])
+
+
+def test_known_errors_give_the_known_table(real: ModuleType) -> None:
+    truth = angles(KNEE, np.zeros(TIME.size))
+    off = np.where(KNEE < 15, 4.0, np.where(KNEE > 0.9 * 105, -6.0, 0.0))
+    found = with_sd(angles(KNEE + off, np.full(TIME.size, 3.0)), knee_flexion=2.5, trunk_lean=12.0)
+    rows = table(real.compared(found, truth))
+    standing, bottom = rows.loc[("knee_flexion", "standing")], rows.loc[("knee_flexion", "bottom")]
+    assert (standing["mae"], standing["bias"], standing["median"]) == (4.0, 4.0, 4.0)
+    assert (bottom["mae"], bottom["bias"]) == (6.0, -6.0)
+    # 1.96 times 2.5 is 4.9: more than 4, less than 6.
+    assert (standing["given"], standing["within"], bottom["within"]) == (1.0, 1.0, 0.0)
+    assert rows.loc[("knee_flexion", "half-way"), "mae"] == 0.0
+    whole = rows.loc[("knee_flexion", "all")]
+    assert whole["values"] == 2 * TIME.size
+    assert whole["bias"] == pytest.approx(off.mean())
+    # Refused, for 12 is more than 10; the error is told all the same.
+    trunk = rows.loc[("trunk_lean", "all")]
+    assert (trunk["mae"], trunk["given"]) == (3.0, 0.0)
+    assert np.isnan(trunk["within"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_unknown_does_not_count(real: ModuleType) -> None:
+    truth = angles(np.where(TIME < 2, 0.0, np.nan), np.full(TIME.size, np.nan))
+    found = with_sd(angles(np.where(TIME < 1, np.nan, 7.0), np.zeros(TIME.size)), knee_flexion=5.0)
+    rows = table(real.compared(found, truth))
+    # All that is known is of standing, and is told once.
+    assert list(rows.index) == [("knee_flexion", "all")]
+    assert rows.loc[("knee_flexion", "all"), "values"] == 2 * 20
+    assert rows.loc[("knee_flexion", "all"), "bias"] == 7.0
+
+
+def test_a_lag_is_found_for_a_clock_of_its_own_only(real: ModuleType) -> None:
+    late = angles(KNEE, KNEE, TIME + 0.13)
+    found = angles(KNEE, KNEE)
+    there = real.at_frames(late, found, "markers")
+    assert float(abs(there["trunk_lean"] - KNEE).max()) < 1e-6
+    assert float(abs(real.at_frames(late, found, "rendered")["trunk_lean"] - KNEE).max()) > 1.0
+
+
+def test_straight_is_zero_in_the_known_seconds(real: ModuleType) -> None:
+    knee = real.straight(TIME, [(0.0, 1.0), (5.0, 5.5)])["knee_flexion"].sel(side="left")
+    assert float(abs(knee).max()) == 0.0
+    np.testing.assert_array_equal(
+        np.isfinite(knee), (TIME <= 1.0) | ((TIME >= 5.0) & (TIME <= 5.5))
+    )
+
+
+def test_the_factor_of_errors_as_stated_is_one(real: ModuleType) -> None:
+    rng = np.random.default_rng(5)
+    people = [abs(rng.standard_normal(20_000)) / 1.96 for _ in range(3)]
+    assert real.factor(people) == pytest.approx(1.0, abs=0.051)
+    assert real.factor([2 * each for each in people]) == pytest.approx(2.0, abs=0.051)
+    assert real.factor([0.1 * each for each in people]) == 0.6
+    # Who was filmed for longer does not weigh more: one of twenty may be as wrong as he likes.
+    many, wrong = [np.full(10, 0.7)] * 20, np.full(100_000, 9.0)
+    assert real.factor([*many[:19], wrong]) == pytest.approx(0.7)
+    assert real.factor([*many[:18], wrong]) == pytest.approx(9.0)
+    # Rendered clips weigh as much as all people.
+    assert real.factor(many, np.full(5, 3.0)) == pytest.approx(3.0)
+
+
+def test_factors_go_into_the_table_and_nothing_else_changes(real: ModuleType) -> None:
+    before = real.TABLE.read_text(encoding="utf-8")
+    rows = [
+        {"kind": kind, "angle": angle, "people": people, "factor": value, "rendered only": np.nan}
+        for kind, angle, people, value in (
+            ("one_camera", "knee_flexion", 9, 1.35),
+            ("one_camera", "trunk_lean", 1, 0.8),
+            ("moving_feet", "knee_flexion", 3, 2.1),
+        )
+    ]
+    text = real.with_factors(before, pd.DataFrame(rows))
+    old, new = yaml.safe_load(before), yaml.safe_load(text)
+    fitted = new["fitted"]
+    assert fitted["one_camera"]["angles"]["knee_flexion"] == 1.35
+    assert fitted["two_cameras"]["angles"]["trunk_lean"] == 0.8
+    assert fitted["moving_feet"]["angles"] | {"knee_flexion": 1.0} == dict.fromkeys(
+        real.ANGLES, 1.0
+    )
+    assert "Not measured, 1: knee_flexion" not in fitted["moving_feet"]["source"]
+    assert "trunk_lean" in fitted["moving_feet"]["source"]
+    assert "Of one person: trunk_lean." in fitted["one_camera"]["source"]
+    assert {k: v for k, v in old.items() if k != "fitted"} == {
+        k: v for k, v in new.items() if k != "fitted"
+    }
+    assert fitted["pose_models"] == old["fitted"]["pose_models"]
+    # Written again, the same: nothing piles up.
+    assert real.with_factors(text, pd.DataFrame(rows)) == text
+
+
+def headline(real: ModuleType, errors: pd.DataFrame) -> dict[str, bool]:
+    return {what: met for what, _, _, met in real.headlines(errors)}
+
+
+def test_headlines_tell_met_from_missed(real: ModuleType) -> None:
+    def row(kind: str, clip: str, **own: object) -> dict[str, object]:
+        usual = {"reference": "markers", "method": "fit", "posture": "all", "seen": True}
+        shares = {"values": 10, "given": 1.0, "within": 1.0, "mae": 2.0, "bias": 1.0}
+        return {**usual, **shares, "kind": kind, "clip": clip, "person": clip, **own}
+
+    knee = {"angle": "knee_flexion"}
+    rows = [
+        row("standing", "a", reference="standing", **knee, bias=-5.0),
+        row("standing", "b", reference="standing", **knee, bias=-7.0, mae=7.0, within=0.1),
+        row("walk", "c", **knee, mae=7.0),
+        row("walk", "c", **knee, mae=6.5, method="landmarks"),
+        row("balance", "d", **knee, mae=40.0, given=0.0, within=np.nan, reference="views"),
+    ]
+    met = headline(real, pd.DataFrame(rows))
+    assert met["standing straight, knee flexion"] is False
+    assert met["c, knee flexion"] is False  # below 8, and above the landmarks
+    assert met["man who balances, knee flexion"] is True  # all refused
+    assert not met["knee flexion, within 1.96 sd"]  # 1, 0.1 and 1 of three people
+    assert not met["knee flexion, given in views that support it"]
+    rows[1]["bias"], rows[1]["within"] = -5.9, 1.0
+    rows[3]["mae"] = 7.5
+    met = headline(real, pd.DataFrame(rows))
+    assert met["standing straight, knee flexion"]
+    assert met["c, knee flexion"]
+    assert met["knee flexion, within 1.96 sd"]
+
+
+def test_every_clip_is_described(real: ModuleType, shared_data: Path) -> None:
+    for name, clip in real.known()["clips"].items():
+        assert {"kind", "person", "pose"} <= set(clip), name
+        assert {"markers", "views", "standing", "picture"} & set(clip), name
+        for key in ("pose", "markers", "feet", "monocular", "views"):
+            assert key not in clip or (shared_data / clip[key]).is_file(), name
+
+
+@pytest.mark.slow
+def test_references_of_the_filmed_squats(real: ModuleType, shared_data: Path) -> None:
+    entry = real.known()["clips"]["opencap_s4_squats1_phone"]
+    truth = real.of_model(shared_data / entry["markers"], shared_data / entry["feet"])
+    late = truth.assign_coords(time=truth["time"] + 0.11)
+    again = table(real.compared(late, real.at_frames(truth, late, "markers")))
+    assert again["mae"].max() < 0.05
+    # A knee that is so near says that times, axes and names of the other model were read rightly.
+    theirs = real.of_model(shared_data / entry["monocular"])
+    rows = table(real.compared(theirs, real.at_frames(truth, theirs, "markers")))
+    assert 3.3 < rows.loc[("knee_flexion", "all"), "mae"] < 4.0
+    assert 2.8 < rows.loc[("ankle_dorsiflexion", "all"), "mae"] < 4.0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_man_who_stands_straight(real: ModuleType, shared_data: Path, tmp_path: Path) -> None:
+    (clip,) = real.clips(shared_data, tmp_path, ["side_squats_hands_at_chest"])
+    errors = real.measured(clip, {real.FIT: {}})
+    knee = errors[(errors["angle"] == "knee_flexion") & (errors["posture"] == "all")]
+    knee = knee.set_index(["method", "reference"])
+    for reference in ("standing", "picture"):
+        assert knee.loc[(real.FIT, reference), "mae"] < 8.0
+        assert 0.9 < knee.loc[(real.FIT, reference), "given"] <= 1.0
+    # The picture is not compared with itself, and of the far leg it says nothing.
+    assert (real.PICTURE, "picture") not in knee.index
+    assert knee.loc[(real.FIT, "picture"), "values"] <= clip.pose.sizes["time"]
+    text = real.document(errors, None)
+    assert "side_squats_hands_at_chest" in text
+    assert "standing straight, knee flexion" in text
+    found = real.ratios(clip)
+    assert set(found) == {("one_camera", "knee_flexion"), ("one_camera", "hip_flexion")}
