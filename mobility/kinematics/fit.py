@@ -189,8 +189,11 @@ _HARDLY = 0.01
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
-_LIMBS = ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))
-"""Elbows and shoulders, as three joints each."""
+_LIMBS = (
+    *((*ends, "arms") for ends in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))),
+    *((*ends, "knees") for ends in ((LH, LK, LA), (RH, RK, RA))),
+)
+"""Elbows, shoulders and knees, as three joints each, and which width is theirs."""
 
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
@@ -339,8 +342,8 @@ def fit_body(
       angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
       all through the trial, as a static trial calibrates markers;
     - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
-      difference of the unit vectors along both segments, of elbows and shoulders: drawn weakly
-      to straight, and beyond :math:`w` no bend likelier than another;
+      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
+      weakly to straight, and beyond :math:`w` no bend likelier than another;
     - with moving feet: the centre of mass less its place over the ankles (Cauchy);
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
@@ -815,9 +818,10 @@ def _standing(problem: _Problem) -> tuple[Array, tuple[float, float]] | None:
     t, around = problem.knots, term["still_for_s"] / 2
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     still = np.abs(change) < term["still"]
-    near, knee = seen & still & (tall > term["tall"]), _STANDING_KNEE
+    near, knee, weight = seen & still & (tall > term["tall"]), _STANDING_KNEE, term["weight"]
     if not near.any():
         near, knee = seen & (tall > tall[seen].max() - term["tallest"]), _MOVING_KNEE
+        weight = term["weight_if_moving"]
     world = problem.world[near]
     bends = [
         np.median(_angle(world[:, k] - world[:, h], world[:, a] - world[:, k]))
@@ -825,7 +829,7 @@ def _standing(problem: _Problem) -> tuple[Array, tuple[float, float]] | None:
     ]
     if max(bends) > np.radians(term["most_bent_deg"]):
         return None
-    return np.where(near, term["weight"] / near.sum(), 0.0), knee
+    return np.where(near, weight / near.sum(), 0.0), knee
 
 
 def _with_standing(
@@ -1110,8 +1114,8 @@ def _toe_out_rows(
 
 
 def _bend_rows(rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float) -> None:
-    width = _TERM["bends"]["width"]
-    for top, middle, end in _LIMBS:
+    for top, middle, end, kind in _LIMBS:
+        width = _TERM["bends"]["width"][kind]
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         before, after = _unit(upper), _unit(lower)
         off = (after - before) / width
