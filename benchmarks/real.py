@@ -514,11 +514,13 @@ def with_factors(text: str, table: pd.DataFrame) -> str:
         if missing:
             source += f" Not measured, 1: {', '.join(missing)}."
         lines = textwrap.wrap(source, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
-        block = [f"  {kind}:", "    source: >-", *lines, "    angles:"]
-        block += [f"      {name}: {float(values.get(name, 1.0))}" for name in ANGLES]
-        pattern = rf"^  {kind}:\n(?:    .*\n)+"
-        text, count = re.subn(pattern, lambda _, b=block: "\n".join(b) + "\n", text, flags=re.M)
-        assert count == 1, kind
+        found = re.search(rf"^  {kind}:\n(?:    .*\n)+", text, flags=re.M)
+        assert found, kind
+        unlike = re.search(r"^    unlike: >-\n(?:      .*\n)+", found[0], flags=re.M)
+        block = [f"  {kind}:", "    source: >-", *lines]
+        block += unlike[0].splitlines() if unlike else []
+        block += ["    angles:", *(f"      {n}: {float(values.get(n, 1.0))}" for n in ANGLES)]
+        text = text[: found.start()] + "\n".join(block) + "\n" + text[found.end() :]
     return text
 
 

@@ -1214,22 +1214,28 @@ def _standing_rows(
             cost=float((weight * loss).sum()),
         )
 
-    sideways = term["knee_across_deg"]
     for top, middle, end in ((LH, LK, LA), (RH, RK, RA)):
         thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         bend = _unit(thigh) - _unit(shank)
         for axis, turning, (mean, sd) in (
             (forward, bend, np.radians(problem.standing_knee)),
-            (across, 0 * bend, np.radians([sideways["mean"], sideways["sd"]])),
+            (across, 0 * bend, _radians(term["knee_across_deg"])),
         ):
             off = ((bend * axis).sum(axis=-1) - mean) / sd
             upper, lower = _turned(thigh, axis) / sd, _turned(shank, axis) / sd
             add(off, turning, sd, [(end, -lower), (middle, lower + upper), (top, -upper)])
     trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
-    mean, sd = np.radians([term["trunk_deg"]["mean"], term["trunk_deg"]["sd"]])
-    off = ((_unit(trunk) * forward).sum(axis=-1) - mean) / sd
-    slope = 0.5 * _turned(trunk, forward) / sd
-    add(off, _unit(trunk), sd, [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)])
+    for axis, turning, (mean, sd) in (
+        (forward, _unit(trunk), _radians(term["trunk_deg"])),
+        (across, 0 * trunk, _radians(term["trunk_across_deg"])),
+    ):
+        off = ((_unit(trunk) * axis).sum(axis=-1) - mean) / sd
+        slope = 0.5 * _turned(trunk, axis) / sd
+        add(off, turning, sd, [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)])
+
+
+def _radians(angle: Mapping[str, float]) -> tuple[float, float]:
+    return float(np.radians(angle["mean"])), float(np.radians(angle["sd"]))
 
 
 def _turned(v: Array, axis: Array) -> Array:

@@ -513,7 +513,7 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     size = float(np.linalg.norm(here.gradient))
     slope = (ends[0] - ends[1]) / 2e-6
     here = build(problem, joints, border)
-    assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.2 * size)
+    assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.5 * size)
 
 
 def bend_rows(bend: np.ndarray) -> tuple[fit._Rows, np.ndarray]:

@@ -200,7 +200,7 @@ def test_a_damaged_video_is_refused(url, video, stand_ins):
     session = made(Store(url), video, session_id="one")
     remote = session.store._remote.objects
     remote._fs.pipe_file(f"{remote._root}/one/objects/{session.record.video.sha256}.mp4", b"no")
-    with pytest.raises(StorageError, match=r"its video (s3|memory)://.*lost or damaged"):
+    with pytest.raises(StorageError, match=r"its file (s3|memory)://.*lost or damaged"):
         _ = Store(url).session("one").video
     with pytest.raises(StorageError, match="lost or damaged"):
         Store(url).session("one").analyze()

@@ -238,7 +238,8 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     faults = dict.fromkeys(
         label(f) for f in find(store.demo("Overhead Squat").metrics()) if f.status == "found"
     )
-    assert found == f"repetitions: 3 accepted of 3 found; faults: {'; '.join(faults)}"
+    told = "; ".join(faults) or "none that could be told"
+    assert found == f"repetitions: 3 accepted of 3 found; faults: {told}"
     assert careful.startswith("Recording: good enough. None of its ")
     assert careful.endswith(" cannot be told.")
     found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
