@@ -90,7 +90,8 @@ benchmarks: $(READY)
 # Errors of the angles on real people, where the clips are at hand, and against rendered truth.
 accuracy: $(LAB)
 	test ! -d ../shared/data || $(BIN)/python benchmarks/real.py
-	$(BIN)/mobility virtual-lab sweep benchmarks/held_out.yaml benchmarks/held_out_2.yaml benchmarks/errors.yaml
+	test ! -d ../shared/data || $(BIN)/python benchmarks/balance.py
+	$(BIN)/mobility virtual-lab sweep benchmarks/reporting.yaml
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/cameras.py
 	$(BIN)/python benchmarks/accuracy.py
