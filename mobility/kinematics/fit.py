@@ -170,7 +170,7 @@ _STATURE = _TERM["stature"]["usual_m"]
 
 _KNEE = _TERM["standing"]["knee_deg"]
 _STANDING_KNEE = (_KNEE["mean"], _KNEE["sd"])
-_MOVING_KNEE = (_KNEE["mean"], _KNEE["sd_if_moving"])
+_GATE_DRAWS = 32
 
 _TILT_SD = (
     float(np.radians(_TERM["tilt"]["pitch_sd_deg"])),
@@ -306,7 +306,6 @@ class _Solution(NamedTuple):
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
-"""How the subject stands: straight, in no known way, or with this flexion of the knees, degrees."""
 
 
 @checked
@@ -472,7 +471,7 @@ def fit_body(
         coarse, fine, joints = with_cameras(
             coarse, fine, joints, poses, sights, feet_planted, given
         )
-    coarse, fine = _with_standing(coarse, fine, standing)
+    coarse, fine = _with_standing(coarse, fine, joints, standing)
     rng = np.random.default_rng(0)
     solved = _solve_trial(coarse, fine, joints, draws=draws, rng=rng)
 
@@ -648,7 +647,7 @@ def _warnings(solved: _Trial, fine: _Problem, standing: Standing) -> list[dict[s
     found = {
         "seen_from_behind": (
             facing < -_BEHIND,
-            "Seen from behind: trunk lean and hip flexion are much less certain.",
+            "Seen from behind: knee, hip and trunk angles are much less certain.",
         ),
         "feet_not_seen": (
             feet < _FEET_SEEN,
@@ -656,8 +655,9 @@ def _warnings(solved: _Trial, fine: _Problem, standing: Standing) -> list[dict[s
         ),
         "nobody_stands": (
             fine.planted and fine.standing is None and standing != "free",
-            "Nobody is seen to stand straight: knee, hip and trunk angles are less certain, and "
-            "knees may read too bent. Stand tall for two seconds before the first repetition.",
+            "Nobody is seen to stand straight and whole in the picture: knee, hip and trunk angles "
+            "are less certain, and knees may read too bent. Stand tall for two seconds before the "
+            "first repetition.",
         ),
     }
     return [{"code": code, "message": text} for code, (true, text) in found.items() if true]
@@ -798,12 +798,12 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     return _with_depths(problem), joints
 
 
-def _standing(problem: _Problem) -> tuple[Array, tuple[float, float]] | None:
-    """Weight of each knot as one at which the subject stands, and how the knees are then.
+def _standing(problem: _Problem, *, measured: bool = False) -> Array | None:
+    """Weight of each knot as one at which the subject stands straight and still; None without any.
 
     Tall are shoulders that stand high above the ankles in the picture. Knees bent by 25 degrees
-    lower them by a sixtieth only, but nobody stays there: who stands is still. Of a clip that ends
-    before that, the tallest knots tell, less surely. None where nobody stands.
+    lower them by a sixtieth only, but nobody stays there: who stands is still. Knees that were
+    `measured` may be bent.
     """
     term = _TERM["standing"]
     seen = (problem.weight[:, [LS, RS, LH, RH, LK, RK, LA, RA]] > _SEEN).all(axis=1)
@@ -818,37 +818,60 @@ def _standing(problem: _Problem) -> tuple[Array, tuple[float, float]] | None:
     t, around = problem.knots, term["still_for_s"] / 2
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     still = np.abs(change) < term["still"]
-    near, knee, weight = seen & still & (tall > term["tall"]), _STANDING_KNEE, term["weight"]
+    near = seen & still & (tall > term["tall"])
     if not near.any():
-        near, knee = seen & (tall > tall[seen].max() - term["tallest"]), _MOVING_KNEE
-        weight = term["weight_if_moving"]
+        return None
     world = problem.world[near]
     bends = [
         np.median(_angle(world[:, k] - world[:, h], world[:, a] - world[:, k]))
         for h, k, a in ((LH, LK, LA), (RH, RK, RA), (LS, LH, LK), (RS, RH, RK))
     ]
-    if max(bends) > np.radians(term["most_bent_deg"]):
+    if max(bends) > np.radians(term["most_bent_deg"]) and not measured:
         return None
-    return np.where(near, weight / near.sum(), 0.0), knee
+    return np.where(near, term["weight"] / near.sum(), 0.0)
 
 
 def _with_standing(
-    coarse: _Problem, fine: _Problem, standing: Standing
+    coarse: _Problem, fine: _Problem, joints: Array, standing: Standing
 ) -> tuple[_Problem, _Problem]:
-    """Give both the frames in which the subject stands straight, where it is said so."""
-    found = None if standing == "free" else _standing(fine)
-    if found is None:
+    """Give both the frames in which the subject stands straight, where it is said and seen so."""
+    measured = not isinstance(standing, str)
+    at = None if standing == "free" else _standing(fine, measured=measured)
+    if at is None:
         return coarse, fine
-    at, knee = found
-    if not isinstance(standing, str):
-        knee = standing, _KNEE["sd_if_measured"]
+    knee = _STANDING_KNEE if isinstance(standing, str) else (standing, _KNEE["sd_if_measured"])
     here = at[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
     if not here.any():  # they are shorter than the coarse knots are apart
         here[np.abs(coarse.knots - fine.knots[at.argmax()]).argmin()] = 1.0
+    if not measured and _seen_bent(coarse, joints, here > 0):
+        return coarse, fine
     return (
         _standing_at(coarse, here * (at.sum() / here.sum()), knee),
         _standing_at(fine, at, knee),
     )
+
+
+def _seen_bent(problem: _Problem, joints: Array, standing: Mask) -> bool:
+    """Whether knees are seen to be bent at these knots by a fit that is not told of standing."""
+    rows = _windows(len(problem.knots))
+    part = max(rows, key=lambda each: int(standing[each].sum()))
+    free, start, standing = _part(problem, part), joints[part], standing[part]
+    found = _solve(free, start, _first_border(free, start), steps=28, tolerance=1e-3)
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((found.border.size, _GATE_DRAWS))
+    shift = np.linalg.solve(np.linalg.cholesky(_schur(found.normal)).T, noise)
+    drawn = found.joints[standing] + _sampled(found.normal, shift, rng)[:, standing]
+
+    def knees(points: Array) -> Array:
+        bends = [
+            _angle(points[..., k, :] - points[..., h, :], points[..., a, :] - points[..., k, :])
+            for h, k, a in ((LH, LK, LA), (RH, RK, RA))
+        ]
+        return np.degrees(np.stack(bends, axis=-1))
+
+    off = float(knees(found.joints[standing]).mean()) - _KNEE["mean"]
+    sd = float(np.sqrt(knees(drawn).var(axis=0).mean()))
+    return bool(off > _TERM["standing"]["contradicted"] * sd)
 
 
 def _standing_at(problem: _Problem, weights: Array, knee: tuple[float, float]) -> _Problem:

