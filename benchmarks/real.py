@@ -505,7 +505,8 @@ def with_factors(text: str, table: pd.DataFrame) -> str:
                 f"95 % of the errors on {own['people'].max()} real people, of values that are given"
                 " or not, lie within 1.96 standard deviations, each person weighing the same"
                 + (", and rendered clips as much as all people" if virtual else "")
-                + f"; at least {_LEAST_FACTOR:g} (python benchmarks/real.py --factors --rendered CACHE, a cache of people.yaml)."
+                + f"; at least {_LEAST_FACTOR:g} (python benchmarks/real.py --factors --rendered"
+                " CACHE, a cache of people.yaml)."
             )
             few = [name for name in own.index if own["people"][name] < 2]
             if few:
