@@ -64,7 +64,7 @@ def test_a_session_and_its_report(store: Store, demo: Path, lab: Path) -> None:
     document = json.loads(done.stdout)
     assert document["lag_s"] == pytest.approx(0.233, abs=0.02)
     assert document["lag_sd_s"] > 0
-    assert document["angles"]["knee_flexion"]["left"]["rmse"] < 4
+    assert document["angles"]["knee_flexion"]["left"]["rmse"] < 5
     page = Path(document["report"]["html"].removeprefix("file://"))
     assert page == store.reports / "s1.validation" / "truth" / "lab-validation.html"
     assert "Agreement with lab data" in page.read_text()

@@ -261,7 +261,6 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     said = json.loads(done.stdout)
     assert said["cases"] == 2
     assert list(said["failed"]) == ["bad"]
-    assert said["table"] is None
     assert "warning: case bad: parametric_body: weight_kg 40 is out of reach" in done.stderr
     made = tmp_path / "reports" / "virtual-lab"
     assert said["report"] == (made / "virtual-lab.html").resolve().as_uri()
