@@ -580,9 +580,12 @@ def head(lines: Sequence[tuple[str, str, str, bool]]) -> pd.DataFrame:
 
 def document(errors: pd.DataFrame, ablations: pd.DataFrame | None) -> str:
     """Text of real.md."""
+    command = "python benchmarks/real.py --write" + (
+        " --ablations" if ablations is not None else ""
+    )
     parts = [
         "# Errors on real people",
-        "Made by `python benchmarks/real.py --write --ablations`; the clips and what is known of"
+        f"Made by `{command}`; the clips and what is known of"
         " them: [`real.yaml`](real.yaml). All in degrees.",
         markdown(head(headlines(errors))),
         "## Standing straight",

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.angles import angle_between
 from mobility.kinematics.calibration import Calibration, Known, known_cameras
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import Standing, checked, likely
@@ -823,10 +824,10 @@ def _standing(problem: _Problem, *, measured: bool = False) -> Array | None:
         return None
     world = problem.world[near]
     bends = [
-        np.median(_angle(world[:, k] - world[:, h], world[:, a] - world[:, k]))
+        np.median(angle_between(world[:, k] - world[:, h], world[:, a] - world[:, k]))
         for h, k, a in ((LH, LK, LA), (RH, RK, RA), (LS, LH, LK), (RS, RH, RK))
     ]
-    if max(bends) > np.radians(term["most_bent_deg"]) and not measured:
+    if max(bends) > term["most_bent_deg"] and not measured:
         return None
     return np.where(near, term["weight"] / near.sum(), 0.0)
 
@@ -864,10 +865,12 @@ def _seen_bent(problem: _Problem, joints: Array, standing: Mask) -> bool:
 
     def knees(points: Array) -> Array:
         bends = [
-            _angle(points[..., k, :] - points[..., h, :], points[..., a, :] - points[..., k, :])
+            angle_between(
+                points[..., k, :] - points[..., h, :], points[..., a, :] - points[..., k, :]
+            )
             for h, k, a in ((LH, LK, LA), (RH, RK, RA))
         ]
-        return np.degrees(np.stack(bends, axis=-1))
+        return np.stack(bends, axis=-1)
 
     off = float(knees(found.joints[standing]).mean()) - _KNEE["mean"]
     sd = float(np.sqrt(knees(drawn).var(axis=0).mean()))
@@ -880,11 +883,6 @@ def _standing_at(problem: _Problem, weights: Array, knee: tuple[float, float]) -
 
     views = tuple(replace(view, problem=here(view.problem)) for view in problem.views)
     return replace(here(problem), views=views)
-
-
-def _angle(u: Array, v: Array) -> Array:
-    angle: Array = np.arccos(np.clip((_unit(u) * _unit(v)).sum(axis=-1), -1.0, 1.0))
-    return angle
 
 
 def _with_depths(problem: _Problem) -> _Problem:
