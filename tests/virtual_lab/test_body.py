@@ -154,7 +154,7 @@ def test_impossible_mass_names_the_range(body: Body) -> None:
 
 @pytest.mark.parametrize(("sex", "bmi"), [("female", 38), ("male", 40)])
 def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(
-    sex: Literal["female", "male"], bmi: float
+    sex: Literal["female", "male"], bmi: float, extra: None
 ) -> None:
     heavy, plain = (
         parametric_body(sex=sex, age=50, height_m=1.7, weight_kg=b * 1.7**2) for b in (bmi, 23)

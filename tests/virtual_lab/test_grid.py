@@ -183,10 +183,15 @@ def test_committed_people_stand_as_people_do_and_hold_their_arms_in_every_way(
     assert min(bmi) < 19
     assert max(bmi) > 37
     assert min(c.motion.lead_s for c in cases) >= 0.6
-    for case in cases[::8]:  # nobody is out of the body model's reach
-        assert parametric_body(**case.body.model_dump()).mass_kg == pytest.approx(
-            case.body.weight_kg, abs=0.1
-        )
+
+
+@pytest.mark.parametrize("name", ["people", "reporting"])
+def test_nobody_of_committed_grids_is_out_of_the_body_models_reach(
+    project: Path, name: str, extra: None
+) -> None:
+    for case in grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml"))[::8]:
+        body = parametric_body(**case.body.model_dump())
+        assert body.mass_kg == pytest.approx(case.body.weight_kg, abs=0.1)
 
 
 def test_cases_of_grids_have_nothing_in_common(project: Path) -> None:
