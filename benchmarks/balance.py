@@ -12,9 +12,10 @@ tells errors of depth, not of the landmarks. The videos share one clock, which n
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,19 @@ def triangulated(poses: Sequence[xr.Dataset], calibration: Path) -> tuple[np.nda
 _BODY = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "index")
 
 
+def pairs(
+    cleaned: Sequence[xr.Dataset], calibration: Path
+) -> Iterator[tuple[str, Callable[[], xr.Dataset]]]:
+    """Name each pair of views, with its places found or known, and say how its body is fitted."""
+    for i, j in itertools.combinations(range(len(cleaned)), 2):
+        two = [cleaned[i], cleaned[j]]
+        yield f"{i + 1} and {j + 1}, places found", functools.partial(mb.fit_body, two)
+        yield (
+            f"{i + 1} and {j + 1}, calibrated",
+            functools.partial(mb.fit_body, two, calibration=calibration),
+        )
+
+
 def errors(
     fitted: xr.Dataset, reference: dict[str, np.ndarray], time: np.ndarray
 ) -> dict[str, dict[str, float]]:
@@ -170,13 +184,8 @@ def measured(data: Path, poses: Path | None) -> dict[str, Any]:
             f"{i}, its lens and vertical known",
             lambda pose=pose: mb.fit_body(pose, calibration=calibration),
         )
-    for i, j in itertools.combinations(range(4), 2):
-        two = [cleaned[i], cleaned[j]]
-        tried(f"{i + 1} and {j + 1}, places found", lambda two=two: mb.fit_body(two))
-        tried(
-            f"{i + 1} and {j + 1}, calibrated",
-            lambda two=two: mb.fit_body(two, calibration=calibration),
-        )
+    for name, fit in pairs(cleaned, calibration):
+        tried(name, fit)
     tried("all four, calibrated", lambda: mb.fit_body(cleaned, calibration=calibration))
     return {"residual_px": residual, "rows": rows}
 

@@ -7,13 +7,17 @@ The clips and what is known of them are in real.yaml (../shared/data beside the 
 four calibrated views, that somebody stands straight, the angle in the picture from the side. The
 same formulas are applied to the reference and to every method. Errors are those of all frames, also
 where the analysis refuses a value; shares within 1.96 sd are those of the values that it gives.
-Nothing is chosen here but the factors, of which each is tried on people whom it was not taken from.
+Nothing is chosen here but the factors, of angles and of metrics that come from positions: of one
+camera, not told who stands, of feet that move, of pairs of the views. Each is tried on people whom
+it was not taken from.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
+import itertools
 import json
 import re
 import textwrap
@@ -25,22 +29,30 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
-from balance import poses_of, triangulated
+from balance import pairs, poses_of, triangulated
 
 import mobility as mb
 from mobility import tables
+from mobility.assessment.body import camera_angle, points_of
+from mobility.assessment.knee_movement import _JOINTS as LEG
+from mobility.assessment.knee_movement import _movement
+from mobility.assessment.phases import watched
+from mobility.assessment.posture import _JOINTS as BODY
+from mobility.assessment.posture import _posture
+from mobility.assessment.propagation import values_and_sd
+from mobility.errors import BadInputError
 from mobility.kinematics.angles import (
     angles_from_points,
     image_plane_angles,
     largest_sd,
     legs_unseen,
 )
-from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.expected_error import TABLE as ERRORS
+from mobility.kinematics.expected_error import kind_of, metric_sd, spread_factors
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
-from mobility.provenance import history
 from mobility.validation.lab_files import read_lab
-from mobility.view import camera_view
+from mobility.view import TWO_CAMERAS, camera_view, trial_view
 from mobility.workbench.files import read_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +81,25 @@ _MARKERS = {  # of the TRC: heel and toe
     "right_heel": "r_calc",
     "right_foot_index": "r_toe",
 }
-_LEAST_FACTOR, _STEP, _SHARE = 0.6, 0.05, 0.95
+_LEAST_FACTOR, _STEP, _SHARE, _Z95 = 0.6, 0.05, 0.95, 1.96
+_MANY = 20
+"""People of whom one is no more than the share that may lie outside."""
+ONE, NOT_STANDING, METRICS = "one_camera", "not_standing", "metrics"
+FLOORS = {
+    ONE: None,
+    NOT_STANDING: ONE,
+    "two_cameras": ONE,
+    "two_cameras_moving_feet": "two_cameras",
+    "moving_feet": None,
+    METRICS: None,
+}
+"""Kinds of factors in their order, and the kind whose factors are the least that they may be."""
+RENDERED = "rendered"
+_METRICS = tuple(tables.load(ERRORS)["metrics"]["factors"])
+KERNELS = (  # joints and formulas of metrics that come from positions, and their groups
+    (BODY, _posture, ("posture", "stance")),
+    (LEG, _movement, ("knee_movement", "frontal_plane")),
+)
 TABLE = ROOT / "mobility" / "tables" / "expected_error.yaml"
 NEEDED = ("picture", "feet")
 """Terms without which the fit is not determined."""
@@ -94,6 +124,7 @@ class Clip(NamedTuple):
     monocular: xr.Dataset | None = None
 
 
+@functools.cache
 def known() -> dict[str, Any]:
     """Contents of real.yaml."""
     text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
@@ -145,9 +176,11 @@ def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
 
     for truth in sorted(path for cache in caches for path in cache.glob("*/truth.nc")):
         if (pose := truth.with_name("pose.nc")).is_file():
-            angles = mb.joint_angles(truth_pose(read_truth(truth)))[list(ANGLES)]
+            true = truth_pose(read_truth(truth))
+            points = true["position"].isel(individual=0).transpose("time", "keypoint", "space")
+            angles = angles_at(points.to_numpy(), true["time"].to_numpy())
             yield Clip(
-                truth.parent.name, "rendered", "rendered", read_dataset(pose), {"rendered": angles}
+                truth.parent.name, RENDERED, RENDERED, read_dataset(pose), {"rendered": angles}
             )
 
 
@@ -213,13 +246,17 @@ def straight(time: np.ndarray, seconds: Iterable[Sequence[float]]) -> xr.Dataset
 
 
 def angles_at(points: np.ndarray, time: np.ndarray) -> xr.Dataset:
-    """All angles of points (time, 33, 3), none of them refused."""
+    """Points (time, 33, 3) and all their angles, none of them refused."""
     return xr.Dataset(
-        {
+        {"points": (("time", "keypoint", "space"), points)}
+        | {
             name: (("time", "side")[: value.ndim], value)
             for name, value in angles_from_points(points).items()
         },
-        coords={"time": time, "side": list(SIDES)},
+        coords={
+            **{"time": time, "side": list(SIDES)},
+            **{"keypoint": list(KEYPOINTS), "space": ["x", "y", "z"]},
+        },
     )
 
 
@@ -235,15 +272,15 @@ def stated(pose: xr.Dataset) -> xr.Dataset:
     )
 
 
+def body_of(pose: xr.Dataset, **how: Any) -> xr.Dataset:
+    """Fit the body to a pose."""
+    return mb.fit_body(mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD), **how)
+
+
 def fitted(pose: xr.Dataset, **how: Any) -> xr.Dataset:
-    """Angles of the fitted body; the view, and which of the factors are for it, as attributes."""
-    body = mb.fit_body(mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD), **how)
-    planted = any(entry.get("planted") for entry in history(body))
-    return stated(body).assign_attrs(
-        view=camera_view(body).kind,
-        factors=spread_factors(body),
-        counts=None if legs_unseen(body) else "one_camera" if planted else "moving_feet",
-    )
+    """Angles of the fitted body, with its view as an attribute."""
+    body = body_of(pose, **how)
+    return stated(body).assign_attrs(view=camera_view(body).kind)
 
 
 def at_frames(truth: xr.Dataset, found: xr.Dataset, reference: str) -> xr.Dataset:
@@ -376,8 +413,8 @@ def headlines(errors: pd.DataFrame) -> list[tuple[str, str, str, bool]]:
         if len(here):
             told = here[here["given"] > 0]
             right = float(np.average(told["within"], weights=told["given"])) if len(told) else 1.0
-            share = here["given"].mean()
-            value = f"{here['mae'].mean():.1f}; {share:.0%} given, {right:.0%} of these within"
+            value = f"{here['mae'].mean():.1f}; {here['given'].mean():.0%} given"
+            value += f", {right:.0%} of these within" if len(told) else ""
             aim = f"{aims['within']:.0%} within, or refused"
             lines.append(
                 (f"man who balances, {_plain(angle)}", value, aim, right >= aims["within"])
@@ -425,102 +462,256 @@ def ablated(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def ratios(clip: Clip) -> dict[tuple[str, str], np.ndarray]:
-    """Errors over 1.96 sd without a factor, by kind of factor and angle; given or not."""
-    found = fitted(clip.pose)
-    kind = found.attrs["counts"]
-    parts: dict[tuple[str, str], list[np.ndarray]] = {}
+class Needed(NamedTuple):
+    """What the errors of values, also of refused ones, ask of the factor on their sd."""
+
+    least: np.ndarray
+    """Factor from which on the error lies within 1.96 sd."""
+    most: np.ndarray
+    """Factor up to which the value is given."""
+
+
+def together(parts: Iterable[Needed]) -> Needed:
+    """Join the values of several."""
+    return Needed(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def needed(
+    off: np.ndarray, sd: np.ndarray, largest: float, beside: np.ndarray | float = 0.0
+) -> Needed:
+    """Say what errors ask of the factor on `sd`.
+
+    Parameters
+    ----------
+    off, sd
+        Errors, and their standard deviations without a factor.
+    largest
+        Standard deviation up to which a value is given.
+    beside
+        Standard deviation that is added in quadrature and has no factor.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # no spread: without a bound
+        least = np.sqrt(np.maximum((off / _Z95) ** 2 - beside**2, 0.0)) / sd
+        most = np.sqrt(np.maximum(largest**2 - np.square(beside), 0.0)) / sd
+    known = np.isfinite(off) & np.isfinite(sd) & np.isfinite(least)
+    return Needed(least[known], np.broadcast_to(most, known.shape)[known])
+
+
+def of_angles(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
+    """Say by kind of factor and angle what a fitted body asks whose legs are seen."""
+    if legs_unseen(body):
+        return {}
+    kind, factors, found = kind_of(body), spread_factors(body), stated(body)
+    parts: dict[tuple[str, str], list[Needed]] = {}
     for reference, truth in clip.references.items():
         there = at_frames(truth, found, reference)
-        for name in (name for name in ANGLES if kind and name in there):
-            sd = found[f"{name}_sd"] / found.attrs["factors"][name]
-            ratio = (abs(found[name] - there[name]) / (1.96 * sd)).to_numpy()
-            parts.setdefault((kind, name), []).append(ratio[np.isfinite(ratio)])
-    return {key: np.concatenate(values) for key, values in parts.items()}
+        for name in (name for name in ANGLES if name in there):
+            off, sd = (found[name] - there[name]).to_numpy(), found[f"{name}_sd"].to_numpy()
+            one = needed(off, sd / factors[name], found.attrs["largest"][name])
+            parts.setdefault((kind, name), []).append(one)
+    return {key: together(values) for key, values in parts.items()}
 
 
-def factor(people: Sequence[np.ndarray], rendered: np.ndarray | None = None) -> float:
-    """By how much a stated sd must grow for 95 % of the errors to lie within 1.96 of it.
+def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
+    """Say the same of metrics that come from positions, within the repetitions."""
+    if kind_of(body) not in (ONE, NOT_STANDING):
+        return {}
+    repetitions = mb.find_repetitions(body)
+    inside, stands = watched(repetitions), repetitions["standing"].to_numpy().astype(bool)
+    if not inside.any() or not stands.any():
+        return {}
+    found, table = stated(body), tables.load("overhead_squat")
+    limits = {name: entry["value"] for name, entry in table["limits"].items()}
+    edge_on = camera_angle(body, repetitions) > limits["largest_frontal_plane_angle_deg"]
+    parts: dict[tuple[str, str], list[Needed]] = {}
+    for reference in (name for name in ("markers", "rendered") if name in clip.references):
+        true = at_frames(clip.references[reference], found, reference)["points"].rename("position")
+        for joints, kernel, groups in KERNELS:
+            computed = functools.partial(kernel, limits=limits)
+            values, sds = values_and_sd(body, joints, stands, computed)
+            points = points_of(true.to_dataset(), joints)
+            truth = computed(points, points[stands])
+            for name, entry in ((n, e) for group in groups for n, e in table[group].items()):
+                if edge_on and (entry.get("frontal") or "knee_movement" in groups):
+                    continue
+                share = entry.get("fit_error_share", {}).get("value", 0.0)
+                each = np.broadcast_arrays(
+                    values[name] - truth[name],
+                    sds[name] / metric_sd(name, np.ones(())),
+                    share * values[name],
+                )
+                off, sd, beside = (np.atleast_1d(v[inside] if v.ndim else v) for v in each)
+                one = needed(off, sd, entry["largest_interval"]["value"] / _Z95, beside)
+                parts.setdefault((METRICS, name), []).append(one)
+    return {key: together(values) for key, values in parts.items()}
+
+
+def of_pairs(
+    people: Sequence[Clip], data: Path
+) -> Iterator[tuple[str, dict[tuple[str, str], Needed]]]:
+    """Say by person what the errors of pairs of calibrated views ask that are far enough apart."""
+    views = [clip for clip in people if "views" in clip.references]
+    cleaned = [mb.clean_pose(c.pose, visibility_threshold=VISIBILITY_THRESHOLD) for c in views]
+    for _, fit in pairs(cleaned, data / known()["clips"][views[0].name]["views"]) if views else ():
+        try:
+            body = fit()
+        except BadInputError:
+            continue
+        if trial_view(body) == TWO_CAMERAS:
+            yield views[0].person, of_angles(views[0], body)
+
+
+def within(own: Needed, value: float) -> float:
+    """Share of the values within 1.96 sd, of those that are given; NaN where all are refused."""
+    given = own.most >= value
+    return float((own.least[given] <= value).mean()) if given.any() else float("nan")
+
+
+def holds(value: float, people: Sequence[Needed], rendered: Needed | None = None) -> bool:
+    """Say whether a factor holds for people together, and for each where they are few."""
+    shares = np.array([within(each, value) for each in people])
+    shares = shares[np.isfinite(shares)]
+    groups = [shares.mean()] if shares.size else []
+    if rendered is not None and np.isfinite(virtual := within(rendered, value)):
+        groups.append(virtual)
+    if not groups:
+        return True  # all refused
+    lowest = shares.min() if shares.size and len(people) < _MANY else 1.0
+    return bool(np.mean(groups) >= _SHARE and lowest >= known()["aims"]["within"])
+
+
+def factor(people: Sequence[Needed], rendered: Needed | None = None) -> float:
+    """By how much a stated sd must grow: the smallest that holds.
+
+    It holds where of the values that it leaves given 95 % lie within 1.96 of it; and, where one
+    person is more than the 5 % that may lie outside, where it does not fail anybody.
 
     Parameters
     ----------
     people
-        Errors over 1.96 sd of each person, who all weigh the same.
+        Of each person, who all weigh the same.
     rendered
-        Those of rendered clips, which weigh as much as all people together.
+        Of rendered clips, which weigh as much as all people together.
     """
-    groups = [(each, 1.0 / (len(people) * each.size)) for each in people]
-    if rendered is not None and rendered.size:
-        groups.append((rendered, 1.0 / rendered.size))
-    value = np.concatenate([each for each, _ in groups])
-    weight = np.concatenate([np.full(each.size, share) for each, share in groups])
-    order = np.argsort(value)
-    reached = np.cumsum(weight[order]) >= _SHARE * weight.sum() * (1 - 1e-9)
-    found = max(_LEAST_FACTOR, float(value[order][reached.argmax()]))
-    return round(float(np.ceil(found / _STEP - 1e-9)) * _STEP, 2)
+    steps = round(_LEAST_FACTOR / _STEP)
+    while not holds(round(steps * _STEP, 2), people, rendered):
+        steps += 1
+    return round(steps * _STEP, 2)
 
 
-def factors(all_clips: Iterable[Clip]) -> pd.DataFrame:
-    """Factor of each angle, and the share within 1.96 sd of people left out of it."""
-    found: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
-    for clip in all_clips:
-        for key, values in ratios(clip).items():
-            if values.size:
-                found.setdefault(key, {}).setdefault(clip.person, []).append(values)
+def asked_by(
+    people: Iterable[Clip], virtual: Iterable[Clip], data: Path
+) -> dict[tuple[str, str], dict[str, list[Needed]]]:
+    """By kind of factor and angle or metric, and by person, what the errors of each clip ask."""
+    parts: dict[tuple[str, str], dict[str, list[Needed]]] = {}
+
+    def add(person: str, asked: Mapping[tuple[str, str], Needed]) -> None:
+        for key, one in asked.items():
+            if one.least.size:
+                parts.setdefault(key, {}).setdefault(person, []).append(one)
+
+    people = list(people)
+    for clip in itertools.chain(people, virtual):
+        body = body_of(clip.pose)
+        add(clip.person, of_angles(clip, body) | of_metrics(clip, body))
+        if kind_of(body) == ONE:
+            add(clip.person, of_angles(clip, body_of(clip.pose, standing="free")))
+    for person, asked in of_pairs(people, data):
+        add(person, asked)
+    return parts
+
+
+def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Needed]]]) -> pd.DataFrame:
+    """Factor of each angle and metric, and the share within 1.96 sd of people left out of it."""
     rows = []
-    for (kind, angle), parts in found.items():
-        people = {person: np.concatenate(each) for person, each in parts.items()}
-        virtual = people.pop("rendered", None)
-        row = {"kind": kind, "angle": angle, "people": len(people)}
-        row["factor"] = factor(list(people.values()), virtual)
-        row["people only"] = factor(list(people.values())) if people else np.nan
+    for (kind, name), own in asked.items():
+        people = {p: together(parts) for p, parts in own.items() if p != RENDERED}
+        virtual = together(own[RENDERED]) if RENDERED in own else None
+        every = list(people.values())
+        row = {"kind": kind, "name": name, "people": len(people)}
+        row["factor"] = factor(every, virtual)
+        row["people only"] = factor(every) if people else np.nan
+        row["rendered clips"] = len(own.get(RENDERED, ()))
         row["rendered only"] = np.nan if virtual is None else factor([], virtual)
-        left_out = {
-            person: float(
-                (own <= factor([v for p, v in people.items() if p != person], virtual)).mean()
-            )
-            for person, own in people.items()
-            if len(people) > 1 or virtual is not None
-        }
+        if people:
+            for column, value in (("within at 1", 1.0), ("within", row["factor"])):
+                shares = [share for each in every if np.isfinite(share := within(each, value))]
+                row[column] = np.mean(shares) if shares else np.nan
+            row["given"] = np.mean([(each.most >= row["factor"]).mean() for each in every])
+        left_out = {}
+        for person, each in people.items():
+            others = [e for p, e in people.items() if p != person]
+            if others or virtual is not None:
+                left_out[person] = within(each, factor(others, virtual))
+        left_out = {person: share for person, share in left_out.items() if np.isfinite(share)}
         if left_out:
             row["left out, mean"] = np.mean(list(left_out.values()))
             row["lowest"] = min(left_out.values())
             row["of"] = min(left_out, key=lambda person: left_out[person])
         rows.append(row)
-    rows.sort(key=lambda row: (row["kind"] != "one_camera", ANGLES.index(row["angle"])))
+    names = [*ANGLES, *_METRICS]
+    rows.sort(key=lambda row: (list(FLOORS).index(row["kind"]), names.index(row["name"])))
     return pd.DataFrame(rows)
+
+
+def _source(kind: str, own: pd.DataFrame, names: Sequence[str]) -> str:
+    """Say in the table where the factors of a kind come from."""
+    said = []
+    if len(own):
+        people, count = own["people"].max(), own["rendered clips"].max()
+        who = "one real person" if people == 1 else f"{people} real people"
+        rendered = f", and {count} rendered clips as much as all people" if count else ""
+        said.append(
+            f"The smallest that holds on {who}{', each weighing the same' if people > 1 else ''}"
+            f"{rendered}: of the values that it leaves given 95 % lie within 1.96 standard"
+            f" deviations; and where fewer than {_MANY} people count, of whom one is more than 5 %,"
+            f" {100 * known()['aims']['within']:.0f} % of those of each person."
+            f" At least {_LEAST_FACTOR:g}."
+        )
+        for number, of in ((1, "one person"), (0, "rendered clips only")):
+            if few := [name for name in own.index if own["people"][name] == number != people]:
+                said.append(f"Of {of}: {', '.join(few)}.")
+    if kind == NOT_STANDING:
+        said.append("They stand, of which the fit was not told (standing free).")
+    if kind.startswith("two"):
+        said.append("Pairs of his four views; of rendered or other pairs nothing was measured.")
+    if FLOORS[kind]:
+        said.append(f"No less than those of {FLOORS[kind]}.")
+    if missing := [name for name in names if name not in own.index]:
+        said.append(f"Not measured, at least 1: {', '.join(missing)}.")
+    return " ".join(said)
 
 
 def with_factors(text: str, table: pd.DataFrame) -> str:
     """Put the factors into the text of the table of expected errors."""
-    one = table[table["kind"] == "one_camera"].set_index("angle")
-    for kind in ("one_camera", "moving_feet", "two_cameras"):
-        own = table[table["kind"] == kind].set_index("angle")
-        source = "Those of one camera; not measured with two."
-        values = one["factor"]
-        if kind != "two_cameras":
-            values = own["factor"]
-            virtual = own["rendered only"].notna().any()
-            source = (
-                f"95 % of the errors on {own['people'].max()} real people, of values that are given"
-                " or not, lie within 1.96 standard deviations, each person weighing the same"
-                + (", and rendered clips as much as all people" if virtual else "")
-                + f"; at least {_LEAST_FACTOR:g} (python benchmarks/real.py --factors --rendered"
-                " CACHE, a cache of people.yaml)."
-            )
-            few = [name for name in own.index if own["people"][name] < 2]
-            if few:
-                source += f" Of one person: {', '.join(few)}."
-        missing = [name for name in ANGLES if name not in values]
-        if missing:
-            source += f" Not measured, 1: {', '.join(missing)}."
-        lines = textwrap.wrap(source, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
-        found = re.search(rf"^  {kind}:\n(?:    .*\n)+", text, flags=re.M)
+    written: dict[str, dict[str, float]] = {}
+    for kind, floor in FLOORS.items():
+        own = table[table["kind"] == kind].set_index("name")
+        names = _METRICS if kind == METRICS else ANGLES
+        values = {name: float(own["factor"].get(name, 1.0)) for name in names}
+        if floor:
+            values = {name: max(value, written[floor][name]) for name, value in values.items()}
+        written[kind] = values
+        edge = "" if kind == METRICS else "  "
+        found = re.search(rf"^{edge}{kind}:\n(?:{edge}  .*\n)+", text, flags=re.M)
         assert found, kind
-        unlike = re.search(r"^    unlike: >-\n(?:      .*\n)+", found[0], flags=re.M)
-        block = [f"  {kind}:", "    source: >-", *lines]
-        block += unlike[0].splitlines() if unlike else []
-        block += ["    angles:", *(f"      {n}: {float(values.get(n, 1.0))}" for n in ANGLES)]
+        tail = found[0][
+            found[0].index(f"{edge}  {'factors' if kind == METRICS else 'angles'}:\n") :
+        ]
+        unlike = re.search(rf"^{edge}  unlike: >-\n(?:{edge}    .*\n)+", found[0], flags=re.M)
+        first, *_ = tail.splitlines()
+        after = re.split(rf"^{edge}  (?=least:)", tail, flags=re.M)
+        space = f"{edge}    "
+        block = [
+            *(f"{edge}{kind}:", f"{edge}  source: >-"),
+            *textwrap.wrap(
+                _source(kind, own, names), 100, initial_indent=space, subsequent_indent=space
+            ),
+            *(unlike[0].splitlines() if unlike else []),
+            first,
+            *(f"{space}{name}: {value}" for name, value in values.items()),
+        ]
+        block += [f"{edge}  {after[1]}".rstrip("\n")] if len(after) > 1 else []
         text = text[: found.start()] + "\n".join(block) + "\n" + text[found.end() :]
     return text
 
@@ -603,12 +794,12 @@ def document(errors: pd.DataFrame, ablations: pd.DataFrame | None) -> str:
             "## The fit without each of its terms",
             "Mean absolute error of all frames, mean over the clips; where people stand straight,"
             " of the mean over the known seconds.",
-            markdown(_told(ablations)),
+            markdown(_without(ablations)),
         ]
     return "\n\n".join(parts) + "\n"
 
 
-def _told(ablations: pd.DataFrame) -> pd.DataFrame:
+def _without(ablations: pd.DataFrame) -> pd.DataFrame:
     return ablations.map(lambda value: f"{value:.1f}").rename_axis("fit").reset_index()
 
 
@@ -627,8 +818,8 @@ def main() -> None:
     parser.add_argument("--write-table", action="store_true", help=str(TABLE.relative_to(ROOT)))
     given = parser.parse_args()
     if given.factors:
-        every = [*clips(given.data, given.poses, given.only), *rendered(given.rendered)]
-        table = factors(every)
+        people = list(clips(given.data, given.poses, given.only))
+        table = factors(asked_by(people, rendered(given.rendered), given.data))
         print(
             table.to_json(orient="records") if given.json else table.round(2).to_string(index=False)
         )
@@ -664,7 +855,7 @@ def main() -> None:
     for table in (standing_table(errors), cells(errors)):
         print("\n" + table.to_string(index=False))
     if ablations is not None:
-        print("\n" + _told(ablations).to_string(index=False))
+        print("\n" + _without(ablations).to_string(index=False))
 
 
 if __name__ == "__main__":

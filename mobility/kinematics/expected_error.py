@@ -26,18 +26,26 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     Returns
     -------
     dict
-        By angle: of one camera, of one that sees nobody stand straight, of two that are far enough
-        apart to be a view of their own, or of feet that move or are not seen.
+        By angle, of the entry that :func:`kind_of` names.
+    """
+    found: dict[str, float] = tables.load(TABLE)["fitted"][kind_of(fitted)]["angles"]
+    return {name: float(factor) for name, factor in found.items()}
+
+
+def kind_of(fitted: xr.Dataset) -> str:
+    """Name the entry of ``fitted`` in the table whose factors are for a fitted body.
+
+    Two cameras count where they are far enough apart to be a view of their own. Where their places
+    were found, and not given, feet that move leave open what is vertical: another entry.
     """
     fit = of_fit(fitted)
-    if not fit.get("planted"):
-        kind = "moving_feet"
-    elif cameras_of(fitted) and trial_view(fitted) == TWO_CAMERAS:
-        kind = "two_cameras"
-    else:
-        kind = "not_standing" if fit.get("standing_seconds") == 0 else "one_camera"
-    found: dict[str, float] = tables.load(TABLE)["fitted"][kind]["angles"]
-    return {name: float(factor) for name, factor in found.items()}
+    planted = bool(fit.get("planted"))
+    if cameras_of(fitted) and trial_view(fitted) == TWO_CAMERAS:
+        known = planted or fit.get("arguments", {}).get("calibration") is not None
+        return "two_cameras" if known else "two_cameras_moving_feet"
+    if not planted:
+        return "moving_feet"
+    return "not_standing" if fit.get("standing_seconds") == 0 else "one_camera"
 
 
 def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
@@ -48,15 +56,10 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
     """Say in a line each how a recording differs from those on which the errors were measured."""
-    fit = of_fit(fitted)
-    if not fit:
+    if not of_fit(fitted):
         return []
-    kinds = tables.load(TABLE)["fitted"]
-    lines = []
-    if not fit.get("planted"):
-        lines.append(str(kinds["moving_feet"]["unlike"]))
-    elif fit.get("standing_seconds") == 0:
-        lines.append(str(kinds["not_standing"]["unlike"]))
+    told = tables.load(TABLE)["fitted"][kind_of(fitted)].get("unlike")
+    lines = [] if told is None else [str(told)]
     other = another_model(fitted)
     return lines if other is None else [*lines, other]
 

@@ -18,12 +18,15 @@ from mobility.kinematics.angles import angle_draws, joint_angles
 from mobility.kinematics.expected_error import (
     TABLE,
     another_model,
+    kind_of,
     metric_sd,
     spread_factors,
     unlike_measured,
 )
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import warnings_of
+
+CALIBRATED = {"arguments": {"calibration": "cameras.toml"}}
 
 
 def two_cameras(apart: float) -> dict[str, Any]:
@@ -71,7 +74,9 @@ def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:
         ({"planted": False}, "moving_feet"),
         (two_cameras(80.0), "two_cameras"),
         (two_cameras(10.0), "one_camera"),
-        ({**two_cameras(80.0), "planted": False}, "moving_feet"),
+        ({**two_cameras(80.0), "planted": False}, "two_cameras_moving_feet"),
+        ({**two_cameras(80.0), "planted": False, **CALIBRATED}, "two_cameras"),
+        ({**two_cameras(10.0), "planted": False, **CALIBRATED}, "moving_feet"),
     ],
 )
 def test_each_angle_has_the_factor_of_its_kind(
@@ -79,6 +84,7 @@ def test_each_angle_has_the_factor_of_its_kind(
 ) -> None:
     pose = seen_as(fitted, told)
     endless = {"knee_flexion": 180.0}
+    assert kind_of(pose) == kind
     table = change()
     table["fitted"][kind]["angles"].update(knee_flexion=1.0, hip_flexion=1.0)
     as_drawn, plain = angle_draws(pose), joint_angles(pose, limits=endless)
@@ -100,8 +106,9 @@ def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(
     fitted: xr.Dataset, change: Callable[[], Any]
 ) -> None:
     angles, repetitions = joint_angles(fitted), find_repetitions(fitted)
-    one = posture(fitted, repetitions)
     table = change()["metrics"]
+    table["factors"]["toe_out"] = 1.0
+    one = posture(fitted, repetitions)
     table["factors"]["toe_out"] = 1.4
     table["least"]["heel_rise"]["sd"] = 9.0
     wide = posture(fitted, repetitions)
@@ -141,6 +148,8 @@ def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
     assert "stand straight" in nobody
     (moving,) = lines({"planted": False, "standing_seconds": 0})
     assert "feet stay" in moving
+    (two,) = lines({**two_cameras(80.0), "standing_seconds": 0})
+    assert "two cameras" in two
     other = fitted.assign_attrs(model_sha256="0" * 64)
     first, model = lines({"planted": True, "standing_seconds": 0}, other)
     assert first == nobody
@@ -163,7 +172,7 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
 def test_the_table_has_every_angle_and_every_metric_once() -> None:
     table = tables.load(TABLE)
     angles = tables.load("angles").keys()
-    for kind in ("one_camera", "not_standing", "two_cameras", "moving_feet"):
+    for kind in table["fitted"].keys() - {"pose_models"}:
         entry = table["fitted"][kind]
         assert entry["source"]
         assert entry["angles"].keys() == angles, kind
