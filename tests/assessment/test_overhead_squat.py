@@ -18,7 +18,7 @@ from mobility.assessment.findings import find
 from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.expected_error import metric_sd, spread_factors
 from mobility.kinematics.fit import FITTED
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
@@ -317,10 +317,9 @@ def test_draws_of_a_fit_give_the_error(squat_pose: Any, repetitions_of: Any) -> 
     pose = fitted(trial.pose, sd=0.002, draws=400)
     movement = knee_movement(pose, repetitions_of(trial))
     # Shanks upright: the ratio is 1, of a width of 0.18 m.
-    expected = (2 * 0.002**2 * 2) ** 0.5 / 0.18
-    np.testing.assert_allclose(
-        movement["knee_ankle_separation_ratio_sd"].median(), expected, rtol=0.12
-    )
+    name = "knee_ankle_separation_ratio"
+    expected = metric_sd(name, np.array((2 * 0.002**2 * 2) ** 0.5 / 0.18))
+    np.testing.assert_allclose(movement[f"{name}_sd"].median(), expected, rtol=0.12)
 
 
 def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: Any) -> None:

@@ -9,6 +9,7 @@ import xarray as xr
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import FITTED
 from mobility.kinematics.in_picture import picture_angles
 from mobility.provenance import history
@@ -116,7 +117,8 @@ def test_between_both_the_angle_is_between_and_its_error_tells_of_both() -> None
     own = (weight * np.sqrt(kept) + 1 - weight) * 30.0 * np.sqrt(share)
     between = np.sqrt(weight * (1 - weight)) * (free - flat)
     assert between > 20
-    assert float(found["elbow_flexion_sd"]) == pytest.approx(np.hypot(own, between), rel=0.1)
+    expected = spread_factors(body)["elbow_flexion"] * np.hypot(own, between)
+    assert float(found["elbow_flexion_sd"]) == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize("heading", [90.0, -90.0])
