@@ -288,6 +288,8 @@ def test_calibrated_cameras_measure(azimuths: tuple[float, float]) -> None:
     assert told["cameras"][0]["focal_length_px"] == pytest.approx(1100.0, rel=0.005)
     assert told["cameras"][1]["focal_length_px"] == pytest.approx(820.0, rel=0.005)
     assert told["cameras"][1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
+    away = [camera["distance_m"] for camera in told["cameras"]]
+    assert away == pytest.approx([3.2, 2.7], abs=0.15)  # the hips move about the middle
 
 
 def test_calibrated_cameras_know_how_tall_somebody_is() -> None:
