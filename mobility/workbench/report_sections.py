@@ -402,7 +402,8 @@ def _away(distance: Mapping[str, Any]) -> str:
     if distance["distance_m"] is None:
         return "unknown"
     half = Z95 * (distance["distance_sd_m"] or 0)
-    return f"{distance['distance_m']:.1f} m ± {half:.1f} m ({distance['known_from']})"
+    error = f" ± {half:.1f} m" if half >= 0.05 else ""
+    return f"{distance['distance_m']:.1f} m{error} ({distance['known_from']})"
 
 
 def _lit(light: Mapping[str, Any]) -> str:

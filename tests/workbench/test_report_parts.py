@@ -247,6 +247,13 @@ def test_a_fault_of_the_recording_stands_beside_no_good_enough(check, seen) -> N
     assert "poor mend it" in told
 
 
+@pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])
+def test_a_distance_has_no_error_of_nothing(sd, said) -> None:
+    distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
+    quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
+    assert said in text(sections.capture_quality(quality))
+
+
 def test_what_all_numbers_depend_on_is_told_on_the_first_page() -> None:
     quality = {"light": {"verdict": "ok", "advice": None}}
     warned = [
