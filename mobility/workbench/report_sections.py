@@ -341,8 +341,12 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
     """
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
-        shown = (("First camera", first), ("Second camera", second))
-        return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown)
+        shown = {"First camera": first, "Second camera": second}
+        for head, seen in shown.items():
+            # What one view does not support may be seen by the other.
+            view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
+            shown[head] = {**seen, "view": view}
+        return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown.items())
     others = quality.get("other_people")
     told = facts(
         {

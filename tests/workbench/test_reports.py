@@ -815,6 +815,8 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
     assert both.count("Frames with the person") == 2
+    assert "This view supports" in sections.capture_quality(quality)
+    assert "This view supports" not in both
     assert "First camera" in both
     assert "Second camera" in both
 
