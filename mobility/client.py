@@ -101,6 +101,8 @@ class Client:
         user_id: str | None = None,
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
+        standing: str | float | None = None,
+        model: str | None = None,
         for_others: bool = False,
     ) -> Creation:
         """Send a video, from the disk as it is needed; its analysis begins by itself.
@@ -112,6 +114,8 @@ class Client:
         exercise_name, user_id, session_name, body_joint_angles
             As for :meth:`mobility.workbench.store.Store.create`; without `user_id` the
             session is of the participant of the key.
+        standing, model
+            As for :meth:`mobility.workbench.store.Session.analyze`; a model by its name.
         for_others
             Whether to use the path for sessions of other users.
         """
@@ -124,6 +128,8 @@ class Client:
             "user_id": user_id,
             "session_name": session_name,
             "body_joint_angles": joints,
+            "standing": None if standing is None else f"{standing}",
+            "model": model,
         }
         where = f"{_PREFIX}/{'management/' if for_others else ''}sessions/"
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -63,7 +63,8 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
 
 
 _STANDING = ("straight", "free")
-_STANDING_DEG = (-20.0, 60.0)
+STANDING_DEG = (-20.0, 60.0)
+"""Flexion of the knees in which somebody may be said to stand."""
 
 
 def check_standing(given: Any) -> str | float:
@@ -80,7 +81,7 @@ def check_standing(given: Any) -> str | float:
         degrees = math.nan if isinstance(given, bool) else float(given)
     except (TypeError, ValueError, OverflowError):
         degrees = math.nan
-    least, most = _STANDING_DEG
+    least, most = STANDING_DEG
     if not least <= degrees <= most:
         raise BadInputError(
             f"must be straight, free, or the flexion of the knees, {least:g} to {most:g} degrees"
@@ -91,6 +92,9 @@ def check_standing(given: Any) -> str | float:
 
 Standing = Annotated[Literal["straight", "free"] | float, BeforeValidator(check_standing)]
 """How the subject stands between repetitions, as for `mobility.kinematics.fit.fit_body`."""
+
+ModelName = Literal["auto", "full", "heavy", "both"]
+"""A pose model where no file of one can be named, as for `mobility.capture.models`."""
 
 
 def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:

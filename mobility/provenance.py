@@ -188,10 +188,10 @@ def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each camera ``azimuth_deg`` (0 in front, 90 on the subject's right), ``residual_m`` and
-        ``residual_px`` (root mean square of the landmarks off the body), ``focal_length_px``; for
-        all but the first ``time_offset_s`` and ``time_offset_sd_s``, ``rotation`` and
-        ``translation_m`` from the axes of the first camera.
+        For each camera ``azimuth_deg`` (0 in front, 90 on the subject's right), ``distance_m``
+        (horizontally from the hips), ``residual_m`` and ``residual_px`` (root mean square of the
+        landmarks off the body), ``focal_length_px``; for all but the first ``time_offset_s`` and
+        ``time_offset_sd_s``, ``rotation`` and ``translation_m`` from the axes of the first camera.
     """
     for dataset in datasets:
         for entry in reversed(history(dataset)):

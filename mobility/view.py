@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,14 +97,12 @@ def camera_view(pose: xr.Dataset) -> View:
     points = position.sel(space=["x", "y", "z"]).transpose("keypoint", "time", "space")
     joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in wanted}
     placed = "position_draws" in pose  # a fit puts the camera at x = z = 0
-    each, together = _azimuths(joints, placed=placed)
-    used = _standing(joints) & np.isfinite(together)
-    if not used.any():
-        used = np.isfinite(together)
+    each, together = _azimuths(joints, np.zeros(2) if placed else None)
+    used = _used(joints, together)
     if not used.any():
         return view_of(float("nan"))
     azimuth = _median_angle(together[used])
-    if "position_draws" in pose:
+    if placed:
         sd = _spread_of_draws(pose, azimuth)
     else:
         medians = [_median_angle(line[used & np.isfinite(line)]) for line in each]
@@ -111,6 +110,32 @@ def camera_view(pose: xr.Dataset) -> View:
         off = np.abs(_wrapped(together[used] - azimuth))
         sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
     return view_of(azimuth, sd)
+
+
+def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
+    """Azimuth of a camera at a place (see :class:`View`), by the rule of :func:`camera_view`.
+
+    Parameters
+    ----------
+    joints
+        Hips, shoulders and ankles by name (time, 3), y up.
+    camera
+        Place of the camera (x, z) in the same axes.
+    """
+    _, together = _azimuths(joints, camera)
+    return _median_angle(together[_used(joints, together)])
+
+
+def azimuths(pose: xr.Dataset) -> list[float]:
+    """Azimuth of every camera of a recording, degrees; NaN where it is unknown.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`camera_view`; or a body that was fitted to several cameras.
+    """
+    further = [float(camera["azimuth_deg"]) for camera in cameras_of(pose)[1:]]
+    return [camera_view(pose).azimuth_deg, *further]
 
 
 def trial_view(pose: xr.Dataset) -> str:
@@ -128,8 +153,8 @@ def trial_view(pose: xr.Dataset) -> str:
         ``view_support.yaml`` says, else the name of the view of the first.
     """
     least = tables.load("view_support")["two_cameras"]["least_apart_deg"]
-    azimuths = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
-    apart = np.abs(_wrapped(azimuths[:, None] - azimuths))
+    seen_from = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
+    apart = np.abs(_wrapped(seen_from[:, None] - seen_from))
     if ((apart >= least) & (apart <= 180.0 - least)).any():
         return TWO_CAMERAS
     return camera_view(pose).name
@@ -183,13 +208,13 @@ def supports(view: View, angle: str) -> bool | None:
     return None if entry is None or view.kind == UNKNOWN else view.kind in entry["supported"]
 
 
-def _azimuths(joints: dict[str, Array], *, placed: bool) -> tuple[list[Array], Array]:
+def _azimuths(joints: Mapping[str, Array], camera: Array | None) -> tuple[list[Array], Array]:
     """Azimuth by the line of the hips, by that of the shoulders, and by both, degrees."""
     towards = np.array([0.0, 1.0])  # (x, z) of the direction to the camera
-    if placed:
-        middle = (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
-        distance = np.linalg.norm(middle, axis=-1, keepdims=True)
-        towards = -middle / np.where(distance > 0, distance, np.nan)
+    if camera is not None:
+        off = camera - (joints["left_hip"] + joints["right_hip"])[..., [0, 2]] / 2
+        distance = np.linalg.norm(off, axis=-1, keepdims=True)
+        towards = off / np.where(distance > 0, distance, np.nan)
     directions = []
     for left, right in _LINES:
         line = joints[right] - joints[left]
@@ -227,7 +252,14 @@ def _median_angle(angles: Array) -> float:
     return 180.0 if median == -180.0 else median
 
 
-def _standing(joints: dict[str, Array]) -> NDArray[np.bool_]:
+def _used(joints: Mapping[str, Array], together: Array) -> NDArray[np.bool_]:
+    """Frames that tell the azimuth: those of standing, or all where it is seen in none of them."""
+    known = np.isfinite(together)
+    standing: NDArray[np.bool_] = _standing(joints) & known
+    return standing if standing.any() else known
+
+
+def _standing(joints: Mapping[str, Array]) -> NDArray[np.bool_]:
     hips, feet = (
         (joints[f"left_{name}"] + joints[f"right_{name}"])[:, 1] / 2 for name in ("hip", "ankle")
     )
@@ -252,9 +284,7 @@ def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
             name: body[:, :, names.index(name)]
             for name in (*_FEET, *(name for line in _LINES for name in line))
         }
-        _, together = _azimuths(joints, placed=True)
-        used = _standing(joints) & np.isfinite(together)
-        medians.append(_median_angle(together[used if used.any() else np.isfinite(together)]))
+        medians.append(azimuth_of(joints, np.zeros(2)))
     off = _wrapped(np.array(medians) - azimuth)
     off = off[np.isfinite(off)]
     return float(np.sqrt((off**2).mean())) if off.size else float("nan")

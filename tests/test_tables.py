@@ -155,3 +155,23 @@ def test_an_author_and_a_year_are_no_reference(source, told):
 )
 def test_the_check_finds_numbers_without_source(table, found):
     assert list(numbers_without_source(table, "t")) == found
+
+
+def named_files(text: str) -> set[str]:
+    """Files that a text names, with the folders that it gives."""
+    return set(re.findall(r"(?<![\w./-])[\w./-]*\w\.(?:py|ya?ml|md|ipynb|nc|csv|tsv)\b", text))
+
+
+def test_every_file_that_a_table_names_is_there(project):
+    assert named_files("(tuning.yaml) on a/b_2.py, see people.yaml.") == {
+        *("tuning.yaml", "a/b_2.py", "people.yaml"),
+    }
+    places = ("benchmarks", "docs", "mobility", "notebooks", "scripts")
+    files = [f"/{path.as_posix()}" for place in places for path in (project / place).rglob("*.*")]
+    absent = {
+        f"{table.name}: {name}"
+        for table in (project / "mobility" / "tables").glob("*.yaml")
+        for name in named_files(table.read_text(encoding="utf-8"))
+        if not any(file.endswith(f"/{name}") for file in files)
+    }
+    assert absent == set()

@@ -55,7 +55,7 @@ _SMALLEST_BOX = 8
 
 _FITTED_FOCAL_SD = 0.12
 """Error of a focal length that was fitted, as a fraction: root mean square over 14 rendered squats
-of benchmarks/held_out.yaml; the draws of the fit may show less."""
+with an earlier fit; the draws of the fit may show less."""
 
 _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
 """Metres; taken for a person of unknown height, as in the fit, and the spread of adults."""
@@ -82,11 +82,11 @@ def capture_quality(
     Returns
     -------
     dict
-        JSON values: ``video``, ``frames``, ``visibility`` by part of the body (0 to 1), ``camera``,
-        ``other_people``, the ``warnings`` of the pose, and the checks ``view``, ``framing``,
-        ``distance``, ``size``, ``light``, ``sharpness`` and ``swaps``, each with its ``verdict``
-        ("ok", "poor", "unusable", or null where nothing can be told) and ``advice`` (null where
-        there is none to give).
+        JSON values: ``video``, ``visibility`` by part of the body (0 to 1), ``other_people``, the
+        ``warnings`` of the pose, and the checks ``view``, ``framing``, ``frames``, ``rate``,
+        ``camera``, ``distance``, ``size``, ``light``, ``sharpness`` and ``swaps``, each with its
+        ``verdict`` ("ok", "poor", "unusable", or null where nothing can be told) and ``advice``
+        (null where there is none to give).
     """
     someone = pose["position"].notnull().any(("space", "keypoint", "individual")).values
     seen = json.loads(pose.attrs["survey"])
@@ -102,7 +102,15 @@ def capture_quality(
             "duration_s": info.duration_s,
             "codec": info.codec,
         },
-        "frames": {"total": int(someone.size), "with_person": int(someone.sum())},
+        "frames": {
+            "total": int(someone.size),
+            "with_person": int(someone.sum()),
+            **_judged("with_person_share", someone.mean() if someone.size else np.nan),
+        },
+        "rate": {
+            "frame_rate": _rounded(info.frame_rate, 2),
+            **_judged("frame_rate", info.frame_rate or np.nan),
+        },
         "visibility": {
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
             for part, names in GROUPS.items()
@@ -119,6 +127,7 @@ def capture_quality(
         "camera": {
             "moving": seen["camera_moving"],
             "background_shift": _rounded(seen["camera_shift_median"], 5),
+            **_camera(seen["camera_moving"]),
         },
         "other_people": len(seen["other_people"]),
         "warnings": warnings_of(pose),
@@ -308,6 +317,13 @@ def _view(view: View, *, beside: bool) -> dict[str, Any]:
     }
 
 
+def _camera(moving: bool | None) -> dict[str, str | None]:
+    if moving is None:
+        return {"verdict": None, "advice": None}
+    entry = _limits("camera")["moving" if moving else "at_rest"]
+    return {"verdict": entry["verdict"], "advice": _advice(entry)}
+
+
 def _framing(pose: xr.Dataset) -> dict[str, Any]:
     limits = _limits("framing")
     shares = fraction_near_border(pose, margin=limits["border"]["value"])
@@ -324,26 +340,29 @@ def _framing(pose: xr.Dataset) -> dict[str, Any]:
 def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
     """Distance of the camera: from the fit, else from the size in the picture and the lens."""
     fits = [e for e in history(best) if e["operation"] == "fit_body"]
-    stature = fits[-1]["arguments"].get("height_m") if fits else None
-    if "position_draws" in best and camera == 0:
+    fit = fits[-1] if fits else {}
+    stature = fit.get("arguments", {}).get("height_m")
+    scaled = "calibrated" in fit and bool(cameras_of(best))
+    if "position_draws" in best:
         distance, sd = _distance_of_fit(best)
-        if not fits[-1].get("focal_length_given"):
+        if camera:
+            sd *= cameras_of(best)[camera]["distance_m"] / distance
+            distance = cameras_of(best)[camera]["distance_m"]
+        if not fit.get("focal_length_given"):
             sd = max(sd, _FITTED_FOCAL_SD * distance)
         known = "fitted body"
     else:
         prior = _limits("focal_prior")
         longer = max(pose.attrs["image_width"], pose.attrs["image_height"])
-        focal, share, lens = prior["value"] * longer, prior["sd"], "a usual lens"
-        if camera:
-            focal, lens = cameras_of(best)[camera]["focal_length_px"], "the lens of the fit"
-            share = _FITTED_FOCAL_SD
         size = _limits("nose_to_heel")["value"] * (stature or _USUAL_HEIGHT)
-        distance = focal * size / height_px
-        sd = share * distance
-        known = f"height in the picture and {lens}"
-    if not stature:
-        sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
+        distance = prior["value"] * longer * size / height_px
+        sd = prior["sd"] * distance
+        known = "height in the picture and a usual lens"
     taken = f"height {stature:.2f} m" if stature else f"a height of {_USUAL_HEIGHT:.2f} m assumed"
+    if scaled:
+        taken = "scale of the calibration"
+    elif not stature:
+        sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
     return {
         "distance_m": _rounded(distance, 2),
         "distance_sd_m": _rounded(sd, 2),

@@ -24,6 +24,7 @@ from mobility.kinematics.calibration import Known, cross_matrix, rotation
 from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
 from mobility.kinematics.skeleton import INDEX, require_pose
 from mobility.provenance import warnings_of
+from mobility.view import azimuth_of
 
 log = logging.getLogger(__name__)
 
@@ -755,14 +756,15 @@ def described(
 ) -> list[dict[str, Any]]:
     """Describe each camera for the history: view, residual, time offset, focal length, place."""
     found = []
-    forward = np.cross(body._up(border), body._unit(joints[:, body.RH] - joints[:, body.LH]))
+    level = body._rotation(border)
+    upright = dict(zip(body.FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))
     for i, (one, sight) in enumerate(zip(problem.each, sights, strict=True)):
         view = problem.views[i - 1] if i else None
         local = border if view is None else view._local(border)
         seen = joints if view is None else view.seen(joints, border)
-        ahead = forward if view is None else forward @ view.axes(border)[0].T
-        right, _, back = body._rotation(local)
-        azimuth = np.angle(np.mean(np.exp(1j * np.arctan2(ahead @ right, ahead @ back))))
+        turn, place = (np.eye(3), np.zeros(3)) if view is None else view.axes(border)
+        stood = (level @ turn.T @ -place)[[0, 2]]
+        away = (upright["left_hip"] + upright["right_hip"])[:, [0, 2]] / 2 - stood
         late = 0.0 if view is None else view.late(border)
         landmark = seen + np.einsum(
             "o,nojx->njx",
@@ -776,14 +778,14 @@ def described(
         weight = np.where(one.weight > body._SEEN, one.weight, 0.0)
         metres = square * one.distance[:, None] ** 2
         entry = {
-            "azimuth_deg": round(float(np.degrees(azimuth)), 1),
+            "azimuth_deg": round(azimuth_of(upright, stood), 1),
+            "distance_m": round(float(np.median(np.linalg.norm(away, axis=1))), 2),
             "residual_px": round(sight.focal * _root_mean(square, weight), 2),
             "residual_m": round(_root_mean(metres, weight), 4),
             "focal_length_px": round(sight.focal * stretch, 1),
         }
         if view is not None:
             sd = float(np.std(border_draws[:, view.first + 7]))
-            turn, place = view.axes(border)
             entry |= {
                 "time_offset_s": round(view.offset.seconds + late, 4),
                 "time_offset_sd_s": round(sd, 4),

@@ -15,7 +15,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
+from pydantic import Field
 
 from mobility.errors import (
     ConflictError,
@@ -74,6 +75,7 @@ class Job(Document):
     user_id: str
     state: Literal["taking in", "waiting"] = "taking in"
     attempts: int = 0
+    options: dict[str, Any] = Field(default_factory=dict)
     since: datetime.datetime
 
 
@@ -180,6 +182,7 @@ class Queue:
         *,
         confirm: Callable[[], Awaitable[object]],
         shared: bool = True,
+        options: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> dict[str, str]:
         """Take a video in as a new session and queue its analysis.
@@ -193,6 +196,8 @@ class Queue:
             made; what it raises undoes it. An erasure that came before has revoked the key.
         shared
             Whether the user has only their share of the queue.
+        options
+            Of its analysis.
         **fields
             As for :meth:`mobility.workbench.store.Store.create`.
 
@@ -218,7 +223,12 @@ class Queue:
         self._reserved[user_id] += 1
         try:
             now = datetime.datetime.now().astimezone().replace(microsecond=0)
-            job = Job(session_id=new_session_id(now), user_id=user_id, since=now)
+            job = Job(
+                session_id=new_session_id(now),
+                user_id=user_id,
+                options=dict(options or {}),
+                since=now,
+            )
             file = self._folder / f"{time.time_ns():020d}-{job.session_id}.json"
             await asyncio.to_thread(_write, file, job)
         finally:
@@ -447,6 +457,7 @@ class Queue:
                 # A thread cannot be cancelled: it would write after the file was removed.
                 await to_its_end(asyncio.to_thread(_write, file, job))
                 request = self._request("analyze", session_id=session_id)
+                request["options"] = job.options
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
                 return

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from mobility.options import STANDING_DEG, ModelName
 from mobility.workbench.contract import JOINTS, Document, Exercise, Joint, ThreadId
 from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
@@ -60,6 +61,12 @@ class CreationForm(Document):
     body_joint_angles: Annotated[
         list[Joint | Literal["all"]], Field(description="or one text with commas")
     ] = _LEFT_OUT
+    standing: Annotated[
+        Literal["straight", "free"]
+        | Annotated[float, Field(ge=STANDING_DEG[0], le=STANDING_DEG[1])],
+        Field(description="how the person stands; a number: the flexion of the knees, degrees"),
+    ] = _LEFT_OUT
+    model: Annotated[ModelName, Field(description="the pose model")] = _LEFT_OUT
 
 
 class CreationFormForOthers(CreationForm):

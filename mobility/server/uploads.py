@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
-from mobility.options import likely
+from mobility.options import ModelName, Standing, Strict, likely, validate
 from mobility.workbench.files import (
     check_file_name,
     make_folder,
@@ -31,7 +31,10 @@ OVERHEAD_BYTES = 1 << 20
 """Most bytes of a multipart body beside its video."""
 
 FIELDS = frozenset(
-    {"user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"}
+    {
+        *("user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"),
+        *("standing", "model"),
+    }
 )
 SUFFIXES = frozenset(
     {
@@ -51,6 +54,13 @@ _MOST_PARTS = 32
 _DEEPEST = 32
 _QUOTED = 100
 """Characters of a name that is refused."""
+
+
+class _Options(Strict):
+    """Options of the analysis that a creation may give, as on the command line."""
+
+    standing: Standing | None = None
+    model: ModelName | None = None
 
 
 class Upload:
@@ -133,7 +143,7 @@ class Upload:
             raise BadInputError(f"multipart body: {error}") from None
 
     def finish(self, *, own_id: str | None, for_others: bool) -> dict[str, Any]:
-        """Check the body as a whole, and return the fields of the session.
+        """Check the body as a whole, and return the fields of the session, and its ``options``.
 
         Parameters
         ----------
@@ -213,7 +223,10 @@ class Upload:
     def _checked(self, own_id: str | None) -> dict[str, Any]:
         faults: dict[str, list[str]] = {}
         given: dict[str, str | None] = {}
-        for name in ("user_id", "session_name", "exercise_name", "exercise"):
+        for name in (
+            *("user_id", "session_name", "exercise_name", "exercise"),
+            *_Options.model_fields,
+        ):
             values = self._values.get(name, [])
             given[name] = values[0] if values else None
             if len(values) > 1:
@@ -256,9 +269,15 @@ class Upload:
         except BadInputError as error:
             for name, told in error.fields.items():
                 faults.setdefault(name, told)
+        try:
+            # An empty field of a form is no option.
+            asked = {name: given[name] or None for name in _Options.model_fields}
+            options = validate(_Options, asked, what="options").model_dump(exclude_none=True)
+        except BadInputError as error:
+            faults = error.fields | faults
         if faults:
             raise FieldError("the session", faults)
-        return fields
+        return {**fields, "options": options}
 
 
 def too_large(most_bytes: int) -> TooLargeError:

@@ -41,7 +41,9 @@ def do(request: Mapping[str, Any]) -> Any:
             session = store.demo(demo) if demo else store.session(request["session_id"])
             session.render_report()
             return {}
-        return _analyze(store.session(request["session_id"]), request["pose_workers"])
+        return _analyze(
+            store.session(request["session_id"]), request["pose_workers"], request["options"]
+        )
 
 
 def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,8 +60,10 @@ def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"session_id": session.id, "title": session.title}
 
 
-def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
-    session.analyze(workers=pose_workers)
+def _analyze(
+    session: Session, pose_workers: int | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    session.analyze(workers=pose_workers, **options)
     # What was measured holds without a report, which is tried again when it is asked for.
     with suppress(MobilityError):
         session.render_report()

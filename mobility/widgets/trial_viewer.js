@@ -517,7 +517,7 @@ function trialViewer({ model, el }) {
       if (rep.accepted) number += 1;
       const name = rep.accepted ? `${Noun} ${number}` : "Rejected";
       const of = (rep.joints || []).join(", ");
-      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: [of, rep.reason].filter(Boolean).join(": ") || name }, name);
+      const bar = h("div", { class: `mobility-rep${rep.accepted ? "" : " mobility-rejected"}`, title: [of, rep.reason].filter(Boolean).join(": ") || name }, rep.accepted ? `${number}` : name); // a mark lies over longer texts
       const lay = () => {
         bar.style.left = left(rep.start);
         bar.style.width = `${Math.max(0, partOf(rep.end) - partOf(rep.start)) * 100}%`;

@@ -19,7 +19,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import BONES, SIDES, require_pose
 from mobility.options import likely
-from mobility.provenance import cameras_of
+from mobility.view import azimuths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -345,7 +345,7 @@ def knee_movement_image(
         else:
             _say_empty(axis, "not seen")
         axis.set_xlabel(caption, fontsize=SMALL, color="black", labelpad=4)
-    note = _depth_note(pose, frames, view)
+    note = _depth_note(pose, view)
     where = "the front" if view == "front" else f"the subject's {view}"
     _legend(
         figure,
@@ -689,20 +689,14 @@ def _percent(value: float) -> str:
     return "–" if np.isnan(value) else f"{_signed(100 * value)} %"
 
 
-def _depth_note(pose: xr.Dataset, frames: NDArray[np.bool_], view: View) -> str:
+def _depth_note(pose: xr.Dataset, view: View) -> str:
     """Say how far off the direction of the picture the nearest camera stood, if it did."""
-    axis = "X" if view == "front" else "Z"
-    towards = np.abs(body_axes(pose).sel(axis=axis, space="z").values)
-    watched = towards[frames.any(axis=0)] if frames.any() else towards
-    watched = watched[np.isfinite(watched)]
-    seen = [float(np.median(watched))] if watched.size else []
-    for camera in cameras_of(pose)[1:]:
-        azimuth = np.radians(camera["azimuth_deg"])
-        seen.append(abs(np.cos(azimuth) if view == "front" else np.sin(azimuth)))
-    if not seen:
+    azimuth = np.radians(azimuths(pose))
+    towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))
+    if not np.isfinite(towards).any():
         return " (reconstructed from estimated depth)"
-    off = float(np.degrees(np.arccos(min(max(seen), 1.0))))
+    off = float(np.degrees(np.arccos(np.nanmax(towards))))
     if off <= _SEEN_DIRECTLY_DEG:
         return ""
-    who = "the camera" if len(seen) == 1 else "the nearest camera"
-    return f" (reconstructed from estimated depth: {who} stood about {5 * round(off / 5)}° away)"
+    who = "the camera" if len(azimuth) == 1 else "the nearest camera"
+    return f" (reconstructed from estimated depth: {who} stood about {off:.0f}° away)"

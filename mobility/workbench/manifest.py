@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import Standing, Strict, check_point, likely, validate
+from mobility.options import ModelName, Standing, Strict, check_point, likely, validate
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
 from mobility.workbench.contract import GivenParticipant
@@ -48,7 +48,7 @@ class RowOptions(Strict):
 
     subject: str = "largest"
     second_subject: str | None = None
-    model: Literal["auto", "full", "heavy", "both"] = "auto"
+    model: ModelName = "auto"
     fit: bool = True
     field_of_view: float | None = Field(None, ge=10, le=160)
     height_m: float | None = Field(None, ge=0.5, le=2.6)

@@ -30,7 +30,7 @@ from mobility.workbench.report_sections import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.workbench.contract import Edits, Participant, SessionRecord
+    from mobility.workbench.contract import Edits, Participant, SessionRecord, Warned
     from mobility.workbench.figures import View
     from mobility.workbench.store import Session
 
@@ -48,6 +48,12 @@ _MOST_REASONS = 2
 """Reasons that are told on the first page, beside one line each for all others, for what is too
 close to a limit, and for what no camera sees."""
 
+
+_CONCERNS_ALL = (
+    *("no_repetition", "not_standing", "hands_not_overhead", "nobody_stands"),
+    *("cameras_disagree", "models_contradict"),
+)
+"""Warnings on which all numbers of a report depend."""
 
 _MOST_NAMES = 6
 """Names for one reason on the first page."""
@@ -77,17 +83,25 @@ def who_when_how(
             or None,
         }
     )
-    return told + trust(quality)
+    return told + trust(quality, record.warnings)
 
 
-def trust(quality: Mapping[str, Any]) -> str:
-    """Say whether the recording can be trusted: its worst checks, and what to do about them."""
+def trust(quality: Mapping[str, Any], warnings: Sequence[Warned] = ()) -> str:
+    """Say whether the recording can be trusted: its worst checks, and what to do about them.
+
+    Before them stands each warning that the whole report depends on.
+    """
     worst, verdict, told = _verdict(quality)
-    return (
+    of_all = "".join(f"<p class='trust poor'>{escape(text)}</p>" for text in _of_all(warnings))
+    return of_all + (
         f"<p class='trust {worst}'><strong>{verdict}</strong> {escape(told)}</p>"
         if worst
         else f"<p class='trust'>{told}</p>"
     )
+
+
+def _of_all(warnings: Sequence[Warned]) -> list[str]:
+    return [warning.message for warning in warnings if warning.code in _CONCERNS_ALL]
 
 
 def _verdict(quality: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -132,7 +146,7 @@ def in_short(session: Session) -> tuple[str, str]:
     findings = find(session.metrics())
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
     unknown = sum(f.status == "cannot be told" for f in findings)
-    told = " ".join(_verdict(quality)[1:]).strip()
+    told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
     return (
         f"repetitions: {counted}; faults: {faults or 'none that could be told'}",
         f"{told} Of {len(findings)} possible findings {unknown} cannot be told.",

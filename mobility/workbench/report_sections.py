@@ -19,9 +19,9 @@ import xarray as xr
 
 from mobility import tables
 from mobility.kinematics.angles import DEFAULT_METHOD
-from mobility.kinematics.expected_error import of_fit, unlike_measured
+from mobility.kinematics.expected_error import another_model, of_fit, unlike_measured
 from mobility.provenance import cameras_of, history, warnings_of
-from mobility.view import view_of
+from mobility.view import azimuths, view_of
 from mobility.workbench.figures import png
 
 if TYPE_CHECKING:
@@ -228,13 +228,7 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     messages = [warning.message for warning in warnings]
     messages += [warning["message"] for warning in warnings_of(*datasets)]
     messages = list(dict.fromkeys(messages))
-    one = "All angles come from one camera, which does not measure depth. "
-    if cameras_of(*datasets):
-        one = (
-            "Two cameras saw this trial; where they stood and when they were started was found "
-            "together with the body. "
-        )
-    standing = one + (
+    standing = f"{_cameras_in_words(*datasets)} " + (
         "A body with constant segments was fitted to the landmarks, and depth follows from it; "
         "the interval beside each number estimates its error."
         if _fitted(*datasets)
@@ -243,7 +237,33 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     )
     items = "".join(f"<li>{escape(message)}</li>" for message in messages)
     found = f"<ul>{items}</ul>" if items else "<p>The analysis recorded no further warnings.</p>"
-    return f"<aside class='distrust' aria-label='What to distrust'><p>{standing}</p>{found}</aside>"
+    return (
+        "<aside class='distrust' aria-label='What to distrust'>"
+        f"<p>{escape(standing)}</p>{found}</aside>"
+    )
+
+
+def _cameras_in_words(*datasets: xr.Dataset) -> str:
+    """Say how many cameras there were, and what of them is known from a calibration."""
+    given = next((fit["calibrated"] for fit in map(of_fit, datasets) if "calibrated" in fit), None)
+    file = "" if given is None else f"the calibration {given['file']}"
+    if not cameras_of(*datasets):
+        one = "All angles come from one camera, which does not measure depth."
+        if given is None:
+            return one
+        has = "lens and vertical are" if given["vertical"] else "lens is"
+        return f"{one} Its {has} taken from {file}."
+    if given is None:
+        return (
+            "Two cameras saw this trial; where they stood and when they were started was found "
+            "together with the body."
+        )
+    has = "lenses, places, scale and vertical" if given["vertical"] else "lenses, places and scale"
+    found = "was" if given["vertical"] else "and the vertical were"
+    return (
+        f"Two cameras saw this trial; their {has} are taken from {file}. When they were started "
+        f"{found} found with the body."
+    )
 
 
 def cameras(pose: xr.Dataset) -> str:
@@ -255,8 +275,8 @@ def cameras(pose: xr.Dataset) -> str:
         The fitted pose.
     """
     rows = []
-    for number, camera in enumerate(cameras_of(pose), start=1):
-        azimuth = camera["azimuth_deg"]
+    seen = zip(cameras_of(pose), azimuths(pose), strict=False)
+    for number, (camera, azimuth) in enumerate(seen, start=1):
         offset = "0 (its times are those of this report)"
         if "time_offset_s" in camera:
             half = Z95 * camera["time_offset_sd_s"]
@@ -301,7 +321,9 @@ def calibration(pose: xr.Dataset) -> str:
             told.append("Nobody was seen to stand straight: nothing calibrates this trial.")
         else:
             told.append("Feet that move, or are not seen: nothing calibrates this trial.")
-    unlike = "".join(f"<li>{escape(line)}</li>" for line in unlike_measured(pose))
+    # Another pose model is among the warnings of the angles, which the report lists already.
+    lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
+    unlike = "".join(f"<li>{escape(line)}</li>" for line in lines)
     if not unlike:
         return paragraphs(*told)
     told.append("Unlike what was measured: errors may be larger than stated.")
@@ -319,17 +341,16 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
     """
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
-        shown = (("First camera", first), ("Second camera", second))
-        return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown)
-    frames = quality.get("frames", {})
-    total, seen = frames.get("total", 0), frames.get("with_person", 0)
-    moving = quality.get("camera", {}).get("moving")
+        shown = {"First camera": first, "Second camera": second}
+        for head, seen in shown.items():
+            # What one view does not support may be seen by the other.
+            view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
+            shown[head] = {**seen, "view": view}
+        return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown.items())
     others = quality.get("other_people")
     told = facts(
         {
-            "Frames with the person": f"{seen} of {total}" if total else None,
             "Visibility": _shares(quality.get("visibility", {})),
-            "Camera": None if moving is None else ("moving" if moving else "at rest"),
             "Other people": None
             if others is None
             else (str(others) if others else "none detected"),
@@ -385,7 +406,8 @@ def _away(distance: Mapping[str, Any]) -> str:
     if distance["distance_m"] is None:
         return "unknown"
     half = Z95 * (distance["distance_sd_m"] or 0)
-    return f"{distance['distance_m']:.1f} m ± {half:.1f} m ({distance['known_from']})"
+    error = f" ± {half:.1f} m" if half >= 0.05 else ""
+    return f"{distance['distance_m']:.1f} m{error} ({distance['known_from']})"
 
 
 def _lit(light: Mapping[str, Any]) -> str:
@@ -407,6 +429,18 @@ def _sharp(sharpness: Mapping[str, Any]) -> str:
     return "unknown" if width is None else f"edges {width:.1f} pixels wide as the pose model sees"
 
 
+def _with_person(frames: Mapping[str, Any]) -> str:
+    return f"{frames['with_person']} of {frames['total']}"
+
+
+def _rate(rate: Mapping[str, Any]) -> str:
+    return "unknown" if rate["frame_rate"] is None else f"{rate['frame_rate']:.3g} frames/s"
+
+
+def _stands(camera: Mapping[str, Any]) -> str:
+    return {None: "unknown", True: "moving", False: "at rest"}[camera["moving"]]
+
+
 def _exchanged(swaps: Mapping[str, Any]) -> str:
     mended = swaps["mended_frames"]
     if mended is None:
@@ -418,6 +452,9 @@ def _exchanged(swaps: Mapping[str, Any]) -> str:
 _CHECKS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "view": ("View", seen_from),
     "framing": ("In the picture", _near_border),
+    "frames": ("Frames with the person", _with_person),
+    "rate": ("Frame rate", _rate),
+    "camera": ("Camera", _stands),
     "distance": ("Distance of the camera", _away),
     "size": ("Size of the person", _size_of),
     "light": ("Light", _lit),
@@ -809,6 +846,11 @@ def uncertainty(pose: xr.Dataset) -> str:
 
 def gravity(pose: xr.Dataset) -> str:
     """Say what is known about the tilt of the camera."""
+    if (of_fit(pose).get("calibrated") or {}).get("vertical"):
+        return paragraphs(
+            "The direction of gravity is taken from the calibration of the camera; its error is "
+            "part of the intervals."
+        )
     if _fitted(pose):
         return paragraphs(
             "The direction of gravity is estimated in the fit, together with the body; its error "

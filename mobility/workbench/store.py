@@ -536,12 +536,12 @@ class Store:
         if not (folder / "session.json").is_file():
             raise _absent_demo(exercise_name)
         # The demo's report is rendered beforehand too, unless only the package is here.
-        shipped = _checkout() / "reports"
-        name = Session(folder, self).record.session_id
-        has_report = (shipped / name / f"{REPORT_NAMES[exercise_name]}.json").is_file()
-        store = Store(folder.parent, reports=shipped if has_report else self.reports)
+        store = Store(folder.parent, reports=_checkout() / "reports")
         store.read_only = True
-        return Session(folder, store)
+        session = Session(folder, store)
+        if not session.report_is_current():
+            store.reports = self.reports
+        return session
 
     def document(self, key: str) -> Any:
         """JSON document of the store itself, by its path in it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,7 +79,10 @@ def test_a_flat_picture_has_no_edges():
 def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
     found = capture_quality(demo.pose, demo.info, demo.fitted)
     json.dumps(found, allow_nan=False)
-    for check in ("view", "framing", "distance", "size", "light", "sharpness", "swaps"):
+    for check in (
+        *("view", "framing", "frames", "rate", "camera", "distance"),
+        *("size", "light", "sharpness", "swaps"),
+    ):
         assert found[check]["verdict"] == "ok", check
         assert found[check]["advice"] is None, check
     assert found["view"]["name"] == "front-oblique left"
@@ -88,7 +92,7 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
         DEMO_DISTANCE_M, abs=2.5 * distance["distance_sd_m"]
     )
     assert distance["known_from"].startswith("fitted body, height 1.")
-    assert found["frames"] == {"total": 417, "with_person": 417}
+    assert (found["frames"]["total"], found["frames"]["with_person"]) == (417, 417)
 
 
 def test_without_a_fit_the_distance_is_a_guess_from_the_size(demo):
@@ -175,20 +179,40 @@ def test_mended_exchanges_are_counted(demo):
     assert capture_quality(demo.pose, demo.info)["swaps"]["verdict"] is None
 
 
+@pytest.mark.parametrize(
+    ("rate", "expected"), [(30.0, "ok"), (5.0, "poor"), (2.0, "unusable"), (float("nan"), None)]
+)
+def test_few_frames_a_second_are_a_fault_of_the_recording(demo, rate, expected):
+    found = capture_quality(demo.pose, replace(demo.info, frame_rate=rate))["rate"]
+    assert found["verdict"] == expected
+    assert (found["advice"] is None) is (expected in ("ok", None))
+
+
+def test_a_camera_that_moves_and_a_person_who_is_lost_are_faults_of_the_recording(demo):
+    seen = {**json.loads(demo.pose.attrs["survey"]), "camera_moving": True}
+    pose = demo.pose.copy(deep=True).assign_attrs(survey=json.dumps(seen))
+    pose["position"][{"time": slice(0, 100)}] = np.nan
+    found = capture_quality(pose, demo.info)
+    assert found["camera"]["verdict"] == "poor"
+    assert "stand" in found["camera"]["advice"]
+    assert found["frames"]["verdict"] == "poor"
+    unknown = pose.assign_attrs(survey=json.dumps({**seen, "camera_moving": None}))
+    assert capture_quality(unknown, demo.info)["camera"]["verdict"] is None
+
+
 def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
-    """The demo as if it were a second camera: focal length 888 pixels, by its field of view."""
+    """The demo as if it were a second camera."""
     cleaned = [{"operation": "clean_pose", "steps": [{"step": "swap_repair"}]}]
     cleaned[0]["steps"][0]["swapped_frames"] = {"legs": 3, "arms": 0}
-    cameras = [{"azimuth_deg": -35.0, "focal_length_px": 700.0}]
-    cameras.append({"azimuth_deg": 88.0, "focal_length_px": 888.4})
+    cameras = [{"azimuth_deg": -35.0, "distance_m": 3.1}, {"azimuth_deg": 88.0, "distance_m": 3.2}]
     both = with_history(
         demo.fitted, "fit_body", {"height_m": 1.78}, cameras=cameras, further_histories=[cleaned]
     )
     second = capture_quality(demo.pose, demo.info, both, camera=1)
     assert second["view"]["name"] == "right"
     assert second["swaps"]["mended_frames"] == {"legs": 3, "arms": 0}
-    assert second["distance"]["distance_m"] == pytest.approx(DEMO_DISTANCE_M, rel=0.03)
-    assert "lens of the fit" in second["distance"]["known_from"]
+    assert second["distance"]["distance_m"] == 3.2
+    assert second["distance"]["known_from"] == "fitted body, height 1.78 m"
     first = capture_quality(demo.pose, demo.info, both)
     assert first["view"]["name"] == "front-oblique left"
     assert first["swaps"]["mended_frames"]["legs"] == 0
@@ -199,6 +223,13 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
     alone = capture_quality(demo.pose, demo.info, alike, camera=1)["view"]
     assert alone["verdict"] == "poor"
     assert "Film from the front" in alone["advice"]
+
+    # Cameras that are calibrated give the scale; a single one does not.
+    for told, scaled in ({"cameras": cameras, "further_histories": [cleaned]}, True), ({}, False):
+        known = with_history(demo.fitted, "fit_body", {"height_m": None}, calibrated={}, **told)
+        distance = capture_quality(demo.pose, demo.info, known)["distance"]
+        assert ("scale of the calibration" in distance["known_from"]) is scaled
+        assert ("assumed" in distance["known_from"]) is not scaled
 
     wider = both.assign(position_draws=4 * both.position_draws)
     assert joint_angles(wider).trunk_lean.attrs["refused"].startswith("2 cameras: trunk lean sd")

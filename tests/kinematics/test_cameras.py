@@ -18,6 +18,7 @@ from mobility.kinematics.calibration import Calibration, Camera, rotation
 from mobility.kinematics.cameras import overlaid, time_offset
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.view import camera_view
 
 ANGLES = (
     *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
@@ -139,7 +140,10 @@ def test_two_views_are_better_than_either(azimuths: tuple[float, float]) -> None
 @pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
 def test_where_the_cameras_stood(azimuths: tuple[float, float]) -> None:
     first, second, *_ = pair(azimuths, noise_px=3.0)
-    told = last(fit.fit_body([first, second]))["cameras"]
+    fitted = fit.fit_body([first, second])
+    told = last(fitted)["cameras"]
+    # The direction of a camera is one thing, wherever it is told.
+    assert told[0]["azimuth_deg"] == pytest.approx(camera_view(fitted).azimuth_deg, abs=0.2)
     turn = np.array(told[1]["rotation"])
     a = np.radians(azimuths[0] - azimuths[1])
     true = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
@@ -284,6 +288,8 @@ def test_calibrated_cameras_measure(azimuths: tuple[float, float]) -> None:
     assert told["cameras"][0]["focal_length_px"] == pytest.approx(1100.0, rel=0.005)
     assert told["cameras"][1]["focal_length_px"] == pytest.approx(820.0, rel=0.005)
     assert told["cameras"][1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
+    away = [camera["distance_m"] for camera in told["cameras"]]
+    assert away == pytest.approx([3.2, 2.7], abs=0.15)  # the hips move about the middle
 
 
 def test_calibrated_cameras_know_how_tall_somebody_is() -> None:

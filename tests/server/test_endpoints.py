@@ -83,6 +83,17 @@ def test_documented_fields_of_a_creation(server, admin, path):
     assert record["video"]["original_name"] == "squat.mp4"
 
 
+def test_a_creation_says_how_it_is_to_be_analysed(working):
+    key = working.key()
+    made = working.upload(key, user_id="stands", standing="12.5", model="both")
+    assert made.status_code == 200, made.text
+    session_id = made.json()["session_id"]
+    assert working.until(key, session_id, "analyzed", "failed")["state"] == "analyzed"
+    record = json.loads((working.store / session_id / "session.json").read_text())
+    options = record["provenance"]["options"]
+    assert (options["standing"], options["model"]) == (12.5, "both")
+
+
 def test_joints_may_be_a_list_several_fields_or_none(server, admin):
     for given, joints in (
         ('["hip", "knee"]', ["knee", "hip"]),
@@ -114,6 +125,8 @@ def test_a_session_of_ones_own_needs_no_user_id(server):
         ({"user_id": "../../etc"}, b"video 1", "user_id"),
         ({"session_name": "a\x00b"}, b"video 1", "session_name"),
         ({"body_joint_angles": "wrist"}, b"video 1", "body_joint_angles"),
+        ({"standing": "sitting"}, b"video 1", "standing"),
+        ({"model": "../pose.task"}, b"video 1", "model"),
         ({"exercise": "Joint Angle Mobility"}, b"video 1", "exercise"),
         ({"session_nam": "A"}, b"video 1", "session_nam"),
         ({}, b"", "video"),

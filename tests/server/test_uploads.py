@@ -59,11 +59,36 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         "exercise_name": "Overhead Squat",
         "session_name": None,
         "body_joint_angles": ["all"],
+        "options": {},
     }
     assert taken.video.read_bytes() == b"video\r\n--edg\r\n--edg"
     assert taken.video.name == "squat.mp4"
     taken.close()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("standing", "free", "free"),
+        ("standing", "12", 12.0),
+        ("standing", "", None),
+        ("standing", "fre", "did you mean 'free'"),
+        ("standing", "61", "must be straight, free, or the flexion of the knees"),
+        ("standing", "nan", "must be straight, free, or the flexion of the knees"),
+        ("model", "both", "both"),
+        ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
+    ],
+)
+def test_options_of_the_analysis_are_those_of_the_command(tmp_path, name, given, taken):
+    body = part(name, given.encode()) + BODY
+    if isinstance(taken, str) and taken != given:
+        with pytest.raises(FieldError) as refused:
+            take_whole(tmp_path, body, KIND)
+        assert taken in refused.value.fields[name][0]
+    else:
+        options = take_whole(tmp_path, body, KIND)["options"]
+        assert options == ({} if taken is None else {name: taken})
 
 
 def test_nothing_is_written_before_the_video_begins(tmp_path):
@@ -119,7 +144,9 @@ def test_what_is_no_such_body_is_refused(tmp_path, body, kind, error):
 def test_no_body_raises_anything_but_our_own_errors(tmp_path, noise, place, cut):
     with suppress(BadInputError, TooLargeError):
         fields = take_whole(tmp_path, BODY[:place] + noise + BODY[place + cut :])
-        assert set(fields) == {"user_id", "exercise_name", "session_name", "body_joint_angles"}
+        assert set(fields) == {
+            *("user_id", "exercise_name", "session_name", "body_joint_angles", "options"),
+        }
     assert not list(tmp_path.iterdir())
 
 

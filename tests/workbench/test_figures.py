@@ -16,6 +16,7 @@ from mobility.assessment.overhead_squat import knee_movement, overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
+from mobility.view import camera_view
 from mobility.workbench.figures import (
     COLOURS,
     angle_curves,
@@ -196,6 +197,28 @@ def test_note_says_when_depth_is_estimated(
         assert ("estimated depth" in title.get_text()) is (expected is not None)
         if expected is not None:
             assert f"stood about {expected}° away" in title.get_text()
+
+
+def test_the_picture_and_the_first_page_tell_one_angle_of_the_camera(squat_pose: Any) -> None:
+    """The hips are turned against the shoulders, so that more than one angle could be told."""
+    pose = squat_pose(reps=1, heading=30.0).pose
+    hips = pose["position"].sel(keypoint=["left_hip", "right_hip"])
+    middle = hips.mean("keypoint")
+    off, a = hips - middle, np.radians(15.0)
+    turned = hips.copy(deep=True)
+    turned.loc[{"space": "x"}] = (middle + np.cos(a) * off).sel(space="x") + np.sin(a) * off.sel(
+        space="z"
+    )
+    turned.loc[{"space": "z"}] = (middle + np.cos(a) * off).sel(space="z") - np.sin(a) * off.sel(
+        space="x"
+    )
+    pose["position"].loc[{"keypoint": ["left_hip", "right_hip"]}] = turned
+    repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    drawn = knee_movement_image(pose, repetitions, metrics, view="front").legends[0].get_title()
+    azimuth = camera_view(pose).azimuth_deg
+    assert abs(abs(azimuth) - 30.0) > 5.0
+    assert f"stood about {abs(azimuth):.0f}° away" in drawn.get_text()
 
 
 @pytest.mark.parametrize("known", [True, False])

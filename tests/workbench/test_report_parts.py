@@ -17,7 +17,7 @@ from mobility.workbench import report_first_page as first_page
 from mobility.workbench import report_groups as groups
 from mobility.workbench import report_scores as scores
 from mobility.workbench import report_sections as sections
-from mobility.workbench.contract import Participant, SessionRecord, VideoFile
+from mobility.workbench.contract import Participant, SessionRecord, VideoFile, Warned
 from mobility.workbench.report_references import References
 from mobility.workbench.store import Store
 
@@ -230,6 +230,43 @@ def test_the_worst_check_decides_the_trust(verdicts, said) -> None:
         {"light": {"verdict": "ok", "advice": None}, "second_camera": quality}
     )
     assert ("second camera" in second.lower()) == any(v != "ok" for v in verdicts.values())
+
+
+@pytest.mark.parametrize(
+    ("check", "seen"),
+    [
+        ("rate", {"frame_rate": 5.0}),
+        ("camera", {"moving": True}),
+        ("frames", {"total": 10, "with_person": 6}),
+    ],
+)
+def test_a_fault_of_the_recording_stands_beside_no_good_enough(check, seen) -> None:
+    quality = {check: {**seen, "verdict": "poor", "advice": "mend it"}}
+    assert "Recording: poor." in text(first_page.trust(quality))
+    told = text(sections.capture_quality(quality))
+    assert "poor mend it" in told
+
+
+@pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])
+def test_a_distance_has_no_error_of_nothing(sd, said) -> None:
+    distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
+    quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
+    assert said in text(sections.capture_quality(quality))
+
+
+def test_what_all_numbers_depend_on_is_told_on_the_first_page() -> None:
+    quality = {"light": {"verdict": "ok", "advice": None}}
+    warned = [
+        Warned(code="hands_not_overhead", message="This was no <overhead> squat."),
+        Warned(code="angle_refused", message="Elbow refused."),
+    ]
+    shown = first_page.trust(quality, warned)
+    assert "This was no &lt;overhead&gt; squat." in shown
+    assert "Elbow" not in shown
+    known = Store("absent").demo("Overhead Squat")
+    record = known.record.model_copy(update={"warnings": warned})
+    args = (known.fitted(), known.repetitions(), quality, known.edits())
+    assert "no &lt;overhead&gt; squat" in first_page.who_when_how(record, None, *args)
 
 
 def test_a_session_in_short_is_what_its_report_says() -> None:

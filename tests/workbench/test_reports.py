@@ -24,6 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import mobility as mb
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, ReportError
+from mobility.kinematics.expected_error import another_model
 from mobility.provenance import sha256, with_history
 from mobility.workbench import analysis, reports
 from mobility.workbench import report_sections as sections
@@ -35,6 +36,7 @@ from mobility.workbench.contract import (
     SessionRecord,
     Stage,
     VideoFile,
+    Warned,
 )
 from mobility.workbench.documents import group_metrics
 from mobility.workbench.files import read_json, write_dataset, write_json
@@ -79,7 +81,11 @@ def make_session(
     write_json(
         quality,
         {
-            "frames": {"total": pose.sizes["time"], "with_person": pose.sizes["time"]},
+            "frames": {
+                **dict.fromkeys(("total", "with_person"), pose.sizes["time"]),
+                "verdict": "ok",
+                "advice": None,
+            },
             "visibility": {"legs": 0.95, "feet": 0.9, "arms": None},
             "view": {
                 "name": "front-oblique right",
@@ -95,7 +101,7 @@ def make_session(
                 "verdict": "poor",
                 "advice": "Move the camera back <now>.",
             },
-            "camera": {"moving": False},
+            "camera": {"moving": False, "verdict": "ok", "advice": None},
             "other_people": 0,
         },
     )
@@ -597,9 +603,12 @@ def test_the_report_says_on_what_a_trial_is_calibrated(
     assert said in text
     assert ("Unlike what was measured" in text) is (seconds == 0)
     assert text.count("<li>") == (seconds == 0)
-    other = sections.calibration(pose.assign_attrs(model_sha256="0" * 64))
-    assert "Unlike what was measured: errors may be larger than stated." in other
-    assert "another pose model" in other
+    # Another pose model is warned of with the angles, and once is enough.
+    other = pose.assign_attrs(model_sha256="0" * 64)
+    assert sections.calibration(other) == text
+    warned = [Warned(code="errors_of_another_model", message=str(another_model(other)))]
+    told = sections.distrust(warned, other) + sections.calibration(other)
+    assert told.count("another pose model") == 1
     assert sections.calibration(session.pose()) == ""
 
 
@@ -787,10 +796,27 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
         assert text in shown
     assert "Two cameras saw this trial" in sections.distrust([], two)
     assert "one camera" not in sections.distrust([], two)
+    assert "was found together with the body" in sections.distrust([], two)
+
+    known = {"file": "<b>.toml", "vertical": True}
+    for vertical, lens in (True, "lens and vertical are"), (False, "lens is"):
+        known["vertical"] = vertical
+        calibrated = with_history(one, "fit_body", {}, calibrated=known)
+        said = sections.distrust([], calibrated)
+        assert f"one camera, which does not measure depth. Its {lens} taken from" in said
+        assert "the calibration &lt;b&gt;.toml" in said
+        both = with_history(one, "fit_body", {}, calibrated=known, cameras=found)
+        said = sections.distrust([], both)
+        assert "where they stood" not in said
+        assert "lenses, places" in said
+        assert ("the vertical were found with the body" in said) is not vertical
+        assert ("is taken from the calibration" in sections.gravity(both)) is vertical
 
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
     assert both.count("Frames with the person") == 2
+    assert "This view supports" in sections.capture_quality(quality)
+    assert "This view supports" not in both
     assert "First camera" in both
     assert "Second camera" in both
 

@@ -749,6 +749,15 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     demo.report()
     assert (store.reports / session.id / "overhead-squat.html").is_file()
     assert everything(checkout) == before
+    shutil.copytree(store.reports, checkout / "reports")
+    shipped = store.demo("Overhead Squat")
+    assert shipped.report_folder.is_relative_to(checkout)
+    # One that came with it and is of other data is not made again in its place.
+    (shipped.report_folder / ".overhead-squat.key").write_text("of another demo")
+    before = everything(checkout)
+    images = store.demo("Overhead Squat").summary()["knee_movement_phases"]
+    assert all(store.reports.as_posix() in place for place in images.values() if place)
+    assert everything(checkout) == before
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
