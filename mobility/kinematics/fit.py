@@ -171,12 +171,15 @@ _STATURE = _TERM["stature"]["usual_m"]
 
 _KNEE = _TERM["standing"]["knee_deg"]
 _STANDING_KNEE = (_KNEE["mean"], _KNEE["sd"])
-_GATE_DRAWS = 32
+_GATE_DRAWS = 256
 
 _TILT_SD = (
     float(np.radians(_TERM["tilt"]["pitch_sd_deg"])),
     float(np.radians(_TERM["tilt"]["roll_sd_deg"])),
 )
+
+_HELD = 1e-3
+"""Radians within which the fit holds the angles of standing."""
 
 _LEFT_OUT = 100.0
 """By how much a prior of what is shared is widened to leave it out."""
@@ -196,10 +199,13 @@ _LIMBS = (
 )
 """Elbows, shoulders and knees, as three joints each, and which width is theirs."""
 
+_BARELY = (0.0, 0.1, 0.1)
+"""Weights of no slope and of no curvature under a triangle, so that few frames give their mean."""
+
 _COARSE_HZ = 2.5
 _FIRST_DAMPING = 3e-2
 _WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
-_SWITCH = 5.0
+_SWITCH = 2.0
 """A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
 
 _DOUBT, _SAME_MODE, _HOPELESS = 6.0, 0.10, 40.0
@@ -219,8 +225,8 @@ _RATIO_SD = np.array([s.ratio_sd for s in _SEGMENTS.values()])
 _FEET = (LC, LT, RC, RT)
 
 # Places in the border.
-_F, _PITCH, _ROLL, _FLOOR, _H = range(5)
-_LEN = 5
+_F, _PITCH, _ROLL, _FLOOR, _H, _KNEES, _TRUNK = range(7)
+_LEN = 7
 _OFF = _LEN + len(_SEGMENTS)
 _DEEP = _OFF + len(_OFFSETS)
 _FOOT = _DEEP + len(_DEPTH_ERRORS)
@@ -344,21 +350,24 @@ def fit_body(
     - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
       difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
       weakly to straight, and beyond :math:`w` no bend likelier than another;
-    - with moving feet: the centre of mass less its place over the ankles (Cauchy);
+    - with moving feet: the centre of mass less its place over the ankles, and the trunk less its
+      usual lean (Cauchy);
     - camera tilt, focal length and offsets of the landmarks less what is usual.
 
     The table ``fit`` has each term with its numbers and their source.
 
-    But for standing and the bends, no term concerns the posture of a joint that is measured; the
-    latter make up for nearly all places of a limb's joints bending it. Errors of landmarks last
-    from frame to frame, so frames count as one independent observation in 1.3 s. Starting points
-    with single limbs mirrored in depth are tried; those that explain the picture nearly as well
-    widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they come
-    late; the usual delay (table ``synchronisation``) is taken off.
+    But for standing, the bends and that lean, no term concerns the posture of a joint that is
+    measured; bends make up for nearly all places of a limb's joints bending it. Errors of landmarks
+    last from frame to frame, so frames count as one independent observation in 1.3 s. Starting
+    points with single limbs mirrored in depth are tried; those that explain the picture nearly as
+    well widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they
+    come late; the usual delay (table ``synchronisation``) is taken off.
 
     The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
     Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
-    solutions. Any quantity is propagated by computing it from each draw; see
+    solutions. The usual angles of standing and walking are drawn as people differ, one of each for
+    the whole trial, however many frames show it (considered parameters, Schmidt 1966). Any quantity
+    is propagated by computing it from each draw; see
     :func:`~mobility.kinematics.angles.angle_draws`.
 
     Parameters
@@ -424,6 +433,7 @@ def fit_body(
     References
     ----------
     de Leva 1996, J Biomech 29:1223; Triggs et al. 2000, Bundle adjustment, LNCS 1883:298;
+    Schmidt 1966, Application of state-space methods to navigation problems, Adv Control Syst 3:293;
     Drillis & Contini 1966, Body segment parameters.
     """
     poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
@@ -711,20 +721,32 @@ def _resampled(
 def _averaged(
     place: Array, values: Array, weight: Array, count: int, frames_per_knot: float
 ) -> tuple[Array, Array]:
-    """Weighted means of what lies at `place` (0 to count - 1) between knots, and their weights."""
+    """Values at the knots of what lies at `place` (0 to count - 1) between them, and their weights.
+
+    Parabolas under triangles: a mean would lag where a movement begins, and at both ends of it.
+    """
     left = np.minimum(place.astype(np.intp), count - 2)
     share = place - left
-    total = np.zeros((count, *values.shape[1:]))
-    mass, frames = np.zeros((count, weight.shape[1])), np.zeros(count)
+    total = np.zeros((3, count, *values.shape[1:]))
+    moments, frames = np.zeros((5, count, weight.shape[1])), np.zeros(count)
     known = np.where((weight > 0)[..., None], values, 0.0)
-    for knot, part in ((left, 1 - share), (left + 1, share)):
-        np.add.at(total, knot, known * (weight * part[:, None])[..., None])
-        np.add.at(mass, knot, weight * part[:, None])
+    for knot, part, away in ((left, 1 - share, share), (left + 1, share, share - 1)):
+        own = weight * part[:, None]
+        for power in range(5):
+            grown = own * away[:, None] ** power
+            np.add.at(moments[power], knot, grown)
+            if power < 3:
+                np.add.at(total[power], knot, known * grown[..., None])
         np.add.at(frames, knot, part)
-    mean = total / np.where(mass > 0, mass, 1.0)[..., None]
+    mass: Array = moments[0]
+    normal = moments[np.add.outer(range(3), range(3))].transpose(2, 3, 0, 1)
+    normal += np.diag(_BARELY) * mass[..., None, None]
+    normal[mass == 0] = np.eye(3)
+    solved = np.linalg.solve(normal, total.transpose(1, 2, 0, 3))
+    found: Array = solved[..., 0, :].astype(np.float64)
     expected = 0.5 * min(1.0, frames_per_knot)  # frames at a knot without gaps, halved at the ends
     trust = np.minimum(1.0, frames / expected) / np.maximum(frames, 1e-9)
-    return mean, mass * trust[:, None]
+    return found, mass * trust[:, None]
 
 
 def _unit(v: Array) -> Array:
@@ -859,8 +881,7 @@ def _seen_bent(problem: _Problem, joints: Array, standing: Mask) -> bool:
     free, start, standing = _part(problem, part), joints[part], standing[part]
     found = _solve(free, start, _first_border(free, start), steps=28, tolerance=1e-3)
     rng = np.random.default_rng(0)
-    noise = rng.standard_normal((found.border.size, _GATE_DRAWS))
-    shift = np.linalg.solve(np.linalg.cholesky(_schur(found.normal)).T, noise)
+    shift = _shifts(free, _schur(found.normal), rng, _GATE_DRAWS)
     drawn = found.joints[standing] + _sampled(found.normal, shift, rng)[:, standing]
 
     def knees(points: Array) -> Array:
@@ -1218,41 +1239,79 @@ def _standing_rows(
     rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
 ) -> None:
     """Knees and trunk of somebody who stands straight."""
-    term, up, turn = _TERM["standing"], _up(border), _up_slopes(border)
+    term = _TERM["standing"]
+    weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
     across = _unit(joints[:, RH] - joints[:, LH])
-    forward = _unit(np.cross(up, across))
-
-    def add(off: Array, v: Array, sd: float, slopes: Sequence[tuple[int, Array]]) -> None:
-        factor, loss = _cauchy(off**2, term["cauchy"])
-        # Forward turns with gravity.
-        tilted = [(v * np.cross(turn[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
-        weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
-        rows.add(
-            off,
-            weight * factor,
-            slopes,
-            [(_PITCH, tilted[0]), (_ROLL, tilted[1])],
-            cost=float((weight * loss).sum()),
-        )
-
+    forward = _unit(np.cross(_up(border), across))
+    knee_sd, trunk_sd = _usual_angles(problem)[1]
     for top, middle, end in ((LH, LK, LA), (RH, RK, RA)):
         thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         bend = _unit(thigh) - _unit(shank)
-        for axis, turning, (mean, sd) in (
-            (forward, bend, np.radians(problem.standing_knee)),
-            (across, 0 * bend, _radians(term["knee_across_deg"])),
+        for axis, mean, sd, place in (
+            (forward, border[_KNEES], knee_sd, _KNEES),
+            (across, *_radians(term["knee_across_deg"]), None),
         ):
-            off = ((bend * axis).sum(axis=-1) - mean) / sd
             upper, lower = _turned(thigh, axis) / sd, _turned(shank, axis) / sd
-            add(off, turning, sd, [(end, -lower), (middle, lower + upper), (top, -upper)])
-    trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
-    for axis, turning, (mean, sd) in (
-        (forward, _unit(trunk), _radians(term["trunk_deg"])),
-        (across, 0 * trunk, _radians(term["trunk_across_deg"])),
+            slopes = [(end, -lower), (middle, lower + upper), (top, -upper)]
+            off = ((bend * axis).sum(axis=-1) - mean) / sd
+            turned = _with_gravity(bend, across, border, sd, place)
+            _add_robust(rows, off, weight, term["cauchy"], slopes, turned)
+    for axis, mean, sd, place in (
+        (forward, border[_TRUNK], trunk_sd, _TRUNK),
+        (across, *_radians(term["trunk_across_deg"]), None),
     ):
-        off = ((_unit(trunk) * axis).sum(axis=-1) - mean) / sd
-        slope = 0.5 * _turned(trunk, axis) / sd
-        add(off, turning, sd, [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)])
+        _trunk_row(rows, joints, border, axis, mean, sd, weight, term["cauchy"], place)
+
+
+def _trunk_row(
+    rows: _Rows,
+    joints: Array,
+    border: Array,
+    axis: Array,
+    mean: float,
+    sd: float,
+    weight: Array,
+    cauchy: float,
+    place: int | None,
+) -> None:
+    """How far the trunk leans along an axis; `place` in the border of how far it does forwards."""
+    trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
+    off = ((_unit(trunk) * axis).sum(axis=-1) - mean) / sd
+    slope = 0.5 * _turned(trunk, axis) / sd
+    slopes = [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)]
+    across = _unit(joints[:, RH] - joints[:, LH])
+    turned = _with_gravity(_unit(trunk), across, border, sd, place)
+    _add_robust(rows, off, weight, cauchy, slopes, turned)
+
+
+def _with_gravity(
+    v: Array, across: Array, border: Array, sd: float, place: int | None
+) -> list[tuple[int, Array | float]]:
+    """Slopes by the border of the part of `v` forwards, which turns with gravity."""
+    if place is None:
+        return []
+    turn = _up_slopes(border)
+    tilted = [(v * np.cross(turn[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
+    return [(_PITCH, tilted[0]), (_ROLL, tilted[1]), (place, -1 / sd)]
+
+
+def _add_robust(
+    rows: _Rows,
+    off: Array,
+    weight: Array,
+    cauchy: float,
+    joints: Sequence[tuple[int, Array]],
+    border: Sequence[tuple[int, Array | float]],
+) -> None:
+    factor, loss = _cauchy(off**2, cauchy)
+    rows.add(off, weight * factor, joints, border, cost=float((weight * loss).sum()))
+
+
+def _usual_angles(problem: _Problem) -> tuple[Array, Array]:
+    """Mean and standard deviation of the usual angles of knees and trunk, radians."""
+    trunk = _TERM["standing" if problem.planted else "upright"]["trunk_deg"]
+    mean, sd = np.radians([problem.standing_knee, (trunk["mean"], trunk["sd"])]).T
+    return mean, sd
 
 
 def _radians(angle: Mapping[str, float]) -> tuple[float, float]:
@@ -1270,15 +1329,15 @@ def _turned(v: Array, axis: Array) -> Array:
 def _upright_rows(
     rows: _Rows, problem: _Problem, joints: Array, border: Array, share: float
 ) -> None:
-    up, turn = _up(border), _up_slopes(border)
-    sd = _TERM["upright"]["sd_m"]
+    up, turn, term = _up(border), _up_slopes(border), _TERM["upright"]
+    sd = term["sd_m"]
     part = _SHARES.copy()
     part[[LA, RA]] -= 0.5
     over = np.einsum("j,njx->nx", part, joints)
     side = _unit(np.cross(up, [0.0, 0.0, 1.0]))
     axes = np.stack([np.cross(side, up), side])
     off = over @ axes.T / sd
-    factor, loss = _cauchy((off**2).sum(axis=-1), _TERM["upright"]["cauchy"])
+    factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
         tilt = -(axis @ turn) * (over @ up)[:, None] / sd
         slopes = [
@@ -1292,6 +1351,13 @@ def _upright_rows(
             [(_PITCH, tilt[:, 0]), (_ROLL, tilt[:, 1])],
             cost=float(loss.sum()) * share if x == 0 else 0.0,
         )
+    forward = _unit(np.cross(up, _unit(joints[:, RH] - joints[:, LH])))
+    weight = np.full(len(joints), term["trunk_weight"] / len(joints))
+    sd = _usual_angles(problem)[1][1]
+    _trunk_row(
+        *(rows, joints, border, forward, border[_TRUNK], sd),
+        *(weight, term["trunk_cauchy"], _TRUNK),
+    )
 
 
 def _up_slopes(border: Array) -> Array:
@@ -1335,6 +1401,8 @@ def _shared_rows(problem: _Problem, border: Array) -> tuple[Array, Array]:
     add("focal", border[_F], problem.focal_sd, (_F, 1.0))
     for at, usual, sd in zip((_PITCH, _ROLL), problem.tilt, problem.tilt_sd, strict=True):
         add("tilt", border[at] - usual, sd, (at, 1.0))
+    for at, usual in zip((_KNEES, _TRUNK), _usual_angles(problem)[0], strict=True):
+        add("places", border[at] - usual, _HELD, (at, 1.0))
     add("stature", border[_H] - problem.stature, problem.stature_sd, (_H, 1.0))
     excess = border[_LEN:_OFF] - border[_H] - _RATIO
     for i, off in enumerate(excess):
@@ -1473,7 +1541,7 @@ def _solve(
     return _Solution(joints, border, here, done)
 
 
-def _mirrored(joints: Array, *, arms_only: bool) -> dict[str, Array]:
+def _mirrored(joints: Array, *, planted: bool) -> dict[str, Array]:
     """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
     z = joints[..., 2]
     found = {}
@@ -1486,11 +1554,21 @@ def _mirrored(joints: Array, *, arms_only: bool) -> dict[str, Array]:
     knees, ankles = z[:, [LK, RK]].mean(axis=1), z[:, [LA, RA]].mean(axis=1)
     trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
     for name, new in trunks.items():
-        if arms_only:
+        if planted:
             continue
         depth = z.copy()
         depth[:, _UPPER] += (new - (shoulders - hips))[:, None]
         keep(name, depth)
+    if planted:
+        # From behind, a squat looks like shanks that lean back below a trunk far forward.
+        lean = 2 * (z[:, [LA, RA]] - z[:, [LK, RK]])
+        depth = z.copy()
+        depth[:, [LK, RK]] += lean
+        depth[:, [LH, RH]] += lean
+        keep("shanks", depth)
+        depth = depth.copy()
+        depth[:, _UPPER] += lean.mean(axis=1, keepdims=True)
+        keep("shanks_below_the_body", depth)
     for k, side in enumerate(SIDES):
         shoulder, elbow, wrist = z[:, LS + k], z[:, LE + k], z[:, LW + k]
         depth = z.copy()
@@ -1542,6 +1620,7 @@ def _first_border(problem: _Problem, joints: Array) -> Array:
     border = np.zeros(problem.border)
     border[_PITCH], border[_ROLL] = problem.tilt
     border[_H] = problem.stature
+    border[[_KNEES, _TRUNK]] = _usual_angles(problem)[0]
     border[_LEN:_OFF] = problem.stature + _RATIO
     border[_OFF:_DEEP] = [offset.mean for offset in _OFFSETS.values()]
     if problem.planted:
@@ -1597,9 +1676,7 @@ def _solve_trial(
         prior = (border, precision)
         bar.update()
 
-    shift = np.linalg.solve(
-        np.linalg.cholesky(precision).T, rng.standard_normal((border.size, draws))
-    )
+    shift = _shifts(fine, precision, rng, draws)
     n = len(fine.knots)
     total = np.zeros((n, 1, 1))
     mean, spread = np.zeros((n, _N, 3)), np.zeros((draws, n, _N, 3))
@@ -1632,9 +1709,8 @@ def _try_mirrored(
     """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
     kept: list[_Solution] = []
     gains = {}
-    # Where feet stay, and somebody stands, there is no doubt about trunk and legs.
-    for name in _mirrored(best.joints, arms_only=problem.planted):
-        begin = _mirrored(best.joints, arms_only=problem.planted)[name]
+    for name in _mirrored(best.joints, planted=problem.planted):
+        begin = _mirrored(best.joints, planted=problem.planted)[name]
         other = _solve(problem, begin, best.border, steps=3, tolerance=5e-3, free=False)
         if other.normal.cost > best.normal.cost + _HOPELESS:
             continue
@@ -1668,6 +1744,22 @@ def _schur(normal: _Normal) -> Array:
     half = _forward(factor, normal.cross)
     precision: Array = normal.shared - half.T @ half
     return precision
+
+
+def _shifts(problem: _Problem, precision: Array, rng: np.random.Generator, draws: int) -> Array:
+    """Deviations of the border, (border, draw).
+
+    How a person stands is held by the fit, for what else would tell it is wrong by more. So it is
+    a parameter that is considered: drawn as people differ, and all else follows it.
+    """
+    held = np.isin(np.arange(len(precision)), (_KNEES, _TRUNK))
+    free = precision[np.ix_(~held, ~held)]
+    shift = np.empty((len(precision), draws))
+    shift[held] = _usual_angles(problem)[1][:, None] * rng.standard_normal((2, draws))
+    follow = np.linalg.solve(free, precision[np.ix_(~held, held)] @ shift[held])
+    noise = rng.standard_normal((len(free), draws))
+    shift[~held] = np.linalg.solve(np.linalg.cholesky(free).T, noise) - follow
+    return shift
 
 
 def _sampled(normal: _Normal, shift: Array, rng: np.random.Generator) -> Array:

@@ -18,6 +18,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics import angles, fit
 from mobility.kinematics.angles import angles_from_points
+from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
 SIZE = (720, 1280)
@@ -444,6 +445,70 @@ def test_each_camera_has_its_own_errors_of_depth() -> None:
     wrong = [bent_in_depth(poses[0], 0.08), bent_in_depth(poses[1], -0.05)]
     found = errors(fit.fit_body(wrong, focal_length=FOCAL), truth)
     assert found["knee_flexion"] < 4.0
+
+
+def test_knots_keep_to_a_movement_that_speeds_up_and_to_its_ends() -> None:
+    time = np.arange(61) / 30.0
+    fallen = np.stack([4.9 * time**2, 1.0 - 2.0 * time], axis=-1)[:, None]  # metres
+    weight = np.ones((61, 1))
+    knots, found, _ = fit._resampled(time, fallen, weight, 7.5)
+    off = np.abs(found - np.stack([4.9 * knots**2, 1.0 - 2.0 * knots], axis=-1)[:, None])
+    # Means lie 14 mm too far along while it speeds up, and lag by 33 ms at both ends.
+    assert off[1:-1, 0, 0].max() < 0.8 * 0.0136
+    assert off[[0, -1], 0, 1].max() < 0.6 * 2.0 * 0.0333
+    # A single frame is its value, and nothing nothing.
+    weight[1:] = 0.0
+    seven = np.where(weight[..., None] > 0, 7.0, np.nan)
+    _, alone, mass = fit._resampled(time, seven, weight, 7.5)
+    assert alone[0, 0, 0] == pytest.approx(7.0)
+    assert np.isfinite(alone).all()
+    assert (mass[1:] == 0).all()
+
+
+@pytest.mark.parametrize(("standing", "sd"), [("straight", 3.0), (8.0, 2.0)])
+def test_frames_of_standing_do_not_average_away_how_a_person_stands(
+    standing: Any, sd: float
+) -> None:
+    time, knee = squat(9.0)
+    pose = filmed(time, body(knee), azimuth=0.0, noise_px=1.0)
+    fitted = fit.fit_body(pose, focal_length=FOCAL, standing=standing, draws=200)
+    drawn = angles.angle_draws(fitted)["knee_flexion"]
+    stands = drawn.isel(fit_time=np.interp(drawn["fit_time"], time, knee) < 9.0)
+    factor = spread_factors(fitted)["knee_flexion"]
+    # One person is off in all repetitions alike, and both knees are.
+    mean = stands.mean(("fit_time", "side"))
+    assert float(mean.std("draw")) / factor == pytest.approx(sd, rel=0.3)
+    early, late = stands.isel(fit_time=0, side=0), stands.isel(fit_time=-1, side=1)
+    assert xr.corr(early, late, "draw") > 0.5
+
+
+def test_the_trunk_of_who_walks_is_upright_on_the_mean() -> None:
+    time, knee = squat(4.0, deep=30.0)
+    truth = body(knee)
+    pose = filmed(time, truth, azimuth=0.0, noise_px=2.0)
+    upper = [INDEX[f"{side}_shoulder"] for side in ("left", "right")]
+    pose["position"][{"space": 2, "keypoint": upper}] += 0.25
+    off = {}
+    for without in ((), ("upright",)):
+        fitted = fit.fit_body(pose, focal_length=FOCAL, feet_planted=False, without=without)
+        got = angles_from_points(points_of(fitted))["trunk_lean"]
+        off[without] = float(np.abs(got - angles_from_points(truth)["trunk_lean"]).mean())
+    assert off[()] < min(6.0, 0.6 * off["upright",])
+
+
+def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
+    _, knee = squat(3.0)
+    fitted = [INDEX[name] for name in fit.FITTED]
+    joints = body(knee)[:, fitted] * [1.0, 1.0, -1.0] - [0.0, 1.0, 3.0]  # seen from behind
+    for planted in (True, False):
+        for name, other in fit._mirrored(joints, planted=planted).items():
+            pictures = [each[..., :2] / each[..., 2:] for each in (joints, other)]
+            assert np.abs(pictures[0] - pictures[1]).max() < 1e-9, name
+    shanks = fit._mirrored(joints, planted=True)["shanks"]
+    lean = [each[:, fit.LK, 2] - each[:, fit.LA, 2] for each in (joints, shanks)]
+    assert lean[0].min() < -0.1
+    assert np.abs(lean[0] + lean[1]).max() < 1e-9
+    assert "shanks" not in fit._mirrored(joints, planted=False)
 
 
 def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyPatch) -> None:
