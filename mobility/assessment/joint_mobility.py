@@ -16,7 +16,7 @@ from mobility import provenance, tables
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
-from mobility.kinematics.in_picture import picture_angles
+from mobility.kinematics.in_picture import guessed_landmarks, measured_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import check_times, checked, likely
 from mobility.view import camera_view
@@ -443,7 +443,7 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
         if any(f"in_picture_{side}" in values.attrs for side in SIDES)
     ]
     if flat:
-        found = picture_angles(pose)
+        found = measured_angles(pose)
         draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
     return draws
 
@@ -606,12 +606,13 @@ def _courses(
             sd = angles[f"{entry['angle']}_sd"].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
             columns = [INDEX[f"{SIDES[k]}_{name}"] for name in entry["landmarks"]]
-            refuse: Mask = np.any(outside[:, columns], axis=1)
+            beyond = outside[:, columns] & ~_guessed(pose, angle, entry, side)
+            refuse: Mask = np.any(beyond, axis=1)
             if refuse.mean() > table["seen"]["outside_share"]:
                 names = [
                     name
-                    for name, column in zip(entry["landmarks"], columns, strict=True)
-                    if outside[:, column].mean() > table["seen"]["outside_share"]
+                    for name, share in zip(entry["landmarks"], beyond.mean(axis=0), strict=True)
+                    if share > table["seen"]["outside_share"]
                 ] or entry["landmarks"]
                 reasons.append(f"{_listed(names)} outside the picture")
                 refuse = np.ones_like(refuse)
@@ -646,6 +647,7 @@ def _courses(
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
             found.append(_moved(course, time, table))
+    found = _resting(found, table["movement"])
     if marks is None:
         return found
     groups = _together([each for course in found for each in course.excursions])
@@ -679,6 +681,19 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
         with np.errstate(invalid="ignore"):
             hidden = values("confidence", "time", "keypoint") < table["visibility"]
     return outside, hidden
+
+
+def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str) -> Mask:
+    """Landmarks of an angle that the picture can do without, since the pose model is sure of them."""
+    found: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
+    if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
+        return found
+    sure = pose["confidence"]
+    if "individual" in sure.dims:
+        sure = sure.isel(individual=0, drop=True)
+    for name, least in guessed_landmarks(entry["angle"]).items():
+        found[:, entry["landmarks"].index(name)] = sure.sel(keypoint=f"{side}_{name}") >= least
+    return found
 
 
 def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
@@ -792,10 +807,11 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
             if is_high == rests_high:
                 # Where values were refused next to it, the joint may have gone on to its rest.
                 at = float(curve.time[turns[i]])
-                if not (_near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])):
+                cut = _near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])
+                if not (cut or _passing(span, curve, at)):
                     (highs if is_high else lows).append((at, span.value))
                 continue
-            each = _excursion(course, curve, spans, i, rules)
+            each = _possible(_excursion(course, curve, spans, i, rules), rules)
             excursions.append(each)
             if each.accepted:
                 (highs if is_high else lows).append((each.turn, each.extreme))
@@ -811,6 +827,57 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
 def _near(at: float, end: float, end_of_all: float) -> bool:
     """Whether a place is at the end of a piece that is not that of the recording."""
     return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
+
+
+def _passing(span: _Span, curve: _Curve, at: float) -> bool:
+    """Whether a joint was on its way where the recording begins or ends, and not at rest."""
+    edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
+    return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
+
+
+def _possible(each: _Excursion, rules: Mapping[str, Any]) -> _Excursion:
+    """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
+    reason = ""
+    if each.peak_velocity > rules["fastest_deg_s"]:
+        reason = f"{each.peak_velocity:.0f} degrees/s: faster than a joint that shows its range"
+    elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
+        reason = f"there and back in {each.end - each.start:.1f} s: a glitch, or no end that is reached"
+    return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
+
+
+def _resting(courses: Sequence[_Course], rules: Mapping[str, Any]) -> list[_Course]:
+    """Refuse what a side seems to do while the other one moves much farther: it rests."""
+    found = []
+    for course in courses:
+        others = [
+            each
+            for other in courses
+            if other.joint == course.joint and other.side != course.side
+            for each in other.accepted
+        ]
+
+        def rests(each: _Excursion, others: Sequence[_Excursion] = others) -> bool:
+            return any(
+                each.excursion < rules["beside_share"] * other.excursion
+                and min(each.end, other.end) > max(each.start, other.start)
+                for other in others
+            )
+
+        why = "rests while the other side moves"
+        excursions = tuple(
+            replace(each, accepted=False, reason=why) if each.accepted and rests(each) else each
+            for each in course.excursions
+        )
+        turned = {each.turn for each in excursions if each.reason == why}
+        found.append(
+            replace(
+                course,
+                excursions=excursions,
+                highs=tuple(pair for pair in course.highs if pair[0] not in turned),
+                lows=tuple(pair for pair in course.lows if pair[0] not in turned),
+            )
+        )
+    return found
 
 
 def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
