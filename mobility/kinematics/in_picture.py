@@ -73,7 +73,8 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``, its
         ``<angle>_sd``, and ``<angle>_out_of_plane``, by how much the farther segment leaves the plane.
-        NaN where a landmark is missing.
+        NaN where a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of an angle
+        name the plane of the body in which the joint moves ("sagittal", "frontal", "transverse").
 
     Raises
     ------
@@ -104,10 +105,11 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     }
     stature = _stature(segments.values(), table["length"])
     planes = {key: _plane(one, stature, table) for key, one in segments.items()}
-    tilted = float(table["plane"]["sd_deg"])
+    tilt = np.radians(table["plane"]["sd_deg"])
     variables: dict[str, Any] = {}
     for name, entry in table["angles"].items():
         columns = []
+        told: dict[str, str] = {}
         for side in SIDES:
             pair = [segments[name, part, side] for part in ("proximal", "distal")]
             both = [planes[name, part, side] for part in ("proximal", "distal")]
@@ -118,15 +120,22 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             sign = _sign(marks, space, pair, side, forward=bool(entry.get("forward")))
             if normal[2] < _EDGE_ON:
                 sign = 0.0
-            value, spread = _in_plane(pair, both, normal, sign, wraps=bool(entry.get("forward")))
+            value, spread = _in_plane(
+                pair, both, normal, sign, tilt=tilt, wraps=bool(entry.get("forward"))
+            )
+            value = value + float(entry.get("zero_deg", 0.0))
+            told[f"plane_{side}"] = plane = _body_plane(normal, space)
+            if plane not in entry.get("planes", (plane,)):
+                value = np.full_like(value, np.nan)
             noise = table["landmark_sd"]["value"] * stature * _leverage(*pair, value)
             out = np.degrees(np.maximum(both[0].size, both[1].size))
-            square = spread**2 + np.degrees(noise) ** 2 + guess**2 + tilted**2
+            square = spread**2 + np.degrees(noise) ** 2 + guess**2
             columns.append((value, np.sqrt(square), out))
-        for suffix, values in zip(("", "_sd", "_out_of_plane"), zip(*columns, strict=True), strict=True):
-            over = np.stack(values, axis=-1)
-            over[np.isnan(np.stack(columns[0][:1] + columns[1][:1], axis=-1))] = np.nan
-            variables[name + suffix] = (("time", "side"), over, {"units": "degree"})
+        values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
+        over, degree = ("time", "side"), {"units": "degree"}
+        variables[name] = (over, values, {**degree, **told})
+        variables[f"{name}_sd"] = (over, np.where(np.isnan(values), np.nan, sd), degree)
+        variables[f"{name}_out_of_plane"] = (over, np.where(np.isnan(values), np.nan, out), degree)
     return xr.Dataset(variables, coords={"time": pose["time"].variable, "side": list(SIDES)})
 
 
@@ -151,7 +160,8 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over (draw,
         fit_time, side) ``<angle>_draws``, deviations of the draws of the error. Attributes of an
         angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the share of the
-        frames in which picture and body differ by more than 1.96 standard deviations of their difference.
+        frames in which picture and body differ by more than 1.96 standard deviations of their
+        difference, and ``plane_left``, as of :func:`picture_angles`.
 
     Raises
     ------
@@ -179,7 +189,7 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(own_sd)
         sd = np.sqrt(sd**2 + weight * (1 - weight) * apart**2)
         sd = np.where(np.isnan(value), np.nan, sd)
-        told: dict[str, float] = {}
+        told = {f"plane_{side}": flat[name].attrs[f"plane_{side}"] for side in SIDES}
         for k, side in enumerate(SIDES):
             known = np.isfinite(value[:, k])
             if known.any():
@@ -242,6 +252,8 @@ def _space(pose: xr.Dataset) -> Array:
 
 def _at(points: Array, end: str, side: str) -> Array:
     """Place of a landmark of a side, or of the middle of both."""
+    if end == "other_hip":
+        side, end = SIDES[1 - SIDES.index(side)], "hip"
     if end.startswith("mid_"):
         name = end.removeprefix("mid_")
         middle: Array = points[:, [INDEX[f"{one}_{name}"] for one in SIDES]].mean(axis=1)
@@ -350,12 +362,29 @@ def _sign(
     return float(np.sign(high + low)) if max(high, -low) > _BENT else 0.0
 
 
-def _outward(marks: Array, space: Array, side: str) -> float:
-    """Sign of a turn of a limb from hanging to forwards, or outwards, whichever is seen better."""
-    trunk = _at(space, "mid_shoulder", side) - _at(space, "mid_hip", side)
+def _axes(space: Array) -> tuple[Array, Array, Array]:
+    """Up along the trunk, to the right and to the front of the subject, (time, 3) each."""
+    trunk = _at(space, "mid_shoulder", "") - _at(space, "mid_hip", "")
     across = space[:, INDEX["right_hip"]] - space[:, INDEX["left_hip"]]
     across = across + space[:, INDEX["right_shoulder"]] - space[:, INDEX["left_shoulder"]]
-    ahead = np.cross(trunk, across)
+    return trunk, across, np.cross(trunk, across)
+
+
+def _body_plane(normal: Array, space: Array) -> str:
+    """Plane of the body whose normal is nearest to that of a movement; empty where none is known."""
+    trunk, across, ahead = _axes(space)
+    axes = {"sagittal": across, "frontal": ahead, "transverse": trunk}
+    near = {}
+    for name, axis in axes.items():
+        cosine = np.abs(axis @ normal) / np.linalg.norm(axis, axis=-1)
+        if np.isfinite(cosine).any():
+            near[name] = float(np.nanmedian(cosine))
+    return max(near, key=lambda name: near[name]) if near else ""
+
+
+def _outward(marks: Array, space: Array, side: str) -> float:
+    """Sign of a turn of a limb from hanging to forwards, or outwards, whichever is seen better."""
+    _, across, ahead = _axes(space)
     outwards = across if side == "right" else -across
     down = -(_at(marks, "mid_shoulder", side) - _at(marks, "mid_hip", side))
 
@@ -370,12 +399,19 @@ def _outward(marks: Array, space: Array, side: str) -> float:
 
 
 def _in_plane(
-    pair: Sequence[_Segment], planes: Sequence[_Plane], normal: Array, sign: float, *, wraps: bool
+    pair: Sequence[_Segment],
+    planes: Sequence[_Plane],
+    normal: Array,
+    sign: float,
+    *,
+    tilt: float,
+    wraps: bool,
 ) -> tuple[Array, Array]:
-    """Angle in the plane of the movement, degrees, and what is not known of it for the elevations."""
+    """Angle in the plane of the movement, degrees, and what is not known of it, since neither the
+    elevations are nor that plane."""
     sizes = [plane.size for plane in planes]
 
-    def angle(one: float, other: float, sizes: Sequence[Array]) -> Array:
+    def angle(one: float, other: float, sizes: Sequence[Array], normal: Array = normal) -> Array:
         directions = [
             _directions(segment, size, towards)
             for segment, size, towards in zip(pair, sizes, (one, other), strict=True)
@@ -394,6 +430,10 @@ def _in_plane(
             for k, plane in enumerate(planes):
                 moved = [size + (plane.sd if i == k else 0.0) for i, size in enumerate(sizes)]
                 variance += chance * (angle(one, other, moved) - at) ** 2
+            for axis in np.linalg.svd(normal[None])[2][1:]:
+                for turned in (normal + np.tan(tilt) * axis, normal - np.tan(tilt) * axis):
+                    turned = turned / np.linalg.norm(turned)
+                    variance += chance * (angle(one, other, sizes, turned) - at) ** 2 / 2
             combinations.append((chance, at))
             mean += chance * at
     variance += sum(chance * (at - mean) ** 2 for chance, at in combinations)
