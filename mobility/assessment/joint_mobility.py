@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import provenance, tables
+from mobility.assessment import movements as known_movements
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
@@ -44,6 +45,9 @@ _LEGS = ("ankle", "knee", "hip")
 
 _NEAR = 0.2
 """Share of the range within which a frame is at one of its ends."""
+
+_BEHIND_DEG = 5.0
+"""From how far behind the trunk on a thigh or an arm is extended."""
 
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
@@ -102,6 +106,8 @@ class _Course:
     highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
     lows: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    angle: str = ""  # of kinematics.angles
+    plane: str = ""  # of the body, in which the joint moves
     added_sd: float = 0.0  # what a fit does not know of its error, degrees
 
     @property
@@ -273,6 +279,7 @@ def joint_mobility(
     joints: Joints = JOINTS,
     sex: Sex | None = None,
     age: Annotated[float, Field(ge=0, le=120)] | None = None,
+    movement: str | None = None,
     movements: Movements | None = None,
 ) -> xr.Dataset:
     r"""Measure range of motion, movements and speed of single joints.
@@ -287,6 +294,9 @@ def joint_mobility(
         Of "ankle", "knee", "hip", "shoulder", "elbow".
     sex, age
         Of the participant (years), for the reference; None where they are not known.
+    movement
+        Which movement of the table ``movements`` was asked for; None: the one that is found. It names
+        how to film what is refused, and where another one is found the note says so.
     movements
         Movements that a person marked, as for :func:`checked_movements`, in the place of those that
         are found in the curves.
@@ -296,9 +306,11 @@ def joint_mobility(
     xarray.Dataset
         Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``
         (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
-        ``movements`` (count), ``reference`` (degree; NaN where there is none), ``reference_kind``
-        ("active", "weight_bearing" or ""), ``refused_share`` (of the frames) and ``note`` (why a
-        value is NaN, and what else a reader must know). Over (time, joint, side): ``angle`` and
+        ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there is
+        none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest of an
+        extension), ``reference`` (degree; NaN where there is none), ``reference_kind``
+        ("active", "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a
+        value is NaN, and what else a reader must know) and ``advice`` (how to film what was refused). Over (time, joint, side): ``angle`` and
         ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
         ``movement_side``, ``movement_start``, ``movement_turn``, ``movement_end`` (second),
         ``movement_rest``, ``movement_extreme`` (degree), ``movement_peak_velocity``,
@@ -343,17 +355,24 @@ def joint_mobility(
     Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627.
     """
     table = tables.load(TABLE)
+    if movement is not None:
+        wanted = known_movements.movement(movement)["joint"]
+        if wanted not in joints:
+            raise BadInputError(
+                f"joint_mobility: {movement} is of the {wanted}, which is not among the joints"
+            )
     marks = _marks(movements, joints, angles)
     courses = _courses(pose, angles, joints, marks)
     points = _points(pose)
     draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
-    measured = ("maximum", "minimum", "range_of_motion", "peak_velocity", "mean_velocity", "score")
+    measured = ("maximum", "minimum", "end_of_range", "range_of_motion")
+    measured += ("peak_velocity", "mean_velocity", "score")
     numbers = {name: np.full(shape, np.nan) for name in measured}
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
-    notes, kinds = np.full(shape, "", dtype=object), np.full(shape, "", dtype=object)
+    notes, kinds, names, advice = (np.full(shape, "", dtype=object) for _ in range(4))
     curves = np.full((angles.sizes["time"], *shape), np.nan)
     curves_sd = curves.copy()
     references: dict[str, dict[str, Any]] = {}
@@ -362,10 +381,20 @@ def joint_mobility(
         curves[:, *place], curves_sd[:, *place] = course.values, course.sd
         numbers["refused_share"][place] = float(np.isnan(course.values).mean())
         counts[place] = len(course.accepted)
-        found = _measured(course, table["joints"][course.joint]["angle"], draws)
+        found = _measured(course, draws)
         borne = course.joint == "ankle" and _stands(course, points, angles["time"].to_numpy())
-        reference = _reference(course.joint, sex, age, weight_bearing=borne)
+        shown = _shown(course, borne=borne)
+        names[place] = shown
+        if shown:
+            found |= _end_of_range(shown, found)
+        if np.isnan(course.values).all():
+            own = known_movements.movements_of(course.joint)
+            advice[place] = known_movements.refusal_advice(movement if movement in own else own[0])
+        reference = _reference(course, shown, sex, age)
         remarks = [course.note] if course.note else []
+        if shown and movement in known_movements.movements_of(course.joint) and shown != movement:
+            told = [name.replace("_", " ") for name in (shown, str(movement))]
+            remarks.append(f"{told[0]} was shown, not {told[1]}")
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
@@ -395,6 +424,8 @@ def joint_mobility(
     dims = ("joint", "side")
     variables["movements"] = (dims, counts, {"units": "1", "long_name": "number of movements"})
     variables["reference_kind"] = (dims, kinds.astype(str), {"long_name": "kind of the reference"})
+    variables["shown"] = (dims, names.astype(str), {"long_name": "movement that was shown"})
+    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})
     variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
     over_time = ("time", *dims)
     degree = {"units": "degree"}
@@ -425,7 +456,9 @@ def joint_mobility(
     return provenance.with_history(
         result.assign_attrs(history=angles.attrs.get("history", "[]")),
         "joint_mobility",
-        {"joints": list(joints), "sex": sex, "age": age, **_given(movements, joints)},
+        {"joints": list(joints), "sex": sex, "age": age}
+        | ({} if movement is None else {"movement": movement})
+        | _given(movements, joints),
         movements=int(counts.sum()),
         posture=posture,
         warnings=_warnings(courses) + _upper_body_only(pose),
@@ -601,25 +634,27 @@ def _courses(
     for joint in joints:
         entry = table["joints"][joint]
         for k, side in enumerate(SIDES):
-            angle = angles[entry["angle"]].sel(side=side)
+            plane = str(angles[entry["angle"]].attrs.get(f"plane_{side}", ""))
+            name = entry.get(plane, entry["angle"])
+            angle = angles[name].sel(side=side)
             values = angle.to_numpy().astype(np.float64)
-            sd = angles[f"{entry['angle']}_sd"].sel(side=side).to_numpy().astype(np.float64)
+            sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
             columns = [INDEX[f"{SIDES[k]}_{name}"] for name in entry["landmarks"]]
             beyond = outside[:, columns] & ~_guessed(pose, angle, entry, side)
             refuse: Mask = np.any(beyond, axis=1)
             if refuse.mean() > table["seen"]["outside_share"]:
                 names = [
-                    name
-                    for name, share in zip(entry["landmarks"], beyond.mean(axis=0), strict=True)
+                    mark
+                    for mark, share in zip(entry["landmarks"], beyond.mean(axis=0), strict=True)
                     if share > table["seen"]["outside_share"]
                 ] or entry["landmarks"]
                 reasons.append(f"{_listed(names)} outside the picture")
                 refuse = np.ones_like(refuse)
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
-                name = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
-                reasons.append(f"{name} hidden from the camera in {share.max():.0%} of the frames")
+                mark = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
+                reasons.append(f"{mark} hidden from the camera in {share.max():.0%} of the frames")
                 refuse = np.ones_like(refuse)
             if exchanged and joint in _LEGS and not refuse.all():
                 reasons.append(exchanged)
@@ -644,6 +679,8 @@ def _courses(
             course = _Course(
                 *(joint, side, values, sd, np.nan),
                 note="; ".join(reasons),
+                angle=name,
+                plane=plane,
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
             found.append(_moved(course, time, table))
@@ -1224,7 +1261,38 @@ def _together(excursions: Sequence[_Excursion]) -> list[list[_Excursion]]:
     return groups
 
 
-def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str, float]:
+def _shown(course: _Course, *, borne: bool) -> str:
+    """Name the movement that a joint and side shows; empty where it shows none."""
+    accepted = course.accepted
+    if not accepted:
+        return ""
+    larger = np.median([each.extreme - each.rest for each in accepted]) > 0
+    if course.joint in ("hip", "shoulder"):  # what comes back from in front is no extension
+        larger = larger or np.median([each.extreme for each in accepted]) > -_BEHIND_DEG
+    # Elbow, knee and ankle bend in one plane of the limb, however that lies.
+    ball = course.joint in ("hip", "shoulder") and course.plane in ("frontal", "sagittal")
+    try:
+        return known_movements.movement_of(
+            course.joint,
+            plane="frontal" if ball and course.plane == "frontal" else "sagittal",
+            direction="largest" if larger else "smallest",
+            weight_bearing=borne,
+        )
+    except BadInputError:  # an arm that is lowered, a leg that is brought to the other
+        return ""
+
+
+def _end_of_range(shown: str, found: Mapping[str, float]) -> dict[str, float]:
+    """How far a movement goes, in its own direction."""
+    end = known_movements.movement(shown)["end"]
+    name = "maximum" if end == "largest" else "minimum"
+    return {
+        "end_of_range": known_movements.in_own_direction(shown, found.get(name, np.nan)),
+        "end_of_range_sd": found.get(f"{name}_sd", np.nan),
+    }
+
+
+def _measured(course: _Course, draws: xr.Dataset | None) -> dict[str, float]:
     """Numbers of one joint and side, without those that need a reference."""
     if np.isnan(course.values).all():
         return {}
@@ -1233,7 +1301,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
         return _still(course)
     off = None
     if draws is not None:
-        off = draws[angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
+        off = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
     knots = None if draws is None else draws["fit_time"].to_numpy()
 
     def deviations(times: Sequence[float]) -> Array | None:
@@ -1328,11 +1396,16 @@ def _stands(course: _Course, points: Array, time: Array) -> bool:
 
 
 def _reference(
-    joint: str, sex: Sex | None, age: float | None, *, weight_bearing: bool
+    course: _Course, shown: str, sex: Sex | None, age: float | None
 ) -> ReferenceRange | None:
-    angle = tables.load(TABLE)["joints"][joint]["angle"]
-    kind: Literal["active", "weight_bearing"] = "weight_bearing" if weight_bearing else "active"
-    return reference_range(angle, sex=sex, age=age, kind=kind)
+    """Published range of the movement that was shown, in whose direction more is farther."""
+    if not shown:
+        return reference_range(course.angle, sex=sex, age=age, kind="active")
+    entry = known_movements.movement(shown)
+    if entry["end"] == "smallest":
+        return None
+    wanted = entry["range"]
+    return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
 
 
 def _described(reference: ReferenceRange) -> dict[str, Any]:
