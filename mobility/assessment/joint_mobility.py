@@ -878,7 +878,9 @@ def _possible(each: _Excursion, rules: Mapping[str, Any]) -> _Excursion:
     if each.peak_velocity > rules["fastest_deg_s"]:
         reason = f"{each.peak_velocity:.0f} degrees/s: faster than a joint that shows its range"
     elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
-        reason = f"there and back in {each.end - each.start:.1f} s: a glitch, or no end that is reached"
+        reason = (
+            f"there and back in {each.end - each.start:.1f} s: a glitch, or no end that is reached"
+        )
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 
 

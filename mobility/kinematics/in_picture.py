@@ -36,10 +36,10 @@ _BENT = 20.0
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment in the picture: direction from its joint (time, 2), length, and the rest of it."""
+    """A segment in the picture: unit vector from its joint (time, 2), and its length in pixels."""
 
     along: Array
-    length: Array
+    length: Array  # NaN where it has none
     ratio: float
     depth: Array  # elevation that the landmarks' depth says, radians, positive towards the camera
 
@@ -216,9 +216,9 @@ def _drawn(value: Array, sd: Array, ends: Array) -> Array:
 
     What a landmark is off when a limb is straight says little of how far it is off when it is bent.
     """
-    low, high = np.nanmin(value, axis=0), np.nanmax(value, axis=0)
-    with np.errstate(invalid="ignore"):
-        turn = 0.5 * np.pi * (value - low) / np.maximum(high - low, 1.0)
+    low = np.where(np.isnan(value), np.inf, value).min(axis=0)
+    high = np.where(np.isnan(value), -np.inf, value).max(axis=0)
+    turn = 0.5 * np.pi * np.nan_to_num((value - low) / np.maximum(high - low, 1.0))
     first, last = ends[:, :, None, :]
     found: Array = np.nan_to_num(sd) * (np.cos(turn) * first + np.sin(turn) * last)
     return found
@@ -265,9 +265,11 @@ def _at(points: Array, end: str, side: str) -> Array:
 def _segment(marks: Array, space: Array, entry: Mapping[str, Any], side: str) -> _Segment:
     along = _at(marks, entry["to"], side) - _at(marks, entry["from"], side)
     deep = _at(space, entry["to"], side) - _at(space, entry["from"], side)
+    length = np.linalg.norm(along, axis=-1)
+    length = np.where(length > 0, length, np.nan)
     return _Segment(
-        along=along,
-        length=np.linalg.norm(along, axis=-1),
+        along=along / length[:, None],
+        length=length,
         ratio=float(tables.load("body_segments")["segments"][entry["segment"]]["ratio"]),
         depth=np.arctan2(deep[:, 2], np.hypot(deep[:, 0], deep[:, 1])),
     )
@@ -314,7 +316,7 @@ def _plane(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Plan
 def _normal(segment: _Segment, plane: _Plane, prior: float) -> Array:
     """Normal, towards the camera, of the plane in which a segment moves: that of the picture unless
     the segment is seen to leave it."""
-    along = segment.along / segment.length[:, None]
+    along = segment.along
     level, up = np.cos(plane.size), np.sin(plane.size)
     spread = np.diag([prior, prior, 0.0])
     seen = np.isfinite(along).all(axis=1) & np.isfinite(up)
@@ -328,8 +330,7 @@ def _normal(segment: _Segment, plane: _Plane, prior: float) -> Array:
 
 
 def _directions(segment: _Segment, size: Array, towards: float) -> Array:
-    along = segment.along / segment.length[:, None]
-    return np.column_stack([along * np.cos(size)[:, None], towards * np.sin(size)])
+    return np.column_stack([segment.along * np.cos(size)[:, None], towards * np.sin(size)])
 
 
 def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
@@ -355,7 +356,7 @@ def _sign(
     turned = (turned + 180.0) % 360.0 - 180.0
     seen = np.isfinite(turned)
     for each in pair:  # a segment that points at the camera turns to any side
-        seen &= each.length > 0.5 * np.nanmax(each.length, initial=0.0)
+        seen &= each.length > 0.5 * np.nanmax(each.length, initial=0.0)  # NaN is not longer
     if not seen.any():
         return 0.0
     low, high = np.percentile(turned[seen], [2, 98])
