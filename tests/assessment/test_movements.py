@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -179,3 +181,47 @@ def test_the_advice_on_a_refusal_says_where_the_camera_stands():
         "Film the elbow from the side: put the camera at the height of the elbow"
     )
     assert refusal_advice("shoulder_abduction").startswith("Film the shoulder from the front: ")
+
+
+@pytest.fixture(scope="module")
+def script(project):
+    path = project / "scripts" / "movement_drawings.py"
+    spec = importlib.util.spec_from_file_location("movement_drawings", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_movement_has_the_drawing_that_the_script_makes(name, script):
+    sentence, drawing = how_to_film(name)
+    entry = movement(name)
+    assert sentence == entry["film"]
+    text = drawing.read_text(encoding="utf-8")
+    assert text == script.draw(name, entry)
+    root = ET.fromstring(text)
+    assert entry["view"] in root.find("{http://www.w3.org/2000/svg}title").text
+    assert text.count("http") == 1  # the name of the format; nothing is fetched
+    assert script.SCENES[name].posture == entry["postures"][0]
+
+
+def test_all_that_is_drawn_lies_in_the_picture(script):
+    for name in NAMES:
+        root = ET.fromstring(how_to_film(name).drawing.read_text(encoding="utf-8"))
+        for line in root.iter("{http://www.w3.org/2000/svg}polyline"):
+            for place in line.get("points").split():
+                x, y = (float(each) for each in place.split(","))
+                assert 8 <= x <= script.WIDTH - 8, name
+                assert 8 <= y <= script.HEIGHT - 8, name
+
+
+def test_no_drawing_is_left_over():
+    folder = how_to_film(NAMES[0]).drawing.parent
+    assert {path.stem for path in folder.iterdir()} == set(NAMES)
+
+
+def test_the_page_on_filming_is_that_of_the_table(project, script):
+    text = (project / "docs" / "joint-mobility.md").read_text(encoding="utf-8")
+    assert script.page(text) == text
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (project / "docs" / link).exists(), link
