@@ -14,7 +14,6 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.fit import FITTED
 from mobility.kinematics.in_picture import measured_angles, picture_angles
 from mobility.provenance import history
-from tests.analytic import FOREARM
 from tests.limbs import limb_pose, there_and_back
 
 TIME, ELBOW = there_and_back(low=8.0, high=125.0, times=2)
@@ -139,7 +138,7 @@ def test_a_real_person_who_raises_the_arms_sideways_and_shows_nothing_below_the_
 
 
 def test_picture_and_body_are_weighed_by_their_errors() -> None:
-    """An elbow whose wrist the body has 11 cm too near, with errors of its own that know it or not."""
+    """An elbow whose wrist the body has 11 cm too near, and knows it or not."""
     for depth_sd in (0.02, 0.3):
         body = fitted(heading=90.0, depth_error_m=0.11, depth_sd_m=depth_sd)
         flat, found = picture_angles(body), measured_angles(body)
