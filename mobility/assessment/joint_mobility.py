@@ -683,6 +683,12 @@ def _courses(
                         f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
                     )
                 refuse = refuse | lying | steep
+            if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
+                "disagree_share"
+            ]:
+                reasons.append(
+                    f"picture and fitted body contradict each other in {apart:.0%} of the frames"
+                )
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(str(why))

@@ -149,9 +149,12 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
 def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     r"""Angles of single joints from the picture and from a fitted body, each weighed by its error.
 
-    With the angle :math:`\theta_p \pm \sigma_p` of the picture and :math:`\theta_f \pm \sigma_f` of
-    the body, the picture has the weight :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. Both
-    come from the same landmarks, so that together they are not surer than apart: the variance is
+    With the angle :math:`\theta_p \pm \sigma_p` of the picture and
+    :math:`\theta_f \pm \sigma_f` of the body, the picture has the weight
+    :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. Where they differ by more than both errors,
+    the body is wrong: it needs the whole person and infers the depth. Then :math:`\sigma_f^2` is
+    what is left of the squared difference. Both come from the same landmarks, so that together they
+    are not surer than apart: the variance is
     :math:`(w \sigma_p + (1 - w) \sigma_f)^2 + w (1 - w) (\theta_p - \theta_f)^2`.
 
     Parameters
@@ -188,11 +191,14 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
         own_sd = np.hypot(spread[f"{name}_sd"].to_numpy(), added.get(name, 0.0))
         own = np.where(np.isnan(own_sd), np.nan, body[name])
-        weight = own_sd**2 / (own_sd**2 + seen_sd**2)
-        weight = np.where(np.isnan(own), 1.0, np.where(np.isnan(seen), 0.0, weight))
         apart = np.nan_to_num(seen - own)
+        contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
+        weight = own_sd**2 + contradicted
+        weight = weight / (weight + seen_sd**2)
+        weight = np.where(np.isnan(own), 1.0, np.where(np.isnan(seen), 0.0, weight))
         value = np.where(np.isnan(own), seen, own + weight * apart)
-        sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(own_sd)
+        body_sd = np.sqrt(own_sd**2 + contradicted)
+        sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(body_sd)
         sd = np.sqrt(sd**2 + weight * (1 - weight) * apart**2)
         sd = np.where(np.isnan(value), np.nan, sd)
         told = {f"plane_{side}": flat[name].attrs[f"plane_{side}"] for side in SIDES}

@@ -145,6 +145,7 @@ def test_picture_and_body_are_weighed_by_their_errors() -> None:
         own = joint_angles(body, limits=LIMITS)
         p, f = flat["elbow_flexion"], own["elbow_flexion"]
         sp, sf = flat["elbow_flexion_sd"], own["elbow_flexion_sd"]
+        sf = np.sqrt(sf**2 + np.maximum((p - f) ** 2 - sp**2 - sf**2, 0))
         weight = sf**2 / (sf**2 + sp**2)
         np.testing.assert_allclose(found["elbow_flexion"], f + weight * (p - f), atol=1e-6)
         square = (weight * sp + (1 - weight) * sf) ** 2 + weight * (1 - weight) * (p - f) ** 2
