@@ -218,6 +218,15 @@ def analyze(
     joints: Annotated[
         str, typer.Option("--joints", help="Comma-separated joints, or all.")
     ] = "all",
+    movement: Annotated[
+        str | None,
+        typer.Option(
+            "--movement",
+            metavar="NAME",
+            help="Joint Angle Mobility of one movement, such as elbow_flexion or "
+            "shoulder_abduction; default: found in the video.",
+        ),
+    ] = None,
     workers: WorkersOption = None,
     subject: Annotated[
         str, typer.Option("--subject", help="'largest', or x,y: a point on the person, in pixels.")
@@ -287,6 +296,11 @@ def analyze(
         raise typer.BadParameter(
             "--calibration has the lens and needs the fit: leave out --field-of-view and --no-fit"
         )
+    if movement is not None:
+        from mobility.assessment.movements import movement as entry_of
+
+        exercise = "Joint Angle Mobility"
+        joints = str(entry_of(movement)["joint"]) if joints == "all" else joints
     session = _store(store, reports).create(
         video,
         second_video,
@@ -309,6 +323,7 @@ def analyze(
         field_of_view=field_of_view,
         height_m=height_m,
         standing=standing,
+        movement=movement,
         keep_raw=keep_raw,
         blur_face=blur_face,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from mobility import tables
 
-DECIDING = ("criteria", "findings", "indices", "reference_ranges")
+DECIDING = ("criteria", "findings", "indices", "movements", "reference_ranges")
 """Tables of thresholds and references, as far as they exist."""
 
 REPORTED = (*DECIDING, "advice", "angles", "joint_mobility", "overhead_squat")

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import provenance, tables
+from mobility.assessment import movements as known_movements
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
-from mobility.kinematics.in_picture import picture_angles
+from mobility.kinematics.in_picture import guessed_landmarks, measured_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import check_times, checked, likely
 from mobility.view import camera_view
@@ -38,12 +39,19 @@ _ORDER = 3
 """Of the polynomial of the smoothing."""
 
 _MORE_AT_REST = 1.5
-"""A joint rests bent only where it spends so many times more frames bent than straight."""
+"""A joint rests bent only where it spends so many times more frames bent than straight, or more and
+the recording begins and ends so."""
 
 _LEGS = ("ankle", "knee", "hip")
 
 _NEAR = 0.2
 """Share of the range within which a frame is at one of its ends."""
+
+_LEAST_REPEATED = 3
+"""Movements from which on their spread is told."""
+
+_BEHIND_DEG = 5.0
+"""From how far behind the trunk on a thigh or an arm is extended."""
 
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
@@ -57,6 +65,9 @@ _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",
     "minimum": "median over the movements of the turn at the smaller angle",
     "range_of_motion": "maximum minus minimum",
+    "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
+    "repeatability": "standard deviation over the movements of the angle at the turn",
+    "detectable_change": "1.96 sqrt(2 / n) times the repeatability",
     "peak_velocity": "median over the movements of the largest speed",
     "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
 }
@@ -102,6 +113,8 @@ class _Course:
     highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
     lows: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    angle: str = ""  # of kinematics.angles
+    plane: str = ""  # of the body, in which the joint moves
     added_sd: float = 0.0  # what a fit does not know of its error, degrees
 
     @property
@@ -273,6 +286,7 @@ def joint_mobility(
     joints: Joints = JOINTS,
     sex: Sex | None = None,
     age: Annotated[float, Field(ge=0, le=120)] | None = None,
+    movement: str | None = None,
     movements: Movements | None = None,
 ) -> xr.Dataset:
     r"""Measure range of motion, movements and speed of single joints.
@@ -287,6 +301,9 @@ def joint_mobility(
         Of "ankle", "knee", "hip", "shoulder", "elbow".
     sex, age
         Of the participant (years), for the reference; None where they are not known.
+    movement
+        Which movement of the table ``movements`` was asked for; None: the one that is found. It
+        names how to film what is refused, and where another one is found the note says so.
     movements
         Movements that a person marked, as for :func:`checked_movements`, in the place of those that
         are found in the curves.
@@ -296,14 +313,20 @@ def joint_mobility(
     xarray.Dataset
         Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``
         (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
-        ``movements`` (count), ``reference`` (degree; NaN where there is none), ``reference_kind``
-        ("active", "weight_bearing" or ""), ``refused_share`` (of the frames) and ``note`` (why a
-        value is NaN, and what else a reader must know). Over (time, joint, side): ``angle`` and
-        ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
-        ``movement_side``, ``movement_start``, ``movement_turn``, ``movement_end`` (second),
-        ``movement_rest``, ``movement_extreme`` (degree), ``movement_peak_velocity``,
-        ``movement_mean_velocity`` (degree/s), ``movement_accepted``, ``movement_reason`` (why not).
-        ``posture_share(posture)``: of the frames; the attribute ``posture`` is the most frequent.
+        ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
+        is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
+        of an extension), ``repeatability`` (degree: standard deviation of the turns of three
+        movements or more), ``detectable_change`` (degree: 1.96 √2 of it, divided by the root of
+        their number: a smaller difference to another recording of the same set-up is no change),
+        ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
+        "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
+        and what else a reader must know) and ``advice`` (how to film what was refused). Over
+        (time, joint, side): ``angle`` and ``angle_sd``, NaN where they were refused. Over
+        ``movement``: ``movement_joint``, ``movement_side``, ``movement_start``, ``movement_turn``,
+        ``movement_end`` (second), ``movement_rest``, ``movement_extreme`` (degree),
+        ``movement_peak_velocity``, ``movement_mean_velocity`` (degree/s), ``movement_accepted``,
+        ``movement_reason`` (why not). ``posture_share(posture)``: of the frames; the attribute
+        ``posture`` is the most frequent.
 
     Raises
     ------
@@ -343,17 +366,25 @@ def joint_mobility(
     Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627.
     """
     table = tables.load(TABLE)
+    if movement is not None:
+        wanted = known_movements.movement(movement)["joint"]
+        if wanted not in joints:
+            raise BadInputError(
+                f"joint_mobility: {movement} is of the {wanted}, which is not among the joints"
+            )
     marks = _marks(movements, joints, angles)
     courses = _courses(pose, angles, joints, marks)
     points = _points(pose)
     draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
-    measured = ("maximum", "minimum", "range_of_motion", "peak_velocity", "mean_velocity", "score")
-    numbers = {name: np.full(shape, np.nan) for name in measured}
+    reach = ("maximum", "minimum", "end_of_range", "range_of_motion")
+    measured = (*reach, "peak_velocity", "mean_velocity", "score")
+    bare = ("repeatability", "detectable_change")
+    numbers = {name: np.full(shape, np.nan) for name in (*measured, *bare)}
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
-    notes, kinds = np.full(shape, "", dtype=object), np.full(shape, "", dtype=object)
+    notes, kinds, names, advice = (np.full(shape, "", dtype=object) for _ in range(4))
     curves = np.full((angles.sizes["time"], *shape), np.nan)
     curves_sd = curves.copy()
     references: dict[str, dict[str, Any]] = {}
@@ -362,10 +393,21 @@ def joint_mobility(
         curves[:, *place], curves_sd[:, *place] = course.values, course.sd
         numbers["refused_share"][place] = float(np.isnan(course.values).mean())
         counts[place] = len(course.accepted)
-        found = _measured(course, table["joints"][course.joint]["angle"], draws)
+        found = _measured(course, draws)
         borne = course.joint == "ankle" and _stands(course, points, angles["time"].to_numpy())
-        reference = _reference(course.joint, sex, age, weight_bearing=borne)
+        shown = _shown(course, borne=borne)
+        names[place] = shown
+        found |= _repeatability(course)
+        if shown:
+            found |= _end_of_range(shown, found)
+        if np.isnan(course.values).all():
+            own = known_movements.movements_of(course.joint)
+            advice[place] = known_movements.refusal_advice(movement if movement in own else own[0])
+        reference = _reference(course, shown, sex, age)
         remarks = [course.note] if course.note else []
+        if shown and movement in known_movements.movements_of(course.joint) and shown != movement:
+            told = [name.replace("_", " ") for name in (shown, str(movement))]
+            remarks.append(f"{told[0]} was shown, not {told[1]}")
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
@@ -395,6 +437,8 @@ def joint_mobility(
     dims = ("joint", "side")
     variables["movements"] = (dims, counts, {"units": "1", "long_name": "number of movements"})
     variables["reference_kind"] = (dims, kinds.astype(str), {"long_name": "kind of the reference"})
+    variables["shown"] = (dims, names.astype(str), {"long_name": "movement that was shown"})
+    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})
     variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
     over_time = ("time", *dims)
     degree = {"units": "degree"}
@@ -425,7 +469,9 @@ def joint_mobility(
     return provenance.with_history(
         result.assign_attrs(history=angles.attrs.get("history", "[]")),
         "joint_mobility",
-        {"joints": list(joints), "sex": sex, "age": age, **_given(movements, joints)},
+        {"joints": list(joints), "sex": sex, "age": age}
+        | ({} if movement is None else {"movement": movement})
+        | _given(movements, joints),
         movements=int(counts.sum()),
         posture=posture,
         warnings=_warnings(courses) + _upper_body_only(pose),
@@ -443,7 +489,7 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
         if any(f"in_picture_{side}" in values.attrs for side in SIDES)
     ]
     if flat:
-        found = picture_angles(pose)
+        found = measured_angles(pose)
         draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
     return draws
 
@@ -601,24 +647,27 @@ def _courses(
     for joint in joints:
         entry = table["joints"][joint]
         for k, side in enumerate(SIDES):
-            angle = angles[entry["angle"]].sel(side=side)
+            plane = str(angles[entry["angle"]].attrs.get(f"plane_{side}", ""))
+            name = entry.get(plane, entry["angle"])
+            angle = angles[name].sel(side=side)
             values = angle.to_numpy().astype(np.float64)
-            sd = angles[f"{entry['angle']}_sd"].sel(side=side).to_numpy().astype(np.float64)
+            sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
             columns = [INDEX[f"{SIDES[k]}_{name}"] for name in entry["landmarks"]]
-            refuse: Mask = np.any(outside[:, columns], axis=1)
+            beyond = outside[:, columns] & ~_guessed(pose, angle, entry, side)
+            refuse: Mask = np.any(beyond, axis=1)
             if refuse.mean() > table["seen"]["outside_share"]:
                 names = [
-                    name
-                    for name, column in zip(entry["landmarks"], columns, strict=True)
-                    if outside[:, column].mean() > table["seen"]["outside_share"]
+                    mark
+                    for mark, share in zip(entry["landmarks"], beyond.mean(axis=0), strict=True)
+                    if share > table["seen"]["outside_share"]
                 ] or entry["landmarks"]
                 reasons.append(f"{_listed(names)} outside the picture")
                 refuse = np.ones_like(refuse)
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
-                name = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
-                reasons.append(f"{name} hidden from the camera in {share.max():.0%} of the frames")
+                mark = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
+                reasons.append(f"{mark} hidden from the camera in {share.max():.0%} of the frames")
                 refuse = np.ones_like(refuse)
             if exchanged and joint in _LEGS and not refuse.all():
                 reasons.append(exchanged)
@@ -634,6 +683,12 @@ def _courses(
                         f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
                     )
                 refuse = refuse | lying | steep
+            if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
+                "disagree_share"
+            ]:
+                reasons.append(
+                    f"picture and fitted body contradict each other in {apart:.0%} of the frames"
+                )
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(str(why))
@@ -643,9 +698,12 @@ def _courses(
             course = _Course(
                 *(joint, side, values, sd, np.nan),
                 note="; ".join(reasons),
+                angle=name,
+                plane=plane,
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
             found.append(_moved(course, time, table))
+    found = _resting(found, table["movement"])
     if marks is None:
         return found
     groups = _together([each for course in found for each in course.excursions])
@@ -679,6 +737,19 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
         with np.errstate(invalid="ignore"):
             hidden = values("confidence", "time", "keypoint") < table["visibility"]
     return outside, hidden
+
+
+def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str) -> Mask:
+    """Tell which landmarks may be outside the picture, since the pose model is sure of them."""
+    found: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
+    if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
+        return found
+    sure = pose["confidence"]
+    if "individual" in sure.dims:
+        sure = sure.isel(individual=0, drop=True)
+    for name, least in guessed_landmarks(entry["angle"]).items():
+        found[:, entry["landmarks"].index(name)] = sure.sel(keypoint=f"{side}_{name}") >= least
+    return found
 
 
 def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
@@ -776,7 +847,8 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
     bridged = np.interp(time, time[known], values[known])
     at_low = int((bridged <= low + near).sum())
     at_high = int((bridged >= high - near).sum())
-    rests_high = at_high > _MORE_AT_REST * at_low
+    ends = bridged[[0, -1]] >= high - near
+    rests_high = at_high > (1.0 if ends.all() else _MORE_AT_REST) * at_low
     excursions: list[_Excursion] = []
     highs: list[tuple[float, float]] = []
     lows: list[tuple[float, float]] = []
@@ -792,10 +864,11 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
             if is_high == rests_high:
                 # Where values were refused next to it, the joint may have gone on to its rest.
                 at = float(curve.time[turns[i]])
-                if not (_near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])):
+                cut = _near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])
+                if not (cut or _passing(span, curve, at)):
                     (highs if is_high else lows).append((at, span.value))
                 continue
-            each = _excursion(course, curve, spans, i, rules)
+            each = _possible(_excursion(course, curve, spans, i, rules), rules)
             excursions.append(each)
             if each.accepted:
                 (highs if is_high else lows).append((each.turn, each.extreme))
@@ -811,6 +884,59 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
 def _near(at: float, end: float, end_of_all: float) -> bool:
     """Whether a place is at the end of a piece that is not that of the recording."""
     return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
+
+
+def _passing(span: _Span, curve: _Curve, at: float) -> bool:
+    """Whether a joint was on its way where the recording begins or ends, and not at rest."""
+    edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
+    return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
+
+
+def _possible(each: _Excursion, rules: Mapping[str, Any]) -> _Excursion:
+    """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
+    reason = ""
+    if each.peak_velocity > rules["fastest_deg_s"]:
+        reason = f"{each.peak_velocity:.0f} degrees/s: faster than a joint that shows its range"
+    elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
+        reason = (
+            f"there and back in {each.end - each.start:.1f} s: a glitch, or no end that is reached"
+        )
+    return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
+
+
+def _resting(courses: Sequence[_Course], rules: Mapping[str, Any]) -> list[_Course]:
+    """Refuse what a side seems to do while the other one moves much farther: it rests."""
+    found = []
+    for course in courses:
+        others = [
+            each
+            for other in courses
+            if other.joint == course.joint and other.side != course.side
+            for each in other.accepted
+        ]
+
+        def rests(each: _Excursion, others: Sequence[_Excursion] = others) -> bool:
+            return any(
+                each.excursion < rules["beside_share"] * other.excursion
+                and min(each.end, other.end) > max(each.start, other.start)
+                for other in others
+            )
+
+        why = "rests while the other side moves"
+        excursions = tuple(
+            replace(each, accepted=False, reason=why) if each.accepted and rests(each) else each
+            for each in course.excursions
+        )
+        turned = {each.turn for each in excursions if each.reason == why}
+        found.append(
+            replace(
+                course,
+                excursions=excursions,
+                highs=tuple(pair for pair in course.highs if pair[0] not in turned),
+                lows=tuple(pair for pair in course.lows if pair[0] not in turned),
+            )
+        )
+    return found
 
 
 def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
@@ -1157,7 +1283,48 @@ def _together(excursions: Sequence[_Excursion]) -> list[list[_Excursion]]:
     return groups
 
 
-def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str, float]:
+def _shown(course: _Course, *, borne: bool) -> str:
+    """Name the movement that a joint and side shows; empty where it shows none."""
+    accepted = course.accepted
+    if not accepted:
+        return ""
+    larger = np.median([each.extreme - each.rest for each in accepted]) > 0
+    if course.joint in ("hip", "shoulder"):  # what comes back from in front is no extension
+        larger = larger or np.median([each.extreme for each in accepted]) > -_BEHIND_DEG
+    # Elbow, knee and ankle bend in one plane of the limb, however that lies.
+    ball = course.joint in ("hip", "shoulder") and course.plane in ("frontal", "sagittal")
+    try:
+        return known_movements.movement_of(
+            course.joint,
+            plane="frontal" if ball and course.plane == "frontal" else "sagittal",
+            direction="largest" if larger else "smallest",
+            weight_bearing=borne,
+        )
+    except BadInputError:  # an arm that is lowered, a leg that is brought to the other
+        return ""
+
+
+def _repeatability(course: _Course) -> dict[str, float]:
+    """How far the turns of three movements or more differ, and what change that can hide."""
+    turns = np.array([each.extreme for each in course.accepted])
+    if turns.size < _LEAST_REPEATED:
+        return {}
+    spread = float(turns.std(ddof=1))
+    change = 1.96 * np.sqrt(2.0) * spread / np.sqrt(turns.size)
+    return {"repeatability": spread, "detectable_change": float(change)}
+
+
+def _end_of_range(shown: str, found: Mapping[str, float]) -> dict[str, float]:
+    """How far a movement goes, in its own direction."""
+    end = known_movements.movement(shown)["end"]
+    name = "maximum" if end == "largest" else "minimum"
+    return {
+        "end_of_range": known_movements.in_own_direction(shown, found.get(name, np.nan)),
+        "end_of_range_sd": found.get(f"{name}_sd", np.nan),
+    }
+
+
+def _measured(course: _Course, draws: xr.Dataset | None) -> dict[str, float]:
     """Numbers of one joint and side, without those that need a reference."""
     if np.isnan(course.values).all():
         return {}
@@ -1166,7 +1333,7 @@ def _measured(course: _Course, angle: str, draws: xr.Dataset | None) -> dict[str
         return _still(course)
     off = None
     if draws is not None:
-        off = draws[angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
+        off = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
     knots = None if draws is None else draws["fit_time"].to_numpy()
 
     def deviations(times: Sequence[float]) -> Array | None:
@@ -1261,11 +1428,16 @@ def _stands(course: _Course, points: Array, time: Array) -> bool:
 
 
 def _reference(
-    joint: str, sex: Sex | None, age: float | None, *, weight_bearing: bool
+    course: _Course, shown: str, sex: Sex | None, age: float | None
 ) -> ReferenceRange | None:
-    angle = tables.load(TABLE)["joints"][joint]["angle"]
-    kind: Literal["active", "weight_bearing"] = "weight_bearing" if weight_bearing else "active"
-    return reference_range(angle, sex=sex, age=age, kind=kind)
+    """Look up the range of the movement that was shown, in whose direction more is farther."""
+    if not shown:
+        return reference_range(course.angle, sex=sex, age=age, kind="active")
+    entry = known_movements.movement(shown)
+    if entry["end"] == "smallest":
+        return None
+    wanted = entry["range"]
+    return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
 
 
 def _described(reference: ReferenceRange) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def reference_range(
     Parameters
     ----------
     angle
-        As in :func:`~mobility.kinematics.angles.joint_angles`.
+        As in :func:`~mobility.kinematics.angles.joint_angles`, or a movement of the table
+        ``movements``, told in its own direction: an extension beyond straight is positive.
     sex
         "female" or "male"; None where it is not known.
     age
@@ -106,7 +107,7 @@ def reference_range(
         There is no such angle, study, sex, kind, or age.
     """
     table = tables.load(TABLE)
-    known = tables.load("angles")
+    known = (*tables.load("angles"), *tables.load("movements"))
     if angle not in known:
         raise BadInputError(f"reference_range: no angle {angle!r}{likely(angle, known)}")
     studies = table["studies"]

@@ -419,11 +419,10 @@ def joint_angles(
         Largest expected error with which an angle is given, degrees, by angle; of those that are
         not named, and where it is None, the limits of the table hold.
     in_picture
-        Whether elbow and knee are measured in the plane of the picture where the fit
-        leaves it likely that they move there, by
-        :func:`~mobility.kinematics.in_picture.picture_angles`. For movements of single joints,
-        which are filmed so that they are seen; only of a body that was fitted to one camera, and
-        whose legs are seen.
+        Whether the angles of single joints are also measured in the picture, and weighed with
+        those of the body by their errors
+        (:func:`~mobility.kinematics.in_picture.measured_angles`). For movements of single joints,
+        which are filmed so that they are seen; only of a body that was fitted to one camera.
 
     Returns
     -------
@@ -477,14 +476,12 @@ def joint_angles(
     posterior = None
     if "position_draws" in pose:
         posterior, factors = angle_sd(pose), spread_factors(pose)
-    added: dict[str, float] = {}
-    if posterior is not None and len(cameras) < 2 and legs_unseen(pose):
-        added = {name: float(e["sd"]) for name, e in table["legs_unseen"]["angles"].items()}
+    added = {} if posterior is None else legs_unseen_sd(pose)
     flat = xr.Dataset()
-    if in_picture and posterior is not None and len(cameras) < 2 and not added:
-        from mobility.kinematics.in_picture import picture_angles  # built on what is here
+    if in_picture and posterior is not None and len(cameras) < 2 and "image_position" in pose:
+        from mobility.kinematics.in_picture import measured_angles  # built on what is here
 
-        flat = picture_angles(pose)
+        flat = measured_angles(pose)
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
         message = f"No errors are known for angles of method '{method}'; _sd is missing."
@@ -517,9 +514,9 @@ def joint_angles(
             source += f", times {factors[name]:g} (table {TABLE})"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
-                source += ", as likely near the plane of the picture"
+                source += ", and the picture's own angle, each weighed by its error"
                 variables[name].attrs |= flat[name].attrs
-            if name in added:
+            elif name in added:
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
                 source += f"; {added[name]:g} degrees added, as the legs are not seen"
@@ -564,7 +561,6 @@ def joint_angles(
         | ({"in_picture": True} if in_picture else {}),
         method=method,
         warnings=warnings,
-        **({"in_picture": shares} if (shares := flat.attrs.get("in_picture")) else {}),
     )
 
 
@@ -588,6 +584,14 @@ def legs_unseen(pose: xr.Dataset) -> bool:
             place = knees["image_position"].sel(pixel=pixel).transpose("time", ...)
             unseen |= ((place < 0) | (place > pose.attrs[size])).to_numpy()
     return bool(unseen.size and unseen.all(axis=1).mean() > limits["share"])
+
+
+def legs_unseen_sd(pose: xr.Dataset) -> dict[str, float]:
+    """Degrees to be added to the error of each angle where one camera does not see the legs."""
+    if len(cameras_of(pose)) > 1 or not legs_unseen(pose):
+        return {}
+    entries = tables.load(TABLE)["legs_unseen"]["angles"]
+    return {name: float(entry["sd"]) for name, entry in entries.items()}
 
 
 IMAGE_ANGLES = (

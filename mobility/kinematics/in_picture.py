@@ -1,14 +1,15 @@
-r"""Angles of joints that move in the plane of the picture, for movements of single joints.
+r"""Angles of single joints in the plane of the picture, with and without a fitted body.
 
-There the landmarks show the angle. The depth of the segments, which one camera hardly knows, is
-best left out of the angle of a hinge: with an error in depth a straight joint reads bent, and a
-bent one less bent.
+A joint that moves in the plane of the picture is seen there, from its own landmarks, whatever else
+is outside the picture. How far a segment leaves that plane follows from how much shorter it looks
+than it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,35 +17,145 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import elbow_flexion, knee_flexion, shoulder_flexion
-from mobility.kinematics.expected_error import spread_factors
-from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.kinematics.angles import angle_sd, angles_from_points, legs_unseen_sd
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
 
 Array = NDArray[np.float64]
 
 TABLE = "in_picture"
 
+_GRID = np.radians(np.arange(0.0, 89.0, 4.0))
+"""Elevations at which their likelihood is looked at."""
 
-class _Limb(NamedTuple):
-    """Two segments (..., 2, 3) of an angle, and the lines (..., 3) that give its sign."""
+_EDGE_ON = 0.35
+"""Cosine between the plane of a movement and that of the picture below which no side is told."""
 
-    angle: str
-    segments: Array
-    across: Array
-    down: Array
+_BENT = 20.0
+"""Degrees that a joint must be seen to bend to tell to which side it bends."""
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A segment in the picture: unit vector from its joint (time, 2), and its length in pixels."""
+
+    along: Array
+    length: Array  # NaN where it has none
+    ratio: float
+    depth: Array  # elevation that the landmarks' depth says, radians, positive towards the camera
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """Elevation of a segment out of the picture, and how sure it is towards the camera."""
+
+    size: Array
+    sd: Array
+    towards: Array
 
 
 @checked
-def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
-    r"""Angles of a fitted body, with what is likely where they lie in the plane of the picture.
+def picture_angles(pose: xr.Dataset) -> xr.Dataset:
+    r"""Angles of single joints from their own landmarks in the picture.
 
-    How likely both segments of a joint lie near that plane is told by the share of the draws of the
-    fit in which they do: the weight of the plane. With it the elevation :math:`\beta` of a segment
-    out of the plane, whose error in the fit is :math:`\sigma`, is taken to be zero give or take
-    :math:`\tau`. The best guess is then :math:`k\beta` with :math:`k=\tau^2/(\tau^2+\sigma^2)` and
-    the standard deviation :math:`\sqrt k\,\sigma`. The angle is the mean of the one with these
-    elevations and the one of the fit, weighted.
+    The angle is measured in the plane in which the distal segment moves. That is the plane of the
+    picture, unless the segment is seen to leave it: by an elevation :math:`\beta` whose size is
+    what is likely for a segment that looks c times as long as it is, :math:`c = \cos\beta` give or
+    take its error, beyond what a segment in the plane would show; towards which side it
+    points is told by the depth of the landmarks, where that tells it.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset of one camera with ``image_position``, fitted or not.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``, its
+        ``<angle>_sd``, and ``<angle>_out_of_plane``, by how much the farther segment leaves the
+        plane. NaN where a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of
+        an angle name the plane of the body in which the joint moves ("sagittal", "frontal",
+        "transverse").
+
+    Raises
+    ------
+    BadInputError
+        If `pose` is not a pose of one person with ``image_position``.
+
+    Notes
+    -----
+    The standard deviation is that of the landmarks in the picture, which grows as a segment looks
+    short, and that of both elevations. Zero is that of goniometry. Elbow and knee are positive
+    to the side to which they bend most in the recording, shoulder and hip forwards, or outwards
+    where the camera is in front or behind.
+
+    References
+    ----------
+    Norkin & White 2016, Measurement of Joint Motion, 5th ed.
+    """
+    require_pose(pose, what="picture_angles")
+    if "image_position" not in pose:
+        raise BadInputError("picture_angles: the pose has no 'image_position'")
+    table = tables.load(TABLE)
+    marks, space = _marks(pose), _space(pose)
+    segments = {
+        (name, part, side): _segment(marks, space, entry[part], side)
+        for name, entry in table["angles"].items()
+        for part in ("proximal", "distal")
+        for side in SIDES
+    }
+    stature = _stature(segments.values(), table["length"])
+    planes = {key: _plane(one, stature, table) for key, one in segments.items()}
+    tilt = np.radians(table["plane"]["sd_deg"])
+    variables: dict[str, Any] = {}
+    for name, entry in table["angles"].items():
+        columns = []
+        told: dict[str, str] = {}
+        for side in SIDES:
+            pair = [segments[name, part, side] for part in ("proximal", "distal")]
+            both = [planes[name, part, side] for part in ("proximal", "distal")]
+            guess = _guess_sd(pose, entry.get("guessed"))
+            # Where a guess is off, it is the guess that looks short, not the segment.
+            both[0] = replace(both[0], size=np.where(guess > 0, 0.0, both[0].size))
+            normal = _normal(pair[1], both[1], table["plane"]["prior"])
+            sign = _sign(marks, space, pair, side, forward=bool(entry.get("forward")))
+            if normal[2] < _EDGE_ON:
+                sign = 0.0
+            value, spread = _in_plane(
+                pair, both, normal, sign, tilt=tilt, wraps=bool(entry.get("forward"))
+            )
+            value = value + float(entry.get("zero_deg", 0.0))
+            told[f"plane_{side}"] = plane = _body_plane(normal, space)
+            if plane not in entry.get("planes", (plane,)):
+                value = np.full_like(value, np.nan)
+            noise = (
+                table["landmark_sd"]["value"]
+                * stature
+                * _leverage(pair[0].length, pair[1].length, value)
+            )
+            out = np.degrees(np.maximum(both[0].size, both[1].size))
+            square = spread**2 + np.degrees(noise) ** 2 + guess**2
+            columns.append((value, np.sqrt(square), out))
+        values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
+        over, degree = ("time", "side"), {"units": "degree"}
+        variables[name] = (over, values, {**degree, **told})
+        variables[f"{name}_sd"] = (over, np.where(np.isnan(values), np.nan, sd), degree)
+        variables[f"{name}_out_of_plane"] = (over, np.where(np.isnan(values), np.nan, out), degree)
+    return xr.Dataset(variables, coords={"time": pose["time"].variable, "side": list(SIDES)})
+
+
+@checked
+def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
+    r"""Angles of single joints from the picture and from a fitted body, each weighed by its error.
+
+    With the angle :math:`\theta_p \pm \sigma_p` of the picture and
+    :math:`\theta_f \pm \sigma_f` of the body, the picture has the weight
+    :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. Where they differ by more than both errors,
+    the body is wrong: it needs the whole person and infers the depth. Then :math:`\sigma_f^2` is
+    what is left of the squared difference. Both come from the same landmarks, so that together they
+    are not surer than apart: the variance is
+    :math:`(w \sigma_p + (1 - w) \sigma_f)^2 + w (1 - w) (\theta_p - \theta_f)^2`.
 
     Parameters
     ----------
@@ -55,152 +166,308 @@ def picture_angles(fitted: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
-        ``<angle>_sd`` and the weight, from 0 to 1, ``<angle>_in_picture``; and over (draw,
-        fit_time, side) ``<angle>_draws``, deviations of the draws of the posterior times the factor
-        of :func:`~mobility.kinematics.expected_error.spread_factors`. Where the two guesses differ,
-        that is part of the deviations. Attributes of an angle are, for each side, the mean weight
-        ``in_picture_left``; the weights are also by angle and side in ``in_picture``.
+        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over
+        (draw, fit_time, side) ``<angle>_draws``, deviations of the draws of the error. Attributes
+        of an angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the
+        share of the frames in which picture and body differ by more than 1.96 standard deviations
+        of their difference, and ``plane_left``, as of :func:`picture_angles`.
 
     Raises
     ------
     BadInputError
         If `fitted` is not a fitted body with its draws.
-
-    References
-    ----------
-    Efron & Morris 1973, J Am Stat Assoc 68:117.
     """
-    require_pose(fitted, what="picture_angles")
+    require_pose(fitted, what="measured_angles")
     if "position_draws" not in fitted:
         raise BadInputError(
-            "picture_angles: the pose has no 'position_draws'; make it with fit_body"
+            "measured_angles: the pose has no 'position_draws'; make it with fit_body"
         )
+    flat, spread = picture_angles(fitted), angle_sd(fitted)
+    body, added = angles_from_points(_space(fitted)), legs_unseen_sd(fitted)
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
-    factors = spread_factors(fitted)
-    variables: dict[str, tuple[tuple[str, ...], Array, dict[str, Any]]] = {}
-    degree = {"units": "degree"}
-    shares: dict[str, dict[str, float]] = {}
-    for name, rules in tables.load(TABLE)["angles"].items():
-        values, sds, weights, deviations = [], [], [], []
-        for side in SIDES:
-            seen, middle, drawn = _limbs(fitted, name, rules["segments"], side)
-            kept, weight = _likely(_elevation(middle), _elevation(drawn), rules)
-            at = np.stack([np.interp(time, knots, column) for column in kept.T], axis=-1)
-            share = np.interp(time, knots, weight)
-            value = _between(seen, at * _elevation(seen), share)
-            off = factors[name] * _deviations(middle, drawn, kept, weight)
-            sd = np.interp(time, knots, np.sqrt((off**2).mean(axis=0)))
-            unknown = np.isnan(value)
-            values.append(value)
-            sds.append(np.where(unknown, np.nan, sd))
-            weights.append(np.where(unknown, np.nan, share))
-            deviations.append(off)
-        over = ("time", "side")
-        shares[name], told = {}, {}
-        for side, weight in zip(SIDES, weights, strict=True):
-            if np.isnan(weight).all():
-                continue
-            shares[name][side] = round(float(np.nanmean(weight)), 3)
-            told[f"in_picture_{side}"] = shares[name][side]
-        variables[name] = (over, np.stack(values, axis=-1), {**degree, **told})
-        variables[f"{name}_sd"] = (over, np.stack(sds, axis=-1), degree)
-        variables[f"{name}_in_picture"] = (over, np.stack(weights, axis=-1), {"units": "1"})
-        of_draws = np.stack(deviations, axis=-1)
-        variables[f"{name}_draws"] = (("draw", "fit_time", "side"), of_draws, degree)
+    ends = np.random.default_rng(0).standard_normal((2, fitted.sizes["draw"], len(SIDES)))
+    variables: dict[str, Any] = {}
+    for name in tables.load(TABLE)["angles"]:
+        seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
+        own_sd = np.hypot(spread[f"{name}_sd"].to_numpy(), added.get(name, 0.0))
+        own = np.where(np.isnan(own_sd), np.nan, body[name])
+        apart = np.nan_to_num(seen - own)
+        contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
+        weight = own_sd**2 + contradicted
+        weight = weight / (weight + seen_sd**2)
+        weight = np.where(np.isnan(own), 1.0, np.where(np.isnan(seen), 0.0, weight))
+        value = np.where(np.isnan(own), seen, own + weight * apart)
+        body_sd = np.sqrt(own_sd**2 + contradicted)
+        sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(body_sd)
+        sd = np.sqrt(sd**2 + weight * (1 - weight) * apart**2)
+        sd = np.where(np.isnan(value), np.nan, sd)
+        told = {f"plane_{side}": flat[name].attrs[f"plane_{side}"] for side in SIDES}
+        for k, side in enumerate(SIDES):
+            known = np.isfinite(value[:, k])
+            if known.any():
+                told[f"in_picture_{side}"] = round(float(weight[known, k].mean()), 3)
+                far = np.abs(apart[:, k]) > 1.96 * np.hypot(own_sd[:, k], seen_sd[:, k])
+                told[f"disagree_{side}"] = round(float(far[known].mean()), 3)
+        over, degree = ("time", "side"), {"units": "degree"}
+        variables[name] = (over, value, {**degree, **told})
+        variables[f"{name}_sd"] = (over, sd, degree)
+        variables[f"{name}_in_picture"] = (over, weight, {"units": "1"})
+        off = _drawn(value, sd, ends)
+        at_knots = np.stack(
+            [np.stack([np.interp(knots, time, c) for c in one.T], axis=-1) for one in off]
+        )
+        variables[f"{name}_draws"] = (("draw", "fit_time", "side"), at_knots, degree)
     return xr.Dataset(
         variables,
         coords={"time": fitted["time"].variable, "side": list(SIDES), "fit_time": knots},
-        attrs={"in_picture": shares},
     )
 
 
-def _limbs(
-    fitted: xr.Dataset, name: str, ends: Sequence[Sequence[str]], side: str
-) -> tuple[_Limb, _Limb, _Limb]:
-    """Limb at the frames, at the knots, and of each draw at the knots."""
-    position = fitted["position"]
+def _drawn(value: Array, sd: Array, ends: Array) -> Array:
+    """Draws of the error (draw, time, side): one for the smallest angle, another for the largest.
+
+    What a landmark is off when a limb is straight says little of how far it is off when it is bent.
+    """
+    low = np.where(np.isnan(value), np.inf, value).min(axis=0)
+    high = np.where(np.isnan(value), -np.inf, value).max(axis=0)
+    turn = 0.5 * np.pi * np.nan_to_num((value - low) / np.maximum(high - low, 1.0))
+    first, last = ends[:, :, None, :]
+    found: Array = np.nan_to_num(sd) * (np.cos(turn) * first + np.sin(turn) * last)
+    return found
+
+
+def guessed_landmarks(angle: str) -> dict[str, float]:
+    """Landmarks that may lie outside the picture, with the visibility that they need."""
+    entry = tables.load(TABLE)["angles"].get(angle, {}).get("guessed")
+    return {} if entry is None else {str(entry["landmark"]): float(entry["visibility"])}
+
+
+def _marks(pose: xr.Dataset) -> Array:
+    """Landmarks in the picture, pixels, y upwards, (time, 33, 2)."""
+    marks = pose["image_position"]
+    if "individual" in marks.dims:
+        marks = marks.isel(individual=0, drop=True)
+    ordered = marks.sel(pixel=["u", "v"], keypoint=list(KEYPOINTS))
+    pixels: Array = ordered.transpose("time", "keypoint", "pixel").to_numpy().astype(np.float64)
+    pixels *= np.array([1.0, -1.0])
+    return pixels
+
+
+def _space(pose: xr.Dataset) -> Array:
+    """Landmarks in space, (time, 33, 3), z towards the camera."""
+    position = pose["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
-    hips = [(f"{one}_hip",) for one in SIDES]
-    trunk = [_landmarks(end, side) for end in ("mid_shoulder", "mid_hip")]
-    places = [_landmarks(end, side) for pair in ends for end in pair]
-
-    def points(values: xr.DataArray, keypoint: str, *order: str) -> list[Array]:
-        return [
-            values.sel({keypoint: list(names)}).mean(keypoint).transpose(*order).to_numpy()
-            for names in [*places, *hips, *trunk]
-        ]
-
-    def limb(at: list[Array]) -> _Limb:
-        both = np.stack([at[1] - at[0], at[3] - at[2]], axis=-2)
-        return _Limb(name, both, across=at[5] - at[4], down=at[7] - at[6])
-
-    axes = ["x", "y", "z"]
-    order = ("fit_time", "fit_space")
-    seen = points(position.sel(space=axes).astype(float), "keypoint", "time", "space")
-    middle = points(fitted["fit_position"].sel(fit_space=axes), "fit_keypoint", *order)
-    draws = fitted["position_draws"].sel(fit_space=axes).astype(float)
-    off = points(draws, "fit_keypoint", "draw", *order)
-    drawn = [one + other for one, other in zip(middle, off, strict=True)]
-    return limb(seen), limb(middle), limb(drawn)
+    ordered = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
+    points: Array = ordered.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
+    return points
 
 
-def _landmarks(end: str, side: str) -> tuple[str, ...]:
-    """Name the landmarks whose mean is an end of a segment."""
+def _at(points: Array, end: str, side: str) -> Array:
+    """Place of a landmark of a side, or of the middle of both."""
+    if end == "other_hip":
+        side, end = SIDES[1 - SIDES.index(side)], "hip"
     if end.startswith("mid_"):
-        return tuple(f"{one}_{end.removeprefix('mid_')}" for one in SIDES)
-    return (f"{side}_{end}",)
+        name = end.removeprefix("mid_")
+        middle: Array = points[:, [INDEX[f"{one}_{name}"] for one in SIDES]].mean(axis=1)
+        return middle
+    own: Array = points[:, INDEX[f"{side}_{end}"]]
+    return own
 
 
-def _elevation(limb: _Limb) -> Array:
-    """Angle out of the plane of the picture, radians, positive towards the camera."""
-    v = limb.segments
-    found: Array = np.arctan2(v[..., 2], np.hypot(v[..., 0], v[..., 1]))
-    return found
-
-
-def _likely(middle: Array, drawn: Array, rules: Mapping[str, Any]) -> tuple[Array, Array]:
-    """Part of the elevations that is kept near the plane (knot, 2), and the weight of the plane."""
-    near = (np.abs(drawn) < np.radians(rules["near_deg"])).all(axis=-1).mean(axis=0)
-    none, full = rules["share_none"], rules["share_full"]
-    weight = np.clip((near - none) / (full - none), 0.0, 1.0)
-    # A limb that is mirrored in depth is as far out of the plane.
-    error = np.sqrt(((np.abs(drawn) - np.abs(middle)) ** 2).mean(axis=0))
-    usual = np.radians(rules["elevation_sd_deg"])
-    return usual**2 / (usual**2 + error**2), weight
-
-
-def _deviations(middle: _Limb, drawn: _Limb, kept: Array, weight: Array) -> Array:
-    """Of the angle of each draw, degrees, (draw, knot)."""
-    up, drawn_up = _elevation(middle), _elevation(drawn)
-    flat, free = _bend(middle, kept * up), _bend(middle, up)
-    likely = kept * up + np.sqrt(kept) * (drawn_up - up)
-    off = weight * (_bend(drawn, likely) - flat)
-    off += (1 - weight) * (_bend(drawn, drawn_up) - free)
-    # Which of both guesses holds is not known either: every other draw lies towards one of them.
-    towards = np.where(np.arange(len(drawn.segments)) % 2, 1.0, -1.0)[:, None]
-    both: Array = off + towards * np.sqrt(weight * (1 - weight)) * (flat - free)
-    return both
-
-
-def _between(limb: _Limb, flat: Array, weight: Array) -> Array:
-    """Angle between that with the elevations `flat` and that of the limb as it is."""
-    free = _bend(limb, _elevation(limb))
-    found: Array = weight * _bend(limb, flat) + (1 - weight) * free
-    return found
-
-
-def _bend(limb: _Limb, elevation: Array) -> Array:
-    """Angle between both segments, degrees, with other elevations out of the plane."""
-    segments = limb.segments
-    level = np.hypot(segments[..., 0], segments[..., 1])[..., None]
-    along = segments[..., :2] / np.where(level > 0, level, np.nan)
-    turned = np.concatenate(
-        [along * np.cos(elevation)[..., None], np.sin(elevation)[..., None]], axis=-1
+def _segment(marks: Array, space: Array, entry: Mapping[str, Any], side: str) -> _Segment:
+    along = _at(marks, entry["to"], side) - _at(marks, entry["from"], side)
+    deep = _at(space, entry["to"], side) - _at(space, entry["from"], side)
+    length = np.linalg.norm(along, axis=-1)
+    length = np.where(length > 0, length, np.nan)
+    return _Segment(
+        along=along / length[:, None],
+        length=length,
+        ratio=float(tables.load("body_segments")["segments"][entry["segment"]]["ratio"]),
+        depth=np.arctan2(deep[:, 2], np.hypot(deep[:, 0], deep[:, 1])),
     )
-    first, second = turned[..., 0, :], turned[..., 1, :]
-    if limb.angle == "knee_flexion":
-        return knee_flexion(first, second, limb.across)
-    if limb.angle == "elbow_flexion":
-        return elbow_flexion(first, second, limb.down, limb.across)
-    return shoulder_flexion(first, second, limb.across)
+
+
+def _longest(segment: _Segment, rules: Mapping[str, Any]) -> float:
+    known = segment.length[np.isfinite(segment.length)]
+    return float(np.percentile(known, rules["percentile"])) if known.size else np.nan
+
+
+def _stature(segments: Any, rules: Mapping[str, Any]) -> float:
+    """Stature in pixels that the longest look of the segments says: most are never seen in full."""
+    said = np.array([_longest(each, rules) / each.ratio for each in segments])
+    said = said[np.isfinite(said)]
+    return float(np.percentile(said, 60)) if said.size else np.nan
+
+
+def _plane(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Plane:
+    """How far a segment is likely to leave the plane of the picture."""
+    rules, length = table["elevation"], table["length"]
+    full = np.fmax(_longest(segment, length), length["least"] * segment.ratio * stature)
+    shortened = segment.length / full
+    usual = np.radians(rules["usual_sd_deg"])
+    prior = np.exp(-0.5 * (_GRID / usual) ** 2) / (usual * np.sqrt(np.pi / 2))
+    anywhere = rules["anywhere_share"]
+    prior = (1 - anywhere) * prior + anywhere / (np.pi / 2)
+
+    def expected(ratio: Array) -> tuple[Array, Array]:
+        off = (np.minimum(ratio, 1.0)[:, None] - np.cos(_GRID)) / length["sd"]
+        weight = prior * np.exp(-0.5 * off**2)
+        weight = weight / weight.sum(axis=1, keepdims=True)
+        mean = weight @ _GRID
+        return mean, np.sqrt(np.maximum(weight @ _GRID**2 - mean**2, 0.0))
+
+    size, sd = expected(shortened)
+    in_plane = float(expected(np.ones(1))[0][0])
+    beyond = np.sqrt(np.maximum(size**2 - in_plane**2, 0.0))
+    from scipy.special import ndtr
+
+    towards = ndtr(segment.depth / np.radians(rules["depth_sd_deg"]))
+    return _Plane(beyond, sd * beyond / np.hypot(beyond, in_plane), np.nan_to_num(towards, nan=0.5))
+
+
+def _normal(segment: _Segment, plane: _Plane, prior: float) -> Array:
+    """Find the normal, towards the camera, of the plane in which a segment moves."""
+    along = segment.along
+    level, up = np.cos(plane.size), np.sin(plane.size)
+    spread = np.diag([prior, prior, 0.0])
+    seen = np.isfinite(along).all(axis=1) & np.isfinite(up)
+    if seen.any():
+        drawn = (2 * plane.towards - 1) * up
+        mean = np.column_stack([along * level[:, None], drawn])[seen]
+        spread += mean.T @ mean / seen.sum()
+        spread[2, 2] += float((up[seen] ** 2 - drawn[seen] ** 2).mean())
+    normal: Array = np.linalg.eigh(spread)[1][:, 0]
+    return normal if normal[2] >= 0 else -normal
+
+
+def _directions(segment: _Segment, size: Array, towards: float) -> Array:
+    return np.column_stack([segment.along * np.cos(size)[:, None], towards * np.sin(size)])
+
+
+def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
+    """Angle from one direction to the next about a normal, degrees; unsigned for sign 0."""
+    first, second = (d - (d @ normal)[:, None] * normal for d in (first, second))
+    turn = np.arctan2(np.cross(first, second) @ normal, (first * second).sum(axis=-1))
+    found: Array = np.degrees(turn)
+    if sign == 0:
+        found = np.abs(found)
+    else:
+        least = -90.0 if wraps else -60.0
+        found = np.where(sign * found < least, sign * found + 360.0, sign * found)
+    return found
+
+
+def _sign(
+    marks: Array, space: Array, pair: Sequence[_Segment], side: str, *, forward: bool
+) -> float:
+    """Sign that makes a counter-clockwise turn in the picture flexion; 0 where unknown."""
+    if forward:
+        return _outward(marks, space, side)
+    first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
+    turned = _turned(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
+    turned = (turned + 180.0) % 360.0 - 180.0
+    seen = np.isfinite(turned)
+    for each in pair:  # a segment that points at the camera turns to any side
+        seen &= each.length > 0.5 * np.nanmax(each.length, initial=0.0)  # NaN is not longer
+    if not seen.any():
+        return 0.0
+    low, high = np.percentile(turned[seen], [2, 98])
+    return float(np.sign(high + low)) if max(high, -low) > _BENT else 0.0
+
+
+def _axes(space: Array) -> tuple[Array, Array, Array]:
+    """Up along the trunk, to the right and to the front of the subject, (time, 3) each."""
+    trunk = _at(space, "mid_shoulder", "") - _at(space, "mid_hip", "")
+    across = space[:, INDEX["right_hip"]] - space[:, INDEX["left_hip"]]
+    across = across + space[:, INDEX["right_shoulder"]] - space[:, INDEX["left_shoulder"]]
+    return trunk, across, np.cross(trunk, across)
+
+
+def _body_plane(normal: Array, space: Array) -> str:
+    """Plane of the body whose normal is nearest to that of a movement; empty if unknown."""
+    trunk, across, ahead = _axes(space)
+    axes = {"sagittal": across, "frontal": ahead, "transverse": trunk}
+    near = {}
+    for name, axis in axes.items():
+        cosine = np.abs(axis @ normal) / np.linalg.norm(axis, axis=-1)
+        if np.isfinite(cosine).any():
+            near[name] = float(np.nanmedian(cosine))
+    return max(near, key=lambda name: near[name]) if near else ""
+
+
+def _outward(marks: Array, space: Array, side: str) -> float:
+    """Sign of a turn of a limb from hanging to forwards, or outwards, whichever is seen better."""
+    _, across, ahead = _axes(space)
+    outwards = across if side == "right" else -across
+    down = -(_at(marks, "mid_shoulder", side) - _at(marks, "mid_hip", side))
+
+    def seen(toward: Array) -> float:
+        flat = toward[:, :2] / np.linalg.norm(toward, axis=-1, keepdims=True)
+        turn = down[:, 0] * flat[:, 1] - down[:, 1] * flat[:, 0]
+        size = turn / np.linalg.norm(down, axis=-1)
+        known = size[np.isfinite(size)]
+        return float(np.median(known)) if known.size else 0.0
+
+    return float(np.sign(max(seen(ahead), seen(outwards), key=abs)))
+
+
+def _in_plane(
+    pair: Sequence[_Segment],
+    planes: Sequence[_Plane],
+    normal: Array,
+    sign: float,
+    *,
+    tilt: float,
+    wraps: bool,
+) -> tuple[Array, Array]:
+    """Angle in the plane of the movement, degrees, and the error from elevations and plane."""
+    sizes = [plane.size for plane in planes]
+
+    def angle(one: float, other: float, sizes: Sequence[Array], normal: Array = normal) -> Array:
+        first, second = (
+            _directions(segment, size, towards)
+            for segment, size, towards in zip(pair, sizes, (one, other), strict=True)
+        )
+        return _turned(first, second, normal, sign, wraps=wraps)
+
+    mean = np.zeros_like(sizes[0])
+    variance = np.zeros_like(mean)
+    combinations = []
+    for one in (1.0, -1.0):
+        for other in (1.0, -1.0):
+            chance = np.ones_like(mean)
+            for plane, towards in zip(planes, (one, other), strict=True):
+                chance = chance * (plane.towards if towards > 0 else 1.0 - plane.towards)
+            at = angle(one, other, sizes)
+            for k, plane in enumerate(planes):
+                moved = [size + (plane.sd if i == k else 0.0) for i, size in enumerate(sizes)]
+                variance += chance * (angle(one, other, moved) - at) ** 2
+            for axis in np.linalg.svd(normal[None])[2][1:]:
+                for turned in (normal + np.tan(tilt) * axis, normal - np.tan(tilt) * axis):
+                    turned = turned / np.linalg.norm(turned)
+                    variance += chance * (angle(one, other, sizes, turned) - at) ** 2 / 2
+            combinations.append((chance, at))
+            mean += chance * at
+    variance += sum(chance * (at - mean) ** 2 for chance, at in combinations)
+    return mean, np.sqrt(variance)
+
+
+def _leverage(proximal: Array, distal: Array, flat: Array) -> Array:
+    """Radians by which the angle turns for a pixel that each landmark is off."""
+    a, b = 1.0 / proximal, 1.0 / distal
+    square: Array = 2 * a**2 + 2 * b**2 + 2 * a * b * np.cos(np.radians(flat))
+    return np.sqrt(np.maximum(square, 0.0))
+
+
+def _guess_sd(pose: xr.Dataset, entry: Mapping[str, Any] | None) -> Array:
+    """Error that landmarks outside the picture add, degrees, (time,)."""
+    none = np.zeros(pose.sizes["time"])
+    if entry is None or not {"image_width", "image_height"} <= set(pose.attrs):
+        return none
+    size = np.array([pose.attrs["image_width"], -pose.attrs["image_height"]], dtype=float)
+    places = np.stack([_marks(pose)[:, INDEX[f"{side}_{entry['landmark']}"]] for side in SIDES])
+    with np.errstate(invalid="ignore"):
+        share = places / size
+        outside = ((share < 0) | (share > 1)).any(axis=(0, 2))
+    return np.where(outside, float(entry["added_sd_deg"]), none)

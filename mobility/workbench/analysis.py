@@ -104,7 +104,7 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
             "metrics",
             "metrics.nc",
             ("fitted", "angles", "repetitions"),
-            ("joints", "sex", "age"),
+            ("joints", "sex", "age", "movement"),
             edits=("repetitions",),
         ),
         _Step(
@@ -123,6 +123,7 @@ DEFAULTS: Mapping[str, Any] = {
     "field_of_view": "auto",
     "height_m": "auto",
     "standing": "straight",
+    "movement": "auto",
     "keep_raw": False,
     "annotate": True,
     "blur_face": False,
@@ -146,6 +147,7 @@ class _Run:
     height_m: float | None
     field_of_view: float | None
     standing: Literal["straight", "free"] | float
+    movement: str | None
     keep_raw: bool
     blur_face: bool
     sex: Literal["female", "male"] | None
@@ -182,6 +184,7 @@ def analyze(
     field_of_view: float | Literal["auto"] | None = None,
     height_m: float | Literal["auto"] | None = None,
     standing: Standing | None = None,
+    movement: str | None = None,
     keep_raw: bool | None = None,
     annotate: bool | None = None,
     blur_face: bool | None = None,
@@ -218,6 +221,9 @@ def analyze(
         that calibrates the trial. "free": nothing is known of how the subject
         stands, and errors are larger. A number: the flexion of the knees, in
         degrees, in which the subject was measured to stand.
+    movement
+        Of Joint Angle Mobility, the movement of the table ``movements`` that was asked for
+        ("shoulder_abduction"); "auto", at first: the one that is found.
     keep_raw
         Whether the angles of the landmarks without a fit (``<angle>_raw``) and
         in the plane of the picture (``<angle>_image``) are kept beside the
@@ -262,6 +268,7 @@ def analyze(
         "field_of_view": field_of_view,
         "height_m": height_m,
         "standing": standing,
+        "movement": _movement(session, movement),
         "keep_raw": keep_raw,
         "annotate": annotate,
         "blur_face": blur_face,
@@ -283,6 +290,21 @@ def analyze(
             raise
         store._forget_locks(session.id)
         raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+
+
+def _movement(session: Session, given: str | None) -> str | None:
+    """Check that the joint of a movement is measured in a session."""
+    if given in (None, "auto"):
+        return given
+    from mobility.assessment.movements import movement
+
+    record, joint = session.record, movement(given)["joint"]
+    if record.exercise != "Joint Angle Mobility" or joint not in record.joints:
+        raise BadInputError(
+            f"movement {given}: is of the {joint}, which this session does not measure; make one "
+            f"of Joint Angle Mobility with joints {joint}"
+        )
+    return given
 
 
 def _check_range(
@@ -407,6 +429,7 @@ def _analyze(
         height_m=plan.concerned["height_m"],
         field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
         standing=options["standing"],
+        movement=None if options["movement"] == "auto" else options["movement"],
         keep_raw=options["keep_raw"],
         blur_face=options["blur_face"],
         sex=plan.concerned["sex"],
@@ -612,6 +635,7 @@ def _metrics(run: _Run) -> xr.Dataset:
             joints=tuple(run.record.joints),
             sex=run.sex,
             age=run.age,
+            movement=run.movement,
             movements=run.edits.current("repetitions"),
         )
         return found

@@ -53,6 +53,7 @@ class RowOptions(Strict):
     field_of_view: float | None = Field(None, ge=10, le=160)
     height_m: float | None = Field(None, ge=0.5, le=2.6)
     standing: Standing = "straight"
+    movement: str = "auto"
     keep_raw: bool = False
     annotate: bool = True
     blur_face: bool = False
@@ -478,6 +479,7 @@ def _options(text: str, *, two: bool) -> dict[str, Any]:
         "field_of_view": valid.field_of_view or "auto",
         "height_m": valid.height_m or "auto",
         "standing": valid.standing,
+        "movement": valid.movement,
         "keep_raw": valid.keep_raw,
         "annotate": valid.annotate,
         "blur_face": valid.blur_face,

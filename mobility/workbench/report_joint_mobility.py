@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.assessment.movements import movement
 from mobility.kinematics.angles import legs_unseen
 from mobility.provenance import cameras_of
 from mobility.workbench import report_sections as sections
@@ -40,7 +41,7 @@ KINDS = {
 _GREY = "#DDDDDD"
 
 _SIDE = 35.0
-"""Degrees from the side within which movements of the sagittal plane are seen in the picture."""
+"""Degrees beside the view of a movement within which it is seen in the picture."""
 
 _VIEW = (
     "Flexion is measured best from the side, arms that are raised sideways from the front: so "
@@ -90,8 +91,9 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             one = metrics.sel(joint=each.joint, side=side)
             rows.append(
                 [
-                    f"{side.capitalize()} {escape(each.joint)}",
+                    f"{side.capitalize()} {_named(one, each.joint)}",
                     str(int(one["movements"])),
+                    _cell(one, "end_of_range"),
                     _cell(one, "range_of_motion"),
                     _cell(one, "minimum"),
                     _cell(one, "maximum"),
@@ -100,11 +102,23 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 ]
             )
     return table(
-        ["Joint", "Movements", "Range", "Smallest", "Largest", "Reference", "Score"],
+        ["Movement", "Times", "How far", "Range", "Smallest", "Largest", "Reference", "Score"],
         rows,
-        caption="Range of motion with 95 % intervals",
+        caption="How far each joint moved, with 95 % intervals. An extension is told as it goes "
+        "beyond straight: 5° are -5° of flexion",
         numeric=True,
     )
+
+
+def _named(one: xr.Dataset, joint: str) -> str:
+    """Movement that was shown, or the joint where it was none."""
+    return escape(str(one["shown"].item()).replace("_", " ") or joint)
+
+
+def shown_movements(metrics: xr.Dataset) -> list[str]:
+    """Movements of the table ``movements`` that a recording shows."""
+    names = dict.fromkeys(str(each) for each in metrics["shown"].values.ravel())
+    return [name for name in names if name]
 
 
 def _cell(one: xr.Dataset, name: str) -> str:
@@ -156,6 +170,15 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
         note = str(metrics["note"].sel(joint=angle.joint, side=side).item())
         refused = float(metrics["refused_share"].sel(joint=angle.joint, side=side))
         told = [f"{side.capitalize()}: {note}."] if note else []
+        change = float(metrics["detectable_change"].sel(joint=angle.joint, side=side))
+        if math.isfinite(change):
+            spread = float(metrics["repeatability"].sel(joint=angle.joint, side=side))
+            told.append(
+                f"The turns differed by {spread:.1f}° (standard deviation): filmed again in the "
+                f"same way, a difference below {max(change, 1.0):.0f}° is no change."
+            )
+        if advice := str(metrics["advice"].sel(joint=angle.joint, side=side).item()):
+            told.append(advice)
         if 0.005 <= refused < 1:
             told.append(f"{refused:.0%} of the values are missing or were refused (grey).")
         if told:
@@ -280,7 +303,9 @@ def uncertainty(pose: xr.Dataset) -> str:
             f"are computed from this recording: {pose.sizes['draw']} bodies that explain the "
             "landmarks about as well as the fitted one are drawn, and each angle, range and speed "
             "is computed from every one of them. What the fit takes for granted, such as constant "
-            "segments and usual errors of landmarks, is not questioned by it."
+            "segments and usual errors of landmarks, is not questioned by it. Elbow, knee, "
+            "shoulder and hip are also measured in the picture, from their own landmarks; body and "
+            "picture count by their errors, and where they differ the interval is wider."
         )
         if legs_unseen(pose) and len(cameras_of(pose)) < 2:
             added = tables.load("expected_error")["legs_unseen"]["angles"].items()
@@ -299,7 +324,9 @@ def uncertainty(pose: xr.Dataset) -> str:
     )
 
 
-def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
+def capture_quality(
+    quality: Mapping[str, Any], joints: Sequence[str], shown: Sequence[str] = ()
+) -> str:
     """Say how well the video can be measured; its view and framing are judged for single joints.
 
     Parameters
@@ -308,20 +335,25 @@ def capture_quality(quality: Mapping[str, Any], joints: Sequence[str]) -> str:
         The document of :func:`mobility.capture.quality.capture_quality`, which judges for squats.
     joints
         Which joints are measured: without a leg among them the feet may be outside the picture.
+    shown
+        Which movements the recording shows; without any, flexion is looked for.
     """
-    return sections.capture_quality(judged(quality, joints))
+    return sections.capture_quality(judged(quality, joints, shown))
 
 
-def judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
-    """Judge a recording by what matters to these joints."""
+def judged(
+    quality: Mapping[str, Any], joints: Sequence[str], shown: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Judge a recording by what matters to these joints and movements."""
     found = dict(quality)
     legs = bool({"ankle", "knee", "hip"} & set(joints))
     if "verdict" in found.get("view", {}):
         seen = {k: v for k, v in found["view"].items() if k not in ("supports", "does_not_support")}
         known = seen["azimuth_deg"] is not None
-        side = known and abs(abs(seen["azimuth_deg"]) - 90) <= _SIDE
-        advice = _UNKNOWN_VIEW if legs and not known else None if side or not known else _VIEW
-        verdict = "ok" if side else None
+        wanted = {movement(name)["view"] for name in shown} or {"side"}
+        fits = known and all(_seen_from(view, seen["azimuth_deg"]) for view in wanted)
+        advice = _UNKNOWN_VIEW if legs and not known else None if fits or not known else _VIEW
+        verdict = "ok" if fits else None
         found["view"] = {**seen, "verdict": verdict, "advice": advice}
     if not legs and "verdict" in found.get("framing", {}):
         shares = {k: v for k, v in found["framing"]["outside"].items() if k != "feet"}
@@ -329,8 +361,14 @@ def judged(quality: Mapping[str, Any], joints: Sequence[str]) -> dict[str, Any]:
         if all((share or 0.0) <= limit for share in shares.values()):
             found["framing"] = {"outside": shares, "verdict": "ok", "advice": None}
     if second := found.get("second_camera"):
-        found["second_camera"] = judged(second, joints)
+        found["second_camera"] = judged(second, joints, shown)
     return found
+
+
+def _seen_from(view: str, azimuth_deg: float) -> bool:
+    """Whether a camera sees in its picture what is to be filmed from a view."""
+    from_side = abs(abs(azimuth_deg) - 90)
+    return (from_side if view == "side" else 90 - from_side) <= _SIDE
 
 
 def posture(metrics: xr.Dataset) -> str:

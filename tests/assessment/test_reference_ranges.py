@@ -15,6 +15,10 @@ SOUCIE = {
     "ankle_dorsiflexion": ((24.8, 22.8), (17.3, 16.3), (13.8, 12.7), (11.6, 11.9)),
     "shoulder_flexion": ((178.6, 177.8), (171.8, 170.9), (172.0, 168.8), (168.1, 164.0)),
     "elbow_flexion": ((152.9, 151.4), (149.7, 148.3), (150.0, 144.6), (148.3, 143.5)),
+    "hip_extension": ((26.2, 28.3), (20.5, 18.2), (18.1, 17.4), (16.7, 13.5)),
+    "knee_extension": ((5.4, 1.6), (2.4, 1.8), (1.6, 1.0), (1.2, 0.5)),
+    "ankle_plantarflexion": ((67.1, 55.8), (57.3, 52.8), (62.1, 54.6), (56.5, 49.4)),
+    "elbow_extension": ((6.8, 2.2), (6.4, 5.3), (4.7, 0.8), (3.6, -0.7)),
 }
 BANDS = ((2, 8), (9, 19), (20, 44), (45, 69))
 
@@ -41,6 +45,14 @@ def test_passive_means_by_sex_and_age(angle: str, band: int) -> None:
         ("shoulder_flexion", "active", None, 166.7, 4.7),
         ("elbow_flexion", "active", None, 142.9, 5.6),
         ("elbow_flexion", "active", "zwerus_2019", 146, math.nan),
+        ("shoulder_extension", "active", None, 62.3, 9.5),
+        ("shoulder_abduction", "active", None, 184.0, 7.0),
+        ("shoulder_external_rotation", "active", None, 103.7, 8.5),
+        ("shoulder_internal_rotation", "active", None, 68.8, 4.6),
+        ("elbow_extension", "active", None, 0.6, 3.1),
+        ("hip_extension", "active", None, 9.8, 6.8),
+        ("hip_abduction", "active", None, 45.9, 9.3),
+        ("ankle_plantarflexion", "active", None, 56.2, 6.1),
         ("ankle_dorsiflexion", "weight_bearing", None, 40.6, 5.2),
         ("hip_flexion", "weight_bearing", None, 101, math.nan),
         ("knee_flexion", "weight_bearing", None, 149, math.nan),
@@ -49,7 +61,17 @@ def test_passive_means_by_sex_and_age(angle: str, band: int) -> None:
         ("hip_flexion", "unstated", None, 120, math.nan),
         ("knee_flexion", "unstated", None, 135, math.nan),
         ("ankle_dorsiflexion", "unstated", None, 20, math.nan),
+        ("shoulder_extension", "unstated", None, 60, math.nan),
+        ("shoulder_abduction", "unstated", None, 180, math.nan),
+        ("shoulder_external_rotation", "unstated", None, 90, math.nan),
+        ("shoulder_internal_rotation", "unstated", None, 70, math.nan),
+        ("elbow_extension", "unstated", None, 0, math.nan),
+        ("hip_abduction", "unstated", None, 45, math.nan),
+        ("ankle_plantarflexion", "unstated", None, 50, math.nan),
+        ("trunk_lateral_flexion", "unstated", None, 35, math.nan),
+        ("neck_lateral_flexion", "unstated", None, 45, math.nan),
         ("shoulder_flexion", "unstated", "ama", 180, math.nan),
+        ("shoulder_extension", "unstated", "ama", 50, math.nan),
         ("elbow_flexion", "unstated", "ama", 140, math.nan),
     ],
 )
@@ -67,6 +89,7 @@ def test_other_studies(angle: str, kind: str, study: str | None, mean: float, sd
         ("hip_flexion", 122.6, 10.8),
         ("knee_flexion", 127.6, 8.3),
         ("ankle_dorsiflexion", 17.7, 6.0),
+        ("ankle_plantarflexion", 58.0, 7.9),
     ],
 )
 def test_older_women_have_a_study_of_their_own(angle: str, mean: float, sd: float) -> None:

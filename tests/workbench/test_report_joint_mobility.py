@@ -62,7 +62,7 @@ def test_overview_has_range_reference_and_score(metrics: xr.Dataset) -> None:
     assert "120°" in html
     assert "143°" in html  # the reference
     assert "91 %" in html  # 100 * 130 / 142.9
-    assert html.count("class='missing'") == 5  # the hidden side: four values and no reference
+    assert html.count("class='missing'") == 6  # the hidden side: five values and no reference
 
 
 def test_details_say_why_a_side_is_missing_and_escape_comments(metrics: xr.Dataset) -> None:

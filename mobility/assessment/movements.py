@@ -1,0 +1,147 @@
+"""Movements of single joints by name: what is measured of each, and how it is filmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import checked, likely
+
+TABLE = "movements"
+
+Plane = Literal["sagittal", "frontal", "transverse"]
+
+
+class Filming(NamedTuple):
+    """How a movement is filmed.
+
+    Attributes
+    ----------
+    sentence
+        Where the camera stands and what the person does.
+    drawing
+        A drawing of it, an SVG file.
+    """
+
+    sentence: str
+    drawing: Path
+
+
+def movement(name: str) -> Mapping[str, Any]:
+    """Return the entry of a movement in the table ``movements``; do not change it.
+
+    Raises
+    ------
+    BadInputError
+        There is no such movement; of a joint, its movements are told.
+    """
+    known = tables.load(TABLE)
+    if name in known:
+        return dict(known[name])
+    own = [key for key, entry in known.items() if entry["joint"] == name]
+    if own:
+        raise BadInputError(f"movement {name!r}: is a joint; choose of {', '.join(own)}")
+    choice = likely(name, known) or f"; choose of {', '.join(known)}"
+    raise BadInputError(f"movement {name!r}: is unknown{choice}")
+
+
+def movements_of(joint: str) -> list[str]:
+    """Return the names of the movements of a joint.
+
+    Raises
+    ------
+    BadInputError
+        There is no such joint.
+    """
+    known = tables.load(TABLE)
+    own = [name for name, entry in known.items() if entry["joint"] == joint]
+    if not own:
+        joints = dict.fromkeys(entry["joint"] for entry in known.values())
+        choice = likely(joint, joints) or f"; choose of {', '.join(joints)}"
+        raise BadInputError(f"joint {joint!r}: is unknown{choice}")
+    return own
+
+
+@checked
+def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: bool = False) -> str:
+    """Name the movement of a joint that goes on in a plane and to one end.
+
+    Parameters
+    ----------
+    joint
+        Of the table ``movements``.
+    plane
+        Of the body.
+    direction
+        "flexion", "external_rotation", ...; or which end of the signed angle is its end of range,
+        "largest" or "smallest".
+    weight_bearing
+        Whether the body stands on the limb that moves; only dorsiflexion tells the two apart.
+
+    Raises
+    ------
+    BadInputError
+        There is no such joint, or it has no such movement.
+    """
+    own = {name: movement(name) for name in movements_of(joint)}
+    found = [
+        name
+        for name, entry in own.items()
+        if entry["plane"] == plane and direction in (entry["direction"], entry["end"])
+    ]
+    borne = [name for name in found if own[name]["range"]["kind"] == "weight_bearing"]
+    free = [name for name in found if name not in borne]
+    for name in (*borne, *free) if weight_bearing else free:
+        return name
+    directions = {*(entry["direction"] for entry in own.values()), "largest", "smallest"}
+    choice = "" if direction in directions else likely(direction, directions)
+    choice = choice or f"; choose of {', '.join(own)}"
+    raise BadInputError(
+        f"movement of the {joint} in the {plane} plane: {direction!r} is unknown{choice}"
+    )
+
+
+def in_own_direction(name: str, angle_deg: float) -> float:
+    """Return an angle as it is told of a movement: extension beyond straight is positive.
+
+    Parameters
+    ----------
+    name
+        Movement.
+    angle_deg
+        The signed angle of the movement (of `elbow_extension` the elbow's flexion), degrees.
+
+    Raises
+    ------
+    BadInputError
+        There is no such movement.
+    """
+    return -angle_deg if movement(name)["end"] == "smallest" else angle_deg
+
+
+def how_to_film(name: str) -> Filming:
+    """Say where the camera stands for a movement, with a drawing.
+
+    Raises
+    ------
+    BadInputError
+        There is no such movement.
+    """
+    sentence = movement(name)["film"]
+    return Filming(sentence, Path(__file__).parent / "drawings" / f"{name}.svg")
+
+
+def refusal_advice(name: str) -> str:
+    """Return the sentence that follows a refusal: "Film the elbow from the side: ...".
+
+    Raises
+    ------
+    BadInputError
+        There is no such movement.
+    """
+    entry = movement(name)
+    film = entry["film"]
+    return f"Film the {entry['joint']} from the {entry['view']}: {film[0].lower()}{film[1:]}"
