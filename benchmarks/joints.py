@@ -1,156 +1,137 @@
-"""Errors of the range of motion of single joints against rendered truth.
+"""Errors of the movements of single joints against rendered truth.
 
 usage: python benchmarks/joints.py [--grid GRID.yaml] [--cache FOLDER] [--cases NAME ...]
-                                    [--rendered-only]
+                                    [--rendered-only] [--render]
 
-Needs the extra virtual-lab. Each case of joints.yaml, or of another grid, is rendered, its pose
-estimated and kept in the cache, and measured as a session of Joint Angle Mobility is; the truth
-goes through the same formulas. Printed for the sides that move and that the camera sees: range and
-largest angle with their standard deviation, the true ones, and the mean absolute error of the
-curve. Then, for each joint that was measured, moving or not, the root mean square over arms or
-legs of the error of its values.
+Needs the extra virtual-lab.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 import yaml
 
 import mobility as mb
-from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
-from mobility.virtual_lab.case import (
-    Case,
-    case_from,
-    read_truth,
-    render_case,
-    truth_pose,
-    write_dataset,
-)
+from mobility.errors import BadInputError
+from mobility.virtual_lab.case import Case, case_from, read_truth, render_case, write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINT = {
-    "elbow_flexion": "elbow",
-    "shoulder_flexion": "shoulder",
-    "shoulder_abduction": "shoulder",
-    "hip_flexion": "hip",
-    "knee_flexion": "knee",
-    "ankle_dorsiflexion": "ankle",
-}
-ANGLE = {"ankle": "ankle_dorsiflexion"}
 
 
-def cases(grid: Path = ROOT / "benchmarks" / "joints.yaml") -> Iterator[Case]:
-    """Cases of a grid, laid over its defaults."""
+class Clip(NamedTuple):
+    """A case, and how it is filmed: how much of the body, degrees beside the right view."""
+
+    case: Case
+    setup: str
+    crop: str
+    beside: float
+
+
+def clips(grid: Path) -> Iterator[Clip]:
+    """Clips of a grid: its cases laid over its defaults, or each set-up with a person drawn."""
     table = yaml.safe_load(grid.read_text(encoding="utf-8"))
-    for own in table["cases"]:
+    if "like" in table:
+        table = yaml.safe_load((grid.parent / table["like"]).read_text(encoding="utf-8")) | table
+    for own in table.get("cases", ()):
         values: dict[str, Any] = {"name": own["name"], "body": own["body"]}
         for section, defaults in table["defaults"].items():
             values[section] = {**defaults, **own.get(section, {})}
-        yield case_from(values, what=f"{grid.name}, {own['name']}")
+        case = case_from(values, what=f"{grid.name}, {own['name']}")
+        yield Clip(case, own["name"], "", 0.0)
+    drawn = itertools.product(table.get("clips", ()), table.get("setups", {}))
+    for number, (clip, setup) in enumerate(drawn):
+        rng = np.random.default_rng([table["seed"], number])
+        values = _drawn(table, setup, clip, number, rng)
+        yield Clip(case_from(values, what=f"{grid.name}, {values['name']}"), setup, **clip)
+
+
+def _drawn(
+    table: Mapping[str, Any],
+    setup: str,
+    clip: Mapping[str, Any],
+    number: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Values of a case of a set-up; women and men take turns."""
+    ranges, how = table["ranges"], table["setups"][setup]
+
+    def pick(stretch: list[Any]) -> Any:
+        if len(stretch) == 2 and all(isinstance(end, float) for end in stretch):
+            return round(float(rng.uniform(*stretch)), 3)
+        return stretch[rng.integers(len(stretch))]
+
+    person = {
+        key: pick(values)
+        for key, values in ranges["people"][number % len(ranges["people"])].items()
+    }
+    tall = person["height_m"]
+    person["weight_kg"] = round(person.pop("bmi") * tall**2, 1)
+    motion = {**table["defaults"]["motion"], "side": pick(ranges["sides"])}
+    motion |= {key: pick(values) for key, values in ranges["motion"].items()}
+    motion |= {"to": pick(how["to"])} | how["motion"]
+    sign = {"left": 1, "right": -1, "both": int(rng.choice([1, -1]))}[motion["side"]]
+    # Beside a view from the side the camera stands farther in front, as who films sees the face.
+    beside = clip["beside"] * (-sign if how["view"] == "side" else int(rng.choice([1, -1])))
+    azimuth = beside + (90 * sign if how["view"] == "side" else 0)
+    frame = how[clip["crop"]]
+    far, above = (pick(ranges["camera"][key]) for key in (clip["crop"], "above_m"))
+    turn = np.radians(azimuth)
+    outwards, ahead = sign * frame.get("outwards", 0.0), frame.get("ahead", 0.0)
+    camera = {
+        "azimuth": azimuth,
+        "distance_m": far,
+        "height_m": round(frame["aim"] * tall + above, 3),
+        "tilt": round(-float(np.degrees(np.arctan2(above, far))), 2),
+        "across_m": round(float(np.cos(turn) * outwards - np.sin(turn) * ahead) * tall, 3),
+        "field_of_view": round(2 * float(np.degrees(np.arctan2(frame["span"] * tall / 2, far))), 2),
+    }
+    return {
+        "name": f"{setup}-{clip['crop']}-{clip['beside']}",
+        "body": person,
+        "motion": motion,
+        "camera": camera,
+        "look": {key: pick(values) for key, values in ranges["look"].items()},
+        "video": table["defaults"]["video"]
+        | (table["landscape"] if frame.get("landscape") else {}),
+    }
 
 
 def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset, xr.Dataset]:
-    """Pose and truth of a case, rendered unless the cache has them."""
+    """Pose and truth of a case, rendered unless the cache has them.
+
+    Raises
+    ------
+    BadInputError
+        What the cache has under this name is another case.
+    """
     folder = cache / case.name
     if not (folder / "pose.nc").is_file():
         video, _ = render_case(case, folder)
         write_dataset(mb.estimate_pose(video), folder / "pose.nc")
-    pose = xr.load_dataset(folder / "pose.nc", engine="h5netcdf")
-    return pose, read_truth(folder / "truth.nc")
-
-
-def errors(case: Case, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Measure a case; one row for each side that moves, and one for each arm and leg in sight."""
-    pose, truth = pose_and_truth(case, cache)
-    cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-    planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
-    fitted = mb.fit_body(cleaned, **planted)
-    angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
-    joint = JOINT[case.motion.movement]
-    found = mb.joint_mobility(fitted, angles, joints=(joint,))
-    known = truth_pose(truth)
-    true_angles = mb.joint_angles(known)
-    true = mb.joint_mobility(known, true_angles, joints=(joint,))
-    name = ANGLE.get(joint, f"{joint}_flexion")
-    rows = []
-    for side in case.motion.sides:
-        one, right = (each.sel(joint=joint, side=side) for each in (found, true))
-        curve = true_angles[name].sel(side=side).interp(time=one["time"]).values
-        off = one["angle"].values - curve
-        rows.append(
-            {
-                "case": case.name,
-                "side": side,
-                "range": float(one["range_of_motion"]),
-                "sd": float(one["range_of_motion_sd"]),
-                "true": float(right["range_of_motion"]),
-                "error": float(one["range_of_motion"] - right["range_of_motion"]),
-                "largest": float(one["maximum"]),
-                "largest true": float(right["maximum"]),
-                "movements": f"{int(one['movements'])} of {int(right['movements'])}",
-                "curve": float(np.nanmean(np.abs(off))) if np.isfinite(off).any() else np.nan,
-                "refused": float(one["refused_share"]),
-                "note": str(one["note"].item())[:70],
-            }
-        )
-    return rows, in_sight(case.name, fitted, true_angles)
-
-
-def in_sight(name: str, fitted: xr.Dataset, true_angles: xr.Dataset) -> list[dict[str, Any]]:
-    """Errors of the values of all joints that are measured, also with large expected errors."""
-    endless = dict.fromkeys(single_joint_limits(), 180.0)
-    angles = mb.joint_angles(fitted, limits=endless, in_picture=True)
-    found = mb.joint_mobility(fitted, angles)
-    rows = []
-    for joint in found["joint"].values:
-        for side in found["side"].values:
-            angle = found["angle"].sel(joint=joint, side=side)
-            curve = true_angles[ANGLE.get(joint, f"{joint}_flexion")].sel(side=side)
-            off = angle.values - curve.interp(time=found["time"]).values
-            if np.isfinite(off).any():
-                rows.append({"case": name, "joint": joint, "square": float(np.nanmean(off**2))})
-    return rows
+    truth = read_truth(folder / "truth.nc")
+    if case_from(yaml.safe_load(truth.attrs["case"])) != case:
+        raise BadInputError(f"{folder}: is another case of this name; give another --cache")
+    return xr.load_dataset(folder / "pose.nc", engine="h5netcdf"), truth
 
 
 def main() -> None:
-    """Print the table."""
+    """Render what the cache lacks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--grid", type=Path, default=ROOT / "benchmarks" / "joints.yaml")
+    parser.add_argument("--grid", type=Path, default=ROOT / "benchmarks" / "movements.yaml")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "joints")
     parser.add_argument("--cases", nargs="*", help="only these")
-    parser.add_argument("--rendered-only", action="store_true", help="only what the cache has")
     options = parser.parse_args()
-    rows, seen = [], []
-    for case in cases(options.grid):
-        there = (options.cache / case.name / "pose.nc").is_file()
-        if (options.cases and case.name not in options.cases) or (
-            options.rendered_only and not there
-        ):
-            continue
-        measured, squares = errors(case, options.cache)
-        rows += measured
-        seen += squares
-    table = pd.DataFrame(rows)
-    if table.empty:
-        print("no cases")
-        return
-    with pd.option_context("display.width", 220, "display.max_columns", None):
-        print(table.round(1).to_string(index=False))
-    print(f"mean absolute error of the range: {table['error'].abs().mean():.1f} degrees")
-    given = table.dropna(subset=["error"])
-    inside = (given["error"].abs() <= 1.96 * given["sd"]).mean()
-    print(f"within 1.96 sd: {inside:.0%}; refused: {table['error'].isna().mean():.0%}")
-    for joint, squares in pd.DataFrame(seen).groupby("joint")["square"]:
-        rms = float(np.sqrt(squares.mean()))
-        print(f"{joint}: root mean square error of the values {rms:.1f} ({len(squares)} sides)")
+    for clip in clips(options.grid):
+        if not options.cases or clip.case.name in options.cases:
+            pose_and_truth(clip.case, options.cache)
+            print(clip.case.name, flush=True)
 
 
 if __name__ == "__main__":
