@@ -112,7 +112,7 @@ _LEGS: dict[Posture, tuple[float, float, float]] = {
 }
 """Flexion of thigh and knee and dorsiflexion of legs that rest, degrees."""
 
-_SIDE_BEND = {"spine05": 0.1, "spine04": 0.3, "spine03": 0.55, "spine02": 0.8, "spine01": 1.0}
+_SIDE_BEND = {"spine05": 0.3, "spine04": 0.55, "spine03": 0.75, "spine02": 0.9, "spine01": 1.0}
 _NECK_BEND = {"neck01": 0.3, "neck02": 0.65, "head": 1.0}
 """Share of a bend to the side that has been made up to each bone."""
 
