@@ -161,13 +161,18 @@ def frames(
             show_scalar_bar=False,
         )
         actor.prop.interpolation = "Phong"
+        drawn: tuple[Array, Array] = (np.empty(0), np.empty(0))
         with progress_bar("rendering", total=len(trial.time)) as bar:
             for i, time in enumerate(trial.time):
-                mesh.points = skinned(body, trial.orientation[i], trial.position[i], dressed)
-                mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)
-                mesh.point_data.active_normals_name = "Normals"
-                plotter.render()
-                image = plotter.screenshot(return_img=True)
+                bones = trial.orientation[i], trial.position[i]
+                # Who keeps still is drawn once; the sensor's noise is new all the same.
+                if not all(np.array_equal(*pair) for pair in zip(bones, drawn, strict=True)):
+                    mesh.points = skinned(body, *bones, dressed)
+                    mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)
+                    mesh.point_data.active_normals_name = "Normals"
+                    plotter.render()
+                    image = plotter.screenshot(return_img=True)
+                    drawn = bones
                 yield float(time), sensor.take(image[..., :3])
                 bar.update()
     finally:
