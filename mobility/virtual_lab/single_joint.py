@@ -126,7 +126,9 @@ _LUNGE_DEPTH = 0.62
 
 _COUCH_M = 0.55
 _SINKS_M = 0.02
-"""Height of the couch, and how far a body sinks into it or into the seat, metres."""
+_DELTOID_M = 0.04
+"""Metres: height of the couch, how far a body sinks into it or into the seat, and how far above it the
+centre of a shoulder is that is lain on, before that."""
 
 
 class JointMotion(Strict):
@@ -352,7 +354,8 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
     if motion.posture == "side_lying":
         up = SIDE_SIGN[motion.side]
         turned = _about("z", np.asarray(up * np.pi / 2))
-        deep = -(up * trunk[:, 0]).min()
+        shoulder = body.joint("shoulder", "left")[0] + _DELTOID_M
+        deep = max(float(-(up * trunk[:, 0]).min()), float(shoulder))
         ends = np.sort([up * 0.95 * leg, -up * (tall - hip + 0.1)])
         couch = ((ends[0], 0.0, -0.35), (ends[1], _COUCH_M, 0.35))
     else:
