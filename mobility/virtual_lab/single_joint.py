@@ -127,8 +127,8 @@ _LUNGE_DEPTH = 0.62
 _COUCH_M = 0.55
 _SINKS_M = 0.02
 _DELTOID_M = 0.04
-"""Metres: height of the couch, how far a body sinks into it or into the seat, and how far the centre
-of a shoulder that is lain on would be above it else."""
+"""Metres: height of the couch, how far a body sinks into it or the seat, and the flesh below a
+shoulder that is lain on."""
 
 
 class JointMotion(Strict):
