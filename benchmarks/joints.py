@@ -1,30 +1,35 @@
-"""Errors of the range of motion of single joints against rendered truth.
+"""Errors of movements of single joints against rendered truth.
 
 usage: python benchmarks/joints.py [--grid GRID.yaml] [--cache FOLDER] [--cases NAME ...]
-                                    [--rendered-only]
+                                    [--rendered-only] [--only-render]
 
-Needs the extra virtual-lab. Each case of joints.yaml, or of another grid, is rendered, its pose
-estimated and kept in the cache, and measured as a session of Joint Angle Mobility is; the truth
-goes through the same formulas. Printed for the sides that move and that the camera sees: range and
-largest angle with their standard deviation, the true ones, and the mean absolute error of the
-curve. Then, for each joint that was measured, moving or not, the root mean square over arms or
-legs of the error of its values.
+Needs the extra virtual-lab. Each clip of movements.yaml, or of another grid, is rendered, its pose
+estimated and kept in the cache, and measured as a session of Joint Angle Mobility is. For each side
+that moves and that the camera sees: the largest and the smallest angle, the half-width of its 95 %
+interval, the true angle, and what the picture's own landmarks give at the same instants. True is
+the angle of goniometry between true joint centres, where the movement turns and where it rests.
+Then the errors by movement, crop and degrees beside the right view, and the aims; and for each
+joint that was measured, moving or not, the root mean square error of its values.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
+from numpy.typing import NDArray
 
 import mobility as mb
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import angle_between
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import (
     Case,
@@ -34,81 +39,290 @@ from mobility.virtual_lab.case import (
     truth_pose,
     write_dataset,
 )
+from mobility.virtual_lab.single_joint import JointMotion
+
+Array = NDArray[np.float64]
+Points = Callable[[str], Array]
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINT = {
-    "elbow_flexion": "elbow",
-    "shoulder_flexion": "shoulder",
-    "shoulder_abduction": "shoulder",
-    "hip_flexion": "hip",
-    "knee_flexion": "knee",
-    "ankle_dorsiflexion": "ankle",
-}
+
+JOINTS = ("elbow", "shoulder", "hip", "knee", "ankle")
 ANGLE = {"ankle": "ankle_dorsiflexion"}
+SIDE_SIGN = {"left": 1.0, "right": -1.0}
+OTHER = {"left": "right", "right": "left"}
+AIMS = {0: 5.0, 20: 10.0}
+"""Degrees by which either end may be off, by degrees beside the right view."""
+
+HALF_WIDTH = 10.0
+"""Degrees, of a 95 % interval in the right view."""
 
 
-def cases(grid: Path = ROOT / "benchmarks" / "joints.yaml") -> Iterator[Case]:
-    """Cases of a grid, laid over its defaults."""
+class Clip(NamedTuple):
+    """A case, and how it is filmed: how much of the body, degrees beside the right view."""
+
+    case: Case
+    setup: str
+    crop: str
+    beside: float
+
+
+def clips(grid: Path) -> Iterator[Clip]:
+    """Clips of a grid: its cases laid over its defaults, or each set-up with a person drawn."""
     table = yaml.safe_load(grid.read_text(encoding="utf-8"))
-    for own in table["cases"]:
+    if "like" in table:
+        table = yaml.safe_load((grid.parent / table["like"]).read_text(encoding="utf-8")) | table
+    for own in table.get("cases", ()):
         values: dict[str, Any] = {"name": own["name"], "body": own["body"]}
         for section, defaults in table["defaults"].items():
             values[section] = {**defaults, **own.get(section, {})}
-        yield case_from(values, what=f"{grid.name}, {own['name']}")
+        case = case_from(values, what=f"{grid.name}, {own['name']}")
+        yield Clip(case, own["name"], "", 0.0)
+    drawn = itertools.product(table.get("clips", ()), table.get("setups", {}))
+    for number, (clip, setup) in enumerate(drawn):
+        rng = np.random.default_rng([table["seed"], number])
+        values = _drawn(table, setup, clip, number, rng)
+        yield Clip(case_from(values, what=f"{grid.name}, {values['name']}"), setup, **clip)
+
+
+def _drawn(
+    table: Mapping[str, Any],
+    setup: str,
+    clip: Mapping[str, Any],
+    number: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Values of a case of a set-up; women and men take turns."""
+    ranges, how = table["ranges"], table["setups"][setup]
+
+    def pick(stretch: list[Any]) -> Any:
+        if len(stretch) == 2 and all(isinstance(end, float) for end in stretch):
+            return round(float(rng.uniform(*stretch)), 3)
+        return stretch[rng.integers(len(stretch))]
+
+    person = {
+        key: pick(values)
+        for key, values in ranges["people"][number % len(ranges["people"])].items()
+    }
+    tall = person["height_m"]
+    person["weight_kg"] = round(person.pop("bmi") * tall**2, 1)
+    motion = {**table["defaults"]["motion"], "side": pick(ranges["sides"])}
+    motion |= {key: pick(values) for key, values in ranges["motion"].items()}
+    motion |= {"to": pick(how["to"])} | how["motion"]
+    sign = {"left": 1, "right": -1, "both": int(rng.choice([1, -1]))}[motion["side"]]
+    # Beside a view from the side the camera stands farther in front, as who films sees the face.
+    beside = clip["beside"] * (-sign if how["view"] == "side" else int(rng.choice([1, -1])))
+    azimuth = beside + (90 * sign if how["view"] == "side" else 0)
+    frame = how[clip["crop"]]
+    far, above = (pick(ranges["camera"][key]) for key in (clip["crop"], "above_m"))
+    turn = np.radians(azimuth)
+    outwards, ahead = sign * frame.get("outwards", 0.0), frame.get("ahead", 0.0)
+    camera = {
+        "azimuth": azimuth,
+        "distance_m": far,
+        "height_m": round(frame["aim"] * tall + above, 3),
+        "tilt": round(-float(np.degrees(np.arctan2(above, far))), 2),
+        "across_m": round(float(np.cos(turn) * outwards - np.sin(turn) * ahead) * tall, 3),
+        "field_of_view": round(2 * float(np.degrees(np.arctan2(frame["span"] * tall / 2, far))), 2),
+    }
+    return {
+        "name": f"{setup}-{clip['crop']}-{clip['beside']}",
+        "body": person,
+        "motion": motion,
+        "camera": camera,
+        "look": {key: pick(values) for key, values in ranges["look"].items()},
+        "video": table["defaults"]["video"]
+        | (table["landscape"] if frame.get("landscape") else {}),
+    }
 
 
 def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset, xr.Dataset]:
-    """Pose and truth of a case, rendered unless the cache has them."""
+    """Pose and truth of a case, rendered unless the cache has them.
+
+    Raises
+    ------
+    BadInputError
+        What the cache has under this name is another case.
+    """
     folder = cache / case.name
     if not (folder / "pose.nc").is_file():
         video, _ = render_case(case, folder)
         write_dataset(mb.estimate_pose(video), folder / "pose.nc")
-    pose = xr.load_dataset(folder / "pose.nc", engine="h5netcdf")
-    return pose, read_truth(folder / "truth.nc")
+    truth = read_truth(folder / "truth.nc")
+    if case_from(yaml.safe_load(truth.attrs["case"])) != case:
+        raise BadInputError(f"{folder}: is another case of this name; give another --cache")
+    return xr.load_dataset(folder / "pose.nc", engine="h5netcdf"), truth
 
 
-def errors(case: Case, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Measure a case; one row for each side that moves, and one for each arm and leg in sight."""
-    pose, truth = pose_and_truth(case, cache)
+def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Measure a clip; one row for each end of each side that moves, and one for each limb seen."""
+    pose, truth = pose_and_truth(clip.case, cache)
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)
     angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
-    joint = JOINT[case.motion.movement]
-    found = mb.joint_mobility(fitted, angles, joints=(joint,))
-    known = truth_pose(truth)
-    true_angles = mb.joint_angles(known)
-    true = mb.joint_mobility(known, true_angles, joints=(joint,))
-    name = ANGLE.get(joint, f"{joint}_flexion")
+    found = mb.joint_mobility(fitted, angles)
+    motion = clip.case.motion
+    assert isinstance(motion, JointMotion)
+    joint = motion.movement.split("_")[0]
     rows = []
-    for side in case.motion.sides:
-        one, right = (each.sel(joint=joint, side=side) for each in (found, true))
-        curve = true_angles[name].sel(side=side).interp(time=one["time"]).values
-        off = one["angle"].values - curve
-        rows.append(
-            {
-                "case": case.name,
-                "side": side,
-                "range": float(one["range_of_motion"]),
-                "sd": float(one["range_of_motion_sd"]),
-                "true": float(right["range_of_motion"]),
-                "error": float(one["range_of_motion"] - right["range_of_motion"]),
-                "largest": float(one["maximum"]),
-                "largest true": float(right["maximum"]),
-                "movements": f"{int(one['movements'])} of {int(right['movements'])}",
-                "curve": float(np.nanmean(np.abs(off))) if np.isfinite(off).any() else np.nan,
-                "refused": float(one["refused_share"]),
-                "note": str(one["note"].item())[:70],
-            }
+    for side in _seen(clip):
+        known = true_angle(truth, motion, side)
+        flat = picture_angle(pose, clip.case, side)
+        ends = zip(_ends(known, truth), _ends(flat, truth), strict=True)
+        names = ("smallest", "largest")
+        for name, (true, picture) in zip(names, ends, strict=True):
+            row = {"clip": clip.case.name, "side": side, "end": name, "true": true}
+            row |= {"movement": clip.setup, "crop": clip.crop, "beside": clip.beside}
+            row |= {"picture": picture, "ours": np.nan, "half": np.nan, "note": "not measured"}
+            if joint in JOINTS:
+                one = found.sel(joint=joint, side=side)
+                what = {"smallest": "minimum", "largest": "maximum"}[name]
+                row["ours"], sd = float(one[what]), float(one[f"{what}_sd"])
+                row |= {"half": 1.96 * sd, "note": str(one["note"].item())}
+            rows.append(row)
+    return rows, in_sight(clip.case.name, fitted, truth)
+
+
+def _seen(clip: Clip) -> tuple[str, ...]:
+    """Sides that move; from the side only the one near the camera."""
+    motion, azimuth = clip.case.motion, clip.case.camera.azimuth
+    assert isinstance(motion, JointMotion)
+    if motion.side == "both" and np.sin(np.radians(azimuth)) ** 2 > 0.5:
+        return ("left",) if np.sin(np.radians(azimuth)) > 0 else ("right",)
+    return motion.sides
+
+
+def _ends(curve: xr.DataArray, truth: xr.Dataset) -> tuple[float, float]:
+    """Smallest and largest of the medians at the turns and between the movements."""
+    time = truth["time"].values
+    turn, rest = np.zeros(time.shape, dtype=bool), np.ones(time.shape, dtype=bool)
+    for start, bottom, end in zip(
+        *(truth[n].values for n in ("start", "bottom", "end")), strict=True
+    ):
+        turn |= np.abs(time - bottom) < 0.15
+        rest &= (time < start) | (time > end)
+    values = curve.interp(time=time).values
+    medians = [
+        float(np.median(part)) if (part := values[at][np.isfinite(values[at])]).size else np.nan
+        for at in (turn, rest)
+    ]
+    return min(medians), max(medians)
+
+
+def true_angle(truth: xr.Dataset, motion: JointMotion, side: str) -> xr.DataArray:
+    """Angle of goniometry between true joint centres, in the body's own plane of the movement.
+
+    Flexion, abduction and a bend to the side that is named are positive. Of hinges (elbow, knee,
+    ankle) it is the angle in space, with the sign that it has in that plane.
+    """
+    position = truth["position"].astype(np.float64).transpose("time", "space", "keypoint")
+
+    def points(name: str) -> Array:
+        return _point(name, lambda one: position.sel(keypoint=one).values)
+
+    across = points("left_hip") - points("right_hip")
+    up = points("mid_shoulder") - points("mid_hip")
+    forward = _unit(np.cross(across, up))
+    if _frontal(motion):
+        first = SIDE_SIGN[side] * _unit(across)
+        second = _unit(np.cross(forward, _unit(across)))
+    else:
+        first = forward
+        second = _unit(up - (up * forward).sum(axis=1, keepdims=True) * forward)
+
+    def flat(name: str) -> Array:
+        point = points(name)
+        return np.stack([(point * axis).sum(axis=1) for axis in (first, second)], axis=1)
+
+    value = _in_plane(flat, motion, side)
+    joint = motion.movement.split("_")[0]
+    if joint in HINGES:
+        (a, b), (c, d) = HINGES[joint]
+        size = angle_between(
+            points(f"{side}_{b}") - points(f"{side}_{a}"),
+            points(f"{side}_{d}") - points(f"{side}_{c}"),
         )
-    return rows, in_sight(case.name, fitted, true_angles)
+        value = size - 90.0 if joint == "ankle" else np.copysign(size, value)
+    return xr.DataArray(value, coords={"time": truth["time"].values}, dims="time")
 
 
-def in_sight(name: str, fitted: xr.Dataset, true_angles: xr.Dataset) -> list[dict[str, Any]]:
+def picture_angle(pose: xr.Dataset, case: Case, side: str) -> xr.DataArray:
+    """Angle of the landmarks in the picture, as they are, with the sign of :func:`true_angle`."""
+    motion = case.motion
+    assert isinstance(motion, JointMotion)
+    image = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
+    # Whoever is seen from the left, and the right side from the front, is mirrored.
+    turn = np.radians(case.camera.azimuth)
+    mirrored = -SIDE_SIGN[side] * np.cos(turn) if _frontal(motion) else np.sin(turn)
+    flip = np.array([-1.0 if mirrored > 0 else 1.0, -1.0])
+
+    def points(name: str) -> Array:
+        return _point(name, lambda one: image.sel(keypoint=one).values * flip)
+
+    value = _in_plane(points, motion, side)
+    return xr.DataArray(value, coords={"time": pose["time"].values}, dims="time")
+
+
+HINGES = {
+    "elbow": (("shoulder", "elbow"), ("elbow", "wrist")),
+    "knee": (("hip", "knee"), ("knee", "ankle")),
+    "ankle": (("knee", "ankle"), ("heel", "foot_index")),
+}
+
+
+def _frontal(motion: JointMotion) -> bool:
+    aside = ("abduction", "lateral_flexion")
+    return motion.movement.endswith(aside) or motion.arms == "sideways"
+
+
+def _in_plane(points: Points, motion: JointMotion, side: str) -> Array:
+    """Angle of goniometry of points (time, 2), forwards or outwards and up, degrees."""
+
+    def line(one: str, other: str) -> Array:
+        return points(f"{side}_{other}") - points(f"{side}_{one}")
+
+    def across(joint: str) -> Array:
+        return points(f"{side}_{joint}") - points(f"{OTHER[side]}_{joint}")
+
+    joint = motion.movement.split("_")[0]
+    if motion.movement == "hip_abduction":
+        return _turn(across("hip"), line("hip", "knee")) + 90.0
+    if joint == "trunk":
+        return 90.0 - _turn(across("hip"), points("mid_shoulder") - points("mid_hip"))
+    if joint == "neck":
+        return -_turn(across("shoulder"), across("eye"))
+    if joint in HINGES:
+        angle = _turn(*(line(*ends) for ends in HINGES[joint]))
+        return angle - 90.0 if joint == "ankle" else -angle if joint == "knee" else angle
+    moving = line("hip", "knee") if joint == "hip" else line("shoulder", "elbow")
+    angle = _turn(points("mid_hip") - points("mid_shoulder"), moving)
+    return np.where(angle < -90.0, angle + 360.0, angle)  # overhead, or behind the head
+
+
+def _turn(one: Array, other: Array) -> Array:
+    """Signed angle from one line to the other, degrees."""
+    cross = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    angle: Array = np.degrees(np.arctan2(cross, (one * other).sum(axis=1)))
+    return angle
+
+
+def _point(name: str, at: Points) -> Array:
+    if not name.startswith("mid_"):
+        return at(name)
+    return (at(name.replace("mid", "left")) + at(name.replace("mid", "right"))) / 2
+
+
+def _unit(v: Array) -> Array:
+    unit: Array = v / np.linalg.norm(v, axis=-1, keepdims=True)
+    return unit
+
+
+def in_sight(name: str, fitted: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
     """Errors of the values of all joints that are measured, also with large expected errors."""
     endless = dict.fromkeys(single_joint_limits(), 180.0)
     angles = mb.joint_angles(fitted, limits=endless, in_picture=True)
     found = mb.joint_mobility(fitted, angles)
+    true_angles = mb.joint_angles(truth_pose(truth))
     rows = []
     for joint in found["joint"].values:
         for side in found["side"].values:
@@ -116,38 +330,92 @@ def in_sight(name: str, fitted: xr.Dataset, true_angles: xr.Dataset) -> list[dic
             curve = true_angles[ANGLE.get(joint, f"{joint}_flexion")].sel(side=side)
             off = angle.values - curve.interp(time=found["time"]).values
             if np.isfinite(off).any():
-                rows.append({"case": name, "joint": joint, "square": float(np.nanmean(off**2))})
+                rows.append({"clip": name, "joint": joint, "square": float(np.nanmean(off**2))})
     return rows
 
 
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors by movement, crop and degrees beside the right view."""
+    return pd.DataFrame(
+        {
+            **dict(zip(("movement", "crop", "beside"), key, strict=True)),
+            "largest": part.loc[part["end"] == "largest", "error"].abs().max(),
+            "smallest": part.loc[part["end"] == "smallest", "error"].abs().max(),
+            "picture": part["picture_error"].abs().max(),
+            "half": part["half"].median(),
+            "held": _share(part.dropna(subset=["error"])["held"]),
+            "refused": _share(part["error"].isna()),
+        }
+        for key, part in table.groupby(["movement", "crop", "beside"], sort=False)
+    )
+
+
+def aims(table: pd.DataFrame) -> pd.DataFrame:
+    """Compare what was asked for with what there is, by degrees beside the right view."""
+    rows = []
+    for beside, part in table.groupby("beside"):
+        given = part.dropna(subset=["error"])
+        aim = AIMS.get(int(beside), np.nan)
+        rows.append(
+            {
+                "beside": beside,
+                "ends": len(part),
+                "aim": aim,
+                "within": _share(given["error"].abs() <= aim) if aim == aim else np.nan,
+                "mean error": given["error"].abs().mean(),
+                "picture": part["picture_error"].abs().mean(),
+                "held (90 %)": _share(given["held"]),
+                f"half <= {HALF_WIDTH:g}": _share(given["half"] <= HALF_WIDTH),
+                "refused": _share(part["error"].isna()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _share(these: pd.Series) -> float:
+    return float(these.astype(float).mean())
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--grid", type=Path, default=ROOT / "benchmarks" / "joints.yaml")
+    parser.add_argument("--grid", type=Path, default=ROOT / "benchmarks" / "movements.yaml")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "joints")
     parser.add_argument("--cases", nargs="*", help="only these")
     parser.add_argument("--rendered-only", action="store_true", help="only what the cache has")
+    parser.add_argument("--only-render", action="store_true", help="measure nothing")
     options = parser.parse_args()
     rows, seen = [], []
-    for case in cases(options.grid):
-        there = (options.cache / case.name / "pose.nc").is_file()
-        if (options.cases and case.name not in options.cases) or (
-            options.rendered_only and not there
-        ):
+    for clip in clips(options.grid):
+        name = clip.case.name
+        there = (options.cache / name / "pose.nc").is_file()
+        if (options.cases and name not in options.cases) or (options.rendered_only and not there):
             continue
-        measured, squares = errors(case, options.cache)
+        if options.only_render:
+            pose_and_truth(clip.case, options.cache)
+            print(name, flush=True)
+            continue
+        measured, squares = errors(clip, options.cache)
         rows += measured
         seen += squares
-    table = pd.DataFrame(rows)
-    if table.empty:
-        print("no cases")
+    if not rows:
         return
+    table = pd.DataFrame(rows)
+    table["error"] = table["ours"] - table["true"]
+    table["picture_error"] = table["picture"] - table["true"]
+    table["held"] = table["error"].abs() <= table["half"]
+    shown = ["clip", "side", "end", "true", "ours", "half", "picture", "error", "picture_error"]
+    refused = table[table["error"].isna()].groupby(["clip", "side"], sort=False)["note"].first()
     with pd.option_context("display.width", 220, "display.max_columns", None):
-        print(table.round(1).to_string(index=False))
-    print(f"mean absolute error of the range: {table['error'].abs().mean():.1f} degrees")
-    given = table.dropna(subset=["error"])
-    inside = (given["error"].abs() <= 1.96 * given["sd"]).mean()
-    print(f"within 1.96 sd: {inside:.0%}; refused: {table['error'].isna().mean():.0%}")
+        print(table[shown].round(1).to_string(index=False))
+        print("\nRefused")
+        for (name, side), note in refused.items():
+            print(f"{name} {side}: {note}")
+        print("\nLargest error of either end, degrees")
+        print(summary(table).round(2).to_string(index=False))
+        print("\nAims: 5 degrees in the right view, 10 at 20 degrees beside it, else refused")
+        print(aims(table).round(2).to_string(index=False))
+    print()
     for joint, squares in pd.DataFrame(seen).groupby("joint")["square"]:
         rms = float(np.sqrt(squares.mean()))
         print(f"{joint}: root mean square error of the values {rms:.1f} ({len(squares)} sides)")

@@ -292,7 +292,7 @@ def transforms(body: Body, rotations: Mapping[str, Array], mid_hip: Array) -> tu
 
 
 def keypoints(body: Body, orientation: Array, position: Array) -> dict[str, Array]:
-    """Joint centres, heels and toes of a posed body, (time, 3) each, metres.
+    """Joint centres, heels, toes and eyes of a posed body, (time, 3) each, metres.
 
     Named as MediaPipe's landmarks: `left_shoulder`, ..., `right_foot_index`.
     """
@@ -311,6 +311,8 @@ def keypoints(body: Body, orientation: Array, position: Array) -> dict[str, Arra
         points[f"{side}_heel"] = carried("foot" + suffix, body.heel[side])
     for side, suffix in SUFFIX.items():
         points[f"{side}_foot_index"] = carried("toe2-1" + suffix, body.toe[side])
+    for side, suffix in SUFFIX.items():
+        points[f"{side}_eye"] = position[:, body.bone("eye" + suffix)]
     return points
 
 

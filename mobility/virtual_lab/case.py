@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 TRUTH_KEYPOINTS: tuple[str, ...] = tuple(
     f"{side}_{name}"
-    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index", "eye")
     for side in ("left", "right")
 )
 """The landmarks whose true place is known."""
@@ -261,7 +261,7 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
                 position.astype(np.float32),
                 {
                     "units": "m",
-                    "long_name": "true position of joint centres, heels and toes",
+                    "long_name": "true position of joint centres, heels, toes and eyes",
                     "reference": "Anny body model, bone heads; x subject's left, y up, z forwards",
                 },
             ),

@@ -1,8 +1,8 @@
-"""Single joints of the parametric body that move there and back, while all else stands.
+"""Single joints of the parametric body that move there and back, while all else rests.
 
-The body is first let stand in balance, as before a squat, with the arms hanging; then the limb that
-moves is posed anew at every instant. The ankle moves as it does under the body's weight: both knees
-go forward over the feet, heels on the floor.
+Who stands is first let stand in balance, as before a squat, with the arms hanging; who sits or lies
+has an upright trunk that is turned as a whole. The limb that moves is posed anew at every instant.
+An ankle under the body's weight moves with both knees, which go forward over the feet.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import (
     SIDE_SIGN,
+    Corners,
     Squat,
     Trial,
     _about,
@@ -33,38 +34,101 @@ Array = NDArray[np.float64]
 
 Movement = Literal[
     "elbow_flexion",
+    "elbow_extension",
     "shoulder_flexion",
+    "shoulder_extension",
     "shoulder_abduction",
     "hip_flexion",
+    "hip_extension",
+    "hip_abduction",
     "knee_flexion",
+    "knee_extension",
     "ankle_dorsiflexion",
+    "ankle_dorsiflexion_weight_bearing",
+    "ankle_plantarflexion",
+    "trunk_lateral_flexion",
+    "neck_lateral_flexion",
 ]
+
+Posture = Literal["standing", "seated", "supine", "prone", "side_lying"]
 
 RANGES = {
     "elbow_flexion": (0.0, 150.0),
+    "elbow_extension": (-10.0, 60.0),
     "shoulder_flexion": (-40.0, 178.0),
+    "shoulder_extension": (-60.0, 0.0),
     "shoulder_abduction": (2.0, 178.0),
     "hip_flexion": (-20.0, 125.0),
+    "hip_extension": (-30.0, 0.0),
+    "hip_abduction": (0.0, 50.0),
     "knee_flexion": (2.0, 140.0),
-    "ankle_dorsiflexion": (0.0, 45.0),
+    "knee_extension": (-10.0, 60.0),
+    "ankle_dorsiflexion": (-10.0, 30.0),
+    "ankle_dorsiflexion_weight_bearing": (0.0, 45.0),
+    "ankle_plantarflexion": (-60.0, 0.0),
+    "trunk_lateral_flexion": (0.0, 60.0),
+    "neck_lateral_flexion": (0.0, 50.0),
 }
-"""Degrees, least and most that can be asked of each."""
+"""Degrees, least and most that can be asked of each; extension and plantarflexion are negative."""
 
 REST = {
     "elbow_flexion": 8.0,
+    "elbow_extension": 110.0,
     "shoulder_flexion": 0.0,
+    "shoulder_extension": 0.0,
     "shoulder_abduction": 8.0,
     "hip_flexion": 0.0,
+    "hip_extension": 0.0,
+    "hip_abduction": 2.0,
     "knee_flexion": 6.0,
-    "ankle_dorsiflexion": 3.0,
+    "knee_extension": 90.0,
+    "ankle_dorsiflexion": -15.0,
+    "ankle_dorsiflexion_weight_bearing": 3.0,
+    "ankle_plantarflexion": 0.0,
+    "trunk_lateral_flexion": 0.0,
+    "neck_lateral_flexion": 0.0,
 }
 """Degrees, from where each moves."""
+
+POSTURES: dict[str, tuple[Posture, ...]] = {
+    "hip_flexion": ("standing", "supine"),
+    "hip_extension": ("standing", "prone"),
+    "hip_abduction": ("standing", "side_lying"),
+    "knee_flexion": ("standing", "supine", "prone"),
+    "knee_extension": ("seated",),
+    "ankle_dorsiflexion": ("supine",),
+    "ankle_dorsiflexion_weight_bearing": ("standing",),
+    "ankle_plantarflexion": ("supine",),
+    "trunk_lateral_flexion": ("standing", "seated"),
+    "neck_lateral_flexion": ("standing", "seated"),
+}
+"""In which each can be done; those of the arms, which are not named, standing, seated or supine."""
+
+_LEGS: dict[Posture, tuple[float, float, float]] = {
+    "seated": (90.0, 90.0, 0.0),
+    "supine": (0.0, 6.0, -20.0),
+    "prone": (0.0, 6.0, -35.0),
+    "side_lying": (4.0, 8.0, -15.0),
+}
+"""Flexion of thigh and knee and dorsiflexion of legs that rest, degrees."""
+
+_SIDE_BEND = {"spine05": 0.3, "spine04": 0.55, "spine03": 0.75, "spine02": 0.9, "spine01": 1.0}
+_NECK_BEND = {"neck01": 0.3, "neck02": 0.65, "head": 1.0}
+"""Share of a bend to the side that has been made up to each bone."""
+
+_TRUNK = ("root", *_SIDE_BEND, *_NECK_BEND)
 
 _SHANK_DROPS = 0.9
 """Degrees of knee flexion with each degree of hip flexion: the shank nearly hangs."""
 
 _LUNGE_DEPTH = 0.62
 """Percent of depth with each degree of shank inclination, heels on the floor."""
+
+_COUCH_M = 0.55
+_SINKS_M = 0.02
+_DELTOID_M = 0.04
+"""Metres: height of the couch, how far a body sinks into it or the seat, and the flesh below a
+shoulder that is lain on."""
 
 
 class JointMotion(Strict):
@@ -74,13 +138,18 @@ class JointMotion(Strict):
     ----------
     movement
         Which angle moves. "hip_flexion" raises the knee with a hanging shank; "knee_flexion" brings
-        the heel to the bottom; "ankle_dorsiflexion" brings both knees over the feet (`side` is
-        then "both").
+        the heel to the bottom, supine along the couch; "ankle_dorsiflexion_weight_bearing" brings
+        both knees over the feet (`side` is then "both"). An extension of elbow or knee starts bent.
     side
-        "left", "right" or "both" of the subject.
+        "left", "right" or "both" of the subject; to the side of which trunk or neck bend.
+    posture
+        "standing", "seated" on a stool, "supine" or "prone" on a couch with the head away from or
+        towards where a standing subject faces, or "side_lying" with the side that moves on top.
+    arms
+        "hanging", or "sideways": level, where the elbow bends upwards, in the frontal plane.
     to
-        Degrees at the turn, as commanded; the angles between joint centres differ by some degrees
-        (the trunk leans by 2) and are in the truth.
+        Degrees at the turn, as commanded, negative for extension beyond zero; the angles between
+        joint centres differ by some degrees (the trunk leans by 2) and are in the truth.
     elbow_to
         Flexion of the elbow at the turn of a shoulder that moves, degrees; None: as at rest.
     repetitions, out_s, hold_s, back_s, pause_s, lead_s
@@ -93,6 +162,8 @@ class JointMotion(Strict):
 
     movement: Movement
     side: Literal["left", "right", "both"] = "both"
+    posture: Posture = "standing"
+    arms: Literal["hanging", "sideways"] = "hanging"
     to: float
     elbow_to: Annotated[float, Field(ge=0, le=150)] | None = None
     repetitions: Annotated[int, Field(ge=1, le=30)] = 3
@@ -111,8 +182,16 @@ class JointMotion(Strict):
             raise ValueError(
                 f"to: {self.movement} should be from {low:g} to {high:g} (got {self.to:g})"
             )
-        if self.movement == "ankle_dorsiflexion" and self.side != "both":
-            raise ValueError("side: ankle_dorsiflexion moves both")
+        possible = POSTURES.get(self.movement, ("standing", "seated", "supine"))
+        if self.posture not in possible:
+            raise ValueError(f"posture: {self.movement} is done {' or '.join(possible)}")
+        if self.movement == "ankle_dorsiflexion_weight_bearing" and self.side != "both":
+            raise ValueError("side: ankle_dorsiflexion_weight_bearing moves both")
+        one = "lateral_flexion" in self.movement or self.posture == "side_lying"
+        if one and self.side == "both":
+            raise ValueError("side: should be left or right")
+        if self.arms == "sideways" and not self.movement.startswith("elbow"):
+            raise ValueError("arms: are sideways where the elbow moves")
         if self.elbow_to is not None and not self.movement.startswith("shoulder"):
             raise ValueError("elbow_to: is for a shoulder that moves")
         return self
@@ -161,34 +240,19 @@ def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
     rest = REST[motion.movement]
     angle = np.radians(rest + (motion.to - rest) * progress)
 
-    rest_bend = REST["elbow_flexion"]
     posed, mid_hip = _stance(body, motion, time)
-    for side in SUFFIX:
-        spread = np.full(len(time), np.radians(motion.arm_spread))
-        raised, bend, sideways = (
-            np.zeros(len(time)),
-            np.full(len(time), np.radians(rest_bend)),
-            False,
-        )
-        if side in motion.sides:
-            if motion.movement == "elbow_flexion":
-                bend = angle
-            elif motion.movement == "shoulder_flexion":
-                raised = angle
-            elif motion.movement == "shoulder_abduction":
-                raised, sideways = angle, True
-            if motion.elbow_to is not None:
-                bend = np.radians(rest_bend + (motion.elbow_to - rest_bend) * progress)
-        posed |= _arm(body, posed["spine01"], side, spread, raised, bend, sideways=sideways)
-    if motion.movement in ("hip_flexion", "knee_flexion"):
-        for side in motion.sides:
-            thigh, knee = np.full(len(time), np.radians(2.0)), angle
-            if motion.movement == "hip_flexion":
-                # The knee of a raised thigh hangs; standing it is bent as much as it always is.
-                thigh = angle
-                knee = np.radians(REST["knee_flexion"]) + _SHANK_DROPS * np.maximum(angle, 0.0)
-            posed |= _leg(body, motion, side, thigh, knee)
+    for bend, movement in (
+        (_SIDE_BEND, "trunk_lateral_flexion"),
+        (_NECK_BEND, "neck_lateral_flexion"),
+    ):
+        if motion.movement == movement:
+            _bend_aside(posed, bend, -SIDE_SIGN[motion.side] * angle)
+    _pose_arms(body, motion, posed, angle, progress)
+    _pose_legs(body, motion, posed, angle)
     orientation, position = transforms(body, posed, mid_hip)
+    turned, shift, furniture = _placed(body, motion)
+    orientation = turned @ orientation
+    position = position @ turned.T + shift
     return Trial(
         time=time,
         orientation=orientation,
@@ -198,12 +262,128 @@ def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
         bottom=start + motion.out_s + motion.hold_s / 2,
         end=start + each,
         depth=np.full(motion.repetitions, np.nan),
+        furniture=furniture,
     )
 
 
+def _bend_aside(posed: dict[str, Array], shares: dict[str, float], angle: Array) -> None:
+    """Turn a chain of bones, and the head at its end, about the sagittal axis, by radians."""
+    above = {**shares, **dict.fromkeys(_NECK_BEND, 1.0)} if "spine01" in shares else shares
+    for name, share in above.items():
+        posed[name] = _about("z", share * angle) @ posed[name]
+
+
+def _pose_arms(
+    body: Body, motion: JointMotion, posed: dict[str, Array], angle: Array, progress: Array
+) -> None:
+    steady = np.ones(len(progress))
+    rest_bend = REST["elbow_flexion"]
+    for side in SUFFIX:
+        sideways = motion.arms == "sideways"
+        # Who lies on the back rests the hands on the couch; on the side they are in front.
+        rests = {"supine": -6.0, "side_lying": 75.0}.get(motion.posture, 0.0)
+        raised = steady * np.radians(90.0 if sideways else rests)
+        bend = steady * np.radians(rest_bend)
+        if side in motion.sides:
+            if motion.movement.startswith("elbow"):
+                bend = angle
+            elif motion.movement in ("shoulder_flexion", "shoulder_extension"):
+                raised = angle
+            elif motion.movement == "shoulder_abduction":
+                raised, sideways = angle, True
+            if motion.elbow_to is not None:
+                bend = np.radians(rest_bend + (motion.elbow_to - rest_bend) * progress)
+        spread = steady * np.radians(motion.arm_spread)
+        if motion.movement == "trunk_lateral_flexion" and side in motion.sides:
+            spread = spread + angle  # it hangs, beside the thigh
+        posed |= _arm(body, posed["spine01"], side, spread, raised, bend, sideways=sideways)
+
+
+def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: Array) -> None:
+    steady = np.ones(len(angle))
+    resting = _LEGS.get(motion.posture)
+    of_legs = motion.movement.startswith(("hip", "knee", "ankle"))
+    of_legs &= motion.movement != "ankle_dorsiflexion_weight_bearing"
+    for side in SUFFIX:
+        moves = of_legs and side in motion.sides
+        if resting is None and not moves:
+            continue
+        thigh, knee, foot = (
+            steady * np.radians(value) for value in resting or (2.0, REST["knee_flexion"], 0.0)
+        )
+        aside = 0.0 * steady
+        if moves:
+            if motion.movement == "hip_flexion":
+                # The knee of a raised thigh hangs; at rest it is bent as much as it always is.
+                thigh, knee = angle, knee + _SHANK_DROPS * np.maximum(angle, 0.0)
+            elif motion.movement == "hip_extension":
+                thigh = angle
+            elif motion.movement == "hip_abduction":
+                aside = SIDE_SIGN[side] * angle
+            elif motion.movement.startswith("knee"):
+                knee = angle
+                if motion.posture == "supine":  # the heel slides on the couch
+                    upper, lower = (
+                        np.linalg.norm(body.joint(one, side) - body.joint(other, side))
+                        for one, other in (("hip", "knee"), ("knee", "ankle"))
+                    )
+                    thigh = np.arctan2(lower * np.sin(knee), upper + lower * np.cos(knee))
+            else:
+                foot = angle
+        for name, turned in _leg(body, motion, side, thigh, knee, foot).items():
+            posed[name] = _about("z", aside) @ turned
+
+
+def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corners, ...]]:
+    """Turn and shift of the whole body, and what it sits or lies on."""
+    trunk = _lying_on(body)
+    tall = float(np.ptp(body.vertices[:, 1]))
+    hip = body.mid_hip[1]
+    leg = float(hip - body.joint("ankle", "left")[1])
+    if motion.posture == "standing":
+        return np.eye(3), np.zeros(3), ()
+    if motion.posture == "seated":
+        thigh = float(np.linalg.norm(body.joint("hip", "left") - body.joint("knee", "left")))
+        seat = float(np.linalg.norm(body.joint("knee", "left") - body.joint("ankle", "left")))
+        seat += float(body.joint("ankle", "left")[1])  # height of the hips, feet on the floor
+        top = seat + trunk[:, 2].min() + _SINKS_M
+        front = 0.72 * thigh
+        stool = ((-0.2, top - 0.06, -0.22), (0.2, top, front))
+        post = ((-0.05, 0.0, -0.05), (0.05, top - 0.06, 0.05))
+        return np.eye(3), np.array([0.0, seat - hip, 0.0]), (stool, post)
+    if motion.posture == "side_lying":
+        up = SIDE_SIGN[motion.side]
+        turned = _about("z", np.asarray(up * np.pi / 2))
+        shoulder = body.joint("shoulder", "left")[0] + _DELTOID_M
+        deep = max(float(-(up * trunk[:, 0]).min()), float(shoulder))
+        ends = np.sort([up * 0.95 * leg, -up * (tall - hip + 0.1)])
+        couch = ((ends[0], 0.0, -0.35), (ends[1], _COUCH_M, 0.35))
+    else:
+        face = 1.0 if motion.posture == "supine" else -1.0
+        turned = _about("x", np.asarray(-face * np.pi / 2))
+        deep = -(face * trunk[:, 2]).min()
+        ends = np.sort([face * 0.93 * leg, -face * (tall - hip + 0.1)])
+        couch = ((-0.35, 0.0, ends[0]), (0.35, _COUCH_M, ends[1]))
+    middle = np.array([0.0, _COUCH_M + deep - _SINKS_M, 0.0])
+    return turned, middle - turned @ body.mid_hip, (couch,)
+
+
+def _lying_on(body: Body) -> Array:
+    """Points of the mesh at rest that bear a body that sits or lies, from the mid-hip."""
+    most = body.weight_bones[np.arange(len(body.weights)), body.weights.argmax(axis=1)]
+    bears = ("root", "pelvis", "spine", "upperleg01")
+    names = np.array([name.startswith(bears) for name in body.bones])
+    found: Array = body.vertices[names[most]] - body.mid_hip
+    return found
+
+
 def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Array], Array]:
-    """Orientations of the bones that a squat poses, and the mid-hip, of who stands or lunges."""
-    if motion.movement == "ankle_dorsiflexion":
+    """Orientations of trunk and standing legs, and the mid-hip, before the body is turned."""
+    if motion.posture != "standing":
+        upright = np.broadcast_to(np.eye(3), (len(time), 3, 3))
+        names = [name for name in body.bones if name in _TRUNK]
+        return {name: upright.copy() for name in names}, np.tile(body.mid_hip, (len(time), 1))
+    if motion.movement == "ankle_dorsiflexion_weight_bearing":
         squat = Squat(
             repetitions=motion.repetitions,
             depth=max(6.0, _LUNGE_DEPTH * motion.to),
@@ -228,14 +408,14 @@ def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Arr
 
 
 def _is_posed(name: str) -> bool:
-    trunk = ("root", "spine05", "spine04", "spine03", "spine02", "spine01")
-    head = ("neck01", "neck02", "head")
     base = name.rsplit(".", 1)[0]
     toes = base.startswith("toe") and base.endswith("-1")
-    return name in trunk + head or base in ("upperleg01", "lowerleg01", "foot") or toes
+    return name in _TRUNK or base in ("upperleg01", "lowerleg01", "foot") or toes
 
 
-def _leg(body: Body, motion: JointMotion, side: str, thigh: Array, knee: Array) -> dict[str, Array]:
+def _leg(
+    body: Body, motion: JointMotion, side: str, thigh: Array, knee: Array, dorsiflexion: Array
+) -> dict[str, Array]:
     """Orientations of the bones of a leg that swings in its vertical plane; radians."""
     suffix = SUFFIX[side]
     out = SIDE_SIGN[side] * np.radians(motion.toe_out)
@@ -256,10 +436,9 @@ def _leg(body: Body, motion: JointMotion, side: str, thigh: Array, knee: Array) 
         "lowerleg01" + suffix: _frame(hanging(shank), hinge)
         @ _frame(rest["ankle"] - rest["knee"], hinge_rest).T,
     }
-    # The foot keeps its angle to the shank.
     still = Squat(repetitions=1, toe_out=motion.toe_out)
     level = _foot(body, still, side, np.zeros(1))[1][0]
-    foot = plane @ _about("x", -shank) @ plane.T @ level
+    foot = plane @ _about("x", -shank - dorsiflexion) @ plane.T @ level
     found["foot" + suffix] = foot
     for toe in range(1, 6):
         found[f"toe{toe}-1{suffix}"] = foot

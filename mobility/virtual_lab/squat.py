@@ -21,6 +21,8 @@ from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, tran
 
 Array = NDArray[np.float64]
 
+Corners = tuple[tuple[float, float, float], tuple[float, float, float]]
+
 Degrees = Annotated[float, Field(ge=-90, le=90)]
 Seconds = Annotated[float, Field(ge=0, le=30)]
 
@@ -176,6 +178,8 @@ class Trial:
         Seconds, one for each repetition; `bottom` is the middle of the lowest phase.
     depth
         Percent, one for each repetition.
+    furniture
+        Boxes that the subject sits or lies on, each by its lowest and highest corner, metres.
     """
 
     time: Array
@@ -186,6 +190,7 @@ class Trial:
     bottom: Array
     end: Array
     depth: Array
+    furniture: tuple[Corners, ...] = ()
 
 
 def perform(body: Body, squat: Squat, time: Array) -> Trial:
@@ -623,7 +628,8 @@ def _arm(
     """Orientations of the bones of an arm that is raised forwards or sideways.
 
     The arm turns about itself as it is raised, so that overhead the crease of the elbow faces the
-    head; the elbow bends towards its crease, or `across` the chest.
+    head (and up where an arm is level sideways); the elbow bends towards its crease, or `across`
+    the chest.
     """
     sign, suffix = SIDE_SIGN[side], SUFFIX[side]
     zero = np.zeros_like(raised)
@@ -645,7 +651,9 @@ def _arm(
     if across:
         front = thorax @ np.array([-sign, 0.25, 0.3])
     else:
-        turn = _around(upper, sign * np.clip(raised, 0.0, None) / 2)
+        # Sideways it has turned outwards when it is level.
+        outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
+        turn = _around(upper, sign * outwards)
         front = np.einsum("tij,tj->ti", turn, front)
     front = _unit(front - (front * upper).sum(axis=1, keepdims=True) * upper)
     lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front

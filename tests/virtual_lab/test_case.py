@@ -92,6 +92,7 @@ def test_the_committed_truth_is_that_of_the_committed_case(project: Path, body: 
     case = read_case(project / DEMO / "case.yaml")
     again = true_positions(case, *perform_case(case))
     # float32, and torch may round differently on another machine.
+    again = again.sel(keypoint=truth.keypoint)  # the truth of today has the eyes too
     np.testing.assert_allclose(truth.position, again.position, atol=2e-5)
     assert truth.sizes["rep"] == truth.attrs["repetitions"] == 3
     for name in ("start", "bottom", "end", "depth"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,25 @@ def test_clothes_and_clutter_are_seen(body: Body) -> None:
     assert shirt(cluttered)[2] >= shirt(plain)[2]
     dark = picture(body, camera={}, lamp=180, fill=0)
     assert dark.mean() < plain.mean()
+
+
+@pytest.mark.slow
+def test_a_camera_that_stands_to_its_right_sees_the_person_on_the_left(body: Body) -> None:
+    middle = shirt(picture(body, camera={"distance_m": 3}))
+    left = shirt(picture(body, camera={"distance_m": 3, "across_m": 0.3}))
+    pixels = 96 / np.tan(np.radians(22)) * 0.3 / 3
+    assert middle[1] - left[1] == pytest.approx(pixels, rel=0.1)
+    assert left[0] == pytest.approx(middle[0], abs=1)
+
+
+@pytest.mark.slow
+def test_what_one_sits_on_is_seen_and_stillness_is_drawn_once(body: Body) -> None:
+    motion = {"movement": "knee_extension", "posture": "seated", "to": 10, "side": "left"}
+    case = case_from({"motion": motion, "video": {"width": 96, "height": 128, "samples": 1}})
+    _, trial = perform_case(case, np.array([0.0, 0.1, 2.4]))
+    options = {"camera": Camera(azimuth=90), "look": Look(), "width": 96, "height": 128}
+    images = [image for _, image in frames(body, trial, samples=1, **options)]  # type: ignore[arg-type]
+    np.testing.assert_array_equal(images[0], images[1])
+    assert (images[2] != images[0]).any()
+    bare = next(frames(body, replace(trial, furniture=()), samples=1, **options))[1]  # type: ignore[arg-type]
+    assert (bare != images[0]).any(axis=-1).mean() > 0.01

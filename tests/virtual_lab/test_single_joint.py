@@ -47,16 +47,130 @@ def test_the_joint_that_is_meant_moves_and_no_other(
     others = {"elbow_flexion", "knee_flexion", "ankle_dorsiflexion", "shoulder_flexion"}
     if movement == "hip_flexion":
         others -= {"knee_flexion"}  # the shank hangs
+    if movement == "shoulder_abduction":
+        others -= {"elbow_flexion"}  # its crease turns upwards, and has no sign for long
     for other in others - {angle}:
         assert np.ptp(angles[other].sel(side="left").values) < 1.0, other
 
 
 def test_an_ankle_moves_under_the_body(body: Body) -> None:
-    trial, angles = performed(body, movement="ankle_dorsiflexion", to=35.0, side="both")
+    trial, angles = performed(
+        body, movement="ankle_dorsiflexion_weight_bearing", to=35.0, side="both"
+    )
     for side in ("left", "right"):
         assert angles["ankle_dorsiflexion"].sel(side=side).max() == pytest.approx(35, abs=1.5)
         for part in ("heel", "foot_index"):
             assert np.ptp(trial.points[f"{side}_{part}"], axis=0).max() < 1e-6
+
+
+def bent(trial: Trial, *names: str) -> np.ndarray:
+    """Angle in space at the middle of three points, 0 where they are in one line, degrees."""
+    one, middle, other = (trial.points[f"left_{name}"] for name in names)
+    a, b = middle - one, other - middle
+    cosine = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("movement", "posture", "to", "names", "first", "turn"),
+    [
+        ("elbow_extension", "standing", -5.0, ("shoulder", "elbow", "wrist"), 110.0, 5.0),
+        ("knee_flexion", "supine", 130.0, ("hip", "knee", "ankle"), 6.0, 130.0),
+        ("knee_flexion", "prone", 120.0, ("hip", "knee", "ankle"), 6.0, 120.0),
+        ("knee_extension", "seated", 4.0, ("hip", "knee", "ankle"), 90.0, 4.0),
+    ],
+)
+def test_hinges_move_in_every_posture(
+    body: Body,
+    movement: str,
+    posture: str,
+    to: float,
+    names: tuple[str, ...],
+    first: float,
+    turn: float,
+) -> None:
+    trial, _ = performed(body, movement=movement, posture=posture, to=to)
+    angle = bent(trial, *names)
+    assert angle[0] == pytest.approx(first, abs=0.1)
+    assert angle[np.argmin(np.abs(trial.time - trial.bottom[0]))] == pytest.approx(turn, abs=0.1)
+
+
+@pytest.mark.parametrize(("to", "higher"), [(15.0, 1), (-40.0, -1)])
+def test_a_foot_without_weight_moves_up_and_down(body: Body, to: float, higher: int) -> None:
+    movement = "ankle_dorsiflexion" if to > 0 else "ankle_plantarflexion"
+    trial, angles = performed(body, movement=movement, posture="supine", to=to)
+    turn = np.argmin(np.abs(trial.time - trial.bottom[0]))
+    assert angles["ankle_dorsiflexion"].sel(side="left").values[turn] == pytest.approx(to, abs=0.5)
+    # Who lies on the back has the feet ahead; dorsiflexion brings the toes towards the head.
+    toes = trial.points["left_foot_index"]
+    assert higher * (toes[0, 2] - toes[turn, 2]) > 0.05
+    assert np.ptp(trial.points["left_ankle"], axis=0).max() < 1e-9
+
+
+def test_who_lies_is_turned_as_a_whole_and_rests_on_the_couch(body: Body) -> None:
+    for posture, movement, to in (
+        ("supine", "hip_flexion", 90.0),
+        ("prone", "hip_extension", -15.0),
+        ("side_lying", "hip_abduction", 30.0),
+    ):
+        trial, _ = performed(body, movement=movement, posture=posture, to=to)
+        (lower, upper), points = trial.furniture[0], trial.points
+        trunk = [
+            points[f"{side}_{name}"] for name in ("hip", "shoulder") for side in ("left", "right")
+        ]
+        for point in trunk:
+            assert 0.01 < point[0, 1] - upper[1] < 0.45, posture
+            assert lower[0] < point[0, 0] < upper[0]
+            assert lower[2] < point[0, 2] < upper[2]
+        knee = points["left_knee"][:, 1]
+        turn = np.argmin(np.abs(trial.time - trial.bottom[0]))
+        assert knee[turn] - knee[0] > 0.08
+        assert np.ptp(points["right_knee"], axis=0).max() < 1e-9
+        if posture == "side_lying":
+            assert points["left_hip"][0, 1] - points["right_hip"][0, 1] > 0.1
+        else:
+            face = points["left_eye"][0, 1] - points["left_shoulder"][0, 1]
+            assert face > 0 if posture == "supine" else face < 0
+
+
+def test_who_sits_has_level_thighs_and_the_feet_on_the_floor(body: Body) -> None:
+    trial, _ = performed(body, movement="shoulder_abduction", posture="seated", to=150.0)
+    hip, knee, heel = (trial.points[f"right_{name}"][0] for name in ("hip", "knee", "heel"))
+    assert hip[1] == pytest.approx(knee[1], abs=0.005)
+    assert heel[1] == pytest.approx(body.heel["right"][1], abs=0.02)
+    assert 0.03 < hip[1] - trial.furniture[0][1][1] < 0.25
+
+
+def test_arms_out_to_the_sides_bend_upwards_in_the_frontal_plane(body: Body) -> None:
+    options = {"movement": "elbow_flexion", "posture": "seated", "arms": "sideways", "side": "both"}
+    trial, _ = performed(body, to=140.0, **options)
+    assert bent(trial, "shoulder", "elbow", "wrist").max() == pytest.approx(140.0, abs=0.1)
+    for side in ("left", "right"):
+        shoulder, elbow, wrist = (
+            trial.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")
+        )
+        assert np.abs(elbow - shoulder)[:, [1, 2]].max() < 0.01
+        assert np.abs(wrist - elbow)[:, 2].max() < 0.01
+        turn = np.argmin(np.abs(trial.time - trial.bottom[0]))
+        assert wrist[turn, 1] - elbow[turn, 1] > 0.1
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_trunk_and_neck_bend_to_the_side_that_is_named(body: Body, side: str) -> None:
+    sign = 1 if side == "left" else -1
+    trial, _ = performed(body, movement="trunk_lateral_flexion", to=40.0, side=side)
+    turn = np.argmin(np.abs(trial.time - trial.bottom[0]))
+    shoulders, hips = (
+        (trial.points[f"left_{name}"] + trial.points[f"right_{name}"]) / 2
+        for name in ("shoulder", "hip")
+    )
+    line = shoulders[turn] - hips[turn]
+    assert 20 < sign * np.degrees(np.arctan2(line[0], line[1])) < 40
+    assert np.ptp(trial.points["left_ankle"], axis=0).max() < 1e-9
+    trial, _ = performed(body, movement="neck_lateral_flexion", to=30.0, side=side)
+    eyes = trial.points["left_eye"][turn] - trial.points["right_eye"][turn]
+    assert sign * np.degrees(np.arctan2(-eyes[1], eyes[0])) == pytest.approx(30.0, abs=0.5)
+    assert np.ptp(trial.points["left_shoulder"], axis=0).max() < 1e-9
 
 
 def test_segments_keep_their_lengths_and_the_standing_foot_its_place(body: Body) -> None:
@@ -88,7 +202,18 @@ def test_a_mirrored_motion_has_mirrored_angles(body: Body) -> None:
         ({"movement": "elbow_flexion", "to": 170}, "elbow_flexion should be from 0 to 150"),
         ({"movement": "elbow_flexon", "to": 100}, "movement"),
         ({"movement": "elbow_flexion"}, "to"),
-        ({"movement": "ankle_dorsiflexion", "to": 30, "side": "left"}, "moves both"),
+        (
+            {"movement": "ankle_dorsiflexion_weight_bearing", "to": 30, "side": "left"},
+            "moves both",
+        ),
+        ({"movement": "ankle_dorsiflexion", "to": 9}, "posture: ankle_dorsiflexion is done supine"),
+        ({"movement": "shoulder_extension", "to": 30}, "from -60 to 0"),
+        ({"movement": "trunk_lateral_flexion", "to": 30}, "side: should be left or right"),
+        (
+            {"movement": "hip_abduction", "to": 30, "posture": "side_lying", "side": "both"},
+            "side: should be left or right",
+        ),
+        ({"movement": "shoulder_flexion", "to": 90, "arms": "sideways"}, "where the elbow moves"),
         ({"movement": "elbow_flexion", "to": 90, "elbow_to": 90}, "for a shoulder that moves"),
         ({"movement": "elbow_flexion", "to": 90, "depth": 50}, "depth: unknown"),
     ],

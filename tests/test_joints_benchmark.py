@@ -1,0 +1,105 @@
+"""benchmarks/joints.py: what is drawn, and the angles of goniometry that it compares with."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from extras import require
+
+from mobility.virtual_lab.case import perform_case, true_positions
+from mobility.virtual_lab.single_joint import Movement, joint_duration_s
+
+
+@pytest.fixture
+def benchmark(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Give the module benchmarks/joints.py."""
+    monkeypatch.syspath_prepend(project / "benchmarks")
+    return importlib.import_module("joints")
+
+
+def test_grids_draw_the_same_each_time_and_different_people(
+    benchmark: ModuleType, project: Path
+) -> None:
+    folder = project / "benchmarks"
+    grids = [list(benchmark.clips(folder / f"movements{end}.yaml")) for end in ("", "_reporting")]
+    again = list(benchmark.clips(folder / "movements.yaml"))
+    assert grids[0] == again
+    for grid in grids:
+        assert {clip.case.motion.movement for clip in grid} == set(Movement.__args__)  # type: ignore[attr-defined]
+        assert len({clip.case.name for clip in grid}) == len(grid)
+        sexes = [clip.case.body.sex for clip in grid]
+        assert sexes.count("male") == pytest.approx(len(grid) / 2, abs=1)
+    explored, reported = ({clip.case.name: clip.case for clip in grid} for grid in grids)
+    for name in explored.keys() & reported.keys():
+        assert explored[name].body != reported[name].body
+    assert next(benchmark.clips(folder / "upper_body.yaml")).case.name == "elbow_upper_f"
+
+
+def test_the_camera_stands_where_the_clip_says(benchmark: ModuleType, project: Path) -> None:
+    for clip in benchmark.clips(project / "benchmarks" / "movements_reporting.yaml"):
+        side, azimuth = clip.case.motion.side, clip.case.camera.azimuth
+        if clip.setup == "knee_flexion":
+            right = 90 if side == "left" else -90
+            assert abs(azimuth - right) == clip.beside
+            assert abs(azimuth) <= 90  # beside it is farther in front
+        if clip.setup == "shoulder_abduction":
+            assert abs(azimuth) == clip.beside
+
+
+@pytest.mark.slow
+def test_truth_and_picture_agree_in_the_right_view(benchmark: ModuleType, project: Path) -> None:
+    require("virtual-lab", "anny", "torch")
+    for clip in benchmark.clips(project / "benchmarks" / "movements.yaml"):
+        if clip.beside:
+            continue
+        motion = clip.case.motion
+        time = np.arange(0, joint_duration_s(motion), 0.1)
+        body, trial = perform_case(clip.case, time)
+        truth = true_positions(clip.case, body, trial)
+        image = seen(truth, clip.case.camera.azimuth)
+        for side in benchmark._seen(clip):
+            known = benchmark.true_angle(truth, motion, side)
+            flat = benchmark.picture_angle(image, clip.case, side)
+            smallest, largest = benchmark._ends(known, truth)
+            # What moves out of the plane of the picture (toes out, arms off the trunk) is all.
+            np.testing.assert_allclose(benchmark._ends(flat, truth), (smallest, largest), atol=3.5)
+            if motion.movement != "trunk_lateral_flexion":  # its back bends, and leans by less
+                nearest = min(abs(smallest - motion.to), abs(largest - motion.to))
+                assert nearest < 6, clip.case.name
+
+
+def seen(truth: xr.Dataset, azimuth: float) -> xr.Dataset:
+    """Truth as a camera far away would see it, in pixels, y down."""
+    turn = np.radians(azimuth)
+    position = truth["position"].astype(float)
+    aside = np.cos(turn) * position.sel(space="x") - np.sin(turn) * position.sel(space="z")
+    image = xr.concat([1000 * aside, -1000 * position.sel(space="y")], "pixel", coords="minimal")
+    return xr.Dataset({"image_position": image.expand_dims(individual=["subject"])})
+
+
+def test_the_summary_counts_ends_that_are_off_or_refused(benchmark: ModuleType) -> None:
+    table = pd.DataFrame(
+        {
+            "movement": "knee_flexion",
+            "crop": "whole",
+            "beside": [0, 0, 20, 20],
+            "end": ["largest", "smallest"] * 2,
+            "error": [-6.0, 2.0, 9.0, np.nan],
+            "picture_error": [1.0, 1.0, 8.0, 8.0],
+            "half": [8.0, 12.0, 5.0, np.nan],
+            "held": [True, True, False, False],
+        }
+    )
+    right, beside = (row for _, row in benchmark.aims(table).iterrows())
+    assert (right["within"], right["mean error"], right["held (90 %)"]) == (0.5, 4.0, 1.0)
+    assert (right["half <= 10"], right["refused"]) == (0.5, 0.0)
+    assert (beside["within"], beside["held (90 %)"], beside["refused"]) == (1.0, 0.0, 0.5)
+    rows = benchmark.summary(table)
+    assert rows["largest"].tolist() == [6.0, 9.0]
+    assert rows["picture"].tolist() == [1.0, 8.0]
