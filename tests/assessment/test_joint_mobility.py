@@ -19,7 +19,7 @@ from mobility.assessment.joint_mobility import (
     single_joint_limits,
 )
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import joint_angles, legs_unseen
+from mobility.kinematics.angles import definitions, joint_angles, largest_sd, legs_unseen
 from mobility.provenance import warnings_of
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -608,8 +608,8 @@ def test_bad_input() -> None:
 
 def test_every_rule_of_the_table_has_a_source() -> None:
     table = tables.load("joint_mobility")
-    assert tuple(table["joints"]) == JOINTS
-    known = tables.load("angles")
+    assert tuple(table["joints"]) == (*JOINTS, "trunk", "neck")
+    known = definitions()
     for entry in table["joints"].values():
         assert entry["angle"] in known
         assert entry["source"]
@@ -634,9 +634,8 @@ def test_only_of_those_who_stand_the_feet_may_be_planted(posture: str, may: bool
 
 
 def test_limits_are_wider_than_those_of_a_squat() -> None:
-    usual = tables.load("angle_limits")["angles"]
     for angle, limit in single_joint_limits().items():
-        assert limit > usual[angle]["largest_sd_deg"]
+        assert limit > largest_sd(angle)
 
 
 def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
