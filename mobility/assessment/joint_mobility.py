@@ -47,6 +47,9 @@ _LEGS = ("ankle", "knee", "hip")
 _NEAR = 0.2
 """Share of the range within which a frame is at one of its ends."""
 
+_LEAST_REPEATED = 3
+"""Movements from which on their spread is told."""
+
 _BEHIND_DEG = 5.0
 """From how far behind the trunk on a thigh or an arm is extended."""
 
@@ -62,6 +65,9 @@ _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",
     "minimum": "median over the movements of the turn at the smaller angle",
     "range_of_motion": "maximum minus minimum",
+    "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
+    "repeatability": "standard deviation over the movements of the angle at the turn",
+    "detectable_change": "1.96 sqrt(2 / n) times the repeatability",
     "peak_velocity": "median over the movements of the largest speed",
     "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
 }
@@ -309,7 +315,9 @@ def joint_mobility(
         (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there is
         none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest of an
-        extension), ``reference`` (degree; NaN where there is none), ``reference_kind``
+        extension), ``repeatability`` (degree: standard deviation of the turns of three movements or
+        more), ``detectable_change`` (degree: 1.96 √2 of it, divided by the root of their number: a
+        smaller difference to another recording of the same set-up is no change), ``reference`` (degree; NaN where there is none), ``reference_kind``
         ("active", "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a
         value is NaN, and what else a reader must know) and ``advice`` (how to film what was refused). Over (time, joint, side): ``angle`` and
         ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
@@ -371,6 +379,10 @@ def joint_mobility(
     measured += ("peak_velocity", "mean_velocity", "score")
     numbers = {name: np.full(shape, np.nan) for name in measured}
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
+    numbers |= {
+        "repeatability": np.full(shape, np.nan),
+        "detectable_change": np.full(shape, np.nan),
+    }
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
     notes, kinds, names, advice = (np.full(shape, "", dtype=object) for _ in range(4))
@@ -386,6 +398,7 @@ def joint_mobility(
         borne = course.joint == "ankle" and _stands(course, points, angles["time"].to_numpy())
         shown = _shown(course, borne=borne)
         names[place] = shown
+        found |= _repeatability(course)
         if shown:
             found |= _end_of_range(shown, found)
         if np.isnan(course.values).all():
@@ -1327,6 +1340,16 @@ def _shown(course: _Course, *, borne: bool) -> str:
         )
     except BadInputError:  # an arm that is lowered, a leg that is brought to the other
         return ""
+
+
+def _repeatability(course: _Course) -> dict[str, float]:
+    """How far the turns of three movements or more differ, and what change that can hide."""
+    turns = np.array([each.extreme for each in course.accepted])
+    if turns.size < _LEAST_REPEATED:
+        return {}
+    spread = float(turns.std(ddof=1))
+    change = 1.96 * np.sqrt(2.0) * spread / np.sqrt(turns.size)
+    return {"repeatability": spread, "detectable_change": float(change)}
 
 
 def _end_of_range(shown: str, found: Mapping[str, float]) -> dict[str, float]:

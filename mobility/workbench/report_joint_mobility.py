@@ -170,6 +170,13 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
         note = str(metrics["note"].sel(joint=angle.joint, side=side).item())
         refused = float(metrics["refused_share"].sel(joint=angle.joint, side=side))
         told = [f"{side.capitalize()}: {note}."] if note else []
+        change = float(metrics["detectable_change"].sel(joint=angle.joint, side=side))
+        if math.isfinite(change):
+            spread = float(metrics["repeatability"].sel(joint=angle.joint, side=side))
+            told.append(
+                f"From one movement to the next the turn differed by {spread:.1f}° (standard deviation): filmed "
+                f"again in the same way, a difference below {max(change, 1.0):.0f}° is no change."
+            )
         if advice := str(metrics["advice"].sel(joint=angle.joint, side=side).item()):
             told.append(advice)
         if 0.005 <= refused < 1:

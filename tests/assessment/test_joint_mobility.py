@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import json
 from pathlib import Path
 
@@ -725,3 +727,76 @@ def test_without_legs_the_arms_carry_what_the_fit_does_not_know() -> None:
     assert not legs_unseen(upper)
     upper["confidence"].loc[{"keypoint": "left_knee"}] = 0.2
     assert legs_unseen(upper)
+
+
+def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
+    """Three elbows of 120, 124 and 128 degrees: a standard deviation of 4."""
+    time, share = there_and_back(low=0.0, high=1.0)
+    third = (time >= 3.3).astype(float) + (time >= 6.6)
+    elbow = 10 + share * (110 + 4 * third)
+    pose = limb_pose(time, joints={"elbow": elbow})
+    found = joint_mobility(
+        pose, joint_angles(pose, limits=single_joint_limits()), joints=("elbow",)
+    )
+    one = found.sel(joint="elbow", side="right")
+    assert int(one["movements"]) == 3
+    assert float(one["repeatability"]) == pytest.approx(4, abs=0.3)
+    assert float(one["detectable_change"]) == pytest.approx(1.96 * np.sqrt(2 / 3) * 4, abs=0.5)
+    assert one["shown"].item() == "elbow_flexion"
+    assert float(one["end_of_range"]) == pytest.approx(float(one["maximum"]))
+
+
+def test_an_extension_is_told_in_its_own_direction_and_what_comes_back_is_none() -> None:
+    """Knees of a seated person that are stretched to 6 degrees beyond straight; arms that are lowered."""
+    time, bent = there_and_back(low=90.0, high=-6.0)
+    pose = limb_pose(time, posture="seated", joints={"knee": bent})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    one = joint_mobility(pose, angles, joints=("knee",)).sel(joint="knee", side="right")
+    assert one["shown"].item() == "knee_extension"
+    assert float(one["end_of_range"]) == pytest.approx(6, abs=2)
+    assert np.isnan(one["score"])
+    pose = limb_pose(time, joints={"shoulder": there_and_back(low=120.0, high=20.0)[1]})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    one = joint_mobility(pose, angles, joints=("shoulder",)).sel(joint="shoulder", side="right")
+    assert one["shown"].item() == "shoulder_flexion"
+
+
+@pytest.mark.parametrize("width", [0.08, 0.05])
+def test_a_glitch_is_no_movement(width: float) -> None:
+    """An ankle that jumps to where a knee would be bent by 70 degrees, and back in a third of a second."""
+    time, knee = there_and_back(low=5.0, high=110.0)
+    resting = 5 + 65 * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
+    pose = limb_pose(time, joints={"knee": (resting, knee)})
+    found = joint_mobility(pose, joint_angles(pose, limits=single_joint_limits()), joints=("knee",))
+    left, right = (found.sel(joint="knee", side=side) for side in ("left", "right"))
+    assert int(right["movements"]) == 3
+    assert int(left["movements"]) == 0
+    assert (
+        "glitch" in left["note"].item()
+        or "faster" in left["note"].item()
+        or "not moved" in left["note"].item()
+    )
+
+
+def test_a_side_that_sways_while_the_other_moves_rests() -> None:
+    time, knee = there_and_back(low=5.0, high=125.0)
+    sway = 5 + (knee - 5) * 0.2
+    pose = limb_pose(time, joints={"knee": (sway, knee)})
+    found = joint_mobility(pose, joint_angles(pose, limits=single_joint_limits()), joints=("knee",))
+    assert int(found["movements"].sel(joint="knee", side="left")) == 0
+    assert "rests while the other side moves" in found["note"].sel(joint="knee", side="left").item()
+
+
+def test_the_movement_that_was_asked_for_is_checked_and_names_how_to_film() -> None:
+    time, elbow = there_and_back(low=5.0, high=125.0)
+    pose = limb_pose(time, joints={"elbow": elbow})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    asked = partial(joint_mobility, pose, angles, joints=("elbow",))
+    found = asked(movement="elbow_extension").sel(joint="elbow", side="right")
+    assert "elbow flexion was shown, not elbow extension" in found["note"].item()
+    hidden = found["advice"].item()
+    assert hidden == ""
+    with pytest.raises(BadInputError, match="elbow_flexion"):
+        asked(movement="elbow_flexoin")
+    with pytest.raises(BadInputError, match="of the knee"):
+        asked(movement="knee_flexion")
