@@ -1,7 +1,7 @@
 """A person who moves single joints, as a pose whose angles are known in closed form.
 
-Limbs move in the sagittal plane, trunk and head in the frontal plane. The truth is what is commanded, never worked out from the
-points.
+Limbs move in the sagittal plane, trunk and head in the frontal plane. The truth is what is
+commanded, never worked out from the points.
 """
 
 from __future__ import annotations

@@ -1329,12 +1329,12 @@ def _shown(course: _Course, *, borne: bool) -> str:
         known_movements.movement(name)["plane"]
         for name in known_movements.movements_of(course.joint)
     }
-    # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways only.
-    usual = "sagittal" if "sagittal" in planes else "frontal"
+    # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways.
+    sideways = "sagittal" not in planes or (course.plane == "frontal" and "frontal" in planes)
     try:
         return known_movements.movement_of(
             course.joint,
-            plane=course.plane if course.plane in planes else usual,
+            plane="frontal" if sideways else "sagittal",
             direction="largest" if larger else "smallest",
             weight_bearing=borne,
         )

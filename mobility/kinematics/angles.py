@@ -282,19 +282,19 @@ def _angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
 
 
 def definitions() -> dict[str, Mapping[str, Any]]:
-    """Definitions of all angles: those of the table ``angles``, and of those that only single joints have."""
+    """Definitions of all angles, those that are measured of single joints only included."""
     own = tables.load("in_picture")["angles"].items()
     single = {name: entry["definition"] for name, entry in own if "definition" in entry}
     return {**tables.load("angles"), **single}
 
 
 def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
-    """Angles of a body that only single joints have, (..., time, side); NaN where no body has them.
+    """Angles that are measured of single joints only, (..., side); NaN where no body has them.
 
     Parameters
     ----------
     body
-        What :func:`angles_from_points` returned, or deviations of it: of the whole body (..., time).
+        What :func:`angles_from_points` returned of the whole body, or deviations of it.
     """
     found = {}
     for name, entry in tables.load("in_picture")["angles"].items():

@@ -140,7 +140,7 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             told[f"plane_{side}"] = plane = _body_plane(normal, space)
             if plane not in entry.get("planes", (plane,)):
                 value = np.full_like(value, np.nan)
-            noise = landmark_sd * stature * _leverage(*pair, value, apart=sideways)
+            noise = landmark_sd * stature * _leverage(pair[0], pair[1], value, apart=sideways)
             out = np.degrees(np.maximum(both[0].size, both[1].size))
             square = spread**2 + np.degrees(noise) ** 2 + guess**2 + _vertical_sd(name) ** 2
             columns.append((value, np.sqrt(square), out))
@@ -488,8 +488,10 @@ def _in_plane(
 
 
 def _leverage(proximal: _Segment, distal: _Segment, flat: Array, *, apart: bool) -> Array:
-    """Radians by which the angle turns for a pixel that each landmark is off; segments that are apart
-    share none."""
+    """Radians by which the angle turns for a pixel that each landmark is off.
+
+    Segments that are `apart` have no landmark in common.
+    """
     a, b = 1.0 / proximal.length, 1.0 / distal.length
     shared = 0.0 if apart else 2 * a * b * np.cos(np.radians(flat))
     square: Array = 2 * a**2 + 2 * b**2 + shared
