@@ -40,7 +40,8 @@ _ORDER = 3
 """Of the polynomial of the smoothing."""
 
 _MORE_AT_REST = 1.5
-"""A joint rests bent only where it spends so many times more frames bent than straight."""
+"""A joint rests bent only where it spends so many times more frames bent than straight, or more and
+the recording begins and ends so."""
 
 _LEGS = ("ankle", "knee", "hip")
 
@@ -302,8 +303,8 @@ def joint_mobility(
     sex, age
         Of the participant (years), for the reference; None where they are not known.
     movement
-        Which movement of the table ``movements`` was asked for; None: the one that is found. It names
-        how to film what is refused, and where another one is found the note says so.
+        Which movement of the table ``movements`` was asked for; None: the one that is found. It
+        names how to film what is refused, and where another one is found the note says so.
     movements
         Movements that a person marked, as for :func:`checked_movements`, in the place of those that
         are found in the curves.
@@ -313,18 +314,20 @@ def joint_mobility(
     xarray.Dataset
         Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``
         (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
-        ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there is
-        none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest of an
-        extension), ``repeatability`` (degree: standard deviation of the turns of three movements or
-        more), ``detectable_change`` (degree: 1.96 √2 of it, divided by the root of their number: a
-        smaller difference to another recording of the same set-up is no change), ``reference`` (degree; NaN where there is none), ``reference_kind``
-        ("active", "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a
-        value is NaN, and what else a reader must know) and ``advice`` (how to film what was refused). Over (time, joint, side): ``angle`` and
-        ``angle_sd``, NaN where they were refused. Over ``movement``: ``movement_joint``,
-        ``movement_side``, ``movement_start``, ``movement_turn``, ``movement_end`` (second),
-        ``movement_rest``, ``movement_extreme`` (degree), ``movement_peak_velocity``,
-        ``movement_mean_velocity`` (degree/s), ``movement_accepted``, ``movement_reason`` (why not).
-        ``posture_share(posture)``: of the frames; the attribute ``posture`` is the most frequent.
+        ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
+        is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
+        of an extension), ``repeatability`` (degree: standard deviation of the turns of three
+        movements or more), ``detectable_change`` (degree: 1.96 √2 of it, divided by the root of
+        their number: a smaller difference to another recording of the same set-up is no change),
+        ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
+        "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
+        and what else a reader must know) and ``advice`` (how to film what was refused). Over
+        (time, joint, side): ``angle`` and ``angle_sd``, NaN where they were refused. Over
+        ``movement``: ``movement_joint``, ``movement_side``, ``movement_start``, ``movement_turn``,
+        ``movement_end`` (second), ``movement_rest``, ``movement_extreme`` (degree),
+        ``movement_peak_velocity``, ``movement_mean_velocity`` (degree/s), ``movement_accepted``,
+        ``movement_reason`` (why not). ``posture_share(posture)``: of the frames; the attribute
+        ``posture`` is the most frequent.
 
     Raises
     ------
@@ -375,14 +378,11 @@ def joint_mobility(
     points = _points(pose)
     draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
-    measured = ("maximum", "minimum", "end_of_range", "range_of_motion")
-    measured += ("peak_velocity", "mean_velocity", "score")
-    numbers = {name: np.full(shape, np.nan) for name in measured}
+    reach = ("maximum", "minimum", "end_of_range", "range_of_motion")
+    measured = (*reach, "peak_velocity", "mean_velocity", "score")
+    bare = ("repeatability", "detectable_change")
+    numbers = {name: np.full(shape, np.nan) for name in (*measured, *bare)}
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
-    numbers |= {
-        "repeatability": np.full(shape, np.nan),
-        "detectable_change": np.full(shape, np.nan),
-    }
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
     notes, kinds, names, advice = (np.full(shape, "", dtype=object) for _ in range(4))
@@ -702,6 +702,12 @@ def _courses(
                         f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
                     )
                 refuse = refuse | lying | steep
+            if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
+                "disagree_share"
+            ]:
+                reasons.append(
+                    f"picture and fitted body contradict each other in {apart:.0%} of the frames"
+                )
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(str(why))
@@ -767,7 +773,7 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
 
 
 def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str) -> Mask:
-    """Landmarks of an angle that the picture can do without, since the pose model is sure of them."""
+    """Tell which landmarks may be outside the picture, since the pose model is sure of them."""
     found: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
     if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
         return found
@@ -874,7 +880,8 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
     bridged = np.interp(time, time[known], values[known])
     at_low = int((bridged <= low + near).sum())
     at_high = int((bridged >= high - near).sum())
-    rests_high = at_high > _MORE_AT_REST * at_low
+    ends = bridged[[0, -1]] >= high - near
+    rests_high = at_high > (1.0 if ends.all() else _MORE_AT_REST) * at_low
     excursions: list[_Excursion] = []
     highs: list[tuple[float, float]] = []
     lows: list[tuple[float, float]] = []
@@ -1468,7 +1475,7 @@ def _stands(course: _Course, points: Array, time: Array) -> bool:
 def _reference(
     course: _Course, shown: str, sex: Sex | None, age: float | None
 ) -> ReferenceRange | None:
-    """Published range of the movement that was shown, in whose direction more is farther."""
+    """Look up the range of the movement that was shown, in whose direction more is farther."""
     if not shown:
         return reference_range(course.angle, sex=sex, age=age, kind="active")
     entry = known_movements.movement(shown)

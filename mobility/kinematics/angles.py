@@ -629,7 +629,7 @@ def legs_unseen(pose: xr.Dataset) -> bool:
 
 
 def legs_unseen_sd(pose: xr.Dataset) -> dict[str, float]:
-    """Degrees to be added to the errors of a fitted body whose legs one camera does not see, by angle."""
+    """Degrees to be added to the error of each angle where one camera does not see the legs."""
     if len(cameras_of(pose)) > 1 or not legs_unseen(pose):
         return {}
     entries = tables.load(TABLE)["legs_unseen"]["angles"]

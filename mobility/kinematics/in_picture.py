@@ -1,7 +1,8 @@
 r"""Angles of single joints in the plane of the picture, with and without a fitted body.
 
-A joint that moves in the plane of the picture is seen there, from its own landmarks, whatever else is
-outside the picture. How far a segment leaves that plane follows from how much shorter it looks than it is.
+A joint that moves in the plane of the picture is seen there, from its own landmarks, whatever else
+is outside the picture. How far a segment leaves that plane follows from how much shorter it looks
+than it is.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class _Segment:
 
 @dataclass(frozen=True)
 class _Plane:
-    """Elevation of a segment out of the plane of the picture, and how sure it is towards the camera."""
+    """Elevation of a segment out of the picture, and how sure it is towards the camera."""
 
     size: Array
     sd: Array
@@ -63,9 +64,9 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     r"""Angles of single joints from their own landmarks in the picture.
 
     The angle is measured in the plane in which the distal segment moves. That is the plane of the
-    picture, unless the segment is seen to leave it: by an elevation :math:`\beta` whose size is what is
-    likely for a segment that looks c times as long as it is, :math:`c = \cos\beta` give or take its
-    error, beyond what a segment in the plane would show; towards which side it
+    picture, unless the segment is seen to leave it: by an elevation :math:`\beta` whose size is
+    what is likely for a segment that looks c times as long as it is, :math:`c = \cos\beta` give or
+    take its error, beyond what a segment in the plane would show; towards which side it
     points is told by the depth of the landmarks, where that tells it.
 
     Parameters
@@ -77,9 +78,10 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``, its
-        ``<angle>_sd``, and ``<angle>_out_of_plane``, by how much the farther segment leaves the plane.
-        NaN where a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of an angle
-        name the plane of the body in which the joint moves ("sagittal", "frontal", "transverse").
+        ``<angle>_sd``, and ``<angle>_out_of_plane``, by how much the farther segment leaves the
+        plane. NaN where a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of
+        an angle name the plane of the body in which the joint moves ("sagittal", "frontal",
+        "transverse").
 
     Raises
     ------
@@ -88,10 +90,10 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    The standard deviation is that of the landmarks in the picture, which grows as a segment looks short,
-    and that of both elevations. Zero is that of goniometry. Elbow and knee are positive
-    to the side to which they bend most in the recording, shoulder and hip forwards, or outwards where the
-    camera is in front or behind; trunk and neck are positive on the side to which they bend.
+    The standard deviation is that of the landmarks in the picture, which grows as a segment looks
+    short, and that of both elevations. Zero is that of goniometry. Elbow and knee are positive
+    to the side to which they bend most in the recording, shoulder and hip forwards, or outwards
+    where the camera is in front or behind; trunk and neck on the side to which they bend.
 
     References
     ----------
@@ -140,7 +142,11 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             told[f"plane_{side}"] = plane = _body_plane(normal, space)
             if plane not in entry.get("planes", (plane,)):
                 value = np.full_like(value, np.nan)
-            noise = landmark_sd * stature * _leverage(pair[0], pair[1], value, apart=sideways)
+            noise = (
+                landmark_sd
+                * stature
+                * _leverage(pair[0].length, pair[1].length, value, apart=sideways)
+            )
             out = np.degrees(np.maximum(both[0].size, both[1].size))
             square = spread**2 + np.degrees(noise) ** 2 + guess**2 + _vertical_sd(name) ** 2
             columns.append((value, np.sqrt(square), out))
@@ -156,9 +162,12 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
 def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     r"""Angles of single joints from the picture and from a fitted body, each weighed by its error.
 
-    With the angle :math:`\theta_p \pm \sigma_p` of the picture and :math:`\theta_f \pm \sigma_f` of the
-    body, the picture has the weight :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. Both come
-    from the same landmarks, so that together they are not surer than apart: the variance is
+    With the angle :math:`\theta_p \pm \sigma_p` of the picture and
+    :math:`\theta_f \pm \sigma_f` of the body, the picture has the weight
+    :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. Where they differ by more than both errors,
+    the body is wrong: it needs the whole person and infers the depth. Then :math:`\sigma_f^2` is
+    what is left of the squared difference. Both come from the same landmarks, so that together they
+    are not surer than apart: the variance is
     :math:`(w \sigma_p + (1 - w) \sigma_f)^2 + w (1 - w) (\theta_p - \theta_f)^2`.
 
     Parameters
@@ -170,11 +179,11 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
-        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over (draw,
-        fit_time, side) ``<angle>_draws``, deviations of the draws of the error. Attributes of an
-        angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the share of the
-        frames in which picture and body differ by more than 1.96 standard deviations of their
-        difference, and ``plane_left``, as of :func:`picture_angles`.
+        ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over
+        (draw, fit_time, side) ``<angle>_draws``, deviations of the draws of the error. Attributes
+        of an angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the
+        share of the frames in which picture and body differ by more than 1.96 standard deviations
+        of their difference, and ``plane_left``, as of :func:`picture_angles`.
 
     Raises
     ------
@@ -196,11 +205,14 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
         own_sd = np.hypot(_body_sd(name, spread), added.get(name, 0.0))
         own = np.where(np.isnan(own_sd), np.nan, body[name])
-        weight = own_sd**2 / (own_sd**2 + seen_sd**2)
-        weight = np.where(np.isnan(own), 1.0, np.where(np.isnan(seen), 0.0, weight))
         apart = np.nan_to_num(seen - own)
+        contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
+        weight = own_sd**2 + contradicted
+        weight = weight / (weight + seen_sd**2)
+        weight = np.where(np.isnan(own), 1.0, np.where(np.isnan(seen), 0.0, weight))
         value = np.where(np.isnan(own), seen, own + weight * apart)
-        sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(own_sd)
+        body_sd = np.sqrt(own_sd**2 + contradicted)
+        sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(body_sd)
         sd = np.sqrt(sd**2 + weight * (1 - weight) * apart**2)
         sd = np.where(np.isnan(value), np.nan, sd)
         told = {f"plane_{side}": flat[name].attrs[f"plane_{side}"] for side in SIDES}
@@ -258,7 +270,7 @@ def _drawn(value: Array, sd: Array, ends: Array) -> Array:
 
 
 def guessed_landmarks(angle: str) -> dict[str, float]:
-    """Landmarks of an angle that may lie outside the picture, with the visibility that they need."""
+    """Landmarks that may lie outside the picture, with the visibility that they need."""
     entry = tables.load(TABLE)["angles"].get(angle, {}).get("guessed")
     return {} if entry is None else {str(entry["landmark"]): float(entry["visibility"])}
 
@@ -270,7 +282,8 @@ def _marks(pose: xr.Dataset) -> Array:
         marks = marks.isel(individual=0, drop=True)
     ordered = marks.sel(pixel=["u", "v"], keypoint=list(KEYPOINTS))
     pixels: Array = ordered.transpose("time", "keypoint", "pixel").to_numpy().astype(np.float64)
-    return pixels * np.array([1.0, -1.0])
+    pixels *= np.array([1.0, -1.0])
+    return pixels
 
 
 def _space(pose: xr.Dataset) -> Array:
@@ -352,8 +365,7 @@ def _plane(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Plan
 
 
 def _normal(segment: _Segment, plane: _Plane, prior: float) -> Array:
-    """Normal, towards the camera, of the plane in which a segment moves: that of the picture unless
-    the segment is seen to leave it."""
+    """Find the normal, towards the camera, of the plane in which a segment moves."""
     along = segment.along
     level, up = np.cos(plane.size), np.sin(plane.size)
     spread = np.diag([prior, prior, 0.0])
@@ -372,25 +384,26 @@ def _directions(segment: _Segment, size: Array, towards: float) -> Array:
 
 
 def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
-    """Angle from one direction to the next about a normal, degrees; without a sign where it is 0."""
+    """Angle from one direction to the next about a normal, degrees; unsigned for sign 0."""
     first, second = (d - (d @ normal)[:, None] * normal for d in (first, second))
     turn = np.arctan2(np.cross(first, second) @ normal, (first * second).sum(axis=-1))
-    found = np.degrees(turn)
+    found: Array = np.degrees(turn)
     if sign == 0:
-        return np.abs(found)
-    found = sign * found
-    least = -90.0 if wraps else -60.0
-    return np.where(found < least, found + 360.0, found)
+        found = np.abs(found)
+    else:
+        least = -90.0 if wraps else -60.0
+        found = np.where(sign * found < least, sign * found + 360.0, sign * found)
+    return found
 
 
 def _sign(
     marks: Array, space: Array, pair: Sequence[_Segment], side: str, *, forward: bool
 ) -> float:
-    """Sign that makes a turn in the picture (counter-clockwise positive) flexion; 0 where unknown."""
+    """Sign that makes a counter-clockwise turn in the picture flexion; 0 where unknown."""
     if forward:
         return _outward(marks, space, side)
-    flat = [np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair]
-    turned = _turned(*flat, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
+    first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
+    turned = _turned(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
     seen = np.isfinite(turned)
     for each in pair:  # a segment that points at the camera turns to any side
@@ -410,7 +423,7 @@ def _axes(space: Array) -> tuple[Array, Array, Array]:
 
 
 def _body_plane(normal: Array, space: Array) -> str:
-    """Plane of the body whose normal is nearest to that of a movement; empty where none is known."""
+    """Plane of the body whose normal is nearest to that of a movement; empty if unknown."""
     trunk, across, ahead = _axes(space)
     axes = {"sagittal": across, "frontal": ahead, "transverse": trunk}
     near = {}
@@ -454,16 +467,15 @@ def _in_plane(
     tilt: float,
     wraps: bool,
 ) -> tuple[Array, Array]:
-    """Angle in the plane of the movement, degrees, and what is not known of it, since neither the
-    elevations are nor that plane."""
+    """Angle in the plane of the movement, degrees, and the error from elevations and plane."""
     sizes = [plane.size for plane in planes]
 
     def angle(one: float, other: float, sizes: Sequence[Array], normal: Array = normal) -> Array:
-        directions = [
+        first, second = (
             _directions(segment, size, towards)
             for segment, size, towards in zip(pair, sizes, (one, other), strict=True)
-        ]
-        return _turned(*directions, normal, sign, wraps=wraps)
+        )
+        return _turned(first, second, normal, sign, wraps=wraps)
 
     mean = np.zeros_like(sizes[0])
     variance = np.zeros_like(mean)
@@ -487,12 +499,12 @@ def _in_plane(
     return mean, np.sqrt(variance)
 
 
-def _leverage(proximal: _Segment, distal: _Segment, flat: Array, *, apart: bool) -> Array:
+def _leverage(proximal: Array, distal: Array, flat: Array, *, apart: bool) -> Array:
     """Radians by which the angle turns for a pixel that each landmark is off.
 
     Segments that are `apart` have no landmark in common.
     """
-    a, b = 1.0 / proximal.length, 1.0 / distal.length
+    a, b = 1.0 / proximal, 1.0 / distal
     shared = 0.0 if apart else 2 * a * b * np.cos(np.radians(flat))
     square: Array = 2 * a**2 + 2 * b**2 + shared
     return np.sqrt(np.maximum(square, 0.0))

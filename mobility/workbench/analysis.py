@@ -301,8 +301,8 @@ def _movement(session: Session, given: str | None) -> str | None:
     record, joint = session.record, movement(given)["joint"]
     if record.exercise != "Joint Angle Mobility" or joint not in record.joints:
         raise BadInputError(
-            f"movement {given}: is of the {joint}, which this session does not measure; make one of "
-            f"Joint Angle Mobility with joints {joint}"
+            f"movement {given}: is of the {joint}, which this session does not measure; make one "
+            f"of Joint Angle Mobility with joints {joint}"
         )
     return given
 

@@ -117,8 +117,8 @@ def _named(one: xr.Dataset, joint: str) -> str:
 
 def shown_movements(metrics: xr.Dataset) -> list[str]:
     """Movements of the table ``movements`` that a recording shows."""
-    names = metrics["shown"].values.ravel() if "shown" in metrics else []
-    return [name for name in dict.fromkeys(str(each) for each in names) if name]
+    names = dict.fromkeys(str(each) for each in metrics["shown"].values.ravel())
+    return [name for name in names if name]
 
 
 def _cell(one: xr.Dataset, name: str) -> str:
@@ -174,8 +174,8 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
         if math.isfinite(change):
             spread = float(metrics["repeatability"].sel(joint=angle.joint, side=side))
             told.append(
-                f"From one movement to the next the turn differed by {spread:.1f}° (standard deviation): filmed "
-                f"again in the same way, a difference below {max(change, 1.0):.0f}° is no change."
+                f"The turns differed by {spread:.1f}° (standard deviation): filmed again in the "
+                f"same way, a difference below {max(change, 1.0):.0f}° is no change."
             )
         if advice := str(metrics["advice"].sel(joint=angle.joint, side=side).item()):
             told.append(advice)
@@ -301,10 +301,10 @@ def uncertainty(pose: xr.Dataset) -> str:
             f"are computed from this recording: {pose.sizes['draw']} bodies that explain the "
             "landmarks about as well as the fitted one are drawn, and each angle, range and speed "
             "is computed from every one of them. What the fit takes for granted, such as constant "
-            "segments and usual errors of landmarks, is not questioned by it. Elbow, knee, shoulder and "
-            "hip, and the trunk to the side, are also measured in the picture, from their own landmarks, "
-            "the neck only there; body and picture count by their errors, and where they differ the "
-            "interval is wider."
+            "segments and usual errors of landmarks, is not questioned by it. Elbow, knee, "
+            "shoulder and hip, and the trunk to the side, are also measured in the picture, from "
+            "their own landmarks, the neck only there; body and picture count by their errors, and "
+            "where they differ the interval is wider."
         )
         if legs_unseen(pose) and len(cameras_of(pose)) < 2:
             added = tables.load("expected_error")["legs_unseen"]["angles"].items()
@@ -366,7 +366,7 @@ def judged(
 
 
 def _seen_from(view: str, azimuth_deg: float) -> bool:
-    """Whether a camera sees in its picture what is to be filmed from the side, or from the front."""
+    """Whether a camera sees in its picture what is to be filmed from a view."""
     from_side = abs(abs(azimuth_deg) - 90)
     return (from_side if view == "side" else 90 - from_side) <= _SIDE
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from functools import partial
-
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -663,7 +662,7 @@ def test_who_bends_to_one_side_moves_that_side_only(joint: str, how: str, sign: 
 
 
 def test_who_bends_to_both_sides_starts_each_time_from_upright() -> None:
-    time, curve = there_and_back(low=0, high=30, times=2)
+    _, curve = there_and_back(low=0, high=30, times=2)
     both = np.concatenate([curve, -0.8 * curve[1:]])
     pose = limb_pose(np.arange(both.size) / FPS, heading=180.0, lean=both)
     result = in_picture(pose).sel(joint="trunk")
@@ -848,7 +847,7 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
 
 
 def test_an_extension_is_told_in_its_own_direction_and_what_comes_back_is_none() -> None:
-    """Knees of a seated person that are stretched to 6 degrees beyond straight; arms that are lowered."""
+    """Knees that are stretched to 6 degrees beyond straight; arms that are lowered."""
     time, bent = there_and_back(low=90.0, high=-6.0)
     pose = limb_pose(time, posture="seated", joints={"knee": bent})
     angles = joint_angles(pose, limits=single_joint_limits())
@@ -864,7 +863,7 @@ def test_an_extension_is_told_in_its_own_direction_and_what_comes_back_is_none()
 
 @pytest.mark.parametrize("width", [0.08, 0.05])
 def test_a_glitch_is_no_movement(width: float) -> None:
-    """An ankle that jumps to where a knee would be bent by 70 degrees, and back in a third of a second."""
+    """An ankle that jumps to where a knee is bent by 70 degrees, and back at once."""
     time, knee = there_and_back(low=5.0, high=110.0)
     resting = 5 + 65 * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
     pose = limb_pose(time, joints={"knee": (resting, knee)})

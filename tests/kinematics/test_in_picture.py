@@ -141,13 +141,14 @@ def test_a_real_person_who_raises_the_arms_sideways_and_shows_nothing_below_the_
 
 
 def test_picture_and_body_are_weighed_by_their_errors() -> None:
-    """An elbow whose wrist the body has 11 cm too near, with errors of its own that know it or not."""
+    """An elbow whose wrist the body has 11 cm too near, and knows it or not."""
     for depth_sd in (0.02, 0.3):
         body = fitted(heading=90.0, depth_error_m=0.11, depth_sd_m=depth_sd)
         flat, found = picture_angles(body), measured_angles(body)
         own = joint_angles(body, limits=LIMITS)
         p, f = flat["elbow_flexion"], own["elbow_flexion"]
         sp, sf = flat["elbow_flexion_sd"], own["elbow_flexion_sd"]
+        sf = np.sqrt(sf**2 + np.maximum((p - f) ** 2 - sp**2 - sf**2, 0))
         weight = sf**2 / (sf**2 + sp**2)
         np.testing.assert_allclose(found["elbow_flexion"], f + weight * (p - f), atol=1e-6)
         square = (weight * sp + (1 - weight) * sf) ** 2 + weight * (1 - weight) * (p - f) ** 2
