@@ -551,6 +551,8 @@ def joint_angles(
                 if sd.shape != values.shape:  # against the vertical, and no camera is level
                     level = tables.load("in_picture")["vertical"]["sd_deg"]
                     sd = np.hypot(np.stack([sd, sd], axis=-1), level)
+                    if name not in flat:
+                        variables[name].attrs["added_sd_deg"] = float(level)
                 source = "spread of the angle over the draws of the fit's posterior"
                 source += f", times {factors[of_body]:g} (table {TABLE})"
             if name in flat:

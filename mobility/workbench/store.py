@@ -204,8 +204,8 @@ class Store:
         session_name
             Title of the session.
         body_joint_angles
-            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all"; a list, or
-            one text with commas.
+            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and in Joint
+            Angle Mobility "trunk" and "neck" too; a list, or one text with commas.
         session_id
             Id of the session; default: made of the time and chance.
         calibration

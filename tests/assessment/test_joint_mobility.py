@@ -715,6 +715,19 @@ def test_without_a_fit_the_trunk_is_that_of_the_landmarks_and_the_neck_is_refuse
     assert note(result, "neck", "right").startswith("measured in the picture only")
 
 
+def test_without_a_picture_the_trunk_is_that_of_the_body_and_its_error_too() -> None:
+    time, curve = there_and_back(low=0, high=30, times=3)
+    body = with_draws(limb_pose(time, heading=0.0, lean=-curve), sd=0.005)
+    body = body.drop_vars("image_position")
+    angles = joint_angles(body, limits=single_joint_limits(), in_picture=True)
+    result = joint_mobility(body, angles, joints=("trunk", "neck"))
+    left = result.sel(joint="trunk", side="left")
+    assert left["end_of_range"] == pytest.approx(30, abs=1)
+    assert float(angles["trunk_lateral_flexion_sd"].min()) >= 4  # no camera is level
+    assert 4 <= left["end_of_range_sd"] < 5
+    assert note(result, "neck", "left").startswith("measured in the picture only")
+
+
 def test_who_lies_has_no_vertical_but_a_hip_that_is_seen_in_the_picture() -> None:
     time, curve = there_and_back(low=0, high=-20, times=3)
     body = with_draws(limb_pose(time, posture="lying", joints={"hip": curve}), sd=0.005)
