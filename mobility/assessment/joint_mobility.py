@@ -713,7 +713,9 @@ def _courses(
                 reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
-                reasons.append("landmarks missing in all frames")
+                elsewhere = plane and plane not in _planes(joint)
+                moves = f"moves in the {plane} plane of the body, where it is not measured"
+                reasons.append(moves if elsewhere else "landmarks missing in all frames")
             course = _Course(
                 *(joint, side, values, sd, np.nan),
                 note="; ".join(reasons),
@@ -1324,6 +1326,12 @@ def _together(excursions: Sequence[_Excursion]) -> list[list[_Excursion]]:
     return groups
 
 
+def _planes(joint: str) -> set[str]:
+    """Planes of the body in which the movements of a joint lie."""
+    own = known_movements.movements_of(joint)
+    return {str(known_movements.movement(name)["plane"]) for name in own}
+
+
 def _shown(course: _Course, *, borne: bool) -> str:
     """Name the movement that a joint and side shows; empty where it shows none."""
     accepted = course.accepted
@@ -1332,10 +1340,7 @@ def _shown(course: _Course, *, borne: bool) -> str:
     larger = np.median([each.extreme - each.rest for each in accepted]) > 0
     if course.joint in ("hip", "shoulder"):  # what comes back from in front is no extension
         larger = larger or np.median([each.extreme for each in accepted]) > -_BEHIND_DEG
-    planes = {
-        known_movements.movement(name)["plane"]
-        for name in known_movements.movements_of(course.joint)
-    }
+    planes = _planes(course.joint)
     # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways.
     sideways = "sagittal" not in planes or (course.plane == "frontal" and "frontal" in planes)
     try:

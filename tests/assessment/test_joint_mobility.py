@@ -678,8 +678,8 @@ def test_who_bends_to_both_sides_starts_each_time_from_upright() -> None:
     [
         (0.0, "", ""),
         (20.0, "", ""),
-        (-30.0, "", "the camera stands 30 degrees beside straight in front (limit 25)"),
-        (90.0, "90 degrees beside straight in front or straight behind (limit 35)", "90 degrees"),
+        (-30.0, "30 degrees beside straight in front", "30 degrees beside straight in front"),
+        (90.0, "90 degrees beside straight in front or straight behind (limit 25)", "90 degrees"),
         (180.0, "", "the camera stands 180 degrees beside straight in front (limit 25)"),
     ],
 )
@@ -726,6 +726,18 @@ def test_without_a_picture_the_trunk_is_that_of_the_body_and_its_error_too() -> 
     assert float(angles["trunk_lateral_flexion_sd"].min()) >= 4  # no camera is level
     assert 4 <= left["end_of_range_sd"] < 5
     assert note(result, "neck", "left").startswith("measured in the picture only")
+
+
+def test_what_moves_in_another_plane_is_said_to_do_so() -> None:
+    time, curve = there_and_back(low=0, high=30, times=1)
+    body = with_draws(limb_pose(time, heading=0.0, head_tilt=curve), sd=0.005)
+    angles = joint_angles(body, limits=single_joint_limits(), in_picture=True)
+    name = "neck_lateral_flexion"
+    angles[name] = angles[name] * np.nan
+    angles[name].attrs["plane_left"] = "transverse"
+    result = joint_mobility(body, angles, joints=("neck",))
+    assert note(result, "neck", "left").startswith("moves in the transverse plane of the body")
+    assert note(result, "neck", "right") == "landmarks missing in all frames"
 
 
 def test_who_lies_has_no_vertical_but_a_hip_that_is_seen_in_the_picture() -> None:
