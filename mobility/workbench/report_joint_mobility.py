@@ -436,7 +436,7 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         level = float(one[name])
         if math.isfinite(level):
             axis.axhline(level, color=colour, linewidth=0.9, linestyle="--", zorder=2)
-            labels.append((level, f"{level:.0f}°", above, colour, 1.0))
+            labels.append((level, f"{round(level)}°", above, colour, 1.0))
     reference = float(one["reference"])
     if math.isfinite(reference):
         axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)
