@@ -216,7 +216,11 @@ def analyze(
     user_id: Annotated[str, typer.Option("--user-id", help="Id of the participant.")] = "anonymous",
     name: Annotated[str | None, typer.Option("--name", help="Title of the session.")] = None,
     joints: Annotated[
-        str, typer.Option("--joints", help="Comma-separated joints, or all.")
+        str,
+        typer.Option(
+            "--joints",
+            help="Comma-separated joints: trunk and neck too, or all (the five of the limbs).",
+        ),
     ] = "all",
     movement: Annotated[
         str | None,

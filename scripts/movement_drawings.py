@@ -61,12 +61,6 @@ SCENES = {
     "shoulder_flexion": Scene("sitting", {}, {"arm": 168, "elbow": 0}, ARM, (8, 168), 38),
     "shoulder_extension": Scene("standing", {}, {"arm": -52, "elbow": 0}, ARM, (4, -52), 42),
     "shoulder_abduction": Scene("sitting", {"arm": 8}, {"arm": 165}, ARM, (14, 165), 36),
-    "shoulder_external_rotation": Scene(
-        "sitting", {"elbow": 90}, {"elbow": 172}, FOREARM, (90, 172), 24
-    ),
-    "shoulder_internal_rotation": Scene(
-        "sitting", {"elbow": 90}, {"elbow": 25}, FOREARM, (90, 25), 24
-    ),
     "hip_flexion": Scene("supine", {}, {"hip": 118, "knee": 125}, LEG, (0, 118), 26),
     "hip_extension": Scene("prone", {}, {"hip": -22}, LEG, (0, -22), 62),
     "hip_abduction": Scene("standing", {"leg": 0}, {"leg": 40}, LEG, (0, 40), 56),
@@ -103,14 +97,13 @@ def limb(points: dict[str, Point], names: tuple[str, ...], steps: list[Point]) -
         points[name] = towards(points[before], degrees, length)
 
 
-def from_the_side(pose: dict[str, float], *, towards_camera: bool) -> dict[str, Point]:
+def from_the_side(pose: dict[str, float]) -> dict[str, Point]:
     """Points of a person who looks to the right."""
     points: dict[str, Point] = {"hip": (0, 0)}
     points["shoulder"] = towards((0, 0), 180 - pose["trunk"], LENGTHS["trunk"])
     points["head"] = towards(points["shoulder"], 180 - pose["trunk"] - 8, TO_HEAD)
-    arm = 0 if towards_camera else LENGTHS["upper_arm"]
-    forearm = pose["elbow"] + (0 if towards_camera else pose["arm"])
-    steps = [(pose["arm"], arm), (forearm, LENGTHS["forearm"])]
+    forearm = pose["elbow"] + pose["arm"]
+    steps = [(pose["arm"], LENGTHS["upper_arm"]), (forearm, LENGTHS["forearm"])]
     limb(points, ("shoulder", "elbow", "hand"), steps)
     shank = pose["hip"] - pose["knee"]
     limb(points, ("hip", "knee", "ankle"), [(pose["hip"], 42), (shank, LENGTHS["shank"])])
@@ -168,13 +161,12 @@ def draw(name: str, entry: dict[str, Any]) -> str:
     front = entry["view"] == "front"
     rest = SEATED if scene.posture == "sitting" else REST
     turn = {"supine": 90, "prone": -90}.get(scene.posture, 0)
-    rotation = entry["plane"] == "transverse"
 
     def person(pose: dict[str, float], outwards: int = 1) -> dict[str, Point]:
         both = {**rest, **pose}
         if front:
             return from_the_front(both, outwards=outwards)
-        points = from_the_side(both, towards_camera=rotation and bool(pose))
+        points = from_the_side(both)
         angle = math.radians(turn)
         return {
             key: (
@@ -228,17 +220,14 @@ def draw(name: str, entry: dict[str, Any]) -> str:
         parts.append(circle(at(start["head"]), scale * HEAD, "none", ghost))
     parts.append(line(path(end, scene.chain), MOVES, 6))
     parts += [head] if moved_head else []
-    if rotation:  # the upper arm points at the camera
-        ring = f' stroke="{MOVES}" stroke-width="4"'
-        parts.append(circle(at(end["elbow"]), 7, "#FFFFFF", ring))
     for side, names in ((end, entry["landmarks"]), (other, entry["other_side"])):
         for each in names:
             key = {"wrist": "hand", "foot_index": "toe"}.get(each, each)
-            if key in side and not (rotation and key in ("shoulder", "elbow")):
+            if key in side:
                 dot = f' stroke="{INK}" stroke-width="1.5"'
                 parts.append(circle(at(side[key]), 3.2, "#FFFFFF", dot))
     parts.append(arc(end[scene.about or scene.chain[0]], scene, turn, at))
-    parts += from_above(scene.posture, front=front, rotation=rotation)
+    parts += from_above(scene.posture, front=front)
     title = f"{name.replace('_', ' ').capitalize()}, filmed from the {entry['view']}"
     return "\n".join(
         [
@@ -308,7 +297,7 @@ def things(
     return found
 
 
-def from_above(posture: str, *, front: bool, rotation: bool) -> list[str]:
+def from_above(posture: str, *, front: bool) -> list[str]:
     """Draw the person and the camera from above, the camera below."""
     x, y, camera = 296, 92, 196
     cone = f"M{x} {camera - 8}L{x - 34} {y + 4}L{x + 34} {y + 4}z"
@@ -327,8 +316,6 @@ def from_above(posture: str, *, front: bool, rotation: bool) -> list[str]:
         if posture == "sitting":
             parts.append(box(x - 17, y - 20, 38, 40, THINGS))
         parts.append(f'<ellipse cx="{x}" cy="{y}" rx="{rx}" ry="{ry}" fill="{FAINT}"/>')
-        if rotation:
-            parts.append(line([(x, y + 16), (x, y + 42), (x + 26, y + 42)], MOVES, 6))
         parts += [line([(x, y), nose], INK, 5), circle((x, y), 10, INK)]
     parts.append(box(x - 15, camera - 6, 30, 12, INK))
     parts.append(circle((x, camera - 6), 4.5, INK))

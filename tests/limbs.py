@@ -1,7 +1,7 @@
 """A person who moves single joints, as a pose whose angles are known in closed form.
 
-Everything moves in the sagittal plane. The truth is what is commanded, never worked out from the
-points.
+Limbs move in the sagittal plane, trunk and head in the frontal plane. The truth is what is
+commanded, never worked out from the points.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ def limb_pose(
     heading: float = 90.0,
     noise: float = 0.0,
     roll: float = 0.0,
+    lean: float | np.ndarray = 0.0,
+    head_tilt: float | np.ndarray = 0.0,
     seed: int = 0,
 ) -> xr.Dataset:
     """Pose of a person in a posture whose joints are at given angles, degrees.
@@ -86,6 +88,10 @@ def limb_pose(
         Standard deviation of white noise on each coordinate, metres.
     roll
         Degrees by which the whole person is rolled about the forward axis (lying on the side).
+    lean
+        Degrees by which all above the hips leans to the right.
+    head_tilt
+        Degrees by which the head is tilted to the right of that.
     """
     n = time.size
     rest = REST[posture]
@@ -139,6 +145,11 @@ def limb_pose(
             f"mouth_{side}": head + 0.09 * ahead + sign * 0.02 * right,
         }
     points["nose"] = head + 0.1 * ahead
+    for name, place in points.items():
+        if name.endswith(("ear", "eye", "eye_inner", "eye_outer", "nose")) or "mouth" in name:
+            points[name] = middle + _to_the_right(place - middle, head_tilt)
+        if not name.endswith(("hip", "knee", "ankle", "heel", "foot_index")):
+            points[name] = _to_the_right(points[name], lean)
     body = np.stack(
         [points[name] for name in KEYPOINTS], axis=1
     )  # time, keypoint, (ant, up, right)
@@ -157,6 +168,14 @@ def limb_pose(
     )
     position += np.random.default_rng(seed).normal(0, noise, position.shape)
     return with_positions(time, position)
+
+
+def _to_the_right(place: np.ndarray, angle: float | np.ndarray) -> np.ndarray:
+    """Turn (anterior, up, right) about the forward axis."""
+    a = np.radians(angle)
+    up, right = place[:, 1], place[:, 2]
+    turned = up * np.cos(a) - right * np.sin(a), up * np.sin(a) + right * np.cos(a)
+    return np.stack([place[:, 0], *turned], axis=-1)
 
 
 def with_positions(time: np.ndarray, position: np.ndarray, *, distance: float = 3.5) -> xr.Dataset:

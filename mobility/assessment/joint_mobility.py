@@ -16,16 +16,17 @@ from mobility import provenance, tables
 from mobility.assessment import movements as known_movements
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen
+from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen, of_single_joints
 from mobility.kinematics.in_picture import guessed_landmarks, measured_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import check_times, checked, likely
+from mobility.provenance import cameras_of
 from mobility.view import camera_view
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
+Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck"]
 JOINTS: tuple[Joint, ...] = ("ankle", "knee", "hip", "shoulder", "elbow")
 Joints = Annotated[tuple[Joint, ...], Field(min_length=1)]
 Movements = Sequence[Mapping[str, Any]]
@@ -298,7 +299,7 @@ def joint_mobility(
     angles
         What :func:`~mobility.kinematics.angles.joint_angles` made of it.
     joints
-        Of "ankle", "knee", "hip", "shoulder", "elbow".
+        Of "ankle", "knee", "hip", "shoulder", "elbow"; and "trunk" and "neck", which bend sideways.
     sex, age
         Of the participant (years), for the reference; None where they are not known.
     movement
@@ -491,7 +492,15 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
     if flat:
         found = measured_angles(pose)
         draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
-    return draws
+    whole = {
+        str(name): values.to_numpy() for name, values in draws.items() if "side" not in values.dims
+    }
+    apart = {
+        name: (("draw", "fit_time", "side"), values)
+        for name, values in of_single_joints(whole).items()
+        if name not in draws
+    }
+    return draws.assign(apart)
 
 
 def single_joint_limits() -> dict[str, float]:
@@ -643,6 +652,7 @@ def _courses(
     steep = _hip_line(points) > table["hip_line_deg"]["value"]
     outside, hidden = _unseen(pose)
     exchanged = _exchanged(pose, points, hidden)
+    azimuth = camera_view(pose).azimuth_deg if len(cameras_of(pose)) < 2 else np.nan
     found = []
     for joint in joints:
         entry = table["joints"][joint]
@@ -653,26 +663,35 @@ def _courses(
             values = angle.to_numpy().astype(np.float64)
             sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
-            columns = [INDEX[f"{SIDES[k]}_{name}"] for name in entry["landmarks"]]
-            beyond = outside[:, columns] & ~_guessed(pose, angle, entry, side)
+            other, beside = entry.get("other_side", []), _beside(entry, azimuth)
+            marks_seen = [*entry["landmarks"], *other]
+            columns = [INDEX[f"{side}_{name}"] for name in entry["landmarks"]]
+            columns += [INDEX[f"{SIDES[1 - k]}_{name}"] for name in other]
+            beyond = outside[:, columns]
+            beyond[:, : len(entry["landmarks"])] &= ~_guessed(pose, angle, entry, side)
             refuse: Mask = np.any(beyond, axis=1)
-            if refuse.mean() > table["seen"]["outside_share"]:
+            if beside:
+                reasons.append(beside)
+                refuse = np.ones_like(refuse)
+            elif refuse.mean() > table["seen"]["outside_share"]:
                 names = [
                     mark
-                    for mark, share in zip(entry["landmarks"], beyond.mean(axis=0), strict=True)
+                    for mark, share in zip(marks_seen, beyond.mean(axis=0), strict=True)
                     if share > table["seen"]["outside_share"]
-                ] or entry["landmarks"]
+                ] or marks_seen
+                names = list(dict.fromkeys(names))
                 reasons.append(f"{_listed(names)} outside the picture")
                 refuse = np.ones_like(refuse)
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
-                mark = entry["landmarks"][int(share.argmax())].replace("foot_index", "toe")
+                mark = marks_seen[int(share.argmax())].replace("foot_index", "toe")
                 reasons.append(f"{mark} hidden from the camera in {share.max():.0%} of the frames")
                 refuse = np.ones_like(refuse)
             if exchanged and joint in _LEGS and not refuse.all():
                 reasons.append(exchanged)
                 refuse = np.ones_like(refuse)
-            if entry["needs_frame"]:
+            in_the_picture = f"in_picture_{side}" in angle.attrs and not entry.get("upright")
+            if entry["needs_frame"] and not in_the_picture:
                 lying = postures == "lying"
                 if lying.any():
                     reasons.append(
@@ -694,7 +713,9 @@ def _courses(
                 reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
-                reasons.append("landmarks missing in all frames")
+                elsewhere = plane and plane not in _planes(joint)
+                moves = f"moves in the {plane} plane of the body, where it is not measured"
+                reasons.append(moves if elsewhere else "landmarks missing in all frames")
             course = _Course(
                 *(joint, side, values, sd, np.nan),
                 note="; ".join(reasons),
@@ -708,6 +729,20 @@ def _courses(
         return found
     groups = _together([each for course in found for each in course.excursions])
     return [_by_hand(course, time, marks, groups, table) for course in found]
+
+
+def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
+    """Say how far the camera stands beside the view that a joint needs; empty where it is near."""
+    wanted = entry.get("camera")
+    if wanted is None or not np.isfinite(azimuth):
+        return ""
+    ahead = abs((azimuth + 180.0) % 360.0 - 180.0)
+    off = min({"front": ahead, "back": 180.0 - ahead}[view] for view in wanted["views"])
+    if off <= wanted["beside_deg"]:
+        return ""
+    where = {"front": "straight in front", "back": "straight behind"}
+    told = " or ".join(where[view] for view in wanted["views"])
+    return f"the camera stands {off:.0f} degrees beside {told} (limit {wanted['beside_deg']})"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -835,7 +870,7 @@ def _least_excursion(course: _Course, table: dict[str, Any]) -> float:
 def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
     """Find the turns and the movements of a curve."""
     rules = table["movement"]
-    values = course.values
+    values = _one_way(course, table)
     known = np.isfinite(values)
     least = _least_excursion(course, table)
     if known.sum() < 2:
@@ -879,6 +914,13 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
         highs=tuple(highs),
         lows=tuple(lows),
     )
+
+
+def _one_way(course: _Course, table: dict[str, Any]) -> Array:
+    """Values in which movements are looked for: those to the other side are the other side's."""
+    if table["joints"][course.joint].get("from_zero"):
+        return np.maximum(course.values, 0.0)
+    return course.values
 
 
 def _near(at: float, end: float, end_of_all: float) -> bool:
@@ -1123,7 +1165,8 @@ def _by_hand(
     curves: list[_Curve] = []
     if known.sum() > 1:
         pieces = _pieces(time, known, rules["longest_gap_s"])
-        made = (_Curve.of(time[piece], course.values[piece], rules) for piece in pieces)
+        values = _one_way(course, table)
+        made = (_Curve.of(time[piece], values[piece], rules) for piece in pieces)
         curves = [curve for curve in made if curve is not None]
     frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
     excursions: list[_Excursion] = []
@@ -1283,6 +1326,12 @@ def _together(excursions: Sequence[_Excursion]) -> list[list[_Excursion]]:
     return groups
 
 
+def _planes(joint: str) -> set[str]:
+    """Planes of the body in which the movements of a joint lie."""
+    own = known_movements.movements_of(joint)
+    return {str(known_movements.movement(name)["plane"]) for name in own}
+
+
 def _shown(course: _Course, *, borne: bool) -> str:
     """Name the movement that a joint and side shows; empty where it shows none."""
     accepted = course.accepted
@@ -1291,12 +1340,13 @@ def _shown(course: _Course, *, borne: bool) -> str:
     larger = np.median([each.extreme - each.rest for each in accepted]) > 0
     if course.joint in ("hip", "shoulder"):  # what comes back from in front is no extension
         larger = larger or np.median([each.extreme for each in accepted]) > -_BEHIND_DEG
-    # Elbow, knee and ankle bend in one plane of the limb, however that lies.
-    ball = course.joint in ("hip", "shoulder") and course.plane in ("frontal", "sagittal")
+    planes = _planes(course.joint)
+    # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways.
+    sideways = "sagittal" not in planes or (course.plane == "frontal" and "frontal" in planes)
     try:
         return known_movements.movement_of(
             course.joint,
-            plane="frontal" if ball and course.plane == "frontal" else "sagittal",
+            plane="frontal" if sideways else "sagittal",
             direction="largest" if larger else "smallest",
             weight_bearing=borne,
         )

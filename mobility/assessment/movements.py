@@ -12,7 +12,7 @@ from mobility.options import checked, likely
 
 TABLE = "movements"
 
-Plane = Literal["sagittal", "frontal", "transverse"]
+Plane = Literal["sagittal", "frontal"]
 
 
 class Filming(NamedTuple):
@@ -76,7 +76,7 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
     plane
         Of the body.
     direction
-        "flexion", "external_rotation", ...; or which end of the signed angle is its end of range,
+        "flexion", "abduction", ...; or which end of the signed angle is its end of range,
         "largest" or "smallest".
     weight_bearing
         Whether the body stands on the limb that moves; only dorsiflexion tells the two apart.

@@ -107,7 +107,8 @@ def reference_range(
         There is no such angle, study, sex, kind, or age.
     """
     table = tables.load(TABLE)
-    known = (*tables.load("angles"), *tables.load("movements"))
+    published = (row["angle"] for row in table["values"])
+    known = dict.fromkeys((*tables.load("angles"), *tables.load("movements"), *published))
     if angle not in known:
         raise BadInputError(f"reference_range: no angle {angle!r}{likely(angle, known)}")
     studies = table["studies"]

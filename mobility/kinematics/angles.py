@@ -8,7 +8,7 @@ the right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points for
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -51,6 +51,8 @@ _EXTENSION = (60.0, 90.0)
 
 _MENTIONED = 0.05
 """Share of refused values from which the refusal of an angle is a warning."""
+
+_PICTURE_ONLY = "measured in the picture only, of a body that is fitted to one camera"
 
 _CUT = -90.0
 """Degrees; signed angles are given in (-90, 270], so that their jump lies where no joint goes."""
@@ -279,6 +281,31 @@ def _angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
     }
 
 
+def definitions() -> dict[str, Mapping[str, Any]]:
+    """Definitions of all angles, those that are measured of single joints only included."""
+    own = tables.load("in_picture")["angles"].items()
+    single = {name: entry["definition"] for name, entry in own if "definition" in entry}
+    return {**tables.load("angles"), **single}
+
+
+def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
+    """Angles that are measured of single joints only, (..., side); NaN where no body has them.
+
+    Parameters
+    ----------
+    body
+        What :func:`angles_from_points` returned of the whole body, or deviations of it.
+    """
+    found = {}
+    for name, entry in tables.load("in_picture")["angles"].items():
+        if "definition" in entry:
+            right = (
+                body[entry["body"]] if "body" in entry else np.full_like(body["trunk_lean"], np.nan)
+            )
+            found[name] = np.stack([-right, right], axis=-1)
+    return found
+
+
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
 
@@ -378,7 +405,8 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
         How the positions of the pose were obtained; some have limits of their own.
     """
     table = tables.load("angle_limits")
-    return float(table["methods"].get(method, table["angles"][angle])["largest_sd_deg"])
+    angles = {**table["angles"], **table["single_joints"]}
+    return float(table["methods"].get(method, angles[angle])["largest_sd_deg"])
 
 
 @checked
@@ -422,7 +450,8 @@ def joint_angles(
         Whether the angles of single joints are also measured in the picture, and weighed with
         those of the body by their errors
         (:func:`~mobility.kinematics.in_picture.measured_angles`). For movements of single joints,
-        which are filmed so that they are seen; only of a body that was fitted to one camera.
+        which are filmed so that they are seen; only of a body that was fitted to one camera. The
+        Dataset then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
 
     Returns
     -------
@@ -452,10 +481,10 @@ def joint_angles(
     J Biomech Eng 105:136.
     """
     require_pose(pose, what="joint_angles")
+    known_angles, single = definitions(), tables.load("in_picture")["angles"]
     for name in limits or {}:
-        if name not in tables.load("angles"):
-            known = tables.load("angles")
-            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, known)}")
+        if name not in known_angles:
+            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, known_angles)}")
     position = pose["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
@@ -489,9 +518,12 @@ def joint_angles(
     if posterior is not None and (other := another_model(pose)):
         warnings.append({"code": "errors_of_another_model", "message": other})
 
+    measured = angles_from_points(points)
+    if in_picture:
+        measured |= of_single_joints(measured)
     variables: dict[str, xr.DataArray] = {}
-    for name, values in angles_from_points(points).items():
-        definition = tables.load("angles")[name]
+    for name, values in measured.items():
+        definition = known_angles[name]
         dims = ("time", "side") if definition["sided"] else ("time",)
         if name in flat:
             values = flat[name].to_numpy()
@@ -508,21 +540,33 @@ def joint_angles(
                 "reference": definition["source"],
             },
         )
-        if posterior is not None:
-            sd = posterior[f"{name}_sd"].to_numpy()
-            source = "spread of the angle over the draws of the fit's posterior"
-            source += f", times {factors[name]:g} (table {TABLE})"
+        of_body = name if name in tables.load("angles") else single[name].get("body")
+        if of_body is None and name not in flat:
+            sd, source = np.full(values.shape, np.nan), "unknown"
+            variables[name].attrs["refused"] = _PICTURE_ONLY
+        elif posterior is not None:
+            sd, source = np.full(values.shape, np.nan), "the picture's own angle"
+            if of_body is not None:
+                sd = posterior[f"{of_body}_sd"].to_numpy()
+                if sd.shape != values.shape:  # against the vertical, and no camera is level
+                    level = tables.load("in_picture")["vertical"]["sd_deg"]
+                    sd = np.hypot(np.stack([sd, sd], axis=-1), level)
+                    if name not in flat:
+                        variables[name].attrs["added_sd_deg"] = float(level)
+                source = "spread of the angle over the draws of the fit's posterior"
+                source += f", times {factors[of_body]:g} (table {TABLE})"
             if name in flat:
                 sd = flat[f"{name}_sd"].to_numpy()
-                source += ", and the picture's own angle, each weighed by its error"
+                if of_body is not None:
+                    source += ", and the picture's own angle, each weighed by its error"
                 variables[name].attrs |= flat[name].attrs
             elif name in added:
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
                 source += f"; {added[name]:g} degrees added, as the legs are not seen"
         elif errors is not None:
-            sd = np.full(values.shape, float(errors["angles"][name]["sd"]))
-            source = f"{errors['source']} {errors['angles'][name]['source']}"
+            sd = np.full(values.shape, float(errors["angles"][of_body]["sd"]))
+            source = f"{errors['source']} {errors['angles'][of_body]['source']}"
         else:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)

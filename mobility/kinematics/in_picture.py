@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_sd, angles_from_points, legs_unseen_sd
+from mobility.kinematics.angles import (
+    angle_sd,
+    angles_from_points,
+    legs_unseen_sd,
+    of_single_joints,
+)
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
 
@@ -88,7 +93,7 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     The standard deviation is that of the landmarks in the picture, which grows as a segment looks
     short, and that of both elevations. Zero is that of goniometry. Elbow and knee are positive
     to the side to which they bend most in the recording, shoulder and hip forwards, or outwards
-    where the camera is in front or behind.
+    where the camera is in front or behind; trunk and neck on the side to which they bend.
 
     References
     ----------
@@ -105,13 +110,19 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
         for part in ("proximal", "distal")
         for side in SIDES
     }
-    stature = _stature(segments.values(), table["length"])
+    of_limbs = [
+        segment for key, segment in segments.items() if "sideways" not in table["angles"][key[0]]
+    ]
+    stature = _stature(of_limbs, table["length"])
     planes = {key: _plane(one, stature, table) for key, one in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
     variables: dict[str, Any] = {}
     for name, entry in table["angles"].items():
         columns = []
         told: dict[str, str] = {}
+        sideways = bool(entry.get("sideways"))
+        signed = sideways or bool(entry.get("forward"))
+        landmark_sd = entry.get("landmark_sd", table["landmark_sd"])["value"]
         for side in SIDES:
             pair = [segments[name, part, side] for part in ("proximal", "distal")]
             both = [planes[name, part, side] for part in ("proximal", "distal")]
@@ -119,23 +130,25 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             # Where a guess is off, it is the guess that looks short, not the segment.
             both[0] = replace(both[0], size=np.where(guess > 0, 0.0, both[0].size))
             normal = _normal(pair[1], both[1], table["plane"]["prior"])
-            sign = _sign(marks, space, pair, side, forward=bool(entry.get("forward")))
+            sign = (
+                _sideways(space, side)
+                if sideways
+                else _sign(marks, space, pair, side, forward=signed)
+            )
             if normal[2] < _EDGE_ON:
                 sign = 0.0
-            value, spread = _in_plane(
-                pair, both, normal, sign, tilt=tilt, wraps=bool(entry.get("forward"))
-            )
+            value, spread = _in_plane(pair, both, normal, sign, tilt=tilt, wraps=signed)
             value = value + float(entry.get("zero_deg", 0.0))
             told[f"plane_{side}"] = plane = _body_plane(normal, space)
             if plane not in entry.get("planes", (plane,)):
                 value = np.full_like(value, np.nan)
             noise = (
-                table["landmark_sd"]["value"]
+                landmark_sd
                 * stature
-                * _leverage(pair[0].length, pair[1].length, value)
+                * _leverage(pair[0].length, pair[1].length, value, apart=sideways)
             )
             out = np.degrees(np.maximum(both[0].size, both[1].size))
-            square = spread**2 + np.degrees(noise) ** 2 + guess**2
+            square = spread**2 + np.degrees(noise) ** 2 + guess**2 + _vertical_sd(name) ** 2
             columns.append((value, np.sqrt(square), out))
         values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
         over, degree = ("time", "side"), {"units": "degree"}
@@ -184,12 +197,13 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         )
     flat, spread = picture_angles(fitted), angle_sd(fitted)
     body, added = angles_from_points(_space(fitted)), legs_unseen_sd(fitted)
+    body |= of_single_joints(body)
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
     ends = np.random.default_rng(0).standard_normal((2, fitted.sizes["draw"], len(SIDES)))
     variables: dict[str, Any] = {}
     for name in tables.load(TABLE)["angles"]:
         seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
-        own_sd = np.hypot(spread[f"{name}_sd"].to_numpy(), added.get(name, 0.0))
+        own_sd = np.hypot(_body_sd(name, spread), added.get(name, 0.0))
         own = np.where(np.isnan(own_sd), np.nan, body[name])
         apart = np.nan_to_num(seen - own)
         contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
@@ -221,6 +235,25 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         variables,
         coords={"time": fitted["time"].variable, "side": list(SIDES), "fit_time": knots},
     )
+
+
+def _vertical_sd(name: str) -> float:
+    """Error of an angle against the vertical since the camera is not level, degrees."""
+    table = tables.load(TABLE)
+    vertical = table["angles"][name]["proximal"]["segment"] == "vertical"
+    return float(table["vertical"]["sd_deg"]) if vertical else 0.0
+
+
+def _body_sd(name: str, spread: xr.Dataset) -> Array:
+    """Error of an angle of a fitted body, (time, side); NaN where no body has it."""
+    if f"{name}_sd" in spread:
+        own: Array = spread[f"{name}_sd"].to_numpy()
+        return own
+    whole = tables.load(TABLE)["angles"][name].get("body")
+    sd = np.full(spread.sizes["time"], np.nan)
+    if whole is not None:
+        sd = np.hypot(spread[f"{whole}_sd"].to_numpy(), _vertical_sd(name))
+    return np.stack([sd, sd], axis=-1)
 
 
 def _drawn(value: Array, sd: Array, ends: Array) -> Array:
@@ -265,8 +298,8 @@ def _space(pose: xr.Dataset) -> Array:
 
 def _at(points: Array, end: str, side: str) -> Array:
     """Place of a landmark of a side, or of the middle of both."""
-    if end == "other_hip":
-        side, end = SIDES[1 - SIDES.index(side)], "hip"
+    if end.startswith("other_"):
+        side, end = SIDES[1 - SIDES.index(side)], end.removeprefix("other_")
     if end.startswith("mid_"):
         name = end.removeprefix("mid_")
         middle: Array = points[:, [INDEX[f"{one}_{name}"] for one in SIDES]].mean(axis=1)
@@ -276,6 +309,11 @@ def _at(points: Array, end: str, side: str) -> Array:
 
 
 def _segment(marks: Array, space: Array, entry: Mapping[str, Any], side: str) -> _Segment:
+    if entry["segment"] == "vertical":
+        frames = len(marks)
+        up = np.tile([0.0, 1.0], (frames, 1))
+        return _Segment(up, np.full(frames, np.inf), 1.0, np.zeros(frames))
+    known = {**tables.load("body_segments")["segments"], "ears": tables.load(TABLE)["ears"]}
     along = _at(marks, entry["to"], side) - _at(marks, entry["from"], side)
     deep = _at(space, entry["to"], side) - _at(space, entry["from"], side)
     length = np.linalg.norm(along, axis=-1)
@@ -283,7 +321,7 @@ def _segment(marks: Array, space: Array, entry: Mapping[str, Any], side: str) ->
     return _Segment(
         along=along / length[:, None],
         length=length,
-        ratio=float(tables.load("body_segments")["segments"][entry["segment"]]["ratio"]),
+        ratio=float(known[entry["segment"]]["ratio"]),
         depth=np.arctan2(deep[:, 2], np.hypot(deep[:, 0], deep[:, 1])),
     )
 
@@ -412,6 +450,14 @@ def _outward(marks: Array, space: Array, side: str) -> float:
     return float(np.sign(max(seen(ahead), seen(outwards), key=abs)))
 
 
+def _sideways(space: Array, side: str) -> float:
+    """Sign of a turn in the picture of what is on top towards a side."""
+    _, across, _ = _axes(space)
+    known = across[np.isfinite(across[:, 0]), 0]
+    outwards = float(np.median(known)) if known.size else 0.0
+    return float(-np.sign(outwards if side == "right" else -outwards))
+
+
 def _in_plane(
     pair: Sequence[_Segment],
     planes: Sequence[_Plane],
@@ -453,10 +499,14 @@ def _in_plane(
     return mean, np.sqrt(variance)
 
 
-def _leverage(proximal: Array, distal: Array, flat: Array) -> Array:
-    """Radians by which the angle turns for a pixel that each landmark is off."""
+def _leverage(proximal: Array, distal: Array, flat: Array, *, apart: bool) -> Array:
+    """Radians by which the angle turns for a pixel that each landmark is off.
+
+    Segments that are `apart` have no landmark in common.
+    """
     a, b = 1.0 / proximal, 1.0 / distal
-    square: Array = 2 * a**2 + 2 * b**2 + 2 * a * b * np.cos(np.radians(flat))
+    shared = 0.0 if apart else 2 * a * b * np.cos(np.radians(flat))
+    square: Array = 2 * a**2 + 2 * b**2 + shared
     return np.sqrt(np.maximum(square, 0.0))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from mobility.options import STANDING_DEG, ModelName
-from mobility.workbench.contract import JOINTS, Document, Exercise, Joint, ThreadId
+from mobility.workbench.contract import MEASURED, Document, Exercise, Joint, ThreadId
 from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
 
@@ -77,7 +77,7 @@ class CreationFormForOthers(CreationForm):
     ]
 
 
-AngleKey = Annotated[str, Field(json_schema_extra={"enum": angle_keys(JOINTS)})]
+AngleKey = Annotated[str, Field(json_schema_extra={"enum": angle_keys(MEASURED)})]
 _COMMENT: Mapping[str, Any] = {
     "type": "string",
     "maxLength": COMMENT_LENGTH,
@@ -98,7 +98,7 @@ class ConfigBody(Document):
         dict[AngleKey, str],
         Field(
             json_schema_extra={
-                "propertyNames": {"enum": angle_keys(JOINTS)},
+                "propertyNames": {"enum": angle_keys(MEASURED)},
                 "additionalProperties": dict(_COMMENT),
             }
         ),

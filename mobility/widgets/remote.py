@@ -23,7 +23,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 import numpy as np
 
-from mobility import tables
 from mobility.client import Client
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.models import SessionState
@@ -217,7 +216,9 @@ class RemoteSession:
     ) -> xr.Dataset:
         import xarray as xr
 
-        words = tables.load("angles")
+        from mobility.kinematics.angles import definitions
+
+        words = definitions()
         found = {}
         for joint in self.record.joints:
             name = ANGLE_OF_JOINT[joint]

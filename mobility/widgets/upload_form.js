@@ -15,7 +15,7 @@ function uploadForm({ model, el }) {
   fields.exercise_name = h("select", { id: newId("exercise") }, ...model.get("exercises").map((text) => h("option", { value: text }, text)));
   const joints = model.get("joints").map((joint) => {
     const box = h("input", { type: "checkbox", value: joint });
-    box.checked = true;
+    box.checked = model.get("checked_joints").includes(joint);
     return box;
   });
   const jointBox = h("fieldset", { class: "mobility-choice", "aria-label": "Joints" }, ...joints.map((box) => h("label", {}, box, box.value)));

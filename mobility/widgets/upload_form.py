@@ -11,7 +11,7 @@ import traitlets
 
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.widgets.base import Act, Widget, module
-from mobility.workbench.contract import JOINTS
+from mobility.workbench.contract import JOINTS, MEASURED
 from mobility.workbench.files import check_file_name, open_private, writing
 from mobility.workbench.scratch import scratch_folder
 from mobility.workbench.store import Session, Store, available_exercises, check_creation
@@ -54,7 +54,8 @@ class UploadForm(Widget):
     )
 
     exercises = traitlets.List().tag(sync=True)
-    joints = traitlets.List(list(JOINTS)).tag(sync=True)
+    joints = traitlets.List(list(MEASURED)).tag(sync=True)
+    checked_joints = traitlets.List(list(JOINTS)).tag(sync=True)
     participants = traitlets.List().tag(sync=True)
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)

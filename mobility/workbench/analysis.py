@@ -593,11 +593,11 @@ def _fitted(run: _Run) -> xr.Dataset:
 def _angles(run: _Run) -> xr.Dataset:
     from mobility.kinematics.angles import joint_angles, with_raw_angles
 
-    limits: dict[str, Any] = {}
+    limits: dict[str, Any] = {"in_picture": True} if run.is_mobility else {}
     if run.is_mobility and run.fit:
         from mobility.assessment.joint_mobility import single_joint_limits
 
-        limits = {"limits": single_joint_limits(), "in_picture": True}
+        limits["limits"] = single_joint_limits()
     angles: xr.Dataset = joint_angles(run["fitted"], **limits)
     if not run.keep_raw:
         return angles

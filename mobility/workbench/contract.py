@@ -23,12 +23,16 @@ from pydantic import (
 )
 
 Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
-Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
+Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck"]
 Side = Literal["left", "right"]
 State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
 
 EXERCISES: tuple[str, ...] = get_args(Exercise)
-JOINTS: tuple[str, ...] = get_args(Joint)
+SIDEWAYS: tuple[str, ...] = ("trunk", "neck")
+"""Joints that are measured only where they are named, and in Joint Angle Mobility."""
+MEASURED: tuple[str, ...] = get_args(Joint)
+JOINTS: tuple[str, ...] = tuple(joint for joint in MEASURED if joint not in SIDEWAYS)
+"""Joints that "all" stands for."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Finite | None

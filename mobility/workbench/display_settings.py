@@ -12,7 +12,7 @@ from typing import Any
 
 from mobility.errors import FieldError
 from mobility.options import likely
-from mobility.workbench.contract import JOINTS
+from mobility.workbench.contract import MEASURED
 
 FIELDS = ("shown_angles", "comments")
 COMMENT_LENGTH = 2000
@@ -107,7 +107,7 @@ def _fault_of_key(key: Any, known: Sequence[str]) -> str | None:
         return f"must name angles as text (got {_short(key)})"
     if key in known:
         return None
-    if key in angle_keys(JOINTS):
+    if key in angle_keys(MEASURED):
         joints = ", ".join(name.removesuffix("_angle") for name in known[::3])
         return f"{_short(key)}: the session has only the joints {joints}"
     choice = likely(key, known) or f"; choose of {', '.join(known)}"

@@ -44,6 +44,8 @@ ANGLE_OF_JOINT: Mapping[str, str] = {
     "hip": "hip_flexion",
     "shoulder": "shoulder_flexion",
     "elbow": "elbow_flexion",
+    "trunk": "trunk_lateral_flexion",
+    "neck": "neck_lateral_flexion",
 }
 """The flexion angle that a document means by a joint."""
 
@@ -180,7 +182,7 @@ def angle_series(
     angles
         Angles Dataset, variables over (time, side).
     joints
-        Of "ankle", "knee", "hip", "shoulder", "elbow".
+        Of "ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck".
     side
         The side that stands for the joint under ``<joint>_angle``.
     """

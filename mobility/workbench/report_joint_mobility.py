@@ -18,8 +18,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.movements import movement
-from mobility.kinematics.angles import legs_unseen
+from mobility.assessment.movements import movement, movements_of
+from mobility.kinematics.angles import definitions, legs_unseen
 from mobility.provenance import cameras_of
 from mobility.workbench import report_sections as sections
 from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, joint_angles_shown
@@ -44,8 +44,8 @@ _SIDE = 35.0
 """Degrees beside the view of a movement within which it is seen in the picture."""
 
 _VIEW = (
-    "Flexion is measured best from the side, arms that are raised sideways from the front: so "
-    "that the joint moves in the plane of the picture."
+    "Flexion is measured best from the side, what moves sideways (arms, legs, trunk, neck) from "
+    "the front: so that the joint moves in the plane of the picture."
 )
 _UNKNOWN_VIEW = "Film the whole body."
 
@@ -275,9 +275,7 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
 
 def relevant(warnings: Sequence[Warned], names: Sequence[str]) -> list[Warned]:
     """Leave out the refusals of angles, and of joints, that are not among `names`."""
-    angles = [
-        entry["long_name"] for name, entry in tables.load("angles").items() if name not in names
-    ]
+    angles = [entry["long_name"] for name, entry in definitions().items() if name not in names]
     joints = [joint for joint, name in ANGLE_OF_JOINT.items() if name not in names]
     others = {
         "angle_refused": tuple(f"{angle} refused" for angle in angles),
@@ -304,8 +302,9 @@ def uncertainty(pose: xr.Dataset) -> str:
             "landmarks about as well as the fitted one are drawn, and each angle, range and speed "
             "is computed from every one of them. What the fit takes for granted, such as constant "
             "segments and usual errors of landmarks, is not questioned by it. Elbow, knee, "
-            "shoulder and hip are also measured in the picture, from their own landmarks; body and "
-            "picture count by their errors, and where they differ the interval is wider."
+            "shoulder and hip, and the trunk to the side, are also measured in the picture, from "
+            "their own landmarks, the neck only there; body and picture count by their errors, and "
+            "where they differ the interval is wider."
         )
         if legs_unseen(pose) and len(cameras_of(pose)) < 2:
             added = tables.load("expected_error")["legs_unseen"]["angles"].items()
@@ -336,7 +335,7 @@ def capture_quality(
     joints
         Which joints are measured: without a leg among them the feet may be outside the picture.
     shown
-        Which movements the recording shows; without any, flexion is looked for.
+        Which movements the recording shows; without any, the first of each joint is looked for.
     """
     return sections.capture_quality(judged(quality, joints, shown))
 
@@ -350,7 +349,8 @@ def judged(
     if "verdict" in found.get("view", {}):
         seen = {k: v for k, v in found["view"].items() if k not in ("supports", "does_not_support")}
         known = seen["azimuth_deg"] is not None
-        wanted = {movement(name)["view"] for name in shown} or {"side"}
+        usual = [movements_of(joint)[0] for joint in joints]
+        wanted = {movement(name)["view"] for name in shown or usual}
         fits = known and all(_seen_from(view, seen["azimuth_deg"]) for view in wanted)
         advice = _UNKNOWN_VIEW if legs and not known else None if fits or not known else _VIEW
         verdict = "ok" if fits else None
@@ -436,7 +436,7 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         level = float(one[name])
         if math.isfinite(level):
             axis.axhline(level, color=colour, linewidth=0.9, linestyle="--", zorder=2)
-            labels.append((level, f"{level:.0f}°", above, colour, 1.0))
+            labels.append((level, f"{round(level)}°", above, colour, 1.0))
     reference = float(one["reference"])
     if math.isfinite(reference):
         axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)

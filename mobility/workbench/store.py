@@ -41,6 +41,8 @@ from mobility.workbench import documents
 from mobility.workbench.contract import (
     EXERCISES,
     JOINTS,
+    MEASURED,
+    SIDEWAYS,
     CalibrationFile,
     Edit,
     Edits,
@@ -202,8 +204,8 @@ class Store:
         session_name
             Title of the session.
         body_joint_angles
-            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all"; a list, or
-            one text with commas.
+            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and in Joint
+            Angle Mobility "trunk" and "neck" too; a list, or one text with commas.
         session_id
             Id of the session; default: made of the time and chance.
         calibration
@@ -1179,7 +1181,7 @@ class Session:
         with self.store._locked(self.id, what=f"session {self.id}", wait_s=2):
             record = self.record
             changed = record.model_copy(
-                update={"session_name": name, "joints": [j for j in JOINTS if j in joints]}
+                update={"session_name": name, "joints": [j for j in MEASURED if j in joints]}
             )
             if changed != record:
                 write_json(self.folder / "session.json", changed.model_dump(mode="json"))
@@ -1567,7 +1569,7 @@ def check_creation(
 
     tried("user_id", lambda: check_id(user_id, what="user_id"))
     exercise = tried("exercise_name", lambda: _exercise(exercise_name))
-    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles))
+    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
     name = session_name
     if session_name is not None:
         name = tried("session_name", lambda: check_name(session_name, what="session_name"))
@@ -1647,16 +1649,20 @@ def _exercise(name: str) -> str:
     return name
 
 
-def _joints(given: str | Sequence[str]) -> list[Joint]:
+def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
     parts = given.split(",") if isinstance(given, str) else given
     names = [name.strip() for part in parts for name in part.split(",")]
-    known = (*JOINTS, "all")
+    known = (*MEASURED, "all")
     for name in names or [""]:
         if name not in known:
             choice = likely(name, known) or f"; choose of {', '.join(known)}"
             raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
-    chosen = JOINTS if "all" in names else [joint for joint in JOINTS if joint in names]
-    return cast("list[Joint]", list(chosen))
+    if exercise == "Overhead Squat" and (sideways := [j for j in names if j in SIDEWAYS]):
+        raise BadInputError(
+            f"body_joint_angles {sideways[0]!r}: is measured in Joint Angle Mobility only"
+        )
+    chosen = {*names, *(JOINTS if "all" in names else ())}
+    return cast("list[Joint]", [joint for joint in MEASURED if joint in chosen])
 
 
 def _intervals(given: Any) -> list[dict[str, float]]:

@@ -20,7 +20,7 @@ from mobility.assessment.joint_mobility import (
     single_joint_limits,
 )
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import joint_angles, legs_unseen
+from mobility.kinematics.angles import definitions, joint_angles, largest_sd, legs_unseen
 from mobility.provenance import warnings_of
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -609,8 +609,8 @@ def test_bad_input() -> None:
 
 def test_every_rule_of_the_table_has_a_source() -> None:
     table = tables.load("joint_mobility")
-    assert tuple(table["joints"]) == JOINTS
-    known = tables.load("angles")
+    assert tuple(table["joints"]) == (*JOINTS, "trunk", "neck")
+    known = definitions()
     for entry in table["joints"].values():
         assert entry["angle"] in known
         assert entry["source"]
@@ -634,10 +634,135 @@ def test_only_of_those_who_stand_the_feet_may_be_planted(posture: str, may: bool
     assert feet_may_stay(limb_pose(time, posture=posture, joints={"elbow": curve})) is may
 
 
+def in_picture(pose: xr.Dataset, *, sd: float = 0.005) -> xr.Dataset:
+    """What is measured of trunk and neck of a body that a fit is sure of."""
+    body = with_draws(pose, sd=sd)
+    body["position"].loc[{"space": "z"}] -= 3.5  # the camera of a fit is at zero
+    body["fit_position"].loc[{"fit_space": "z"}] -= 3.5
+    angles = joint_angles(body, limits=single_joint_limits(), in_picture=True)
+    return joint_mobility(body, angles, joints=("trunk", "neck"))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize(("joint", "how"), [("trunk", "lean"), ("neck", "head_tilt")])
+def test_who_bends_to_one_side_moves_that_side_only(joint: str, how: str, sign: int) -> None:
+    time, curve = there_and_back(low=0, high=35, times=3)
+    result = in_picture(limb_pose(time, heading=0.0, **{how: sign * curve})).sel(joint=joint)
+    own, other = ("right", "left") if sign > 0 else ("left", "right")
+    one, rest = result.sel(side=own), result.sel(side=other)
+    assert one["shown"] == f"{joint}_lateral_flexion"
+    assert one["movements"] == 3
+    assert one["end_of_range"] == pytest.approx(35, abs=1)
+    assert one["range_of_motion"] == pytest.approx(35, abs=1)
+    assert 1.96 * one["end_of_range_sd"] < 10
+    assert (rest["shown"], rest["movements"]) == ("", 0)
+    assert np.isnan(rest["end_of_range"])
+    assert rest["angle"].min() == pytest.approx(-35, abs=1)
+    assert (result.attrs["posture"], rest["note"]) == ("standing", "not moved by 10 degrees")
+
+
+def test_who_bends_to_both_sides_starts_each_time_from_upright() -> None:
+    _, curve = there_and_back(low=0, high=30, times=2)
+    both = np.concatenate([curve, -0.8 * curve[1:]])
+    pose = limb_pose(np.arange(both.size) / FPS, heading=180.0, lean=both)
+    result = in_picture(pose).sel(joint="trunk")
+    for side, most in (("right", 30), ("left", 24)):
+        one = result.sel(side=side)
+        assert one["movements"] == 2
+        assert one["end_of_range"] == pytest.approx(most, abs=1)
+        assert one["range_of_motion"] == pytest.approx(most, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("heading", "trunk", "neck"),
+    [
+        (0.0, "", ""),
+        (20.0, "", ""),
+        (-30.0, "30 degrees beside straight in front", "30 degrees beside straight in front"),
+        (90.0, "90 degrees beside straight in front or straight behind (limit 25)", "90 degrees"),
+        (180.0, "", "the camera stands 180 degrees beside straight in front (limit 25)"),
+    ],
+)
+def test_trunk_and_neck_are_refused_from_the_side(heading: float, trunk: str, neck: str) -> None:
+    time, curve = there_and_back(low=0, high=30, times=2)
+    result = in_picture(limb_pose(time, heading=heading, lean=curve))
+    for joint, why in (("trunk", trunk), ("neck", neck)):
+        assert why in note(result, joint, "right")
+        refused = float(result["refused_share"].sel(joint=joint, side="right"))
+        advice = str(result["advice"].sel(joint=joint, side="right").item())
+        assert refused == (1 if why else 0)
+        assert advice.startswith(f"Film the {joint} from the front: ") == bool(why)
+    if not trunk:
+        assert result["maximum"].sel(joint="trunk", side="right") == pytest.approx(30, abs=5)
+
+
+def test_a_shoulder_that_is_outside_the_picture_leaves_out_both_sides_of_the_trunk() -> None:
+    time, curve = there_and_back(low=0, high=30, times=1)
+    pose = limb_pose(time, heading=0.0, lean=curve)
+    pose["image_position"].loc[{"keypoint": "left_shoulder", "pixel": "u"}] = 800.0
+    result = in_picture(pose)
+    for joint in ("trunk", "neck"):
+        for side in ("left", "right"):
+            assert "shoulder outside the picture" in note(result, joint, side)
+
+
+def test_without_a_fit_the_trunk_is_that_of_the_landmarks_and_the_neck_is_refused() -> None:
+    time, curve = there_and_back(low=0, high=30, times=2)
+    pose = limb_pose(time, heading=0.0, lean=curve)
+    result = joint_mobility(pose, joint_angles(pose, in_picture=True), joints=("trunk", "neck"))
+    right = result.sel(side="right")
+    assert right["maximum"].sel(joint="trunk") == pytest.approx(30, abs=1)
+    assert note(result, "neck", "right").startswith("measured in the picture only")
+
+
+def test_without_a_picture_the_trunk_is_that_of_the_body_and_its_error_too() -> None:
+    time, curve = there_and_back(low=0, high=30, times=3)
+    body = with_draws(limb_pose(time, heading=0.0, lean=-curve), sd=0.005)
+    body = body.drop_vars("image_position")
+    angles = joint_angles(body, limits=single_joint_limits(), in_picture=True)
+    result = joint_mobility(body, angles, joints=("trunk", "neck"))
+    left = result.sel(joint="trunk", side="left")
+    assert left["end_of_range"] == pytest.approx(30, abs=1)
+    assert float(angles["trunk_lateral_flexion_sd"].min()) >= 4  # no camera is level
+    assert 4 <= left["end_of_range_sd"] < 5
+    assert note(result, "neck", "left").startswith("measured in the picture only")
+
+
+def test_what_moves_in_another_plane_is_said_to_do_so() -> None:
+    time, curve = there_and_back(low=0, high=30, times=1)
+    body = with_draws(limb_pose(time, heading=0.0, head_tilt=curve), sd=0.005)
+    angles = joint_angles(body, limits=single_joint_limits(), in_picture=True)
+    name = "neck_lateral_flexion"
+    angles[name] = angles[name] * np.nan
+    angles[name].attrs["plane_left"] = "transverse"
+    result = joint_mobility(body, angles, joints=("neck",))
+    assert note(result, "neck", "left").startswith("moves in the transverse plane of the body")
+    assert note(result, "neck", "right") == "landmarks missing in all frames"
+
+
+def test_who_lies_has_no_vertical_but_a_hip_that_is_seen_in_the_picture() -> None:
+    time, curve = there_and_back(low=0, high=-20, times=3)
+    body = with_draws(limb_pose(time, posture="lying", joints={"hip": curve}), sd=0.005)
+    angles = joint_angles(body, limits=single_joint_limits(), in_picture=True)
+    found = joint_mobility(body, angles, joints=("hip", "trunk"))
+    hip = found.sel(joint="hip", side="right")
+    assert hip["shown"] == "hip_extension"
+    assert hip["end_of_range"] == pytest.approx(20, abs=2)
+    assert np.isnan(found["maximum"].sel(joint="trunk")).all()
+
+
+@pytest.mark.parametrize("posture", ["seated", "lying"])
+def test_a_foot_that_points_is_plantarflexion(posture: str) -> None:
+    time, curve = there_and_back(low=0, high=-45, times=3)
+    body = limb_pose(time, posture=posture, joints={"ankle": curve})
+    found = measured(body, joints=("ankle",)).sel(joint="ankle", side="right")
+    assert found["shown"] == "ankle_plantarflexion"
+    assert found["end_of_range"] == pytest.approx(45, abs=1)
+
+
 def test_limits_are_wider_than_those_of_a_squat() -> None:
-    usual = tables.load("angle_limits")["angles"]
     for angle, limit in single_joint_limits().items():
-        assert limit > usual[angle]["largest_sd_deg"]
+        assert limit > largest_sd(angle, method="fitted_body")
 
 
 def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:

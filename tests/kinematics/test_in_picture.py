@@ -23,7 +23,8 @@ LIMITS = {"elbow_flexion": 180.0}
 
 def fitted(
     *,
-    heading: float,
+    heading: float = 0.0,
+    pose: xr.Dataset | None = None,
     depth_error_m: float = 0.0,
     depth_sd_m: float = 0.1,
     picture_sd_m: float = 0.004,
@@ -34,7 +35,9 @@ def fitted(
 
     Half of its draws are mirrored in depth where `mirrored` is true.
     """
-    pose = limb_pose(TIME, joints={"elbow": ELBOW} | (joints or {}), heading=heading)
+    if pose is None:
+        pose = limb_pose(TIME, joints={"elbow": ELBOW} | (joints or {}), heading=heading)
+    time = pose["time"].to_numpy()
     position = pose["position"].copy()
     position.loc[{"space": "z"}] -= 3.5  # the camera of a fit is at zero
     wrists = ["left_wrist", "right_wrist"]
@@ -54,7 +57,7 @@ def fitted(
             fit_position=(("fit_time", "fit_space", "fit_keypoint"), centre),
             position_draws=(("draw", "fit_time", "fit_space", "fit_keypoint"), off),
         )
-        .assign_coords(fit_time=TIME[::4], fit_space=["x", "y", "z"], fit_keypoint=list(FITTED))
+        .assign_coords(fit_time=time[::4], fit_space=["x", "y", "z"], fit_keypoint=list(FITTED))
         .assign_attrs(method="fitted_body")
     )
 
@@ -173,6 +176,88 @@ def test_a_range_is_that_of_the_picture_and_its_ends_err_apart() -> None:
     assert float(found["range_of_motion"]) == pytest.approx(117, abs=5)
     ends = float(np.hypot(found["maximum_sd"], found["minimum_sd"]))
     assert float(found["range_of_motion_sd"]) == pytest.approx(ends, rel=0.3)
+
+
+LEAN = np.interp(ELBOW, [8.0, 125.0], [0.0, 35.0])
+
+
+@pytest.mark.parametrize("roll", [0.0, 3.0])
+@pytest.mark.parametrize("heading", [0.0, 20.0, -20.0, 180.0])
+@pytest.mark.parametrize(
+    ("joint", "moved"), [("trunk", {"lean": LEAN}), ("neck", {"head_tilt": LEAN, "lean": LEAN / 7})]
+)
+def test_trunk_and_neck_bend_to_the_side_that_is_named(
+    joint: str, moved: dict[str, np.ndarray], heading: float, roll: float
+) -> None:
+    """To the right; a camera that is 3 degrees aslant shows in the trunk only."""
+    pose = limb_pose(TIME, heading=heading, roll=roll, **moved)
+    found = picture_angles(pose)
+    angle, sd = (found[f"{joint}_lateral_flexion{end}"] for end in ("", "_sd"))
+    off = np.abs(angle.sel(side="right").to_numpy() - LEAN)
+    assert off.max() < (3 if heading in (0.0, 180.0) else 6) + (roll if joint == "trunk" else 0)
+    assert (off < 1.96 * sd.sel(side="right").to_numpy()).all()
+    assert float(sd.max()) < 5.2
+    np.testing.assert_allclose(angle.sel(side="left"), -angle.sel(side="right"), atol=1e-9)
+
+
+def test_a_trunk_that_is_seen_from_the_side_is_not_measured_in_the_picture() -> None:
+    pose = limb_pose(TIME, heading=90.0, lean=LEAN)
+    found = picture_angles(pose)
+    assert found["trunk_lateral_flexion"].isnull().all()
+    assert found["trunk_lateral_flexion_sd"].isnull().all()
+
+
+def test_the_trunk_is_that_of_picture_and_body_and_the_neck_of_the_picture() -> None:
+    body = fitted(pose=limb_pose(TIME, heading=0.0, lean=-LEAN, head_tilt=LEAN / 2))
+    plain, flat = joint_angles(body), joint_angles(body, in_picture=True)
+    assert "trunk_lateral_flexion" not in plain
+    trunk, neck = flat["trunk_lateral_flexion"], flat["neck_lateral_flexion"]
+    np.testing.assert_allclose(trunk.sel(side="left"), LEAN, atol=1.5)
+    np.testing.assert_allclose(neck.sel(side="right"), LEAN / 2, atol=1.5)
+    assert 0 < trunk.attrs["in_picture_left"] < 1
+    assert neck.attrs["in_picture_left"] == 1
+    # No camera is level, whatever body and landmarks say.
+    assert float(flat["trunk_lateral_flexion_sd"].min()) > 4
+    sure = fitted(
+        pose=limb_pose(TIME, heading=0.0, lean=-LEAN), depth_sd_m=0.001, picture_sd_m=0.001
+    )
+    assert float(joint_angles(sure, in_picture=True)["trunk_lateral_flexion_sd"].min()) > 4
+    lean = plain["trunk_lateral_lean"]
+    np.testing.assert_allclose(lean, -LEAN, atol=0.5)
+
+
+def test_ears_that_are_missing_leave_the_neck_out_and_change_nothing_else() -> None:
+    pose = limb_pose(TIME, heading=0.0, lean=LEAN)
+    whole = picture_angles(pose)
+    pose["image_position"].loc[{"keypoint": "left_ear"}] = np.nan
+    found = picture_angles(pose)
+    assert found["neck_lateral_flexion"].isnull().all()
+    for name in ("trunk_lateral_flexion", "elbow_flexion", "elbow_flexion_sd"):
+        xr.testing.assert_identical(found[name], whole[name])
+
+
+def test_real_people_who_stand_or_sit_upright_have_trunk_and_neck_straight(
+    shared_data: Path,
+) -> None:
+    """Straight from the front while they are still; one of the cameras is 6 degrees aslant."""
+    folder = shared_data / "lab" / "landmarks"
+    seconds = {
+        "front_squats_arms_hanging": (5.05, 5.71),
+        "front_squats_arms_out": (7.57, 9.26),
+        "front_squats_weights_at_shoulders": (4.6, 5.17),
+        "seated_shoulder_abduction": (0.0, 30.0),
+    }
+    trunk = {}
+    for clip, (start, end) in seconds.items():
+        pose = xr.load_dataset(folder / f"{clip}_pose.nc", engine="h5netcdf")
+        found = picture_angles(pose.sel(time=slice(start, end))).sel(side="right")
+        trunk[clip] = float(found["trunk_lateral_flexion"].median())
+        for name in ("trunk_lateral_flexion", "neck_lateral_flexion"):
+            inside = np.abs(found[name]) < 1.96 * found[f"{name}_sd"]
+            assert float(inside.mean()) > 0.9, (clip, name)
+            assert float(found[f"{name}_sd"].median()) < 5.2, (clip, name)
+    assert trunk["seated_shoulder_abduction"] == pytest.approx(2.2, abs=0.5)
+    assert trunk["front_squats_arms_out"] == pytest.approx(-6.6, abs=0.5)
 
 
 def test_bad_input_is_named() -> None:

@@ -18,6 +18,8 @@ from mobility.workbench.store import Session, Store
 from tests.limbs import limb_pose, there_and_back
 
 MOBILITY = {"user_id": "p01", "exercise_name": "Joint Angle Mobility"}
+FIVE = ("ankle", "knee", "hip", "shoulder", "elbow")
+SIDES = ("left_", "right_", "")
 CLEANED = 0.1
 """Degrees that cleaning may change."""
 
@@ -106,6 +108,37 @@ def test_the_document_has_the_angles_of_the_selected_joints(session):
     created = session.record.created_at
     assert datetime.datetime.fromisoformat(document["uploaded_date"]) == created
     assert document["date"] == f"{created:%d/%m/%Y}"
+
+
+def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(
+    store, shown, stand_in_data, tmp_path
+):
+    video = stand_in_data.video(tmp_path / "camera")
+    time, curve = there_and_back(low=0, high=30, times=2)
+
+    def leaning(video, **options):
+        pose = limb_pose(time, heading=0.0, lean=-curve)
+        pose["image_depth"] = pose["confidence"] * 0
+        return pose
+
+    sys.modules["mobility.capture.pose"].estimate_pose = leaning
+    made = store.create(video, body_joint_angles="trunk, neck", **MOBILITY)
+    made.analyze(fit=False, movement="trunk_lateral_flexion")
+    document = made.joint_mobility()
+    JointMobilityDocument.model_validate(document)
+    keys = [f"{side}{joint}_angle" for joint in ("trunk", "neck") for side in SIDES]
+    assert list(document["angles"]) == keys
+    assert document["angles"]["left_trunk_angle"]["max"] == pytest.approx(30, abs=1)
+    assert document["angles"]["right_trunk_angle"]["max"] == pytest.approx(0, abs=1)
+    assert set(document["angles"]["neck_angle"]["values"]) == {None}
+    assert made.repetitions()["joints"].values.tolist() == ["left trunk"] * 2
+    assert shown == [("trunk_lateral_flexion", "neck_lateral_flexion")]
+    made.save_config(shown_angles=["left_trunk_angle"])
+
+    every = store.create(video, body_joint_angles="all", **MOBILITY)
+    every.analyze(fit=False)
+    keys = [f"{side}{joint}_angle" for joint in FIVE for side in SIDES]
+    assert list(every.joint_mobility()["angles"]) == list(every.export()["angles"]) == keys
 
 
 def test_display_settings_choose_what_is_shown(session):

@@ -205,6 +205,14 @@ def test_joints(store, video, given_joints, joints):
     assert session.record.joints == joints
 
 
+def test_trunk_and_neck_are_measured_where_they_are_named(store, video):
+    mobility = {**SQUAT, "exercise_name": "Joint Angle Mobility"}
+    named = store.create(video, body_joint_angles="neck, trunk, knee", **mobility)
+    assert named.record.joints == ["knee", "trunk", "neck"]
+    every = store.create(video, body_joint_angles="all, trunk", **mobility)
+    assert every.record.joints == ["ankle", "knee", "hip", "shoulder", "elbow", "trunk"]
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
@@ -216,6 +224,7 @@ def test_joints(store, video, given_joints, joints):
         ({"exercise_name": "Joint Angle"}, "exercise_name", "mean 'Joint Angle Mobility'"),
         ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
         ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),
+        ({"body_joint_angles": "trunk"}, "body_joint_angles", "in Joint Angle Mobility only"),
         ({"body_joint_angles": ","}, "body_joint_angles", "choose of ankle"),
         ({"body_joint_angles": []}, "body_joint_angles", "choose of ankle"),
         ({"session_name": ""}, "session_name", "non-empty"),
