@@ -1,0 +1,117 @@
+"""Both ends of movements of real people, beside the angle of the picture's own three landmarks.
+
+usage: python benchmarks/joints_real.py [--poses FOLDER] [--data FOLDER]
+
+Clips of real.yaml in which a limb moves in the picture, each measured as a session of Joint Angle
+Mobility is. For each joint and side that is told: the largest and the smallest angle with the
+half-width of the 95 % interval, and the picture's: 180 degrees less the angle at the middle landmark
+(of a shoulder that at the side's own shoulder, between hip and elbow), its extremes in each
+movement, median over the movements, positive to the side to which the joint goes farthest.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+import mobility as mb
+from benchmarks.real import clips
+from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+
+ROOT = Path(__file__).resolve().parents[1]
+
+LANDMARKS = {
+    "shoulder": ("hip", "shoulder", "elbow"),
+    "elbow": ("shoulder", "elbow", "wrist"),
+    "hip": ("shoulder", "hip", "knee"),
+    "knee": ("hip", "knee", "ankle"),
+}
+SEEN = {
+    "seated_shoulder_abduction": ("shoulder", "elbow"),
+    "side_squats_arms_forward": ("knee", "hip", "shoulder"),
+    "side_squats_barbell": ("knee", "hip"),
+    "side_squats_hands_at_chest": ("knee", "hip", "shoulder"),
+    "pose2sim_balance_cam02_front": ("hip",),
+}
+"""Joints that move in the picture, by clip."""
+
+
+def in_picture(pose: xr.Dataset, joint: str, side: str) -> NDArray[np.float64]:
+    """Angle of three landmarks in the picture, degrees, zero where a limb is straight."""
+    image = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
+    one, middle, other = (image.sel(keypoint=f"{side}_{k}").values for k in LANDMARKS[joint])
+    u, v = one - middle, other - middle
+    u = u if joint == "shoulder" else -u
+    cross = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    angle: NDArray[np.float64] = np.degrees(np.arctan2(cross, (u * v).sum(axis=1)))
+    # Flexion, or abduction, is where the joint goes farthest.
+    return angle * np.sign(angle[np.nanargmax(np.abs(angle))])
+
+
+def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
+    """Rows of a clip: each end of each joint and side that is told."""
+    cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+    planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
+    fitted = mb.fit_body(cleaned, **planted)
+    angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
+    found = mb.joint_mobility(fitted, angles, joints=SEEN[name])
+    time = pose["time"].values
+    for joint in SEEN[name]:
+        for side in ("left", "right"):
+            one = found.sel(joint=joint, side=side)
+            own = (found["movement_joint"] == joint) & (found["movement_side"] == side)
+            spans = found.sel(movement=own & found["movement_accepted"])
+            if not int(one["movements"]):
+                yield {"clip": name, "joint": f"{side} {joint}", "note": str(one["note"].item())}
+                continue
+            looked = in_picture(pose, joint, side)
+            windows = [
+                looked[(time >= start - 0.3) & (time <= end + 0.3)]
+                for start, end in zip(
+                    spans["movement_start"].values, spans["movement_end"].values, strict=True
+                )
+            ]
+            for end, extreme in (("maximum", np.nanmax), ("minimum", np.nanmin)):
+                yield {
+                    "clip": name,
+                    "joint": f"{side} {joint}",
+                    "shown": str(one["shown"].item()),
+                    "end": end,
+                    "ours": float(one[end]),
+                    "half": 1.96 * float(one[f"{end}_sd"]),
+                    "picture": float(np.median([extreme(window) for window in windows])),
+                }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--poses", type=Path, default=ROOT / "build" / "poses")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    options = parser.parse_args()
+    rows = [
+        row
+        for clip in clips(options.data, options.poses, tuple(SEEN))
+        for row in measured(clip.name, clip.pose)
+    ]
+    table = pd.DataFrame(rows)
+    table["difference"] = table["ours"] - table["picture"]
+    with pd.option_context("display.width", 200, "display.max_columns", None):
+        print(table.dropna(subset="ours").drop(columns="note").round(1).to_string(index=False))
+        print("\nNot told")
+        for row in table[table["ours"].isna()].itertuples():
+            print(f"{row.clip}, {row.joint}: {row.note}")
+    told = table["difference"].abs().dropna()
+    print(f"\nwithin 6 degrees of the picture: {(told <= 6).sum()} of {told.size} ends")
+
+
+if __name__ == "__main__":
+    main()
