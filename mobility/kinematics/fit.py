@@ -1351,6 +1351,8 @@ def _upright_rows(
             [(_PITCH, tilt[:, 0]), (_ROLL, tilt[:, 1])],
             cost=float(loss.sum()) * share if x == 0 else 0.0,
         )
+    if problem.calibrated:  # several cameras see how the trunk leans
+        return
     forward = _unit(np.cross(up, _unit(joints[:, RH] - joints[:, LH])))
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
     sd = _usual_angles(problem)[1][1]
