@@ -46,7 +46,6 @@ Points = Callable[[str], Array]
 
 ROOT = Path(__file__).resolve().parents[1]
 
-JOINTS = ("elbow", "shoulder", "hip", "knee", "ankle")
 ANGLE = {"ankle": "ankle_dorsiflexion"}
 SIDE_SIGN = {"left": 1.0, "right": -1.0}
 OTHER = {"left": "right", "right": "left"}
@@ -160,10 +159,10 @@ def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str
     planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)
     angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
-    found = mb.joint_mobility(fitted, angles)
     motion = clip.case.motion
     assert isinstance(motion, JointMotion)
-    joint = motion.movement.split("_")[0]
+    joint: Any = motion.movement.split("_")[0]
+    found = mb.joint_mobility(fitted, angles, joints=(joint,))
     rows = []
     for side in _seen(clip):
         known = true_angle(truth, motion, side)
@@ -173,12 +172,11 @@ def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str
         for name, (true, picture) in zip(names, ends, strict=True):
             row = {"clip": clip.case.name, "side": side, "end": name, "true": true}
             row |= {"movement": clip.setup, "crop": clip.crop, "beside": clip.beside}
-            row |= {"picture": picture, "ours": np.nan, "half": np.nan, "note": "not measured"}
-            if joint in JOINTS:
-                one = found.sel(joint=joint, side=side)
-                what = {"smallest": "minimum", "largest": "maximum"}[name]
-                row["ours"], sd = float(one[what]), float(one[f"{what}_sd"])
-                row |= {"half": 1.96 * sd, "note": str(one["note"].item())}
+            one = found.sel(joint=joint, side=side)
+            what = {"smallest": "minimum", "largest": "maximum"}[name]
+            ours, sd = float(one[what]), float(one[f"{what}_sd"])
+            row |= {"picture": picture, "ours": ours, "half": 1.96 * sd}
+            row["note"] = str(one["note"].item())
             rows.append(row)
     return rows, in_sight(clip.case.name, fitted, truth)
 

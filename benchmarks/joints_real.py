@@ -4,9 +4,9 @@ usage: python benchmarks/joints_real.py [--poses FOLDER] [--data FOLDER]
 
 Clips of real.yaml in which a limb moves in the picture, each measured as a session of Joint Angle
 Mobility is. For each joint and side that is told: the largest and the smallest angle with the
-half-width of the 95 % interval, and the picture's: 180 degrees less the angle at the middle landmark
-(of a shoulder that at the side's own shoulder, between hip and elbow), its extremes in each
-movement, median over the movements, positive to the side to which the joint goes farthest.
+half-width of the 95 % interval, and the picture's: 180 degrees less the angle at the middle
+landmark (of a shoulder that at the side's own shoulder, between hip and elbow), its extremes in
+each movement, median over the movements, positive to the side to which the joint goes farthest.
 """
 
 from __future__ import annotations

@@ -795,6 +795,11 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     leg moves: it was seen to call the raised near leg the far one.
     """
     limits = tables.load(TABLE)["legs_told_apart"]
+    if _toes_ahead(points) < -limits["toes_back"]:
+        return (
+            "left and right are exchanged, or feet not found: the toes point backwards; film "
+            "with head and feet in the picture"
+        )
     azimuth = camera_view(pose).azimuth_deg
     if not (abs(abs(azimuth) - 90) <= limits["side_deg"]):
         return ""
@@ -809,6 +814,21 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
         f"one leg may be taken for the other, the far one seems to move and is in sight in "
         f"{in_sight:.0%} of the frames: film from obliquely in front"
     )
+
+
+def _toes_ahead(points: Array) -> float:
+    """Cosine between both feet and the front of the subject, median; NaN where it is not known."""
+    trunk = sum(
+        points[:, INDEX[f"{side}_shoulder"]] - points[:, INDEX[f"{side}_hip"]] for side in SIDES
+    )
+    ahead = np.cross(trunk, points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]])
+    found = []
+    for side in SIDES:
+        foot = points[:, INDEX[f"{side}_foot_index"]] - points[:, INDEX[f"{side}_heel"]]
+        size = np.linalg.norm(foot, axis=-1) * np.linalg.norm(ahead, axis=-1)
+        cosine = (foot * ahead).sum(axis=-1) / np.where(size > 0, size, np.nan)
+        found.append(cosine[np.isfinite(cosine)])
+    return float(max(np.median(each) for each in found)) if all(f.size for f in found) else np.nan
 
 
 def _leg_range(points: Array, side: str) -> float:

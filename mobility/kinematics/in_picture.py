@@ -138,6 +138,9 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             if normal[2] < _EDGE_ON:
                 sign = 0.0
             value, spread = _in_plane(pair, both, normal, sign, tilt=tilt, wraps=signed)
+            if "back_deg" in entry and _bends_back(value, entry["back_deg"]):
+                # Nobody is so: the pose model takes the back of the subject for the front.
+                value, spread = _in_plane(pair, both, normal, -sign, tilt=tilt, wraps=signed)
             value = value + float(entry.get("zero_deg", 0.0))
             told[f"plane_{side}"] = plane = _body_plane(normal, space)
             if plane not in entry.get("planes", (plane,)):
@@ -362,6 +365,15 @@ def _plane(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Plan
 
     towards = ndtr(segment.depth / np.radians(rules["depth_sd_deg"]))
     return _Plane(beyond, sd * beyond / np.hypot(beyond, in_plane), np.nan_to_num(towards, nan=0.5))
+
+
+def _bends_back(value: Array, most: float) -> bool:
+    """Whether a limb goes farther behind the trunk than it can, and farther than in front of it."""
+    known = value[np.isfinite(value)]
+    if not known.size:
+        return False
+    low, high = np.percentile(known, [2, 98])
+    return bool(low < -most and high < -low)
 
 
 def _normal(segment: _Segment, plane: _Plane, prior: float) -> Array:
