@@ -110,7 +110,9 @@ def main() -> None:
         for row in table[table["ours"].isna()].itertuples():
             print(f"{row.clip}, {row.joint}: {row.note}")
     told = table["difference"].abs().dropna()
+    untold = 4 * sum(len(joints) for joints in SEEN.values()) - told.size
     print(f"\nwithin 6 degrees of the picture: {(told <= 6).sum()} of {told.size} ends")
+    print(f"of {untold} others nothing is told")
 
 
 if __name__ == "__main__":

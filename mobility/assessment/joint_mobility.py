@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.special import stdtrit
 
 from mobility import provenance, tables
 from mobility.assessment import movements as known_movements
@@ -45,8 +46,14 @@ the recording begins and ends so."""
 
 _LEGS = ("ankle", "knee", "hip")
 
+_ALONG = 60.0
+"""Degrees between trunk and shank up to which a foot points to the front."""
+
 _NEAR = 0.2
 """Share of the range within which a frame is at one of its ends."""
+
+_LEAST_SCORED = 20.0
+"""Degrees of a published range from which on a share of it says something."""
 
 _LEAST_REPEATED = 3
 """Movements from which on their spread is told."""
@@ -68,7 +75,7 @@ _STATISTIC = {
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
     "repeatability": "standard deviation over the movements of the angle at the turn",
-    "detectable_change": "1.96 sqrt(2 / n) times the repeatability",
+    "detectable_change": "1.25 t sqrt(2 / n) times the repeatability",
     "peak_velocity": "median over the movements of the largest speed",
     "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
 }
@@ -374,7 +381,7 @@ def joint_mobility(
                 f"joint_mobility: {movement} is of the {wanted}, which is not among the joints"
             )
     marks = _marks(movements, joints, angles)
-    courses = _courses(pose, angles, joints, marks)
+    courses = _courses(pose, angles, joints, marks, movement)
     points = _points(pose)
     draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
@@ -427,9 +434,10 @@ def joint_mobility(
                 found |= {"score": score, "score_sd": score_sd}
                 remarks += [why] if why else []
                 compared = table["joints"][course.joint].get("compared")
-                remarks += [compared] if course.accepted and compared else []
+                of_it = course.angle == table["joints"][course.joint]["angle"]
+                remarks += [compared] if course.accepted and compared and of_it else []
             elif course.accepted:
-                remarks.append("no published range of such a motion")
+                remarks.append("no active range of such a motion is known here")
         for name, value in found.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
@@ -509,7 +517,12 @@ def single_joint_limits() -> dict[str, float]:
     For :func:`~mobility.kinematics.angles.joint_angles`.
     """
     table = tables.load(TABLE)["joints"]
-    return {entry["angle"]: float(entry["largest_sd_deg"]) for entry in table.values()}
+    return {
+        entry[name]: float(entry["largest_sd_deg"])
+        for entry in table.values()
+        for name in ("angle", "frontal")
+        if name in entry
+    }
 
 
 def feet_may_stay(pose: xr.Dataset) -> bool:
@@ -632,6 +645,7 @@ def _courses(
     angles: xr.Dataset,
     joints: Sequence[str],
     marks: Sequence[_Mark] | None = None,
+    movement: str | None = None,
 ) -> list[_Course]:
     """Curve of each joint and side, what of it was refused and why, and its movements."""
     require_pose(pose, what="joint_mobility")
@@ -723,7 +737,7 @@ def _courses(
                 plane=plane,
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
-            found.append(_moved(course, time, table))
+            found.append(_moved(course, time, table, _end_wanted(joint, movement)))
     found = _resting(found, table["movement"])
     if marks is None:
         return found
@@ -743,6 +757,13 @@ def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
     where = {"front": "straight in front", "back": "straight behind"}
     told = " or ".join(where[view] for view in wanted["views"])
     return f"the camera stands {off:.0f} degrees beside {told} (limit {wanted['beside_deg']})"
+
+
+def _end_wanted(joint: str, movement: str | None) -> str | None:
+    """End of the angle of a joint at which a movement that was asked for turns."""
+    if movement is None or movement not in known_movements.movements_of(joint):
+        return None
+    return str(known_movements.movement(movement)["end"])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -817,18 +838,23 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
 
 
 def _toes_ahead(points: Array) -> float:
-    """Cosine between both feet and the front of the subject, median; NaN where it is not known."""
-    trunk = sum(
-        points[:, INDEX[f"{side}_shoulder"]] - points[:, INDEX[f"{side}_hip"]] for side in SIDES
-    )
+    """Cosine between feet and the front of the subject, while the shank goes on from the trunk.
+
+    The median over such frames, of the foot that points more to the front; NaN without any.
+    """
+    trunk = np.zeros_like(points[:, 0])
+    for side in SIDES:
+        trunk += points[:, INDEX[f"{side}_shoulder"]] - points[:, INDEX[f"{side}_hip"]]
     ahead = np.cross(trunk, points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]])
     found = []
     for side in SIDES:
+        shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
         foot = points[:, INDEX[f"{side}_foot_index"]] - points[:, INDEX[f"{side}_heel"]]
         size = np.linalg.norm(foot, axis=-1) * np.linalg.norm(ahead, axis=-1)
         cosine = (foot * ahead).sum(axis=-1) / np.where(size > 0, size, np.nan)
-        found.append(cosine[np.isfinite(cosine)])
-    return float(max(np.median(each) for each in found)) if all(f.size for f in found) else np.nan
+        along = angle_between(-trunk, shank) < _ALONG
+        found.append(cosine[along & np.isfinite(cosine)])
+    return max(float(np.median(each)) if each.size else np.nan for each in found)
 
 
 def _leg_range(points: Array, side: str) -> float:
@@ -887,8 +913,10 @@ def _least_excursion(course: _Course, table: dict[str, Any]) -> float:
     return max(float(table["joints"][course.joint]["prominence_deg"]), error)
 
 
-def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
-    """Find the turns and the movements of a curve."""
+def _moved(
+    course: _Course, time: Array, table: dict[str, Any], wanted: str | None = None
+) -> _Course:
+    """Find the turns and the movements of a curve, to the end of it that was asked for."""
     rules = table["movement"]
     values = _one_way(course, table)
     known = np.isfinite(values)
@@ -902,8 +930,13 @@ def _moved(course: _Course, time: Array, table: dict[str, Any]) -> _Course:
     bridged = np.interp(time, time[known], values[known])
     at_low = int((bridged <= low + near).sum())
     at_high = int((bridged >= high - near).sum())
-    ends = bridged[[0, -1]] >= high - near
-    rests_high = at_high > (1.0 if ends.all() else _MORE_AT_REST) * at_low
+    ends = bridged[[0, -1]]
+    if wanted is not None:
+        rests_high = wanted == "smallest"
+    elif (ends <= low + near).all():
+        rests_high = False
+    else:
+        rests_high = at_high > (1.0 if (ends >= high - near).all() else _MORE_AT_REST) * at_low
     excursions: list[_Excursion] = []
     highs: list[tuple[float, float]] = []
     lows: list[tuple[float, float]] = []
@@ -977,8 +1010,12 @@ def _resting(courses: Sequence[_Course], rules: Mapping[str, Any]) -> list[_Cour
             for each in other.accepted
         ]
 
-        def rests(each: _Excursion, others: Sequence[_Excursion] = others) -> bool:
-            return any(
+        sway = _local_sd(course)
+
+        def rests(
+            each: _Excursion, others: Sequence[_Excursion] = others, sway: float = sway
+        ) -> bool:
+            return each.excursion < rules["beside_errors"] * sway and any(
                 each.excursion < rules["beside_share"] * other.excursion
                 and min(each.end, other.end) > max(each.start, other.start)
                 for other in others
@@ -1380,8 +1417,14 @@ def _repeatability(course: _Course) -> dict[str, float]:
     if turns.size < _LEAST_REPEATED:
         return {}
     spread = float(turns.std(ddof=1))
-    change = 1.96 * np.sqrt(2.0) * spread / np.sqrt(turns.size)
-    return {"repeatability": spread, "detectable_change": float(change)}
+    return {"repeatability": spread, "detectable_change": float(_detectable(spread, turns.size))}
+
+
+def _detectable(spread: Array | float, turns: int) -> Array | float:
+    """By how much the medians of two series of turns differ by chance in one of twenty, degrees."""
+    # The standard error of a median is 1.25 times that of a mean.
+    change: Array | float = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    return change
 
 
 def _end_of_range(shown: str, found: Mapping[str, float]) -> dict[str, float]:
@@ -1502,11 +1545,12 @@ def _reference(
 ) -> ReferenceRange | None:
     """Look up the range of the movement that was shown, in whose direction more is farther."""
     if not shown:
-        return reference_range(course.angle, sex=sex, age=age, kind="active")
-    entry = known_movements.movement(shown)
-    if entry["end"] == "smallest":
-        return None
-    wanted = entry["range"]
+        known = (
+            not course.accepted
+            and course.angle == tables.load(TABLE)["joints"][course.joint]["angle"]
+        )
+        return reference_range(course.angle, sex=sex, age=age, kind="active") if known else None
+    wanted = known_movements.movement(shown)["range"]
     return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
 
 
@@ -1524,9 +1568,12 @@ def _score(
     found: dict[str, float], reference: ReferenceRange, *, moved: bool
 ) -> tuple[float, float, str]:
     """Score, its error, and a remark."""
-    if not moved or not np.isfinite(found["maximum"]):
+    reached = found.get("end_of_range", found["maximum"])
+    if not moved or not np.isfinite(reached):
         return np.nan, np.nan, ""
+    if reference.mean < _LEAST_SCORED:
+        return np.nan, np.nan, "no score: the range is too small for one"
     if reference.note:  # the person is not known to be one of those measured
         return np.nan, np.nan, f"no score: {reference.note}"
-    score = 100 * float(np.clip(found["maximum"] / reference.mean, 0, 1))
-    return score, 100 * found["maximum_sd"] / reference.mean, ""
+    score = 100 * float(np.clip(reached / reference.mean, 0, 1))
+    return score, 100 * found.get("end_of_range_sd", found["maximum_sd"]) / reference.mean, ""

@@ -260,6 +260,7 @@ class _Problem:
     tilt: tuple[float, float] = (0.0, 0.0)  # of the camera, tangents of pitch and roll
     tilt_sd: tuple[float, float] = _TILT_SD
     calibrated: bool = False
+    feet_told: bool = False  # whether the feet stay was said, and not seen
 
     @property
     def terms(self) -> frozenset[str]:
@@ -471,6 +472,7 @@ def fit_body(
     fine = replace(
         fine,
         planted=coarse.planted,
+        feet_told=coarse.feet_told,
         without=coarse.without,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
@@ -817,7 +819,8 @@ def _start(problem: _Problem, feet_planted: bool | None) -> tuple[_Problem, Arra
     planted = feet_planted
     if planted is None:
         planted = all(_is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
-    problem = replace(problem, planted=planted, distance=distance, scale=scale)
+    told = feet_planted is not None
+    problem = replace(problem, planted=planted, distance=distance, scale=scale, feet_told=told)
     return _with_depths(problem), joints
 
 
@@ -1351,8 +1354,8 @@ def _upright_rows(
             [(_PITCH, tilt[:, 0]), (_ROLL, tilt[:, 1])],
             cost=float(loss.sum()) * share if x == 0 else 0.0,
         )
-    if problem.calibrated:  # several cameras see how the trunk leans
-        return
+    if problem.calibrated or problem.feet_told:
+        return  # several cameras see how the trunk leans; who sits or lies does not walk
     forward = _unit(np.cross(up, _unit(joints[:, RH] - joints[:, LH])))
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
     sd = _usual_angles(problem)[1][1]

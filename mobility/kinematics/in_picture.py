@@ -36,6 +36,15 @@ _GRID = np.radians(np.arange(0.0, 89.0, 4.0))
 _EDGE_ON = 0.35
 """Cosine between the plane of a movement and that of the picture below which no side is told."""
 
+_BESIDE = np.cos(np.radians(45.0))
+"""The same for shoulder and hip, which move in any plane: farther beside it they are not told."""
+
+_TURNED_SHARE = 0.2
+"""Share of the frames in which the subject may seem to face the other way."""
+
+_IN_PLANE = 30.0
+"""Degrees by which a segment may leave the plane of the picture and still be seen in it."""
+
 _BENT = 20.0
 """Degrees that a joint must be seen to bend to tell to which side it bends."""
 
@@ -130,19 +139,23 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             # Where a guess is off, it is the guess that looks short, not the segment.
             both[0] = replace(both[0], size=np.where(guess > 0, 0.0, both[0].size))
             normal = _normal(pair[1], both[1], table["plane"]["prior"])
-            sign = (
-                _sideways(space, side)
-                if sideways
-                else _sign(marks, space, pair, side, forward=signed)
-            )
+            told[f"plane_{side}"] = plane = _body_plane(normal, space)
+            if sideways:
+                sign = _sideways(space, side)
+            elif signed:
+                sign = _outward(marks, space, side, plane) if normal[2] > _BESIDE else np.nan
+            else:
+                sign = _bent_to(pair)
+                if sign == 0 and plane == "sagittal":
+                    bends = {"front": 1.0, "back": -1.0}[entry["bends"]]
+                    sign = np.nan_to_num(bends * _outward(marks, space, side, plane))
             if normal[2] < _EDGE_ON:
-                sign = 0.0
+                sign *= 0.0
             value, spread = _in_plane(pair, both, normal, sign, tilt=tilt, wraps=signed)
             if "back_deg" in entry and _bends_back(value, entry["back_deg"]):
                 # Nobody is so: the pose model takes the back of the subject for the front.
                 value, spread = _in_plane(pair, both, normal, -sign, tilt=tilt, wraps=signed)
             value = value + float(entry.get("zero_deg", 0.0))
-            told[f"plane_{side}"] = plane = _body_plane(normal, space)
             if plane not in entry.get("planes", (plane,)):
                 value = np.full_like(value, np.nan)
             noise = (
@@ -168,8 +181,9 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     With the angle :math:`\theta_p \pm \sigma_p` of the picture and
     :math:`\theta_f \pm \sigma_f` of the body, the picture has the weight
     :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. Where they differ by more than both errors,
-    the body is wrong: it needs the whole person and infers the depth. Then :math:`\sigma_f^2` is
-    what is left of the squared difference. Both come from the same landmarks, so that together they
+    the body is wrong, if the segments are in the plane of the picture: it needs the whole person
+    and infers the depth. Then :math:`\sigma_f^2` is what is left of the squared difference;
+    elsewhere that is added to both. Both come from the same landmarks, so that together they
     are not surer than apart: the variance is
     :math:`(w \sigma_p + (1 - w) \sigma_f)^2 + w (1 - w) (\theta_p - \theta_f)^2`.
 
@@ -208,8 +222,14 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
         own_sd = np.hypot(_body_sd(name, spread), added.get(name, 0.0))
         own = np.where(np.isnan(own_sd), np.nan, body[name])
+        if name == "shoulder_flexion":  # the body's has no sign beside the trunk
+            aside = [flat[name].attrs[f"plane_{side}"] == "frontal" for side in SIDES]
+            own = np.where(aside & (seen < 0), -np.abs(own), own)
         apart = np.nan_to_num(seen - own)
         contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
+        # In the picture's plane it is the body that is wrong; elsewhere nobody knows.
+        in_plane = flat[f"{name}_out_of_plane"].to_numpy() < _IN_PLANE
+        seen_sd = np.sqrt(seen_sd**2 + np.where(in_plane, 0.0, contradicted))
         weight = own_sd**2 + contradicted
         weight = weight / (weight + seen_sd**2)
         weight = np.where(np.isnan(own), 1.0, np.where(np.isnan(seen), 0.0, weight))
@@ -397,6 +417,8 @@ def _directions(segment: _Segment, size: Array, towards: float) -> Array:
 
 def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
     """Angle from one direction to the next about a normal, degrees; unsigned for sign 0."""
+    if np.isnan(sign):
+        return np.full(len(first), np.nan)
     first, second = (d - (d @ normal)[:, None] * normal for d in (first, second))
     turn = np.arctan2(np.cross(first, second) @ normal, (first * second).sum(axis=-1))
     found: Array = np.degrees(turn)
@@ -408,12 +430,8 @@ def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: b
     return found
 
 
-def _sign(
-    marks: Array, space: Array, pair: Sequence[_Segment], side: str, *, forward: bool
-) -> float:
-    """Sign that makes a counter-clockwise turn in the picture flexion; 0 where unknown."""
-    if forward:
-        return _outward(marks, space, side)
+def _bent_to(pair: Sequence[_Segment]) -> float:
+    """Sign of the side in the picture to which a joint bends most; 0 where it hardly does."""
     first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
     turned = _turned(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
@@ -446,20 +464,20 @@ def _body_plane(normal: Array, space: Array) -> str:
     return max(near, key=lambda name: near[name]) if near else ""
 
 
-def _outward(marks: Array, space: Array, side: str) -> float:
-    """Sign of a turn of a limb from hanging to forwards, or outwards, whichever is seen better."""
+def _outward(marks: Array, space: Array, side: str, plane: str) -> float:
+    """Sign of a turn of a limb from hanging to forwards, or outwards in the frontal plane.
+
+    NaN where it is not known, or where the subject turns round.
+    """
     _, across, ahead = _axes(space)
-    outwards = across if side == "right" else -across
+    toward = ahead if plane != "frontal" else across if side == "right" else -across
     down = -(_at(marks, "mid_shoulder", side) - _at(marks, "mid_hip", side))
 
-    def seen(toward: Array) -> float:
-        flat = toward[:, :2] / np.linalg.norm(toward, axis=-1, keepdims=True)
-        turn = down[:, 0] * flat[:, 1] - down[:, 1] * flat[:, 0]
-        size = turn / np.linalg.norm(down, axis=-1)
-        known = size[np.isfinite(size)]
-        return float(np.median(known)) if known.size else 0.0
-
-    return float(np.sign(max(seen(ahead), seen(outwards), key=abs)))
+    turn = down[:, 0] * toward[:, 1] - down[:, 1] * toward[:, 0]
+    signs = np.sign(turn[np.isfinite(turn)])
+    sign = float(np.sign(signs.sum()))
+    same = bool(signs.size) and float((signs == sign).mean()) > 1.0 - _TURNED_SHARE
+    return sign if same and sign else np.nan
 
 
 def _sideways(space: Array, side: str) -> float:

@@ -17,7 +17,7 @@ from mobility.assessment.findings import Z95, Finding, find, label, say
 from mobility.assessment.reasons import plain
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
-from mobility.workbench.report_joint_mobility import judged, shown_movements
+from mobility.workbench.report_joint_mobility import judged, reached, shown_movements
 from mobility.workbench.report_sections import (
     check_headings,
     count_repetitions,
@@ -139,10 +139,10 @@ def in_short(session: Session) -> tuple[str, str]:
     counted = count_repetitions(session.repetitions())
     quality = session.capture_quality()
     if session.record.exercise != "Overhead Squat":
-        moved = dict.fromkeys(row["joints"] for row in session.repetitions_table() if row["joints"])
-        quality = judged(quality, session.record.joints, shown_movements(session.metrics()))
+        metrics = session.metrics()
+        quality = judged(quality, session.record.joints, shown_movements(metrics))
         told = " ".join(_verdict(quality)[1:]).strip()
-        return f"movements: {'; '.join([counted, *moved])}", told
+        return f"movements: {'; '.join([counted, *reached(metrics)])}", told
     findings = find(session.metrics())
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
     unknown = sum(f.status == "cannot be told" for f in findings)

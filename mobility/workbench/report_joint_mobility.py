@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.movements import movement, movements_of
+from mobility.assessment.movements import in_own_direction, movement, movements_of
 from mobility.kinematics.angles import definitions, legs_unseen
 from mobility.provenance import cameras_of
 from mobility.workbench import report_sections as sections
@@ -119,6 +119,20 @@ def shown_movements(metrics: xr.Dataset) -> list[str]:
     """Movements of the table ``movements`` that a recording shows."""
     names = dict.fromkeys(str(each) for each in metrics["shown"].values.ravel())
     return [name for name in names if name]
+
+
+def reached(metrics: xr.Dataset) -> list[str]:
+    """Say of each joint and side that moved how far it went: "left elbow flexion 112° ± 14°"."""
+    found = []
+    for joint in metrics["joint"].values:
+        for side in metrics["side"].values:
+            one = metrics.sel(joint=joint, side=side)
+            if int(one["movements"]):
+                name = str(one["shown"].item()).replace("_", " ") or str(joint)
+                value, half = float(one["end_of_range"]), Z95 * float(one["end_of_range_sd"])
+                size = f" {value:.0f}° ± {half:.0f}°" if math.isfinite(value) else ""
+                found.append(f"{side} {name}{size}")
+    return found
 
 
 def _cell(one: xr.Dataset, name: str) -> str:
@@ -403,7 +417,8 @@ def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:
     axes = figure.subplots(len(angle.sides), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axis, side in zip(axes, angle.sides, strict=True):
         _panel(axis, metrics, angle.joint, side)
-        name = ANGLE_OF_JOINT[angle.joint].replace("_", " ")
+        shown = str(metrics["shown"].sel(joint=angle.joint, side=side).item())
+        name = (shown or ANGLE_OF_JOINT[angle.joint]).replace("_", " ")
         axis.set_title(f"{side.capitalize()} {name}", loc="left", fontsize=10, fontweight="bold")
         axis.set_ylabel("degrees", fontsize=10)
         for edge in ("top", "right"):
@@ -437,8 +452,9 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         if math.isfinite(level):
             axis.axhline(level, color=colour, linewidth=0.9, linestyle="--", zorder=2)
             labels.append((level, f"{round(level)}°", above, colour, 1.0))
-    reference = float(one["reference"])
+    reference, shown = float(one["reference"]), str(one["shown"].item())
     if math.isfinite(reference):
+        reference = in_own_direction(shown, reference) if shown else reference
         axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)
         labels.append((reference, f"reference {reference:.0f}°", True, "#333333", 0.0))
     for level, text, above, shade, across in labels:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mobility import tables
 from mobility.assessment.joint_mobility import (
     JOINTS,
+    _detectable,
     checked_movements,
     feet_may_stay,
     joint_mobility,
@@ -866,7 +867,9 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     one = found.sel(joint="elbow", side="right")
     assert int(one["movements"]) == 3
     assert float(one["repeatability"]) == pytest.approx(4, abs=0.3)
-    assert float(one["detectable_change"]) == pytest.approx(1.96 * np.sqrt(2 / 3) * 4, abs=0.5)
+    t_of_4 = 2.776  # Student's t with 2 + 2 degrees of freedom
+    expected = t_of_4 * 1.25 * np.sqrt(2 / 3) * 4
+    assert float(one["detectable_change"]) == pytest.approx(expected, abs=1.0)
     assert one["shown"].item() == "elbow_flexion"
     assert float(one["end_of_range"]) == pytest.approx(float(one["maximum"]))
 
@@ -904,24 +907,72 @@ def test_a_glitch_is_no_movement(width: float) -> None:
 
 
 def test_a_side_that_sways_while_the_other_moves_rests() -> None:
+    """By 24 degrees, which three standard deviations of its error may be."""
     time, knee = there_and_back(low=5.0, high=125.0)
-    sway = 5 + (knee - 5) * 0.2
-    pose = limb_pose(time, joints={"knee": (sway, knee)})
-    found = joint_mobility(pose, joint_angles(pose, limits=single_joint_limits()), joints=("knee",))
-    assert int(found["movements"].sel(joint="knee", side="left")) == 0
-    assert "rests while the other side moves" in found["note"].sel(joint="knee", side="left").item()
-
-
-def test_the_movement_that_was_asked_for_is_checked_and_names_how_to_film() -> None:
-    time, elbow = there_and_back(low=5.0, high=125.0)
-    pose = limb_pose(time, joints={"elbow": elbow})
+    pose = limb_pose(time, joints={"knee": (5 + (knee - 5) * 0.2, knee)})
     angles = joint_angles(pose, limits=single_joint_limits())
-    asked = partial(joint_mobility, pose, angles, joints=("elbow",))
-    found = asked(movement="elbow_extension").sel(joint="elbow", side="right")
-    assert "elbow flexion was shown, not elbow extension" in found["note"].item()
-    hidden = found["advice"].item()
-    assert hidden == ""
-    with pytest.raises(BadInputError, match="elbow_flexion"):
-        asked(movement="elbow_flexoin")
+    angles["knee_flexion_sd"] = angles["knee_flexion_sd"] * 0 + 9.0
+    found = joint_mobility(pose, angles, joints=("knee",)).sel(joint="knee", side="left")
+    assert int(found["movements"]) == 0
+    assert "rests while the other side moves" in found["note"].item()
+
+
+def test_the_movement_that_was_asked_for_is_checked() -> None:
+    time, arm = there_and_back(low=5.0, high=125.0)
+    pose = limb_pose(time, joints={"shoulder": arm})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    asked = partial(joint_mobility, pose, angles, joints=("shoulder",))
+    found = asked(movement="shoulder_abduction").sel(joint="shoulder", side="right")
+    assert "shoulder flexion was shown, not shoulder abduction" in found["note"].item()
+    assert found["advice"].item() == ""
+    with pytest.raises(BadInputError, match="shoulder_flexion"):
+        asked(movement="shoulder_flexoin")
     with pytest.raises(BadInputError, match="of the knee"):
         asked(movement="knee_flexion")
+
+
+def test_a_change_is_seen_by_chance_in_one_of_twenty() -> None:
+    """Two series of turns of one person, many times: how often do their medians differ more?"""
+    rng = np.random.default_rng(1)
+    for n in (3, 5, 8):
+        turns = rng.normal(0, 4, (4000, 2, n))
+        spread = turns.std(axis=-1, ddof=1)
+        pooled = np.sqrt((spread**2).mean(axis=1))
+        change = _detectable(pooled, n)
+        differ = np.abs(np.diff(np.median(turns, axis=-1), axis=1)[:, 0])
+        assert 0.02 < (differ > change).mean() < 0.07
+
+
+def test_a_shoulder_that_hardly_rises_beside_the_other_has_moved() -> None:
+    """Frozen at 45 degrees, the other at 165: it is what the exercise is for."""
+    time, share = there_and_back(low=0.0, high=1.0)
+    pose = limb_pose(time, joints={"shoulder": (5 + 35 * share, 5 + 160 * share)})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    for name in ("shoulder_flexion", "shoulder_flexion_sd"):
+        angles[name] = angles[name] if name.endswith("flexion") else angles[name] * 0 + 5.0
+    left = joint_mobility(pose, angles, joints=("shoulder",)).sel(joint="shoulder", side="left")
+    assert int(left["movements"]) == 3
+    assert float(left["maximum"]) == pytest.approx(40, abs=2)
+
+
+def test_a_flexion_that_is_held_for_long_is_no_extension() -> None:
+    """Elbows that begin and end straight, and are bent most of the time."""
+    time, elbow = there_and_back(low=5.0, high=130.0, times=2, hold=4.0)
+    pose = limb_pose(time, joints={"elbow": elbow})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    one = joint_mobility(pose, angles, joints=("elbow",)).sel(joint="elbow", side="right")
+    assert one["shown"].item() == "elbow_flexion"
+    assert int(one["movements"]) == 2
+    asked = joint_mobility(pose, angles, joints=("elbow",), movement="elbow_extension")
+    assert asked["shown"].sel(joint="elbow", side="right").item() == "elbow_extension"
+
+
+def test_an_extension_has_its_own_reference() -> None:
+    time, arm = there_and_back(low=5.0, high=-45.0)
+    pose = limb_pose(time, joints={"shoulder": arm})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    found = joint_mobility(pose, angles, joints=("shoulder",), sex="male", age=30)
+    one = found.sel(joint="shoulder", side="right")
+    assert one["shown"].item() == "shoulder_extension"
+    assert float(one["reference"]) == pytest.approx(62.3)
+    assert float(one["score"]) == pytest.approx(100 * float(one["end_of_range"]) / 62.3)

@@ -209,7 +209,8 @@ def test_a_trunk_that_is_seen_from_the_side_is_not_measured_in_the_picture() -> 
 
 def test_the_trunk_is_that_of_picture_and_body_and_the_neck_of_the_picture() -> None:
     body = fitted(pose=limb_pose(TIME, heading=0.0, lean=-LEAN, head_tilt=LEAN / 2))
-    plain, flat = joint_angles(body), joint_angles(body, in_picture=True)
+    limits = {"trunk_lateral_lean": 180.0}
+    plain, flat = joint_angles(body, limits=limits), joint_angles(body, in_picture=True)
     assert "trunk_lateral_flexion" not in plain
     trunk, neck = flat["trunk_lateral_flexion"], flat["neck_lateral_flexion"]
     np.testing.assert_allclose(trunk.sel(side="left"), LEAN, atol=1.5)
@@ -266,3 +267,26 @@ def test_bad_input_is_named() -> None:
         measured_angles(body.drop_vars(["position_draws", "fit_position"]))
     with pytest.raises(BadInputError, match="image_position"):
         picture_angles(body.drop_vars("image_position"))
+
+
+@pytest.mark.parametrize("heading", [90.0, -90.0])
+def test_a_knee_that_hardly_bends_has_the_sign_of_the_subjects_front(heading: float) -> None:
+    knee = np.interp(ELBOW, [8.0, 125.0], [12.0, -12.0])
+    found = picture_angles(limb_pose(TIME, joints={"knee": knee}, heading=heading))
+    side = "right" if heading > 0 else "left"
+    assert float(np.abs(found["knee_flexion"].sel(side=side) - knee).max()) < 3
+
+
+@pytest.mark.parametrize("heading", [30.0, 40.0, 140.0])
+def test_a_shoulder_far_beside_its_plane_is_no_angle_of_the_picture(heading: float) -> None:
+    """It is left to the body: the sign of what is seen there is not known well enough."""
+    found = picture_angles(limb_pose(TIME, joints={"shoulder": ELBOW}, heading=heading))
+    value = found["shoulder_flexion"].sel(side="right").to_numpy()
+    assert np.isnan(value).all() or np.abs(value - ELBOW).max() < 25
+
+
+def test_who_turns_round_has_no_front() -> None:
+    one, other = (limb_pose(TIME, joints={"shoulder": ELBOW}, heading=h) for h in (90.0, -90.0))
+    half = TIME.size // 2
+    turned = xr.concat([one.isel(time=slice(half)), other.isel(time=slice(half, None))], "time")
+    assert picture_angles(turned)["shoulder_flexion"].isnull().all()

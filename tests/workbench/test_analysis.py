@@ -114,6 +114,7 @@ def test_the_record_says_what_was_done_with_what(session):
         "field_of_view": "auto",
         "height_m": "auto",
         "standing": "straight",
+        "movement": "auto",
         "keep_raw": False,
         "annotate": True,
         "blur_face": False,

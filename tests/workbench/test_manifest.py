@@ -44,6 +44,7 @@ def test_a_row_needs_its_video_only(place):
         "field_of_view": "auto",
         "height_m": "auto",
         "standing": "straight",
+        "movement": "auto",
         "keep_raw": False,
         "annotate": True,
         "blur_face": False,
