@@ -22,7 +22,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import mobility as mb
-from benchmarks.real import clips
+from real import clips
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 
