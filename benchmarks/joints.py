@@ -295,7 +295,8 @@ def _in_plane(points: Points, motion: JointMotion, side: str) -> Array:
     if motion.movement == "hip_abduction":
         return _turn(across("hip"), line("hip", "knee")) + 90.0
     if joint == "trunk":
-        return 90.0 - _turn(across("hip"), points("mid_shoulder") - points("mid_hip"))
+        line_up = points("mid_shoulder") - points("mid_hip")
+        return _turn(line_up, np.broadcast_to([0.0, 1.0], line_up.shape))  # from upright
     if joint == "neck":
         return -_turn(across("shoulder"), across("eye"))
     if joint in HINGES:
