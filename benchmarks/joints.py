@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 import mobility as mb
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, VideoError
 from mobility.kinematics.angles import angle_between
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import (
@@ -134,8 +134,8 @@ def _drawn(
     }
 
 
-def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset, xr.Dataset]:
-    """Pose and truth of a case, rendered unless the cache has them.
+def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Dataset]:
+    """Pose of a case, or why there is none, and its truth, rendered unless the cache has them.
 
     Raises
     ------
@@ -143,42 +143,49 @@ def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset, xr.Dataset]:
         What the cache has under this name is another case.
     """
     folder = cache / case.name
-    if not (folder / "pose.nc").is_file():
-        video, _ = render_case(case, folder)
-        write_dataset(mb.estimate_pose(video), folder / "pose.nc")
+    if not (folder / "truth.nc").is_file():
+        render_case(case, folder)
     truth = read_truth(folder / "truth.nc")
     if case_from(yaml.safe_load(truth.attrs["case"])) != case:
         raise BadInputError(f"{folder}: is another case of this name; give another --cache")
+    if not (folder / "pose.nc").is_file():
+        try:
+            write_dataset(mb.estimate_pose(folder / "video.mp4"), folder / "pose.nc")
+        except VideoError as error:  # nobody is found in a close-up
+            return str(error), truth
     return xr.load_dataset(folder / "pose.nc", engine="h5netcdf"), truth
 
 
 def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Measure a clip; one row for each end of each side that moves, and one for each limb seen."""
     pose, truth = pose_and_truth(clip.case, cache)
-    cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-    planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
-    fitted = mb.fit_body(cleaned, **planted)
-    angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
     motion = clip.case.motion
     assert isinstance(motion, JointMotion)
     joint: Any = motion.movement.split("_")[0]
-    found = mb.joint_mobility(fitted, angles, joints=(joint,))
+    fitted = found = None
+    if not isinstance(pose, str):
+        cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+        planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
+        fitted = mb.fit_body(cleaned, **planted)
+        angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
+        found = mb.joint_mobility(fitted, angles, joints=(joint,))
     rows = []
     for side in _seen(clip):
-        known = true_angle(truth, motion, side)
-        flat = picture_angle(pose, clip.case, side)
-        ends = zip(_ends(known, truth), _ends(flat, truth), strict=True)
-        names = ("smallest", "largest")
-        for name, (true, picture) in zip(names, ends, strict=True):
+        known = _ends(true_angle(truth, motion, side), truth)
+        flat = (np.nan, np.nan)
+        if not isinstance(pose, str):
+            flat = _ends(picture_angle(pose, clip.case, side), truth)
+        for name, true, picture in zip(("smallest", "largest"), known, flat, strict=True):
             row = {"clip": clip.case.name, "side": side, "end": name, "true": true}
             row |= {"movement": clip.setup, "crop": clip.crop, "beside": clip.beside}
-            one = found.sel(joint=joint, side=side)
-            what = {"smallest": "minimum", "largest": "maximum"}[name]
-            ours, sd = float(one[what]), float(one[f"{what}_sd"])
-            row |= {"picture": picture, "ours": ours, "half": 1.96 * sd}
-            row["note"] = str(one["note"].item())
+            row |= {"picture": picture, "ours": np.nan, "half": np.nan, "note": pose}
+            if found is not None:
+                one = found.sel(joint=joint, side=side)
+                what = {"smallest": "minimum", "largest": "maximum"}[name]
+                ours, sd = float(one[what]), float(one[f"{what}_sd"])
+                row |= {"ours": ours, "half": 1.96 * sd, "note": str(one["note"].item())}
             rows.append(row)
-    return rows, in_sight(clip.case.name, fitted, truth)
+    return rows, [] if fitted is None else in_sight(clip.case.name, fitted, truth)
 
 
 def _seen(clip: Clip) -> tuple[str, ...]:
@@ -286,7 +293,8 @@ def _in_plane(points: Points, motion: JointMotion, side: str) -> Array:
     if motion.movement == "hip_abduction":
         return _turn(across("hip"), line("hip", "knee")) + 90.0
     if joint == "trunk":
-        return 90.0 - _turn(across("hip"), points("mid_shoulder") - points("mid_hip"))
+        line_up = points("mid_shoulder") - points("mid_hip")
+        return _turn(line_up, np.broadcast_to([0.0, 1.0], line_up.shape))  # from upright
     if joint == "neck":
         return -_turn(across("shoulder"), across("eye"))
     if joint in HINGES:
@@ -386,7 +394,7 @@ def main() -> None:
     rows, seen = [], []
     for clip in clips(options.grid):
         name = clip.case.name
-        there = (options.cache / name / "pose.nc").is_file()
+        there = (options.cache / name / "truth.nc").is_file()
         if (options.cases and name not in options.cases) or (options.rendered_only and not there):
             continue
         if options.only_render:
@@ -414,7 +422,9 @@ def main() -> None:
         print("\nAims: 5 degrees in the right view, 10 at 20 degrees beside it, else refused")
         print(aims(table).round(2).to_string(index=False))
     print()
-    for joint, squares in pd.DataFrame(seen).groupby("joint")["square"]:
+    for joint, squares in pd.DataFrame(seen, columns=["joint", "square"]).groupby("joint")[
+        "square"
+    ]:
         rms = float(np.sqrt(squares.mean()))
         print(f"{joint}: root mean square error of the values {rms:.1f} ({len(squares)} sides)")
 

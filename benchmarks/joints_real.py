@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from real import clips
 
 import mobility as mb
-from real import clips
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 

@@ -12,7 +12,8 @@ import pytest
 import xarray as xr
 from extras import require
 
-from mobility.virtual_lab.case import perform_case, true_positions
+from mobility.errors import BadInputError, VideoError
+from mobility.virtual_lab.case import perform_case, true_positions, write_dataset
 from mobility.virtual_lab.single_joint import Movement, joint_duration_s
 
 
@@ -103,3 +104,27 @@ def test_the_summary_counts_ends_that_are_off_or_refused(benchmark: ModuleType) 
     rows = benchmark.summary(table)
     assert rows["largest"].tolist() == [6.0, 9.0]
     assert rows["picture"].tolist() == [1.0, 8.0]
+
+
+@pytest.mark.slow
+def test_a_clip_in_which_nobody_is_found_is_refused(
+    benchmark: ModuleType, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(video: Path) -> xr.Dataset:
+        raise VideoError(f"{video.name}: nobody was found in it")
+
+    require("virtual-lab", "anny", "torch")
+    monkeypatch.setattr(benchmark.mb, "estimate_pose", nobody)
+    clip = next(benchmark.clips(project / "benchmarks" / "movements.yaml"))
+    (tmp_path / clip.case.name).mkdir()
+    truth = true_positions(clip.case, *perform_case(clip.case))
+    write_dataset(truth, tmp_path / clip.case.name / "truth.nc")
+    rows, seen_limbs = benchmark.errors(clip, tmp_path)
+    assert seen_limbs == []
+    assert [row["note"] for row in rows] == ["video.mp4: nobody was found in it"] * 2
+    assert np.isnan([row["ours"] for row in rows] + [row["picture"] for row in rows]).all()
+    assert rows[1]["true"] == pytest.approx(clip.case.motion.to, abs=1)
+    other = clip._replace(case=clip.case.model_copy(update={"name": "other"}))
+    (tmp_path / clip.case.name).rename(tmp_path / "other")
+    with pytest.raises(BadInputError, match="is another case of this name"):
+        benchmark.errors(other, tmp_path)
