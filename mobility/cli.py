@@ -43,6 +43,9 @@ from mobility.cli_options import say_unfinished as _say_unfinished
 from mobility.cli_options import told_if_interrupted as _told_if_interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mobility.workbench.contract import Warned
     from mobility.workbench.store import Session, Store
 
 app = typer.Typer(
@@ -116,7 +119,13 @@ def _session(
 
 
 def _warn(session: Session) -> None:
-    for warning in session.record.warnings:
+    warnings: Sequence[Warned] = session.record.warnings
+    if session.record.exercise == "Joint Angle Mobility":
+        from mobility.workbench.documents import ANGLE_OF_JOINT
+        from mobility.workbench.report_joint_mobility import relevant
+
+        warnings = relevant(warnings, [ANGLE_OF_JOINT[joint] for joint in session.record.joints])
+    for warning in warnings:
         _say(f"warning: {warning.message}")
 
 

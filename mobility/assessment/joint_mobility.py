@@ -483,8 +483,21 @@ def joint_mobility(
         | _given(movements, joints),
         movements=int(counts.sum()),
         posture=posture,
-        warnings=_warnings(courses) + _upper_body_only(pose),
+        warnings=_warnings(courses) + _upper_body_only(pose) + _others(movement, names),
     )
+
+
+def _others(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
+    """Warn where other movements of the joint were shown than the one that was asked for."""
+    if movement is None:
+        return []
+    own = set(known_movements.movements_of(known_movements.movement(movement)["joint"]))
+    others = sorted(own & set(shown.ravel()) - {movement})
+    if not others or movement in shown:
+        return []
+    told = " and ".join(name.replace("_", " ") for name in others)
+    text = f"{told.capitalize()} was shown, not {movement.replace('_', ' ')}."
+    return [{"code": "other_movement", "message": text}]
 
 
 def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:

@@ -51,7 +51,7 @@ close to a limit, and for what no camera sees."""
 
 _CONCERNS_ALL = (
     *("no_repetition", "not_standing", "hands_not_overhead", "nobody_stands"),
-    *("cameras_disagree", "models_contradict"),
+    *("cameras_disagree", "models_contradict", "other_movement"),
 )
 """Warnings on which all numbers of a report depend."""
 
@@ -141,7 +141,7 @@ def in_short(session: Session) -> tuple[str, str]:
     if session.record.exercise != "Overhead Squat":
         metrics = session.metrics()
         quality = judged(quality, session.record.joints, shown_movements(metrics))
-        told = " ".join(_verdict(quality)[1:]).strip()
+        told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
         return f"movements: {'; '.join([counted, *reached(metrics)])}", told
     findings = find(session.metrics())
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))

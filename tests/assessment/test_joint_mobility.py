@@ -924,6 +924,9 @@ def test_the_movement_that_was_asked_for_is_checked() -> None:
     asked = partial(joint_mobility, pose, angles, joints=("shoulder",))
     found = asked(movement="shoulder_abduction").sel(joint="shoulder", side="right")
     assert "shoulder flexion was shown, not shoulder abduction" in found["note"].item()
+    codes = [w["code"] for w in warnings_of(asked(movement="shoulder_abduction"))]
+    assert "other_movement" in codes
+    assert "other_movement" not in [w["code"] for w in warnings_of(asked())]
     assert found["advice"].item() == ""
     with pytest.raises(BadInputError, match="shoulder_flexion"):
         asked(movement="shoulder_flexoin")

@@ -280,7 +280,13 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     assert careful.startswith("Recording: good enough. None of its ")
     assert careful.endswith(" cannot be told.")
     found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
-    assert found == "movements: 3 accepted of 3 found; left elbow, left shoulder"
+    measured = store.demo("Joint Angle Mobility").metrics().sel(side="left")
+    told = []
+    for joint in ("shoulder", "elbow"):
+        one = measured.sel(joint=joint)
+        end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
+        told.append(f"left {joint} flexion {end:.0f}° ± {half:.0f}°")
+    assert found == f"movements: 3 accepted of 3 found; {'; '.join(told)}"
     assert careful.startswith("Recording: ")
 
 
