@@ -110,7 +110,7 @@ _JOINT_MOBILITY: Mapping[str, _Step] = {
         _Step(
             "annotated",
             "analyzed.mp4",
-            ("pose", "angles", "repetitions"),
+            ("pose", "angles", "repetitions", "metrics"),
             ("blur_face", "joints"),
         ),
     )
@@ -506,7 +506,9 @@ def _perform(step: _Step, run: _Run) -> None:
 
         # Those of a squat are the default.
         shown: dict[str, Any] = {}
+        angles = run["angles"]
         if run.is_mobility:
+            angles = documents.with_refused_joints(angles, run["metrics"])
             shown["shown_angles"] = tuple(documents.ANGLE_OF_JOINT[j] for j in run.record.joints)
         with atomic(target) as hidden:
             # The face is to be blurred wherever it was detected, so the pose
@@ -514,7 +516,7 @@ def _perform(step: _Step, run: _Run) -> None:
             annotate_video(
                 run.video,
                 run["pose"],
-                run["angles"],
+                angles,
                 run["repetitions"],
                 hidden,
                 blur_face=run.blur_face,

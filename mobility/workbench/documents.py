@@ -432,16 +432,17 @@ def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]
 
 
 def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Angles without what the joint mobility refused (a hidden side, legs outside the picture)."""
+    """Angles of the joints as the joint mobility measured them, without what it refused.
+
+    That of a hip which moves sideways is its abduction.
+    """
     measured = metrics["angle"]
-    return angles.assign(
-        {
-            ANGLE_OF_JOINT[joint]: angles[ANGLE_OF_JOINT[joint]].where(
-                measured.sel(joint=joint, drop=True).notnull()
-            )
-            for joint in map(str, measured["joint"].to_numpy())
-        }
-    )
+    shown = {}
+    for joint in map(str, measured["joint"].to_numpy()):
+        name = ANGLE_OF_JOINT[joint]
+        values = measured.sel(joint=joint, drop=True).transpose(*angles[name].dims)
+        shown[name] = angles[name].copy(data=values.to_numpy())
+    return angles.assign(shown)
 
 
 def joint_mobility_document(
