@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from mobility.options import STANDING_DEG, ModelName
-from mobility.workbench.contract import MEASURED, Document, Exercise, Joint, ThreadId
+from mobility.workbench.contract import MEASURED, Document, Exercise, Joint, Limb, ThreadId
 from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
 
@@ -59,7 +59,8 @@ class CreationForm(Document):
     ] = _LEFT_OUT
     exercise_name: Exercise
     body_joint_angles: Annotated[
-        list[Joint | Literal["all"]], Field(description="or one text with commas")
+        list[Limb | Literal["all"]],
+        Field(description="or one text with commas; of Joint Angle Mobility trunk and neck too"),
     ] = _LEFT_OUT
     standing: Annotated[
         Literal["straight", "free"]

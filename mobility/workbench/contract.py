@@ -23,16 +23,17 @@ from pydantic import (
 )
 
 Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
-Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck"]
+Limb = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
+Joint = Limb | Literal["trunk", "neck"]
 Side = Literal["left", "right"]
 State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
 
 EXERCISES: tuple[str, ...] = get_args(Exercise)
 SIDEWAYS: tuple[str, ...] = ("trunk", "neck")
 """Joints that are measured only where they are named, and in Joint Angle Mobility."""
-MEASURED: tuple[str, ...] = get_args(Joint)
-JOINTS: tuple[str, ...] = tuple(joint for joint in MEASURED if joint not in SIDEWAYS)
+JOINTS: tuple[str, ...] = get_args(Limb)
 """Joints that "all" stands for."""
+MEASURED: tuple[str, ...] = (*JOINTS, *SIDEWAYS)
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Finite | None
