@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from mobility.options import STANDING_DEG, ModelName
-from mobility.workbench.contract import MEASURED, Document, Exercise, Joint, Limb, ThreadId
+from mobility.workbench.contract import JOINTS, Document, Exercise, Joint, Limb, ThreadId
 from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
 
@@ -78,7 +78,7 @@ class CreationFormForOthers(CreationForm):
     ]
 
 
-AngleKey = Annotated[str, Field(json_schema_extra={"enum": angle_keys(MEASURED)})]
+AngleKey = Annotated[str, Field(json_schema_extra={"enum": angle_keys(JOINTS)})]
 _COMMENT: Mapping[str, Any] = {
     "type": "string",
     "maxLength": COMMENT_LENGTH,
@@ -99,7 +99,7 @@ class ConfigBody(Document):
         dict[AngleKey, str],
         Field(
             json_schema_extra={
-                "propertyNames": {"enum": angle_keys(MEASURED)},
+                "propertyNames": {"enum": angle_keys(JOINTS)},
                 "additionalProperties": dict(_COMMENT),
             }
         ),
