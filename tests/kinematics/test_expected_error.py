@@ -147,7 +147,7 @@ def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
     (nobody,) = lines({"planted": True, "standing_seconds": 0})
     assert "stand straight" in nobody
     (moving,) = lines({"planted": False, "standing_seconds": 0})
-    assert "feet stay" in moving
+    assert "feet move" in moving
     (two,) = lines({**two_cameras(80.0), "standing_seconds": 0})
     assert "two cameras" in two
     other = fitted.assign_attrs(model_sha256="0" * 64)

@@ -271,9 +271,9 @@ def test_sex_and_age_give_a_score_and_only_the_metrics_anew(session):
     after = session.record.stages
     redone = {name for name in after if after[name].finished != before[name].finished}
     assert {name for name in after if after[name].key != before[name].key} == {
-        *("metrics", "table")
+        *("metrics", "table", "annotated")
     }
-    assert redone <= {"metrics", "table"}
+    assert redone <= {"metrics", "table", "annotated"}
 
 
 def test_age_of_a_year_of_birth(session):
