@@ -102,7 +102,9 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     The standard deviation is that of the landmarks in the picture, which grows as a segment looks
     short, and that of both elevations. Zero is that of goniometry. Elbow and knee are positive
     to the side to which they bend most in the recording, shoulder and hip forwards, or outwards
-    where the camera is in front or behind; trunk and neck on the side to which they bend.
+    where they move in the frontal plane; trunk and neck on the side to which they bend. Shoulder
+    and hip are NaN where that plane is more than 45 degrees from the picture's, or the subject
+    turns round.
 
     References
     ----------
@@ -226,6 +228,7 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
             aside = [flat[name].attrs[f"plane_{side}"] == "frontal" for side in SIDES]
             own = np.where(aside & (seen < 0), -np.abs(own), own)
         apart = np.nan_to_num(seen - own)
+        far = np.abs(apart) > 1.96 * np.hypot(own_sd, seen_sd)
         contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
         # In the picture's plane it is the body that is wrong; elsewhere nobody knows.
         in_plane = flat[f"{name}_out_of_plane"].to_numpy() < _IN_PLANE
@@ -243,8 +246,7 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
             known = np.isfinite(value[:, k])
             if known.any():
                 told[f"in_picture_{side}"] = round(float(weight[known, k].mean()), 3)
-                far = np.abs(apart[:, k]) > 1.96 * np.hypot(own_sd[:, k], seen_sd[:, k])
-                told[f"disagree_{side}"] = round(float(far[known].mean()), 3)
+                told[f"disagree_{side}"] = round(float(far[known, k].mean()), 3)
         over, degree = ("time", "side"), {"units": "degree"}
         variables[name] = (over, value, {**degree, **told})
         variables[f"{name}_sd"] = (over, sd, degree)
