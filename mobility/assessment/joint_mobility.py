@@ -324,8 +324,9 @@ def joint_mobility(
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
         is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
         of an extension), ``repeatability`` (degree: standard deviation of the turns of three
-        movements or more), ``detectable_change`` (degree: 1.96 √2 of it, divided by the root of
-        their number: a smaller difference to another recording of the same set-up is no change),
+        movements or more), ``detectable_change`` (degree: by how much the medians of
+        two such series differ by chance in one of twenty, by Student's t; what differs between
+        set-ups comes on top),
         ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
         "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
         and what else a reader must know) and ``advice`` (how to film what was refused). Over
@@ -729,6 +730,15 @@ def _courses(
                         f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
                     )
                 refuse = refuse | lying | steep
+            low, high = entry["possible_deg"]
+            impossible = (values < low) | (values > high)
+            refuse = refuse | impossible
+            if impossible.mean() > table["seen"]["impossible_share"]:
+                reasons.append(
+                    f"in {impossible.mean():.0%} of the frames beyond what a {joint} can do: the "
+                    "landmarks are not on the limb"
+                )
+                refuse = np.ones_like(refuse)
             if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
                 "disagree_share"
             ]:

@@ -138,7 +138,7 @@ class JointMotion(Strict):
     ----------
     movement
         Which angle moves. "hip_flexion" raises the knee with a hanging shank; "knee_flexion" brings
-        the heel to the bottom, supine along the couch; "ankle_dorsiflexion_weight_bearing" brings
+        the heel to the buttock, supine along the couch; "ankle_dorsiflexion_weight_bearing" brings
         both knees over the feet (`side` is then "both"). An extension of elbow or knee starts bent.
     side
         "left", "right" or "both" of the subject; to the side of which trunk or neck bend.
