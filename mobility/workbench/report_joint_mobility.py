@@ -188,8 +188,8 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
         if math.isfinite(change):
             spread = float(metrics["repeatability"].sel(joint=angle.joint, side=side))
             told.append(
-                f"The turns differed by {spread:.1f}° (standard deviation): filmed again in the "
-                f"same way, a difference below {max(change, 1.0):.0f}° is no change."
+                f"The turns differed by {spread:.1f}° (standard deviation): a difference below "
+                f"{max(change, 1.0):.0f}° to another recording of the same set-up may be chance."
             )
         if advice := str(metrics["advice"].sel(joint=angle.joint, side=side).item()):
             told.append(advice)
