@@ -28,7 +28,7 @@ from mobility.kinematics.angles import angles_from_points
 from mobility.kinematics.calibration import known_cameras
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
-from mobility.workbench.files import read_dataset, write_dataset
+from mobility.sessions.files import read_dataset, write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = "pose2sim_balance"

@@ -62,7 +62,15 @@ def clips(folder: Path, count: int, seconds: float) -> list[Path]:
 def batch(videos: Path, place: Path, workers: int) -> list[str]:
     """Command of a batch of a folder into an empty place."""
     return [
-        *(sys.executable, "-m", "mobility.cli", "batch", str(videos), "--workers", str(workers)),
+        *(
+            sys.executable,
+            "-m",
+            "mobility.cli.main",
+            "batch",
+            str(videos),
+            "--workers",
+            str(workers),
+        ),
         *("--store", str(place / "store"), "--reports", str(place / "reports")),
     ]
 
@@ -132,13 +140,13 @@ def reports(given: argparse.Namespace) -> dict[str, float]:
     """Seconds of a report with a fresh and a forked kernel, and of reading its largest file."""
     import xarray as xr
 
-    from mobility.workbench.files import read_dataset
-    from mobility.workbench.reports import render_report
-    from mobility.workbench.store import Store
-    from mobility.workbench.warm_kernels import warm_kernels
+    from mobility.reports.render import render_report
+    from mobility.reports.warm_kernels import warm_kernels
+    from mobility.sessions.files import read_dataset
+    from mobility.store import Store
 
     with tempfile.TemporaryDirectory() as folder, warm_kernels():
-        from mobility.workbench import warm_kernels as module
+        from mobility.reports import warm_kernels as module
 
         store = Store(Path(folder) / "store", reports=Path(folder) / "reports")
         shutil.copytree(DEMO.parent, store.path / "demo")

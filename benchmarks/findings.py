@@ -38,11 +38,11 @@ from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
+from mobility.sessions.files import atomic
 from mobility.view import TWO_CAMERAS, VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.grid import grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, read_pose
-from mobility.workbench.files import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]

@@ -51,9 +51,9 @@ from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import kind_of, metric_sd, spread_factors
 from mobility.kinematics.fit import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.sessions.files import read_dataset
 from mobility.validation.lab_files import read_lab
 from mobility.view import TWO_CAMERAS, camera_view, trial_view
-from mobility.workbench.files import read_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 ANGLES = tuple(tables.load("angles"))

@@ -43,10 +43,10 @@ from batch import ENVIRONMENT, batch, sample
 from run import DEMO, QUIET
 from scipy.optimize import nnls
 
+from mobility.batch.summary import STAGES
 from mobility.capture.video import read_frames, write_video
 from mobility.provenance import sha256
-from mobility.workbench.batch_summary import STAGES
-from mobility.workbench.files import atomic
+from mobility.sessions.files import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scale.md"
@@ -300,7 +300,7 @@ def handed_out(seconds: Iterable[float], workers: int) -> float:
 
 def checking(videos: Path) -> float:
     """Seconds of the check of a video, all processors at work."""
-    from mobility.workbench.manifest import read_manifest
+    from mobility.batch.manifest import read_manifest
 
     read_manifest(videos)
     began = time.perf_counter()
@@ -315,9 +315,9 @@ def books(place: Path) -> tuple[float, float]:
     """
     import psutil
 
-    import mobility.workbench.batch as module
-    from mobility.workbench.manifest import Row
-    from mobility.workbench.store import Store
+    import mobility.batch.run as module
+    from mobility.batch.manifest import Row
+    from mobility.store import Store
 
     def rows(number: int) -> list[Row]:
         return [
@@ -357,7 +357,7 @@ def books(place: Path) -> tuple[float, float]:
 
 def crowd(place: Path) -> float:
     """Seconds that 10,000 sessions in the store add to taking a video in."""
-    from mobility.workbench.store import Store
+    from mobility.store import Store
 
     def once(store: Store) -> float:
         began = time.perf_counter()
@@ -374,8 +374,8 @@ def crowd(place: Path) -> float:
 
 def store_of(number: int, place: Path) -> Path:
     """Make a store of many sessions; four of each person, with the results of the demo."""
-    from mobility.workbench.metrics_table import write_metrics_table
-    from mobility.workbench.store import Store
+    from mobility.pipeline.metrics_table import write_metrics_table
+    from mobility.store import Store
 
     store = place / "sessions"
     demo = Store(store).demo("Overhead Squat")
@@ -434,8 +434,8 @@ import json, sys, time
 from pathlib import Path
 import pyarrow.parquet as pq
 from nbclient import NotebookClient
-from mobility.workbench.reports import render_cohort
-from mobility.workbench.store import Store
+from mobility.reports.render import render_cohort
+from mobility.store import Store
 
 real, took = NotebookClient.execute_cell, []
 

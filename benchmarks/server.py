@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from mobility.server.keys import Keys
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 PROJECT = Path(__file__).resolve().parents[1]
 VIDEO = PROJECT / "data" / "demo" / "overhead-squat" / "video.mp4"

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mobility.kinematics.clean import clean_pose as clean_pose
     from mobility.kinematics.fit import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+    from mobility.store import Session as Session
+    from mobility.store import Store as Store
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
     from mobility.validation.synchronise import align as align
     from mobility.validation.synchronise import find_lag as find_lag
-    from mobility.workbench.store import Session as Session
-    from mobility.workbench.store import Store as Store
 
 __version__ = "0.1.0"
 
@@ -44,8 +44,8 @@ _PUBLIC = {
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
-    "Store": "mobility.workbench.store",
-    "Session": "mobility.workbench.store",
+    "Store": "mobility.store",
+    "Session": "mobility.store",
 }
 
 __all__ = [

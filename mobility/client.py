@@ -23,9 +23,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mobility import errors
-from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
-from mobility.server.models import ETAG, SessionState, ThreadIds
-from mobility.workbench.contract import (
+from mobility.documents.contract import (
     Creation,
     DisplayConfig,
     ExportDocument,
@@ -36,7 +34,9 @@ from mobility.workbench.contract import (
     StoredConfig,
     SummaryDocument,
 )
-from mobility.workbench.files import atomic
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.server.models import ETAG, SessionState, ThreadIds
+from mobility.sessions.files import atomic
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -112,10 +112,10 @@ class Client:
         video
             The file.
         exercise_name, user_id, session_name, body_joint_angles
-            As for :meth:`mobility.workbench.store.Store.create`; without `user_id` the
+            As for :meth:`mobility.store.Store.create`; without `user_id` the
             session is of the participant of the key.
         standing, model
-            As for :meth:`mobility.workbench.store.Session.analyze`; a model by its name.
+            As for :meth:`mobility.store.Session.analyze`; a model by its name.
         for_others
             Whether to use the path for sessions of other users.
         """
@@ -231,7 +231,7 @@ class Client:
         Parameters
         ----------
         session_id, shown_angles, comments
-            As for :meth:`mobility.workbench.store.Session.save_config`.
+            As for :meth:`mobility.store.Session.save_config`.
         revision
             The revision that was edited (0: there was none), so that what was saved
             meanwhile is not overwritten.

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from mobility.workbench.store import REPORT_NAMES, Store
+from mobility.store import REPORT_NAMES, Store
 
 ROOT = Path(__file__).resolve().parents[1]
 RENDERED = ("case.yaml", "truth.nc", "video.mp4")

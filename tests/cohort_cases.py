@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mobility.workbench.files import read_dataset, write_dataset
-from mobility.workbench.store import Store
+from mobility.sessions.files import read_dataset, write_dataset
+from mobility.store import Store
 
 _KEPT = ("session.json", "metrics.nc", "repetitions.nc", "capture_quality.json")
 

@@ -53,6 +53,23 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def stand_in_data() -> ModuleType:
+    """The module tests/stand_ins.py: small results with known numbers."""
+    import stand_ins
+
+    return stand_ins
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> ModuleType:
+    """The same, put in the place of everything that the analysis calls; counts the calls."""
+    for name, stand_in in stand_in_data.modules().items():
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    stand_in_data.CALLS.clear()
+    return stand_in_data
+
+
+@pytest.fixture(scope="session")
 def analytic() -> ModuleType:
     """The module tests/analytic.py: a squat with known angles."""
     import analytic

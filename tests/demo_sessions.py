@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mobility.workbench.analysis import _plan
-from mobility.workbench.contract import SessionRecord
-from mobility.workbench.files import write_json
-from mobility.workbench.store import Session
+from mobility.documents.contract import SessionRecord
+from mobility.pipeline.analysis import _plan
+from mobility.sessions.files import write_json
+from mobility.store import Session
 
 
 def taken_as_current(session: Session) -> Session:

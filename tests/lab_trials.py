@@ -11,9 +11,9 @@ import xarray as xr
 from demo_sessions import taken_as_current
 
 from mobility.kinematics.angles import joint_angles
+from mobility.store import Session, Store
 from mobility.validation.export import write_trc
 from mobility.virtual_lab.case import read_truth, truth_pose
-from mobility.workbench.store import Session, Store
 
 _KEPT = ("session.json", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc")
 

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from mobility.workbench.manifest import COLUMNS, RowOptions
+from mobility.batch.manifest import COLUMNS, RowOptions
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def test_the_units_of_systemd(project, tmp_path):
 
 
 def test_the_tests_of_faults_exist(page, project):
-    named = re.findall(r"`(test_\w+\.py)::(\w+)`", page)
+    named = re.findall(r"`([\w/]*test_\w+\.py)::(\w+)`", page)
     assert len(named) >= 15
     for file, name in named:
-        text = (project / "tests" / "workbench" / file).read_text(encoding="utf-8")
+        text = (project / "tests" / file).read_text(encoding="utf-8")
         assert f"\ndef {name}(" in text, name

@@ -24,8 +24,8 @@ from network_trace import addresses_outside, tracing
 from widget_page import make_page
 
 from mobility.provenance import history
-from mobility.workbench.files import read_json
-from mobility.workbench.store import Store
+from mobility.sessions.files import read_json
+from mobility.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 
 import mobility as mb
 from mobility.errors import BadInputError
+from mobility.reports import validation_figures as figures
 from mobility.validation.trial import angles_of, read_reference
-from mobility.workbench import validation_figures as figures
 
 pytestmark = pytest.mark.slow
 
@@ -178,7 +178,7 @@ def test_another_trial_of_the_same_person_is_refused(session: Any, lab: Path) ->
 
 
 def test_the_report(session: Any, made: Any) -> None:
-    from mobility.workbench.reports import render_validation
+    from mobility.reports.render import render_validation
 
     paths = render_validation(session, made)
     page = paths["html"].read_text()

@@ -13,8 +13,8 @@ import nbformat
 import pytest
 from cohort_cases import add_failed, add_session
 
-from mobility.workbench.reports import check_parameters, render_cohort
-from mobility.workbench.store import Store
+from mobility.reports.render import check_parameters, render_cohort
+from mobility.store import Store
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 

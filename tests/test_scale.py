@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from mobility.workbench.cohort import choose_sessions, to_dataframe
-from mobility.workbench.store import Store
+from mobility.pipeline.cohort import choose_sessions, to_dataframe
+from mobility.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from demo_sessions import taken_as_current
 
 import mobility
 from mobility.provenance import sha256
-from mobility.workbench.files import read_json, write_dataset, write_json
-from mobility.workbench.store import Session, Store
+from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.store import Session, Store
 
 CELLS = (
     (

@@ -1,7 +1,7 @@
 """The documented HTTP interface, as an extension of Jupyter Server.
 
 It is on where the package is installed, and calls the same
-:class:`mobility.workbench.store.Store` as notebooks and command line.
+:class:`mobility.store.Store` as notebooks and command line.
 """
 
 from __future__ import annotations

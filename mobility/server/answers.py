@@ -10,10 +10,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from mobility.documents.contract import EXERCISES, SessionRecord
 from mobility.errors import NotFoundError
-from mobility.workbench.contract import EXERCISES, SessionRecord
-from mobility.workbench.files import check_id
-from mobility.workbench.store import REPORT_NAMES, Session, Store
+from mobility.sessions.files import check_id
+from mobility.store import REPORT_NAMES, Session, Store
 
 _MOST_BYTES = 64 << 20
 _VIEWS = ("left", "right", "front")

@@ -8,7 +8,7 @@ import logging
 import os
 
 from mobility.server.keys import private_folder
-from mobility.workbench.store import Store
+from mobility.store import Store
 from mobility.writing import make_folder
 
 log = logging.getLogger(__name__)

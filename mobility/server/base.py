@@ -46,7 +46,7 @@ from mobility.server.uploads import (
     read_json_body,
     refuse_unknown,
 )
-from mobility.workbench.store import Session, Store
+from mobility.store import Session, Store
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from mobility.server.base import PREFIX, Absent, Handler, Served
 from mobility.server.logs import keep_keys_out
 from mobility.server.openapi import ENDPOINTS
 from mobility.server.settings import MobilityServer
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 
 def load(app: Any) -> None:

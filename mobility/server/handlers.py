@@ -21,14 +21,14 @@ from mobility.errors import (
     TooManyRequestsError,
     TooSlowError,
 )
+from mobility.privacy.retention import sessions_of
 from mobility.server.access import OTHERS, permit
 from mobility.server.base import Handler, Served
 from mobility.server.handlers_more import state_of
 from mobility.server.models import ETAG
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, refuse_unknown, too_large
-from mobility.workbench.files import check_id
-from mobility.workbench.retention import sessions_of
-from mobility.workbench.store import Session
+from mobility.sessions.files import check_id
+from mobility.store import Session
 
 log = logging.getLogger(__name__)
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from mobility.documents import fill as documents
 from mobility.errors import ConflictError, NotFoundError, StorageError, TooManyRequestsError
+from mobility.privacy.retention import erase, nothing_of, sessions_of, unassigned, what_is_of
+from mobility.privacy.takeout import write_takeout
 from mobility.server.access import SIGNED, Caller, permit
 from mobility.server.base import Handler, Served, signed_name
 from mobility.server.jobs import Place
 from mobility.server.models import SessionState
-from mobility.workbench import documents
-from mobility.workbench.files import check_id, make_folder, writing
-from mobility.workbench.retention import erase, nothing_of, sessions_of, unassigned, what_is_of
-from mobility.workbench.store import Session
-from mobility.workbench.takeout import write_takeout
+from mobility.sessions.files import check_id, make_folder, writing
+from mobility.store import Session
 
 _KINDS = {
     ".mp4": "video/mp4",

@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeAlias
 from filelock import FileLock, Timeout
 from pydantic import Field
 
+from mobility.documents.contract import Document
 from mobility.errors import (
     ConflictError,
     DiskFullError,
@@ -39,8 +40,7 @@ from mobility.provenance import code_digest
 from mobility.server.keys import private_folder
 from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
 from mobility.server.settings import MobilityServer
-from mobility.workbench.contract import Document
-from mobility.workbench.files import (
+from mobility.sessions.files import (
     lock_if_free,
     make_folder,
     read_json,
@@ -49,7 +49,7 @@ from mobility.workbench.files import (
     write_json,
     writing,
 )
-from mobility.workbench.store import Store, new_session_id
+from mobility.store import Store, new_session_id
 from mobility.writing import FILE_MODE
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ class Queue:
         options
             Of its analysis.
         **fields
-            As for :meth:`mobility.workbench.store.Store.create`.
+            As for :meth:`mobility.store.Store.create`.
 
         Returns
         -------
@@ -263,7 +263,7 @@ class Queue:
         Raises
         ------
         MobilityError
-            As :meth:`mobility.workbench.store.Session.render_report` raises.
+            As :meth:`mobility.store.Session.render_report` raises.
         """
         if session_id not in self._rendering:
             request = self._request("report", session_id=session_id) | {"demo": demo}
@@ -512,7 +512,7 @@ class Queue:
             log.warning("session %s: %s", session_id, error)
 
     def _give_up(self, session_id: str, reason: str) -> None:
-        from mobility.workbench.analysis import give_up
+        from mobility.pipeline.analysis import give_up
 
         with suppress(NotFoundError):
             give_up(self._store.session(session_id), reason)

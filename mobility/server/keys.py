@@ -18,11 +18,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from mobility.documents.contract import Document, Sha256
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
-from mobility.workbench.contract import Document, Sha256
-from mobility.workbench.files import check_id, make_folder, writing
-from mobility.workbench.store import Store
+from mobility.sessions.files import check_id, make_folder, writing
+from mobility.store import Store
 
 Role = Literal["administrator", "professional", "participant"]
 ROLES: tuple[Role, ...] = get_args(Role)

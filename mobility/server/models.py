@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from mobility.documents.contract import JOINTS, Document, Exercise, Joint, Limb, ThreadId
+from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.options import STANDING_DEG, ModelName
-from mobility.workbench.contract import JOINTS, Document, Exercise, Joint, Limb, ThreadId
-from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
-from mobility.workbench.files import ID_PATTERN, NAME_LENGTH
+from mobility.sessions.files import ID_PATTERN, NAME_LENGTH
 
 ETAG = r'(?:W/)?"([0-9]{1,9})"'
 """Tag of display settings: how often they were saved; a proxy may have made it a weak one."""
@@ -40,7 +40,7 @@ class SessionState(Document):
 
 
 ID = rf"^(?!.*\.\.){ID_PATTERN.pattern}$"
-"""Of a session or a participant, as :func:`mobility.workbench.files.check_id` takes it."""
+"""Of a session or a participant, as :func:`mobility.sessions.files.check_id` takes it."""
 _SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 _LEFT_OUT: Any = Field(default_factory=str)

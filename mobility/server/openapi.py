@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import mobility
+from mobility.documents import contract
 from mobility.server import handlers, handlers_more
 from mobility.server.base import PREFIX, Handler
 from mobility.server.models import (
@@ -22,7 +23,6 @@ from mobility.server.models import (
     SessionState,
     ThreadIds,
 )
-from mobility.workbench import contract
 
 SESSION = f"{PREFIX}/sessions/{{session_id}}"
 PARTICIPANT = f"{PREFIX}/participants/{{user_id}}"

@@ -16,14 +16,14 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import ModelName, Standing, Strict, likely, validate
-from mobility.workbench.files import (
+from mobility.sessions.files import (
     check_file_name,
     make_folder,
     open_private,
     parse_json,
     writing,
 )
-from mobility.workbench.store import check_creation
+from mobility.store import check_creation
 
 SMALL_BYTES = 1 << 20
 """Most bytes of a body without a video."""

@@ -15,7 +15,7 @@ from typing import Any
 from mobility.errors import ConflictError, MobilityError, TooLargeError
 from mobility.provenance import code_digest
 from mobility.server.processes import serve
-from mobility.workbench.store import Session, Store
+from mobility.store import Session, Store
 
 
 def main() -> None:

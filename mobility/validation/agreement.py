@@ -138,7 +138,7 @@ def agreement(
     one stands for the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
     of method, within which 95 % of the differences lie (about their mean, for consistency), and no
     detectable change: that needs one system at several times
-    (:func:`~mobility.workbench.cohort.changes`).
+    (:func:`~mobility.pipeline.cohort.changes`).
 
     References
     ----------

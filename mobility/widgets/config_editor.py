@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
+from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, series
 from mobility.errors import NotFoundError
+from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
-from mobility.workbench.display_settings import COMMENT_LENGTH, angle_keys
-from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, series
-from mobility.workbench.store import Session
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession
@@ -139,7 +139,7 @@ class ConfigEditor(Widget):
         """Show the chosen curves and their comments."""
         import html
 
-        from mobility.workbench import figures
+        from mobility.reports import figures
 
         rows = [
             f"<li>{html.escape(_label(key))}"

@@ -24,12 +24,12 @@ import httpx
 import numpy as np
 
 from mobility.client import Client
+from mobility.documents.contract import ExportDocument, SessionRecord, StoredConfig, Warned
+from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, landmark_names
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.models import SessionState
-from mobility.workbench.contract import ExportDocument, SessionRecord, StoredConfig, Warned
-from mobility.workbench.documents import ANGLE_OF_JOINT, SIDES, landmark_names
-from mobility.workbench.scratch import scratch_folder
-from mobility.workbench.store import REPORT_NAMES
+from mobility.sessions.scratch import scratch_folder
+from mobility.store import REPORT_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -141,7 +141,7 @@ class RemoteSession:
         comments: Mapping[str, str] | None = None,
         revision: int | None = None,
     ) -> dict[str, Any]:
-        """Save display settings; see :meth:`mobility.workbench.store.Session.save_config`."""
+        """Save display settings; see :meth:`mobility.store.Session.save_config`."""
         saved = self.store.client.save_config(
             self.id, shown_angles=shown_angles, comments=comments, revision=revision
         )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from mobility.documents.fill import title, user_name
 from mobility.errors import MobilityError
+from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-from mobility.workbench.documents import title, user_name
-from mobility.workbench.store import Session, Store
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession, RemoteStore
@@ -41,7 +41,7 @@ class SessionBrowser(Widget):
     store
         The store, or that of a server (:class:`mobility.widgets.remote.RemoteStore`).
     analysis
-        Options of the analysis (:func:`mobility.workbench.analysis.analyze`) that it starts.
+        Options of the analysis (:func:`mobility.pipeline.analysis.analyze`) that it starts.
 
     Attributes
     ----------

@@ -10,14 +10,14 @@ import numpy as np
 import traitlets
 import xarray as xr
 
+from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import BONES
 from mobility.options import likely
+from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.curves import angle_names, curve_buffers
 from mobility.widgets.media import address
-from mobility.workbench.documents import ANGLE_OF_JOINT
-from mobility.workbench.store import Session
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession
@@ -114,7 +114,7 @@ class TrialViewer(Widget):
         Parameters
         ----------
         intervals
-            As for :meth:`mobility.workbench.store.Session.set_repetitions`.
+            As for :meth:`mobility.store.Session.set_repetitions`.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class TrialViewer(Widget):
         """Show the curves, with the repetitions."""
         import html
 
-        from mobility.workbench import figures
+        from mobility.reports import figures
 
         text = f"<p><b>{html.escape(self.title)}</b></p>"
         if not self.shown or (self._local and "repetitions" not in self._local.record.stages):

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from demo_sessions import taken_as_current
 
-from mobility.workbench.files import read_json, write_json
-from mobility.workbench.store import Store
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Store
 
 
 def _load() -> ModuleType:

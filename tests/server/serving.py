@@ -64,7 +64,7 @@ class Server:
     def key(self, role: str = "administrator", user_id: str | None = None, **more: Any) -> str:
         """Make a key, as the command does."""
         from mobility.server.keys import Keys
-        from mobility.workbench.store import Store
+        from mobility.store import Store
 
         return f"API-KEY {Keys(Store(self.store)).create(role, user_id=user_id, **more)[0]}"
 
@@ -168,7 +168,7 @@ def serving(
 
 
 def _stand_ins() -> Any:
-    place = Path(__file__).parents[1] / "workbench" / "stand_ins.py"
+    place = Path(__file__).parents[1] / "stand_ins.py"
     spec = importlib.util.spec_from_file_location("server_stand_ins", place)
     assert spec is not None
     assert spec.loader is not None

@@ -26,8 +26,8 @@ from mobility.server.handlers import Sessions
 from mobility.server.handlers_more import ParticipantExport
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
-from mobility.workbench.files import lock, write_json
-from mobility.workbench.store import Store
+from mobility.sessions.files import lock, write_json
+from mobility.store import Store
 
 KIND = "multipart/form-data; boundary=edge"
 BODY = (

@@ -10,7 +10,7 @@ import pytest
 from mobility.server.access import OTHERS, OWN, SIGNED, STRANGER, Caller
 from mobility.server.keys import ROLES
 from mobility.server.openapi import ENDPOINTS
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 READS = [
     *(("GET", "/sessions/{}/"), ("GET", "/sessions/{}/export/"), ("POST", "/sessions/{}/report/")),

@@ -15,8 +15,8 @@ from mobility.server.base import Served
 from mobility.server.media_keys import MediaKeys
 from mobility.server.rates import Rates
 from mobility.server.settings import MobilityServer
-from mobility.workbench.files import read_json, write_json
-from mobility.workbench.store import Store
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Store
 
 BOUNDARY = "edge"
 HEAD = (

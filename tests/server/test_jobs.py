@@ -10,7 +10,7 @@ import pytest
 from mobility.server import jobs
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.server import keys as module
 from mobility.server.keys import Keys
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 
 def test_a_key_is_found_by_itself_only(tmp_path):

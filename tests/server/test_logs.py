@@ -12,7 +12,7 @@ from tornado.httputil import HTTPInputError
 
 from mobility.server.keys import Keys
 from mobility.server.logs import _cleaned, scrubbed
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 OURS = "/mobility-assessment/sessions/"
 

@@ -28,8 +28,8 @@ from mobility.errors import (
 )
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
-from mobility.workbench.files import read_json, write_json
-from mobility.workbench.store import Store
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -13,13 +13,13 @@ import pytest
 from jupyter_lab import jupyter_lab
 
 from mobility.client import Client
+from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
+from mobility.reports import figures
+from mobility.store import Store
 from mobility.widgets import ConfigEditor, TrialViewer
 from mobility.widgets.base import module
 from mobility.widgets.remote import RemoteStore
-from mobility.workbench import figures
-from mobility.workbench.documents import ANGLE_OF_JOINT
-from mobility.workbench.store import Store
 
 
 @pytest.fixture

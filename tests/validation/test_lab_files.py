@@ -1034,7 +1034,7 @@ def test_every_error_is_one_line_without_a_path_of_the_machine(trc) -> None:
 
 
 def test_what_was_read_goes_to_netcdf_and_back(trc, tmp_path: Path, lab: Path) -> None:
-    from mobility.workbench.files import read_dataset, write_dataset
+    from mobility.sessions.files import read_dataset, write_dataset
 
     for path in (trc(), lab / "opencap_s4" / "squats1_manual_scaling_ik.mot"):
         made = read_lab(path)

@@ -11,6 +11,7 @@ import xarray as xr
 from lab_trials import true_angles, write_truth
 
 from mobility.errors import BadInputError, NotFoundError
+from mobility.sessions.files import read_dataset
 from mobility.validation.export import write_mot
 from mobility.validation.trial import (
     Reference,
@@ -20,7 +21,6 @@ from mobility.validation.trial import (
     read_reference,
     repetitions_of,
 )
-from mobility.workbench.files import read_dataset
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_all_estimators_are_in_one_dataset(trial: Trial, video: Any) -> None:
 
 
 def test_it_survives_a_file(trial: Trial, tmp_path: Path) -> None:
-    from mobility.workbench.files import write_dataset
+    from mobility.sessions.files import write_dataset
 
     for name, dataset in (("curves", trial.curves), ("agreement", trial.agreement)):
         write_dataset(tmp_path / f"{name}.nc", dataset)

@@ -252,7 +252,15 @@ def test_the_command_reports_what_it_measured_and_what_failed(
 
     cases = [{"name": "good"}, {"name": "bad", "body": {"height_m": 1.95, "weight_kg": 40}}]
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"defaults": QUICK, "cases": cases}))
-    command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "mobility.cli.main",
+        "virtual-lab",
+        "sweep",
+        "grid.yaml",
+        "--json",
+    ]
     command = [*tracing(tmp_path / "trace"), *command]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mobility.workbench.files import read_json, write_json
-from mobility.workbench.store import Session, Store
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Session, Store
 
 
 @pytest.fixture

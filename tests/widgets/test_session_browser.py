@@ -8,8 +8,8 @@ import pytest
 
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
+from mobility.store import Session
 from mobility.widgets import SessionBrowser
-from mobility.workbench.store import Session
 
 
 @pytest.fixture

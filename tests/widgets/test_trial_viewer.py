@@ -15,9 +15,9 @@ import mobility
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
 from mobility.provenance import sha256
+from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.store import Session
 from mobility.widgets import TrialViewer
-from mobility.workbench.files import read_json, write_dataset, write_json
-from mobility.workbench.store import Session
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_what_the_page_meets_stands_in_the_widget(viewer, ask):
 LOOK = """
 import json, resource, sys, urllib.request
 from mobility.widgets import TrialViewer
-from mobility.workbench.store import Store
+from mobility.store import Store
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB

@@ -1,0 +1,531 @@
+"""What a batch is to do: a CSV file with a row for each video, or a folder of videos.
+
+Every row is checked before anything runs. All problems of a table are told at once, each with its
+row and column; in a folder, to which anybody may add, a bad file is left to its own row. What is
+checked needs no decoding of the whole video, only its hash.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from mobility.documents.contract import GivenParticipant
+from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.options import ModelName, Standing, Strict, check_point, likely, validate
+from mobility.progress import progress_bar
+from mobility.provenance import sha256
+from mobility.sessions.files import check_decodable
+from mobility.store import check_calibration, check_creation
+
+PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
+"""Columns that are kept as fields of the participant."""
+
+COLUMNS = (
+    *("video", "second_video", "calibration", "participant", "exercise", "joints", "name"),
+    *("options", *PERSON),
+)
+
+SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".3gp"})
+"""What a file of a folder must end with to be taken for a video."""
+
+LARGEST_BYTES = 64 << 20
+
+
+class RowOptions(Strict):
+    """Options of the analysis that a row may give; those not given are the defaults."""
+
+    subject: str = "largest"
+    second_subject: str | None = None
+    model: ModelName = "auto"
+    fit: bool = True
+    field_of_view: float | None = Field(None, ge=10, le=160)
+    height_m: float | None = Field(None, ge=0.5, le=2.6)
+    standing: Standing = "straight"
+    movement: str = "auto"
+    keep_raw: bool = False
+    annotate: bool = True
+    blur_face: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One piece of work.
+
+    The session of a row has an id made of what the row is of: the videos and their calibration, the
+    participant and the exercise. So the same row finds its session again, in any batch and on any
+    machine.
+    """
+
+    number: int
+    video: Path
+    second_video: Path | None
+    sha256: str
+    second_sha256: str | None
+    participant: str
+    exercise: str
+    joints: tuple[str, ...]
+    name: str | None
+    options: Mapping[str, Any]
+    person: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Path | None = None
+    calibration_sha256: str | None = None
+
+    @property
+    def session_id(self) -> str:
+        """Id of the session of this row."""
+        what = [self.sha256, self.second_sha256, self.participant, self.exercise]
+        if self.calibration_sha256 is not None:
+            what.append(self.calibration_sha256)
+        return f"video-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values, for a worker."""
+        values = asdict(self)
+        second = values["second_video"]
+        values["video"] = str(self.video)
+        values["second_video"] = None if second is None else str(second)
+        values["calibration"] = None if self.calibration is None else str(self.calibration)
+        return values
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file of a folder that cannot be run; the others can."""
+
+    number: int
+    video: Path
+    participant: str
+    exercise: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why one row cannot be run."""
+
+    row: int
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"row {self.row}, column {self.column}: {self.message}"
+
+
+class ManifestError(BadInputError):
+    """A manifest cannot be run; all problems are in ``problems``."""
+
+    def __init__(self, manifest: Path, problems: Sequence[Problem]) -> None:
+        found = sorted(problems, key=lambda problem: problem.row)
+        number = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        fields: dict[str, list[str]] = {}
+        for problem in found:
+            fields.setdefault(f"row {problem.row}, column {problem.column}", []).append(
+                problem.message
+            )
+        super().__init__(f"{manifest}: {number}; nothing was run", fields)
+        self.problems = found
+
+
+def read_manifest(
+    path: str | os.PathLike[str],
+    *,
+    participant: str = "anonymous",
+    exercise: str = "Overhead Squat",
+) -> Sequence[Row | Refused]:
+    """Read and check what a batch is to do.
+
+    Parameters
+    ----------
+    path
+        A CSV file with the columns `COLUMNS`, of which only ``video`` must be there; or a folder,
+        of which every video is a row. In a folder, the name of a subfolder is the participant of
+        the videos in it. Paths in a CSV file are seen from its folder.
+    participant, exercise
+        Where a row does not say.
+
+    Returns
+    -------
+    list of Row or Refused
+        In their order. Only a file of a folder is refused alone: it cannot be read, or is the same
+        as another one.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file or folder.
+    BadInputError
+        It is a URL, or cannot be read as a table, or holds no video; or `participant` or
+        `exercise` cannot be used for the videos of a folder.
+    ManifestError
+        With every problem of every row of a CSV file.
+    """
+    refuse_url(path, what="manifest")
+    manifest = Path(path)
+    if manifest.is_dir():
+        return _of_folder(manifest, participant, exercise)
+    return check_rows(manifest, _of_csv(manifest), participant=participant, exercise=exercise)
+
+
+def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
+    """Say that only folders and files of this machine can be used, where `path` is a URL.
+
+    Raises
+    ------
+    BadInputError
+        It is one.
+    """
+    text = os.fspath(path)
+    scheme, separator, _ = text.replace(":/", "://", 1).partition("://")
+    if separator and scheme.isalnum() and len(scheme) > 1:
+        raise BadInputError(
+            f"{what} {text}: is a URL; only files and folders can be used here, so mount or "
+            "synchronise it first"
+        )
+
+
+def check_rows(
+    manifest: Path,
+    entries: Iterable[tuple[int, Mapping[str, str]]],
+    *,
+    participant: str,
+    exercise: str,
+) -> list[Row]:
+    """Check entries of a manifest, and take the hashes of their videos.
+
+    Parameters
+    ----------
+    manifest
+        Where they come from: a file, or a folder.
+    entries
+        Number and columns of each.
+    participant, exercise
+        Where an entry does not say.
+
+    Raises
+    ------
+    ManifestError
+        With every problem of every row.
+    """
+    rows, problems = _checked(manifest, entries, participant, exercise)
+    if problems:
+        raise ManifestError(manifest, problems)
+    return rows
+
+
+def _checked(
+    manifest: Path,
+    entries: Iterable[tuple[int, Mapping[str, str]]],
+    participant: str,
+    exercise: str,
+) -> tuple[list[Row], list[Problem]]:
+    """Rows that are right by themselves, and all problems."""
+    entries = list(entries)
+    folder = manifest if manifest.is_dir() else manifest.parent
+    defaults = {"participant": participant, "exercise": exercise, "joints": "all"}
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    with (
+        progress_bar("checking", total=len(entries), unit="video") as bar,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        check = functools.partial(_check, folder, defaults)
+        for row, found in pool.map(check, *zip(*entries, strict=True)):
+            problems += found
+            rows += [row] if row is not None else []
+            bar.update()
+    return rows, problems + _contradictions(rows)
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """Videos in a folder and in its subfolders, in order; hidden ones are left out."""
+    found = [
+        file
+        for pattern in ("*", "*/*")
+        for file in folder.glob(pattern)
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+    return sorted(found)
+
+
+def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
+    """Columns of a video of a folder: a subfolder is called like the participant."""
+    inside = video.relative_to(folder)
+    owner = inside.parts[0] if len(inside.parts) > 1 else participant
+    return {"video": str(inside), "participant": owner}
+
+
+def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
+    # Of all videos: no single one is to blame.
+    check_creation(
+        user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
+    )
+    entries = [entry_of(folder, video, participant) for video in videos_in(folder)]
+    if not entries:
+        raise BadInputError(
+            f"{folder}: holds no video (a file that ends with {', '.join(sorted(SUFFIXES))})"
+        )
+    rows, problems = _checked(folder, enumerate(entries, 1), participant, exercise)
+    row_of = {row.number: row for row in rows}
+    faults: dict[int, list[str]] = {}
+    for problem in problems:
+        faults.setdefault(problem.row, []).append(problem.message)
+    return [
+        Refused(
+            number=number,
+            video=folder / entry["video"],
+            participant=entry["participant"],
+            exercise=exercise,
+            reason="; ".join(faults[number]),
+        )
+        if number in faults
+        else row_of[number]
+        for number, entry in enumerate(entries, 1)
+    ]
+
+
+def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        # Not what gives its bytes only once, or waits for somebody to write them.
+        if not stat.S_ISREG(manifest.stat().st_mode):
+            raise BadInputError(f"{manifest}: is neither a file nor a folder; save it as a file")
+        if manifest.stat().st_size > LARGEST_BYTES:
+            raise BadInputError(f"{manifest}: is too large for a manifest")
+        text = manifest.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFoundError(f"{manifest}: no such file or folder") from None
+    except OSError as error:
+        raise BadInputError(f"{manifest}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{manifest}: is not UTF-8; save it as 'CSV UTF-8'") from None
+    if "\0" in text:
+        raise BadInputError(f"{manifest}: holds NUL characters; save it as 'CSV UTF-8'")
+    lines = text.splitlines()
+    head = lines[0] if lines else ""
+    delimiter = ";" if head.count(";") > head.count(",") else ","
+    try:
+        reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+        names = [name.strip().lower() for name in next(reader, [])]
+        table = [(reader.line_num, values) for values in reader if any(v.strip() for v in values)]
+    except csv.Error as error:
+        raise BadInputError(f"{manifest}: is not a CSV file ({error})") from None
+    _check_header(manifest, names)
+    if not table:
+        raise BadInputError(f"{manifest}: has no rows below its header")
+    problems = [
+        Problem(number, names[-1], f"{len(values)} values for {len(names)} columns; quote commas")
+        for number, values in table
+        if len(values) > len(names)
+    ]
+    if problems:
+        raise ManifestError(manifest, problems)
+    return [
+        (number, {n: v.strip() for n, v in zip(names, values, strict=False) if v.strip()})
+        for number, values in table
+    ]
+
+
+def _check_header(manifest: Path, names: Sequence[str]) -> None:
+    problems = [
+        Problem(1, name or "(without a name)", f"unknown{likely(name, COLUMNS)}")
+        for name in names
+        if name not in COLUMNS
+    ]
+    problems += [
+        Problem(1, name, "is there twice")
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1 and name in COLUMNS
+    ]
+    if "video" not in names:
+        problems.append(Problem(1, "video", f"is absent; columns are {', '.join(COLUMNS)}"))
+    if problems:
+        raise ManifestError(manifest, problems)
+
+
+def _check(
+    folder: Path, defaults: Mapping[str, str], number: int, given: Mapping[str, str]
+) -> tuple[Row | None, list[Problem]]:
+    """Check one row without regard to the others."""
+    values = {**defaults, **given}
+    problems: list[Problem] = []
+
+    def tried(column: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except MobilityError as error:
+            problems.append(Problem(number, column, str(error)))
+        except OSError as error:
+            problems.append(Problem(number, column, error.strerror or str(error)))
+
+    videos: dict[str, tuple[Path, str] | None] = {"video": None, "second_video": None}
+    if "video" not in values:
+        problems.append(Problem(number, "video", "is empty; name a video file"))
+    for column in videos:
+        if column in values:
+            videos[column] = tried(column, functools.partial(_video, folder, values[column]))
+    created = None
+    try:
+        created = check_creation(
+            user_id=values["participant"],
+            exercise_name=values["exercise"],
+            session_name=values.get("name"),
+            body_joint_angles=values["joints"],
+        )
+    except BadInputError as error:
+        columns = {
+            "user_id": "participant",
+            "exercise_name": "exercise",
+            "session_name": "name",
+            "body_joint_angles": "joints",
+        }
+        for name, faults in error.fields.items():
+            problems += [Problem(number, columns[name], fault) for fault in faults]
+    two = "second_video" in values
+    options = tried("options", lambda: _options(values.get("options", ""), two=two))
+    calibration: tuple[Path, str] | None = None
+    if "calibration" in values and all(videos[name] for name in videos if name in values):
+        sources = [each[0] for each in videos.values() if each is not None]
+        calibration = tried(
+            "calibration",
+            lambda: _calibration(folder, values["calibration"], sources, options or {}),
+        )
+    person = {name: values[name] for name in PERSON if name in values}
+    if person:
+        try:
+            known = validate(
+                GivenParticipant, {**person, "user_id": "x"}, what="participant"
+            ).model_dump(mode="json", exclude_unset=True)
+            person = {name: known[name] for name in person}
+        except BadInputError as error:
+            for name, faults in error.fields.items():
+                column = name if name in COLUMNS else "age"
+                problems += [Problem(number, column, fault) for fault in faults]
+    first, second = videos["video"], videos["second_video"]
+    if problems or first is None or created is None:
+        return None, problems
+    return Row(
+        number=number,
+        video=first[0],
+        second_video=None if second is None else second[0],
+        sha256=first[1],
+        second_sha256=None if second is None else second[1],
+        participant=values["participant"],
+        exercise=created[0],
+        joints=tuple(created[1]),
+        name=created[2],
+        options=options,
+        person=person,
+        calibration=None if calibration is None else calibration[0],
+        calibration_sha256=None if calibration is None else calibration[1],
+    ), []
+
+
+def _video(folder: Path, given: str) -> tuple[Path, str]:
+    """Absolute path and SHA-256 of a video of which the head can be read."""
+    refuse_url(given, what="video")
+    check_decodable(given, what="video")
+    path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - keeps what links are called
+    from mobility.capture.video import probe
+
+    probe(path)
+    return path, sha256(path)
+
+
+def _calibration(
+    folder: Path, given: str, videos: Sequence[Path], options: Mapping[str, Any]
+) -> tuple[Path, str]:
+    """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
+    refuse_url(given, what="calibration")
+    check_decodable(given, what="calibration")
+    path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - as for videos
+    check_calibration(path, videos)
+    if not options.get("fit", True) or options.get("field_of_view", "auto") != "auto":
+        raise BadInputError("has the lens and needs the fit; leave out field_of_view and fit=no")
+    return path, sha256(path)
+
+
+def _options(text: str, *, two: bool) -> dict[str, Any]:
+    """Arguments of the analysis from ``fit=no; keep_raw=yes``, complete with the defaults."""
+    given: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, separator, value = (piece.strip() for piece in part.partition("="))
+        if not separator or not name or not value:
+            raise BadInputError(f"{part!r}: write options as name=value; name=value")
+        if name in given:
+            raise BadInputError(f"{name}: is there twice")
+        given[name] = value
+    valid = validate(RowOptions, given, what="options")
+    if valid.second_subject is not None and not two:
+        raise BadInputError("second_subject: needs a second_video")
+    if two and not valid.fit:
+        raise BadInputError("fit: two videos need the fit; leave the option out, or one video")
+    options: dict[str, Any] = {
+        "subject": _subject(valid.subject, "subject"),
+        "model": valid.model,
+        "fit": valid.fit,
+        "field_of_view": valid.field_of_view or "auto",
+        "height_m": valid.height_m or "auto",
+        "standing": valid.standing,
+        "movement": valid.movement,
+        "keep_raw": valid.keep_raw,
+        "annotate": valid.annotate,
+        "blur_face": valid.blur_face,
+    }
+    if two:
+        options["second_subject"] = _subject(valid.second_subject or "largest", "second_subject")
+    return options
+
+
+def _subject(given: str, name: str) -> tuple[float, float] | str:
+    return given if given == "largest" else check_point(given.split(","), what=f"{name} {given}")
+
+
+def _contradictions(rows: Sequence[Row]) -> list[Problem]:
+    """Rows that are the same piece of work, or that say different things of one participant."""
+    problems = []
+    first_of: dict[str, Row] = {}
+    said: dict[tuple[str, str], tuple[int, Any]] = {}
+    for row in rows:
+        same = first_of.setdefault(row.session_id, row)
+        if same is not row:
+            problems.append(
+                Problem(
+                    row.number,
+                    "video",
+                    f"{row.video.name}: is the same video, participant and exercise as row "
+                    f"{same.number}, {same.video.name}",
+                )
+            )
+        for name, value in row.person.items():
+            number, before = said.setdefault((row.participant, name), (row.number, value))
+            if value != before:
+                problems.append(
+                    Problem(
+                        row.number,
+                        name,
+                        f"{value}: participant {row.participant} has {before} in row {number}",
+                    )
+                )
+        both = {"age", "birth_year"} & {n for p, n in said if p == row.participant}
+        if len(both) == 2 and both & row.person.keys():
+            problems.append(
+                Problem(
+                    row.number,
+                    "age",
+                    f"participant {row.participant} has both an age and a birth year; give one",
+                )
+            )
+    return problems

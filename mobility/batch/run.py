@@ -1,0 +1,650 @@
+"""Many videos: analysis and report of each, on the workers of a dask cluster.
+
+A row of a manifest is one task. What a task does is only to bring its session up to date, so it
+may be done twice, stopped anywhere, or done by two batches at once: a lock of the store lets one
+at a time work at a session, and whoever comes second finds it done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import logging
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import mobility
+from mobility.batch.manifest import Refused, Row
+from mobility.batch.summary import Summary, write_summary
+from mobility.documents.contract import BatchRow
+from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
+from mobility.options import Workers, checked
+from mobility.progress import progress_bar, progress_told_to
+from mobility.provenance import code_digest
+from mobility.reports.warm_kernels import use_warm_kernels
+from mobility.sessions.files import lock, make_folder, open_private, writing
+from mobility.sessions.scratch import scratch
+from mobility.store import Session, Store
+from mobility.writing import FOLDER_MODE, LogFile
+
+log = logging.getLogger(__name__)
+
+LOST = 3
+"""With how many lost workers a row is given up; then it is tried once more, alone."""
+
+_LOST = f"its worker was lost {LOST} times; is there enough memory?"
+
+TRIES = 3
+"""How often a row is tried whose pose process or kernel was killed."""
+
+WAIT_S = 6 * 3600.0
+"""How long a row waits for another batch that works at its session."""
+
+SCHEDULER_WAIT_S = 10
+
+MISSING_S = 30
+"""How long a worker of this machine may be missing before another is started for it."""
+
+JOURNAL = ".journal.jsonl"
+LOG = "batch.log"
+WORKING = ".working.lock"
+"""Held in the folder of a batch as long as it is at work."""
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@checked
+def run_batch(
+    rows: Sequence[Row | Refused],
+    store: Store,
+    *,
+    manifest: str,
+    workers: Workers | None = None,
+    scheduler: str | None = None,
+    resume: bool = False,
+) -> Summary:
+    """Analyse and report every row, and write a summary that links the reports.
+
+    Parameters
+    ----------
+    rows
+        Checked rows of :func:`mobility.batch.manifest.read_manifest`. Those that were refused
+        are failed rows of the summary.
+    store
+        Where the sessions are kept.
+    manifest
+        Name of the manifest, for the summary.
+    workers
+        Processes on this machine, by default one for each processor; it changes no result.
+    scheduler
+        Address of a dask scheduler (``tcp://host:8786``) whose workers are to do it instead. They
+        must see the store, the reports and the videos under the same paths.
+    resume
+        Go on with the last interrupted batch of these rows, in its folder, if there is one.
+
+    Returns
+    -------
+    Summary
+        What became of each row, and where that is written: in ``<reports>/batch-<time>/``.
+
+    Raises
+    ------
+    BadInputError
+        There is no scheduler at the address.
+    InUseError
+        The batch that is to be resumed is at work.
+    StorageError
+        The summary cannot be written.
+    """
+    store.require_shared("a batch")
+    store = store.absolute()
+    started = datetime.datetime.now().astimezone().replace(microsecond=0)
+    began = time.monotonic()  # the clock may be set meanwhile
+    good = [row for row in rows if isinstance(row, Row)]
+    became = {row.number: refused(row) for row in rows if isinstance(row, Refused)}
+    key = _digest([row.to_json() for row in good])
+    with contextlib.ExitStack() as stack:
+        stack.callback(store.close)
+        # First, for without workers there is no batch.
+        at_most = min(workers or _processors(), len(good))
+        client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
+        folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
+            store.reports, started
+        )
+        stack.enter_context(lock(folder / WORKING, what=f"the batch {folder.name}"))
+        stack.enter_context(logged(folder / LOG))
+        told, note = stack.enter_context(_journal(folder / JOURNAL, key))
+        log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
+        for outcome in became.values():
+            log.warning("%s: %s", _named(outcome), outcome.reason)
+        _describe_people(good, store)
+        for outcome in outcomes(client, good, store, folder, workers, scheduler):
+            before = told.get(outcome.row)
+            if before and before.state == "done" and outcome.state == "skipped":
+                outcome = before
+            became[outcome.row] = outcome
+            note(outcome)
+        summary = Summary(
+            folder=folder,
+            manifest=manifest,
+            started=started,
+            ended=datetime.datetime.now().astimezone().replace(microsecond=0),
+            took_s=round(time.monotonic() - began, 3),
+            rows=[became[row.number] for row in rows],
+        )
+        write_summary(summary.folder, summary.document)
+        log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
+    # Without its journal a batch is no interrupted one.
+    for name in (JOURNAL, WORKING):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    return summary
+
+
+def run_at_end(command: str, summary: Path) -> None:
+    """Run a command with the path of a summary as its last argument.
+
+    Parameters
+    ----------
+    command
+        As a shell would split it; no shell is involved.
+    summary
+        Path of ``summary.json``.
+
+    Raises
+    ------
+    BadInputError
+        It cannot be run, or ends with another status than 0.
+    """
+    words = split_command(command)
+    try:
+        status = subprocess.run(  # noqa: S603 - the user's own command
+            [*words, str(summary)], check=False, stdout=sys.stderr, stdin=subprocess.DEVNULL
+        ).returncode
+    except OSError as error:
+        raise BadInputError(f"--on-end {words[0]}: cannot be run ({error.strerror})") from None
+    if status:
+        raise BadInputError(f"--on-end {words[0]}: ended with status {status}")
+
+
+def split_command(command: str) -> list[str]:
+    """Words of a command.
+
+    Raises
+    ------
+    BadInputError
+        There is none, or a quote is not closed.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise BadInputError(f"--on-end {command!r}: {error}") from None
+    if not words:
+        raise BadInputError("--on-end: must not be empty")
+    return words
+
+
+def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the session of one row up to date; runs in a worker, and raises nothing.
+
+    Parameters
+    ----------
+    task
+        ``row`` of :meth:`Row.to_json`, ``store``, ``reports``, ``folder`` of the summary (absolute
+        paths, or a URL), ``code`` (of :func:`mobility.provenance.code_digest`) and
+        ``pose_workers``.
+
+    Returns
+    -------
+    dict
+        A :class:`BatchRow` as JSON values.
+    """
+    logging.getLogger("mobility").setLevel(logging.INFO)
+    given = dict(task["row"])
+    row = Row(**{**given, "video": Path(given["video"]), "joints": tuple(given["joints"])})
+    outcome: dict[str, Any] = {
+        "row": row.number,
+        "video": row.video.name,
+        "participant": row.participant,
+        "exercise": row.exercise,
+        "session_id": row.session_id,
+    }
+    began = time.monotonic()
+    try:
+        if task["code"] != code_digest():
+            raise BadInputError(
+                f"the worker runs other code than this (mobility {mobility.__version__}), or other "
+                "versions of its libraries; install the same everywhere"
+            )
+        import dask
+
+        use_warm_kernels()
+        # Inside a worker xarray would ask the scheduler for the lock of every file.
+        with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
+            found = _up_to_date(row, task)
+        found["took_s"] = round(time.monotonic() - began, 3)
+        return BatchRow.model_validate({**outcome, **found}).model_dump(mode="json")
+    except MobilityError as error:
+        reason = str(error)
+        outcome["may_pass"] = error.may_pass or isinstance(error, StorageError)
+        log.warning("%s: %s", _named(row), reason)
+    except Exception as error:  # a bug, of which the other rows must not suffer
+        reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
+        log.error("%s: %s", _named(row), traceback.format_exc())
+    failed = {
+        "state": "failed",
+        "reason": " ".join(reason.split()),
+        "took_s": round(time.monotonic() - began, 3),
+    }
+    return BatchRow.model_validate({**outcome, **failed}).model_dump(mode="json")
+
+
+def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
+    store = Store(task["store"], reports=task["reports"])
+    what = f"session {row.session_id}"
+    # Beside the session's own lock, which a reader of the session may want meanwhile.
+    guard = store._locked(row.session_id, "work", what=what, wait_s=WAIT_S)
+    with contextlib.closing(store), guard:
+        session = _session(row, store)
+        session.redescribe(session_name=row.name, joints=row.joints)  # type: ignore[arg-type]
+        before = dict(session.record.stages)
+        _again(lambda: session.analyze(workers=task["pose_workers"], **row.options))
+        record = session.record
+        redone = [name for name, stage in record.stages.items() if before.get(name) != stage]
+        seconds = {name: record.stages[name].seconds for name in redone}
+        report_was_current = session.report_is_current()
+        paths = _again(session.render_report)
+        if not report_was_current:
+            redone.append("report")
+            if (rendered := session.record.report) is not None:
+                seconds["report"] = rendered.seconds
+        return {
+            "state": "done" if redone else "skipped",
+            "report": Path(os.path.relpath(paths["html"], task["folder"])).as_posix(),
+            "redone": redone,
+            "seconds": seconds,
+            "warnings": [warning.message for warning in record.warnings],
+        }
+
+
+def _session(row: Row, store: Store) -> Session:
+    """Open the session of a row, making it if it is not there."""
+    given = (row.sha256, row.second_sha256, row.calibration_sha256)
+    expected = [each for each in given if each is not None]
+    if store.has(row.session_id):
+        session = store.session(row.session_id)
+        if _hashes(session) == expected:
+            return session
+        store.delete(row.session_id)  # its making was killed before it could be refused
+    with contextlib.suppress(ConflictError):
+        store.create(
+            row.video,
+            row.second_video,
+            user_id=row.participant,
+            exercise_name=row.exercise,
+            session_name=row.name,
+            body_joint_angles=row.joints,
+            session_id=row.session_id,
+            calibration=row.calibration,
+        )
+    session = store.session(row.session_id)
+    if _hashes(session) != expected:
+        session.delete()
+        raise BadInputError(
+            f"{row.video.name}: was changed since the manifest was checked; run the batch again"
+        )
+    return session
+
+
+def _hashes(session: Session) -> list[str]:
+    record = session.record
+    files = (record.video, record.second_video, record.calibration)
+    return [file.sha256 for file in files if file is not None]
+
+
+def _again(work: Callable[[], Any]) -> Any:
+    """Do `work` again where a process that it needs was killed."""
+    for left in reversed(range(TRIES)):
+        try:
+            return work()
+        except MobilityError as error:
+            if not (left and error.may_pass):
+                raise
+            log.warning("%s; trying again", error)
+    return None
+
+
+def outcomes(
+    client: Any,
+    rows: Sequence[Row],
+    store: Store,
+    folder: Path,
+    workers: int | None,
+    scheduler: str | None,
+) -> Iterator[BatchRow]:
+    """Outcomes of the rows, in the order in which they come."""
+    if not rows:
+        return
+    from distributed import as_completed
+
+    # Fewer rows than workers: the pose of each is shared.
+    spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
+    shared = {
+        "store": store.place,
+        "reports": str(store.reports),
+        "folder": str(folder),
+        "code": code_digest(),
+        "pose_workers": spare,
+    }
+
+    def submit(row: Row) -> Any:
+        key = f"{row.session_id}-{token_hex(4)}"
+        return client.submit(work_on, {**shared, "row": row.to_json()}, key=key, pure=False)
+
+    failed = 0
+
+    def settled(row: Row, outcome: BatchRow) -> BatchRow:
+        nonlocal failed
+        failed += outcome.state == "failed"
+        if failed and hasattr(bar, "set_postfix_str"):
+            bar.set_postfix_str(f"{failed} failed")
+        bar.update()
+        log.info("%s: %s %s", _named(row), outcome.state, outcome.reason)
+        return outcome
+
+    blamed = []
+    tasks = {submit(row): row for row in rows}
+    with progress_bar("batch", total=len(rows), unit="video") as bar:
+        for future in as_completed(list(tasks), loop=client.loop):
+            row = tasks[future]
+            outcome = _result(future, row)
+            future.release()
+            if outcome.reason == _LOST:
+                blamed.append(row)
+            else:
+                yield settled(row, outcome)
+        # A lost worker is held against all rows that waited there: alone, each answers for itself.
+        for row in blamed:
+            log.warning("%s: %s; trying it alone", _named(row), _LOST)
+            future = submit(row)
+            yield settled(row, _result(future, row))
+            future.release()
+
+
+def _named(row: Row | BatchRow) -> str:
+    """Name a row in the log, with its participant: by them its lines are found and deleted."""
+    if isinstance(row, Row):
+        return f"row {row.number}, {row.video.name} of {row.participant}"
+    return f"row {row.row}, {row.video} of {row.participant}"
+
+
+def refused(row: Refused) -> BatchRow:
+    """Say of a file that cannot be run what is said of a row that failed."""
+    return BatchRow.model_validate(
+        {
+            "row": row.number,
+            "video": _writable(row.video.name),
+            "participant": _writable(row.participant),
+            "exercise": row.exercise,
+            "session_id": "",
+            "state": "failed",
+            "reason": _writable(" ".join(row.reason.split())),
+        }
+    )
+
+
+def _writable(text: str) -> str:
+    """Text that names a file, with bytes that are no UTF-8 as escapes."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def _result(future: Any, row: Row) -> BatchRow:
+    from concurrent.futures import CancelledError
+
+    from distributed.scheduler import KilledWorker
+
+    may_pass = True
+    try:
+        return BatchRow.model_validate(future.result())
+    except KilledWorker:
+        reason = _LOST
+    except (CancelledError, OSError, TimeoutError):
+        reason = "the scheduler was lost; run the batch again"
+    except Exception as error:  # what a worker says that has not even this package
+        may_pass = False
+        reason = " ".join(f"the worker could not do it: {type(error).__name__}: {error}".split())
+    return BatchRow.model_validate(
+        {
+            "row": row.number,
+            "video": row.video.name,
+            "participant": row.participant,
+            "exercise": row.exercise,
+            "session_id": row.session_id,
+            "state": "failed",
+            "reason": reason,
+            "may_pass": may_pass,
+        }
+    )
+
+
+@contextlib.contextmanager
+def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    """Give a client of the scheduler, or of processes of this machine."""
+    import dask
+
+    # First, for its own settings would go with ours where they are loaded among them.
+    from distributed import Client, LocalCluster, Security
+
+    settings = {
+        "distributed.scheduler.allowed-failures": LOST - 1,
+        # Its records grow by a third of a megabyte with each video.
+        "distributed.worker.profile.enabled": False,
+    }
+    with dask.config.set(settings):
+        if scheduler is not None:
+            if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
+                raise BadInputError(f"scheduler {scheduler}: write it as tcp://host:8786")
+            try:
+                client = Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as error:
+                raise BadInputError(
+                    f"scheduler {scheduler}: cannot be reached ({_line(error)})"
+                ) from None
+            # That the scheduler is gone is said of the rows.
+            with _quiet(), client:
+                yield client
+            return
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(scratch("batch"))
+            try:
+                # A key pressed at the terminal is for us; we end the workers.
+                with _ignored(signal.SIGINT):
+                    cluster = LocalCluster(
+                        n_workers=workers or _processors(),
+                        threads_per_worker=1,
+                        processes=True,
+                        dashboard_address="127.0.0.1:0",
+                        worker_dashboard_address="127.0.0.1:0",
+                        # A scheduler runs what it is sent: others on this machine must not send.
+                        security=Security.temporary(),
+                        # The pose is not in these processes: a limit of theirs says nothing.
+                        memory_limit=0,
+                        local_directory=str(folder),
+                        silence_logs=logging.CRITICAL,
+                        env=dict.fromkeys(
+                            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+                        ),
+                    )
+            except (RuntimeError, OSError) as error:
+                reason = _line(error.__cause__ or error)
+                raise StorageError(f"the workers could not be started ({reason})") from None
+            stack.enter_context(cluster)
+            stack.enter_context(_replaced(cluster, workers or _processors()))
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+            client.forward_logging("mobility", logging.INFO)
+            yield client
+
+
+@contextlib.contextmanager
+def _replaced(cluster: Any, number: int) -> Iterator[None]:
+    """Start another worker for one that is lost and does not come back by itself."""
+    ended = threading.Event()
+
+    def look() -> None:
+        missing_since = None
+        while not ended.wait(MISSING_S / 10):
+            missing = number - len(cluster.scheduler.workers)
+            if missing <= 0:
+                missing_since = None
+                continue
+            missing_since = missing_since or time.monotonic()
+            if time.monotonic() - missing_since > MISSING_S:
+                log.warning("%d workers did not come back; starting others", missing)
+                cluster.scale(len(cluster.worker_spec) + missing)
+                missing_since = None
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        looking.join()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let dask write nothing to the terminal."""
+    from distributed.utils import silence_logging_cmgr
+
+    with contextlib.ExitStack() as stack:
+        for root in ("distributed", "distributed.client", "tornado", "asyncio"):
+            stack.enter_context(silence_logging_cmgr(logging.CRITICAL, root))
+        yield
+
+
+@contextlib.contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    """Let processes that are started inside ignore a signal, where that can be arranged."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _describe_people(rows: Sequence[Row], store: Store) -> None:
+    people: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        people.setdefault(row.participant, {}).update(row.person)
+    known = set(store.participants())
+    for user_id, fields in people.items():
+        stored = store.participant(user_id) if user_id in known else {}
+        if any(stored.get(name) != value for name, value in fields.items()):
+            store.set_participant(user_id, **fields)
+
+
+def _new_folder(reports: Path, started: datetime.datetime) -> Path:
+    for number in range(1, 1000):
+        folder = reports / f"batch-{started:%Y%m%d-%H%M%S}{'' if number == 1 else f'-{number}'}"
+        with writing(folder), contextlib.suppress(FileExistsError):
+            make_folder(reports)
+            folder.mkdir(FOLDER_MODE)
+            return folder
+    raise StorageError(f"{reports}: holds a thousand batches of this second")
+
+
+def _interrupted(reports: Path, key: str) -> Path | None:
+    """Folder of the last batch of these rows that has not ended, if there is one."""
+    for journal in sorted(reports.glob(f"batch-*/{JOURNAL}"), reverse=True):
+        with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
+            head = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
+            if head["rows"] == key:
+                return journal.parent
+    return None
+
+
+@contextlib.contextmanager
+def _journal(
+    path: Path, key: str
+) -> Iterator[tuple[dict[int, BatchRow], Callable[[BatchRow], None]]]:
+    """Give what was told in an earlier run of this batch, and a way to tell more."""
+    told: dict[int, BatchRow] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            with contextlib.suppress(ValueError):  # the last line may be half there
+                outcome = BatchRow.model_validate_json(line)
+                told[outcome.row] = outcome
+    with writing(path), open_private(path, "a", encoding="utf-8") as file:
+
+        def write(text: str) -> None:
+            with writing(path):
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+        def note(outcome: BatchRow) -> None:
+            try:
+                write(outcome.model_dump_json())
+            except StorageError as error:  # the sessions themselves say what is done
+                log.warning("%s", error)
+
+        # A line of its own ends what was half there.
+        write("" if path.stat().st_size else json.dumps({"rows": key}))
+        yield told, note
+
+
+def _say(text: str) -> None:
+    # To where logging itself says so: the log of this package goes to the file that is full.
+    sys.stderr.write(f"warning: {text}\n")
+
+
+@contextlib.contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Keep the log of this package in a file.
+
+    Lines for which there is no space are lost; the sessions themselves say what was done.
+    """
+    with writing(path):
+        handler = LogFile(path, tell=_say)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    ours = logging.getLogger("mobility")
+    level = ours.level
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        ours.setLevel(level)
+        handler.close()
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,193 @@
+"""What became of a batch: CSV and JSON for programs, a page for people that links every report."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from mobility.documents.contract import BatchRow, BatchSummary
+from mobility.provenance import package_versions
+from mobility.sessions.files import atomic, write_json
+
+FILES = ("summary.json", "summary.csv", "index.html")
+"""Names of what is written."""
+
+STATES = ("done", "skipped", "failed")
+
+COLUMNS = (
+    *("row", "video", "participant", "exercise", "session_id", "state", "reason", "report"),
+    *("redone", "seconds", "took_s", "warnings"),
+)
+STAGES = (
+    *("pose", "second_pose", "fitted", "angles", "repetitions", "metrics", "table"),
+    *("capture_quality", "annotated", "report"),
+)
+"""Stages of which the seconds have a column each in the CSV file."""
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1c2530; background: #fff;
+  max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .5rem; }
+p { max-width: 46rem; }
+.table { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; color: #4b5866; padding-bottom: .4rem; }
+th, td { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #e5e9ee;
+  vertical-align: top; overflow-wrap: anywhere; }
+thead th { border-bottom: 2px solid #aab4c0; white-space: nowrap; }
+.number { text-align: right; }
+.state { white-space: nowrap; font-weight: 600; }
+.failed { background: #fbe6dd; }
+.small { color: #5b6876; font-size: .85rem; }
+a { color: #1d5fa8; }
+"""
+
+
+def _counts(rows: Sequence[BatchRow]) -> dict[str, int]:
+    found: Counter[str] = Counter(row.state for row in rows)
+    return {state: found[state] for state in STATES}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the rows of a batch, and the folder in which that is written."""
+
+    folder: Path
+    manifest: str
+    started: datetime.datetime
+    ended: datetime.datetime
+    took_s: float
+    rows: Sequence[BatchRow]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of rows in each state."""
+        return _counts(self.rows)
+
+    @property
+    def json(self) -> Path:
+        """Path of the JSON document."""
+        return self.folder / FILES[0]
+
+    @property
+    def csv(self) -> Path:
+        """Path of the table."""
+        return self.folder / FILES[1]
+
+    @property
+    def html(self) -> Path:
+        """Path of the page."""
+        return self.folder / FILES[2]
+
+    @property
+    def document(self) -> BatchSummary:
+        """What ``summary.json`` says."""
+        return BatchSummary(
+            manifest=self.manifest,
+            started=self.started,
+            ended=self.ended,
+            took_s=self.took_s,
+            versions=dict(package_versions()),
+            rows=list(self.rows),
+        )
+
+
+def write_summary(folder: Path, document: BatchSummary) -> None:
+    """Write ``summary.json``, ``summary.csv`` and ``index.html``, each whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    """
+    # The document last: as long as it names somebody, the other two do.
+    texts = (_table(document), _page(document))
+    for name, text in zip(FILES[1:], texts, strict=True):
+        with atomic(folder / name) as hidden:
+            hidden.write_text(text, encoding="utf-8")
+    write_json(folder / FILES[0], document.model_dump(mode="json"))
+
+
+def read_summary(folder: Path) -> BatchSummary | None:
+    """Read what :func:`write_summary` wrote; None where there is none that can be used."""
+    with suppress(OSError, ValueError):
+        return BatchSummary.model_validate_json((folder / FILES[0]).read_bytes())
+    return None
+
+
+def _table(summary: BatchSummary) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    plain = [name for name in COLUMNS if name != "seconds"]
+    writer.writerow([*plain, *(f"{stage}_s" for stage in STAGES)])
+    for row in summary.rows:
+        values = row.model_dump()
+        cells = [
+            "; ".join(values[name]) if isinstance(values[name], list) else values[name]
+            for name in plain
+        ]
+        writer.writerow([*cells, *(row.seconds.get(stage, "") for stage in STAGES)])
+    return out.getvalue()
+
+
+def _page(summary: BatchSummary) -> str:
+    counts = ", ".join(f"{n} {state}" for state, n in _counts(summary.rows).items() if n)
+    rows = "\n".join(_row(row) for row in summary.rows)
+    began_and_ended = (summary.ended - summary.started).total_seconds()
+    took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Batch {escape(summary.manifest)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>Batch {escape(summary.manifest)}</h1>
+<p>{len(summary.rows)} videos: {counts}. From {summary.started:%d/%m/%Y %H:%M} to
+{summary.ended:%d/%m/%Y %H:%M} ({took}).
+The same as <a href="summary.csv">CSV</a> and <a href="summary.json">JSON</a>;
+<a href="batch.log">log</a>.</p>
+<div class="table">
+<table>
+<caption>What became of each row. “Skipped” was up to date already.</caption>
+<thead><tr><th scope="col" class="number">Row</th><th scope="col">Video</th>
+<th scope="col">Participant</th><th scope="col">Exercise</th><th scope="col">State</th>
+<th scope="col">Report, or why there is none</th><th scope="col" class="number">Seconds</th></tr>
+</thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>
+</main>
+</body>
+</html>
+"""
+
+
+def _row(row: BatchRow) -> str:
+    said = escape(row.reason)
+    if row.report is not None:
+        said = f'<a href="{escape(row.report, quote=True)}">report</a>'
+    if row.warnings:
+        said += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
+    seconds = f"{row.took_s:.1f}" if row.took_s is not None else ""
+    detail = ", ".join(f"{name} {value:.1f} s" for name, value in row.seconds.items())
+    return (
+        f'<tr class="{row.state}"><td class="number">{row.row}</td><td>{escape(row.video)}</td>'
+        f"<td>{escape(row.participant)}</td><td>{escape(row.exercise)}</td>"
+        f'<td class="state">{row.state}</td><td>{said}</td>'
+        f'<td class="number" title="{escape(detail, quote=True)}">{seconds}</td></tr>'
+    )

@@ -1,0 +1,5 @@
+"""``python -m mobility.cli``, the same as ``mobility``."""
+
+from mobility.cli.main import main
+
+main()

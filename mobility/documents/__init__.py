@@ -1,0 +1,1 @@
+"""Documents of the interface: their contract, what fills them, threads and display settings."""

@@ -1,0 +1,485 @@
+"""From Datasets and the session record to the JSON documents: pure functions.
+
+Rounding and null for NaN happen here and nowhere else; see
+:mod:`mobility.documents.contract`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mobility import tables
+from mobility.assessment.comments import comments, parts_left_out
+from mobility.assessment.overhead_squat import MDC95
+from mobility.documents.contract import (
+    CreatedAt,
+    ExportDocument,
+    JointAngle,
+    JointMobilityDocument,
+    KneeMovementPhases,
+    Participant,
+    ReportComments,
+    ReportDocument,
+    ReportGroup,
+    SessionDocument,
+    SessionRecord,
+    Side,
+    SummaryDocument,
+    UserInfo,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ACTIVITY = "Mobility Assessment"
+
+ANGLE_OF_JOINT: Mapping[str, str] = {
+    "ankle": "ankle_dorsiflexion",
+    "knee": "knee_flexion",
+    "hip": "hip_flexion",
+    "shoulder": "shoulder_flexion",
+    "elbow": "elbow_flexion",
+    "trunk": "trunk_lateral_flexion",
+    "neck": "neck_lateral_flexion",
+}
+"""The flexion angle that a document means by a joint."""
+
+DOCUMENT_NAME: Mapping[str, str] = {
+    "hip_flexion": "hip_flexion",
+    "hip_abduction": "hip_abduction",
+    "knee_flexion": "knee_flexion",
+    "ankle_dorsiflexion": "ankle_flexion",
+}
+"""Groups with one angle per side, and the angle's name inside their metric keys."""
+
+GRAPH_NAME: Mapping[str, str] = {
+    "hip_flexion": "hip_flexion",
+    "hip_abduction": "hip_abduction",
+    "knee_flexion": "kne_flexion",
+    "ankle_dorsiflexion": "ank_flexion",
+}
+"""The same inside their graph keys, after the letter of the side."""
+
+SUMMARY_GROUP: Mapping[str, str] = {"hip_abduction": "hip_adduction"}
+"""Groups that the summary document spells in its own way."""
+
+LANDMARK_NAME: Mapping[str, str] = {
+    "shoulder": "sho",
+    "elbow": "elb",
+    "wrist": "wri",
+    "hip": "hip",
+    "knee": "kne",
+    "ankle": "ank",
+    "heel": "hee",
+    "foot_index": "toe",
+    "ear": "ear",
+    "eye": "eye",
+    "eye_inner": "ein",
+    "eye_outer": "eou",
+    "pinky": "pin",
+    "index": "ind",
+    "thumb": "thu",
+    "mouth": "mou",
+}
+"""Three letters of each sided landmark in the export document."""
+
+SIDES: tuple[Side, Side] = ("left", "right")
+
+
+def rounded(value: Any, digits: int) -> float | None:
+    """Round one number for a document; None for NaN and infinity."""
+    number = round(float(value), digits)
+    # Adding zero turns -0.0 into 0.0.
+    return number + 0.0 if np.isfinite(number) else None
+
+
+def series(values: npt.ArrayLike, digits: int) -> list[float | None]:
+    """Round a series for a document; None for NaN and infinity."""
+    return [rounded(value, digits) for value in np.asarray(values, dtype=float).ravel()]
+
+
+def milliseconds(time: xr.DataArray) -> list[float]:
+    """Timestamps in milliseconds, rounded to 0.001, of seconds."""
+    return [round(1000.0 * float(second), 3) for second in time.values]
+
+
+def day(moment: datetime.datetime) -> str:
+    """Date as DD/MM/YYYY, in the offset of `moment`."""
+    return f"{moment:%d/%m/%Y}"
+
+
+def created_at(moment: datetime.datetime) -> CreatedAt:
+    """Date as DD/MM/YYYY and time as HH:MM AM/PM, in the offset of `moment`."""
+    # Not %p: it is empty or translated in some locales.
+    hour = moment.hour % 12 or 12
+    half = "AM" if moment.hour < 12 else "PM"
+    return CreatedAt(date=day(moment), time=f"{hour:02d}:{moment.minute:02d} {half}")
+
+
+def user_name(record: SessionRecord, participant: Participant | None) -> str:
+    """Display name of the participant, else the user id."""
+    return (participant.display_name if participant else None) or record.user_id
+
+
+def title(record: SessionRecord, participant: Participant | None) -> str:
+    """Session name, else exercise, participant and date."""
+    if record.session_name:
+        return record.session_name
+    return f"{record.exercise}, {user_name(record, participant)}, {day(record.created_at)}"
+
+
+def age_at(moment: datetime.datetime, participant: Participant | None) -> float | None:
+    """Age in years; of a year of birth that reached in the year of `moment`. None: not known."""
+    if participant is None:
+        return None
+    reached = participant.age_reached(moment.year)
+    return participant.age if reached is None else float(reached)
+
+
+def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
+    """Say what is known of the participant: height_m in metres, weight in kilograms."""
+    known: UserInfo = {"user_id": record.user_id}
+    if participant:
+        stored = participant.model_dump(exclude_none=True)
+        known.update({"weight" if key == "weight_kg" else key: stored[key] for key in stored})
+    return known
+
+
+def camera_side(pose: xr.Dataset) -> Side:
+    """Side of the body that the camera sees best over the whole recording.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset; its ``confidence`` is the visibility, 0 to 1.
+
+    Returns
+    -------
+    "left" or "right"
+        The anatomical side whose landmarks have the higher mean visibility;
+        "left" where they are equal or nothing was seen.
+    """
+    seen = {}
+    for side in SIDES:
+        names = [str(name) for name in pose.keypoint.values if str(name).startswith(f"{side}_")]
+        visibility = pose["confidence"].sel(keypoint=names).values
+        seen[side] = float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
+    return "right" if seen["right"] > seen["left"] else "left"
+
+
+def angle_series(
+    angles: xr.Dataset, *, joints: Iterable[str], side: Side
+) -> dict[str, list[float | None]]:
+    """Series of the selected joints, in degrees rounded to 0.01.
+
+    Parameters
+    ----------
+    angles
+        Angles Dataset, variables over (time, side).
+    joints
+        Of "ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck".
+    side
+        The side that stands for the joint under ``<joint>_angle``.
+    """
+    found = {}
+    for joint in joints:
+        angle = angles[ANGLE_OF_JOINT[joint]]
+        for key, which in ((f"left_{joint}", "left"), (f"right_{joint}", "right"), (joint, side)):
+            found[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
+    return found
+
+
+def landmark_names() -> dict[str, str]:
+    """Landmark of each name in the export document: ``lkne`` is "left_knee"."""
+    names = {"head": "nose"}
+    for side in SIDES:
+        for landmark, letters in LANDMARK_NAME.items():
+            keypoint = f"mouth_{side}" if landmark == "mouth" else f"{side}_{landmark}"
+            names[side[0] + letters] = keypoint
+    return names
+
+
+def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
+    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
+    person = pose.isel(individual=0)
+    found = {}
+    for name, keypoint in landmark_names().items():
+        point = person.sel(keypoint=keypoint)
+        found[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
+        found[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
+        found[f"{name}z"] = series(point["image_depth"].values, 2)
+        found[f"{name}v"] = series(point["confidence"].values, 3)
+    return found
+
+
+def session_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    video_url: str,
+    analyzed_video_url: str | None = None,
+    angles: xr.Dataset | None = None,
+    repetitions: xr.Dataset | None = None,
+    side: Side = "left",
+) -> dict[str, Any]:
+    """Details of a session; before the analysis without angles and timestamps.
+
+    Parameters
+    ----------
+    record, participant
+        What the store holds.
+    video_url, analyzed_video_url
+        Where the videos are.
+    angles, repetitions
+        Results, where there are any.
+    side
+        See :func:`camera_side`.
+    """
+    document = SessionDocument(
+        segments=0 if repetitions is None else int(repetitions["accepted"].sum()),
+        video_url=video_url,
+        activity=ACTIVITY,
+        title=title(record, participant),
+        user_name=user_name(record, participant),
+        created_at=created_at(record.created_at),
+        exercise=record.exercise,
+        angles={} if angles is None else angle_series(angles, joints=record.joints, side=side),
+        all_timestamps=[] if angles is None else milliseconds(angles["time"]),
+    )
+    if analyzed_video_url is not None:
+        document.analyzed_video_url = analyzed_video_url
+    return document.json_values()
+
+
+def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
+    """List the repetitions, times in seconds (0.001) and depth in percent (0.1).
+
+    Those of single joints have no depth, but ``joints``, which move.
+    """
+    return [
+        {
+            "rep": int(rep["rep"]),
+            "start": rounded(rep["start"], 3),
+            "bottom": rounded(rep["bottom"], 3),
+            "end": rounded(rep["end"], 3),
+            "depth": rounded(rep["depth"], 1),
+            "accepted": bool(rep["accepted"]),
+            "complete": bool(rep["complete"]),
+            "reason": str(rep["reason"].item()),
+        }
+        | ({"joints": str(rep["joints"].item())} if "joints" in rep else {})
+        for rep in (repetitions.isel(rep=number) for number in range(repetitions.sizes["rep"]))
+    ]
+
+
+def export_document(
+    record: SessionRecord, *, pose: xr.Dataset, angles: xr.Dataset, side: Side
+) -> dict[str, Any]:
+    """Landmarks as they were detected, and angles, over the same timestamps."""
+    return ExportDocument(
+        activity=ACTIVITY,
+        angles=angle_series(angles, joints=record.joints, side=side),
+        all_timestamps=milliseconds(angles["time"]),
+        keypoints=keypoint_series(pose),
+    ).json_values()
+
+
+def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
+    """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
+
+    An asymmetry of which twice what is relevant could not be told from none is null.
+
+    Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001).
+    """
+
+    def of_side(name: str, side: str, digits: int) -> float | None:
+        return rounded(metrics[name].sel(side=side), digits)
+
+    table = tables.load("findings")
+    largest = table["documents"]["largest_mdc"]["value"]
+
+    def asymmetry(name: str, digits: int) -> float | None:
+        difference = f"{name}_asymmetry"
+        detectable = metrics.get(f"{difference}_mdc95")
+        if detectable is None and f"{difference}_sd" in metrics:
+            detectable = MDC95 * metrics[f"{difference}_sd"]
+        if detectable is not None and detectable > largest * table["rules"][difference]["relevant"]:
+            return None
+        return rounded(abs(metrics[difference]), digits)
+
+    groups: dict[str, dict[str, float | None]] = {}
+    for group, name in DOCUMENT_NAME.items():
+        groups[group] = {f"{side}_{name}": of_side(group, side, 2) for side in SIDES}
+        groups[group][f"{name}_asymmetry"] = asymmetry(group, 2)
+    groups["knee_movement"] = {
+        "knee_ankle_separation_ratio": rounded(metrics["knee_ankle_separation_ratio"], 3),
+        **{f"{side}_knee_deviation": of_side("knee_deviation", side, 3) for side in SIDES},
+        "knee_deviation_asymmetry": asymmetry("knee_deviation", 3),
+    }
+    order = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
+    return {group: groups[group] for group in order}
+
+
+def group_graphs(
+    angles: xr.Dataset, movement: xr.Dataset
+) -> dict[str, dict[str, list[float | None]]]:
+    """Curves of each group over the timestamps of `angles`."""
+
+    def curves(values: xr.DataArray, name: str, digits: int) -> dict[str, list[float | None]]:
+        return {side[0] + name: series(values.sel(side=side).values, digits) for side in SIDES}
+
+    graphs = {group: curves(angles[group], name, 2) for group, name in GRAPH_NAME.items()}
+    graphs["knee_movement"] = curves(movement["knee_deviation"], "kne_deviation", 3)
+    return graphs
+
+
+def output_quality(metrics: xr.Dataset) -> dict[str, float | None] | None:
+    """Mobility and quality index, 0 to 100 (0.1); null where refused, left out where absent.
+
+    Beside each stands how much is in it, ``<index>_coverage`` (share of the weights, 0.001), and
+    what is not: ``<index>_<part>``, null.
+    """
+    found: dict[str, float | None] = {}
+    for name in ("mobility_index", "quality_index"):
+        if name not in metrics:
+            continue
+        coverage, absent = parts_left_out(metrics, name)
+        found[name] = rounded(metrics[name], 1)
+        found[f"{name}_coverage"] = rounded(coverage, 3)
+        found |= {f"{name}_{part.replace(' ', '_')}": None for part in absent}
+    return found or None
+
+
+def _comments(metrics: xr.Dataset, participant: Participant | None) -> ReportComments:
+    """Comments for the participant, as both documents have them."""
+    return ReportComments(
+        **comments(metrics, name=participant.display_name if participant else None)
+    )
+
+
+def report_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    angles: xr.Dataset,
+    metrics: xr.Dataset,
+    movement: xr.Dataset,
+    images: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Overhead Squat report; its comments are for the participant.
+
+    Parameters
+    ----------
+    record, participant
+        What the store holds.
+    angles, metrics
+        Results of the analysis.
+    movement
+        ``knee_movement(pose, repetitions)``, over the same times as `angles`.
+    images
+        Place of the picture of each view: "left", "right", "front".
+    """
+    graphs = group_graphs(angles, movement)
+    document = ReportDocument(
+        grouped_data={
+            group: ReportGroup(metrics=values, graph_data=graphs[group])
+            for group, values in group_metrics(metrics).items()
+        },
+        graph_timestamps=milliseconds(angles["time"]),
+        knee_movement_phases=KneeMovementPhases(**images),
+        user_info=user_info(record, participant),
+        exercise=record.exercise,
+        report_comments=_comments(metrics, participant),
+        date=day(record.created_at),
+    )
+    if quality := output_quality(metrics):
+        document.output_quality = quality
+    return document.json_values()
+
+
+def summary_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    metrics: xr.Dataset,
+    images: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Overhead Squat summary: the report without curves."""
+    document = SummaryDocument(
+        grouped_data={
+            SUMMARY_GROUP.get(group, group): values
+            for group, values in group_metrics(metrics).items()
+        },
+        knee_movement_phases=KneeMovementPhases(**images),
+        user_info=user_info(record, participant),
+        exercise=record.exercise,
+        summary=_comments(metrics, participant),
+        date=day(record.created_at),
+    )
+    if quality := output_quality(metrics):
+        document.output_quality = quality
+    return document.json_values()
+
+
+def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]:
+    """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
+    return list(shown) or [f"{joint}_angle" for joint in joints]
+
+
+def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
+    """Angles of the joints as the joint mobility measured them, without what it refused.
+
+    That of a hip which moves sideways is its abduction.
+    """
+    measured = metrics["angle"]
+    shown = {}
+    for joint in map(str, measured["joint"].to_numpy()):
+        name = ANGLE_OF_JOINT[joint]
+        values = measured.sel(joint=joint, drop=True).transpose(*angles[name].dims)
+        shown[name] = angles[name].copy(data=values.to_numpy())
+    return angles.assign(shown)
+
+
+def joint_mobility_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    angles: xr.Dataset,
+    side: Side,
+    shown_angles: Iterable[str] = (),
+    comments: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Joint Angle Mobility report.
+
+    Parameters
+    ----------
+    record, participant
+        What the store holds.
+    angles
+        Angles Dataset, NaN where they were refused.
+    side
+        See :func:`camera_side`.
+    shown_angles, comments
+        Display settings; without a choice, `<joint>_angle` of each selected joint.
+    """
+
+    def angle(values: list[float | None]) -> JointAngle:
+        known = [value for value in values if value is not None]
+        return JointAngle(max=max(known, default=None), min=min(known, default=None), values=values)
+
+    found = angle_series(angles, joints=record.joints, side=side)
+    return JointMobilityDocument(
+        title=title(record, participant),
+        angles={key: angle(values) for key, values in found.items()},
+        exercise="Joint Angle Mobility",
+        user_info=user_info(record, participant),
+        date=day(record.created_at),
+        uploaded_date=record.created_at,
+        shown_angles=joint_angles_shown(record.joints, shown_angles),
+        comments=dict(comments or {}),
+    ).json_values()

@@ -1,0 +1,357 @@
+"""Threads of a session: what is said of each metric, what it rests on, what people add.
+
+The id of a thread follows from its session, kind, metric and system and from
+the data. Asking again is thus asking for the same threads, also for the demo,
+whose threads are made when they are asked for and never written.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from mobility import __version__
+from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendations
+from mobility.assessment.findings import Finding, find
+from mobility.documents.contract import (
+    Evidence,
+    MeasurementSystem,
+    Message,
+    Thread,
+    ThreadKind,
+)
+from mobility.documents.fill import rounded
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.options import likely, validate
+from mobility.provenance import code_digest
+from mobility.sessions.files import (
+    check_decodable,
+    check_name,
+    read_json,
+    sweep,
+    write_json,
+    writing,
+)
+from mobility.writing import FOLDER_MODE
+
+if TYPE_CHECKING:
+    from mobility.store import Session
+
+KINDS: tuple[ThreadKind, ...] = get_args(ThreadKind)
+SYSTEMS: tuple[MeasurementSystem, ...] = get_args(MeasurementSystem)
+MESSAGE_LENGTH = 10_000
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LENGTH = 24
+_TEXTS = {"summary": comments, "recommendation": recommendations}
+
+
+def create_threads(session: Session, kind: str, *, system: str = "metric") -> dict[str, str]:
+    """Give the threads of a session on its present data, making those that are not there.
+
+    Older threads of the same kind and system are kept, and marked as superseded.
+
+    Parameters
+    ----------
+    session
+        An analysed session of the Overhead Squat.
+    kind
+        "summary" (what was found) or "recommendation" (what to do about it).
+    system
+        "metric" (cm, kg) or "imperial" (inches, pounds).
+
+    Returns
+    -------
+    dict
+        Id of the thread by metric; ``final_summary`` is on the whole.
+
+    Raises
+    ------
+    BadInputError
+        Another kind or system, or a session of another exercise.
+    NotFoundError
+        The session has not been analysed, or was deleted.
+    StorageError
+        The store cannot be written.
+    """
+    chosen: ThreadKind = _one_of(KINDS, kind, "kind")
+    units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
+    made = list(_made(session, chosen, units))
+    ids: dict[str, str] = {thread.metric: thread.id for thread in made}
+    if session.store.read_only or _is_current(session, made):
+        return ids
+    with _writing(session) as folder:
+        for thread in made:
+            file = folder / f"{thread.id}.json"
+            if not file.is_file():
+                write_json(file, thread.model_dump(mode="json"))
+        for thread in _stored(session):
+            if (thread.kind, thread.system) != (chosen, units):
+                continue
+            new = ids[thread.metric]
+            superseded_by = None if new == thread.id else new
+            if thread.superseded_by != superseded_by:
+                changed = thread.model_copy(update={"superseded_by": superseded_by})
+                write_json(folder / f"{thread.id}.json", changed.model_dump(mode="json"))
+    return ids
+
+
+def thread(session: Session, thread_id: str) -> dict[str, Any]:
+    """Give one thread.
+
+    Raises
+    ------
+    BadInputError
+        The id is malformed.
+    NotFoundError
+        There is no such thread.
+    """
+    return _thread(session, thread_id).model_dump(mode="json")
+
+
+def threads(session: Session, kind: str | None = None) -> list[dict[str, Any]]:
+    """Give all threads of a session, or those of one kind, the oldest first.
+
+    Parameters
+    ----------
+    session
+        A session; the demo has those on its data, in both systems.
+    kind
+        "summary" or "recommendation".
+    """
+    wanted = KINDS if kind is None else (_one_of(KINDS, kind, "kind"),)
+    if session.store.read_only:
+        found = [
+            thread
+            for each in wanted
+            for system in SYSTEMS
+            for thread in _made(session, each, system)
+        ]
+    else:
+        found = [thread for thread in _stored(session) if thread.kind in wanted]
+        found.sort(key=lambda thread: (thread.created_at, KEYS.index(thread.metric), thread.id))
+    return [thread.model_dump(mode="json") for thread in found]
+
+
+def append_message(session: Session, thread_id: str, text: str, *, by: str) -> dict[str, Any]:
+    """Add what someone says to a thread, and give the thread.
+
+    Parameters
+    ----------
+    session
+        A session; not the demo.
+    thread_id
+        Which thread.
+    text
+        What they say, 1 to 10 000 characters; lines may be broken.
+    by
+        Who says it.
+
+    Raises
+    ------
+    NotPermittedError
+        The session is the demo.
+    BadInputError
+        The text is empty, too long or no text.
+    NotFoundError
+        There is no such thread.
+    """
+    session.store._require_writable()
+    message = Message(
+        role="person", who=check_name(by, what="by"), when=_now(), text=_checked_text(text)
+    )
+    _thread(session, thread_id)
+    with _writing(session) as folder:
+        known = _thread(session, thread_id)
+        changed = known.model_copy(update={"messages": [*known.messages, message]})
+        write_json(folder / f"{known.id}.json", changed.model_dump(mode="json"))
+    return changed.model_dump(mode="json")
+
+
+def _made(session: Session, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
+    """Make the threads on the present data, in memory."""
+    record = session.record
+    if record.exercise != "Overhead Squat":
+        raise BadInputError(
+            f"session {session.id}: is of the exercise '{record.exercise}'; {kind} threads are of "
+            "the Overhead Squat only"
+        )
+    session._analyzed()
+    session.bring_up_to_date()
+    record, metrics = session.record, session.metrics()
+    if session.record.stages != record.stages:
+        raise StorageError(f"session {session.id}: is being analyzed; ask again when that is done")
+    participant = session.participant
+    name = participant.display_name if participant else None
+    person = {}
+    if kind == "summary" and participant:
+        person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
+    # The bytes of the file follow from the data; all that the texts name belongs to the key, and
+    # the rules and words, but those of the demo stay: what links to them is to be found.
+    words = () if session.store.read_only else (code_digest(),)
+    data = (record.stages["metrics"].sha256, name, *person.values(), *words)
+    data_key = hashlib.sha256(repr(data).encode()).hexdigest()
+    say = _TEXTS[kind]
+    plain = say(metrics, name=name, level="participant", system=system, **person)
+    expert = say(
+        metrics, name=name or record.user_id, level="professional", system=system, **person
+    )
+    findings = find(metrics)
+    # The demo's threads are the same whenever they are asked for.
+    now = record.stages["metrics"].finished if session.store.read_only else _now()
+    for metric in KEYS:
+        yield Thread(
+            id=_id(session.id, kind, metric, system, data_key),
+            session_id=session.id,
+            kind=kind,
+            metric=metric,
+            system=system,
+            data_key=data_key,
+            created_at=now,
+            messages=[
+                Message(role="workbench", who=f"mobility {__version__}", when=now, text=text)
+                for text in (plain[metric], f"For the professional. {expert[metric]}")
+            ],
+            evidence=[
+                _evidence(finding)
+                for finding in findings
+                if metric == SUMMARY or finding.group == metric
+            ],
+        )
+
+
+def _id(*parts: str) -> str:
+    """Derive an id of 24 letters and digits from what names the thread."""
+    number = int.from_bytes(hashlib.sha256("\n".join(parts).encode()).digest(), "big")
+    letters = []
+    for _ in range(_LENGTH):
+        number, index = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[index])
+    return f"thread_{''.join(letters)}"
+
+
+def _evidence(finding: Finding) -> Evidence:
+    def number(value: float | None) -> float | None:
+        return None if value is None else rounded(value, 4)
+
+    interval = None
+    if finding.interval is not None:
+        low, high = (round(bound, 4) for bound in finding.interval)
+        interval = (low, high)
+    return Evidence.model_validate(
+        {
+            "metric": finding.metric,
+            "side": finding.side or None,
+            "value": number(finding.value),
+            "interval": interval,
+            "units": finding.units,
+            "threshold": number(finding.threshold),
+            "probability": number(finding.probability),
+            "status": finding.status,
+            "rule": finding.rule,
+            "source": finding.source,
+        }
+    )
+
+
+def _folder(session: Session) -> Path:
+    return session.folder / "threads"
+
+
+def _stored(session: Session) -> list[Thread]:
+    folder = _folder(session)
+    if not folder.is_dir():
+        return []
+    return [_read(file) for file in sorted(folder.glob("thread_*.json"))]
+
+
+def _read(file: Path) -> Thread:
+    try:
+        return validate(Thread, read_json(file), what=f"{file}")
+    except BadInputError as error:
+        raise StorageError(
+            f"thread {file.stem}: its file cannot be used ({error}); restore it, or delete it"
+        ) from None
+
+
+def _thread(session: Session, thread_id: str) -> Thread:
+    if not (
+        isinstance(thread_id, str)
+        and thread_id.startswith("thread_")
+        and len(thread_id) == len("thread_") + _LENGTH
+        and all(letter in _ALPHABET for letter in thread_id.removeprefix("thread_"))
+    ):
+        raise BadInputError(
+            f"thread id {thread_id!r}: must be 'thread_' and {_LENGTH} letters or digits"
+        )
+    if session.store.read_only:
+        known = (t for kind in KINDS for system in SYSTEMS for t in _made(session, kind, system))
+        found = next((each for each in known if each.id == thread_id), None)
+        if found is not None:
+            return found
+    elif (file := _folder(session) / f"{thread_id}.json").is_file():
+        return _read(file)
+    raise NotFoundError(f"thread {thread_id}: not in session {session.id}")
+
+
+def _is_current(session: Session, made: list[Thread]) -> bool:
+    """Whether the threads made are stored, and all others of their kind are superseded."""
+    stored = {
+        thread.id: thread.superseded_by
+        for thread in _stored(session)
+        if (thread.kind, thread.system) == (made[0].kind, made[0].system)
+    }
+    ids = {thread.id for thread in made}
+    return ids <= stored.keys() and all(
+        (superseded_by is None) == (thread_id in ids) for thread_id, superseded_by in stored.items()
+    )
+
+
+@contextmanager
+def _writing(session: Session) -> Iterator[Path]:
+    """Hold the lock of a session's threads and give their folder, which is made."""
+    folder = _folder(session)
+    # A lock of their own: a message need not wait for an analysis.
+    what = f"the threads of session {session.id}"
+    try:
+        with session.store._locked(session.id, "threads", what=what, wait_s=10):
+            with writing(folder):
+                folder.mkdir(FOLDER_MODE, exist_ok=True)
+            sweep(folder, "thread_*.json")
+            yield folder
+    except StorageError as error:
+        if session.folder.is_dir():
+            raise
+        session.store._forget_locks(session.id)
+        raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+
+
+def _one_of(known: tuple[Any, ...], given: str, what: str) -> Any:
+    if given not in known:
+        choice = likely(given, known) or f"; choose {' or '.join(map(repr, known))}"
+        raise BadInputError(f"{what} {given!r}: unknown{choice}")
+    return given
+
+
+def _checked_text(text: str) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise BadInputError(f"text: must be a non-empty text (got {text!r})")
+    cleaned = text.strip()
+    if len(cleaned) > MESSAGE_LENGTH:
+        raise BadInputError(f"text: at most {MESSAGE_LENGTH} characters (got {len(cleaned)})")
+    check_decodable(cleaned, what="text")
+    for character in cleaned:
+        if unicodedata.category(character) == "Cc" and character not in "\n\t\r":
+            raise BadInputError(
+                f"text: holds the control character U+{ord(character):04X}; remove it"
+            )
+    return cleaned
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now().astimezone().replace(microsecond=0)

@@ -1,0 +1,758 @@
+"""The analysis of a session: stages in the order in which data flows, each done once.
+
+A stage has a key, the SHA-256 of all that its result depends on: the keys of
+the stages that it needs, the options and corrections that concern it, the
+video and the model, and the code: for a pose that of the capture, which takes
+minutes to redo, for all else the whole package with its tables, however little
+of it a stage uses. A stage whose key is the stored one, and whose
+file is there and whole, is not repeated. So an analysis that was interrupted resumes, and
+a changed option redoes only what depends on it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mobility.documents import fill as documents
+from mobility.documents.contract import (
+    Edits,
+    Provenance,
+    SessionRecord,
+    Stage,
+    VideoFile,
+    Warned,
+)
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.options import Standing, Workers, check_point, checked
+from mobility.provenance import (
+    capture_digest,
+    code_digest,
+    package_versions,
+    sha256,
+    warnings_of,
+)
+from mobility.sessions.files import (
+    atomic,
+    read_dataset,
+    sweep,
+    write_dataset,
+    write_json,
+)
+from mobility.store import Session, is_whole
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is fixed about a stage."""
+
+    name: str
+    file: str
+    needs: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+
+
+_OF_FIT = ("fit", "height_m", "field_of_view", "standing", "calibration")
+
+STEPS = (
+    _Step("pose", "pose.nc", (), ("subject",), edits=("subject",)),
+    _Step("second_pose", "pose-2.nc", (), ("second_subject",), edits=("second_subject",)),
+    _Step("fitted", "fitted.nc", ("pose", "second_pose"), _OF_FIT),
+    _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
+    _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
+    _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
+    _Step("table", "metrics.parquet", ("metrics",)),
+    _Step("capture_quality", "capture_quality.json", ("pose", "second_pose", "fitted")),
+    _Step("annotated", "analyzed.mp4", ("pose", "angles", "repetitions"), ("blur_face",)),
+)
+"""The stages in their order; the second pose is there only with a second video."""
+
+_JOINT_MOBILITY: Mapping[str, _Step] = {
+    step.name: step
+    for step in (
+        _Step(
+            "fitted",
+            "fitted.nc",
+            ("pose", "second_pose"),
+            (*_OF_FIT, "exercise"),
+        ),
+        _Step("angles", "angles.nc", ("fitted",), ("keep_raw", "fit")),
+        _Step(
+            "repetitions",
+            "repetitions.nc",
+            ("fitted", "angles"),
+            ("joints",),
+            edits=("repetitions",),
+        ),
+        _Step(
+            "metrics",
+            "metrics.nc",
+            ("fitted", "angles", "repetitions"),
+            ("joints", "sex", "age", "movement"),
+            edits=("repetitions",),
+        ),
+        _Step(
+            "annotated",
+            "analyzed.mp4",
+            ("pose", "angles", "repetitions", "metrics"),
+            ("blur_face", "joints"),
+        ),
+    )
+}
+"""Stages of that exercise which are not those of a squat."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "subject": "largest",
+    "fit": True,
+    "field_of_view": "auto",
+    "height_m": "auto",
+    "standing": "straight",
+    "movement": "auto",
+    "keep_raw": False,
+    "annotate": True,
+    "blur_face": False,
+    "model": "auto",
+}
+"""Options of the first analysis that change a result."""
+
+
+@dataclass
+class _Run:
+    """What the stages of one run share: read from files only where it is asked for."""
+
+    session: Session
+    record: SessionRecord
+    edits: Edits
+    workers: int | None
+    subject: tuple[float, float] | None
+    second_subject: tuple[float, float] | None
+    model: str | None
+    fit: bool
+    height_m: float | None
+    field_of_view: float | None
+    standing: Literal["straight", "free"] | float
+    movement: str | None
+    keep_raw: bool
+    blur_face: bool
+    sex: Literal["female", "male"] | None
+    age: float | None
+    results: dict[str, xr.Dataset] = field(default_factory=dict)
+
+    def __getitem__(self, stage: str) -> xr.Dataset:
+        if stage not in self.results:
+            self.results[stage] = read_dataset(self.session.folder / _step(stage).file)
+        return self.results[stage]
+
+    @property
+    def is_mobility(self) -> bool:
+        """Whether single joints move, instead of a person who squats."""
+        return self.record.exercise == "Joint Angle Mobility"
+
+    @property
+    def video(self) -> Path:
+        return self.session.video
+
+    @property
+    def second_video(self) -> Path | None:
+        return self.session.second_video
+
+
+@checked
+def analyze(
+    session: Session,
+    *,
+    workers: Workers | None = None,
+    subject: tuple[float, float] | Literal["largest"] | None = None,
+    second_subject: tuple[float, float] | Literal["largest"] | None = None,
+    fit: bool | None = None,
+    field_of_view: float | Literal["auto"] | None = None,
+    height_m: float | Literal["auto"] | None = None,
+    standing: Standing | None = None,
+    movement: str | None = None,
+    keep_raw: bool | None = None,
+    annotate: bool | None = None,
+    blur_face: bool | None = None,
+    model: str | os.PathLike[str] | None = None,
+) -> SessionRecord:
+    """Run what is not done yet of the analysis of a session.
+
+    An option that is not given stays as it was in the last analysis of the
+    session, so that a face that was blurred once stays blurred.
+
+    Parameters
+    ----------
+    session
+        A session of a store.
+    workers
+        Processes for the pose estimation; it changes no result.
+    subject
+        A point in the picture on the person to measure, in pixels, or
+        "largest", at first "largest". A correction by hand goes before it.
+    second_subject
+        The same in the picture of the second camera.
+    fit
+        Whether a body with constant segments is fitted, at first True; without
+        it the angles come from the cleaned landmarks, with larger errors.
+    field_of_view
+        Of the longer side of the picture, in degrees, for the fit; "auto" (at
+        first) lets the fit find it.
+    height_m
+        Stature of the participant in metres, which sets the scale of the fit;
+        "auto" (at first) takes that of the participant's record, where it is
+        known.
+    standing
+        "straight", at first: whoever is tallest and still stands straight, and
+        that calibrates the trial. "free": nothing is known of how the subject
+        stands, and errors are larger. A number: the flexion of the knees, in
+        degrees, in which the subject was measured to stand.
+    movement
+        Of Joint Angle Mobility, the movement of the table ``movements`` that was asked for
+        ("shoulder_abduction"); "auto", at first: the one that is found.
+    keep_raw
+        Whether the angles of the landmarks without a fit (``<angle>_raw``) and
+        in the plane of the picture (``<angle>_image``) are kept beside the
+        others, at first False. No metric and no report uses them.
+    annotate
+        Whether the annotated video is made, at first True; without it, an
+        out-of-date one is removed.
+    blur_face
+        Whether the face is blurred in the annotated video, at first False.
+    model
+        "full", "heavy", "both", or a pose model bundle, as for
+        :func:`mobility.capture.pose.estimate_pose`; at first "auto", which is
+        what ``MOBILITY_POSE_MODEL`` names, else "full".
+
+    Returns
+    -------
+    SessionRecord
+        The record as it is stored.
+
+    Raises
+    ------
+    VideoError
+        Nobody was found in the video; the session is then "failed".
+    BadInputError
+        Nobody is at `subject`, or an option is wrong.
+    NotFoundError
+        The session was deleted meanwhile.
+    NotPermittedError
+        The session is a demo.
+    StorageError
+        The session is being analyzed by another process, or the store cannot
+        be written.
+    """
+    store = session.store
+    store._require_writable()
+    _check_range("field_of_view", field_of_view, 10, 160, "degrees")
+    _check_range("height_m", height_m, 0.5, 2.6, "metres")
+    given = {
+        "subject": _place(subject, what="subject"),
+        "second_subject": _place(second_subject, what="second subject"),
+        "fit": fit,
+        "field_of_view": field_of_view,
+        "height_m": height_m,
+        "standing": standing,
+        "movement": _movement(session, movement),
+        "keep_raw": keep_raw,
+        "annotate": annotate,
+        "blur_face": blur_face,
+        "model": None if model is None else os.fspath(model),
+    }
+    try:
+        with store._locked(session.id, what=f"session {session.id}", wait_s=2):
+            store._sweep_session(session.id)
+            sweep(session.folder, "session.json", *(step.file for step in STEPS))
+            while True:
+                edits = session.edits()
+                record = _analyze(session, edits, given, workers)
+                # A correction made meanwhile found the session in use: it is ours to heed.
+                store._refresh(session.id)
+                if session.edits() == edits:
+                    return record
+    except Exception as error:
+        if session.folder.is_dir():
+            raise
+        store._forget_locks(session.id)
+        raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+
+
+def _movement(session: Session, given: str | None) -> str | None:
+    """Check that the joint of a movement is measured in a session."""
+    if given in (None, "auto"):
+        return given
+    from mobility.assessment.movements import movement
+
+    record, joint = session.record, movement(given)["joint"]
+    if record.exercise != "Joint Angle Mobility" or joint not in record.joints:
+        raise BadInputError(
+            f"movement {given}: is of the {joint}, which this session does not measure; make one "
+            f"of Joint Angle Mobility with joints {joint}"
+        )
+    return given
+
+
+def _check_range(
+    name: str, value: float | str | None, least: float, most: float, units: str
+) -> None:
+    if isinstance(value, float) and not least <= value <= most:
+        raise BadInputError(f"{name} {value:g}: must be from {least:g} to {most:g} {units}")
+
+
+def is_current(session: Session) -> bool:
+    """Say whether another analysis with the same options would redo no stage of the last one."""
+    record = session.record
+    plan = _plan(session, record, session.edits(), {})
+    return record.state == "analyzed" and all(
+        step.name in record.stages and record.stages[step.name].key == plan.keys[step.name]
+        for step in plan.wanted
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What an analysis is to do, and with what."""
+
+    options: dict[str, Any]
+    concerned: dict[str, Any]
+    """The options with what corrections and the participant's record say instead."""
+    steps: list[_Step]
+    wanted: list[_Step]
+    keys: dict[str, str]
+    model_sha256: str
+
+
+def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[str, Any]) -> _Plan:
+    from mobility.capture.models import model_sha256 as identity_of_model
+
+    options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
+    steps = _steps(record)
+    if record.second_video is not None:
+        options.setdefault("second_subject", "largest")
+    elif given.get("second_subject") is not None:
+        raise BadInputError(f"session {session.id}: has no second video to find a person in")
+    options.update({name: value for name, value in given.items() if value is not None})
+    if record.second_video is not None and not options["fit"]:
+        raise BadInputError(
+            f"session {session.id}: two videos make one set of angles only with a fitted body; "
+            "give one video, or leave the fit on"
+        )
+    people: dict[str, Any] = {}
+    for name in ("subject", "second_subject"):
+        if name in options:
+            corrected = edits.current(name)
+            people[name] = options[name] if corrected is None else corrected
+    model_sha256 = identity_of_model(options["model"])
+    height_m = None if options["height_m"] == "auto" else options["height_m"]
+    if height_m is None and session.participant:
+        height_m = session.participant.height_m
+    person = session.participant
+    sex, age = person.sex if person else None, documents.age_at(record.created_at, person)
+    of_whom = {"sex": sex, "age": age, "exercise": record.exercise, "joints": record.joints}
+    known = record.calibration
+    if known is not None and (not options["fit"] or options["field_of_view"] != "auto"):
+        raise BadInputError(
+            f"session {session.id}: its calibration has the lens and needs the fit; leave out "
+            "field_of_view, and the fit on"
+        )
+    cameras = {"calibration": None if known is None else known.sha256}
+    concerned = {**options, **people, "height_m": height_m, **of_whom, **cameras}
+    return _Plan(
+        options=options,
+        concerned=concerned,
+        steps=steps,
+        wanted=[step for step in steps if options["annotate"] or step.name != "annotated"],
+        keys=_keys(record, edits, concerned, model_sha256),
+        model_sha256=model_sha256,
+    )
+
+
+def _analyze(
+    session: Session, edits: Edits, given: Mapping[str, Any], workers: int | None
+) -> SessionRecord:
+    record = session.record
+    plan = _plan(session, record, edits, given)
+    options, keys = plan.options, plan.keys
+    provenance = Provenance(
+        video_sha256=record.video.sha256,
+        model_sha256=plan.model_sha256,
+        versions=dict(package_versions()),
+        options=dict(options),
+        options_sha256=_digest(options),
+    )
+
+    def is_done(step: _Step) -> bool:
+        done = record.stages.get(step.name)
+        if done is None or done.key != keys[step.name]:
+            return False
+        session.store._fetch(session.id, done.file)
+        return is_whole(session.folder, done)
+
+    outdated = [
+        step
+        for step in plan.steps
+        if step not in plan.wanted and step.name in record.stages and not is_done(step)
+    ]
+    if (
+        record.state == "analyzed"
+        and not outdated
+        and all(is_done(step) for step in plan.wanted)
+        and record.provenance is not None
+        and record.provenance.options_sha256 == provenance.options_sha256
+    ):
+        return record
+
+    run = _Run(
+        session=session,
+        record=record,
+        edits=edits,
+        workers=workers,
+        subject=_point(plan.concerned["subject"]),
+        second_subject=_point(plan.concerned.get("second_subject", "largest")),
+        model=options["model"],
+        fit=options["fit"],
+        height_m=plan.concerned["height_m"],
+        field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
+        standing=options["standing"],
+        movement=None if options["movement"] == "auto" else options["movement"],
+        keep_raw=options["keep_raw"],
+        blur_face=options["blur_face"],
+        sex=plan.concerned["sex"],
+        age=plan.concerned["age"],
+    )
+    record.reason = ""
+    record.provenance = provenance
+    try:
+        for step in plan.wanted:
+            if is_done(step):
+                continue
+            # Forgotten before it is redone: a file that dies half-way to a new
+            # key must not pass for the old one.
+            _forget(record, step.name)
+            record.state = "analyzing"
+            _save(session, record)
+            log.info("session %s: %s", session.id, step.name)
+            started = time.perf_counter()
+            _perform(step, run)
+            record.stages[step.name] = Stage(
+                key=keys[step.name],
+                file=step.file,
+                sha256=sha256(session.folder / step.file),
+                seconds=round(time.perf_counter() - started, 3),
+                finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+            )
+            _save(session, record)
+        for step in outdated:
+            _forget(record, step.name)
+        # Of the second pose the fit tells itself, and says of which camera it is.
+        datasets = [
+            run[step.name]
+            for step in plan.steps
+            if step.file.endswith(".nc") and step.name != "second_pose"
+        ]
+        record.warnings = [
+            Warned(code=found["code"], message=_by_its_name(found["message"], session, record))
+            for found in warnings_of(*datasets)
+        ]
+        record.state = "analyzed"
+        _save(session, record)
+        for step in STEPS:
+            if step.name not in record.stages:
+                (session.folder / step.file).unlink(missing_ok=True)
+                session.store._discard(session.id, step.file)
+    except Exception as error:
+        if isinstance(error, MobilityError):
+            error.args = (_by_its_name(str(error), session, record), *error.args[1:])
+        if not isinstance(error, StorageError):
+            record.state = "failed"
+            record.reason = f"{error}" or type(error).__name__
+            with suppress(StorageError):
+                _save(session, record)
+        raise
+    return record
+
+
+def _by_its_name(message: str, session: Session, record: SessionRecord) -> str:
+    """Call the videos as their owner does: the stages know the session's copies only."""
+    videos = [record.video] if record.second_video is None else [record.video, record.second_video]
+    names = {video.file: video.original_name for video in videos}
+    copies = "|".join(re.escape(file) for file in names)
+    folder = re.escape(str(session.folder))
+    return re.sub(
+        f"(?:{folder}.)?(?<![-.a-z0-9])({copies})", lambda found: names[found[1]], message
+    )
+
+
+def _perform(step: _Step, run: _Run) -> None:
+    """Run one stage and put its result in its place."""
+    target = run.session.folder / step.file
+    if step.name == "annotated":
+        from mobility.pipeline.overlay import annotate_video
+
+        # Those of a squat are the default.
+        shown: dict[str, Any] = {}
+        angles = run["angles"]
+        if run.is_mobility:
+            angles = documents.with_refused_joints(angles, run["metrics"])
+            shown["shown_angles"] = tuple(documents.ANGLE_OF_JOINT[j] for j in run.record.joints)
+        with atomic(target) as hidden:
+            # The face is to be blurred wherever it was detected, so the pose
+            # as it was detected, not the cleaned one.
+            annotate_video(
+                run.video,
+                run["pose"],
+                angles,
+                run["repetitions"],
+                hidden,
+                blur_face=run.blur_face,
+                **shown,
+            )
+    elif step.name == "table":
+        from mobility.pipeline.metrics_table import write_metrics_table
+
+        with atomic(target) as hidden:
+            write_metrics_table(hidden, run["metrics"])
+    elif step.name == "capture_quality":
+        from mobility.capture.quality import capture_quality
+        from mobility.capture.video import probe
+
+        document = capture_quality(run["pose"], probe(run.video), run["fitted"])
+        if run.second_video is not None:
+            info = probe(run.second_video)
+            seen = capture_quality(run["second_pose"], info, run["fitted"], camera=1)
+            document = {**document, "second_camera": seen}
+        write_json(target, document)
+    else:
+        result = _MAKE[step.name](run)
+        write_dataset(target, result)
+        run.results[step.name] = result
+
+
+def _pose(run: _Run) -> xr.Dataset:
+    from mobility.capture.pose import estimate_pose
+
+    return estimate_pose(run.video, workers=run.workers, subject=run.subject, model=run.model)
+
+
+def _second_pose(run: _Run) -> xr.Dataset:
+    from mobility.capture.pose import estimate_pose
+
+    video = run.second_video
+    assert video is not None
+    return estimate_pose(video, workers=run.workers, subject=run.second_subject, model=run.model)
+
+
+def _fitted(run: _Run) -> xr.Dataset:
+    from mobility.kinematics.clean import clean_pose
+
+    if not run.fit:
+        return clean_pose(run["pose"])
+    from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+
+    # The fit weighs a landmark by its visibility, and needs the hidden side too.
+    names = ["pose"] if run.second_video is None else ["pose", "second_pose"]
+    cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
+    planted: dict[str, Any] = {}
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import feet_may_stay
+
+        planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
+    cameras: dict[str, Any] = {}
+    if (known := run.record.calibration) is not None:
+        from mobility.kinematics.calibration import read_calibration
+
+        copy = run.session.calibration
+        assert copy is not None
+        videos = [video for video in (run.record.video, run.record.second_video) if video]
+        found = read_calibration(copy).of([video.original_name for video in videos])
+        cameras = {"calibration": replace(found, source=known.original_name)}
+    fitted: xr.Dataset = fit_body(
+        cleaned,
+        height_m=run.height_m,
+        field_of_view=run.field_of_view,
+        standing=run.standing,
+        **planted,
+        **cameras,
+    )
+    return fitted
+
+
+def _angles(run: _Run) -> xr.Dataset:
+    from mobility.kinematics.angles import joint_angles, with_raw_angles
+
+    limits: dict[str, Any] = {"in_picture": True} if run.is_mobility else {}
+    if run.is_mobility and run.fit:
+        from mobility.assessment.joint_mobility import single_joint_limits
+
+        limits["limits"] = single_joint_limits()
+    angles: xr.Dataset = joint_angles(run["fitted"], **limits)
+    if not run.keep_raw:
+        return angles
+    from mobility.kinematics.clean import clean_pose
+
+    return with_raw_angles(angles, clean_pose(run["pose"]))
+
+
+def _repetitions(run: _Run) -> xr.Dataset:
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import joint_movements
+
+        moves: xr.Dataset = joint_movements(
+            run["fitted"],
+            run["angles"],
+            joints=tuple(run.record.joints),
+            movements=run.edits.current("repetitions"),
+        )
+        return moves
+    from mobility.kinematics.repetitions import find_repetitions, set_repetitions
+
+    intervals = run.edits.current("repetitions")
+    if intervals is None:
+        return find_repetitions(run["fitted"])
+    return set_repetitions(run["fitted"], intervals)
+
+
+def _metrics(run: _Run) -> xr.Dataset:
+    if run.is_mobility:
+        from mobility.assessment.joint_mobility import joint_mobility
+
+        found: xr.Dataset = joint_mobility(
+            run["fitted"],
+            run["angles"],
+            joints=tuple(run.record.joints),
+            sex=run.sex,
+            age=run.age,
+            movement=run.movement,
+            movements=run.edits.current("repetitions"),
+        )
+        return found
+    from mobility.assessment.overhead_squat import overhead_squat
+
+    return overhead_squat(run["fitted"], run["angles"], run["repetitions"])
+
+
+_MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
+    "pose": _pose,
+    "second_pose": _second_pose,
+    "fitted": _fitted,
+    "angles": _angles,
+    "repetitions": _repetitions,
+    "metrics": _metrics,
+}
+
+
+def _steps(record: SessionRecord) -> list[_Step]:
+    """Stages of a session; with one video none is of the second."""
+    own = _JOINT_MOBILITY if record.exercise == "Joint Angle Mobility" else {}
+    steps = [own.get(step.name, step) for step in STEPS]
+    if record.second_video is not None:
+        return steps
+    return [
+        replace(step, needs=tuple(name for name in step.needs if name != "second_pose"))
+        for step in steps
+        if step.name != "second_pose"
+    ]
+
+
+def _video_of(step: _Step, record: SessionRecord) -> VideoFile:
+    second = record.second_video
+    return record.video if step.name == "pose" or second is None else second
+
+
+def _place(
+    subject: tuple[float, float] | Literal["largest"] | None, *, what: str
+) -> list[float] | str | None:
+    if not isinstance(subject, tuple):
+        return subject
+    return list(check_point(subject, what=f"{what} {subject}"))
+
+
+def _point(place: Any) -> tuple[float, float] | None:
+    return None if place == "largest" else (place[0], place[1])
+
+
+def _step(name: str) -> _Step:
+    return next(step for step in STEPS if step.name == name)
+
+
+def _keys(
+    record: SessionRecord, edits: Edits, options: Mapping[str, Any], model_sha256: str
+) -> dict[str, str]:
+    """Key of each stage under the present inputs."""
+    keys: dict[str, str] = {}
+    for step in _steps(record):
+        keys[step.name] = _digest(
+            {
+                "stage": step.name,
+                "needs": [keys[name] for name in step.needs],
+                "video": [] if step.needs else [_video_of(step, record).sha256, model_sha256],
+                "options": {name: options[name] for name in step.options},
+                "edits": {name: edits.current(name) for name in step.edits},
+                "code": code_digest() if step.needs else capture_digest(),
+            }
+        )
+    return keys
+
+
+def _forget(record: SessionRecord, name: str) -> None:
+    """Drop the stage and all that depends on it from the record."""
+    record.stages.pop(name, None)
+    for step in STEPS:
+        if name in step.needs:
+            _forget(record, step.name)
+
+
+def forget_edited(session: Session, kind: str) -> None:
+    """Take from the record what a correction of this `kind` put out of date.
+
+    An analysis that is at work heeds the correction itself, before it ends.
+    """
+    steps = [step for step in STEPS if kind in step.edits]
+    # The wait is for an analysis that is just ending and has looked at the edits already.
+    with session.store._locked_if_free(session.id, wait_s=1) as free:
+        record = session.record
+        outdated = [step.name for step in steps if step.name in record.stages]
+        if free and outdated:
+            for name in outdated:
+                _forget(record, name)
+            record.state = "edited"
+            _save(session, record)
+
+
+def give_up(session: Session, reason: str) -> None:
+    """Record that the analysis of a session was ended from outside, and why.
+
+    Raises
+    ------
+    StorageError
+        The session is being analyzed, or cannot be written.
+    """
+    with session.store._locked(session.id, what=f"session {session.id}", wait_s=10):
+        record = session.record
+        record.state = "failed"
+        record.reason = reason
+        _save(session, record)
+
+
+def _save(session: Session, record: SessionRecord) -> None:
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    session.store._publish(session.id)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -1,0 +1,496 @@
+"""Many sessions as one table: a row for each session, metric, side and level.
+
+The table is a :class:`pandas.DataFrame`, for that is what statistics packages take; everything
+else here reads that table, so that it can be filtered, joined or loaded from a file before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility.documents import fill as documents
+from mobility.documents.contract import EXERCISES, GROUPED_BY
+from mobility.errors import BadInputError, MobilityError
+from mobility.options import likely
+from mobility.pipeline.metrics_table import Z95, as_table, metrics_table, read_metrics_table
+from mobility.sessions.files import atomic, make_folder, writing
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from mobility.documents.contract import SessionRecord
+    from mobility.store import Session, Store
+
+COLUMNS = (
+    *("session_id", "user_id", "date", "exercise", "state", "sex", "age", "height_m", "weight_kg"),
+    *("view", "recording", "cameras", "method", "software"),
+    *("metric", "side", "level", "rep", "phase", "item"),
+    *("value", "sd", "lower", "upper", "units", "text", "reason", "long_name", "group", "version"),
+)
+"""Columns of the table, in order; :func:`to_dataframe` says what they hold."""
+
+AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
+"""First year of each age band: those of the reference values of Soucie et al. (2011)."""
+
+UNKNOWN = "not known"
+ANONYMOUS = "anonymous"
+"""Id of sessions of which nobody said whose they are: they may be of different people."""
+
+_NUMBERS = {**dict.fromkeys(("age", "height_m", "weight_kg"), "float64"), "cameras": "Int64"}
+"""Columns of a session that are no texts."""
+_BANDS_OF_NUMBERS = 3
+_WORST_FIRST = ("unusable", "poor", "ok")
+
+
+def to_dataframe(sessions: Iterable[Session]) -> pd.DataFrame:
+    """Put the metrics of sessions into one tidy table.
+
+    Parameters
+    ----------
+    sessions
+        Sessions of one or more stores, in any state.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each session, metric, side and level, with the columns `COLUMNS`:
+
+        ``session_id``, ``user_id``, ``date`` (UTC), ``exercise``, ``state``; of the participant
+        ``sex``, ``age`` (years; from a birth year, that in which it is completed), ``height_m``,
+        ``weight_kg``, but neither name nor e-mail address; ``view`` of the camera, ``recording``
+        (the worst verdict on it), ``cameras`` (their number), ``method`` of the pose, ``software``
+        (version, and "outdated" where other code or another record of the participant was used).
+
+        ``metric``, ``side`` ("left", "right", or empty), ``level`` ("session",
+        "repetition" or "phase"), ``rep``, ``phase``, ``item`` (what else the value is of, such as
+        a part of an index, or empty); ``value``, ``sd`` of its error, ``lower`` and ``upper``
+        limit of its 95 % interval, ``units``, ``text`` where the metric is a text, ``reason``
+        where there is no value, ``long_name``, ``group`` of the report, ``version`` of an index.
+
+        A session without metrics has one row, without metric, that says why in ``reason``.
+        Texts are categories.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    told, measured = [], [as_table([])]
+    for session in sessions:
+        record = session.record
+        told.append(_of_session(session, record))
+        measured.append(_measured(session, record))
+    rows = [table.num_rows for table in measured[1:]]
+    # A code for each text: millions of rows fit into memory, and are found quickly.
+    whole = pa.concat_tables(measured, promote_options="default").unify_dictionaries()
+    del measured
+    # Column by column, each given back at once: else all would be there twice.
+    frame = whole.to_pandas(split_blocks=True, self_destruct=True)
+    for name in set(COLUMNS) - set(frame.columns):
+        column = [each.get(name) for each in told]
+        if name == "date":
+            values = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
+        elif name in _NUMBERS:
+            values = pd.Series(column, dtype=_NUMBERS[name])
+        else:
+            texts = ["" if text is None else str(text) for text in column]
+            values = pd.Series(texts, dtype="str").astype("category")
+        frame[name] = values.repeat(rows).reset_index(drop=True)
+    frame["rep"] = frame["rep"].astype("Int64")
+    return frame[list(COLUMNS)]
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`to_dataframe`, or made from it.
+    path
+        Ends with ``.csv`` or ``.parquet``; its folder is made if absent.
+
+    Raises
+    ------
+    BadInputError
+        For another ending.
+    StorageError
+        The place cannot be written.
+    """
+    target = Path(path)
+    if target.suffix not in (".csv", ".parquet"):
+        raise BadInputError(f"{target}: a table is written as .csv or .parquet")
+    with writing(target.parent):
+        make_folder(target.parent)
+    with atomic(target) as hidden:
+        if target.suffix == ".csv":
+            frame.to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
+        else:
+            frame.to_parquet(hidden, engine="pyarrow", index=False)
+    return target
+
+
+def choose_sessions(
+    store: Store, *, exercise: str = "", participants: Sequence[str] = ()
+) -> list[Session]:
+    """List the sessions of a store, of one exercise and some participants if these are named.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise, or a participant has no session in the store.
+    """
+    check_exercise(exercise)
+    sessions = store.sessions()
+    known = {session.record.user_id for session in sessions}
+    for user_id in participants:
+        if user_id not in known:
+            raise BadInputError(
+                f"participant {user_id!r}: has no session in {store.place}{likely(user_id, known)}"
+            )
+    return [
+        session
+        for session in sessions
+        if (not exercise or session.record.exercise == exercise)
+        and (not participants or session.record.user_id in participants)
+    ]
+
+
+def overview(frame: pd.DataFrame) -> pd.DataFrame:
+    """Say of each session whether it is part of what follows: one row each, oldest first."""
+    columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
+    listed = _in_words(frame.drop_duplicates("session_id"))
+    counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
+    without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
+    table = listed[columns].assign(
+        repetitions=listed["session_id"].map(counted).astype("Int64"),
+        reason=listed["session_id"].map(without).fillna(""),
+    )
+    return table.sort_values(["date", "session_id"], ignore_index=True)
+
+
+def metrics_of(frame: pd.DataFrame) -> list[str]:
+    """Names of the metrics that some session of the table has, in their order."""
+    return [name for name in frame["metric"].unique() if name]
+
+
+def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of a metric over the accepted repetitions of each session, by date and side.
+
+    Values of a repetition, a phase or a part of an index are left out.
+    """
+    rows = frame[frame["metric"].eq(metric) & frame["level"].eq("session") & frame["item"].eq("")]
+    return _in_words(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
+
+
+def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd.DataFrame:
+    r"""Compare repeated sessions of each participant with their first one.
+
+    A change shows something only where it exceeds the minimal detectable change,
+    MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard deviations of the
+    error (``sd``) of the participant's sessions, unless it is given.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`to_dataframe`.
+    metric
+        A metric of the table.
+    sem
+        Standard error of measurement in the unit of the metric, for instance of a study of
+        repeated measurements.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each session, side and participant with at least two measured sessions:
+        ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``units``,
+        ``mdc95``, ``change`` from the first measured session, and ``verdict``: "first", "within
+        error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out, for they
+        may be of different people.
+
+    Raises
+    ------
+    BadInputError
+        If `sem` is not positive.
+
+    Notes
+    -----
+    Much of the error of a video is the same whenever the same person is filmed in the same way,
+    and cancels in a change; the ``sd`` does not know how much. An MDC95 from it is therefore rather
+    too large than too small, unless the camera stood elsewhere.
+
+    References
+    ----------
+    Weir (2005), J Strength Cond Res 19:231.
+    """
+    import pandas as pd
+
+    if sem is not None and not (math.isfinite(sem) and sem > 0):
+        raise BadInputError(f"sem {sem}: a standard error of measurement is positive")
+    rows = of_metric(frame, metric)
+    rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
+    rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
+    own = rows.groupby(["user_id", "side"])["value"]
+    if sem is None:
+        squares = (rows["sd"] ** 2).groupby([rows["user_id"], rows["side"]])
+        # One that is not known leaves the whole unknown.
+        known = squares.transform("count") == squares.transform("size")
+        error = np.sqrt(squares.transform("mean").where(known))
+    else:
+        error = pd.Series(sem, index=rows.index)
+    table = rows[["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]].assign(
+        mdc95=Z95 * math.sqrt(2) * error, change=rows["value"] - own.transform("first")
+    )
+    is_first = own.cumcount() == 0
+    told = zip(is_first, table["change"], table["mdc95"], strict=True)
+    verdicts = ["first" if first else _verdict(change, mdc) for first, change, mdc in told]
+    table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
+    return table[own.transform("size") >= 2].reset_index(drop=True)
+
+
+def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
+    """Give one value for each participant, side and group: the median of their sessions.
+
+    Sessions of one person are not independent, so that each person counts once in a group.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`to_dataframe`.
+    metric
+        A metric of the table.
+    group_by
+        "age_band", or a column that is the same for all rows of a session ("sex", "view", ...).
+        Numbers ("height_m") are cut into three bands with about as many sessions in each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``group`` (ordered), ``user_id``, ``side``, ``value``, ``sessions`` (their number),
+        ``units``. Whoever lacks the field is in the group "not known". Each session of
+        "anonymous" counts as another person.
+
+    Raises
+    ------
+    BadInputError
+        The table cannot be grouped by this.
+    """
+    import pandas as pd
+
+    rows = of_metric(frame, metric)
+    groups = _groups(frame, group_by)
+    rows = rows[rows["value"].notna()].assign(
+        group=lambda r: r["session_id"].map(groups),
+        person=lambda r: r["user_id"].where(r["user_id"].ne(ANONYMOUS), r["session_id"]),
+    )
+    order = list(dict.fromkeys(groups.sort_values(kind="stable")))
+    values = (
+        rows.groupby(["group", "person", "side"], sort=False, observed=True)
+        .agg(
+            user_id=("user_id", "first"),
+            value=("value", "median"),
+            sessions=("session_id", "nunique"),
+            units=("units", "first"),
+        )
+        .reset_index()
+    )
+    values["group"] = pd.Categorical(values["group"].astype("str"), categories=order, ordered=True)
+    values = values.sort_values(["group", "person", "side"], ignore_index=True)
+    return values[["group", "user_id", "side", "value", "sessions", "units"]]
+
+
+def check_exercise(exercise: str) -> None:
+    """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise.
+    """
+    if exercise and exercise not in EXERCISES:
+        choice = likely(exercise, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        raise BadInputError(f"exercise {exercise!r}: unknown{choice}")
+
+
+def check_group(group_by: str) -> None:
+    """Refuse what :func:`by_group` cannot group by.
+
+    Raises
+    ------
+    BadInputError
+        It is none of `GROUPED_BY`.
+    """
+    if group_by not in GROUPED_BY:
+        raise BadInputError(
+            f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
+            f"{likely(group_by, GROUPED_BY)}"
+        )
+
+
+def check_metrics(sessions: Iterable[Session], metrics: Sequence[str]) -> None:
+    """Refuse metrics that no session has.
+
+    Raises
+    ------
+    BadInputError
+        It names the first of them.
+    """
+    known: dict[str, None] = {}
+    for session in sessions:
+        with suppress(MobilityError):
+            known |= dict.fromkeys(map(str, session.metrics().data_vars))
+        if set(metrics) <= known.keys():
+            return
+    for name in metrics:
+        if not known:
+            raise BadInputError(f"metrics {name!r}: no session is analysed that could have it")
+        if name not in known:
+            raise BadInputError(f"metrics {name!r}: no session has it{likely(name, known)}")
+
+
+def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
+    """Count, median, quartiles and range of each group and side of :func:`by_group`.
+
+    Quartiles stand only where there are at least four people.
+    """
+    import pandas as pd
+
+    rows = []
+    for (group, side), own in values.groupby(["group", "side"], observed=True):
+        value = own["value"].to_numpy()
+        quartiles = np.quantile(value, [0.25, 0.75]) if value.size >= 4 else (math.nan, math.nan)
+        rows.append(
+            {
+                "group": group,
+                "side": side,
+                "people": value.size,
+                "sessions": int(own["sessions"].sum()),
+                "median": np.median(value),
+                "lower quartile": quartiles[0],
+                "upper quartile": quartiles[1],
+                "least": value.min(),
+                "greatest": value.max(),
+            }
+        )
+    columns = ["group", "side", "people", "sessions", "median"]
+    columns += ["lower quartile", "upper quartile", "least", "greatest"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _measured(session: Session, record: SessionRecord) -> pa.Table:
+    """Rows of the metrics of a session, or the one that says why there are none."""
+    try:
+        if "table" in record.stages:
+            found = read_metrics_table(session._result_file("table"))
+        else:  # analysed before there were tables
+            found = metrics_table(session.metrics())
+    except MobilityError as error:
+        reason = str(error)
+        if record.state == "failed" and record.reason:
+            reason = f"the analysis failed: {record.reason}"
+        return as_table([{"reason": reason}])
+    return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
+
+
+def _software(session: Session, record: SessionRecord) -> str | None:
+    """Version that analysed a session, and whether its code or its data were others than now."""
+    if record.provenance is None:
+        return None
+    version = record.provenance.versions.get("mobility", "")
+    return version if session.is_current() else f"{version}, outdated"
+
+
+def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
+    """Collect what is the same for every row of a session."""
+    row: dict[str, Any] = {
+        "session_id": session.id,
+        "user_id": record.user_id,
+        "date": record.created_at,
+        "exercise": record.exercise,
+        "state": record.state,
+        "cameras": 1 if record.second_video is None else 2,
+        "software": _software(session, record),
+    }
+    try:
+        participant = session.participant
+    except MobilityError:  # a damaged record of a person loses nothing of the session
+        participant = None
+    if participant is not None:
+        row |= {
+            "sex": participant.sex,
+            "age": documents.age_at(record.created_at, participant),
+            "height_m": participant.height_m,
+            "weight_kg": participant.weight_kg,
+        }
+    try:
+        quality = session.capture_quality()
+    except MobilityError:
+        return row
+    checks = [check for check in quality.values() if isinstance(check, Mapping)]
+    verdicts = {check.get("verdict") for check in checks}
+    row["view"] = (quality.get("view") or {}).get("name")
+    row["recording"] = next((worst for worst in _WORST_FIRST if worst in verdicts), None)
+    return row
+
+
+def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """Few rows of the table with their texts as such, not as categories of the whole."""
+    coded = rows.select_dtypes("category").columns
+    return rows.astype(dict.fromkeys(coded, "str"))
+
+
+def _verdict(change: float, mdc: float) -> str:
+    if not math.isfinite(mdc):
+        return "error unknown"
+    if abs(change) <= mdc:
+        return "within error"
+    return "larger" if change > 0 else "smaller"
+
+
+def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
+    """Group of each session, as an ordered category indexed by session."""
+    import pandas as pd
+
+    check_group(group_by)
+    sessions = _in_words(frame.drop_duplicates("session_id")).set_index("session_id")
+    if group_by == "age_band":
+        edges = [*AGE_BANDS, math.inf]
+        groups = pd.cut(sessions["age"], edges, right=False, labels=list(AGE_BANDS.values()))
+    elif group_by in ("age", "height_m", "weight_kg"):
+        groups = _bands(sessions[group_by])
+    else:
+        text = sessions[group_by].astype("str")
+        groups = text.where(text.ne(""), UNKNOWN).astype("category")
+        last = [name for name in groups.cat.categories if name == UNKNOWN]
+        names = [name for name in groups.cat.categories if name != UNKNOWN]
+        return groups.cat.reorder_categories([*names, *last], ordered=True)
+    return groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
+
+
+def _bands(values: pd.Series) -> pd.Series:
+    """Cut numbers into bands with about as many of them in each, named by their ends."""
+    import pandas as pd
+
+    known = values.dropna()
+    if known.nunique() <= _BANDS_OF_NUMBERS:
+        return pd.Series(
+            pd.Categorical(
+                values.map("{:g}".format, na_action="ignore"),
+                categories=[f"{v:g}" for v in sorted(known.unique())],
+                ordered=True,
+            ),
+            index=values.index,
+        )
+    cut = pd.qcut(values, _BANDS_OF_NUMBERS, duplicates="drop")
+    ends = values.groupby(cut, observed=True).agg(["min", "max"])
+    return cut.cat.rename_categories(
+        {band: f"{ends.loc[band, 'min']:g}–{ends.loc[band, 'max']:g}" for band in ends.index}
+    )

@@ -1,0 +1,742 @@
+"""Agreement of a session with lab data of the same trial, and of many sessions together.
+
+What was compared is kept in the session, in ``validation/<name>/``: the curves on one clock
+(``curves.nc``), the statistics (``agreement.nc``), and what they were made of
+(``validation.json``). It is replaced as a whole by the next comparison with the same lab file, and
+it is old as soon as the session was analysed anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.options import Strict, checked, likely
+from mobility.options import validate as checked_model
+from mobility.progress import progress_bar
+from mobility.provenance import SCHEMA_VERSION, code_digest, package_versions, warnings_of
+from mobility.sessions.files import (
+    check_id,
+    make_folder,
+    read_dataset,
+    read_json,
+    replaced,
+    write_dataset,
+    write_json,
+    writing,
+)
+from mobility.sessions.scratch import scratch
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.store import Session, Store
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+"""Largest mean difference that does not matter, where none is chosen: errors of more than 5 degrees
+can mislead a clinical decision (McGinley et al. 2009, Gait Posture 29:360)."""
+
+MOST_SHOWN = 4
+"""Most trials of a study whose curves over time are shown."""
+
+_STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
+_CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A comparison of a session with lab data, as it is stored.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    document
+        The JSON document: lag, statistics of the primary comparison, files, warnings.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its name: that of the lab file."""
+        return str(self.document["validation"])
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        """Angles of video and lab at the times of the video, degrees, by the name of the trial."""
+        return {self.name: read_dataset(self.folder / _CURVES)}
+
+    def agreement(self) -> xr.Dataset:
+        """Statistics of all comparisons, see :mod:`mobility.validation.agreement`."""
+        return read_dataset(self.folder / _AGREEMENT)
+
+
+@checked
+def validate(
+    session: Session,
+    lab_file: str | os.PathLike[str],
+    *,
+    lab_angles: str | os.PathLike[str] | None = None,
+    static: str | os.PathLike[str] | None = None,
+    mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    units: str | None = None,
+    vertical_axis: str | None = None,
+    margin_deg: Positive | None = None,
+    lag_s: Finite | None = None,
+    max_lag_s: Positive | None = None,
+    drift: bool = False,
+    name: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+) -> Validation:
+    """Compare an analysed session with what a lab measured in the same trial, and keep it.
+
+    Parameters
+    ----------
+    session
+        An analysed session of squats.
+    lab_file
+        Markers or angles of the lab: C3D, TRC, MOT, STO or CSV.
+    lab_angles
+        Angles of the lab's own model, where they are in a file of their own.
+    static
+        A static trial with the markers that were taken off for the movement.
+    mapping
+        Which marker and column is what, for names that no built-in mapping knows.
+    units, vertical_axis
+        Of `lab_file`, where it does not say.
+    margin_deg
+        Largest mean difference that does not matter, degrees, chosen before the data were seen;
+        without it equivalence is not tested.
+    lag_s
+        To be added to video time to get lab time, where it is known otherwise.
+    max_lag_s
+        Largest lag that is possible.
+    drift
+        Whether the clocks may run at different speeds.
+    name
+        Of the comparison; by default that of the lab file.
+    folder
+        Where it is kept; by default in the session. Needed for the demo, which is not changed.
+
+    Returns
+    -------
+    Validation
+        What was stored.
+
+    Raises
+    ------
+    NotFoundError
+        The session is not analysed, or there is no such file.
+    BadInputError
+        A file cannot be used, or its movement does not match that of the video.
+    StorageError
+        It cannot be written.
+    """
+    from mobility.validation.trial import compare, read_reference
+
+    record = session._analyzed()
+    session._require_exercise("Overhead Squat", "comparison with lab data")
+    if folder is None:
+        session.store._require_writable()
+    called = _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
+    reference = read_reference(
+        lab_file,
+        lab_angles=lab_angles,
+        static=static,
+        mapping=mapping,
+        units=units,
+        vertical_axis=vertical_axis,
+    )
+    if folder is None:
+        session.bring_up_to_date()
+        record = session._analyzed()
+    angles, repetitions = _with_raw(session, session.angles()), session.repetitions()
+    trial = compare(
+        angles,
+        repetitions,
+        reference,
+        margin_deg=margin_deg,
+        lag_s=lag_s,
+        max_lag_s=max_lag_s,
+        drift=drift,
+    )
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "session_id": session.id,
+        "validation": called,
+        "made": f"{datetime.datetime.now().astimezone().replace(microsecond=0).isoformat()}",
+        "of": _state(session),
+        "user_id": record.user_id,
+        "files": {kind: dict(told) for kind, told in reference.files.items()},
+        "joint_centres": {}
+        if reference.pose is None
+        else json.loads(reference.pose.attrs["joint_centres"]),
+        "lag_s": trial.sync.lag_s,
+        "lag_sd_s": _number(trial.sync.lag_sd_s),
+        "synchronisation": trial.sync.document(),
+        "margin_deg": margin_deg,
+        "definition_differences": dict(reference.differences),
+        "primary": str(trial.agreement.attrs["primary"]),
+        "angles": statistics(trial.agreement, str(trial.agreement.attrs["primary"])),
+        "comparisons": {
+            str(comparison): statistics(trial.agreement, str(comparison))
+            for comparison in trial.agreement["comparison"].values
+            if comparison != trial.agreement.attrs["primary"]
+        },
+        "warnings": [dict(warning) for warning in trial.warnings],
+        "versions": dict(package_versions()),
+    }
+    target = (Path(folder) if folder is not None else session.folder / "validation") / called
+    target = target.absolute()
+
+    def write() -> None:
+        with writing(target):
+            make_folder(target.parent)
+        with replaced(target, what=f"the comparison {called} of session {session.id}") as hidden:
+            write_dataset(hidden / _CURVES, trial.curves)
+            write_dataset(hidden / _AGREEMENT, trial.agreement)
+            write_json(hidden / _DOCUMENT, document)
+
+    if folder is not None:
+        write()
+    else:
+        # An analysis or a deletion that is at work must not meet a half of this.
+        with session.store._locked(session.id, what=f"session {session.id}", wait_s=10):
+            if not (session.folder / "session.json").is_file():
+                raise NotFoundError(f"session {session.id}: was deleted meanwhile")
+            write()
+    return Validation(target, document)
+
+
+def validations(
+    session: Session, *, folder: str | os.PathLike[str] | None = None
+) -> list[Validation]:
+    """Comparisons with lab data that are stored of a session, by name."""
+    if folder is None:
+        session.store._fetch_below(session.id, "validation")
+    place = Path(folder) if folder is not None else session.folder / "validation"
+    found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
+    return [Validation(file.parent, read_json(file)) for file in found]
+
+
+def validation(
+    session: Session, name: str, *, folder: str | os.PathLike[str] | None = None
+) -> Validation:
+    """One stored comparison.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this name.
+    """
+    known = validations(session, folder=folder)
+    for one in known:
+        if one.name == name:
+            return one
+    raise NotFoundError(
+        f"session {session.id}: no comparison '{name}' with lab data"
+        f"{likely(name, [one.name for one in known]) or '; make it with: mobility validate'}"
+    )
+
+
+def open_comparison(
+    store: str,
+    *,
+    session_id: str = "",
+    comparison: str = "",
+    folder: str = "",
+    study: str = "",
+) -> Validation | Study:
+    """Find what a report is on: a comparison of a session, a study, or the demo.
+
+    Parameters
+    ----------
+    store
+        Folder or URL of the sessions.
+    session_id
+        The session; empty is the demo.
+    comparison
+        Name of its comparison; may be empty where there is only one.
+    folder
+        Where its comparisons are, if not in the session.
+    study
+        Folder of a study; then there is no session.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session, comparison or study.
+    BadInputError
+        Several comparisons, and none is named.
+    """
+    from mobility.store import Store
+
+    if study:
+        if not (Path(study) / _STUDY).is_file():
+            raise NotFoundError(
+                f"{study}: holds no study; make one with: mobility validate --study"
+            )
+        return Study(Path(study), read_json(Path(study) / _STUDY))
+    opened = Store(store)
+    if not session_id and not folder:
+        return demo_validation(opened)
+    session = opened.session(session_id) if session_id else opened.demo("Overhead Squat")
+    place = folder or None
+    if comparison:
+        return _warned_if_stale(session, validation(session, comparison, folder=place))
+    known = validations(session, folder=place)
+    if len(known) != 1:
+        names = ", ".join(one.name for one in known) or "none"
+        raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
+    return _warned_if_stale(session, known[0])
+
+
+def _warned_if_stale(session: Session, known: Validation) -> Validation:
+    if not is_stale(session, known):
+        return known
+    message = (
+        "Since this comparison was made the session was analysed anew or corrected, or the code "
+        "of mobility changed, so that it may no longer hold: make it again with mobility validate."
+    )
+    warnings = [{"code": "stale", "message": message}, *known.document["warnings"]]
+    return replace(known, document={**known.document, "warnings": warnings})
+
+
+def demo_validation(store: Store) -> Validation:
+    """Compare the demo with its own truth, whose clock is set 0.25 s late; nothing is kept."""
+    from mobility.validation.export import write_trc
+
+    session = store.demo("Overhead Squat")
+    truth = session.folder / "truth.nc"
+    with scratch("demo") as place:
+        known = read_dataset(truth)
+        late = known.assign_coords(time=known["time"] + 0.25)
+        write_trc(late, place / "truth.trc")
+        made = validate(session, place / "truth.trc", folder=place / "kept")
+        return _Held(made.folder, made.document, made.curves(), made.agreement())
+
+
+@dataclass(frozen=True)
+class _Held(Validation):
+    """A comparison whose files are gone."""
+
+    held_curves: dict[str, xr.Dataset]
+    held_agreement: xr.Dataset
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        return self.held_curves
+
+    def agreement(self) -> xr.Dataset:
+        return self.held_agreement
+
+
+class StudyRow(Strict):
+    """A line of a study: a session and the lab file of the same trial."""
+
+    session: Annotated[str, Field(min_length=1)]
+    lab_file: Annotated[str, Field(min_length=1)]
+    participant: str = ""
+    condition: str = ""
+    static: str = ""
+    mapping: str = ""
+    lab_angles: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Many trials compared with lab data, with the statistics across participants.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    document
+        The JSON document: trials, failures, statistics.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+
+    def agreement(self) -> xr.Dataset:
+        """Statistics of all comparisons across participants."""
+        return read_dataset(self.folder / _STUDY_AGREEMENT)
+
+    def curves(self) -> dict[str, xr.Dataset]:
+        """Curves of the trials, where there are few enough to show."""
+        files = sorted((self.folder / "curves").glob("*.nc"))
+        return {file.stem: read_dataset(file) for file in files}
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study as it was computed, before it is written."""
+
+    document: dict[str, Any]
+    agreement: xr.Dataset | None
+    conditions: Mapping[str, xr.Dataset]
+    curves: Mapping[str, xr.Dataset]
+
+    def write(self, folder: Path) -> None:
+        """Write all its files into a folder that is there."""
+        write_json(folder / _STUDY, self.document)
+        if self.agreement is None:
+            return
+        write_dataset(folder / _STUDY_AGREEMENT, self.agreement)
+        for number, one in enumerate(self.conditions.values(), start=1):
+            write_dataset(folder / f"condition-{number}.nc", one)
+        if 0 < len(self.curves) <= MOST_SHOWN:
+            with writing(folder):
+                (folder / "curves").mkdir()
+            for name, one in self.curves.items():
+                write_dataset(folder / "curves" / f"{name}.nc", one)
+
+
+def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
+    """Read the list of a study, a CSV with a header.
+
+    Parameters
+    ----------
+    path
+        Columns ``session`` and ``lab_file``, and any of ``participant``, ``condition``,
+        ``static``, ``mapping``, ``lab_angles``. Paths are taken from the folder of this file.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It has no rows, an unknown or missing column, or an empty field that is needed.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFoundError(f"study {file}: no such file") from None
+    except (OSError, UnicodeError) as error:
+        raise BadInputError(f"study {file}: cannot be read as text in UTF-8 ({error})") from None
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    try:
+        columns = [str(name).strip() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        lines = list(enumerate(reader, start=2))
+    except csv.Error as error:
+        raise BadInputError(f"study {file.name}, line {reader.line_num + 1}: {error}") from None
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
+    known = list(StudyRow.model_fields)
+    for name in columns:
+        if name not in known:
+            close = likely(name, known) or f"; known: {', '.join(known)}"
+            raise BadInputError(f"study {file.name}: unknown column '{name}'{close}")
+    for name in ("session", "lab_file"):
+        if name not in columns:
+            raise BadInputError(f"study {file.name}: has no column '{name}'")
+    rows = []
+    for number, values in lines:
+        if None in values or None in values.values():
+            raise BadInputError(
+                f"study {file.name}, line {number}: does not have {len(columns)} fields"
+            )
+        if not any(value.strip() for value in values.values()):
+            continue
+        given = {name: value.strip() for name, value in values.items()}
+        rows.append(checked_model(StudyRow, given, what=f"study {file.name}, line {number}"))
+    if not rows:
+        raise BadInputError(f"study {file.name}: lists no trial")
+    return rows
+
+
+@checked
+def run_study(
+    store: Store,
+    study: str | os.PathLike[str],
+    *,
+    margin_deg: Positive | None = None,
+    max_lag_s: Positive | None = None,
+    drift: bool = False,
+) -> StudyResult:
+    """Compare every trial of a study with its lab file, and all together across participants.
+
+    Parameters
+    ----------
+    store
+        Where the sessions are; each keeps its own comparison.
+    study
+        The list, see :func:`read_study`.
+    margin_deg, max_lag_s, drift
+        As for :func:`validate`.
+
+    Returns
+    -------
+    StudyResult
+        A trial that fails is listed with the reason and does not stop the others. `agreement` is
+        None where all failed; by condition the statistics are there where there are several.
+
+    Raises
+    ------
+    BadInputError
+        The list cannot be used.
+    """
+    file = Path(study)
+    rows = read_study(file)
+    _people_are_told_apart(store, rows, file)
+    done: list[tuple[StudyRow, str, Validation]] = []
+    failed: list[dict[str, Any]] = []
+    with progress_bar("trials", total=len(rows), unit="trial") as bar:
+        for number, row in enumerate(rows, start=1):
+            try:
+                session = store.session(row.session)
+                made = validate(
+                    session,
+                    _beside(file, row.lab_file),
+                    static=_beside(file, row.static) if row.static else None,
+                    lab_angles=_beside(file, row.lab_angles) if row.lab_angles else None,
+                    mapping=_mapping_beside(file, row.mapping) if row.mapping else None,
+                    margin_deg=margin_deg,
+                    max_lag_s=max_lag_s,
+                    drift=drift,
+                )
+                done.append((row, row.participant or session.record.user_id, made))
+            except MobilityError as error:
+                told = {"row": number, "session": row.session, "lab_file": row.lab_file}
+                failed.append({**told, "error": _without_places(str(error), store, file)})
+            bar.update()
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "study": file.stem,
+        "made": f"{datetime.datetime.now().astimezone().replace(microsecond=0).isoformat()}",
+        "margin_deg": margin_deg,
+        "trials": [
+            {
+                "session_id": made.document["session_id"],
+                "participant": participant,
+                "condition": row.condition,
+                "lab_file": made.document["files"]["lab"]["source_file"],
+                "lag_s": made.document["lag_s"],
+                "lag_sd_s": made.document["lag_sd_s"],
+                "correlation": made.document["synchronisation"]["correlation"],
+            }
+            for row, participant, made in done
+        ],
+        "failed": failed,
+        "warnings": [],
+        "versions": dict(package_versions()),
+    }
+    if not done:
+        return StudyResult(document, None, {}, {})
+    curves = [next(iter(made.curves().values())) for _, _, made in done]
+    people = [participant for _, participant, _ in done]
+    whole = _pooled(curves, people, margin_deg)
+    conditions = {}
+    named = list(dict.fromkeys(row.condition for row, _, _ in done))
+    if len(named) > 1:
+        for condition in named:
+            of = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
+            conditions[condition or "none"] = _pooled(
+                [curves[i] for i in of], [people[i] for i in of], margin_deg
+            ).assign_attrs(condition=condition or "none")
+    primary = str(whole.attrs["primary"])
+    document |= {
+        "primary": primary,
+        "angles": statistics(whole, primary),
+        "comparisons": {
+            str(name): statistics(whole, str(name))
+            for name in whole["comparison"].values
+            if name != primary
+        },
+        "conditions": {
+            name: statistics(one, str(one.attrs["primary"])) for name, one in conditions.items()
+        },
+        "definition_differences": {
+            angle: text
+            for one in curves
+            for angle, text in json.loads(one.attrs["definition_differences"]).items()
+        },
+        "warnings": [{"code": "trial_failed", "message": _told(one)} for one in failed]
+        + [dict(w) for w in warnings_of(whole)]
+        + [
+            {"code": w["code"], "message": f"{made.document['session_id']}: {w['message']}"}
+            for _, _, made in done
+            for w in made.document["warnings"]
+        ],
+    }
+    shown = {
+        f"{number:02d}-{made.document['session_id']}": one
+        for number, ((_, _, made), one) in enumerate(zip(done, curves, strict=True), start=1)
+    }
+    return StudyResult(document, whole, conditions, shown)
+
+
+def _people_are_told_apart(store: Store, rows: Sequence[StudyRow], file: Path) -> None:
+    """Refuse a list in which trials of several people could count as those of one, or the reverse.
+
+    Rows of sessions that are not in the store are left to the run, which lists them as failed.
+    """
+    from mobility.pipeline.cohort import ANONYMOUS
+
+    seen: set[tuple[str, str]] = set()
+    whose: dict[str, str] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"study {file.name}, row {number}"
+        if (row.session, row.lab_file) in seen:
+            raise BadInputError(f"{where}: session {row.session} and its lab file are there twice")
+        seen.add((row.session, row.lab_file))
+        try:
+            person = row.participant or store.session(row.session).record.user_id
+        except MobilityError:
+            continue
+        if not row.participant and person == ANONYMOUS and len(rows) > 1:
+            raise BadInputError(
+                f"{where}: session {row.session} is of nobody by name; name the participant in the "
+                "column participant, so that it is known which trials are of one person"
+            )
+        if whose.setdefault(row.session, person) != person:
+            raise BadInputError(
+                f"{where}: session {row.session} is of {whose[row.session]} in another row"
+            )
+
+
+def _without_places(message: str, store: Store, study: Path) -> str:
+    """Message without the paths of this machine: reports are passed on."""
+    for place in (store.path.absolute(), study.parent.absolute(), store.path):
+        message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
+    return message
+
+
+def _told(failed: Mapping[str, Any]) -> str:
+    return f"Trial {failed['row']} (session {failed['session']}) is left out: {failed['error']}"
+
+
+def _pooled(
+    curves: Sequence[xr.Dataset], participants: Sequence[str], margin_deg: float | None
+) -> xr.Dataset:
+    """Statistics of all comparisons across participants."""
+    from mobility.validation.agreement import agreement
+    from mobility.validation.trial import COMPARISONS, angles_of, repetitions_of, stacked
+
+    found = {}
+    for comparison in COMPARISONS:
+        pairs = []
+        for one in curves:
+            there = [str(e) for e in one["estimator"].values]
+            video = angles_of(one, comparison.measured if comparison.measured in there else "")
+            lab = angles_of(one, comparison.reference if comparison.reference in there else "")
+            pairs.append((video, lab))
+        common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
+        if not common:
+            continue
+        filled = [
+            (_filled(v, common, one), _filled(r, common, one))
+            for (v, r), one in zip(pairs, curves, strict=True)
+        ]
+        found[comparison.name] = agreement(
+            [v for v, _ in filled],
+            [r for _, r in filled],
+            [repetitions_of(one) for one in curves],
+            participants=list(participants),
+            margin_deg=margin_deg,
+        )
+    return stacked(found)
+
+
+def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
+    """Angles of one estimator, NaN for those that this trial does not have."""
+    missing = {
+        name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(
+            units="degree"
+        )
+        for name in names
+        if name not in angles and name in curves
+    }
+    return angles.assign(missing).assign_coords(time=curves["time"])
+
+
+def _beside(study: Path, name: str) -> Path:
+    return study.parent / name
+
+
+def _mapping_beside(study: Path, name: str) -> str:
+    """Path of a mapping beside the list, else the name of a built-in one."""
+    there = _beside(study, name)
+    return str(there) if there.is_file() else name
+
+
+def is_stale(session: Session, known: Validation) -> bool:
+    """Whether the session was analysed anew or corrected since, or the code changed."""
+    return session.record.state != "analyzed" or known.document["of"] != _state(session)
+
+
+def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
+    """Statistics of a comparison as JSON values, by angle and side.
+
+    Those of the curves stand by their names; those of the values of repetitions under ``bottom``,
+    ``peak`` and ``range``. What cannot be told is None, and the reason is among them.
+    """
+    own = agreement.sel(comparison=comparison)
+    # As plain arrays: looking each number up by its labels would take seconds.
+    waveform, discrete = (
+        {
+            str(n): v.transpose(*dims).to_numpy()
+            for n, v in own.data_vars.items()
+            if set(v.dims) == set(dims)
+        }
+        for dims in (("angle", "side"), ("metric", "angle", "side"))
+    )
+    found: dict[str, Any] = {}
+    for a, angle in enumerate(own["angle"].values.tolist()):
+        for s, side in enumerate(own["side"].values.tolist()):
+            if not (waveform["repetitions_compared"][a, s] or waveform["frames_compared"][a, s]):
+                continue
+            entry: dict[str, Any] = {
+                n: _json(values[a, s].item()) for n, values in waveform.items()
+            }
+            for m, metric in enumerate(own["metric"].values.tolist()):
+                entry[metric] = {n: _json(values[m, a, s].item()) for n, values in discrete.items()}
+            found.setdefault(angle, {})[side] = entry
+    return found
+
+
+def _json(value: Any) -> Any:
+    return _number(value) if isinstance(value, float) else value
+
+
+def _number(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _name_for(lab_file: str | os.PathLike[str]) -> str:
+    """Name of a comparison: the lab file's, as far as it can name a folder."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(lab_file).stem)
+    stem = re.sub(r"\.{2,}", ".", stem).strip("-._")[:64]
+    return stem or "lab"
+
+
+def _state(session: Session) -> dict[str, str]:
+    """Hash of each result of the analysis of which a comparison is made, and of what makes it."""
+    stages = session.record.stages
+    results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
+    return {**results, "code": code_digest()}
+
+
+def _with_raw(session: Session, angles: xr.Dataset) -> xr.Dataset:
+    """Angles with those of the landmarks without a fit, and in the picture."""
+    from mobility.kinematics.angles import with_raw_angles
+    from mobility.kinematics.clean import clean_pose
+
+    if "knee_flexion_raw" in angles or angles.attrs.get("method") != "fitted_body":
+        return angles
+    return with_raw_angles(angles, clean_pose(session.pose()))

@@ -1,0 +1,62 @@
+"""Everything that is stored of a participant, as one file to hand over."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+from mobility.privacy.retention import nothing_of, what_is_of
+from mobility.sessions.files import check_id, sweep
+from mobility.store import Store
+from mobility.writing import nameless
+
+_STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
+"""What does not become smaller."""
+
+
+def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
+    """Write everything of a participant to a ZIP file: record, sessions as they are, reports.
+
+    Parameters
+    ----------
+    store
+        The store.
+    user_id
+        The participant.
+    path
+        The file.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing is stored of them.
+    StorageError
+        The file cannot be written.
+    """
+    check_id(user_id, what="user_id")
+    found = what_is_of(store, user_id)
+    if not found:
+        raise nothing_of(store, user_id)
+    for place in found:
+        store._fetch_below(place.name, "")
+    target = Path(path)
+    sweep(target.parent, target.name)
+    with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
+        for place in found:
+            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+                if file.is_file() and not file.name.startswith("."):
+                    kept = file.suffix in _STORED
+                    archive.write(
+                        file,
+                        _name_in(store, file),
+                        zipfile.ZIP_STORED if kept else zipfile.ZIP_DEFLATED,
+                    )
+    return target
+
+
+def _name_in(store: Store, file: Path) -> str:
+    for folder, name in ((store.path, "sessions"), (store.reports, "reports")):
+        if file.is_relative_to(folder):
+            return f"{name}/{file.relative_to(folder).as_posix()}"
+    raise AssertionError("what is of a participant is in the store or in the reports")

@@ -1,0 +1,180 @@
+"""What names a participant beside their sessions and record: logs, and what is of several people.
+
+In logs their names are struck out; summaries of batches lose their rows. Reports of a cohort or a
+study have their numbers in every figure: all that was rendered goes, and can be made again without
+them. Files of others that lie beside stay.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from mobility.batch.run import JOURNAL, LOG, WORKING
+from mobility.batch.summary import FILES, read_summary, write_summary
+from mobility.documents.contract import BatchRow
+from mobility.sessions.files import atomic, lock, lock_if_free, remove, sweep, writing
+from mobility.sessions.shared_reports import Trace, remove_if_empty, reports_on
+from mobility.store import Session, Store
+
+_RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: )", re.MULTILINE)
+"""With what a record of a log begins, before its message; a traceback is part of one."""
+
+_STRUCK = "[deleted]"
+
+
+def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
+    """Find what names a participant in a store and in its reports, beside what is theirs only.
+
+    Parameters
+    ----------
+    store
+        The store.
+    user_id
+        The participant.
+    sessions
+        Ids of their sessions, which are named too, with the names of their videos.
+    """
+
+    def is_theirs(row: BatchRow) -> bool:
+        return row.participant == user_id or row.session_id in sessions
+
+    videos = set(_videos(store, sessions))
+    ids = {user_id, *sessions}
+    found = []
+    for folder in sorted(store.reports.glob("batch-*")):
+        rows = [row for row in (*_journal(folder), *_rows(folder)) if is_theirs(row)]
+        videos |= {row.video for row in rows}
+        ids |= {row.session_id for row in rows if row.session_id}
+        if rows:
+            found.append(Trace(folder, partial(leave_out, folder, is_theirs)))
+    strike = partial(_without, ids=ids, videos=videos)
+    logs = [
+        *store.reports.glob(f"batch-*/{LOG}"),
+        *store.reports.glob("watch-*.log"),
+        *(store.path / ".watch").glob(LOG),
+    ]
+    # First: the rows of a batch say which lines of its log are theirs.
+    texts = {log: _text(log) for log in logs}
+    found = [
+        Trace(log, partial(_cut, log, strike)) for log in logs if strike(texts[log]) != texts[log]
+    ] + found
+    return found + reports_on(store.reports, sessions, user_id)
+
+
+def remove_unfinished(reports: Path) -> None:
+    """Remove reports, of whomever, at which a process was at work that was killed."""
+    for left in (*reports.glob(".*.unfinished"), *reports.glob(".*.earlier")):
+        guard = left.with_name(f"{left.stem}.rendering.lock")
+        with lock_if_free(guard) as free:
+            if free:
+                remove(left)
+                guard.unlink(missing_ok=True)
+
+
+def _videos(store: Store, sessions: list[str]) -> Iterator[str]:
+    """Names of the videos of sessions, where their records can be read."""
+    for session_id in sessions:
+        with suppress(Exception):
+            record = Session(store.path / session_id, store).record
+            for video in (record.video, record.second_video):
+                if video is not None:
+                    yield video.original_name
+
+
+def _text(log: Path) -> str:
+    with writing(log):
+        return os.fsdecode(log.read_bytes()) if log.is_file() else ""
+
+
+def _without(text: str, *, ids: set[str], videos: set[str]) -> str:
+    """Text of a log without names: ids as whole words, and videos in records that name an id."""
+    any_id = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+    end = r"(?![\w-]|\.\w)"
+    named = re.compile(rf"{re.escape(_STRUCK)}|(?<![\w-])(?<!\w\.)(?:{any_id}){end}")
+    # Also a video of which nothing else is known any more.
+    said_of = re.compile(rf"\A(row \d+, )?[^:\n]+? of (?:{any_id}){end}")
+    any_video = "|".join(map(re.escape, sorted(videos, key=len, reverse=True)))
+    shown = re.compile(rf"(?<![A-Za-z0-9])(?:{any_video})(?![A-Za-z0-9])")
+    parts = _RECORD.split(text)
+    for number in range(0, len(parts), 2):  # between them are the beginnings of records
+        message = said_of.sub(rf"\1{_STRUCK} of {_STRUCK}", parts[number])
+        if (message := named.sub(_STRUCK, message)) != parts[number]:
+            parts[number] = shown.sub(_STRUCK, message) if videos else message
+    return "".join(parts)
+
+
+def _cut(log: Path, strike: Callable[[str], str]) -> None:
+    with _unused(log.parent):
+        sweep(log.parent, log.name)
+        text = strike(_text(log))
+        with atomic(log) as hidden:
+            hidden.write_bytes(os.fsencode(text))
+
+
+@contextmanager
+def _unused(folder: Path) -> Iterator[None]:
+    """Hold the lock of a batch, which one that is at work holds; other folders have none."""
+    if not folder.name.startswith("batch-"):
+        yield
+        return
+    with lock(folder / WORKING, what=f"the batch {folder.name}"):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / WORKING).unlink()
+            with suppress(OSError):
+                remove_if_empty(folder)
+
+
+def _rows(folder: Path) -> list[BatchRow]:
+    document = read_summary(folder)
+    return [] if document is None else document.rows
+
+
+def _journal(folder: Path) -> list[BatchRow]:
+    rows = []
+    for line in _text(folder / JOURNAL).splitlines()[1:]:
+        with suppress(ValueError):  # the last line may be half there
+            rows.append(BatchRow.model_validate_json(line))
+    return rows
+
+
+def leave_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
+    """Take rows out of the journal and the summary of a batch; without rows nothing of it stays.
+
+    Raises
+    ------
+    InUseError
+        The batch is at work; nothing of it was changed.
+    StorageError
+        Something cannot be written or removed.
+    """
+    with _unused(folder):
+        _take_out(folder, is_theirs)
+
+
+def _take_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
+    sweep(folder, JOURNAL, *FILES)
+    rows = [*_journal(folder), *_rows(folder)]
+    if all(is_theirs(row) for row in rows):
+        # Last what names them, by which the rest is found.
+        for name in (LOG, *FILES[::-1], JOURNAL):
+            with writing(folder / name):
+                (folder / name).unlink(missing_ok=True)
+        return
+    journal = folder / JOURNAL
+    if journal.is_file():
+        head = _text(journal).splitlines()[0]
+        kept = [row.model_dump_json() for row in _journal(folder) if not is_theirs(row)]
+        with atomic(journal) as hidden:
+            hidden.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
+    document = read_summary(folder)
+    if document is not None:
+        document.rows = [row for row in document.rows if not is_theirs(row)]
+        write_summary(folder, document)

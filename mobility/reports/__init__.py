@@ -1,0 +1,1 @@
+"""Reports: notebooks run by papermill, and the figures and sections that they show."""

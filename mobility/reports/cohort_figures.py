@@ -1,0 +1,227 @@
+"""Figures of many sessions: repeated ones over time, and people by group.
+
+They take tables of :mod:`mobility.pipeline.cohort`. Every function returns a matplotlib Figure
+that belongs to no window; the colours and marks of the sides are those of the reports.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility.reports.figures import COLOURS, GREY, MARKERS, NORMAL, SMALL, panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SMALLEST_MEDIAN = 5
+"""Smallest group of which the median is drawn."""
+
+SMALLEST_BOX = 10
+"""Smallest group of which quartiles are drawn; below it the points say all there is."""
+
+MOST_PANELS = 24
+"""Most participants in one figure."""
+
+_Z95 = 1.96
+_UNITS = {"degree": "Degrees", "percent": "Percent", "1": "", "s": "Seconds"}
+
+
+def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
+    """Draw the repeated sessions of each participant, one panel each, with what is within error.
+
+    Parameters
+    ----------
+    changes
+        Of :func:`mobility.pipeline.cohort.changes`, not empty. Participants after the first
+        `MOST_PANELS` are not drawn.
+    title
+        Name of the metric.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Values with their 95 % intervals over the days since the first session. The band is the
+        first value ± the minimal detectable change: hollow marks lie in it, filled ones beyond.
+    """
+    people = list(dict.fromkeys(changes["user_id"]))[:MOST_PANELS]
+    columns = min(3, len(people))
+    rows = -(-len(people) // columns)
+    figure, axes = panels(rows, columns, height=1.1 + 2.3 * rows, sharey=True)
+    sides = [side for side in ("left", "right", "") if side in set(changes["side"])]
+    for axis, user_id in zip(axes, people, strict=False):
+        own = changes[changes["user_id"].eq(user_id)]
+        first = own["date"].min()
+        span = max((own["date"].max() - first).total_seconds() / 86400, 1e-6)
+        for i, side in enumerate(sides):
+            _one_course(axis, own[own["side"].eq(side)], first, side, 0.012 * span * (2 * i - 1))
+        axis.set_title(str(user_id), fontsize=NORMAL, loc="left")
+        axis.set_xlabel("Days since the first session", fontsize=SMALL)
+        axis.margins(x=0.12)
+    for axis in axes[len(people) :]:
+        axis.remove()
+    for axis in axes[: len(people) : columns]:
+        axis.set_ylabel(_unit(changes), fontsize=NORMAL)
+    _legend(figure, sides, title, _over_time_marks())
+    return figure
+
+
+def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) -> Figure:
+    """Draw the value of every person by group; box and median only where enough people are.
+
+    Parameters
+    ----------
+    values
+        Of :func:`mobility.pipeline.cohort.by_group`, not empty.
+    title
+        Name of the metric.
+    group_title
+        What the groups are of.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A point for each person and side; from 5 people on a line at the median, from 10 on a box
+        of the quartiles behind it. The number of people stands below each group.
+    """
+    groups = [g for g in values["group"].cat.categories if (values["group"] == g).any()]
+    sides = [side for side in ("left", "right", "") if side in set(values["side"])]
+    figure, (axis,) = panels(1, 1, height=3.9)
+    width = 0.8 / len(sides)
+    for position, group in enumerate(groups):
+        for i, side in enumerate(sides):
+            own = values[(values["group"] == group) & values["side"].eq(side)]
+            if own.empty:
+                continue
+            centre = position + (i - (len(sides) - 1) / 2) * width
+            _one_group(axis, own["value"].to_numpy(), centre, width, side)
+    people = [values.loc[values["group"] == g, ["user_id", "side"]] for g in groups]
+    counts = [int(p.groupby("side").size().max()) for p in people]
+    axis.set_xticks(
+        range(len(groups)),
+        [
+            f"{g}\n{n} {'person' if n == 1 else 'people'}"
+            for g, n in zip(groups, counts, strict=True)
+        ],
+        fontsize=NORMAL,
+    )
+    axis.set_xlim(-0.6, len(groups) - 0.4)
+    axis.set_ylabel(_unit(values), fontsize=NORMAL)
+    axis.set_xlabel(group_title, fontsize=NORMAL)
+    marks = []
+    sizes = values.groupby(["group", "side"], observed=True).size()
+    if (sizes >= SMALLEST_MEDIAN).any():
+        marks.append(_line("median", color="black", lw=2))
+    if (sizes >= SMALLEST_BOX).any():
+        marks.append(_patch("quartiles"))
+    _legend(figure, sides, title, marks)
+    return figure
+
+
+def _one_course(axis: Axes, own: pd.DataFrame, first: Any, side: str, offset: float) -> None:
+    if own.empty:
+        return
+    days = (own["date"] - first).dt.total_seconds().to_numpy() / 86400
+    value, sd = own["value"].to_numpy(), own["sd"].to_numpy()
+    mdc = float(own["mdc95"].iloc[0])
+    colour = COLOURS[side]
+    if math.isfinite(mdc):
+        axis.axhspan(value[0] - mdc, value[0] + mdc, facecolor=colour, alpha=0.10, lw=0, zorder=0)
+        for edge in (value[0] - mdc, value[0] + mdc):
+            axis.axhline(edge, color=colour, lw=0.7, ls=":" if side == "right" else "--", zorder=1)
+    axis.plot(days + offset, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
+    for day, v, s, verdict in zip(days, value, sd, own["verdict"], strict=True):
+        axis.errorbar(
+            day + offset,
+            v,
+            yerr=_Z95 * s if math.isfinite(s) else None,
+            fmt=MARKERS.get(side, "D"),
+            color=colour,
+            markerfacecolor=colour if verdict in ("larger", "smaller") else "white",
+            markersize=6,
+            elinewidth=1.2,
+            capsize=3,
+            zorder=3,
+        )
+
+
+def _one_group(axis: Axes, value: Any, centre: float, width: float, side: str) -> None:
+    colour = COLOURS[side]
+    if value.size >= SMALLEST_BOX:
+        low, high = np.quantile(value, [0.25, 0.75])
+        axis.bar(
+            centre,
+            high - low,
+            0.7 * width,
+            bottom=low,
+            facecolor=colour,
+            alpha=0.15,
+            edgecolor=colour,
+            zorder=1,
+        )
+    if value.size >= SMALLEST_MEDIAN:
+        half = 0.35 * width
+        axis.hlines(np.median(value), centre - half, centre + half, color="black", lw=2, zorder=4)
+    # Spread in the order of the values, the same every time.
+    spread = np.zeros(value.size)
+    if value.size > 1:
+        spread[np.argsort(value, kind="stable")] = (np.arange(value.size) * 0.381966) % 1 - 0.5
+    axis.plot(
+        centre + 0.5 * width * spread,
+        value,
+        linestyle="",
+        marker=MARKERS.get(side, "D"),
+        color=colour,
+        markerfacecolor="white",
+        markersize=5.5,
+        zorder=3,
+    )
+
+
+def _unit(table: pd.DataFrame) -> str:
+    units = str(table["units"].iloc[0])
+    return _UNITS.get(units, units)
+
+
+def _line(label: str, **style: Any) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
+
+
+def _patch(label: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor="#DDDDDD", edgecolor=GREY, label=label)
+
+
+def _over_time_marks() -> list[Any]:
+    return [
+        _patch("first value ± minimal detectable change"),
+        _line("beyond it", color=GREY, marker="o", ls=""),
+    ]
+
+
+def _legend(figure: Figure, sides: list[str], title: str, marks: list[Any]) -> None:
+    handles = [
+        _line(
+            side.capitalize(), color=COLOURS[side], marker=MARKERS[side], ls="", mfc="white", ms=6
+        )
+        for side in sides
+        if side
+    ]
+    handles += marks
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=max(len(handles), 1),
+        frameon=False,
+        fontsize=SMALL,
+        title=title,
+        title_fontsize=NORMAL,
+        alignment="left",
+    )

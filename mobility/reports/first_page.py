@@ -1,0 +1,421 @@
+"""The first page of a report: what a reader with one minute should know, and how sure it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility import tables
+from mobility.assessment.comments import parts_left_out
+from mobility.assessment.estimates import NEEDS_TWO
+from mobility.assessment.findings import Z95, Finding, find, label, say
+from mobility.assessment.reasons import plain
+from mobility.provenance import cameras_of
+from mobility.view import UNKNOWN, view_of
+from mobility.reports.joint_mobility import judged, reached, shown_movements
+from mobility.reports.sections import (
+    check_headings,
+    count_repetitions,
+    facts,
+    person,
+    seen_from,
+    table,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.documents.contract import Edits, Participant, SessionRecord, Warned
+    from mobility.reports.figures import View
+    from mobility.store import Session
+
+INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+_SAYS = {
+    "mobility_index": "100 would mean that {} bend as far as a full squat needs; whether they do "
+    "is judged below, with the error",
+    "quality_index": "100 would mean none of the deviations that are in it; depth and the hands "
+    "over the feet are criteria below, not in it",
+}
+MOST_FINDINGS = 3
+"""Findings on the first page."""
+
+_MOST_REASONS = 2
+"""Reasons that are told on the first page, beside one line each for all others, for what is too
+close to a limit, and for what no camera sees."""
+
+
+_CONCERNS_ALL = (
+    *("no_repetition", "not_standing", "hands_not_overhead", "nobody_stands"),
+    *("cameras_disagree", "models_contradict", "other_movement"),
+)
+"""Warnings on which all numbers of a report depend."""
+
+_MOST_NAMES = 6
+"""Names for one reason on the first page."""
+
+
+def who_when_how(
+    record: SessionRecord,
+    participant: Participant | None,
+    pose: xr.Dataset,
+    repetitions: xr.Dataset,
+    quality: Mapping[str, Any],
+    edits: Edits,
+) -> str:
+    """Say in few lines who was filmed, when and how, and whether the recording is good enough."""
+    view = quality.get("view") or {}
+    filmed = [f"{record.created_at:%Y-%m-%d}", seen_from(view) if "azimuth_deg" in view else None]
+    if cameras_of(pose):
+        filmed[1] = "two cameras"
+    if "fps" in pose.attrs:
+        filmed.append(f"{float(pose.attrs['fps']):.3g} frames/s")
+    told = facts(
+        {
+            "Participant": person(participant, record),
+            "Filmed": ", ".join(part for part in filmed if part),
+            "Repetitions": count_repetitions(repetitions),
+            "Corrected by hand": ", ".join(sorted({e.kind for e in edits.edits})).replace("_", " ")
+            or None,
+        }
+    )
+    return told + trust(quality, record.warnings)
+
+
+def trust(quality: Mapping[str, Any], warnings: Sequence[Warned] = ()) -> str:
+    """Say whether the recording can be trusted: its worst checks, and what to do about them.
+
+    Before them stands each warning that the whole report depends on.
+    """
+    worst, verdict, told = _verdict(quality)
+    of_all = "".join(f"<p class='trust poor'>{escape(text)}</p>" for text in _of_all(warnings))
+    return of_all + (
+        f"<p class='trust {worst}'><strong>{verdict}</strong> {escape(told)}</p>"
+        if worst
+        else f"<p class='trust'>{told}</p>"
+    )
+
+
+def _of_all(warnings: Sequence[Warned]) -> list[str]:
+    return [warning.message for warning in warnings if warning.code in _CONCERNS_ALL]
+
+
+def _verdict(quality: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Worst verdict of the checks of the recording ("" without any), in words, and why."""
+    faults: dict[str, list[str]] = {"unusable": [], "poor": []}
+    advice = []
+    checked = 0
+    second = quality.get("second_camera") or {}
+    for camera, seen in (("", quality), ("second camera: ", second)):
+        for name, heading in check_headings().items():
+            check = seen.get(name)
+            if not isinstance(check, Mapping):
+                continue
+            verdict = check.get("verdict")
+            checked += verdict is not None
+            if verdict in faults:
+                faults[verdict].append(f"{camera}{heading.lower()}")
+                advice.append(str(check["advice"] or ""))
+    worst = next((verdict for verdict, names in faults.items() if names), "ok")
+    if not checked:
+        return "", "", "The recording was not checked."
+    words = {
+        "ok": "Recording: good enough.",
+        "poor": "Recording: poor. Errors may be larger than stated.",
+        "unusable": "Recording: unusable. Do not rely on the numbers.",
+    }
+    if worst == "ok":
+        return worst, words[worst], f"None of its {checked} checks found a fault."
+    told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in faults.items() if names)
+    return worst, words[worst], f"{told[:1].upper()}{told[1:]}. {' '.join(filter(None, advice))}"
+
+
+def in_short(session: Session) -> tuple[str, str]:
+    """Say in one line each what was found in a session, and what to distrust."""
+    counted = count_repetitions(session.repetitions())
+    quality = session.capture_quality()
+    if session.record.exercise != "Overhead Squat":
+        metrics = session.metrics()
+        quality = judged(quality, session.record.joints, shown_movements(metrics))
+        told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
+        return f"movements: {'; '.join([counted, *reached(metrics)])}", told
+    findings = find(session.metrics())
+    faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
+    unknown = sum(f.status == "cannot be told" for f in findings)
+    told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
+    return (
+        f"repetitions: {counted}; faults: {faults or 'none that could be told'}",
+        f"{told} Of {len(findings)} possible findings {unknown} cannot be told.",
+    )
+
+
+def indices(metrics: xr.Dataset) -> str:
+    """Show both indices with their 95 % intervals as numbers and bars, or why there is none."""
+    return f"<div class='indices'>{''.join(_index(metrics, name) for name in INDICES)}</div>"
+
+
+def _index(metrics: xr.Dataset, name: str) -> str:
+    heading = f"<h3>{INDICES[name]}</h3>"
+    value = float(metrics[name]) if name in metrics else math.nan
+    if not math.isfinite(value):
+        why = short_reason(metrics, name)
+        return f"<div>{heading}<p class='missing'>Not given: {escape(why)}.</p></div>"
+    low, high = interval(metrics, name)
+    known = math.isfinite(low)
+    between = f"95 % interval {low:.0f} to {high:.0f}" if known else "its error is not known"
+    worse = f"{name}_worse_side"
+    side = float(metrics[worse]) if worse in metrics else math.nan
+    told = f"; by the worse side {side:.0f}" if math.isfinite(side) else ""
+    version = metrics[name].attrs.get("version", "")
+    band = (
+        f"<rect x='{low:.1f}' y='2' width='{max(high - low, 0.5):.1f}' height='6' class='band'/>"
+        if known
+        else ""
+    )
+    coverage, absent = parts_left_out(metrics, name)
+    over, lacking = "", ""
+    if absent:
+        over = f", over {100 * coverage:.0f} % of its parts"
+        lacking = f"<p class='missing'>Not in it: {escape(', '.join(absent))}.</p>"
+    bending = [j for j in ("hips", "knees", "ankles") if not any(j[:-1] in a for a in absent)]
+    says = _SAYS[name].format(" and ".join(", ".join(bending).rsplit(", ", 1)))
+    return (
+        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100{over} "
+        f"<span class='interval'>({between}{told})</span></p>"
+        "<svg viewBox='-1 0 102 10' aria-hidden='true' preserveAspectRatio='none'>"
+        f"<rect x='0' y='2' width='100' height='6' class='scale'/>{band}"
+        f"<rect x='{value - 0.4:.1f}' y='0' width='0.8' height='10' class='value'/></svg>{lacking}"
+        f"<p class='note'>{says}. Version {escape(str(version))}.</p></div>"
+    )
+
+
+def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
+    """Give lower and upper limit of the 95 % interval of an index; NaN where unknown."""
+    bounds = metrics.get(f"{name}_interval")
+    if bounds is None:
+        return math.nan, math.nan
+    return float(bounds.sel(bound="lower")), float(bounds.sel(bound="upper"))
+
+
+def short_reason(metrics: xr.Dataset, name: str) -> str:
+    """Say in a few words why a metric has no value, without what stands in brackets."""
+    if name not in metrics:
+        return "it is not part of this analysis"
+    note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+    return note.split(" (")[0] or "nothing was measured"
+
+
+def fms(metrics: xr.Dataset) -> str:
+    """Show the criteria of the FMS deep squat with their probabilities, and the verdict.
+
+    Parameters
+    ----------
+    metrics
+        With ``fms_probability(fms_criterion)``; without it the text says so.
+    """
+    if "fms_probability" not in metrics:
+        return "<p class='missing'>The FMS deep squat is not part of this analysis.</p>"
+    given = metrics["fms_probability"]
+    known = tables.load("criteria")["fms_deep_squat"]["criteria"]
+    notes = json.loads(given.attrs.get("notes", "{}"))
+    stated = float(given.attrs.get("stated", 0.8))
+    rows = []
+    for name in map(str, given["fms_criterion"].values):
+        p = float(given.sel(fms_criterion=name))
+        why = str(notes.get(name, "")).removeprefix("refused: ").removeprefix("cannot be told: ")
+        rows.append(
+            [
+                escape(str(known[name]["long_name"]).capitalize()),
+                probability(p),
+                _decided(p, stated, ("met", "not met"), why),
+            ]
+        )
+    verdict = f"<h3>FMS deep squat: {escape(fms_verdict(metrics))}</h3>"
+    return verdict + table(
+        ["Criterion", "Probability", "So it is"],
+        rows,
+        caption="Probability that each criterion is met, from the value and its error",
+    )
+
+
+def fms_verdict(metrics: xr.Dataset) -> str:
+    """Say which score the criteria allow, in words that do not give more than they know."""
+    verdict = str(metrics["fms_probability"].attrs.get("verdict", "cannot be told"))
+    if verdict.startswith("cannot be told"):
+        return f"no score can be told{verdict.removeprefix('cannot be told')}"
+    return {"3": "score 3 (all criteria met)"}.get(verdict, f"score {verdict}")
+
+
+def probability(p: float) -> str:
+    """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
+    if not math.isfinite(p):
+        return "–"
+    if p < 0.01:
+        return "&lt; 0.01"
+    return "&gt; 0.99" if p > 0.99 else f"{p:.2f}"
+
+
+def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
+    if not math.isfinite(p):
+        return f"<span class='missing'>cannot be told ({escape(why or 'not measured')})</span>"
+    if p >= stated:
+        return words[0]
+    if p <= 1 - stated:
+        return words[1]
+    return "<span class='missing'>open: too close to tell</span>"
+
+
+def main_findings(findings: Sequence[Finding]) -> str:
+    """State the largest findings in words, one for each rule; the others are named.
+
+    They stand in the order of :func:`excess`, of sides the larger.
+    """
+    found = _alike([f for f in findings if f.status == "found"])
+    if not found:
+        open_ones = any(f.status == "cannot be told" for f in findings)
+        text = (
+            "No fault was found. Not everything could be told: see below."
+            if open_ones
+            else "No fault was found."
+        )
+        return f"<p>{text}</p>"
+    found.sort(key=lambda each: -max(map(excess, each)))
+    items = "".join(
+        f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
+    )
+    more = len(found) - MOST_FINDINGS
+    also = ""
+    if more > 0:
+        named = "; ".join(label(each[0]) for each in found[MOST_FINDINGS:])
+        also = f"<p>Also found: {escape(named)}.</p>"
+    order = ""
+    if len(found) > 1:
+        order = (
+            "<p class='note'>The largest first: by how far each is expected to lie beyond its "
+            "threshold, its error considered, as a share of a large deviation (10°, or 0.2 of a "
+            "ratio; half a foot for the hands, 0.9 for smoothness).</p>"
+        )
+    return f"<ol>{items}</ol>{also}{order}"
+
+
+def excess(finding: Finding) -> float:
+    r"""Compute the expected excess over the threshold, as a share of a large one (``order``).
+
+    With d the excess of the value and s the standard deviation of its error,
+    :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
+    counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
+    """
+    if finding.value is None or finding.threshold is None or finding.interval is None:
+        return 0.0
+    table = tables.load("findings")
+    rule = table["rules"][finding.rule]
+    large = table["order"]["large"]
+    low, high = finding.interval
+    centre, sd = (low + high) / 2, (high - low) / (2 * Z95)
+    if rule.get("spread"):  # its interval is not symmetrical
+        centre, sd = finding.value, 0.0
+    beyond = {
+        "below": finding.threshold - centre,
+        "above": centre - finding.threshold,
+    }.get(rule["direction"], abs(centre) - finding.threshold)
+    expected = max(beyond, 0.0)
+    if sd > 0:
+        z = beyond / sd
+        density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
+    return expected / float(large.get(finding.rule, large[finding.units]))
+
+
+def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
+    """Say in at most five lines what cannot be told: by reason, in plain words.
+
+    All reasons as they were recorded are in :func:`cannot_be_told_in_full`.
+    """
+    reasons, close = _unknown(findings, plainly=True)
+    # What the next recording could tell first, then most; equal ones stay as in the table.
+    ranked = sorted(reasons.items(), key=lambda item: (item[0] != NEEDS_TWO, -len(item[1])))
+    items = [
+        f"{reason.removeprefix('it is ')}: {_some(names)}"
+        for reason, names in ranked[:_MOST_REASONS]
+    ]
+    others = [name for _, names in ranked[_MOST_REASONS:] for name in names]
+    if others:
+        items.append(f"for other reasons: {_some(list(dict.fromkeys(others)))}")
+    return _listed(items, _some(close), metrics)
+
+
+def cannot_be_told_in_full(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
+    """List all that cannot be told, each with its reason as it was recorded."""
+    reasons, close = _unknown(findings, plainly=False)
+    items = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return _listed(items, "; ".join(close), metrics)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few, and count the others."""
+    more = len(names) - _MOST_NAMES
+    also = [f"and {more} more"] if more > 0 else []
+    return "; ".join([*names[:_MOST_NAMES], *also])
+
+
+def _unknown(
+    findings: Sequence[Finding], *, plainly: bool
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Names of what was refused, by reason, and of what is too close to its limit."""
+    refused: dict[str, list[str]] = {}
+    close: list[str] = []
+    for each in _alike([f for f in findings if f.status == "cannot be told"]):
+        first = each[0]
+        # The sides of one rule may be refused for reasons of their own.
+        sides = {f.side for f in each} - {""}
+        named = label(first) + (f" ({sides.pop()})" if len(sides) == 1 else "")
+        if first.probability is None:
+            reason = plain(first.reason) if plainly else first.reason.rstrip(".")
+            names = refused.setdefault(reason, [])
+        else:
+            names = close
+        if named not in names:
+            names.append(named)
+    return refused, close
+
+
+def _listed(items: list[str], close: str, metrics: xr.Dataset) -> str:
+    if close:
+        items = [*items, f"too close to their limits for this recording: {close}"]
+    unseen = json.loads(
+        metrics["compensation_probability"].attrs.get("not_assessed", "{}")
+        if "compensation_probability" in metrics
+        else "{}"
+    )
+    if unseen:
+        named = ", ".join(map(_words, unseen))
+        items = [*items, f"not seen by any camera with these landmarks: {named}"]
+    if not items:
+        return "<p>Everything that is looked for could be told.</p>"
+    return "<ul>" + "".join(f"<li>{escape(i[:1].upper() + i[1:])}.</li>" for i in items) + "</ul>"
+
+
+def best_view(pose: xr.Dataset, quality: Mapping[str, Any]) -> View:
+    """Choose the picture that rests least on estimated depth: where the camera stood."""
+    azimuth = (quality.get("view") or {}).get("azimuth_deg")
+    if azimuth is None or view_of(azimuth).name == UNKNOWN:
+        return "front"
+    if abs(np.cos(np.radians(azimuth))) >= np.cos(np.radians(45)):
+        return "front"
+    return "right" if azimuth > 0 else "left"
+
+
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Put the sides together of which one rule says the same."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.rule, finding.reason), []).append(finding)
+    return list(alike.values())
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

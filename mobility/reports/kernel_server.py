@@ -1,0 +1,99 @@
+"""A process that has imported what reports need, and forks a kernel for each of them.
+
+It reads requests as JSON lines from standard input and answers each with the number of the kernel's
+process. A kernel is thus a process of its own, which nothing but imports preceded, and starts at
+once. Without its parent the server ends, and with it its kernels. Run as
+``python -m mobility.reports.kernel_server``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any, NoReturn
+
+IMPORTS = (
+    *("ipykernel.kernelapp", "ipykernel.pylab.backend_inline", "IPython.display", "h5py"),
+    *("matplotlib.pyplot", "matplotlib.backends.backend_agg", "pandas", "scipy.stats", "xarray"),
+    *("mobility.assessment.findings", "mobility.assessment.joint_mobility"),
+    *("mobility.assessment.overhead_squat", "mobility.kinematics.fit"),
+    *("mobility.pipeline.analysis", "mobility.reports.figures", "mobility.pipeline.overlay"),
+    *("mobility.reports.first_page", "mobility.reports.groups"),
+    *("mobility.reports.joint_mobility", "mobility.reports.scores"),
+    *("mobility.reports.references", "mobility.reports.sections"),
+)
+"""Modules of the report notebooks, with what these import only when it is needed."""
+
+
+def main() -> int:
+    """Entry point of the server."""
+    # Answers must not be mixed with what a library says.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for name in IMPORTS:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    # Kernels that have ended vanish by themselves.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for line in sys.stdin:
+        request = json.loads(line)
+        server = os.getpid()
+        child = os.fork()
+        if child == 0:
+            answers.close()
+            _kernel(request, server)
+        answers.write(f"{child}\n")
+    return 0
+
+
+def _kernel(request: dict[str, Any], server: int) -> NoReturn:
+    """Turn this process into a kernel, as `python -m ipykernel_launcher` would."""
+    status = 1
+    try:
+        os.setsid()
+        for number in (signal.SIGCHLD, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        nothing, log = os.open(os.devnull, os.O_RDONLY), os.open(request["log"], os.O_WRONLY)
+        for source, target in ((nothing, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["env"])
+        os.environ["JPY_PARENT_PID"] = str(server)
+        sys.argv = ["ipykernel_launcher", "-f", request["connection_file"]]
+        sys.path[:] = [place for place in sys.path if place]
+        _shuffle()
+        from ipykernel.kernelapp import IPKernelApp
+
+        IPKernelApp.launch_instance(sys.argv[1:])
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _shuffle() -> None:
+    """Seed what was seeded before the fork, or all kernels would draw the same numbers."""
+    import random
+
+    import numpy as np
+
+    random.seed()
+    np.random.seed(int.from_bytes(os.urandom(4), "little"))  # noqa: NPY002 - the global one
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,510 @@
+"""Reports: a notebook run in a fresh kernel, kept as notebook, HTML page and JSON document."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from mobility import errors
+from mobility.errors import BadInputError, MobilityError, ReportError
+from mobility.options import Strict, validate
+from mobility.progress import watched
+from mobility.reports import warm_kernels
+from mobility.sessions.files import replaced, write_json, writing
+from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
+from mobility.sessions.scratch import scratch
+from mobility.store import VALIDATION_ENDING
+
+if TYPE_CHECKING:
+    from mobility.store import Session, Store
+    from mobility.pipeline.lab_comparison import StudyResult, Validation
+
+logger = logging.getLogger(__name__)
+
+NAME = "overhead-squat"
+MOBILITY_NAME = "joint-angle-mobility"
+IMAGES = "images"
+
+KERNEL_LOG = "kernel.log"
+
+CELL_TIMEOUT_S = 600
+"""Longest time that one cell of a report may take."""
+
+_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def render_report(
+    session: Session, *, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Render the report of an analysed session.
+
+    The notebook of its exercise (``overhead_squat.ipynb``, ``joint_angle_mobility.ipynb``) is run
+    in a fresh kernel of this very interpreter. The report replaces an earlier one as a whole, or
+    not at all.
+
+    Parameters
+    ----------
+    session
+        An analysed session.
+    parameters
+        Parameters of the notebook besides those that name the session.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths of the finished files in
+        ``<reports>/<session_id>/``, of squats beside ``images/{left,right,front}.png``.
+
+    Raises
+    ------
+    BadInputError
+        For a parameter that the notebook does not have, before anything runs.
+    ReportError
+        If a cell fails, with that cell's error.
+    """
+    mobility = session.record.exercise == "Joint Angle Mobility"
+    name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
+
+    def write_document(folder: Path) -> None:
+        document = session.joint_mobility() if mobility else _document(session, folder / IMAGES)
+        write_json(folder / f"{name}.json", document)
+
+    folder = session.report_folder
+    # The demo is found by the notebook itself; its folder is not a store.
+    which = {"session_id": ""}
+    if not session.store.read_only:
+        which = {"store": session.store.seen_from(folder), "session_id": session.id}
+    return render_notebook(
+        find_notebook(name.replace("-", "_")),
+        folder,
+        name=name,
+        title=session.title,
+        parameters={**which, **own, **(parameters or {})},
+        finish=write_document,
+    )
+
+
+def render_cohort(
+    store: Store, folder: Path, *, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Render the report of many sessions of a store, with their table and pictures.
+
+    Parameters
+    ----------
+    store
+        Where the sessions are; nothing in it is changed.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+    parameters
+        Parameters of the notebook ``cohort.ipynb`` besides ``store`` and ``out``.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"``, ``"csv"`` and ``"parquet"``: paths in `folder`.
+
+    Raises
+    ------
+    BadInputError
+        If there is something else in `folder`, or for a parameter that does not fit.
+    ReportError
+        If a cell fails.
+    """
+    folder = Path(folder)
+    _check_free(folder, COHORT)
+    given = {"store": store.seen_from(folder), "out": ".", **(parameters or {})}
+    made = render_notebook(
+        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
+    )
+    tables = {kind: made["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
+    return {"html": made["html"], "notebook": made["notebook"], **tables}
+
+
+def render_validation(
+    session: Session, comparison: Validation, reports: Path | None = None
+) -> dict[str, Path]:
+    """Render the report of the comparison of a session with lab data.
+
+    Parameters
+    ----------
+    session
+        The session.
+    comparison
+        Of :func:`mobility.pipeline.lab_comparison.validate`.
+    reports
+        Folder of the reports; by default that of the store.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in
+        ``<reports>/<session_id>.validation/<name>/``, beside ``tables`` and ``images``.
+
+    Raises
+    ------
+    ReportError
+        If a cell fails.
+    """
+    place = reports or session.store.reports
+    folder = place / f"{session.id}{VALIDATION_ENDING}" / comparison.name
+    which = {"comparison": comparison.name}
+    if session.store.read_only:
+        which |= {"folder": _relative(comparison.folder.parent, folder)}
+    else:
+        which |= {"store": session.store.seen_from(folder), "session_id": session.id}
+    return render_notebook(
+        find_notebook("lab_validation"),
+        folder,
+        name=VALIDATION,
+        title=f"Agreement with lab data: {session.title}",
+        parameters={**which, "out": "."},
+        finish=lambda made: write_json(made / f"{VALIDATION}.json", comparison.document),
+    )
+
+
+def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
+    """Render the report of a study.
+
+    Parameters
+    ----------
+    result
+        Of :func:`mobility.pipeline.lab_comparison.run_study`, with at least one trial.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`, beside ``study.nc``,
+        ``tables`` and ``images``.
+
+    Raises
+    ------
+    BadInputError
+        If there is something else in `folder`.
+    ReportError
+        If a cell fails.
+    """
+    folder = Path(folder)
+    check_study_folder(folder)
+    return render_notebook(
+        find_notebook("lab_validation"),
+        folder,
+        name=VALIDATION,
+        title=f"Agreement with lab data: {result.document['study']}",
+        parameters={"study": ".", "out": "."},
+        begin=result.write,
+        finish=lambda made: write_json(made / f"{VALIDATION}.json", result.document),
+    )
+
+
+def check_study_folder(folder: Path) -> None:
+    """Refuse a folder for a study that holds something else than an earlier report of one.
+
+    Raises
+    ------
+    BadInputError
+        It does.
+    """
+    _check_free(folder, VALIDATION)
+
+
+def _check_free(folder: Path, name: str) -> None:
+    """Refuse a folder that holds something else than an earlier report of this name."""
+    ours = (folder / f"{name}.ipynb").is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
+
+
+def render_notebook(
+    notebook: Path,
+    folder: Path,
+    *,
+    name: str,
+    title: str,
+    parameters: Mapping[str, Any],
+    begin: Callable[[Path], None] | None = None,
+    finish: Callable[[Path], None] | None = None,
+) -> dict[str, Path]:
+    """Run a notebook and keep what it shows in a folder that appears whole.
+
+    Parameters
+    ----------
+    notebook
+        A notebook with a cell tagged ``parameters``.
+    folder
+        Where the report goes; an earlier report there is replaced. The kernel
+        runs in a folder beside it, so that relative paths hold in both.
+    name
+        Name of the files without their endings.
+    title
+        Title of the HTML page.
+    parameters
+        Values for the parameters of the notebook.
+    begin, finish
+        Called with the unfinished folder before and after the run, to add files of their own.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`. The JSON
+        document is there if `finish` writes it.
+
+    Raises
+    ------
+    BadInputError
+        For parameters that do not fit, before a kernel is started.
+    ReportError
+        If a cell fails.
+    StorageError
+        If the folder cannot be written.
+    """
+    values = check_parameters(notebook, parameters)
+    folder = Path(folder).absolute()
+    with replaced(folder, what=f"the report in {folder}") as unfinished:
+        if begin is not None:
+            begin(unfinished)
+        node = _run(notebook, unfinished, values)
+        with writing(folder):
+            import nbformat
+
+            nbformat.write(node, unfinished / f"{name}.ipynb")
+            (unfinished / f"{name}.html").write_text(to_html(node, title=title), encoding="utf-8")
+        if finish is not None:
+            finish(unfinished)
+    endings = {"html": "html", "notebook": "ipynb", "json": "json"}
+    return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values against the ``parameters`` cell of a notebook; nothing is run.
+
+    The names, types and defaults are those that the cell states
+    (``session_id: str = ""``).
+
+    Returns
+    -------
+    dict
+        The given values, of the stated types.
+
+    Raises
+    ------
+    BadInputError
+        For unknown names, with the likely spelling, and for wrong types.
+    """
+    fields: dict[str, Any] = {}
+    for name, stated in _stated_parameters(str(notebook)).items():
+        fields[name] = (_TYPES.get(stated, Any), None)
+    model: type[BaseModel] = create_model("NotebookParameters", __base__=_Parameters, **fields)
+    valid = validate(model, parameters, what=f"parameters of {Path(notebook).name}")
+    return {name: getattr(valid, name) for name in parameters}
+
+
+class _Parameters(Strict):
+    """Base of the parameters of a notebook: exact types, for they become Python source."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def to_html(node: Any, *, title: str) -> str:
+    """Convert a notebook that was run to one self-contained HTML page without code.
+
+    Parameters
+    ----------
+    node
+        The notebook, as `nbformat` reads it.
+    title
+        Title of the page.
+
+    Returns
+    -------
+    str
+        HTML that asks no network for anything: style and images are inside.
+    """
+    with _quick_import():
+        from nbconvert import HTMLExporter
+    exporter = HTMLExporter(
+        template_name="basic",
+        extra_template_paths=[str(Path(__file__).parent)],
+        template_file="report.html.j2",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    html: str
+    html, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": title}})
+    return html
+
+
+def _stated_parameters(notebook: str) -> dict[str, str]:
+    with _quick_import():
+        import papermill
+
+    logging.getLogger("papermill").setLevel(logging.WARNING)
+    return {
+        name: str(stated["inferred_type_name"])
+        for name, stated in papermill.inspect_notebook(notebook).items()
+    }
+
+
+def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
+    """Run a notebook in a fresh kernel of this interpreter, working in `folder`."""
+    with _quick_import():
+        import nbformat
+        import papermill
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+    with scratch("kernel") as place:
+        try:
+            node = papermill.execute_notebook(
+                nbformat.read(notebook, as_version=4),
+                None,
+                dict(parameters),
+                kernel_name="python3",
+                language="python",
+                progress_bar=watched(),
+                execution_timeout=CELL_TIMEOUT_S,
+                kernel_manager_class=_kernel_manager(str(place)),
+                resources={"metadata": {"path": str(folder)}},
+            )
+        except PapermillExecutionError as error:
+            raise _cell_error(notebook, error.ename, error.evalue) from None
+        except CellTimeoutError:
+            raise ReportError(
+                f"{notebook.name}: a cell took longer than {CELL_TIMEOUT_S} s"
+            ) from None
+        except (DeadKernelError, CellExecutionError, RuntimeError) as error:
+            log = place / KERNEL_LOG
+            said = log.read_text(errors="replace").strip() if log.is_file() else ""
+            last = f" ({said.splitlines()[-1]})" if said else ""
+            failed = ReportError(
+                f"{notebook.name}: the kernel did not run it: {_one_line(error)}{last}"
+            )
+            failed.may_pass = isinstance(error, DeadKernelError)
+            raise failed from None
+    _forget_the_run(node)
+    return node
+
+
+def _cell_error(notebook: Path, name: str, message: str) -> MobilityError:
+    """Turn the error of a cell into ours: the same class where it was one of ours."""
+    known = getattr(errors, name, None)
+    if isinstance(known, type) and issubclass(known, MobilityError):
+        found: MobilityError = known(_one_line(message))
+        return found
+    return ReportError(f"{notebook.name}: a cell failed with {name}: {_one_line(message)}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _forget_the_run(node: Any) -> None:
+    """Drop what papermill notes about the run: times, and paths of this machine."""
+    noted = node.metadata.pop("papermill", {})
+    node.metadata["papermill"] = {"parameters": noted.get("parameters", {})}
+    for index, cell in enumerate(node.cells):
+        for key in ("papermill", "execution", "ExecuteTime"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = f"injected-parameters-{index}"
+
+
+@functools.cache
+def _manager_classes() -> tuple[type, type]:
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class ThisInterpreter(KernelSpecManager):
+        """Knows one kernel, this interpreter, whatever kernels are installed."""
+
+        scratch = ""
+
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            return KernelSpec(
+                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                display_name="Python 3 (ipykernel)",
+                language="python",
+                # Start-up files and settings of the user must not change a report.
+                env={"IPYTHONDIR": self.scratch, "PYTHONSAFEPATH": "1"},
+            )
+
+    return ThisInterpreter, AsyncKernelManager
+
+
+def _kernel_manager(scratch: str) -> type:
+    spec_manager, base = _manager_classes()
+
+    class Manager(base):  # type: ignore[misc, valid-type]
+        """Starts the kernel of `spec_manager`; all that belongs to it is in the scratch folder."""
+
+        def __init__(self, **kwargs: Any) -> None:
+            kernels = spec_manager()
+            kernels.scratch = scratch
+            super().__init__(kernel_spec_manager=kernels, **kwargs)
+            self.connection_file = str(Path(scratch) / "kernel.json")
+            if sys.platform != "win32":
+                # Sockets in the file system: no port that others could listen to or take.
+                self.transport = "ipc"
+
+        async def start_kernel(self, **kwargs: Any) -> None:
+            self.provisioner = warm_kernels.provisioner(self)
+            with (Path(scratch) / KERNEL_LOG).open("wb") as log:
+                await super().start_kernel(**kwargs, stdout=log, stderr=log)
+
+    return Manager
+
+
+@contextlib.contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import notebook libraries without `rfc3987_syntax`, which takes 1.5 s to build a grammar.
+
+    `jsonschema` looks for it once, for the formats ``iri`` and ``iri-reference``,
+    which no notebook has. Where `jsonschema` is already there, nothing changes.
+    """
+    if "jsonschema" in sys.modules or "rfc3987_syntax" in sys.modules:
+        yield
+        return
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["rfc3987_syntax"]
+
+
+def _document(session: Session, images: Path) -> dict[str, Any]:
+    """Report document with the places of the images relative to the report."""
+    from mobility.assessment.overhead_squat import knee_movement
+    from mobility.documents.fill import report_document
+
+    return report_document(
+        session.record,
+        session.participant,
+        angles=session.angles(),
+        metrics=session.metrics(),
+        movement=knee_movement(session.fitted(), session.repetitions()),
+        images={
+            view: f"{IMAGES}/{view}.png" if (images / f"{view}.png").is_file() else None
+            for view in ("left", "right", "front")
+        },
+    )
+
+
+def _relative(path: Path, start: Path) -> str:
+    """`path` as seen from `start`, so that a report can be moved with what it is on."""
+    try:
+        return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
+    except ValueError:  # on another drive
+        return str(path.absolute())

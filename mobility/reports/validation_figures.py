@@ -1,0 +1,369 @@
+"""Figures of the comparison with a lab: curves on one clock, and agreement of values.
+
+They take the curves and agreement Datasets of :mod:`mobility.validation.trial`. Every function
+returns a matplotlib Figure that belongs to no window; the colours and dashes of the sides are those
+of the other reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from mobility.reports.figures import COLOURS, GREY, LINES, MARKERS, NORMAL, SMALL, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_Z95 = 1.96
+_TITLES = {"left": "left", "right": "right", "middle": ""}
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "raw": {"color": "#9AA0A6", "lw": 1.0, "ls": "-", "zorder": 2},
+    "image": {"color": "#9AA0A6", "lw": 1.0, "ls": (0, (1, 2)), "zorder": 2},
+    "landmarks": {"color": "#0072B2", "lw": 1.6, "ls": "-", "zorder": 4},
+    "fitted": {"color": "#0072B2", "lw": 1.6, "ls": "-", "zorder": 4},
+    "lab_formulas": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
+    "lab_model": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
+}
+_LABELS = {
+    "raw": "landmarks without a fit",
+    "image": "lines in the picture",
+    "landmarks": "video",
+    "fitted": "video, fitted body",
+    "lab_formulas": "lab, same formulas",
+    "lab_model": "lab, its own model",
+}
+
+
+def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
+    """Draw the angles of video and lab over time, one row for each angle, one column for each side.
+
+    Parameters
+    ----------
+    curves
+        Of one trial.
+    names
+        Angles with sides.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        All estimators; the video with the 95 % band of its error; repetitions are shaded.
+    """
+    figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
+    time = curves["time"].to_numpy()
+    estimators = [str(e) for e in curves["estimator"].values]
+    for row, name in enumerate(names):
+        limits = _view_of(curves, name)
+        for column, side in enumerate(("left", "right")):
+            axis = axes[2 * row + column]
+            _shade(axis, curves)
+            values = curves[name].sel(side=side)
+            for estimator in estimators:
+                axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
+            if f"{name}_sd" in curves:
+                own = "fitted" if "fitted" in estimators else "landmarks"
+                middle = values.sel(estimator=own).to_numpy()
+                half = _Z95 * curves[f"{name}_sd"].sel(side=side).to_numpy()
+                axis.fill_between(
+                    time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
+                )
+            axis.set_ylim(limits)
+            axis.set_title(f"{_words(name)}, {side}", fontsize=NORMAL, loc="left", pad=4)
+            if column == 0:
+                axis.set_ylabel("Degrees", fontsize=NORMAL)
+    for axis in axes[-2:]:
+        axis.set_xlabel("Time of the video (s)", fontsize=NORMAL)
+        axis.set_xlim(time[0], time[-1])
+    handles = [_line(_LABELS[e], **_STYLES[e]) for e in estimators]
+    handles.append(_patch("95 % interval of the video's error", COLOURS["left"], 0.2))
+    _legend(figure, handles, columns=3)
+    return figure
+
+
+def difference_curves(
+    agreement: xr.Dataset, *, comparison: str, names: Sequence[str], title: str
+) -> Figure:
+    """Draw the mean difference of two ways to an angle over a repetition, 0 to 100 %.
+
+    Parameters
+    ----------
+    agreement
+        With the dimension `comparison`.
+    comparison
+        Which one.
+    names
+        Angles.
+    title
+        Of the axis: what is subtracted from what.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Mean of the independent units (repetitions of one participant, else participants) with one
+        standard deviation between them.
+    """
+    own = agreement.sel(comparison=comparison)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = panels(rows, columns, height=0.9 + 2.4 * rows, sharex=True)
+    percent = own["percent"].to_numpy()
+    seen: dict[str, None] = {}
+    for axis, name in zip(axes, names, strict=False):
+        axis.axhline(0, color=GREY, lw=0.8)
+        for side in own["side"].values.tolist():
+            curve = own["difference_curve"].sel(angle=name, side=side).to_numpy()
+            if not np.isfinite(curve).any():
+                continue
+            seen[side] = None
+            key = "" if side == "middle" else side
+            spread = own["difference_curve_sd"].sel(angle=name, side=side).to_numpy()
+            axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
+            axis.fill_between(
+                percent, curve - spread, curve + spread, color=COLOURS[key], alpha=0.15, lw=0
+            )
+        axis.set_title(_words(name), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_xlim(0, 100)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    for axis in axes[: len(names) : columns]:
+        axis.set_ylabel("Degrees", fontsize=NORMAL)
+    for axis in axes[max(0, len(names) - columns) : len(names)]:
+        axis.set_xlabel("Repetition (%)", fontsize=NORMAL)
+        axis.tick_params(labelbottom=True)
+    handles = [
+        _line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in seen if s != "middle"
+    ]
+    handles.append(_patch("± SD", GREY, 0.2))
+    _legend(figure, handles, title=title)
+    return figure
+
+
+def bland_altman(
+    agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]
+) -> Figure:
+    """Draw differences of values of repetitions over their means, with bias and limits.
+
+    Parameters
+    ----------
+    agreement
+        With the dimension `comparison`.
+    comparison, metric
+        Which comparison, and which value of the repetitions.
+    names
+        Angles, one row for each; a column for each side.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A mark for each repetition (with several participants another colour for each); the mean
+        difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
+    """
+    own = agreement.sel(comparison=comparison, metric=metric)
+    figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
+    colours = _colours_of_people(own)
+    for row, name in enumerate(names):
+        for column, side in enumerate(("left", "right")):
+            axis = axes[2 * row + column]
+            here = own.sel(angle=name, side=side)
+            ours, theirs = here["video_values"].to_numpy(), here["lab_values"].to_numpy()
+            middle, apart = (ours + theirs) / 2, ours - theirs
+            axis.axhline(0, color=GREY, lw=0.7)
+            for line, style in (("mean_difference", "-"), *_LIMITS):
+                value = float(here[line])
+                if not np.isfinite(value):
+                    continue
+                low, high = float(here[f"{line}_low"]), float(here[f"{line}_high"])
+                axis.axhline(value, color="black", lw=1.1, ls=style)
+                if np.isfinite([low, high]).all():
+                    axis.plot(
+                        [_AT[line]] * 2,
+                        [low, high],
+                        color="black",
+                        lw=3,
+                        alpha=0.35,
+                        solid_capstyle="butt",
+                        transform=axis.get_yaxis_transform(),
+                    )
+                axis.annotate(
+                    f"{value:+.1f}".replace("-", "−"),
+                    (1.0, value),
+                    xycoords=("axes fraction", "data"),
+                    xytext=(3, 0),
+                    textcoords="offset points",
+                    fontsize=SMALL,
+                    va="center",
+                )
+            for person, colour in colours.items():
+                of = own["participant"].values == person
+                axis.plot(
+                    middle[of],
+                    apart[of],
+                    ls="",
+                    marker=MARKERS[side],
+                    mfc="white",
+                    mec=colour or COLOURS[side],
+                    ms=5.5,
+                )
+            axis.margins(x=0.12, y=0.15)
+            axis.set_title(f"{_words(name)}, {side}", fontsize=NORMAL, loc="left", pad=4)
+            if column == 0:
+                axis.set_ylabel("Difference (°)", fontsize=NORMAL)
+    for axis in axes[-2:]:
+        axis.set_xlabel("Mean of both (°)", fontsize=NORMAL)
+    handles = [
+        _line("mean difference", color="black", lw=1.1),
+        _line("95 % limits of agreement", color="black", lw=1.1, ls=_LIMITS[0][1]),
+        _line("their 95 % confidence intervals", color="black", lw=3, alpha=0.35),
+    ]
+    _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
+    return figure
+
+
+def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]) -> Figure:
+    """Draw values of the video over those of the lab, with the line of identity.
+
+    Parameters
+    ----------
+    agreement, comparison, metric, names
+        As for :func:`bland_altman`; a panel for each angle.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A mark for each repetition and side; with several participants a colour for each.
+    """
+    own = agreement.sel(comparison=comparison, metric=metric)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = panels(rows, columns, height=0.9 + 2.9 * rows)
+    colours = _colours_of_people(own)
+    for axis, name in zip(axes, names, strict=False):
+        everything = []
+        for side in own["side"].values.tolist():
+            here = own.sel(angle=name, side=side)
+            ours, theirs = here["video_values"].to_numpy(), here["lab_values"].to_numpy()
+            both = np.isfinite(ours) & np.isfinite(theirs)
+            everything += [ours[both], theirs[both]]
+            for person, colour in colours.items():
+                of = both & (own["participant"].values == person)
+                key = "" if side == "middle" else side
+                axis.plot(
+                    theirs[of],
+                    ours[of],
+                    ls="",
+                    marker=MARKERS.get(side, "D"),
+                    mfc="white",
+                    mec=colour or COLOURS[key],
+                    ms=5.5,
+                )
+        flat = np.concatenate(everything)
+        if flat.size:
+            pad = max(2.0, 0.08 * float(np.ptp(flat)))
+            ends = (float(flat.min()) - pad, float(flat.max()) + pad)
+            axis.plot(ends, ends, color=GREY, lw=0.9, zorder=1)
+            axis.set_xlim(ends)
+            axis.set_ylim(ends)
+        axis.set_aspect("equal")
+        axis.set_title(_words(name), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_xlabel("Lab (°)", fontsize=NORMAL)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    for axis in axes[: len(names) : columns]:
+        axis.set_ylabel("Video (°)", fontsize=NORMAL)
+    handles = [
+        _line(
+            s.capitalize(),
+            color=GREY if len(colours) > 1 else COLOURS[s],
+            marker=MARKERS[s],
+            ls="",
+            mfc="white",
+            ms=6,
+        )
+        for s in ("left", "right")
+    ]
+    handles.append(_line("identity", color=GREY, lw=0.9))
+    _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
+    return figure
+
+
+_LIMITS: tuple[tuple[str, Any], ...] = (("lower_limit", (0, (4, 2))), ("upper_limit", (0, (4, 2))))
+
+
+_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
+"""Places of the bars of the intervals, as a share of the width."""
+
+
+def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
+    """Colour of each participant; "" (that of the side) where there is only one."""
+    people = list(dict.fromkeys(agreement["participant"].values.tolist()))
+    if len(people) == 1:
+        return {people[0]: ""}
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    shades = colormaps["viridis"](np.linspace(0, 0.9, len(people)))
+    return {person: to_hex(shade) for person, shade in zip(people, shades, strict=True)}
+
+
+def _view_of(curves: xr.Dataset, name: str) -> tuple[float, float]:
+    """Limits of the axis: all of video and lab, and what of the raw ones is not far off."""
+    shown = [e for e in curves["estimator"].values if e not in ("raw", "image")]
+    values = curves[name].sel(estimator=shown).to_numpy()
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return (0.0, 1.0)
+    low, high = float(known.min()), float(known.max())
+    pad = max(5.0, 0.12 * (high - low))
+    return (low - pad, high + pad)
+
+
+def _shade(axis: Axes, curves: xr.Dataset) -> None:
+    if "repetition_start" not in curves:
+        return
+    accepted = curves.get("repetition_accepted")
+    for i in range(curves.sizes["rep"]):
+        if accepted is None or bool(accepted[i]):
+            axis.axvspan(
+                float(curves["repetition_start"][i]),
+                float(curves["repetition_end"][i]),
+                color="#F0F0F0",
+                lw=0,
+                zorder=0,
+            )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _line(label: str, **style: Any) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
+
+
+def _patch(label: str, colour: str, alpha: float) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, alpha=alpha, label=label)
+
+
+def _legend(
+    figure: Figure, handles: list[Any], *, title: str | None = None, columns: int | None = None
+) -> None:
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=columns or max(len(handles), 1),
+        frameon=False,
+        fontsize=SMALL,
+        title=title,
+        title_fontsize=NORMAL,
+        alignment="left",
+    )

@@ -1,0 +1,175 @@
+"""Kernels that start at once, for processes that render many reports.
+
+A fresh kernel spends most of its time on starting and importing. Here each kernel is forked from a
+:mod:`mobility.reports.kernel_server` that has done both: it is still a process of its own, so no
+report sees what another has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from mobility.errors import ReportError
+
+
+class _Server:
+    """The process that forks, started when it is first needed, and again if it was killed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._guard = threading.Lock()
+
+    def kernel(self, request: dict[str, Any]) -> _Kernel:
+        with self._guard:
+            for _ in range(2):
+                process = self._running()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                with contextlib.suppress(OSError):
+                    process.stdin.write(json.dumps(request) + "\n")
+                    process.stdin.flush()
+                    if answer := process.stdout.readline():
+                        return _Kernel(int(answer))
+                self.stop()
+        error = ReportError("the kernel server was ended; try again")
+        error.may_pass = True
+        raise error
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            self.stop()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mobility.reports.kernel_server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                # As a fresh kernel has it, from its first import on.
+                env={**os.environ, "PYTHONSAFEPATH": "1", "MPLBACKEND": _BACKEND},
+                start_new_session=True,
+            )
+        return self._process
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe:
+                    pipe.close()
+        process.wait()
+
+
+_BACKEND = "module://matplotlib_inline.backend_inline"
+_server: _Server | None = None
+
+
+def available() -> bool:
+    """Whether kernels can be forked and watched on this system."""
+    return hasattr(os, "fork") and hasattr(os, "pidfd_open")
+
+
+def use_warm_kernels() -> None:
+    """Let all reports of this process from now on have forked kernels, where that is possible."""
+    global _server
+    if _server is None and available():
+        _server = _Server()
+
+
+@contextlib.contextmanager
+def warm_kernels() -> Iterator[None]:
+    """Let reports that are rendered inside have forked kernels, where that is possible."""
+    global _server
+    use_warm_kernels()
+    try:
+        yield
+    finally:
+        server, _server = _server, None
+        if server is not None:
+            server.stop()
+
+
+def provisioner(manager: Any) -> Any:
+    """Make what starts the kernel of a jupyter_client manager; None for an ordinary start."""
+    if _server is None:
+        return None
+    return _provisioner_class()(
+        kernel_id=manager.kernel_id or "report", kernel_spec=manager.kernel_spec, parent=manager
+    )
+
+
+@functools.cache
+def _provisioner_class() -> type:
+    from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+    class Forked(LocalProvisioner):
+        """Starts a kernel by asking the server for one."""
+
+        async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+            assert _server is not None
+            kernel = _server.kernel(
+                {
+                    "connection_file": self.parent.connection_file,
+                    "log": kwargs["stdout"].name,
+                    "env": kwargs["env"],
+                    "cwd": str(kwargs.get("cwd") or os.getcwd()),  # noqa: PTH109
+                }
+            )
+            self.process = kernel  # type: ignore[assignment]
+            self.pid = self.pgid = kernel.pid
+            return self.connection_info
+
+    return Forked
+
+
+class _Kernel:
+    """What jupyter_client needs of a process, for one that is not our child."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        try:
+            self._handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._handle, self.returncode = -1, 1
+
+    def poll(self) -> int | None:
+        """Return None while the process lives; how it ended is known to the server only."""
+        if self.returncode is None and select.select([self._handle], [], [], 0)[0]:
+            self._end()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._handle], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            self._end()
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._handle, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _end(self) -> None:
+        os.close(self._handle)
+        self._handle, self.returncode = -1, 0

@@ -1,0 +1,84 @@
+"""Folders in the temporary folder that do not outlive their process, not even if it is killed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mobility.sessions.files import storage_fault
+from mobility.writing import FILE_MODE
+
+_PREFIX = "mobility-"
+_ALIVE = ".alive"
+
+
+class _Process:
+    """Lives as long as this process."""
+
+
+_UNTIL_EXIT = _Process()
+
+
+def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
+    """Make a temporary folder, and remove those of processes that were killed.
+
+    Parameters
+    ----------
+    kind
+        What it is for, as a part of its name.
+
+    Returns
+    -------
+    tuple
+        The folder, and what removes it, which is called when the process ends at the latest.
+
+    Raises
+    ------
+    StorageError
+        The temporary folder cannot be written.
+    """
+    place = Path(tempfile.gettempdir())
+    sweep_scratch()
+    try:
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-"))
+            alive = FileLock(folder / _ALIVE, mode=FILE_MODE)
+            alive.acquire()
+            # Another process may have taken it for a dead one's before it was locked.
+            if (folder / _ALIVE).is_file():
+                return folder, weakref.finalize(_UNTIL_EXIT, _remove, folder, alive)
+            alive.release()
+    except OSError as error:
+        raise storage_fault(error, place) from error
+
+
+@contextmanager
+def scratch(kind: str) -> Iterator[Path]:
+    """Give a folder of :func:`scratch_folder` that is removed at the end."""
+    folder, remove = scratch_folder(kind)
+    try:
+        yield folder
+    finally:
+        remove()
+
+
+def sweep_scratch() -> None:
+    """Remove temporary folders of processes that were killed; a living one holds its lock."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, Timeout, NotImplementedError):
+            if (folder / _ALIVE).is_file():
+                with FileLock(folder / _ALIVE, timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(folder: Path, alive: FileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    alive.release()
+    # Also that of a kernel that was ended when its report was done.
+    sweep_scratch()

@@ -1,0 +1,93 @@
+"""Reports on several people, which go with a session or a participant that they hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mobility.documents.contract import GROUPED_BY
+from mobility.sessions.files import DELETING, writing
+from mobility.sessions.notebooks import COHORT, VALIDATION
+
+_RENDERED = {
+    COHORT: (
+        *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet")),
+        "*-over-time.png",
+        *(f"*-by-{group}.png" for group in GROUPED_BY),
+    ),
+    VALIDATION: (
+        *(f"{VALIDATION}.{ending}" for ending in ("html", "json")),
+        *("study.json", "study.nc", "condition-*.nc", "curves/*.nc", "images/*.png"),
+        *("tables/*.csv", "tables/*.tex"),
+    ),
+}
+"""What is written beside the notebook of a report on several people."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A file or folder that names a participant."""
+
+    path: Path
+    remove: Callable[[], object]
+    """Takes them out; it may be done again."""
+
+
+def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
+    """Find reports of cohorts and studies that hold one of the sessions, or a participant.
+
+    A report of which the deletion was begun is among them, whosever it is.
+    """
+    found = []
+    for folder in sorted(reports.glob("[!.]*/")):
+        for name in _RENDERED:
+            begun = folder / f"{DELETING}{name}.ipynb"
+            if begun.is_file() or (
+                (folder / f"{name}.ipynb").is_file() and _holds(folder, name, sessions, user_id)
+            ):
+                found.append(Trace(folder, partial(_remove_report, folder, name)))
+    return found
+
+
+def _remove_report(folder: Path, name: str) -> None:
+    """Remove what was rendered into a folder; the folder too where nothing else is in it."""
+    begun = folder / f"{DELETING}{name}.ipynb"
+    with writing(folder):
+        # Last, for it says to whoever finishes this that there is something left.
+        with suppress(FileNotFoundError):
+            (folder / f"{name}.ipynb").rename(begun)
+        for pattern in _RENDERED[name]:
+            for file in folder.glob(pattern):
+                file.unlink(missing_ok=True)
+        for below in {file.partition("/")[0] for file in _RENDERED[name] if "/" in file}:
+            remove_if_empty(folder / below)
+        begun.unlink(missing_ok=True)
+        remove_if_empty(folder)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder in which nothing is left."""
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) -> bool:
+    """Whether a report of a cohort or a study holds one of the sessions, or a participant."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        if name == COHORT:
+            with (folder / "cohort.csv").open(encoding="utf-8", newline="") as file:
+                rows: list[dict[str, str]] = list(csv.DictReader(file))
+        else:
+            document = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+            rows = [*document["trials"], *document["failed"]]
+        return any(
+            not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)
+            or (user_id is not None and user_id in (row.get("user_id"), row.get("participant")))
+            for row in rows
+        )
+    return False

@@ -1,1 +1,0 @@
-"""Sessions, documents, figures, reports: what holds and shows the results."""

@@ -1,0 +1,277 @@
+"""Manifests: every problem with its row and column, and the same work under the same id."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mobility.batch.manifest import ManifestError, Refused, read_manifest
+from mobility.capture.video import probe
+from mobility.errors import BadInputError, NotFoundError
+
+
+@pytest.fixture
+def place(tmp_path, clips):
+    for number, name in enumerate(("a.mp4", "b.MOV")):
+        clips.make_clip(tmp_path / name, 3 + number)
+    (tmp_path / "p02").mkdir()
+    clips.make_clip(tmp_path / "p02" / "c.mp4", 6)
+    return tmp_path
+
+
+def manifest(place, text, encoding="utf-8"):
+    (place / "m.csv").write_text(text, encoding=encoding)
+    return place / "m.csv"
+
+
+def problems(place, text):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(manifest(place, text))
+    return {(p.row, p.column): p.message for p in caught.value.problems}
+
+
+def test_a_row_needs_its_video_only(place):
+    (row,) = read_manifest(manifest(place, "video\na.mp4\n"))
+    assert row.video == place / "a.mp4"
+    assert (row.number, row.participant, row.exercise) == (2, "anonymous", "Overhead Squat")
+    assert row.joints == ("ankle", "knee", "hip", "shoulder", "elbow")
+    # Complete, so that an option that is taken out again goes back to its default.
+    assert row.options == {
+        "subject": "largest",
+        "model": "auto",
+        "fit": True,
+        "field_of_view": "auto",
+        "height_m": "auto",
+        "standing": "straight",
+        "movement": "auto",
+        "keep_raw": False,
+        "annotate": True,
+        "blur_face": False,
+    }
+
+
+def test_all_columns(place):
+    (row,) = read_manifest(
+        manifest(
+            place,
+            "video,second_video,participant,exercise,joints,name,options,sex,birth_year,height_m\n"
+            'a.mp4,b.MOV,p01,Joint Angle Mobility,"elbow, knee",First,'
+            '"subject=1,2; blur_face=yes;field_of_view=60; model=heavy; standing=12",'
+            "female,1990,1.7\n",
+        )
+    )
+    assert row.second_video == place / "b.MOV"
+    assert row.joints == ("knee", "elbow")
+    assert row.name == "First"
+    assert row.options["subject"] == (1.0, 2.0)
+    assert row.options["second_subject"] == "largest"
+    assert row.options["blur_face"] is True
+    assert row.options["field_of_view"] == 60
+    assert row.options["model"] == "heavy"
+    assert row.options["standing"] == 12.0
+    assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
+
+
+def test_a_calibration(place, stand_in_data):
+    size = [(info := probe(place / "a.mp4")).width, info.height]
+    cameras = [
+        stand_in_data.camera(name, size[0], turn, size[1]) for name, turn in (("c", 0), ("d", 1))
+    ]
+    (place / "c.toml").write_text("".join(cameras))
+    text = "video,second_video,calibration,options\na.mp4,b.MOV,c.toml,{}\n"
+    (row,) = read_manifest(manifest(place, text.format("")))
+    assert row.calibration == place / "c.toml"
+    assert row.to_json()["calibration"] == str(place / "c.toml")
+    (without,) = read_manifest(manifest(place, "video,second_video\na.mp4,b.MOV\n"))
+    assert without.session_id != row.session_id
+    assert (2, "calibration") in problems(place, text.format("field_of_view=60"))
+    found = problems(place, "video,calibration\na.mp4,c.toml\nb.MOV,absent.toml\n")
+    assert "has 2 cameras (c, d) for 1 video" in found[2, "calibration"]
+    assert "there is no such file" in found[3, "calibration"]
+
+
+def test_what_spreadsheets_write(place):
+    text = "Video;Participant\r\na.mp4;p01\r\n\r\nb.MOV;p02\r\n"
+    rows = read_manifest(manifest(place, text, "utf-8-sig"))
+    # Numbers as a spreadsheet shows them.
+    assert [(row.number, row.participant) for row in rows] == [(2, "p01"), (4, "p02")]
+
+
+def test_every_problem_is_told_with_its_row_and_column(place):
+    (place / "text.mp4").write_text("no video")
+    found = problems(
+        place,
+        "video,participant,exercise,joints,name,options,age,sex,height_m\n"
+        "absent.mp4,,,,,,,,\n"
+        "text.mp4,../p,Squat,ancle,a\x07b,kep_raw=1,,,\n"
+        "a.mp4,,,,,fit,200,man,17\n"
+        ",,,,,keep_raw=maybe,,,\n"
+        "s3://bucket/a.mp4,,,,,second_subject=1;second_subject=2,,,\n"
+        "b.MOV,,,,,model=haevy,,,\n"
+        "p02/c.mp4,,,,,standing=straigth,,,\n",
+    )
+    words = {
+        (2, "video"): "no such file",
+        (3, "video"): "text.mp4",
+        (3, "participant"): "../p",
+        (3, "exercise"): "Squat",
+        (3, "joints"): "did you mean 'ankle'?",
+        (3, "name"): "control character",
+        (3, "options"): "did you mean 'keep_raw'?",
+        (4, "options"): "name=value",
+        (4, "age"): "120",
+        (4, "sex"): "'female' or 'male'",
+        (4, "height_m"): "2.6",
+        (5, "video"): "is empty",
+        (5, "options"): "keep_raw",
+        (6, "video"): "is a URL",
+        (6, "options"): "is there twice",
+        (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
+        (8, "options"): "standing: must be straight, free, or the flexion of the knees",
+    }
+    assert found.keys() == words.keys()
+    for key, word in words.items():
+        assert word in found[key], key
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ("video,participent", "did you mean 'participant'?"),
+        ("participant", "is absent; columns are video, second_video"),
+        ("video,video", "is there twice"),
+        ("video,", "unknown"),
+    ],
+)
+def test_a_wrong_header(place, head, words):
+    (message,) = problems(place, f"{head}\na.mp4,p01\n").values()
+    assert words in message
+
+
+def test_rows_that_contradict_each_other(place):
+    (place / "copy.mp4").write_bytes((place / "a.mp4").read_bytes())
+    found = problems(
+        place,
+        "video,participant,height_m,age,birth_year\n"
+        "a.mp4,p01,1.7,30,\ncopy.mp4,p01,1.7,,\nb.MOV,p01,1.8,,1990\n",
+    )
+    assert "same video, participant and exercise as row 2" in found[3, "video"]
+    assert "p01 has 1.7 in row 2" in found[4, "height_m"]
+    assert "both an age and a birth year" in found[4, "age"]
+    # The same video of somebody else, or of another exercise, is other work.
+    rows = read_manifest(
+        manifest(
+            place,
+            "video,participant,exercise\na.mp4,p01,\na.mp4,p02,\na.mp4,p01,Joint Angle Mobility\n",
+        )
+    )
+    assert len({row.session_id for row in rows}) == 3
+
+
+def test_a_birth_year_to_come(place):
+    (message,) = problems(place, "video,birth_year\na.mp4,2091\n").values()
+    assert "must be from" in message
+    assert "got '2091'" in message
+
+
+def test_options_of_two_videos(place):
+    assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
+        (2, "options"): "second_subject: needs a second_video"
+    }
+    assert (
+        "two videos need the fit"
+        in problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")[2, "options"]
+    )
+
+
+def test_an_id_is_of_content_and_not_of_places(place, tmp_path):
+    (row,) = read_manifest(manifest(place, "video,name,options\na.mp4,One,keep_raw=yes\n"))
+    (place / "elsewhere.mp4").write_bytes((place / "a.mp4").read_bytes())
+    (again,) = read_manifest(manifest(place, "video\nelsewhere.mp4\n"))
+    assert row.session_id == again.session_id
+    assert row.session_id.startswith("video-")
+
+
+def test_a_folder_is_a_manifest(place):
+    (place / ".upload.mp4").write_bytes(b"half")
+    (place / "notes.txt").write_text("no video")
+    rows = read_manifest(place, participant="p01")
+    assert [(row.video.name, row.participant) for row in rows] == [
+        ("a.mp4", "p01"),
+        ("b.MOV", "p01"),
+        ("c.mp4", "p02"),
+    ]
+
+
+def test_a_bad_file_of_a_folder_is_refused_alone(place):
+    """A manifest that names the same files is refused whole."""
+    (place / "b.MOV").write_bytes(b"")
+    (place / "copy.mp4").write_bytes((place / "a.mp4").read_bytes())
+    (place / "no id!").mkdir()
+    (place / "no id!" / "a.mp4").write_bytes((place / "a.mp4").read_bytes())
+    rows = read_manifest(place, participant="p01")
+    assert [(row.number, row.video, isinstance(row, Refused)) for row in rows] == [
+        (1, place / "a.mp4", False),
+        (2, place / "b.MOV", True),
+        (3, place / "copy.mp4", True),
+        (4, place / "no id!" / "a.mp4", True),
+        (5, place / "p02" / "c.mp4", False),
+    ]
+    assert "is empty" in rows[1].reason
+    assert "is the same video, participant and exercise as row 1, a.mp4" in rows[2].reason
+    assert "no id!" in rows[3].reason
+    assert problems(place, "video\na.mp4\nb.MOV\ncopy.mp4\n").keys() == {
+        (3, "video"),
+        (4, "video"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"exercise": "overhead squat"}, "did you mean 'Overhead Squat'?"),
+        ({"participant": "no id!"}, "no id!"),
+    ],
+)
+def test_what_is_wrong_for_every_file_of_a_folder(place, options, words):
+    with pytest.raises(BadInputError) as caught:
+        read_manifest(place, **options)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is absent"),
+        ("video\n", "has no rows"),
+        ('video\n"a.mp4\n', "is not a CSV file"),
+        ("video\na.mp4,b,c\n", "3 values for 1 columns"),
+    ],
+)
+def test_what_is_no_table(place, text, words):
+    with pytest.raises(BadInputError) as caught:
+        read_manifest(manifest(place, text))
+    told = [str(problem) for problem in getattr(caught.value, "problems", [])]
+    assert words in " ".join([str(caught.value), *told])
+
+
+def test_what_is_not_there_or_not_text(place):
+    with pytest.raises(NotFoundError, match="no such file or folder"):
+        read_manifest(place / "absent.csv")
+    with pytest.raises(BadInputError, match="is a URL"):
+        read_manifest("s3://bucket/m.csv")
+    (place / "m.csv").write_bytes(b"video\n\xff\xfe.mp4\n")
+    with pytest.raises(BadInputError, match="is not UTF-8"):
+        read_manifest(place / "m.csv")
+
+
+def test_a_manifest_with_nul_characters_or_a_pipe(place):
+    with pytest.raises(BadInputError, match="holds NUL characters"):
+        read_manifest(manifest(place, "video\na\0.mp4\n"))
+    os.mkfifo(place / "pipe.csv")
+    with pytest.raises(BadInputError, match="is neither a file nor a folder"):
+        read_manifest(place / "pipe.csv")
+    (place / "empty").mkdir()
+    with pytest.raises(BadInputError, match="holds no video"):
+        read_manifest(place / "empty")

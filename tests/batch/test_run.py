@@ -1,0 +1,622 @@
+"""Batches: every row once, whatever is killed, full, gone or changed on the way."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mobility.batch import run as batch
+from mobility.batch.manifest import read_manifest
+from mobility.errors import BadInputError, InUseError
+from mobility.sessions.files import read_dataset
+from mobility.store import Store
+
+RESULTS = (
+    *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
+)
+FAULTY = Path(__file__).parents[1] / "faulty_worker.py"
+
+
+MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, clips):
+    """Three short videos; made once, for the same pictures do not always give the same file."""
+    folder = tmp_path_factory.mktemp("originals")
+    for number, name in enumerate(("a", "b", "c")):
+        clips.make_clip(folder / f"{name}.mp4", 3 + number)
+    (folder / "m.csv").write_text(MANIFEST)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, originals):
+    """A folder with three short videos of two people, and a manifest of them."""
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def surroundings(place, fault):
+    """Environment in which workers have stand-ins, and the fault."""
+    return {
+        **os.environ,
+        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
+        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
+        "FAULT": fault,
+        "FAULT_FOLDER": str(place),
+    }
+
+
+def start(place, *options, fault="none:none:0", manifest="m.csv"):
+    """Start `mobility batch` in `place`, with stand-ins in its workers."""
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mobility.cli.main",
+            "batch",
+            manifest,
+            "--json",
+            *map(str, options),
+        ],
+        cwd=place,
+        env=surroundings(place, fault),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(place, *options, **more):
+    """Status, counts of the rows by state, and what was said."""
+    process = start(place, *options, **more)
+    out, err = process.communicate(timeout=300)
+    assert "Traceback" not in err, err
+    return process.returncode, json.loads(out) if out else {}, err
+
+
+def counts(found):
+    return {state: found[state] for state in ("done", "skipped", "failed")}
+
+
+def rows_of(found):
+    with Path(found["summary"]["csv"]).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def results(place):
+    """Content of all results, by video and file; nothing else may be there but the records.
+
+    Bytes, but for NetCDF: HDF5 may lay out the same content in another order.
+    """
+    found = {}
+    for session in Store(place / "data" / "sessions").sessions():
+        assert session.record.state == "analyzed"
+        names = {file.name for file in session.folder.iterdir()}
+        assert names == {*RESULTS, "session.json"}
+        for name in RESULTS:
+            path = session.folder / name
+            content = everything_in(path) if path.suffix == ".nc" else path.read_bytes()
+            found[session.record.video.original_name, name] = content
+    return found
+
+
+def everything_in(path):
+    """All that a NetCDF file says, as bytes and texts."""
+    dataset = read_dataset(path)
+    variables = [
+        (name, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
+        for name, v in dataset.variables.items()
+    ]
+    return variables, str(dataset.attrs), dict(dataset.sizes)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, originals):
+    """What the three videos give when nothing happens."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(originals, place, dirs_exist_ok=True)
+    status, found, _ = run(place, "--workers", 2)
+    assert (status, counts(found)) == (0, {"done": 3, "skipped": 0, "failed": 0})
+    return results(place)
+
+
+def in_the_end(place, undisturbed):
+    """After one more run all is there, with the bytes of a run without a fault."""
+    status, found, err = run(place, "--workers", 1)
+    assert (status, found["failed"]) == (0, 0), err
+    assert results(place) == undisturbed
+    left = [
+        f for f in (place / "reports").rglob(".*") if "unfinished" in f.name or ".tmp" in f.name
+    ]
+    assert left == []
+
+
+@pytest.mark.slow
+def test_done_is_skipped_and_what_changed_is_redone_from_there(place):
+    status, first, err = run(place, "--workers", 2)
+    assert (status, counts(first)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
+    assert Store(place / "data" / "sessions").participant("p01")["height_m"] == 1.7
+    assert run(place, "--workers", 2)[1]["skipped"] == 3
+    # Another height: the pose of its two videos stays; a blurred face: only the video is new.
+    (place / "m.csv").write_text(
+        "video,participant,height_m,options\n"
+        "a.mp4,p01,1.8,\nb.mp4,p01,1.8,\nc.mp4,p02,,blur_face=yes\n"
+    )
+    status, changed, _ = run(place, "--workers", 2)
+    redone = {row["video"]: row["redone"].split("; ") for row in rows_of(changed)}
+    assert (status, changed["done"]) == (0, 3)
+    assert "pose" not in redone["a.mp4"]
+    assert redone["a.mp4"][0] == "fitted"
+    assert redone["c.mp4"] == ["annotated", "report"]
+    # An option that is taken out again is the default again.
+    (place / "m.csv").write_text("video,participant\nc.mp4,p02\n")
+    assert rows_of(run(place)[1])[0]["redone"] == "annotated; report"
+
+
+@pytest.mark.slow
+def test_the_summary_links_every_report_and_holds_the_seconds(place):
+    _, found, _ = run(place, "--workers", 2)
+    page = Path(found["summary"]["html"].removeprefix("file://"))
+    links = re.findall(r'href="(\.\./[^"]+)"', page.read_text())
+    assert len(links) == 3
+    assert all((page.parent / link).is_file() for link in links)
+    document = json.loads((page.parent / "summary.json").read_text())
+    assert [row["video"] for row in document["rows"]] == ["a.mp4", "b.mp4", "c.mp4"]
+    assert set(document["rows"][0]["seconds"]) >= {"pose", "fitted", "metrics", "report"}
+    log = (page.parent / "batch.log").read_text()
+    assert "row 2, a.mp4 of p01: done" in log
+    # Of the workers too.
+    assert re.search(r"session video-\w+: pose", log)
+
+
+def test_a_failure_does_not_stop_the_others(place):
+    (place / "c.mp4").write_bytes((place / "c.mp4").read_bytes() + b"nobody")
+    said = place / "said"
+    status, found, err = run(
+        place,
+        "--on-end",
+        f'{sys.executable} -c \'import sys; open("{said}","w").write(sys.argv[1])\'',
+    )
+    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1})
+    assert err == ""
+    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    assert "nobody was found" in failed["reason"]
+    assert said.read_text() == found["summary"]["json"]
+
+
+@pytest.mark.slow
+def test_a_command_at_the_end_that_fails_is_a_failure(place):
+    status, found, err = run(place, "--on-end", "false", "--workers", 1)
+    assert (status, counts(found)) == (1, {"done": 3, "skipped": 0, "failed": 0})
+    assert err == "warning: --on-end false: ended with status 1\n"
+
+
+def test_a_bad_file_of_a_folder_fails_alone(place):
+    (place / "b.mp4").write_bytes(b"")
+    (place / "c.mp4").write_bytes((place / "c.mp4").read_bytes()[:200])
+    (place / "d.mp4").write_bytes((place / "a.mp4").read_bytes())
+    (place / "p02").mkdir()
+    (place / "p02" / "a.mp4").write_bytes((place / "a.mp4").read_bytes())
+    # A name that is no UTF-8, as an old camera gives it.
+    shutil.copy(place / "p02" / "a.mp4", os.fsencode(place / "p02") + b"/\xff.mp4")
+    status, found, err = run(place, manifest=".")
+    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 4})
+    assert err == ""
+    rows = {row["video"]: row for row in rows_of(found)}
+    assert {name for name, row in rows.items() if row["state"] == "done"} == {"a.mp4"}
+    words = {"b.mp4": "empty", "c.mp4": "incomplete", "d.mp4": "row 1, a.mp4", "\\xff.mp4": "UTF-8"}
+    for name, word in words.items():
+        assert rows[name]["state"] == "failed"
+        assert word in rows[name]["reason"], rows[name]
+    document = json.loads(Path(found["summary"]["json"]).read_text())
+    assert [row["state"] for row in document["rows"]] == [row["state"] for row in rows_of(found)]
+    assert "row 2, b.mp4" in (Path(found["summary"]["json"]).parent / "batch.log").read_text()
+
+
+def test_a_folder_of_bad_files_only_starts_no_worker(place, monkeypatch):
+    for file in place.glob("*.mp4"):
+        file.write_bytes(b"")
+    monkeypatch.delattr(batch, "cluster_client")
+    store = Store(place / "store", reports=place / "reports")
+    summary = batch.run_batch(read_manifest(place), store, manifest="uploads")
+    assert summary.counts == {"done": 0, "skipped": 0, "failed": 3}
+    assert summary.html.is_file()
+
+
+def test_a_batch_at_work_holds_its_lock_and_is_not_resumed(tmp_path, monkeypatch):
+    folder = tmp_path / "reports" / "batch-20260102-030405"
+    folder.mkdir(parents=True)
+    head = json.dumps({"rows": batch._digest([])})
+    (folder / batch.JOURNAL).write_text(f"{head}\n")
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+
+    def working(*_):
+        with pytest.raises(InUseError, match=f"{folder.name} is in use"):
+            batch.run_batch([], store, manifest="m", resume=True)
+        assert sorted(folder.iterdir()) == [folder / name for name in names]
+        return []
+
+    names = sorted((batch.JOURNAL, batch.WORKING, batch.LOG))
+    monkeypatch.setattr(batch, "outcomes", working)
+    summary = batch.run_batch([], store, manifest="m", resume=True)
+    assert summary.folder == folder.absolute()
+    assert not (folder / batch.WORKING).exists()
+
+
+def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place):
+    (place / "m.csv").write_text("video,exercise\na.mp4,Squat\nabsent.mp4,\n")
+    status, found, err = run(place)
+    assert (status, found) == (2, {})
+    lines = err.splitlines()
+    assert lines[-1] == "mobility: m.csv: 2 problems; nothing was run"
+    assert "row 2, column exercise" in lines[0]
+    assert "row 3, column video" in lines[1]
+    assert not (place / "data").exists()
+    assert not (place / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(
+            ["--scheduler", "tcp://127.0.0.1:1"],
+            "scheduler tcp://127.0.0.1:1: cannot be reached",
+            marks=pytest.mark.slow,
+        ),
+        (["--scheduler", "nonsense"], "scheduler nonsense: write it as tcp://host:8786"),
+        (["--scheduler", "tcp://a:1", "--workers", "2"], "not both"),
+        (["--on-end", ""], "--on-end: must not be empty"),
+        (["--reports", "s3://bucket/reports"], "is a URL"),
+        (["--store", "nonsense://a"], "store nonsense://a: Protocol not known"),
+        (["--workers", "0"], "from 1 to 256"),
+    ],
+)
+def test_bad_options_are_one_line(place, options, words):
+    status, found, err = run(place, *options)
+    assert (status, found) == (2, {})
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stage",
+    [
+        *("pose", "fitted", "angles", "repetitions", "metrics", "table"),
+        *("capture_quality", "annotated", "report"),
+    ],
+)
+def test_a_worker_killed_in_any_stage_loses_nothing(place, undisturbed, stage):
+    status, found, err = run(place, "--workers", 2, fault=f"{stage}:kill:1")
+    assert (place / "fault-0").exists()
+    assert (status, found["failed"]) == (0, 0), err
+    assert err == ""
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_row_that_kills_every_worker_is_given_up(place, undisturbed, monkeypatch):
+    """And those that wait on the same worker are not blamed for it."""
+    monkeypatch.setenv("FAULT_VIDEO", str(place / "b.mp4"))
+    status, found, err = run(place, "--workers", 1, fault="pose:kill:99")
+    monkeypatch.delenv("FAULT_VIDEO")
+    # A row that was done when its worker was lost may be found done.
+    assert (status, found["failed"], found["done"] + found["skipped"]) == (1, 1, 2), err
+    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    assert failed["video"] == "b.mp4"
+    assert "its worker was lost 3 times" in failed["reason"]
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_come_back_is_replaced(place, undisturbed, monkeypatch):
+    monkeypatch.setenv("START_FAULT", "1")
+    status, found, err = run(place, "--workers", 1, fault="metrics:kill:1")
+    assert (place / "start-fault").exists()
+    assert (status, found["done"]) == (0, 3), err
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_batch_that_was_ended_is_resumed(place, undisturbed, number):
+    process = start(place, "--workers", 1, fault="metrics:wait:1")
+    wait_for(lambda: (place / "fault-0").exists())
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    os.kill(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert "--resume" in err
+        assert len(err.strip().splitlines()) == 1
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+    (folder,) = (place / "reports").glob("batch-*")
+    assert not (folder / "summary.json").exists()
+    status, found, _ = run(place, "--workers", 2, "--resume")
+    assert (status, found["failed"]) == (0, 0)
+    # In the folder of the batch that was interrupted, and of all its rows.
+    assert Path(found["summary"]["json"]) == folder / "summary.json"
+    assert len(rows_of(found)) == 3
+    assert list(folder.glob(".*")) == []
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_the_scheduler_is_gone(place, undisturbed):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    port = address.rpartition(":")[2]
+    environment = surroundings(place, "metrics:wait:1")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    scheduler = subprocess.Popen(
+        [*dask, "--host", "127.0.0.1", "--port", port, "--no-dashboard"], cwd=place, **quiet
+    )
+    wait_for(lambda: listens(int(port)))
+    worker = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"),
+            *("--no-dashboard", "--death-timeout", "120"),
+        ],
+        cwd=place,
+        **quiet,
+    )
+    try:
+        process = start(place, "--scheduler", address)
+        wait_for(lambda: (place / "fault-0").exists())
+        scheduler.kill()
+        out, err = process.communicate(timeout=180)
+    finally:
+        for each in (scheduler, worker):
+            each.kill()
+            each.wait()
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    assert {row["reason"] for row in rows_of(json.loads(out)) if row["state"] == "failed"} == {
+        "the scheduler was lost; run the batch again"
+    }
+    wait_for(lambda: not any("dask_worker" in " ".join(p) for p in commands(place)))
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_two_batches_on_one_store(place, undisturbed):
+    both = [start(place, "--workers", 1, fault="metrics:slow:9") for _ in range(2)]
+    said = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(each["done"] for each in said) == 3
+    assert sum(each["skipped"] for each in said) == 3
+    assert results(place) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [("delete", "no such file"), ("change", "was changed since the manifest was checked")],
+)
+def test_a_video_that_goes_or_changes_during_the_run(place, undisturbed, action, words):
+    kept = (place / "c.mp4").read_bytes()
+    fault = f"pose:{action}={place / 'c.mp4'}:1"
+    status, found, err = run(place, "--workers", 1, fault=fault)
+    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1}), err
+    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    assert failed["video"] == "c.mp4"
+    assert words in failed["reason"]
+    assert len(Store(place / "data" / "sessions").sessions()) == 2
+    (place / "c.mp4").write_bytes(kept)
+    in_the_end(place, undisturbed)
+
+
+SET_CLOCK = """
+import sys, threading, time
+from pathlib import Path
+import time_machine
+from mobility.cli.main import main
+
+def set_clock(seconds):
+    while not Path("fault-0").exists():
+        time.sleep(0.01)
+    time_machine.travel(time.time() + seconds, tick=True).start()
+
+threading.Thread(target=set_clock, args=(float(sys.argv.pop(1)),), daemon=True).start()
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
+def test_the_clock_is_set_during_the_run(place, undisturbed, seconds):
+    """Of the batch and of its worker, while it works: nothing is lost, or done again."""
+    process = subprocess.run(
+        [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
+        cwd=place,
+        env=surroundings(place, f"metrics:clock={seconds}:1"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    found = json.loads(process.stdout)
+    assert counts(found) == {"done": 3, "skipped": 0, "failed": 0}
+    document = json.loads(Path(found["summary"]["json"]).read_text())
+    # It was set, and no length of time is read from it.
+    away = datetime.datetime.fromisoformat(document["ended"]) - datetime.datetime.fromisoformat(
+        document["started"]
+    )
+    assert abs(away.total_seconds() - seconds) < 3600
+    lengths = [document["took_s"], *(row["took_s"] for row in document["rows"])]
+    lengths += [each for row in document["rows"] for each in row["seconds"].values()]
+    assert all(0 <= each < 3600 for each in lengths)
+    page = Path(found["summary"]["html"].removeprefix("file://")).read_text()
+    assert re.search(r"\(0:0\d:\d\d\)", page)
+    assert results(place) == undisturbed
+    # The clock is right again.
+    status, again, err = run(place, "--workers", 1)
+    assert (status, again["skipped"]) == (0, 3), err
+
+
+@pytest.mark.slow
+def test_a_damaged_result_is_made_again_with_what_depends_on_it(place, undisturbed):
+    run(place, "--workers", 2)
+    for session in Store(place / "data" / "sessions").sessions():
+        path = session.folder / "fitted.nc"
+        path.write_bytes(path.read_bytes()[:-100])
+    status, found, _ = run(place, "--workers", 2)
+    assert (status, found["done"]) == (0, 3)
+    for row in rows_of(found):
+        assert row["redone"].startswith("fitted; angles")
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_full_disk(place, undisturbed):
+    """As the system says it in one stage; and for real, on a file system of 1 MB."""
+    status, found, _ = run(place, "--workers", 1, fault="annotated:full:1")
+    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1})
+    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    assert "the disk is full" in failed["reason"]
+    in_the_end(place, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_full_file_system(place, undisturbed):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    small = place / "data"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow mounting")
+    try:
+        status, found, err = run(place, "--workers", 2)
+        assert (status, found["failed"] > 0) == (1, True), err
+        for row in rows_of(found):
+            assert row["state"] != "failed" or "full" in row["reason"]
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        in_the_end(place, undisturbed)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_what_is_tried_again_is_what_may_pass():
+    tried = []
+
+    def work(may_pass):
+        tried.append(may_pass)
+        error = BadInputError("killed")
+        error.may_pass = may_pass
+        raise error
+
+    for may_pass, times in ((True, batch.TRIES), (False, 1)):
+        tried.clear()
+        with pytest.raises(BadInputError):
+            batch._again(lambda may_pass=may_pass: work(may_pass))
+        assert len(tried) == times
+
+
+def test_a_worker_with_other_code_is_refused(place):
+    (row, *_) = read_manifest(place / "m.csv")
+    task = {
+        "row": row.to_json(),
+        "store": str(place / "store"),
+        "reports": str(place / "reports"),
+        "folder": str(place),
+        "code": "0" * 64,
+        "pose_workers": 1,
+    }
+    outcome = batch.work_on(task)
+    assert outcome["state"] == "failed"
+    assert "the worker runs other code" in outcome["reason"]
+    assert not (place / "store").exists()
+
+
+def test_a_batch_leaves_the_settings_of_dask_to_the_next_one():
+    """In a process that has not imported dask before, as a notebook has not."""
+    code = """
+from mobility.errors import BadInputError
+from mobility.batch.run import cluster_client
+try:
+    with cluster_client(1, "nonsense"):
+        pass
+except BadInputError:
+    import dask
+    print(dask.config.get("distributed.comm.tls.ciphers"))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "None\n"
+
+
+def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
+    now = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+    folders = [batch._new_folder(tmp_path, now) for _ in range(3)]
+    assert [folder.name for folder in folders] == [
+        "batch-20260101-120000",
+        "batch-20260101-120000-2",
+        "batch-20260101-120000-3",
+    ]
+
+
+def wait_for(condition, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def listens(port):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def commands(place):
+    """Command lines of the processes that work in `place`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(str(place)):
+                found.append(process.cmdline())
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_without_space_is_said_once_without_a_traceback(tmp_path):
+    log = tmp_path / "run.log"
+    log.symlink_to("/dev/full")
+    # A process of its own: pytest's handlers would say what nobody else is told.
+    code = (
+        "import logging, pathlib, sys\n"
+        "from mobility.batch.run import logged\n"
+        "with logged(pathlib.Path(sys.argv[1])):\n"
+        "    for number in range(3):\n"
+        "        logging.getLogger('mobility.any').info('line %d', number)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr == f"warning: log file {log}: lines are lost (No space left on device)\n"

@@ -1,0 +1,549 @@
+"""Batches and commands on a store behind a URL, with a real S3 server and its faults."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from contextlib import closing, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import psutil
+import pytest
+from demo_sessions import with_current_keys
+
+from mobility.sessions.files import read_dataset
+from mobility.store import Store
+
+FAULTY = Path(__file__).parents[1] / "faulty_worker.py"
+MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
+RESULTS = (
+    *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
+)
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, clips):
+    """Three short videos and a manifest of them."""
+    folder = tmp_path_factory.mktemp("originals")
+    for number, name in enumerate(("a", "b", "c")):
+        clips.make_clip(folder / f"{name}.mp4", 3 + number)
+    (folder / "m.csv").write_text(MANIFEST)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, originals):
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def start(place, *arguments, fault="none:none:0"):
+    """Start a command in `place`, with stand-ins in it and in its workers."""
+    code = (
+        "import runpy, sys\n"
+        f"runpy.run_path({str(FAULTY)!r})\n"
+        "sys.argv[0] = 'mobility'\n"
+        "from mobility.cli.main import main\nmain()"
+    )
+    environment = {
+        **os.environ,
+        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
+        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
+        "FAULT": fault,
+        "FAULT_FOLDER": str(place),
+        "TMPDIR": str(place / "tmp"),
+    }
+    (place / "tmp").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(place, *arguments, **more):
+    """Status, standard output and standard error."""
+    process = start(place, *arguments, **more)
+    out, err = process.communicate(timeout=300)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def batch(place, url, *options, **more):
+    """Status, what the summary counts, and its rows."""
+    command = ("batch", "m.csv", "--store", url, "--json", "--workers", 2)
+    status, out, err = run(place, *command, *options, **more)
+    assert out, err
+    found = json.loads(out)
+    with Path(found["summary"]["csv"]).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return status, {state: found[state] for state in ("done", "skipped", "failed")}, rows
+
+
+def results(url):
+    """Content of all results, by video and file; of NetCDF, all that it says."""
+    found = {}
+    store = Store(url)
+    for session in store.sessions():
+        assert session.record.state == "analyzed"
+        names = set(store._remote._base[session.id]) if store.is_remote else set(RESULTS)
+        assert names - {"session.json"} == set(RESULTS)
+        for name in RESULTS:
+            store._fetch(session.id, name)
+            path = session.folder / name
+            content = in_netcdf(path) if path.suffix == ".nc" else path.read_bytes()
+            found[session.record.video.original_name, name] = content
+    store.close()
+    return found
+
+
+def in_netcdf(path):
+    """All that a file says, in whatever order HDF5 has laid it out."""
+    data = read_dataset(path)
+    variables = [
+        (key, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
+        for key, v in data.variables.items()
+    ]
+    return variables, str(data.attrs), dict(data.sizes)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, originals):
+    """What the three videos give in a folder, when nothing happens."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(originals, place, dirs_exist_ok=True)
+    status, counts, _ = batch(place, place / "sessions")
+    assert (status, counts["done"]) == (0, 3)
+    return results(place / "sessions")
+
+
+def nothing_is_left(s3, url, place):
+    """Only sessions and participants, and no lock; and no working copy on this machine."""
+    left = {name.partition("/")[0] for name in s3.files(url)}
+    assert {name for name in left if name.startswith(".")} == set()
+    assert list((place / "tmp").glob("mobility-store-*")) == []
+
+
+def in_the_end(s3, place, url, undisturbed):
+    """After one more run all is there, with the bytes of a run in a folder without a fault."""
+    status, counts, rows = batch(place, url)
+    assert (status, counts["failed"]) == (0, 0), rows
+    assert results(url) == undisturbed
+    nothing_is_left(s3, url, place)
+
+
+@pytest.mark.slow
+def test_a_batch_in_a_bucket(s3, place, undisturbed):
+    url = s3.url()
+    status, counts, rows = batch(place, url)
+    assert (status, counts) == (0, {"done": 3, "skipped": 0, "failed": 0}), rows
+    assert results(url) == undisturbed
+    assert batch(place, url)[1] == {"done": 0, "skipped": 3, "failed": 0}
+    assert Store(url).participant("p01")["height_m"] == 1.7
+    nothing_is_left(s3, url, place)
+
+
+@pytest.mark.slow
+def test_two_batches_on_one_bucket(s3, place, undisturbed):
+    url = s3.url()
+    command = ("batch", "m.csv", "--store", url, "--json", "--workers", 1)
+    both = [start(place, *command, fault="metrics:slow:9") for _ in range(2)]
+    said = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(each["done"] for each in said) == 3
+    assert sum(each["skipped"] for each in said) == 3
+    assert results(url) == undisturbed
+    nothing_is_left(s3, url, place)
+
+
+@pytest.mark.slow
+def test_the_server_stops_for_a_while(s3, place, undisturbed):
+    """In the middle of a row: it waits, and all is done in the same run."""
+    url = s3.url()
+    process = start(
+        *(place, "batch", "m.csv", "--store", url, "--json", "--workers", 2),
+        fault=f"metrics:touch={s3.away}:1",
+    )
+    wait_for(s3.away.exists)
+    wait_for(lambda: not s3.answers())
+    time.sleep(1)
+    s3.away.unlink()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert json.loads(out)["done"] == 3
+    assert results(url) == undisturbed
+    nothing_is_left(s3, url, place)
+
+
+@pytest.mark.slow
+def test_the_server_stops_for_longer(s3, place, undisturbed, monkeypatch):
+    """The rows that need it fail, each with that reason; the next run finishes them."""
+    url = s3.url()
+    monkeypatch.setenv("PATIENCE", "1")
+    try:
+        status, counts, rows = batch(place, url, fault=f"metrics:touch={s3.away}:1")
+    finally:
+        s3.away.unlink(missing_ok=True)
+    wait_for(s3.answers)
+    assert (status, counts["failed"] > 0) == (1, True)
+    for row in rows:
+        assert row["state"] != "failed" or "is its server running" in row["reason"]
+    monkeypatch.delenv("PATIENCE")
+    in_the_end(s3, place, url, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_worker_is_killed(s3, place, undisturbed):
+    url = s3.url()
+    status, counts, rows = batch(place, url, fault="annotated:kill:1")
+    assert (place / "fault-0").exists()
+    assert (status, counts["failed"]) == (0, 0), rows
+    in_the_end(s3, place, url, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_killed_is_resumed_at_once(s3, place, undisturbed):
+    """And its locks hold nobody up: on this machine it is seen that their holders are dead."""
+    url = s3.url()
+    process = start(
+        *(place, "batch", "m.csv", "--store", url, "--json", "--workers", 2),
+        fault="metrics:wait:1",
+    )
+    wait_for((place / "fault-0").exists)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+    status, counts, rows = batch(place, url, "--resume")
+    assert (status, counts["failed"]) == (0, 0), rows
+    in_the_end(s3, place, url, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_watch_with_a_bucket(s3, place):
+    url = s3.url()
+    uploads = place / "uploads"
+    uploads.mkdir()
+    shutil.copy(place / "a.mp4", uploads / "a.mp4")
+    command = ("watch", "uploads", "--store", url, "--once", "--settle", 0, "--every", 0.1)
+    status, out, err = run(place, *command, "--workers", 1)
+    assert (status, err) == (0, "")
+    assert out.startswith("done     a.mp4")
+    # It is known in the store that it was processed.
+    assert run(place, *command, "--workers", 1)[1] == ""
+    nothing = {name.partition("/")[0] for name in s3.files(url)} - {".watch"}
+    assert {name for name in nothing if name.startswith(".")} == set()
+
+
+TABLE = """
+    demo --json
+    analyze a.mp4 --user-id p01 --name One
+    ! analyze absent.mp4
+    sessions list
+    sessions list --json
+    sessions show ID2
+    ! sessions show absent
+    sessions export ID2
+    report ID2
+    summary ID2
+    joint-mobility moves
+    threads ID2 --kind summary
+    repetitions ID2
+    repetitions ID2 --set reps.json
+    edit ID2 --camera-side left
+    participants set p01 --file person.json
+    ! participants set p01 --file twice.json
+    participants show p01
+    ! participants show p02
+    participants list
+    participants export p01 --out takeout.zip
+    ! participants export p02 --out takeout.zip
+    ! config get moves
+    config set moves --file config.json
+    config get moves
+    export-lab squat --out angles.mot
+    validate squat
+    validate squat angles.mot --no-report
+    validate squat
+    ! cohort --metrics nonsense
+    cohort --metrics knee_flexion
+    batch one.csv --workers 1
+    watch uploads --once --settle 0 --every 0.1 --workers 1
+    keys create --role participant --user-id p01
+    keys create --role administrator
+    keys list
+    ! keys revoke nope
+    keys revoke KEY2
+    sessions delete ID1
+    ! sessions delete absent
+    prune --keep 3
+    prune --keep 3 --yes
+    participants delete p01
+    participants delete p01 --yes
+    ! participants delete p01 --yes
+    keys list
+    sessions list
+"""
+"""Commands in the order in which they are run, with "!" those that end with status 2; ID1 and KEY1
+stand for the session and the key that were made first."""
+
+REAL = (
+    *("capture.video", "assessment.joint_mobility", "validation.trial", "validation.export"),
+    *("reports.render", "reports.first_page", "reports.cohort_sections"),
+    "pipeline.lab_comparison",
+)
+
+FILES = {
+    "reps.json": '[{"start": 0.0, "bottom": 0.05, "end": 0.1}]',
+    "person.json": '{"height_m": 1.7, "display_name": "Ann"}',
+    "twice.json": '{"height_m": 1.7, "height_m": 1.9}',
+    "one.csv": "video,participant,height_m\nb.mp4,p01,1.7\n",
+    "config.json": '{"comments": {"left_elbow_angle": "Good."}}',
+}
+
+
+def commands(group, words=()):
+    """Names of the commands that open a store."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*words, name))
+        elif any(option.name == "store" for option in command.params):
+            yield " ".join((*words, name))
+
+
+def test_the_table_has_every_command():
+    import typer
+
+    from mobility.cli.main import app
+
+    rows = [row.strip(" !") for row in TABLE.strip().splitlines()]
+    for command in commands(typer.main.get_command(app)):
+        assert any(row.startswith(command) for row in rows), f"no row for {command}"
+
+
+FORMS = {
+    "ID": r"\d{8}-\d{6}-[0-9a-f]{8}",
+    "KEY": r"\b[0-9a-f]{12}\b",
+    "THREAD": r"thread_\w{24}",
+}
+
+
+class Plain:
+    """Makes what two runs say alike: places, and what is of the time or of chance."""
+
+    def __init__(self, places):
+        self.places = places
+        self.names = {}
+
+    def __call__(self, text):
+        for place, name in self.places.items():
+            text = text.replace(place, name)
+        text = re.sub(r"mob_([0-9a-f]{12})_\w{43}", r"\1", text)
+        for kind, form in FORMS.items():
+            for each in re.findall(form, text):
+                known = [n for n in self.names.values() if n.startswith(kind)]
+                self.names.setdefault(each, f"{kind}{len(known) + 1}")
+        for each, name in self.names.items():
+            text = text.replace(each, name)
+        text = re.sub(r"(\w+://|STORE)[^\s\"]+\.(mp4|mov)", "ADDRESS", text)
+        text = re.sub(r"\d\d:\d\d(:\d\d\S*| [AP]M)", "TIME", text)
+        return re.sub(r'\d{8}-\d{6}|"(salt|hash|sha256)": "\w+"|"seconds": [\d.]+', "", text)
+
+    def meant(self, words):
+        """Put what ID1 and KEY1 stand for into a row of the table."""
+        for each, name in self.names.items():
+            words = [each if word == name else word for word in words]
+        return words
+
+
+def stored(store, s3):
+    """All that is stored, by its name in a folder; locks and logs left out."""
+    if not store.startswith("s3"):
+        found = {
+            path.relative_to(store).as_posix(): path.read_bytes()
+            for path in Path(store).rglob("*")
+            if path.is_file() and path.suffix not in (".lock", ".log")
+        }
+    else:
+        found = s3.files(store)
+        for name in [name for name in found if name.endswith("/files.json")]:
+            session_id = name.partition("/")[0]
+            for file, entry in json.loads(found.pop(name))["files"].items():
+                key = f"{session_id}/objects/{entry['sha256']}{Path(file).suffix}"
+                text = entry.get("text")
+                content = found.pop(key) if text is None else text.encode()
+                found[f"{session_id}/{file}"] = content
+    return found
+
+
+@pytest.mark.slow
+def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, monkeypatch):
+    """Status, output and what is stored are the same in a folder and in a bucket."""
+    from mobility.cli import main as cli
+
+    # What is real imports what is real, before there are stand-ins for what takes long.
+    real = [importlib.import_module(f"mobility.{name}") for name in REAL]
+    stand_ins = request.getfixturevalue("stand_ins")
+    for module in real:
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    reports = sys.modules["mobility.reports.render"]
+
+    def rendered(session):
+        if session.record.exercise == "Overhead Squat":
+            return stand_ins.render_report(session)
+        paths, _ = session._report_files()
+        for path in paths.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+        return paths
+
+    monkeypatch.setattr(reports, "render_report", rendered)
+    # What ends a command from outside is no concern of this process.
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+
+    def said(place, words):
+        if words[0] in ("batch", "watch"):  # with stand-ins in their workers
+            return run(place, *words)
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["mobility", *words])
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                cli.main()
+                status = 0
+            except SystemExit as ended:
+                status = ended.code or 0
+        return status, out.getvalue(), err.getvalue()
+
+    digests = {}
+
+    def alike(name, content, plain):
+        if name.endswith(".json"):
+            return plain(content.decode())
+        if content not in digests and name.endswith(".nc"):
+            (tmp_path / "a.nc").write_bytes(content)
+            digests[content] = hashlib.sha256(repr(in_netcdf(tmp_path / "a.nc")).encode())
+        return digests.setdefault(content, hashlib.sha256(content)).hexdigest()
+
+    runs = []
+    for store in (str(tmp_path / "folder" / "store"), s3.url()):
+        place = tmp_path / ("bucket" if store.startswith("s3") else "folder")
+        shutil.copytree(originals, place)
+        (place / "uploads").mkdir()
+        shutil.copy2(place / "c.mp4", place / "uploads")
+        for name, content in FILES.items():
+            (place / name).write_text(content)
+        monkeypatch.chdir(place)
+        monkeypatch.setenv("MOBILITY_STORE", store)
+        with closing(Store(store)) as opened:
+            # As the commands do later: who is changed is measured anew, here by stand-ins.
+            opened.set_participant("p01", **json.loads(FILES["person.json"]))
+            put_demo(opened, "moves", "Joint Angle Mobility", "p01")
+            put_demo(opened, "squat", "Overhead Squat", "p01")
+        plain = Plain({store: "STORE", place.as_uri(): "PLACE", str(place): "PLACE"})
+        rows = []
+        for row in TABLE.strip().splitlines():
+            status, out, err = said(place, plain.meant(shlex.split(row.strip(" !"))))
+            out, err = plain(out), plain(err)
+            kept = {
+                re.sub(r"\w{16}", "DIGEST", plain(name)): alike(name, content, plain)
+                for name, content in stored(store, s3).items()
+            }
+            rows.append((row.strip(), status, out, err, kept))
+        with zipfile.ZipFile(place / "takeout.zip") as archive:
+            names = sorted(plain(name) for name in archive.namelist())
+        runs.append((rows, names))
+    for folder, bucket in zip(runs[0][0], runs[1][0], strict=True):
+        assert folder[:4] == bucket[:4]
+        differ = {name for name, content in (folder[4].items() ^ bucket[4].items())}
+        assert (folder[0], differ) == (bucket[0], set())
+    assert runs[0][1] == runs[1][1]
+    for row, status, _, err, _ in runs[0][0]:
+        assert status == (2 if row.startswith("!") else 0), (row, err)
+    # Of whoever was deleted nothing is left, and no lock or working copy of anybody.
+    assert not any("p01" in text for text in runs[0][0][-1][4].values())
+    assert not any(".locks" in name for name in s3.files(store))
+
+
+def test_a_command_needs_a_store_that_outlives_it(place):
+    for command in (("sessions", "list"), ("batch", "m.csv")):
+        status, out, err = run(place, *command, "--store", "memory://a")
+        assert (status, out) == (2, "")
+        assert err.startswith("mobility: --store memory://a: is in the memory of one process")
+        assert len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_an_analysis_whose_server_goes_is_kept(s3, place, monkeypatch, undisturbed):
+    url = s3.url()
+    monkeypatch.setenv("PATIENCE", "1")
+    command = ("analyze", "a.mp4", "--user-id", "p01", "--store", url, "--no-report")
+    try:
+        status, _, err = run(place, *command, fault=f"fitted:touch={s3.away}:1")
+    finally:
+        s3.away.unlink(missing_ok=True)
+    wait_for(s3.answers)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert "is its server running" in err
+    (session,) = Store(url).sessions()
+    assert err.rstrip().endswith(f"finish it with: mobility edit {session.id}")
+    status, _, err = run(place, "edit", session.id, "--store", url)
+    assert status == 0, err
+    found = results(url)
+    assert found[("a.mp4", "metrics.nc")] == undisturbed[("a.mp4", "metrics.nc")]
+
+
+def put_demo(store, session_id, exercise, user_id="demo"):
+    """Put a demo session into a store, with all its results."""
+    demo = store.demo(exercise)
+    session = store.create(
+        demo.video, user_id=user_id, exercise_name=exercise, session_id=session_id
+    )
+    with store._locked(session_id, what="session"):
+        for stage in demo.record.stages.values():
+            shutil.copy(demo.folder / stage.file, session.folder / stage.file)
+        kept = {"session_id": session_id, "user_id": user_id, "video": session.record.video}
+        record = demo.record.model_copy(update={**kept, "session_name": "Demo"})
+        record = with_current_keys(session, record)
+        (session.folder / "session.json").write_text(record.model_dump_json())
+
+
+@pytest.mark.slow
+def test_a_real_report_from_a_bucket(s3, tmp_path):
+    """By a kernel that opens the store itself; the same page as from a folder."""
+    pages = {}
+    for place in (str(tmp_path / "sessions"), s3.url()):
+        store = Store(place, reports=tmp_path / f"reports-{place.partition(':')[0][-2:]}")
+        put_demo(store, "one", "Overhead Squat")
+        made = store.session("one").render_report()
+        pages[place] = made["html"].read_bytes()
+        assert store.session("one").report_is_current()
+        text = made["notebook"].read_text()
+        assert (place in text) == place.startswith("s3")
+    first, second = pages.values()
+    assert first == second
+
+
+def wait_for(condition, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

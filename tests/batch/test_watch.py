@@ -1,0 +1,302 @@
+"""A watched folder: complete videos once, growing ones later, also after a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+
+from mobility.batch import watch as module
+from mobility.batch.watch import watch
+from mobility.documents.contract import BatchRow
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.privacy.retention import erase
+from mobility.sessions.files import lock
+from mobility.store import Store
+
+FAULTY = Path(__file__).parents[1] / "faulty_worker.py"
+
+
+class Client:
+    """What stands for a scheduler; `outcomes` is replaced."""
+
+    status = "running"
+
+
+@pytest.fixture
+def place(tmp_path, clips):
+    (tmp_path / "in" / "p02").mkdir(parents=True)
+    clips.make_clip(tmp_path / "in" / "a.mp4", 3)
+    clips.make_clip(tmp_path / "in" / "p02" / "b.mp4", 4)
+    return tmp_path
+
+
+@pytest.fixture
+def worked(monkeypatch):
+    """Rows that were worked on, in place of the work; `fail` says which fail, and how."""
+    done = []
+
+    def outcomes(client, rows, store, folder, workers, scheduler):
+        for row in rows:
+            done.append((row.video.name, row.participant))
+            failed = outcomes.fail.get(row.video.name)
+            yield BatchRow(
+                row=row.number,
+                video=row.video.name,
+                participant=row.participant,
+                exercise=row.exercise,
+                session_id=row.session_id,
+                state="failed" if failed else "done",
+                reason=failed or "",
+                may_pass=failed == "full",
+            )
+
+    outcomes.fail = {}
+    done_and_fail = outcomes
+    monkeypatch.setattr(module, "outcomes", outcomes)
+    monkeypatch.setattr(module, "_lazy_client", _no_client)
+    done_and_fail.done = done
+    return done_and_fail
+
+
+class _no_client:
+    def __init__(self, workers, scheduler):
+        pass
+
+    def __enter__(self):
+        return Client
+
+    def __exit__(self, *_):
+        return None
+
+
+def once(place, **options):
+    told = []
+    watch(
+        place / "in",
+        Store(place / "store", reports=place / "reports"),
+        told=told.append,
+        once=True,
+        **{"every_s": 0.01, "settle_s": 0.0, **options},
+    )
+    return [(outcome.video, outcome.state) for outcome in told]
+
+
+def test_each_video_is_processed_once(place, worked, clips):
+    assert once(place) == [("a.mp4", "done"), ("b.mp4", "done")]
+    assert worked.done == [("a.mp4", "anonymous"), ("b.mp4", "p02")]
+    assert once(place) == []
+    clips.make_clip(place / "in" / "c.mp4", 5)
+    assert once(place) == [("c.mp4", "done")]
+    # Another file of the same name is another video.
+    clips.make_clip(place / "in" / "c.mp4", 6)
+    assert once(place) == [("c.mp4", "done")]
+
+
+def test_a_growing_video_waits(place, worked, monkeypatch):
+    """It grows at each look but the last ones; only then it is complete."""
+    growing = place / "in" / "a.mp4"
+    whole = growing.read_bytes()
+    growing.write_bytes(whole[:100])
+    looks = 0
+    real = module._look
+
+    def look(folder, looks_so_far):
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            growing.write_bytes(whole[: 100 * looks])
+        elif looks == 4:
+            growing.write_bytes(whole)
+        assert not worked.done or looks > 4 or worked.done == [("b.mp4", "p02")]
+        real(folder, looks_so_far)
+
+    monkeypatch.setattr(module, "_look", look)
+    told = once(place, every_s=0.05, settle_s=0.2)
+    assert sorted(told) == [("a.mp4", "done"), ("b.mp4", "done")]
+    assert looks > 4
+
+
+def test_a_video_that_grows_during_a_long_look_waits(place, worked, monkeypatch):
+    """The time that a look takes is none in which the file was seen not to change."""
+    growing = place / "in" / "a.mp4"
+    whole = growing.read_bytes()
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
+    real, looks = module._look, 0
+
+    def look(folder, looks_so_far):
+        nonlocal looks
+        looks += 1
+        if looks <= 4:
+            growing.write_bytes(whole[: None if looks == 4 else 100 * looks])
+        assert ("a.mp4", "anonymous") not in worked.done or looks > 5
+        real(folder, looks_so_far)
+        clock.sleep(60)
+
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "_look", look)
+    told = once(place, every_s=1.0, settle_s=30.0)
+    assert sorted(told) == [("a.mp4", "done"), ("b.mp4", "done")]
+
+
+def test_a_file_that_is_no_video_is_failed_once(place, worked):
+    (place / "in" / "text.mp4").write_text("no video")
+    assert ("text.mp4", "failed") in once(place)
+    assert once(place) == []
+
+
+def test_what_may_pass_is_tried_again_and_given_up(place, worked):
+    worked.fail = {"a.mp4": "full", "b.mp4": "nobody"}
+    told = once(place)
+    assert told.count(("a.mp4", "failed")) == module.TRIES
+    assert told.count(("b.mp4", "failed")) == 1
+    assert once(place) == []
+
+
+def test_the_same_video_twice_is_one_after_the_other(place, worked):
+    (place / "in" / "z.mp4").write_bytes((place / "in" / "a.mp4").read_bytes())
+    assert [name for name, _ in once(place)] == ["a.mp4", "b.mp4", "z.mp4"]
+
+
+def test_who_was_deleted_is_not_named_and_does_not_come_back(place, worked):
+    once(place)
+    store = Store(place / "store", reports=place / "reports")
+    store.set_participant("p02", height_m=1.7)
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    assert erase(store, "p02") == ["participant"]
+    for file in (place / "store").rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert not any(word in content for word in (b"p02", b"b.mp4", bytes(place)))
+    assert len(json.loads(ledger.read_text())["videos"]) == 2
+    assert once(place) == []
+
+
+def test_what_an_earlier_version_kept_by_name_is_known(place, worked):
+    once(place)
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    stored = json.loads(ledger.read_text())
+    names = {module._digest(name): name for name in ("a.mp4", "p02/b.mp4")}
+    videos = {
+        names[digest]: {**seen, "reason": "", "session_id": "s"}
+        for digest, seen in stored["videos"].items()
+    }
+    earlier = {"schema_version": "1", "folder": str(place / "in"), "videos": videos}
+    ledger.write_text(json.dumps(earlier))
+    assert once(place) == []
+    module.forget_names(Store(place / "store"))
+    assert json.loads(ledger.read_text()) == stored
+    assert once(place) == []
+
+
+def test_two_watches_of_one_folder(place, worked):
+    once(place)
+    (guard,) = (place / "store" / ".watch").glob("*.lock")
+    with lock(guard, what="it"), pytest.raises(StorageError, match="is in use by another"):
+        once(place)
+
+
+def test_a_wrong_scheduler_is_told_before_there_is_a_video(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(BadInputError, match="scheduler nonsense: write it as tcp://host:8786"):
+        once(tmp_path, scheduler="nonsense")
+
+
+@pytest.mark.parametrize(("fail", "status"), [({}, 0), ({"b.mp4": "nobody"}, 1)])
+def test_the_command_ends_with_status_1_if_a_video_failed(place, worked, monkeypatch, fail, status):
+    from typer.testing import CliRunner
+
+    from mobility.cli.main import app
+
+    worked.fail = fail
+    monkeypatch.chdir(place)
+    done = CliRunner().invoke(app, ["watch", "in", "--once", "--settle", "0"])
+    assert done.exit_code == status, done.output
+    assert done.output.count("\n") == 2
+
+
+def test_bad_folder_or_ledger(place, worked):
+    with pytest.raises(NotFoundError, match="no such folder"):
+        watch(place / "absent", Store(place / "store"), told=print, once=True)
+    once(place)
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    ledger.write_text("{")
+    with pytest.raises(StorageError, match="delete the file"):
+        once(place)
+
+
+@pytest.mark.slow
+def test_stopped_and_killed_it_goes_on_where_it_was(place):
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "mobility.cli.main",
+            "watch",
+            "in",
+            "--every",
+            "0.2",
+            "--settle",
+            "0.5",
+        ),
+        *("--workers", "1", "--store", "store", "--reports", "reports"),
+    ]
+    environment = {
+        **os.environ,
+        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
+        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
+        "FAULT": "metrics:wait:1",
+        "FAULT_FOLDER": str(place),
+    }
+    told = {"cwd": place, "env": environment, "stdout": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command, **told, stderr=subprocess.PIPE)
+    end = time.monotonic() + 120
+    while not (place / "fault-0").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    second = subprocess.run([*command, "--once"], **told, timeout=300, check=False)
+    assert second.returncode == 0
+    assert sorted(line.split()[:2] for line in second.stdout.splitlines()) == [
+        ["done", "a.mp4"],
+        ["done", "b.mp4"],
+    ]
+    third = subprocess.run([*command, "--once"], **told, timeout=300, check=False)
+    assert (third.returncode, third.stdout) == (0, "")
+    sessions = Store(place / "store").sessions()
+    assert [session.record.state for session in sessions] == ["analyzed", "analyzed"]
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    assert len(json.loads(ledger.read_text())["videos"]) == 2
+
+
+@pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
+def test_the_clock_is_set_while_it_watches(place, worked, monkeypatch, seconds):
+    """A video waits as long as it must, neither less nor a day more, and is processed once."""
+    real = module._look
+    with ExitStack() as stack:
+
+        def look(folder, looks):
+            real(folder, looks)
+            monkeypatch.setattr(module, "_look", real)  # at the first look only
+            stack.enter_context(time_machine.travel(time.time() + seconds, tick=True))
+
+        monkeypatch.setattr(module, "_look", look)
+        before, began = time.time(), time.monotonic()
+        assert once(place, settle_s=0.3) == [("a.mp4", "done"), ("b.mp4", "done")]
+        assert time.monotonic() - began >= 0.3
+        assert abs(time.time() - before - seconds) < 3600
+        assert once(place) == []
+    # The clock is right again.
+    assert once(place) == []
+    assert worked.done == [("a.mp4", "anonymous"), ("b.mp4", "p02")]

@@ -1,0 +1,166 @@
+"""The command line of the comparison with lab data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_trials import add_demo_session, write_truth
+
+from mobility.store import Store
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path) -> Path:
+    return project / "data" / "demo" / "overhead-squat"
+
+
+@pytest.fixture(scope="module")
+def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_truth(demo, tmp_path_factory.mktemp("lab") / "truth.trc", lag=0.25)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", reports=tmp_path / "reports")
+
+
+def mobility(store: Store, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``mobility validate`` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mobility.cli", "validate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=store.path.parent,
+        env={
+            **os.environ,
+            "MOBILITY_STORE": str(store.path),
+            "MOBILITY_REPORTS": str(store.reports),
+        },
+        check=False,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One line on standard error, status 2."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.mark.slow
+def test_a_session_and_its_report(store: Store, demo: Path, lab: Path) -> None:
+    add_demo_session(store, demo, "s1")
+    done = mobility(store, "s1", lab, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["lag_s"] == pytest.approx(0.233, abs=0.02)
+    assert document["lag_sd_s"] > 0
+    assert document["angles"]["knee_flexion"]["left"]["rmse"] < 5
+    page = Path(document["report"]["html"].removeprefix("file://"))
+    assert page == store.reports / "s1.validation" / "truth" / "lab-validation.html"
+    assert "Agreement with lab data" in page.read_text()
+    assert json.loads((page.parent / "lab-validation.json").read_text())["lag_s"] > 0
+    listed = json.loads(mobility(store, "s1", "--json").stdout)
+    assert [(row["validation"], row["stale"]) for row in listed] == [("truth", False)]
+    # The report can be moved with its store: nothing in it names this machine.
+    assert str(store.path) not in page.read_text()
+
+
+@pytest.mark.slow
+def test_the_demo(store: Store, lab: Path, project: Path) -> None:
+    done = mobility(store, "--demo", lab, "--lag-s", "0.25")
+    assert done.returncode == 0, done.stderr
+    assert "lag     +0.250 s (given)" in done.stdout
+    assert "knee_flexion left:" in done.stdout
+    assert (store.reports / "demo-overhead-squat.validation/truth/lab-validation.html").is_file()
+    assert not store.path.exists()
+    assert not (project / "data/demo/overhead-squat/validation").exists()
+
+
+@pytest.mark.slow
+def test_a_study_of_which_one_trial_fails(
+    store: Store, demo: Path, lab: Path, tmp_path: Path
+) -> None:
+    for name, user in (("a1", "ann"), ("b1", "bob")):
+        add_demo_session(store, demo, name, user_id=user)
+    study = tmp_path / "squats.csv"
+    study.write_text(f"session,lab_file\na1,{lab}\nb1,{lab}\nc1,{lab}\n")
+    done = mobility(store, "--study", study, "--json")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert [one["session"] for one in document["failed"]] == ["c1"]
+    assert len(document["trials"]) == 2
+    assert "trial 3, session c1" in done.stderr
+    page = store.reports / "study-squats" / "lab-validation.html"
+    text = page.read_text()
+    assert "2 of 3 compared" in text
+    assert "session c1) is left out" in text
+    assert str(tmp_path) not in text
+    assert (page.parent / "study.nc").is_file()
+    # Once more replaces it; another folder with something in it does not.
+    assert mobility(store, "--study", study).returncode == 1
+    refused(mobility(store, "--study", study, "--out", tmp_path), "holds something else")
+
+
+def test_a_study_must_tell_people_apart(
+    store: Store, demo: Path, lab: Path, tmp_path: Path
+) -> None:
+    for name, user in (("a1", "ann"), ("n1", "anonymous"), ("n2", "anonymous")):
+        add_demo_session(store, demo, name, user_id=user)
+    study = tmp_path / "squats.csv"
+    for rows, words in (
+        (f"a1,{lab},\nn1,{lab},\n", "name the participant"),
+        (f"a1,{lab},\na1,{lab},\n", "there twice"),
+        (f"a1,{lab},\na1,other.trc,bob\n", "of ann in another row"),
+    ):
+        study.write_text(f"session,lab_file,participant\n{rows}")
+        refused(mobility(store, "--study", study), words)
+    study.write_text(f"session,lab_file,session\na1,{lab},a1\n")
+    refused(mobility(store, "--study", study), "twice")
+
+
+def test_the_size_of_a_sample(store: Store) -> None:
+    done = mobility(store, "--sample-size", "4", "--json")
+    sizes = {
+        row["participants"]: row["limit_half_interval"] for row in json.loads(done.stdout)["sizes"]
+    }
+    # About 1.96 s sqrt(3 / n): Bland & Altman 1986.
+    assert sizes[100] == pytest.approx(1.96 * 4 * (3 / 100) ** 0.5, rel=0.1)
+    assert sizes[200] < sizes[100] < sizes[10]
+    refused(mobility(store, "--sample-size", "4", "s1"), "goes by itself")
+    refused(mobility(store, "--sample-size", "-1"), "greater than 0")
+    refused(
+        mobility(store, "--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 "
+    )
+
+
+def test_bad_input(store: Store, demo: Path, lab: Path, tmp_path: Path) -> None:
+    add_demo_session(store, demo, "s1")
+    refused(mobility(store), "ID")
+    refused(mobility(store, "--demo"), "lab file")
+    refused(mobility(store, "nobody", lab), "not in the store")
+    refused(mobility(store, "s1", tmp_path / "none.trc"), "none.trc")
+    refused(mobility(store, "s1", ""), "must not be empty")
+    refused(mobility(store, "s1", lab, "--max-lag-s", "0.1"), "border")
+    refused(mobility(store, "s1", lab, "--margin-deg", "0"), "--margin-deg: input should be")
+    refused(mobility(store, "s1", lab, "--units", "parsec"), "units")
+    refused(mobility(store, "s1", lab, "--mapping", "nothing"), "mapping")
+    refused(mobility(store, "s1", lab, "--out", tmp_path), "--study")
+    refused(mobility(store, "--study", tmp_path / "none.csv"), "none.csv")
+    refused(mobility(store, "s1", "--study", tmp_path / "none.csv"), "--study")
+    empty = tmp_path / "empty.trc"
+    empty.touch()
+    refused(mobility(store, "s1", empty), "empty.trc")
+    cut = tmp_path / "cut.trc"
+    cut.write_text("\n".join(lab.read_text().splitlines()[:4]))
+    refused(mobility(store, "s1", cut), "cut.trc")
+    assert mobility(store, "s1").stderr.startswith("session s1 was not compared")

@@ -1,0 +1,329 @@
+"""Which angles a session shows, and the comments on them: checked, kept, never lost silently."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mobility.cli import main as cli
+from mobility.documents.contract import JOINTS, DisplayConfig, FieldErrors
+from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys, check_settings
+from mobility.errors import (
+    BadInputError,
+    ConflictError,
+    FieldError,
+    NotFoundError,
+    NotPermittedError,
+    StorageError,
+)
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Session, Store
+
+KNEE_AND_HIP = {
+    "shown_angles": ["knee_angle", "hip_angle"],
+    "comments": {"knee_angle": "Check alignment on flexion."},
+}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+def session_of(store: Store, stand_ins, exercise: str, joints: str = "all") -> Session:
+    """A session of any exercise, also of one that creation does not know."""
+    video = stand_ins.video(store.path.parent / "camera")
+    made = store.create(
+        video, user_id="p01", exercise_name="Overhead Squat", body_joint_angles=joints
+    )
+    file = made.folder / "session.json"
+    write_json(file, {**read_json(file), "exercise": exercise})
+    return store.session(made.id)
+
+
+@pytest.fixture
+def session(store, stand_ins) -> Session:
+    return session_of(store, stand_ins, "Joint Angle Mobility")
+
+
+def faults(session: Session, **given) -> dict[str, list[str]]:
+    before = sorted(file.name for file in session.folder.iterdir())
+    with pytest.raises(FieldError) as refused:
+        session.save_config(**given)
+    assert refused.value.status == 400
+    assert "\n" not in str(refused.value)
+    # Refused as a whole: nothing is stored of the fields that were right.
+    assert sorted(file.name for file in session.folder.iterdir()) == before
+    FieldErrors(errors=refused.value.errors)
+    return refused.value.errors
+
+
+# What is stored
+
+
+def test_nothing_saved_is_not_found(session):
+    with pytest.raises(NotFoundError, match="no display settings yet") as absent:
+        session.config()
+    assert absent.value.status == 404
+    assert session.stored_config() is None
+
+
+def test_the_answer_is_what_is_stored(session, store):
+    assert session.save_config(**KNEE_AND_HIP) == KNEE_AND_HIP
+    assert store.session(session.id).config() == KNEE_AND_HIP
+    DisplayConfig.model_validate(session.config())
+    stored = read_json(session.folder / "config.json")
+    assert stored == {**KNEE_AND_HIP, "schema_version": "1", "revision": 1}
+
+
+def test_a_field_that_is_not_given_stays(session):
+    session.save_config(**KNEE_AND_HIP)
+    shown = ["right_ankle_angle", "knee_angle"]
+    assert session.save_config(shown_angles=shown) == {**KNEE_AND_HIP, "shown_angles": shown}
+    comments = {"hip_angle": "Range improved."}
+    assert session.save_config(comments=comments) == {"shown_angles": shown, "comments": comments}
+    assert session.config() == {"shown_angles": shown, "comments": comments}
+
+
+def test_comments_may_come_first_and_on_angles_not_shown(session):
+    answer = session.save_config(comments={"left_elbow_angle": "Zwei Zeilen:\n\t90° – größer"})
+    assert answer["shown_angles"] == []
+    assert session.save_config(shown_angles=["knee_angle"])["comments"] == answer["comments"]
+
+
+def test_the_order_of_showing_is_kept(session):
+    every = angle_keys(JOINTS)
+    assert len(every) == 15
+    assert session.save_config(shown_angles=every[::-1])["shown_angles"] == every[::-1]
+
+
+def test_arguments_are_not_changed(session):
+    shown, comments = ("knee_angle",), {"knee_angle": "a"}
+    session.save_config(shown_angles=shown, comments=comments)
+    assert (shown, comments) == (("knee_angle",), {"knee_angle": "a"})
+
+
+# What is refused
+
+
+def test_all_faults_of_all_fields_at_once(session):
+    found = faults(
+        session,
+        shown_angles=["kne_angle", "knee_angle", "knee_angle", 3],
+        comments={"hipp_angle": "a", "knee_angle": 4, "hip_angle": "x" * (COMMENT_LENGTH + 1)},
+    )
+    assert found == {
+        "shown_angles": [
+            "'kne_angle': unknown; did you mean 'knee_angle'?",
+            "'knee_angle': is given twice; leave one out",
+            "must name angles as text (got 3)",
+        ],
+        "comments": [
+            "'hipp_angle': unknown; did you mean 'hip_angle'?",
+            "'knee_angle': must be a text (got 4)",
+            "'hip_angle': at most 2000 characters (got 2001)",
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "words"),
+    [
+        ({"shown_angle": ["knee_angle"]}, "shown_angle", "did you mean 'shown_angles'"),
+        ({"self": 1}, "self", "give shown_angles or comments"),
+        ({"shown_angles": "knee_angle"}, "shown_angles", "must be a list"),
+        ({"shown_angles": {"knee_angle": 1}}, "shown_angles", "must be a list"),
+        ({"comments": ["a"]}, "comments", "must be an object"),
+        ({"comments": {"knee_angle": "a\x00"}}, "comments", r"U\+0000"),
+        ({"comments": {"knee_angle": "a\ud800"}}, "comments", r"U\+D800"),
+        ({"comments": {"knee_angle": None}}, "comments", "must be a text"),
+        ({"shown_angles": ["knee_flexion"]}, "shown_angles", "unknown"),
+        ({"shown_angles": ["\n" * 500]}, "shown_angles", "unknown"),
+        ({"shown_angles": [["knee_angle"]]}, "shown_angles", "must name angles as text"),
+        ({}, "comments", "is missing"),
+    ],
+)
+def test_one_fault(session, given, field, words):
+    found = faults(session, **given)
+    assert field in found
+
+    assert re.search(words, found[field][0]), found
+
+
+def test_a_right_field_beside_a_wrong_one_is_not_stored(session):
+    session.save_config(**KNEE_AND_HIP)
+    faults(session, shown_angles=["elbow_angle"], comments={"no": "a"})
+    assert session.config() == KNEE_AND_HIP
+
+
+def test_only_the_joints_of_the_session(store, stand_ins):
+    session = session_of(store, stand_ins, "Joint Angle Mobility", joints="ankle, knee")
+    found = faults(session, shown_angles=["elbow_angle", "left_knee_angle"])
+    assert found == {"shown_angles": ["'elbow_angle': the session has only the joints ankle, knee"]}
+    assert session.save_config(shown_angles=["left_knee_angle"])["comments"] == {}
+
+
+def test_other_exercises_have_none(store, stand_ins):
+    session = session_of(store, stand_ins, "Overhead Squat")
+    for act in (session.config, lambda: session.save_config(**KNEE_AND_HIP)):
+        with pytest.raises(BadInputError, match="is of the exercise 'Overhead Squat'") as wrong:
+            act()
+        assert wrong.value.status == 400
+
+
+def test_a_read_only_store_is_not_written(session):
+    session.store.read_only = True
+    # The id of a read-only session is that of its record.
+    with pytest.raises(NotPermittedError):
+        session.save_config(**KNEE_AND_HIP)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"schema_version": "1", "revision": 1, "shown_angles": 3}', "\x00"],
+)
+def test_a_damaged_file_is_said(session, content):
+    (session.folder / "config.json").write_text(content)
+    for act in (session.config, lambda: session.save_config(**KNEE_AND_HIP)):
+        with pytest.raises(StorageError, match=r"config\.json.*delete it and save them anew"):
+            act()
+    assert (session.folder / "config.json").read_text() == content
+
+
+# Two editors
+
+
+def test_a_stale_revision_is_a_conflict(session):
+    session.save_config(**KNEE_AND_HIP, revision=0)
+    mine = session.stored_config().revision
+    session.save_config(comments={"hip_angle": "theirs"}, revision=mine)
+    with pytest.raises(ConflictError, match="load them again") as conflict:
+        session.save_config(comments={"hip_angle": "mine"}, revision=mine)
+    assert conflict.value.status == 409
+    assert session.config()["comments"] == {"hip_angle": "theirs"}
+    session.save_config(comments={"hip_angle": "mine"}, revision=session.stored_config().revision)
+    assert session.config()["comments"] == {"hip_angle": "mine"}
+
+
+@pytest.mark.parametrize("revision", [-1, "1", True, 1.0])
+def test_a_revision_is_a_count(session, revision):
+    assert "revision" in faults(session, **KNEE_AND_HIP, revision=revision)
+
+
+def test_many_editors_at_once_lose_nothing(session):
+    won, lost = [], []
+
+    def edit(number: int) -> None:
+        try:
+            session.save_config(comments={"knee_angle": str(number)}, revision=0)
+            won.append(number)
+        except ConflictError:
+            lost.append(number)
+
+    threads = [threading.Thread(target=edit, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 5)
+    assert session.config()["comments"] == {"knee_angle": str(won[0])}
+
+
+def test_settings_of_another_revision_make_another_report(session):
+    before = session._report_key()
+    session.save_config(**KNEE_AND_HIP)
+    after = session._report_key()
+    assert after != before
+    session.save_config(**KNEE_AND_HIP)  # the same once more: the report is current
+    assert session._report_key() == after
+
+
+# Properties
+
+
+KEYS = st.sampled_from([*angle_keys(JOINTS), "knee", "knee_angel", ""])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(shown=st.lists(KEYS, max_size=6), comments=st.dictionaries(KEYS, st.text(max_size=20)))
+def test_checked_is_unchanged_or_refused(shown, comments):
+    known = set(angle_keys(JOINTS))
+    right = set(shown) <= known and len(set(shown)) == len(shown)
+    plain = all(
+        c in "\n\t" or c.isprintable() or ord(c) > 159 for t in comments.values() for c in t
+    )
+    if right and set(comments) <= known and plain:
+        answer = check_settings({"shown_angles": shown, "comments": comments}, joints=JOINTS)
+        assert answer == {"shown_angles": shown, "comments": comments}
+    elif not right:
+        with pytest.raises(FieldError) as refused:
+            check_settings({"shown_angles": shown, "comments": comments}, joints=JOINTS)
+        assert "shown_angles" in refused.value.errors
+
+
+# The command line
+
+
+@pytest.fixture
+def run(store, monkeypatch, capsys):
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(
+            sys, "argv", ["mobility", *arguments, "--store", str(store.path), "--reports", "none"]
+        )
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+def written(folder: Path, document: object) -> str:
+    file = folder / "settings.json"
+    file.write_text(json.dumps(document))
+    return str(file)
+
+
+def test_config_on_the_command_line(session, run, tmp_path):
+    status, out, err = run("config", "get", session.id, "--json")
+    assert (status, out) == (2, "")
+    assert "no display settings yet" in err
+    status, out, _ = run(
+        "config", "set", session.id, "--file", written(tmp_path, KNEE_AND_HIP), "--json"
+    )
+    assert (status, json.loads(out)) == (0, KNEE_AND_HIP)
+    status, out, _ = run("config", "get", session.id, "--json")
+    assert (status, json.loads(out)) == (0, KNEE_AND_HIP)
+    status, out, _ = run("config", "get", session.id)
+    assert "knee_angle, hip_angle" in out
+    assert "knee_angle: Check alignment" in out
+    status, _, err = run("config", "get")
+    assert status == 2
+    assert "or --demo" in err
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ([], "not a JSON object"),
+        ({"shown_angles": None}, "shown_angles: is null"),
+        ({"show_angles": []}, "show_angles: unknown; did you mean 'shown_angles'?"),
+        ({"shown_angles": ["knees_angle"], "comments": []}, "must be an object"),
+    ],
+)
+def test_bad_settings_on_the_command_line(session, run, tmp_path, document, words):
+    status, out, err = run("config", "set", session.id, "--file", written(tmp_path, document))
+    assert (status, out) == (2, "")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (session.folder / "config.json").exists()

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import datetime
+import json
+
+import hand_made
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.assessment.indices import quality_index
+from mobility.documents import contract
+from mobility.documents import fill as documents
+from mobility.documents.contract import Participant, SessionRecord
+from mobility.reports import first_page
+
+MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
+IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
+
+
+def record(**changes: object) -> SessionRecord:
+    return SessionRecord.model_validate(
+        {
+            "schema_version": "1",
+            "session_id": "s1",
+            "user_id": "p01",
+            "exercise": "Overhead Squat",
+            "joints": ["ankle", "knee"],
+            "created_at": MOMENT,
+            "video": {"file": "video.mp4", "original_name": "a.mp4", "sha256": "0" * 64, "size": 1},
+            **changes,
+        }
+    )
+
+
+ANN = Participant(user_id="p01", display_name="Ann", weight_kg=70, height_m=1.68, email="a@b.c")
+
+
+def test_dates_are_those_of_the_place_of_creation():
+    assert documents.created_at(MOMENT).model_dump() == {"date": "11/03/2025", "time": "12:05 AM"}
+    assert documents.created_at(MOMENT.replace(hour=12)).time == "12:05 PM"
+    assert documents.created_at(MOMENT.replace(hour=23)).time == "11:05 PM"
+    assert documents.created_at(MOMENT.replace(hour=9)).time == "09:05 AM"
+
+
+def test_title_is_the_name_else_exercise_participant_and_date():
+    assert documents.title(record(session_name="First"), ANN) == "First"
+    assert documents.title(record(), ANN) == "Overhead Squat, Ann, 11/03/2025"
+    assert documents.title(record(), None) == "Overhead Squat, p01, 11/03/2025"
+
+
+def test_session_document(stand_in_data):
+    document = documents.session_document(
+        record(),
+        ANN,
+        video_url="file:///v.mp4",
+        angles=stand_in_data.angles(),
+        repetitions=stand_in_data.repetitions(),
+        side="right",
+    )
+    # Of two repetitions one is accepted.
+    assert document["segments"] == 1
+    assert document["user_name"] == "Ann"
+    assert "analyzed_video_url" not in document
+    assert list(document["angles"]) == [
+        *("left_ankle_angle", "right_ankle_angle", "ankle_angle"),
+        *("left_knee_angle", "right_knee_angle", "knee_angle"),
+    ]
+    assert document["angles"]["left_knee_angle"] == [0.0, 10.12, 20.0, None, None]
+    assert document["angles"]["right_knee_angle"] == [50.0, 60.12, 70.0, None, None]
+    assert document["angles"]["knee_angle"] == document["angles"]["right_knee_angle"]
+    # The ankle's flexion is its dorsiflexion, the third angle of the stand-ins.
+    assert document["angles"]["left_ankle_angle"][0] == 200.0
+    assert document["all_timestamps"] == [0.0, 33.333, 66.667, 100.0, 142.857]
+    json.dumps(document, allow_nan=False)
+
+
+def test_session_document_before_the_analysis():
+    document = documents.session_document(record(), None, video_url="file:///v.mp4")
+    assert (document["segments"], document["angles"], document["all_timestamps"]) == (0, {}, [])
+
+
+def test_export_document(stand_in_data):
+    pose = stand_in_data.pose()
+    document = documents.export_document(
+        record(), pose=pose, angles=stand_in_data.angles(), side="left"
+    )
+    assert set(document) == {"activity", "angles", "all_timestamps", "keypoints"}
+    keypoints = document["keypoints"]
+    # Nose and both sides of the other 32 landmarks, four values each.
+    assert len(keypoints) == 33 * 4
+    for documented in ("lknev", "ltoev", "relbv", "rtoey", "headv", "rearv", "rshox"):
+        assert documented in keypoints
+    point = pose.isel(individual=0, time=1)
+    assert keypoints["ltoex"][1] == point.image_position.sel(keypoint="left_foot_index", pixel="u")
+    assert keypoints["rmouy"][1] == point.image_position.sel(keypoint="mouth_right", pixel="v")
+    assert keypoints["leinx"][1] == point.image_position.sel(keypoint="left_eye_inner", pixel="u")
+    assert keypoints["headz"][1] == round(float(point.image_depth.sel(keypoint="nose")), 2)
+    assert (keypoints["lhipv"][1], keypoints["rhipv"][1]) == (0.5, 0.9)
+    assert all(values[-1] is None for values in keypoints.values())
+    json.dumps(document, allow_nan=False)
+
+
+def test_report_document(stand_in_data):
+    document = documents.report_document(
+        record(),
+        ANN,
+        angles=stand_in_data.angles(),
+        metrics=stand_in_data.metrics(),
+        movement=stand_in_data.movement(),
+        images=IMAGES,
+    )
+    groups = document["grouped_data"]
+    assert list(groups) == [
+        *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"),
+    ]
+    assert groups["hip_flexion"]["metrics"] == {
+        "left_hip_flexion": 84.0,
+        "right_hip_flexion": 80.0,
+        # Signed right - left in the Dataset, absolute here.
+        "hip_flexion_asymmetry": 4.0,
+    }
+    assert groups["ankle_dorsiflexion"]["metrics"] == {
+        "left_ankle_flexion": 9.0,
+        "right_ankle_flexion": None,
+        "ankle_flexion_asymmetry": None,
+    }
+    assert groups["knee_movement"]["metrics"] == {
+        "knee_ankle_separation_ratio": 0.988,
+        "left_knee_deviation": 0.123,
+        "right_knee_deviation": 0.1,
+        "knee_deviation_asymmetry": 0.023,
+    }
+    assert [list(group["graph_data"]) for group in groups.values()] == [
+        ["lhip_flexion", "rhip_flexion"],
+        ["lhip_abduction", "rhip_abduction"],
+        ["lkne_flexion", "rkne_flexion"],
+        ["lkne_deviation", "rkne_deviation"],
+        ["lank_flexion", "rank_flexion"],
+    ]
+    assert groups["knee_movement"]["graph_data"]["rkne_deviation"] == [0, 0.05, 0.1, 0.15, 0.2]
+    lengths = {len(v) for group in groups.values() for v in group["graph_data"].values()}
+    assert lengths == {len(document["graph_timestamps"])}
+    assert document["knee_movement_phases"] == IMAGES
+    assert document["date"] == "11/03/2025"
+    assert document["user_info"] == {
+        "user_id": "p01",
+        "display_name": "Ann",
+        "height_m": 1.68,
+        "weight": 70.0,
+        "email": "a@b.c",
+    }
+    comments = document["report_comments"]
+    assert list(comments) == [*groups, "final_summary"]
+    assert all(text.startswith("Ann, this is ") for text in comments.values())
+    # There are no indices in the stand-ins, so the field is left out.
+    assert "output_quality" not in document
+    json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize(("mdc", "given"), [(19.9, 7.0), (20.1, None)])
+def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data, mdc, given):
+    """The documents have no room for an error: 10 degrees matter, and twice that must be seen."""
+    metrics = stand_in_data.metrics()
+    metrics["hip_abduction_asymmetry_mdc95"] = mdc
+    groups = documents.group_metrics(metrics)
+    assert groups["hip_abduction"]["hip_abduction_asymmetry"] == given
+    assert groups["hip_abduction"]["right_hip_abduction"] == 16.0
+
+
+def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_data):
+    metrics = stand_in_data.metrics()
+    document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
+    groups = document["grouped_data"]
+    assert groups["hip_adduction"] == {
+        "left_hip_abduction": 9.0,
+        "right_hip_abduction": 16.0,
+        "hip_abduction_asymmetry": 7.0,
+    }
+    assert "hip_abduction" not in groups
+    assert groups["knee_flexion"]["knee_flexion_asymmetry"] == 3.0
+    assert document["user_info"] == {"user_id": "p01"}
+    # Nobody's name is known: the participant is spoken to without one.
+    assert document["summary"]["hip_abduction"].startswith("This is how far your thighs open")
+    named = documents.summary_document(record(), ANN, metrics=metrics, images=IMAGES)
+    assert named["summary"]["hip_abduction"].startswith("Ann, this is how far")
+    assert list(named["summary"]) == [*documents.group_metrics(metrics), "final_summary"]
+    assert contract.SummaryDocument.model_validate(named).json_values() == named
+
+
+def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in_data):
+    metrics = stand_in_data.metrics()
+    for mobility, quality, expected in (
+        (58.4567, 71.0, {"mobility_index": 58.5, "quality_index": 71.0}),
+        (np.nan, 71.0, {"mobility_index": None, "quality_index": 71.0}),
+        (None, 71.0, {"quality_index": 71.0}),
+    ):
+        expected |= {f"{name}_coverage": 1.0 for name in expected}
+        given = {"mobility_index": mobility, "quality_index": quality}
+        with_indices = metrics.assign({k: v for k, v in given.items() if v is not None})
+        report = documents.report_document(
+            record(),
+            None,
+            angles=stand_in_data.angles(),
+            metrics=with_indices,
+            movement=stand_in_data.movement(),
+            images=IMAGES,
+        )
+        summary = documents.summary_document(record(), None, metrics=with_indices, images=IMAGES)
+        assert report["output_quality"] == summary["output_quality"] == expected
+        assert report["report_comments"] == summary["summary"]
+
+
+def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
+    # Knees, heels and pelvis are refused: 100 of what is left, 0.65 of the weights.
+    refused = ("knee_ankle_separation_ratio", "heel_rise", "pelvis_obliquity")
+    index = quality_index(hand_made.metrics_of(dict.fromkeys(refused)))
+    metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
+    document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
+    assert document["output_quality"] == {
+        "quality_index": 100.0,
+        "quality_index_coverage": 0.65,
+        "quality_index_knees_in": None,
+        "quality_index_heel_rise": None,
+        "quality_index_pelvis_obliquity": None,
+    }
+    # The texts and the page of the report say the same.
+    assert "over 65 % of its parts" in document["summary"]["final_summary"]
+    assert "not: knees in, heel rise, pelvis obliquity" in document["summary"]["final_summary"]
+    shown = first_page.indices(metrics)
+    assert "over 65 % of its parts" in shown
+    assert "Not in it: knees in, heel rise, pelvis obliquity." in shown
+
+
+def test_inputs_are_not_changed(stand_in_data):
+    metrics, pose = stand_in_data.metrics(), stand_in_data.pose()
+    documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
+    documents.keypoint_series(pose)
+    documents.camera_side(pose)
+    assert metrics.identical(stand_in_data.metrics())
+    assert pose.identical(stand_in_data.pose())
+
+
+def test_camera_side_is_the_better_seen_one(stand_in_data):
+    pose = stand_in_data.pose()
+    assert documents.camera_side(pose) == "right"
+    assert documents.camera_side(pose.assign(confidence=1 - pose["confidence"])) == "left"
+    # A tie, and a recording in which nobody was seen.
+    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * 0)) == "left"
+    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * np.nan)) == "left"
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.integers(0, 4))
+def test_rounded_numbers_are_json_and_near(value, digits):
+    number = documents.rounded(value, digits)
+    if not np.isfinite(value):
+        assert number is None
+        return
+    assert abs(number - value) <= 0.5 * 10.0**-digits + 1e-9 * abs(value)
+    assert str(number) != "-0.0"
+    json.dumps(number, allow_nan=False)
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [[1.0, np.inf], [2.0, 3.0]]])
+def test_series_have_one_entry_per_value(values):
+    assert len(documents.series(values, 2)) == np.size(values)
+
+
+def test_angles_that_are_shown_are_those_that_the_joint_mobility_measured():
+    """Of a hip that goes sideways the abduction, and nothing of what was refused."""
+    time, sides = np.arange(4.0), ["left", "right"]
+    flexion, measured = np.full((4, 2), 10.0), np.full((4, 1, 2), 35.0)
+    measured[:, 0, 1] = np.nan
+    angles = xr.Dataset(
+        {"hip_flexion": (("time", "side"), flexion), "knee_flexion": (("time", "side"), flexion)},
+        coords={"time": time, "side": sides},
+    )
+    metrics = xr.Dataset(
+        {"angle": (("time", "joint", "side"), measured)},
+        coords={"time": time, "joint": ["hip"], "side": sides},
+    )
+    shown = documents.with_refused_joints(angles, metrics)
+    assert (shown["hip_flexion"].sel(side="left") == 35).all()
+    assert shown["hip_flexion"].sel(side="right").isnull().all()
+    assert (shown["knee_flexion"] == 10).all()
+    assert (angles["hip_flexion"] == 10).all()

@@ -1,0 +1,327 @@
+"""The exercise Joint Angle Mobility from a session to its document; the measuring is real."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.documents import fill as documents
+from mobility.documents.contract import JointMobilityDocument, Participant
+from mobility.errors import BadInputError, NotFoundError
+from mobility.provenance import history
+from mobility.reports import sections
+from mobility.store import Session, Store
+from tests.limbs import limb_pose, there_and_back
+
+MOBILITY = {"user_id": "p01", "exercise_name": "Joint Angle Mobility"}
+FIVE = ("ankle", "knee", "hip", "shoulder", "elbow")
+SIDES = ("left_", "right_", "")
+CLEANED = 0.1
+"""Degrees that cleaning may change."""
+
+
+def filmed() -> xr.Dataset:
+    """The left elbow bends three times, the right arm is hidden."""
+    time, curve = there_and_back(low=10, high=130, times=3)
+    pose = limb_pose(time, joints={"elbow": (curve, 20.0)}, heading=-90)
+    pose["confidence"].loc[{"keypoint": "right_wrist"}] = 0.6
+    pose["image_depth"] = pose["confidence"] * 0
+    return pose
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
+    """What only a video can give is put in its place; the angles that the overlay shows."""
+    found: list[tuple[str, ...]] = []
+    modules = stand_in_data.modules()
+    for name in ("mobility.capture.video", "mobility.capture.quality"):
+        monkeypatch.setitem(sys.modules, name, modules[name])
+    pose = modules["mobility.capture.pose"]
+    pose.estimate_pose = lambda video, **options: filmed()
+    overlay = modules["mobility.pipeline.overlay"]
+
+    def annotate(video, raw, angles, reps, out, *, blur_face, shown_angles=()) -> None:
+        found.append(shown_angles)
+        out.write_bytes(b"annotated")
+
+    overlay.annotate_video = annotate
+    quality = modules["mobility.capture.quality"]
+    quality.capture_quality = lambda raw, info, fitted: {"frames": raw.sizes["time"]}
+    monkeypatch.setitem(sys.modules, "mobility.capture.pose", pose)
+    monkeypatch.setitem(sys.modules, "mobility.pipeline.overlay", overlay)
+    return found
+
+
+@pytest.fixture
+def session(store, shown, stand_in_data, tmp_path) -> Session:
+    video = stand_in_data.video(tmp_path / "camera")
+    made = store.create(video, body_joint_angles="elbow,knee", session_name="Elbows", **MOBILITY)
+    return made.analyze(fit=False)
+
+
+def test_the_stages_are_those_of_the_exercise(session, shown):
+    assert session.record.state == "analyzed"
+    assert session.repetitions()["joints"].values.tolist() == ["left elbow"] * 3
+    metrics = session.metrics()
+    assert metrics.attrs["ds_type"] == "joint_mobility"
+    assert metrics["joint"].values.tolist() == ["knee", "elbow"]
+    assert metrics["maximum"].sel(joint="elbow", side="left") == pytest.approx(130, abs=0.5)
+    assert shown == [("knee_flexion", "elbow_flexion")]
+    assert session.details()["segments"] == 3
+    assert len(session.repetitions_table()) == 3
+
+
+def test_the_document_has_the_angles_of_the_selected_joints(session):
+    document = session.joint_mobility()
+    JointMobilityDocument.model_validate(document)
+    assert list(document) == [
+        *("title", "angles", "exercise", "user_info", "date", "uploaded_date"),
+        *("shown_angles", "comments"),
+    ]
+    assert document["title"] == "Elbows"
+    assert document["exercise"] == "Joint Angle Mobility"
+    assert list(document["angles"]) == [
+        *("left_knee_angle", "right_knee_angle", "knee_angle"),
+        *("left_elbow_angle", "right_elbow_angle", "elbow_angle"),
+    ]
+    details = session.details()
+    for key, angle in document["angles"].items():
+        known = [value for value in angle["values"] if value is not None]
+        assert angle["values"] == details["angles"][key]
+        assert (angle["max"], angle["min"]) == (max(known), min(known))
+    assert document["angles"]["left_elbow_angle"]["max"] == pytest.approx(130, abs=CLEANED)
+    assert document["angles"]["left_elbow_angle"]["min"] == pytest.approx(10, abs=CLEANED)
+    # The camera sees the left side best.
+    assert document["angles"]["elbow_angle"] == document["angles"]["left_elbow_angle"]
+    assert document["shown_angles"] == ["knee_angle", "elbow_angle"]
+    assert document["comments"] == {}
+    assert document["user_info"] == {"user_id": "p01"}
+    created = session.record.created_at
+    assert datetime.datetime.fromisoformat(document["uploaded_date"]) == created
+    assert document["date"] == f"{created:%d/%m/%Y}"
+
+
+def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(
+    store, shown, stand_in_data, tmp_path
+):
+    video = stand_in_data.video(tmp_path / "camera")
+    time, curve = there_and_back(low=0, high=30, times=2)
+
+    def leaning(video, **options):
+        pose = limb_pose(time, heading=0.0, lean=-curve)
+        pose["image_depth"] = pose["confidence"] * 0
+        return pose
+
+    sys.modules["mobility.capture.pose"].estimate_pose = leaning
+    made = store.create(video, body_joint_angles="trunk, neck", **MOBILITY)
+    made.analyze(fit=False, movement="trunk_lateral_flexion")
+    document = made.joint_mobility()
+    JointMobilityDocument.model_validate(document)
+    keys = [f"{side}{joint}_angle" for joint in ("trunk", "neck") for side in SIDES]
+    assert list(document["angles"]) == keys
+    assert document["angles"]["left_trunk_angle"]["max"] == pytest.approx(30, abs=1)
+    assert document["angles"]["right_trunk_angle"]["max"] == pytest.approx(0, abs=1)
+    assert set(document["angles"]["neck_angle"]["values"]) == {None}
+    assert made.repetitions()["joints"].values.tolist() == ["left trunk"] * 2
+    assert shown == [("trunk_lateral_flexion", "neck_lateral_flexion")]
+    made.save_config(shown_angles=["left_trunk_angle"])
+
+    every = store.create(video, body_joint_angles="all", **MOBILITY)
+    every.analyze(fit=False)
+    keys = [f"{side}{joint}_angle" for joint in FIVE for side in SIDES]
+    assert list(every.joint_mobility()["angles"]) == list(every.export()["angles"]) == keys
+
+
+def test_display_settings_choose_what_is_shown(session):
+    session.save_config(shown_angles=["left_elbow_angle"], comments={"left_elbow_angle": "Better."})
+    document = session.joint_mobility()
+    assert document["shown_angles"] == ["left_elbow_angle"]
+    assert document["comments"] == {"left_elbow_angle": "Better."}
+    assert "right_knee_angle" in document["angles"]
+
+
+def test_a_hidden_side_is_null_in_every_document(session, store, shown, stand_in_data, tmp_path):
+    real = sys.modules["mobility.capture.pose"].estimate_pose
+
+    def hidden(video, **options):
+        pose = real(video, **options)
+        pose["confidence"].loc[{"keypoint": "right_wrist"}] = 0.1
+        return pose
+
+    sys.modules["mobility.capture.pose"].estimate_pose = hidden
+    video = stand_in_data.video(tmp_path / "second", content=b"video 2")
+    other = store.create(video, body_joint_angles="elbow", **MOBILITY).analyze(fit=False)
+    angle = other.joint_mobility()["angles"]["right_elbow_angle"]
+    assert (angle["max"], angle["min"]) == (None, None)
+    assert set(angle["values"]) == {None}
+    assert set(other.details()["angles"]["right_elbow_angle"]) == {None}
+    assert set(other.export()["angles"]["right_elbow_angle"]) == {None}
+    assert any("Right elbow is not measured" in w.message for w in other.record.warnings)
+
+
+def test_documents_of_the_other_exercise_are_refused(session):
+    for act in (session.report, session.summary):
+        with pytest.raises(BadInputError, match="is of the exercise 'Joint Angle Mobility'"):
+            act()
+
+
+def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
+    found = session.repetitions_table()
+    assert [row["joints"] for row in found] == ["left elbow"] * 3
+    stamps = {name: stage.finished for name, stage in session.record.stages.items()}
+    # The rows of the table, without the second, the last one's turn earlier.
+    given = [found[0], {**found[2], "bottom": found[2]["bottom"] - 0.4}]
+    session.set_repetitions(given, by="Ann")
+    with pytest.raises(NotFoundError, match="corrected by hand since its analysis"):
+        session.joint_mobility()
+    session.analyze()
+    names = ("start", "bottom", "end")
+    kept = [{**{n: row[n] for n in names}, "joints": ["left elbow"]} for row in given]
+    edit = session.edits().edits[0]
+    assert (edit.who, edit.kind, edit.after) == ("Ann", "repetitions", kept)
+    assert edit.before == [
+        {**{n: row[n] for n in names}, "joints": ["left elbow"]} for row in found
+    ]
+
+    def holds():
+        assert [row["bottom"] for row in session.repetitions_table()] == [
+            pytest.approx(row["bottom"]) for row in given
+        ]
+        metrics = session.metrics()
+        assert int(metrics["movements"].sel(joint="elbow", side="left")) == 2
+        assert metrics["movement_turn"].values == pytest.approx(
+            [row["bottom"] for row in given], abs=1 / 30
+        )
+        for result in (session.repetitions(), metrics):
+            assert history(result)[-1]["arguments"]["movements"] == kept
+
+    holds()
+    assert session.details()["segments"] == 2
+    assert session.record.stages["angles"].finished == stamps["angles"]
+    # A participant's age, and another option, make other results, of the same marks.
+    session.store.set_participant("p01", sex="male", birth_year=1990)
+    session.analyze()
+    holds()
+    session.analyze(keep_raw=True)
+    holds()
+    session.set_repetitions(None)
+    session.analyze()
+    assert session.repetitions_table() == found
+    assert session.edits().edits[1].before == kept
+
+
+def test_movements_by_hand_stand_in_the_report(session):
+    session.set_repetitions(session.repetitions_table()[:2], by="Ann")
+    session.analyze()
+    told = sections.who_and_what(
+        session.record, None, session.fitted(), session.repetitions(), session.edits()
+    )
+    assert "movements by Ann" in told
+    assert "2 accepted of 2 found" in told
+    assert "Repetitions" not in told
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([{"start": 1, "bottom": 2, "end": 99}], "outside the recording"),
+        ([{"start": 1, "bottom": 2, "end": 3, "joints": "left hip"}], "'left hip' is not measured"),
+        ({"start": 1}, "must be a list"),
+    ],
+)
+def test_impossible_movements_are_refused_and_change_nothing(session, given, said):
+    with pytest.raises(BadInputError, match=said):
+        session.set_repetitions(given)
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
+
+
+def test_a_squat_has_no_joint_mobility_document(store, stand_ins, tmp_path):
+    squat = store.create(
+        stand_ins.video(tmp_path), user_id="p01", exercise_name="Overhead Squat"
+    ).analyze()
+    with pytest.raises(BadInputError, match="is of the exercise 'Overhead Squat'") as wrong:
+        squat.joint_mobility()
+    assert wrong.value.status == 400
+
+
+def test_before_the_analysis_there_is_no_document(store, shown, stand_in_data, tmp_path):
+    made = store.create(stand_in_data.video(tmp_path / "camera"), **MOBILITY)
+    with pytest.raises(NotFoundError, match="has not been analyzed"):
+        made.joint_mobility()
+    assert made.details()["segments"] == 0
+
+
+def test_sex_and_age_give_a_score_and_only_the_metrics_anew(session):
+    assert np.isnan(session.metrics()["score"].values).all()
+    before = session.record.stages
+    session.store.set_participant("p01", sex="male", age=30)
+    session.analyze()
+    score = session.metrics()["score"].sel(joint="elbow", side="left")
+    assert score == pytest.approx(100 * 130 / 142.9, abs=0.4)
+    after = session.record.stages
+    redone = {name for name in after if after[name].finished != before[name].finished}
+    assert {name for name in after if after[name].key != before[name].key} == {
+        *("metrics", "table", "annotated")
+    }
+    assert redone <= {"metrics", "table", "annotated"}
+
+
+def test_age_of_a_year_of_birth(session):
+    moment = session.record.created_at
+
+    def person(**fields) -> Participant:
+        return Participant(user_id="p01", **fields)
+
+    assert documents.age_at(moment, None) is None
+    assert documents.age_at(moment, person()) is None
+    assert documents.age_at(moment, person(age=41.5)) == 41.5
+    assert documents.age_at(moment, person(birth_year=moment.year - 30)) == 30.0
+    assert documents.age_at(moment, person(birth_year=2091)) is None
+
+
+def test_null_where_nothing_was_measured():
+    angles = xr.Dataset(
+        {"elbow_flexion": (("time", "side"), [[np.nan, 1.004], [np.nan, 2.0]])},
+        coords={"time": [0.0, 0.1], "side": ["left", "right"]},
+    )
+    found = documents.angle_series(angles, joints=["elbow"], side="left")
+    assert found["elbow_angle"] == [None, None]
+    assert documents.joint_angles_shown(["elbow"], []) == ["elbow_angle"]
+
+
+def test_the_demo_agrees_with_its_truth(project):
+    folder = project / "data" / "demo" / "joint-angle-mobility"
+    if not (folder / "session.json").is_file():
+        pytest.skip("needs the demo session in data/demo")
+    demo = Store("unused").demo("Joint Angle Mobility")
+    document = demo.joint_mobility()
+    assert document["shown_angles"] == ["shoulder_angle", "elbow_angle"]
+    # The right arm is behind the body.
+    assert document["angles"]["right_elbow_angle"]["max"] is None
+    assert document["angles"]["elbow_angle"] == document["angles"]["left_elbow_angle"]
+    assert demo.details()["segments"] == 3
+    assert demo.repetitions()["joints"].values.tolist() == ["left elbow, left shoulder"] * 3
+
+    from mobility.assessment.joint_mobility import joint_mobility
+    from mobility.kinematics.angles import joint_angles
+    from mobility.virtual_lab.case import read_truth, truth_pose
+
+    known = truth_pose(read_truth(folder / "truth.nc"))
+    true = joint_mobility(known, joint_angles(known), joints=("shoulder", "elbow"))
+    found = demo.metrics()
+    for joint, within in (("shoulder", 8), ("elbow", 25)):
+        one, right = (data.sel(joint=joint, side="left") for data in (found, true))
+        off = abs(float(one["range_of_motion"] - right["range_of_motion"]))
+        assert off < within, joint
+        assert off < 1.96 * float(one["range_of_motion_sd"]), joint
+        assert int(one["movements"]) == int(right["movements"]) == 3

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+import mobility
+from mobility.documents import threads as module
+from mobility.documents.contract import Thread
+from mobility.errors import (
+    BadInputError,
+    NotFoundError,
+    NotPermittedError,
+    StorageError,
+)
+from mobility.store import Session, Store
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
+METRICS = [
+    *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"),
+    "final_summary",
+]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def session(store, stand_ins, tmp_path) -> Session:
+    return store.create(stand_ins.video(tmp_path / "camera"), **SQUAT).analyze()
+
+
+def files(session: Session) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (session.folder / "threads").iterdir()}
+
+
+def in_child(act) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def change_data(session: Session, stand_ins) -> None:
+    """Other metrics: the stand-in counts two accepted repetitions now instead of one."""
+    session.set_repetitions(
+        [{"start": i / 30, "bottom": (i + 0.4) / 30, "end": (i + 0.8) / 30} for i in (0, 1, 2)]
+    )
+    session.analyze()
+
+
+def test_threads_of_every_metric_with_ids_like_the_documented_ones(session):
+    for ids in (session.create_summary_threads(), session.create_recommendation_threads()):
+        assert list(ids) == METRICS
+        assert len(set(ids.values())) == 6
+        assert all(re.fullmatch(r"thread_[A-Za-z0-9]{24}", each) for each in ids.values())
+    assert len(files(session)) == 12
+
+
+def test_a_thread_fits_the_contract_and_says_what_it_rests_on(session):
+    session.store.set_participant("p01", display_name="Ann")
+    ids = session.create_summary_threads()
+    for metric, thread_id in ids.items():
+        thread = session.thread(thread_id)
+        assert Thread.model_validate(thread).model_dump(mode="json") == thread
+        assert (thread["kind"], thread["metric"], thread["system"]) == ("summary", metric, "metric")
+        assert thread["session_id"] == session.id
+        assert thread["superseded_by"] is None
+        plain, expert = thread["messages"]
+        assert plain["text"].startswith("Ann, this is ")
+        assert expert["text"].startswith("For the professional. Ann: ")
+        assert {m["role"] for m in thread["messages"]} == {"workbench"}
+        assert thread["evidence"]
+        for each in thread["evidence"]:
+            assert each["rule"]
+            assert len(each["source"]) > 20
+    (left, right, *_) = session.thread(ids["hip_flexion"])["evidence"]
+    # The stand-ins' metrics have no errors, so that nothing can be decided.
+    assert (left["metric"], left["side"], left["value"]) == ("hip_flexion", "left", 84.0)
+    assert (left["status"], left["probability"], left["interval"]) == ("cannot be told", None, None)
+    assert right["side"] == "right"
+    everything = session.thread(ids["final_summary"])["evidence"]
+    assert len(everything) == sum(
+        len(session.thread(ids[metric])["evidence"]) for metric in METRICS[:-1]
+    ) + sum(
+        each["metric"]
+        in {
+            *("thigh_elevation", "trunk_tibia_difference", "arm_fall", "dowel_offset"),
+            *("lateral_shift", "pelvis_obliquity", "smoothness_sparc"),
+        }
+        for each in everything
+    )
+
+
+def test_asking_again_gives_the_same_threads_and_writes_nothing(session):
+    ids = session.create_summary_threads()
+    before = files(session)
+    again = Store(session.store.path).session(session.id)
+    assert again.create_summary_threads() == session.create_summary_threads() == ids
+    session.analyze()
+    assert session.create_summary_threads() == ids
+    assert files(session) == before
+
+
+def test_kinds_and_systems_have_threads_of_their_own(session):
+    metric = session.create_summary_threads()
+    imperial = session.create_summary_threads(system="imperial")
+    advice = session.create_recommendation_threads(system="imperial")
+    assert len({*metric.values(), *imperial.values(), *advice.values()}) == 18
+    # None supersedes those of another system or kind.
+    assert {thread["superseded_by"] for thread in session.threads()} == {None}
+    assert len(session.threads("summary")) == 12
+    assert [thread["id"] for thread in session.threads("recommendation")] == list(advice.values())
+    assert session.create_summary_threads() == metric
+
+
+def test_a_message_is_kept_when_the_threads_are_asked_for_again(session):
+    ids = session.create_summary_threads()
+    thread = session.append_message(ids["knee_flexion"], " Looks right.\nSee video. ", by="Dr. Bo")
+    assert [m["role"] for m in thread["messages"]] == ["workbench", "workbench", "person"]
+    assert thread["messages"][-1]["who"] == "Dr. Bo"
+    assert thread["messages"][-1]["text"] == "Looks right.\nSee video."
+    assert session.create_summary_threads() == ids
+    assert session.thread(ids["knee_flexion"]) == thread
+    session.append_message(ids["knee_flexion"], "Second.")
+    texts = [m["text"] for m in session.thread(ids["knee_flexion"])["messages"]]
+    assert texts[2:] == ["Looks right.\nSee video.", "Second."]
+
+
+def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins):
+    old = session.create_summary_threads()
+    advice = session.create_recommendation_threads()
+    session.append_message(old["knee_flexion"], "Kept.", by="Bo")
+    change_data(session, stand_ins)
+    new = session.create_summary_threads()
+    assert not set(old.values()) & set(new.values())
+    for metric in METRICS:
+        assert session.thread(old[metric])["superseded_by"] == new[metric]
+        assert session.thread(new[metric])["superseded_by"] is None
+    assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
+    # The recommendations are about the old data until they are asked for.
+    assert session.thread(advice["knee_flexion"])["superseded_by"] is None
+    assert session.create_summary_threads() == new
+    # A person may still write on the old thread.
+    session.append_message(old["knee_flexion"], "Still.", by="Bo")
+    assert session.thread(old["knee_flexion"])["superseded_by"] == new["knee_flexion"]
+
+
+def test_data_that_come_back_bring_their_threads_back(session, stand_ins):
+    old = session.create_summary_threads()
+    session.append_message(old["knee_flexion"], "Kept.", by="Bo")
+    change_data(session, stand_ins)
+    new = session.create_summary_threads()
+    session.set_repetitions(None)
+    session.analyze()
+    assert session.create_summary_threads() == old
+    assert session.thread(old["knee_flexion"])["superseded_by"] is None
+    assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
+    assert session.thread(new["knee_flexion"])["superseded_by"] == old["knee_flexion"]
+
+
+def test_a_new_name_makes_new_threads(session):
+    old = session.create_summary_threads()
+    session.store.set_participant("p01", display_name="Ann")
+    new = session.create_summary_threads()
+    assert session.thread(new["hip_flexion"])["messages"][0]["text"].startswith("Ann, ")
+    assert session.thread(old["hip_flexion"])["superseded_by"] == new["hip_flexion"]
+    # What the texts do not name changes nothing.
+    session.store.set_participant("p01", email="a@b.c")
+    assert session.create_summary_threads() == new
+
+
+def test_processes_that_ask_at_once_get_the_same_threads(session):
+    start = multiprocessing.get_context("fork").Event()
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                start.wait(10)
+                ids = session.create_summary_threads()
+                session.append_message(ids["knee_flexion"], f"From {number}.", by="Bo")
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    start.set()
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    ids = session.create_summary_threads()
+    assert len(files(session)) == 6
+    texts = [m["text"] for m in session.thread(ids["knee_flexion"])["messages"]]
+    # No message of one is lost to another.
+    assert sorted(texts[2:]) == [f"From {number}." for number in range(4)]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("point", [1, 6, 7, 12])
+def test_killed_at_any_write_the_next_ask_completes_the_threads(session, stand_ins, point, before):
+    """Six new files, then six old ones that are marked: killed at each of some of them."""
+    old = session.create_summary_threads()
+    session.append_message(old["knee_flexion"], "Kept.", by="Bo")
+    change_data(session, stand_ins)
+
+    def die() -> None:
+        stand_ins.die_at(point, before=before)
+        session.create_summary_threads()
+
+    assert in_child(die) == -signal.SIGKILL
+    for thread in session.threads():  # none is half written
+        assert len(thread["messages"]) >= 2
+    new = session.create_summary_threads()
+    assert sorted(files(session)) == sorted(
+        f"{each}.json" for each in [*old.values(), *new.values()]
+    )
+    for metric in METRICS:
+        assert session.thread(old[metric])["superseded_by"] == new[metric]
+    assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
+
+
+def test_bad_input_is_refused_with_the_likely_spelling(session):
+    with pytest.raises(BadInputError, match=r"system 'imperal': unknown; did you mean 'imperial'"):
+        session.create_summary_threads(system="imperal")
+    with pytest.raises(BadInputError, match="choose 'metric' or 'imperial'"):
+        session.create_recommendation_threads(system="")
+    with pytest.raises(BadInputError, match=r"kind 'sumary': unknown; did you mean 'summary'"):
+        session.threads("sumary")
+    for bad in ("../session", "thread_", "thread_" + "a" * 23 + "/", "", None):
+        with pytest.raises(BadInputError, match="thread id"):
+            session.thread(bad)
+    with pytest.raises(NotFoundError, match="not in session"):
+        session.thread("thread_" + "a" * 24)
+    assert not (session.folder / "threads").exists()
+    ids = session.create_summary_threads()
+    for text, words in (
+        ("  ", "non-empty"),
+        ("a\x07b", r"U\+0007"),
+        ("a" * 10_001, "at most 10000"),
+        ("a\udcff", "not decodable"),
+        (None, "non-empty"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            session.append_message(ids["hip_flexion"], text)
+    with pytest.raises(BadInputError, match="by"):
+        session.append_message(ids["hip_flexion"], "x", by="")
+    with pytest.raises(NotFoundError, match="not in session"):
+        session.append_message("thread_" + "a" * 24, "x")
+
+
+def test_a_session_that_is_not_analyzed_has_no_threads(store, stand_ins, tmp_path):
+    session = store.create(stand_ins.video(tmp_path / "camera"), **SQUAT)
+    assert session.threads() == []
+    with pytest.raises(NotFoundError, match="has not been analyzed yet"):
+        session.create_summary_threads()
+    assert not (session.folder / "threads").exists()
+
+
+def test_other_exercises_have_no_threads(session):
+    file = session.folder / "session.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "exercise": "Joint Angle Mobility"}))
+    with pytest.raises(
+        BadInputError, match="recommendation threads are of the Overhead Squat only"
+    ):
+        session.create_recommendation_threads()
+    with pytest.raises(BadInputError, match="summary threads are of the Overhead Squat only"):
+        session.create_summary_threads()
+
+
+def test_a_damaged_thread_is_named(session):
+    ids = session.create_summary_threads()
+    file = session.folder / "threads" / f"{ids['hip_flexion']}.json"
+    file.write_text("{}")
+    with pytest.raises(StorageError, match=f"{ids['hip_flexion']}: its file cannot be used"):
+        session.thread(ids["hip_flexion"])
+
+
+def test_deleting_takes_the_threads_and_their_lock(session):
+    ids = session.create_summary_threads()
+    session.append_message(ids["hip_flexion"], "Gone.", by="Bo")
+    session.delete()
+    assert not session.folder.exists()
+    assert not list((session.store.path / ".locks").glob(f"{session.id}*"))
+
+
+def test_a_session_that_is_deleted_meanwhile_is_not_found_and_not_made_again(session, monkeypatch):
+    ids = session.create_summary_threads()
+    read = module._thread
+
+    def read_and_delete(where: Session, thread_id: str) -> Thread:
+        found = read(where, thread_id)
+        shutil.rmtree(where.folder)
+        monkeypatch.setattr(module, "_thread", read)
+        return found
+
+    monkeypatch.setattr(module, "_thread", read_and_delete)
+    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
+        session.append_message(ids["hip_flexion"], "Gone.", by="Bo")
+    assert not session.folder.exists()
+
+
+def test_threads_are_made_anew_by_other_code_but_those_of_the_demo(session, monkeypatch):
+    first = session.create_summary_threads()
+    monkeypatch.setattr(module, "code_digest", lambda: "of other code")
+    second = session.create_summary_threads()
+    assert set(first.values()).isdisjoint(second.values())
+    assert session.thread(first["knee_flexion"])["superseded_by"] == second["knee_flexion"]
+    demo = Store("unused").demo("Overhead Squat")
+    shown = demo.create_summary_threads()
+    monkeypatch.setattr(module, "code_digest", lambda: "of the next code")
+    assert demo.create_summary_threads() == shown
+
+
+def test_the_threads_of_the_demo_are_made_without_writing(session, tmp_path, monkeypatch):
+    checkout = tmp_path / "checkout"
+    shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
+    monkeypatch.setattr(mobility, "__file__", str(checkout / "mobility" / "__init__.py"))
+    demo = session.store.demo("Overhead Squat")
+    before = sorted(path for path in checkout.rglob("*"))
+    ids = demo.create_summary_threads()
+    assert demo.create_summary_threads() == ids
+    thread = demo.thread(ids["final_summary"])
+    assert demo.thread(ids["final_summary"]) == thread
+    assert thread["metric"] == "final_summary"
+    assert len(demo.threads("summary")) == 12
+    assert len(demo.threads()) == 24
+    with pytest.raises(NotFoundError):
+        demo.thread("thread_" + "a" * 24)
+    with pytest.raises(NotPermittedError, match="demo cannot be changed"):
+        demo.append_message(ids["final_summary"], "No.")
+    assert sorted(path for path in checkout.rglob("*")) == before
+
+
+def test_the_committed_demo_has_threads(project):
+    before = sorted(path for path in Path(project, "data", "demo").rglob("*"))
+    demo = Store("unused").demo("Overhead Squat")
+    ids = demo.create_recommendation_threads(system="imperial")
+    text = demo.thread(ids["final_summary"])["messages"][0]["text"]
+    assert "Stop on pain" in text
+    assert sorted(path for path in Path(project, "data", "demo").rglob("*")) == before

@@ -1,0 +1,1044 @@
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import source_from_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility import provenance
+from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError, VideoError
+from mobility.pipeline import analysis
+from mobility.provenance import sha256, with_history
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Session, Store
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
+ALL = [
+    *("pose", "fitted", "angles", "repetitions", "metrics", "table"),
+    *("capture_quality", "annotated"),
+]
+FILES = {
+    *("session.json", "video.mp4", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc"),
+    *("metrics.nc", "metrics.parquet", "capture_quality.json", "analyzed.mp4"),
+}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def session(store, tmp_path, stand_ins) -> Session:
+    return store.create(stand_ins.video(tmp_path), **SQUAT)
+
+
+@pytest.fixture
+def calls(stand_ins):
+    """What was computed since it was last asked."""
+
+    def since() -> list[str]:
+        done = list(stand_ins.CALLS)
+        stand_ins.CALLS.clear()
+        return done
+
+    return since
+
+
+def by_hand(*intervals: tuple[float, float]) -> list[dict[str, float]]:
+    return [{"start": start, "bottom": (start + end) / 2, "end": end} for start, end in intervals]
+
+
+def in_child(act) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def results(session: Session) -> dict[str, str]:
+    return {
+        file.name: sha256(file)
+        for file in sorted(session.folder.iterdir())
+        if file.name != "session.json"
+    }
+
+
+def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
+    assert session.analyze() is session
+    assert calls() == ALL
+    assert {file.name for file in session.folder.iterdir()} == FILES
+    xr.testing.assert_identical(session.metrics()["hip_flexion"], stand_ins.metrics().hip_flexion)
+    xr.testing.assert_identical(session.pose()["position"], stand_ins.pose().position)
+    assert session.fitted().attrs["cleaned"] == 0.1
+    assert session.capture_quality() == {"frames": 5}
+
+
+def test_the_record_says_what_was_done_with_what(session):
+    record = session.analyze().record
+    assert record.state == "analyzed"
+    assert list(record.stages) == ALL
+    for stage in record.stages.values():
+        assert stage.seconds >= 0
+        assert stage.finished.utcoffset() is not None
+    provenance = record.provenance
+    assert provenance.video_sha256 == sha256(session.video)
+    assert len(provenance.model_sha256) == 64
+    assert "mediapipe" in provenance.versions
+    assert provenance.options == {
+        "subject": "largest",
+        "fit": True,
+        "field_of_view": "auto",
+        "height_m": "auto",
+        "standing": "straight",
+        "movement": "auto",
+        "keep_raw": False,
+        "annotate": True,
+        "blur_face": False,
+        "model": "auto",
+    }
+    assert [warning.code for warning in record.warnings] == ["dark"]
+    assert str(session.folder) not in (session.folder / "session.json").read_text()
+
+
+# Two cameras
+
+
+@pytest.fixture
+def two(store, tmp_path, stand_ins) -> Session:
+    front = stand_ins.video(tmp_path / "front")
+    side = stand_ins.video(tmp_path / "side", name="side.MOV", content=b"video 2")
+    return store.create(front, side, **SQUAT)
+
+
+def test_both_cameras_make_one_set_of_results(two, calls):
+    two.analyze(second_subject=(10, 20))
+    with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:6]]
+    assert calls() == [*with_second, "capture_quality", "capture_quality", "annotated"]
+    assert {file.name for file in two.folder.iterdir()} == FILES | {"video-2.mov", "pose-2.nc"}
+    assert two.pose().attrs["video_sha256"] == sha256(two.video)
+    assert two.second_pose().attrs["video_sha256"] == sha256(two.second_video)
+    assert two.second_pose().attrs["subject"] == "[10.0, 20.0]"
+    shas = [sha256(two.video), sha256(two.second_video)]
+    assert json.loads(two.fitted().attrs["seen_in"]) == shas
+    assert two.capture_quality() == {"frames": 5, "second_camera": {"frames": 5}}
+    two.analyze()
+    assert calls() == []
+
+
+def test_a_correction_of_one_camera_leaves_the_pose_of_the_other(two, calls):
+    two.analyze()
+    calls()
+    two.set_subject((30, 40), second_camera=True)
+    assert two.record.state == "edited"
+    two.analyze()
+    assert calls()[:2] == ["second_pose", "fitted"]
+    assert two.second_pose().attrs["subject"] == "[30.0, 40.0]"
+    two.set_subject((5, 6))
+    two.analyze()
+    assert "second_pose" not in calls()
+    with pytest.raises(BadInputError, match="outside the picture"):
+        two.set_subject((700, 6), second_camera=True)
+
+
+def test_two_cameras_need_the_fit(two, calls):
+    with pytest.raises(BadInputError, match="fitted body"):
+        two.analyze(fit=False)
+    assert calls() == []
+    two.analyze()
+
+
+def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, calls):
+    left = stand_ins.video(tmp_path / "left", name="squat_left.mp4")
+    right = stand_ins.video(tmp_path / "right", name="squat_right.mp4", content=b"video, right")
+    file = tmp_path / "Calib.toml"
+    file.write_text(stand_ins.camera("right", 640, 1.2) + stand_ins.camera("left", 640, 0))
+    session = store.create(left, right, calibration=file, **SQUAT)
+    file.unlink()
+    session.analyze()
+    # By the names that the videos had.
+    assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
+    calls()
+    session.analyze()
+    assert calls() == []
+    session.analyze(height_m=1.8)
+    assert calls()[:2] == ["fitted", "fitted"]
+    assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
+    for options in ({"field_of_view": 60.0}, {"fit": False}):
+        with pytest.raises(BadInputError, match=r"calibration has the lens|fitted body"):
+            session.analyze(**options)
+    assert calls() == []
+
+
+def test_a_second_camera_that_is_not_there(session):
+    with pytest.raises(BadInputError, match="no second video"):
+        session.set_subject((5, 6), second_camera=True)
+    with pytest.raises(BadInputError, match="no second video"):
+        session.analyze(second_subject=(5, 6))
+
+
+def test_a_fault_of_the_second_video_names_it(store, tmp_path, stand_ins):
+    empty = stand_ins.video(tmp_path / "side", name="side.mp4", content=b"video of nobody")
+    session = store.create(stand_ins.video(tmp_path), empty, **SQUAT)
+    with pytest.raises(VideoError, match=r"^side\.mp4: nobody was found"):
+        session.analyze()
+
+
+def test_nothing_is_computed_twice(session, calls):
+    session.analyze()
+    before = results(session)
+    record = (session.folder / "session.json").read_bytes()
+    calls()
+    session.analyze()
+    session.analyze(workers=2)
+    assert calls() == []
+    assert (session.folder / "session.json").read_bytes() == record
+    assert results(session) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "redone"),
+    [
+        ({"blur_face": True}, ["annotated"]),
+        ({"subject": (10, 20)}, ALL),
+        ({"fit": False}, ALL[1:]),
+        ({"field_of_view": 62.0}, ALL[1:]),
+        ({"height_m": 1.8}, ALL[1:]),
+        # The landmarks are cleaned again ("fitted"), for the angles alone.
+        ({"keep_raw": True}, ["angles", "fitted", "metrics", "table", "annotated"]),
+        ({"annotate": False}, []),
+    ],
+)
+def test_a_changed_option_redoes_what_depends_on_it(session, calls, options, redone):
+    session.analyze()
+    calls()
+    session.analyze(**options)
+    assert calls() == redone
+    assert session.record.state == "analyzed"
+
+
+def test_height_and_lens_are_those_given_else_those_known(store, session):
+    store.set_participant("p01", height_m=1.66)
+    assert session.analyze().fitted().attrs["stature"] == 1.66
+    session.analyze(height_m=1.81, field_of_view=65.0)
+    assert session.fitted().attrs["stature"] == 1.81
+    assert session.fitted().attrs["field_of_view"] == 65.0
+    session.analyze()  # what was given once stays
+    assert session.fitted().attrs["stature"] == 1.81
+    assert session.record.provenance.options["height_m"] == 1.81
+    session.analyze(height_m="auto", field_of_view="auto")
+    assert session.fitted().attrs["stature"] == 1.66
+    assert session.fitted().attrs["field_of_view"] == 0.0
+    for options in ({"height_m": 17.0}, {"field_of_view": 400.0}, {"field_of_view": "wide"}):
+        with pytest.raises(BadInputError, match=next(iter(options))):
+            session.analyze(**options)
+
+
+def test_raw_angles_are_kept_only_where_asked_for(session):
+    assert "knee_flexion_raw" not in session.analyze().angles()
+    metrics = session.metrics()
+    assert "knee_flexion_raw" in session.analyze(keep_raw=True).angles()
+    xr.testing.assert_identical(session.metrics(), metrics)
+    assert "knee_flexion_raw" not in session.analyze(keep_raw=False).angles()
+
+
+@pytest.fixture
+def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the package, of which the digests are from now on."""
+    package = tmp_path / "checkout" / "mobility"
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(project / "mobility", package, ignore=unwanted)
+    shutil.copytree(project / "notebooks", tmp_path / "checkout" / "notebooks", ignore=unwanted)
+    monkeypatch.setattr(provenance, "_HERE", package)
+    # As if each look were that of a new process.
+    monkeypatch.setattr(provenance, "_BEGAN", float("inf"))
+    looked_again()
+    yield package
+    monkeypatch.undo()
+    looked_again()
+
+
+def looked_again() -> None:
+    """What a process keeps of the code is forgotten, as if it were a new one."""
+    provenance.code_digest.cache_clear()
+    provenance.capture_digest.cache_clear()
+
+
+@contextmanager
+def edited(file: Path) -> Iterator[None]:
+    """Another byte at the end of a file; what was there before may be nothing."""
+    before = file.read_bytes() if file.is_file() else None
+    file.write_bytes((before or b"") + b"\n")
+    looked_again()
+    yield
+    file.unlink() if before is None else file.write_bytes(before)
+    looked_again()
+
+
+def outdated(session: Session) -> list[str]:
+    """Stages that the next analysis redoes."""
+    keys = analysis._plan(session, session.record, session.edits(), {}).keys
+    return [name for name, stage in session.record.stages.items() if stage.key != keys[name]]
+
+
+@pytest.mark.slow
+def test_an_edit_of_any_file_redoes_what_may_depend_on_it(session, copied):
+    """Every module, table and learned file in turn; the pose only for what the capture uses."""
+    session.analyze()
+    session.render_report()
+    new = [copied / name for name in ("new.py", "kinematics/new.py", "tables/new.nc")]
+    of_pose = set()
+    for file in [*provenance.package_files(copied), *new]:
+        name = file.relative_to(copied).as_posix()
+        with edited(file):
+            redone = outdated(session)
+            assert redone in (ALL, ALL[1:]), name
+            assert not session.report_is_current(), name
+            of_pose |= {name} if redone == ALL else set()
+    assert outdated(session) == []
+    assert session.report_is_current()
+    assert {name for name in of_pose if "/" not in name} >= {"errors.py", "options.py"}
+    tables = {name for name in of_pose if name.endswith((".yaml", ".nc"))}
+    assert tables == {"tables/pose_model.yaml", "tables/landmarks.yaml"}
+    rooms = {name.partition("/")[0] for name in of_pose if "/" in name}
+    assert rooms == {"capture", "tables"}
+    assert "capture/video.py" in of_pose
+    assert "capture/quality.py" not in of_pose
+
+
+def test_no_file_of_the_package_is_left_out(copied):
+    """Only what the installation puts elsewhere, which tells Jupyter of the server, is none."""
+    files = {file for file in copied.rglob("*") if file.is_file()}
+    left_out = files - set(provenance.package_files(copied))
+    assert {file.name for file in left_out} == {"mobility.json"}
+    # Imports are followed by their full names.
+    for file in copied.rglob("*.py"):
+        imports = (
+            n for n in ast.walk(ast.parse(file.read_bytes())) if isinstance(n, ast.ImportFrom)
+        )
+        assert all(node.level == 0 for node in imports), file
+
+
+def test_a_new_file_that_the_capture_uses_redoes_the_pose(session, copied):
+    survey = copied / "capture" / "survey.py"
+    (copied / "capture" / "crop.py").write_text("SIZE = 1")
+    (copied / "margins.py").write_text('from mobility import tables\ntables.load("margins")\n')
+    (copied / "tables" / "margins.yaml").write_text("left: 1")
+    survey.write_text(
+        survey.read_text()
+        + "\n\ndef late():\n    from mobility import margins\n    import mobility.capture.crop\n"
+    )
+    session.analyze()
+    for name in ("capture/crop.py", "margins.py", "tables/margins.yaml"):
+        with edited(copied / name):
+            assert outdated(session) == ALL, name
+    with edited(copied / "tables" / "findings.yaml"):
+        assert outdated(session) == ALL[1:]
+
+
+def test_another_version_of_a_library_redoes_everything(session, copied, monkeypatch):
+    session.analyze()
+    versions = dict(provenance.package_versions())
+    monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"numpy": "99"})
+    looked_again()
+    assert outdated(session) == ALL
+    # The package itself is judged by its files: a new number on the same code changes nothing.
+    monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"mobility": "99"})
+    looked_again()
+    assert outdated(session) == []
+
+
+def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls, copied):
+    store.set_participant("p01", height_m=1.7)
+    session.analyze().render_report()
+    calls()
+    with edited(copied / "tables" / "criteria.yaml"):
+        session.render_report()
+        assert calls() == [*ALL[1:], "report"]
+        session.report()
+        assert calls() == []
+    session.analyze().summary()
+    assert calls() == [*ALL[1:], "report"]
+    store.set_participant("p01", height_m=1.6)
+    session.summary()
+    assert calls() == [*ALL[1:], "report"]
+    assert session.fitted().attrs["stature"] == 1.6
+
+
+@pytest.mark.parametrize("document", ["details", "export", "create_summary_threads"])
+def test_no_document_is_of_an_outdated_analysis(session, calls, copied, document):
+    session.analyze()
+    calls()
+    with edited(copied / "kinematics" / "angles.py"):
+        assert not session.is_current()
+        getattr(session, document)()
+        assert session.is_current()
+        assert calls() == ALL[1:]
+        getattr(session, document)()
+        assert calls() == []
+
+
+def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, monkeypatch):
+    monkeypatch.setattr(provenance, "_BEGAN", time.time() - 60)
+    with (
+        edited(copied / "kinematics" / "angles.py"),
+        pytest.raises(ConflictError, match=r"angles\.py of mobility was changed while"),
+    ):
+        provenance.code_digest()
+
+
+def test_copies_of_an_editor_are_no_code(copied):
+    before = provenance.code_digest()
+    for name in (".angles.py.swp", "angles.py~"):
+        with edited(copied / "kinematics" / name):
+            assert provenance.code_digest() == before
+
+
+def short_squat(project: Path, folder: Path, *, frames: int) -> Path:
+    """The beginning of the demo."""
+    from mobility.capture.video import read_frames, write_video
+
+    demo = project / "data" / "demo" / "overhead-squat" / "video.mp4"
+    shown = islice(read_frames(demo), frames)
+    write_video(folder / "short.mp4", ((frame.time, frame.image) for frame in shown))
+    return folder / "short.mp4"
+
+
+@pytest.mark.slow
+def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(project, tmp_path, pose_model):
+    """Every file of the package that a real pose estimation opens, in all of its processes."""
+    video = short_squat(project, tmp_path, frames=12)
+    opened = tmp_path / "opened"
+    package = project / "mobility"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"place = {str(package)!r} + os.sep\n"
+        f"log = os.open({str(opened)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)\n"
+        "def note(event, args):\n"
+        "    if event == 'open' and str(args[0]).startswith(place):\n"
+        "        os.write(log, f'{args[0]}\\n'.encode())\n"
+        "sys.addaudithook(note)\n"
+    )
+    code = f"import mobility; mobility.estimate_pose({str(video)!r}, workers=1)"
+    path = os.pathsep.join([str(tmp_path), str(project)])
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
+    lines = opened.read_text().splitlines()
+    read = {Path(source_from_cache(line) if ".pyc" in line else line) for line in lines}
+    read = {file for file in read if file.is_file()}
+    assert package / "capture" / "pose_worker.py" in read
+    assert read - {package / "__init__.py"} <= set(provenance.capture_files(package))
+
+
+def test_a_lost_file_is_made_again(session, calls):
+    session.analyze()
+    before = results(session)
+    (session.folder / "repetitions.nc").unlink()
+    calls()
+    session.analyze()
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    assert results(session) == before
+
+
+@pytest.mark.parametrize("name", ["repetitions.nc", "capture_quality.json"])
+def test_a_damaged_file_is_not_read_and_made_again(session, calls, name):
+    session.analyze()
+    before = results(session)
+    file = session.folder / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 0xFF]))
+    with pytest.raises(StorageError, match=rf"{name} is damaged or lost; analyze it again"):
+        getattr(session, file.stem)()
+    calls()
+    session.analyze()
+    assert calls()[0] == file.stem
+    assert results(session) == before
+
+
+def test_a_session_removed_during_its_analysis_does_not_come_back(session, monkeypatch):
+    real = sys.modules["mobility.kinematics.angles"].joint_angles
+
+    def remove_first(*args: xr.Dataset) -> xr.Dataset:
+        shutil.rmtree(session.folder)
+        return real(*args)
+
+    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
+    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
+        session.analyze()
+    assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
+
+
+def test_warnings_call_the_video_by_its_own_name(session, monkeypatch, stand_ins):
+    said = {"code": "video_damaged", "message": "video.mp4: 3 of its packets are damaged"}
+
+    def estimate(video: Path, **_: object) -> xr.Dataset:
+        return with_history(
+            stand_ins.pose().assign_attrs(subject="null"), "estimate_pose", {}, warnings=[said]
+        )
+
+    monkeypatch.setattr(sys.modules["mobility.capture.pose"], "estimate_pose", estimate)
+    messages = [warning.message for warning in session.analyze().record.warnings]
+    assert "Squat of Ann.MP4: 3 of its packets are damaged" in messages
+
+
+def test_without_annotation_an_outdated_video_goes(session, calls):
+    session.analyze()
+    session.analyze(annotate=False)
+    # Still that of the present repetitions.
+    assert "analyzed_video_url" in session.details()
+    session.set_repetitions(by_hand((0.0, 0.1)))
+    assert "analyzed_video_url" not in session.details()
+    calls()
+    session.analyze()
+    assert calls() == ["repetitions", "metrics", "table"]
+    assert not (session.folder / "analyzed.mp4").exists()
+    session.analyze(annotate=True)
+    assert calls() == ["annotated"]
+
+
+def test_options_that_are_not_given_stay(session, calls):
+    session.analyze(blur_face=True, subject=(1, 2))
+    calls()
+    session.analyze()
+    session.analyze(blur_face=True)
+    assert calls() == []
+    assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
+    session.analyze(subject="largest")
+    assert calls() == ALL
+    assert session.pose().attrs["subject"] == "null"
+    assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
+
+
+def test_another_standing_fits_again_without_another_pose_and_stays(session, calls):
+    session.analyze()
+    assert session.fitted().attrs["standing"] == "straight"
+    calls()
+    session.analyze(standing=12)
+    assert calls() == ALL[1:]
+    assert session.fitted().attrs["standing"] == 12.0
+    assert session.record.provenance.options["standing"] == 12.0
+    session.analyze()
+    session.analyze(standing=12.0)
+    assert calls() == []
+    session.set_repetitions(by_hand((0.0, 0.1)))
+    session.analyze()
+    assert session.record.provenance.options["standing"] == 12.0
+    session.analyze(standing="free")
+    assert session.fitted().attrs["standing"] == "free"
+    with pytest.raises(BadInputError, match=r"standing: .*did you mean 'free'"):
+        session.analyze(standing="fre")
+
+
+def test_standing_of_single_joints_fits_again_too(store, tmp_path, stand_ins):
+    session = store.create(
+        stand_ins.video(tmp_path), user_id="p01", exercise_name="Joint Angle Mobility"
+    )
+    keys = [
+        {step.name: plan.keys[step.name] for step in plan.steps}
+        for plan in (
+            analysis._plan(session, session.record, session.edits(), {"standing": how})
+            for how in ("straight", "free")
+        )
+    ]
+    assert {name for name in keys[0] if keys[0][name] == keys[1][name]} == {"pose"}
+
+
+def test_another_model_redoes_all_and_stays(session, calls, monkeypatch):
+    monkeypatch.delenv("MOBILITY_POSE_MODEL", raising=False)
+    session.analyze()
+    full = session.record.provenance.model_sha256
+    calls()
+    session.analyze(model="heavy")
+    assert calls() == ALL
+    heavy = session.record.provenance.model_sha256
+    assert heavy != full
+    session.analyze()
+    assert calls() == []
+    assert session.record.provenance.model_sha256 == heavy
+    session.analyze(model="auto")
+    assert calls() == ALL
+    assert session.record.provenance.model_sha256 == full
+
+
+def test_misspelt_options_are_refused(session):
+    with pytest.raises(BadInputError, match="did you mean 'blur_face'"):
+        session.analyze(blurface=True)
+    for workers in (0, 257):
+        with pytest.raises(BadInputError, match="workers"):
+            session.analyze(workers=workers)
+
+
+# Failure, interruption, other processes
+
+
+def test_a_video_without_anybody_fails_and_says_why(store, tmp_path, stand_ins):
+    video = stand_ins.video(tmp_path, content=b"video of nobody")
+    session = store.create(video, **SQUAT)
+    for _ in range(2):
+        with pytest.raises(VideoError, match="nobody was found"):
+            session.analyze()
+    assert session.record.state == "failed"
+    assert "nobody was found" in session.record.reason
+    with pytest.raises(
+        NotFoundError, match=r"could not be analyzed: Squat of Ann\.MP4: nobody was found"
+    ):
+        session.export()
+    assert session.details()["angles"] == {}
+
+
+def test_a_failure_hides_the_results_that_it_puts_in_doubt(session, monkeypatch):
+    session.analyze()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", fail)
+    (session.folder / "angles.nc").unlink()
+    with pytest.raises(RuntimeError, match="broken"):
+        session.analyze()
+    assert session.record.state == "failed"
+    assert set(session.record.stages) == {"pose", "fitted", "repetitions", "capture_quality"}
+    with pytest.raises(NotFoundError, match="no metrics yet"):
+        session.metrics()
+
+
+RENAMINGS = 3 * len(ALL) + 1
+"""For each stage the record before it, its result, the record after it; the record at the end."""
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_it_resumes_to_the_same_results(store, tmp_path, stand_ins):
+    whole = store.create(stand_ins.video(tmp_path), **SQUAT).analyze()
+    expected = results(whole)
+    interrupted = 0
+    for before in (True, False):
+        for point in range(1, RENAMINGS + 1):
+            session = store.create(stand_ins.video(tmp_path), **SQUAT)
+
+            def act(session: Session = session, point: int = point, before: bool = before) -> None:
+                stand_ins.die_at(point, before=before)
+                session.analyze()
+
+            status = in_child(act)
+            interrupted += status == -signal.SIGKILL
+            # Whatever is there can be read, and is whole.
+            for stage in session.record.stages:
+                found = getattr(session, stage, None)
+                assert found is None or len(found()) > 0
+            done = set(session.record.stages)
+            stand_ins.CALLS.clear()
+            session.analyze()
+            assert [stage for stage in ALL if stage not in done] == stand_ins.CALLS
+            assert results(session) == expected
+            assert {file.name for file in session.folder.iterdir()} == FILES
+            session.delete()
+    # Every renaming was hit, before and after.
+    assert interrupted == 2 * RENAMINGS
+
+
+def test_killed_on_the_way_to_new_options_the_old_results_do_not_pass_for_them(session, stand_ins):
+    """The pose of one subject is in place, but not yet in the record: it must not be trusted."""
+    session.analyze()
+    expected = results(session)
+
+    def act() -> None:
+        # 1: the record without the pose; 2: the pose.
+        stand_ins.die_at(2, before=False)
+        session.analyze(subject=(10, 20))
+
+    assert in_child(act) == -signal.SIGKILL
+    assert results(session)["pose.nc"] != expected["pose.nc"]
+    with pytest.raises(NotFoundError, match="interrupted"):
+        session.report()
+    session.analyze(subject="largest")
+    assert results(session) == expected
+
+
+def test_two_analyses_of_one_session_do_not_collide(session, monkeypatch):
+    ready, told = os.pipe()
+    module = sys.modules["mobility.kinematics.clean"]
+    child = os.fork()
+    if child == 0:
+
+        def wait(raw: object, **_: object) -> None:
+            os.write(told, b"1")
+            signal.pause()
+
+        module.clean_pose = wait
+        session.analyze()
+    os.read(ready, 1)
+    try:
+        assert session.record.state == "analyzing"
+        with pytest.raises(StorageError, match=f"session {session.id} is in use by another"):
+            session.analyze()
+        with pytest.raises(StorageError, match="in use"):
+            session.delete()
+        assert session.details()["angles"] == {}
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(told)
+    assert session.analyze().record.state == "analyzed"
+
+
+# Corrections by hand
+
+
+def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, calls):
+    session.analyze()
+    session.set_repetitions(by_hand((0.0, 0.02), (0.03, 0.1), (0.11, 0.14)), by=" Ann ")
+    # Nothing out of date is served.
+    assert session.details()["segments"] == 0
+    with pytest.raises(NotFoundError, match="corrected by hand since its analysis"):
+        session.export()
+    calls()
+    session.analyze()
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    assert session.repetitions().sizes["rep"] == 3
+    assert int(session.metrics()["accepted_repetitions"]) == 2
+    assert session.details()["segments"] == 2
+    edit = session.edits().edits[0]
+    assert (edit.who, edit.kind) == ("Ann", "repetitions")
+    # Before: the accepted ones of those that were found.
+    assert edit.before == [{"start": 0.0, "bottom": 0.025, "end": 0.05}]
+    assert edit.after == by_hand((0.0, 0.02), (0.03, 0.1), (0.11, 0.14))
+    session.analyze(subject=(1, 2))
+    assert session.repetitions().sizes["rep"] == 3
+    assert [row["accepted"] for row in session.repetitions_table()] == [True, False, True]
+    assert session.repetitions_table()[0]["depth"] == 33.3
+    session.set_repetitions(None)
+    session.analyze()
+    assert session.repetitions().sizes["rep"] == 2
+    assert session.edits().edits[1].before == edit.after
+    assert len(read_json(session.folder / "edits.json")["edits"]) == 2
+
+
+def test_the_subject_by_hand_goes_before_the_option(session, calls):
+    session.set_subject((3, 4), by="Ann")
+    assert calls() == []
+    session.analyze(subject=(1, 2))
+    assert session.pose().attrs["subject"] == "[3.0, 4.0]"
+    calls()
+    session.set_subject((5, 6))
+    assert session.details()["angles"] == {}
+    session.analyze()
+    assert calls() == ALL
+    assert session.pose().attrs["subject"] == "[5.0, 6.0]"
+    assert session.edits().edits[-1].before == [3.0, 4.0]
+    session.set_subject(None)
+    session.analyze()
+    assert session.pose().attrs["subject"] == "[1.0, 2.0]"
+
+
+def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
+    session.analyze()
+    calls()
+    assert session.camera_side() == "right"
+    session.set_camera_side("left")
+    assert calls() == []
+    angles = session.details()["angles"]
+    assert angles["knee_angle"] == angles["left_knee_angle"]
+    assert session.edits().edits[0].before == "right"
+    session.set_camera_side(None)
+    assert session.camera_side() == "right"
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [
+        *([(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)], [(0, float("nan"))]),
+        *([(1, 2), 3], ["ab"], "ab", {"start": 0}, [{"start": 0, "end": 1}]),
+        [{"start": 0, "bottom": 0.5, "end": 1, "joints": "left knee"}],
+    ],
+)
+def test_impossible_repetitions_are_refused(session, intervals):
+    with pytest.raises(BadInputError, match="repetition"):
+        session.set_repetitions(
+            [
+                {"start": pair[0], "bottom": sum(pair) / 2, "end": pair[1]}
+                if isinstance(pair, tuple)
+                else pair
+                for pair in intervals
+            ]
+            if isinstance(intervals, list)
+            else intervals
+        )
+    assert session.edits().edits == []
+
+
+def test_rows_of_the_table_can_be_handed_back(session):
+    table = session.analyze().repetitions_table()
+    rows = [row for row in table if row["accepted"]]
+    assert len(rows) < len(table)
+    with pytest.raises(BadInputError, match="repetition 2: was not accepted"):
+        session.set_repetitions(table)
+    session.set_repetitions(rows)
+    times = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
+    assert session.edits().edits[-1].after == times
+
+
+def test_repetitions_after_the_end_of_the_recording_are_refused(session):
+    session.analyze()
+    with pytest.raises(BadInputError, match="outside the recording"):
+        session.set_repetitions(by_hand((0.0, 9.0)))
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2), (1, 2, 3), (640, 1), (1, 99999)])
+def test_impossible_subjects_are_refused_and_change_nothing(session, point):
+    before = session.analyze().record
+    with pytest.raises(BadInputError, match="subject"):
+        session.set_subject(point)
+    assert session.edits().edits == []
+    assert session.record == before
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 1), (1, float("inf")), (-1, 2)])
+def test_the_analysis_refuses_an_impossible_subject(session, point, calls):
+    with pytest.raises(BadInputError, match="finite and not negative"):
+        session.analyze(subject=point)
+    assert calls() == []
+    assert session.record.state == "created"
+
+
+def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, monkeypatch):
+    session.set_subject((1, 2))
+    before = session.analyze().record
+    kept = results(session)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BadInputError("video.mp4: nobody is at this point")
+
+    monkeypatch.setattr(sys.modules["mobility.capture.pose"], "estimate_pose", refuse)
+
+    def correct() -> None:
+        with session.unless_refused():
+            session.set_subject((3, 4))
+            session.analyze()
+
+    with pytest.raises(BadInputError, match=r"Squat of Ann\.MP4: nobody"):
+        correct()
+    assert session.record == before
+    assert results(session) == kept
+    calls()
+    assert session.analyze().details()["angles"] != {}
+    assert calls() == []
+
+
+def test_a_correction_that_is_refused_leaves_no_trace(session):
+    session.analyze()
+    before = {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")}
+    with pytest.raises(BadInputError), session.unless_refused():
+        session.set_repetitions(by_hand((0.1, 0.0)))
+    assert {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")} == before
+
+    def correct() -> None:
+        with session.unless_refused():
+            session.set_camera_side("left")
+            raise BadInputError("refused")
+
+    with pytest.raises(BadInputError, match="refused"):
+        correct()
+    assert set(before) == set(session.folder.rglob("*"))
+
+
+def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):
+    """The correction cannot analyze, the session being in use; the running analysis does."""
+    module = sys.modules["mobility.assessment.overhead_squat"]
+    real = module.overhead_squat
+    done = []
+
+    def edit_first(*args: xr.Dataset) -> xr.Dataset:
+        if not done:
+            done.append(None)
+            session.set_repetitions(by_hand((0.0, 0.1)))
+        return real(*args)
+
+    monkeypatch.setattr(module, "overhead_squat", edit_first)
+    session.analyze()
+    assert session.repetitions().sizes["rep"] == 1
+
+
+def test_edits_of_several_processes_are_all_kept(session):
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                for _ in range(5):
+                    session.set_camera_side("left", by=f"person {number}")
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    assert len(session.edits().edits) == 20
+
+
+def test_an_edit_that_is_killed_leaves_the_edits_before_it(session, stand_ins):
+    session.set_camera_side("left")
+
+    def act() -> None:
+        stand_ins.die_at(1, before=True)
+        session.set_camera_side("right")
+
+    assert in_child(act) == -signal.SIGKILL
+    assert session.edits().current("camera_side") == "left"
+    session.set_camera_side("right")
+    assert session.edits().current("camera_side") == "right"
+    assert not list(session.folder.glob(".*"))
+
+
+LOOK = """
+import json, sys
+import numpy as np
+import mobility
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.capture.video import read_frames
+from mobility.kinematics.clean import clean_pose
+from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.store import Store
+
+def numbers(metrics):
+    return {name: v.values for name, v in metrics.data_vars.items() if v.dtype.kind == "f"}
+
+session = Store(sys.argv[1], reports=sys.argv[2]).session("one")
+if session.record.state == "created":
+    session.analyze()
+page = session.render_report()["html"].read_text()
+fitted, metrics = session.fitted(), numbers(session.metrics())
+pose = clean_pose(session.pose(), visibility_threshold=VISIBILITY_THRESHOLD)
+fitted_now = fit_body([pose], height_m=session.participant.height_m)
+metrics_now = numbers(overhead_squat(fitted_now, session.angles(), session.repetitions()))
+np.testing.assert_array_equal(fitted["position"], fitted_now["position"])
+np.testing.assert_equal(metrics, metrics_now)
+annotated = np.stack([f.image for f in read_frames(session.folder / "analyzed.mp4")])
+print(json.dumps({
+    "code": mobility.__file__,
+    "stages": {name: f"{s.finished} {s.seconds}" for name, s in session.record.stages.items()},
+    "fitted": float(np.nanmean(fitted["position"])),
+    "metrics": repr(sorted((name, v.tolist()) for name, v in metrics.items())),
+    "frames": len(annotated),
+    "annotated": float(annotated.mean()),
+    "page": page,
+}))
+"""
+"""A session as a new process serves it, which must be what the code there makes of its pose."""
+
+
+@pytest.mark.slow
+def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
+    """Report, metrics, fit and video of a real session, the package edited between."""
+    checkout = tmp_path / "checkout"
+    for folder in ("mobility", "notebooks"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(project / folder, checkout / folder, ignore=unwanted)
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store.set_participant("p01", height_m=1.75)
+    store.create(short_squat(project, tmp_path, frames=130), session_id="one", **SQUAT)
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+
+    def look() -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK, str(store.path), str(store.reports)],
+            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    def edit(name: str, pattern: str, new: str) -> None:
+        file = checkout / name
+        text, count = re.subn(pattern, new, file.read_text())
+        assert count, name
+        file.write_text(text)
+
+    def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        stages = after["stages"].items()
+        return [name for name, when in stages if before["stages"][name] != when]
+
+    first = look()
+    assert first["code"] == str(checkout / "mobility" / "__init__.py")
+
+    edit("mobility/tables/fit.yaml", r"foot_fraction: [0-9.]+", "foot_fraction: 0.2")
+    edit("mobility/tables/criteria.yaml", r"threshold: [-0-9.]+", "threshold: 77")
+    edit("mobility/pipeline/overlay.py", r"LEFT: Colour = \(.*\)", "LEFT: Colour = (255, 0, 0)")
+    edit("mobility/reports/report.css", r"\A", ".a-new-rule { color: red }\n")
+    edit("notebooks/overhead_squat.ipynb", r"# Overhead", "# Very overhead")
+    second = look()
+    assert redone(first, second) == ALL[1:]
+    for name in ("fitted", "metrics", "annotated"):
+        assert second[name] != first[name], name
+    assert "a-new-rule" in second["page"]
+    assert "Very overhead" in second["page"]
+
+    edit("mobility/capture/video.py", r'"crf": str\(crf\)', '"crf": "51"')
+    third = look()
+    assert redone(second, third) == ALL
+    assert third["annotated"] != second["annotated"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exercise", ["Overhead Squat", "Joint Angle Mobility"])
+def test_the_demo_holds_what_the_code_makes_of_its_pose(tmp_path, exercise):
+    """It is never analysed again: scripts/demo_data.py has to be run where this fails."""
+    store = Store(tmp_path / "sessions")
+    demo = store.demo(exercise)
+    shutil.copytree(demo.folder, store.path / demo.id)
+    shutil.copytree(demo.store.path / "participants", store.path / "participants")
+    session = store.session(demo.id)
+    record = session.record
+    record.stages["pose"].key = analysis._plan(session, record, session.edits(), {}).keys["pose"]
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    session.analyze(annotate=False)
+    assert session.record.stages["pose"] == record.stages["pose"]
+    now, kept = session.metrics(), demo.metrics()
+    assert set(now.data_vars) == set(kept.data_vars)
+    for name in kept.data_vars:
+        ours, theirs = now[name].values, kept[name].values
+        if theirs.dtype.kind == "f":
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=name)
+        else:
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_real_video(shared_data, tmp_path):
+    video = shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    session = store.create(video, **SQUAT).analyze(blur_face=True)
+    details, export = session.details(), session.export()
+    assert details["segments"] >= 1
+    frames = len(details["all_timestamps"])
+    assert frames == session.pose().sizes["time"] > 100
+    assert {len(values) for values in export["keypoints"].values()} == {frames}
+    assert {len(values) for values in export["angles"].values()} == {frames}
+    knee = [angle for angle in details["angles"]["knee_angle"] if angle is not None]
+    # A squat: from nearly straight to well bent.
+    assert min(knee) < 30
+    assert max(knee) > 70
+    before = results(session)
+    session.analyze(blur_face=True, workers=1)
+    assert results(session) == before

@@ -1,0 +1,317 @@
+"""Comparisons with lab data in a store: kept whole, replaced whole, old when they are old."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab_trials import add_demo_session, true_angles, write_truth
+
+from mobility.errors import BadInputError, NotFoundError, NotPermittedError
+from mobility.pipeline import lab_comparison as validation
+from mobility.pipeline.lab_comparison import (
+    is_stale,
+    open_comparison,
+    read_study,
+    run_study,
+    validate,
+)
+from mobility.store import Session, Store
+from mobility.validation.export import write_mot
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path) -> Path:
+    return project / "data" / "demo" / "overhead-squat"
+
+
+@pytest.fixture(scope="module")
+def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The truth of the demo as a TRC, its clock 0.25 s late, with a millimetre of noise."""
+    folder = tmp_path_factory.mktemp("lab")
+    return write_truth(demo, folder / "trial 1.trc", noise_m=0.001)
+
+
+@pytest.fixture
+def session(demo: Path, tmp_path: Path) -> Session:
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+    return add_demo_session(store, demo, "s1")
+
+
+@pytest.fixture(scope="module")
+def compared(demo: Path, lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A session that was compared, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("compared")
+    store = Store(folder / "store", reports=folder / "reports")
+    session = add_demo_session(store, demo, "s1")
+    return session, session.validate(lab)
+
+
+def test_what_is_stored(compared: Any) -> None:
+    session, made = compared
+    assert made.folder == (session.folder / "validation" / "trial-1").absolute()
+    assert sorted(file.name for file in made.folder.iterdir()) == [
+        *("agreement.nc", "curves.nc", "validation.json")
+    ]
+    kept = session.validations()
+    assert [one.name for one in kept] == ["trial-1"]
+    assert kept[0].document == made.document
+    assert not is_stale(session, kept[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "code_digest", lambda: "of other code")
+        assert is_stale(session, kept[0])
+    (curves,) = kept[0].curves().values()
+    # All estimators in one file, also those that the session itself did not keep.
+    assert curves["estimator"].values.tolist() == ["fitted", "raw", "image", "lab_formulas"]
+    assert kept[0].agreement().attrs["primary"] == "fitted_lab_formulas"
+
+
+def test_the_document(compared: Any) -> None:
+    _, made = compared
+    document = made.document
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["lag_s"] == pytest.approx(0.233, abs=0.02)
+    assert 0 < document["lag_sd_s"] < 0.02
+    knee = document["angles"]["knee_flexion"]["left"]
+    agreement = made.agreement().sel(
+        comparison="fitted_lab_formulas", angle="knee_flexion", side="left"
+    )
+    for name in ("rmse", "bias", "cmc", "coverage"):
+        assert knee[name] == pytest.approx(float(agreement[name]), abs=1e-6)
+    # Too few repetitions for an interval: nothing instead of a number, and why.
+    assert knee["bias_low"] is None
+    assert "intervals" in knee["waveform_reason"]
+    bottom = agreement.sel(metric="bottom")
+    assert knee["bottom"]["mean_difference"] == pytest.approx(
+        float(bottom["mean_difference"]), abs=1e-6
+    )
+    assert knee["bottom"]["pairs"] == 3
+    for entries in document["angles"].values():
+        for entry in entries.values():
+            assert (entry["rmse"] is None) == (entry["frames_compared"] == 0)
+    assert document["files"]["lab"]["source_file"] == "trial 1.trc"
+    assert set(document["comparisons"]) == {"raw_lab_formulas", "image_lab_formulas"}
+
+
+@pytest.mark.slow
+def test_a_second_time_replaces_the_first(session: Session, lab: Path) -> None:
+    first = session.validate(lab)
+    second = session.validate(lab, lag_s=0.25, margin_deg=2.0)
+    assert [one.document["margin_deg"] for one in session.validations()] == [2.0]
+    assert second.folder == first.folder
+    assert second.document["synchronisation"]["given"]
+    assert second.document["lag_sd_s"] is None
+    named = session.validate(lab, name="other")
+    assert [one.name for one in session.validations()] == ["other", "trial-1"]
+    assert named.document["validation"] == "other"
+    assert not [f for f in (session.folder / "validation").iterdir() if f.suffix == ".unfinished"]
+
+
+@pytest.mark.slow
+def test_what_fails_leaves_the_earlier_one(
+    session: Session, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.validate(lab, margin_deg=5.0)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(validation, "write_dataset", full)
+    with pytest.raises(OSError, match="space"):
+        session.validate(lab, margin_deg=2.0)
+    assert [one.document["margin_deg"] for one in session.validations()] == [5.0]
+    assert [f.name for f in (session.folder / "validation").glob("[!.]*")] == ["trial-1"]
+
+
+@pytest.mark.slow
+def test_it_is_old_when_the_session_was_changed(session: Session, lab: Path) -> None:
+    made = session.validate(lab)
+    assert not is_stale(session, made)
+    session.set_repetitions([{"start": 1.3, "bottom": 3.0, "end": 4.5}], by="ann")
+    assert is_stale(session, made)
+    opened = open_comparison(str(session.store.path), session_id="s1")
+    assert opened.document["warnings"][0]["code"] == "stale"
+    with pytest.raises(NotFoundError, match="corrected by hand"):
+        session.validate(lab)
+
+
+def test_deleting_deletes_it_with_its_report(session: Session, lab: Path) -> None:
+    session.validate(lab)
+    report = session.store.reports / "s1.validation" / "trial-1"
+    report.mkdir(parents=True)
+    (report / "lab-validation.html").write_text("curves of Ann")
+    session.delete()
+    assert not (session.store.reports / "s1.validation").exists()
+    assert not session.folder.exists()
+
+
+def test_what_cannot_be_compared(
+    session: Session, demo: Path, lab: Path, tmp_path: Path, project: Path
+) -> None:
+    with pytest.raises(NotFoundError, match=r"nothing\.trc"):
+        session.validate(tmp_path / "nothing.trc")
+    text = tmp_path / "text.trc"
+    text.write_text("this is not a TRC")
+    with pytest.raises(BadInputError, match=r"text\.trc"):
+        session.validate(text)
+    with pytest.raises(BadInputError, match="margin_deg"):
+        session.validate(lab, margin_deg=0)
+    with pytest.raises(BadInputError, match="did you mean 'max_lag_s'"):
+        session.validate(lab, max_lag=1)
+    with pytest.raises(BadInputError, match="name of the comparison"):
+        session.validate(lab, name="../s2")
+    with pytest.raises(BadInputError, match="border of what is possible"):
+        session.validate(lab, max_lag_s=0.1)
+    assert session.validations() == []
+    with pytest.raises(NotPermittedError, match="demo"):
+        validate(session.store.demo("Overhead Squat"), lab)
+    with pytest.raises(BadInputError, match="Joint Angle Mobility"):
+        validate(session.store.demo("Joint Angle Mobility"), lab, folder=tmp_path / "kept")
+
+
+def test_the_demo_is_compared_elsewhere(session: Session, lab: Path, tmp_path: Path) -> None:
+    demo = session.store.demo("Overhead Squat")
+    made = validate(demo, lab, folder=tmp_path / "kept")
+    assert made.folder == tmp_path / "kept" / "trial-1"
+    assert not (demo.folder / "validation").exists()
+    found = open_comparison(str(session.store.path), folder=str(tmp_path / "kept"))
+    assert found.document == made.document
+
+
+def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
+    session, made = compared
+    store = str(session.store.path)
+    assert open_comparison(store, session_id="s1").document == made.document
+    named = open_comparison(store, session_id="s1", comparison="trial-1")
+    assert named.document == made.document
+    with pytest.raises(NotFoundError, match="did you mean 'trial-1'"):
+        open_comparison(store, session_id="s1", comparison="trial-2")
+    with pytest.raises(NotFoundError, match="holds no study"):
+        open_comparison(store, study=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_the_demo_against_its_own_truth(tmp_path: Path) -> None:
+    found = open_comparison(str(tmp_path / "store"))
+    assert found.document["lag_s"] == pytest.approx(0.233, abs=0.02)
+    assert found.agreement().sizes["rep"] == 3
+    assert not (tmp_path / "store").exists()
+
+
+def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:
+    file = folder / "study.csv"
+    file.write_text("\n".join([head, *rows]) + "\n")
+    return file
+
+
+@pytest.mark.slow
+def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+    for name, user in (("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("c1", "cat")):
+        add_demo_session(store, demo, name, user_id=user)
+    file = listed(
+        tmp_path,
+        f"a1,{lab},,shod",
+        f"a2,{lab},,bare",
+        f"b1,{lab},robert,shod",
+        f"c1,{lab},,bare",
+        f"nobody,{lab},,shod",
+        "c1,gone.trc,,bare",
+        head="session,lab_file,participant,condition",
+    )
+    result = run_study(store, file)
+    document = result.document
+    assert [trial["participant"] for trial in document["trials"]] == ["ann", "ann", "robert", "cat"]
+    assert [one["row"] for one in document["failed"]] == [5, 6]
+    assert "gone.trc" in document["failed"][1]["error"]
+    assert len([w for w in document["warnings"] if w["code"] == "trial_failed"]) == 2
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    agreement = result.agreement
+    assert agreement is not None
+    assert agreement.attrs["participants"] == 3
+    assert agreement.sizes["rep"] == 12
+    knee = agreement.sel(comparison="fitted_lab_formulas", angle="knee_flexion", side="left")
+    # The same trial four times: what holds for one holds for all, and nobody differs from anybody.
+    (one,) = {
+        v.document["angles"]["knee_flexion"]["left"]["bias"]
+        for v in store.session("a1").validations()
+    }
+    assert float(knee["bias"]) == pytest.approx(one, abs=1e-6)
+    assert float(knee["bias_sd"]) == pytest.approx(0, abs=1e-9)
+    assert float(knee["sd_between"].sel(metric="peak")) == pytest.approx(0, abs=1e-6)
+    assert set(result.conditions) == {"shod", "bare"}
+    assert result.conditions["shod"].attrs["participants"] == 2
+    assert set(document["conditions"]) == {"shod", "bare"}
+    # Each session keeps its own comparison.
+    assert [v.name for v in store.session("b1").validations()] == ["trial-1"]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    result.write(folder)
+    again = open_comparison(str(store.path), study=str(folder))
+    assert again.document == document
+    assert len(again.curves()) == 4
+    np.testing.assert_allclose(again.agreement()["bias"], agreement["bias"])
+
+
+@pytest.mark.slow
+def test_a_study_in_which_only_some_have_a_model(demo: Path, lab: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+    for name in ("a1", "b1"):
+        add_demo_session(store, demo, name, user_id=name)
+    angles = true_angles(demo)
+    write_mot(angles.assign_coords(time=angles["time"] + 0.25), tmp_path / "b1.mot")
+    rows = (f"a1,{lab},", f"b1,{lab},b1.mot")
+    result = run_study(store, listed(tmp_path, *rows, head="session,lab_file,lab_angles"))
+    assert result.document["failed"] == []
+    knee = result.agreement.sel(angle="knee_flexion", side="left")
+    count = {
+        c: int(knee["participants_compared"].sel(comparison=c)) for c in knee["comparison"].values
+    }
+    assert count["fitted_lab_formulas"] == 2
+    assert count["fitted_lab_model"] == 1
+    assert count["lab_model_lab_formulas"] == 1
+
+
+def test_a_study_of_which_all_failed(tmp_path: Path) -> None:
+    result = run_study(Store(tmp_path / "store"), listed(tmp_path, "a,b.trc", "c,d.trc"))
+    assert result.agreement is None
+    assert len(result.document["failed"]) == 2
+
+
+def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"none\.csv"):
+        read_study(tmp_path / "none.csv")
+    for rows, head, words in (
+        ((), "session,lab_file", "lists no trial"),
+        (("a,b",), "session,lab_fil", "did you mean 'lab_file'"),
+        (("a",), "session", "no column 'lab_file'"),
+        (("a,",), "session,lab_file", "line 2"),
+        (("a,b", "c"), "session,lab_file", "line 3"),
+        (("a,b,c",), "session,lab_file", "line 2"),
+        (("a" * 140_000 + ",b",), "session,lab_file", "line 2: field larger than"),
+        ((), "session,lab_file" + "x" * 140_000, "line 1: field larger than"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            read_study(listed(tmp_path, *rows, head=head))
+    (tmp_path / "bytes.csv").write_bytes(b"session,lab_file\n\xff\xfe,x\n")
+    with pytest.raises(BadInputError, match="UTF-8"):
+        read_study(tmp_path / "bytes.csv")
+    rows = read_study(listed(tmp_path, "a, b.trc ", "", "c,d.trc"))
+    assert [(row.session, row.lab_file) for row in rows] == [("a", "b.trc"), ("c", "d.trc")]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("squats 1.trc", "squats-1"),
+        ("../a/b..c.trc", "b.c"),
+        ("_.trc", "lab"),
+        ("ä" * 90 + ".trc", "lab"),
+        ("x" * 90 + ".c3d", "x" * 64),
+    ],
+)
+def test_names_of_comparisons(file: str, name: str) -> None:
+    assert validation._name_for(file) == name

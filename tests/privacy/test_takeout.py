@@ -1,0 +1,213 @@
+"""Everything of a participant: handed over, and deleted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from mobility.cli import main as cli
+from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
+from mobility.pipeline.analysis import give_up
+from mobility.privacy.retention import erase, unassigned, what_is_of
+from mobility.privacy.takeout import write_takeout
+from mobility.server.keys import Keys
+from mobility.sessions.files import lock
+from mobility.store import Store
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+
+@pytest.fixture
+def store(tmp_path, stand_ins, stand_in_data):
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    store.set_participant("ann", height_m=1.7)
+    store.set_participant("bob", height_m=1.8)
+    for user_id, number in (("ann", 1), ("ann", 2), ("bob", 3)):
+        video = stand_in_data.video(tmp_path, content=b"video %d" % number)
+        store.create(
+            video, user_id=user_id, exercise_name="Overhead Squat", session_id=f"s{number}"
+        )
+    store.session("s1").analyze()
+    store.session("s1").render_report()
+    (store.reports / "s1.validation").mkdir()
+    (store.reports / "s1.validation" / "lab.html").write_text("lab")
+    return store
+
+
+def test_all_files_of_one_and_of_no_other_are_handed_over(store, tmp_path):
+    write_takeout(store, "ann", tmp_path / "ann.zip")
+    with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
+        names = set(archive.namelist())
+        assert archive.testzip() is None
+        assert archive.read("sessions/s2/video.mp4") == b"video 2"
+    assert {
+        "sessions/participants/ann.json",
+        "sessions/s1/session.json",
+        "sessions/s1/angles.nc",
+        "reports/s1/overhead-squat.html",
+        "reports/s1/images/left.png",
+        "reports/s1.validation/lab.html",
+    } <= names
+    assert not [name for name in names if "s3" in name or "bob" in name]
+
+
+def test_all_of_one_and_of_no_other_is_deleted(store):
+    assert erase(store, "ann") == ["s1", "s2", "participant"]
+    assert what_is_of(store, "ann") == []
+    assert [session.id for session in store.sessions()] == ["s3"]
+    assert store.participants() == ["bob"]
+    assert not [place for place in store.reports.rglob("*") if "s1" in place.name]
+    assert erase(store, "ann") == []
+
+
+def test_a_session_with_a_damaged_record_goes_too(store):
+    record = store.path / "s2" / "session.json"
+    record.write_text('{"user_id": "ann", "exercise": 7}')
+    assert [session.id for session in store.sessions()] == ["s1", "s3"]
+    assert "s2" in erase(store, "ann")
+    assert not record.exists()
+
+
+@pytest.mark.parametrize("damage", ["{", '{"user_id": 7}', None])
+def test_a_session_of_nobody_knows_whom_is_told(store, damage):
+    record = store.path / "s2" / "session.json"
+    if damage is None:
+        record.unlink()
+    else:
+        record.write_text(damage)
+    words = ["participants", "delete", "ann", "--yes", "--store", store.path]
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "session s2: its record is damaged" in done.stderr
+        assert "deleted what is known to be of ann" in done.stderr
+        assert "deleted everything" not in done.stderr
+        assert "nothing is stored" not in done.stderr
+    assert unassigned(store) == ["s2"]
+    assert not (store.path / "s1").exists()
+    assert [session.id for session in store.sessions()] == ["s3"]
+    # As the message advises, whatever its record is like.
+    store.delete("s2")
+    assert not (store.path / "s2").exists()
+    assert unassigned(store) == []
+
+
+def test_an_export_that_is_killed_leaves_nothing(store, tmp_path):
+    """At any step; and what was there of that name, or all of the new one."""
+    target = tmp_path / "out" / "ann.zip"
+    target.parent.mkdir()
+    step = 0
+    status = -signal.SIGKILL
+    while status:
+        step += 1
+        child = os.fork()
+        if child == 0:
+            kill_at(step)
+            write_takeout(store, "ann", target)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in (0, -signal.SIGKILL)
+        assert {place.name for place in target.parent.iterdir()} <= {"ann.zip"}
+        if target.exists():
+            with zipfile.ZipFile(target) as archive:
+                assert "sessions/s2/video.mp4" in archive.namelist()
+    assert step > 3
+
+
+def kill_at(step):
+    """Kill this process when it opens a file, renames, removes or links one, at the n-th time."""
+
+    def count(event, _):
+        nonlocal step
+        if event in ("open", "os.rename", "os.remove", "os.link"):
+            step -= 1
+            if step == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+def test_what_is_in_use_is_told_and_the_rest_is_gone(store):
+    with (
+        lock(store._lock("s1"), what="s1"),
+        pytest.raises(StorageError, match="not everything was deleted"),
+    ):
+        erase(store, "ann")
+    assert [session.id for session in store.sessions()] == ["s1", "s3"]
+    assert erase(store, "ann") == ["s1"]
+
+
+def test_what_is_left_of_another_does_not_count_against_one(store, caplog):
+    (store.path / "s3").rename(store.path / ".deleting-s3")
+    with lock(store._lock("s3"), what="s3"):
+        assert erase(store, "ann") == ["s1", "s2", "participant"]
+        assert "another participant is still there: session s3" in caplog.text
+        with pytest.raises(InUseError, match=r"participant bob: not everything.*session s3"):
+            erase(store, "bob")
+
+
+def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeypatch, capsys):
+    keys = Keys(store)
+    keys.create("participant", user_id="ann")
+    words = ["participants", "delete", "ann", "--yes", "--store", store.path]
+    command = ["mobility", *map(str, words), "--reports", str(store.reports)]
+
+    def full(*_):
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keys, "_write", full)
+        patch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert what_is_of(store, "ann") == []
+    assert [key.user_id for key in keys.all()] == ["ann"]
+
+
+def test_of_nobody_nothing_is_handed_over(store, tmp_path):
+    with pytest.raises(NotFoundError):
+        write_takeout(store, "eve", tmp_path / "eve.zip")
+    with pytest.raises(BadInputError):
+        write_takeout(store, "../ann", tmp_path / "eve.zip")
+    assert not (tmp_path / "eve.zip").exists()
+
+
+def test_an_analysis_that_is_given_up_says_why(store):
+    session = store.session("s2")
+    give_up(session, "took too long")
+    assert (session.record.state, session.record.reason) == ("failed", "took too long")
+    with lock(store._lock("s2"), what="s2"):
+        pass
+
+
+def test_one_who_is_called_session_is_not_taken_for_everybody(store, tmp_path):
+    # Their record has the name of that of a session, in the folder of all records.
+    store.set_participant("session", height_m=1.9)
+    write_takeout(store, "session", tmp_path / "one.zip")
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.namelist() == ["sessions/participants/session.json"]
+    assert [session.id for session in store.sessions()] == ["s1", "s2", "s3"]
+    with pytest.raises(NotFoundError):
+        store.delete("participants")
+    assert erase(store, "session") == ["participant"]
+    assert store.participants() == ["ann", "bob"]
+    with pytest.raises(BadInputError, match="folder of the store"):
+        store.create(
+            store.session("s1").video,
+            user_id="ann",
+            exercise_name="Overhead Squat",
+            session_id="participants",
+        )

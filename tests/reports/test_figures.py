@@ -1,0 +1,329 @@
+"""What the figures show, read from the figures themselves."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.assessment.overhead_squat import knee_movement, overhead_squat
+from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.repetitions import find_repetitions
+from mobility.view import camera_view
+from mobility.reports.figures import (
+    COLOURS,
+    angle_curves,
+    hip_height_curve,
+    knee_movement_image,
+    png,
+    repetition_curves,
+    side_comparison,
+)
+
+NAMES = ["knee_flexion", "trunk_lean"]
+
+
+@pytest.fixture(scope="module")
+def trial(squat_pose: Any) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Pose, angles and repetitions of three squats, the second of them rejected."""
+    pose = squat_pose(
+        tibia=(30.0, 20.0), thigh=(0.0, 20.0), missing={"left_ankle": (0.2, 0.6)}
+    ).pose
+    repetitions = find_repetitions(pose)
+    assert repetitions.sizes["rep"] == 3
+    repetitions["accepted"] = ("rep", np.array([True, False, True]))
+    return pose, joint_angles(pose), repetitions
+
+
+def lines(axis: Any, colour: str) -> list[Any]:
+    return [line for line in axis.lines if line.get_color() == colour and len(line.get_xdata()) > 2]
+
+
+def legend_texts(figure: Any) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def foot(figure: Any, side: str, phase: int) -> np.ndarray:
+    """Heel to toe as drawn: the longest nearly level line of the side's colour on the floor."""
+    drawn = [
+        np.column_stack(line.get_data())
+        for line in figure.axes[phase].lines
+        if line.get_color() == COLOURS[side] and len(line.get_xdata()) == 2
+    ]
+    level = [d for d in drawn if abs(d[0, 1] - d[1, 1]) < 1e-6 and d[:, 1].max() < 0.05]
+    return max(level, key=lambda d: abs(d[0, 0] - d[1, 0]))
+
+
+def test_angle_curves_show_both_sides_gaps_and_repetitions(trial: Any) -> None:
+    _, angles, repetitions = trial
+    figure = angle_curves(angles, repetitions, names=NAMES)
+    knee, trunk = figure.axes
+    (left,), (right,) = lines(knee, COLOURS["left"]), lines(knee, COLOURS["right"])
+    np.testing.assert_array_equal(left.get_ydata(), angles["knee_flexion"].sel(side="left"))
+    np.testing.assert_array_equal(right.get_ydata(), angles["knee_flexion"].sel(side="right"))
+    assert np.isnan(left.get_ydata()[10])
+    assert left.get_linestyle() != right.get_linestyle()
+    assert len(lines(trunk, COLOURS[""])) == 1
+    spans = [p for p in knee.patches if p.get_width() < 5]
+    assert [bool(p.get_hatch()) for p in spans] == [False, True, False]
+    assert spans[0].get_x() == pytest.approx(float(repetitions["start"][0]))
+    assert "rejected" in legend_texts(figure)
+    assert knee.get_ylabel() == "Degrees"
+    assert trunk.get_xlabel() == "Time (s)"
+
+
+def test_what_is_not_known_of_curves_is_not_in_their_legend(trial: Any) -> None:
+    _, angles, _ = trial
+    angles = angles.drop_vars([name for name in angles if str(name).endswith("_sd")])
+    figure = angle_curves(angles, None, names=NAMES)
+    assert [text.lower() for text in legend_texts(figure)] == ["left", "right"]
+    assert not [p for p in figure.axes[0].patches if p.get_width() < 5]
+
+
+def test_knee_movement_is_drawn_as_a_ratio(trial: Any) -> None:
+    pose, _, repetitions = trial
+    movement = knee_movement(pose, repetitions)
+    (axis,) = angle_curves(movement, repetitions, names=["knee_deviation"]).axes
+    assert axis.get_ylabel() == "Ratio"
+    assert axis.get_title(loc="left").startswith("Knee deviation")
+
+
+def test_band_is_95_percent(trial: Any) -> None:
+    _, angles, repetitions = trial
+    angles = angles.assign(trunk_lean_sd=xr.full_like(angles["trunk_lean"], 10.0))
+    (axis,) = angle_curves(angles, repetitions, names=["trunk_lean"]).axes
+    (band,) = [c for c in axis.collections if len(c.get_paths())]
+    extent = band.get_paths()[0].get_extents()
+    top, low = float(angles["trunk_lean"].max()), float(angles["trunk_lean"].min())
+    assert extent.y1 == pytest.approx(top + 19.6, abs=0.01)
+    assert extent.y0 == pytest.approx(low - 19.6, abs=0.01)
+
+
+def test_a_very_wide_band_does_not_flatten_the_curves(trial: Any) -> None:
+    _, angles, repetitions = trial
+    wide = xr.full_like(angles["trunk_lean"], 15.0)
+    wide[30] = 500.0
+    angles = angles.assign(trunk_lean_sd=wide)
+    (axis,) = angle_curves(angles, repetitions, names=["trunk_lean"]).axes
+    low, high = axis.get_ylim()
+    assert high - low < 4 * 35
+    assert low < 0
+    assert high > 35
+
+
+def test_repetition_curves_are_of_accepted_repetitions(trial: Any) -> None:
+    _, angles, repetitions = trial
+    figure = repetition_curves(angles, repetitions, names=[*NAMES, "hip_flexion"])
+    assert len(figure.axes) == 3
+    drawn = lines(figure.axes[0], COLOURS["right"])
+    thick = [line for line in drawn if line.get_linewidth() > 1]
+    assert len(drawn) == 3  # two repetitions and their mean
+    assert len(thick) == 1
+    assert max(thick[0].get_ydata()) == pytest.approx(90.0, abs=0.5)
+    assert not any("SD" in text for text in legend_texts(figure))
+
+
+def test_spread_needs_three_repetitions(trial: Any) -> None:
+    _, angles, repetitions = trial
+    repetitions = repetitions.assign(accepted=("rep", np.ones(3, bool)))
+    figure = repetition_curves(angles, repetitions, names=["knee_flexion"])
+    assert "mean ± SD of 3 repetitions" in legend_texts(figure)
+
+
+def test_views_of_the_body(trial: Any) -> None:
+    """From the left the subject faces left, from the right right; in front the sides change."""
+    pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
+    for view, forward in (("left", -1), ("right", 1)):
+        figure = knee_movement_image(pose, repetitions, metrics, view=view)
+        assert [axis.get_title() for axis in figure.axes] == [
+            "Standing",
+            "Mid-descent",
+            "Bottom",
+            "Mid-ascent",
+        ]
+        heel, toe = foot(figure, view, 0)
+        assert (toe[0] - heel[0]) * forward == pytest.approx(0.23, abs=0.01)
+        near = [a for a in figure.axes[2].lines if a.get_color() == COLOURS[view]]
+        other = "right" if view == "left" else "left"
+        far = [a for a in figure.axes[2].lines if a.get_color() == COLOURS[other]]
+        assert min(a.get_zorder() for a in near) > max(a.get_zorder() for a in far)
+    front = knee_movement_image(pose, repetitions, metrics, view="front").axes[0]
+    place = {
+        side: np.mean([a.get_xdata() for a in front.lines if a.get_color() == COLOURS[side]])
+        for side in ("left", "right")
+    }
+    assert place["left"] > 0.05
+    assert place["right"] < -0.05
+
+
+def test_captions_are_the_angles_and_the_knee_movement(trial: Any) -> None:
+    pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
+    left = knee_movement_image(pose, repetitions, metrics, view="left").axes[2].get_xlabel()
+    right = knee_movement_image(pose, repetitions, metrics, view="right").axes[2].get_xlabel()
+    assert left.startswith("Knee 120°, hip 125°")
+    assert right.startswith("Knee 90°, hip 105°")
+    # What the report says, and of accepted repetitions only: the second is rejected.
+    values = xr.full_like(metrics["knee_deviation_phase"], 0.5)
+    values[[0, 2]] = xr.DataArray([0.07, -0.12], dims="side")
+    metrics["knee_deviation_phase"] = values
+    metrics["knee_ankle_separation_ratio_phase"] = xr.full_like(
+        metrics["knee_ankle_separation_ratio_phase"], 0.93
+    )
+    front = knee_movement_image(pose, repetitions, metrics, view="front").axes[2].get_xlabel()
+    assert front == "Knee-ankle ratio 0.93\nKnee inwards R −12 %, L +7 %"
+
+
+@pytest.mark.parametrize(
+    ("heading", "front", "side"), [(0.0, None, 90), (80.0, 80, None), (40.0, 40, 50)]
+)
+def test_note_says_when_depth_is_estimated(
+    squat_pose: Any, heading: float, front: int | None, side: int | None
+) -> None:
+    """One rule for all pictures: from an oblique camera none is what the camera saw."""
+    pose = squat_pose(reps=1, heading=heading).pose
+    repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    for view, expected in (("front", front), ("left", side)):
+        title = knee_movement_image(pose, repetitions, metrics, view=view).legends[0].get_title()
+        assert ("estimated depth" in title.get_text()) is (expected is not None)
+        if expected is not None:
+            assert f"stood about {expected}° away" in title.get_text()
+
+
+def test_the_picture_and_the_first_page_tell_one_angle_of_the_camera(squat_pose: Any) -> None:
+    """The hips are turned against the shoulders, so that more than one angle could be told."""
+    pose = squat_pose(reps=1, heading=30.0).pose
+    hips = pose["position"].sel(keypoint=["left_hip", "right_hip"])
+    middle = hips.mean("keypoint")
+    off, a = hips - middle, np.radians(15.0)
+    turned = hips.copy(deep=True)
+    turned.loc[{"space": "x"}] = (middle + np.cos(a) * off).sel(space="x") + np.sin(a) * off.sel(
+        space="z"
+    )
+    turned.loc[{"space": "z"}] = (middle + np.cos(a) * off).sel(space="z") - np.sin(a) * off.sel(
+        space="x"
+    )
+    pose["position"].loc[{"keypoint": ["left_hip", "right_hip"]}] = turned
+    repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    drawn = knee_movement_image(pose, repetitions, metrics, view="front").legends[0].get_title()
+    azimuth = camera_view(pose).azimuth_deg
+    assert abs(abs(azimuth) - 30.0) > 5.0
+    assert f"stood about {abs(azimuth):.0f}° away" in drawn.get_text()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_hips_are_dashed_where_their_tilt_is_refused(squat_pose: Any, known: bool) -> None:
+    pose = squat_pose(reps=1).pose
+    repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    metrics["pelvis_obliquity"] = ((), 2.0 if known else np.nan)
+    for view in ("front", "left"):
+        figure = knee_movement_image(pose, repetitions, metrics, view=view)
+        dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+        told = [t.get_text() for t in figure.legends[0].get_texts()]
+        assert bool(dashed) is (not known and view == "front")
+        assert any("tilt" in text for text in told) is (not known and view == "front")
+
+
+def test_refused_values_are_dashes(squat_pose: Any) -> None:
+    pose = squat_pose(reps=1, heading=80.0).pose
+    repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    label = knee_movement_image(pose, repetitions, metrics, view="front").axes[2].get_xlabel()
+    assert label == "Knee-ankle ratio –\nKnee inwards R –, L –"
+    texts = [t.get_text() for t in side_comparison(metrics).axes[1].texts]
+    assert texts == ["not visible\nfrom this camera"]
+
+
+def test_side_comparison(trial: Any) -> None:
+    pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
+    axis = side_comparison(metrics).axes[0]
+    labels = [text.get_text() for text in axis.get_yticklabels()]
+    error = 1.96 * float(metrics["knee_flexion_asymmetry_sd"])
+    assert labels[2] == f"Knee flexion\nR − L −30 ± {error:.0f}°"
+    points = [line.get_xdata()[0] for line in axis.lines if line.get_marker() in "os"]
+    assert points[4:6] == pytest.approx([120.0, 90.0], abs=0.1)
+
+
+def test_png_is_the_same_every_time_and_wide_enough(trial: Any) -> None:
+    _, angles, repetitions = trial
+    one = png(angle_curves(angles, repetitions, names=NAMES))
+    assert one == png(angle_curves(angles, repetitions, names=NAMES))
+    assert one.startswith(b"\x89PNG")
+    assert b"Software" not in one
+    width, _ = struct.unpack(">II", io.BytesIO(one[16:24]).read())
+    assert width == 1350
+
+
+def test_nothing_found(squat_pose: Any) -> None:
+    """No repetition, or no person: the figures say so and do not fail."""
+    for options in ({"reps": 0, "rest": 2.0}, {"reps": 1, "absent": [(0.0, 20.0)]}):
+        pose = squat_pose(**options).pose
+        angles, repetitions = joint_angles(pose), find_repetitions(pose)
+        assert repetitions.sizes["rep"] == 0
+        figure = repetition_curves(angles, repetitions, names=["knee_flexion"])
+        assert figure.axes[0].texts[0].get_text() == "no accepted repetition"
+        metrics = overhead_squat(pose, angles, repetitions)
+        bodies = knee_movement_image(pose, repetitions, metrics, view="left")
+        assert [axis.texts[0].get_text() for axis in bodies.axes] == ["not seen"] * 4
+        for figure in (
+            bodies,
+            angle_curves(angles, repetitions, names=NAMES),
+            hip_height_curve(repetitions),
+            side_comparison(metrics),
+        ):
+            assert len(png(figure)) > 1000
+
+
+def test_hip_height_curve(trial: Any) -> None:
+    _, _, repetitions = trial
+    (axis,) = hip_height_curve(repetitions).axes
+    np.testing.assert_array_equal(axis.lines[0].get_ydata(), repetitions["hip_height"])
+    marks = [line for line in axis.lines if line.get_marker() == "v"]
+    assert [float(m.get_xdata()[0]) for m in marks] == pytest.approx(
+        repetitions["bottom"].values.tolist()
+    )
+
+
+def test_bad_names(trial: Any) -> None:
+    pose, angles, repetitions = trial
+    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
+        angle_curves(angles, repetitions, names=["knee_flexoin"])
+    with pytest.raises(BadInputError, match="at least one"):
+        repetition_curves(angles, repetitions, names=[])
+    metrics = overhead_squat(pose, angles, repetitions)
+    with pytest.raises(BadInputError, match="behind"):
+        knee_movement_image(pose, repetitions, metrics, view="behind")  # type: ignore[arg-type]
+    with pytest.raises(BadInputError, match="pose"):
+        knee_movement_image(angles, repetitions, metrics, view="left")
+
+
+def test_inputs_are_not_changed(trial: Any) -> None:
+    before = [dataset.copy(deep=True) for dataset in trial]
+    pose, angles, repetitions = trial
+    metrics = overhead_squat(pose, angles, repetitions)
+    for view in ("left", "right", "front"):
+        knee_movement_image(pose, repetitions, metrics, view=view)
+    angle_curves(angles, repetitions, names=NAMES)
+    repetition_curves(angles, repetitions, names=NAMES)
+    for now, then in zip(trial, before, strict=True):
+        xr.testing.assert_identical(now, then)
+
+
+def test_matplotlib_is_imported_only_to_draw() -> None:
+    code = (
+        "import sys, mobility.reports.figures;"
+        "sys.exit(any(name.startswith('matplotlib') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,393 @@
+"""First page, scores and groups of the report: what they show is what the Dataset holds."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import hand_made
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.assessment.criteria import fms_deep_squat
+from mobility.assessment.findings import Finding, find, label
+from mobility.assessment.indices import mobility_index, quality_index
+from mobility.reports import first_page
+from mobility.reports import groups
+from mobility.reports import scores
+from mobility.reports import sections
+from mobility.documents.contract import Participant, SessionRecord, VideoFile, Warned
+from mobility.reports.references import References
+from mobility.store import Store
+
+SIDES = ["left", "right"]
+
+
+def metrics(**changed: object) -> xr.Dataset:
+    """Metrics of the mobility index, of known values: 60, 120 and 15 degrees."""
+    data = xr.Dataset(coords={"side": SIDES})
+    for name, value in {
+        "hip_flexion": 60.0,
+        "knee_flexion": 120.0,
+        "ankle_dorsiflexion": 15.0,
+    }.items():
+        given = changed.get(name, [value, value])
+        data[name] = ("side", np.asarray(given, float), {"units": "degree", "long_name": name})
+        data[f"{name}_sd"] = ("side", [2.0, 2.0], {"units": "degree"})
+    data["accepted_repetitions"] = 3
+    index = mobility_index(data)
+    return data.assign({**index.data_vars, **quality_index(data).data_vars})
+
+
+def repetitions(count: int = 3) -> xr.Dataset:
+    return xr.Dataset(
+        {"accepted": ("rep", [True] * count)}, coords={"rep": np.arange(1, count + 1)}
+    )
+
+
+def finding(rule: str = "hip_flexion_limited", **changed: object) -> Finding:
+    (left, _right) = [f for f in find(metrics()) if f.rule == rule]
+    return Finding(**{**left.__dict__, **changed})
+
+
+def text(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_the_index_shown_is_that_of_the_dataset() -> None:
+    data = metrics()
+    # 100 / 3 (60/120 + 1 + 15/30) = 66.7
+    assert float(data["mobility_index"]) == pytest.approx(66.667, abs=0.01)
+    shown = text(first_page.indices(data))
+    low, high = first_page.interval(data, "mobility_index")
+    assert f"67 of 100 ( 95 % interval {low:.0f} to {high:.0f}" in shown.replace("(95", "( 95")
+    other = data.assign(mobility_index=data["mobility_index"] * 0 + 12.0)
+    assert "12 of 100" in text(first_page.indices(other))
+
+
+def test_the_parts_of_an_index_add_up_for_a_reader() -> None:
+    shown = text(scores.index_table(metrics(), "mobility_index", References()))
+    assert "16.7 + 33.3 + 16.7 = 66.7" in shown
+    for cell in ("60.0°", "120°", "0.500", "15.0°", "30°"):
+        assert cell in shown
+
+
+def test_an_index_that_is_refused_says_why_and_shows_no_number() -> None:
+    data = metrics(hip_flexion=[np.nan, np.nan], knee_flexion=[np.nan, np.nan])
+    shown = text(first_page.indices(data))
+    assert "Not given: only 0.33 of the weights are available" in shown
+    assert "nan" not in shown.lower()
+    told = text(scores.index_table(data, "mobility_index", References()))
+    assert "The index is not given" in told
+    assert "nan" not in told.lower()
+    bare = text(first_page.indices(xr.Dataset()))
+    assert bare.count("not part of this analysis") == 2
+
+
+def test_an_index_of_some_parts_says_of_which() -> None:
+    data = metrics()
+    shown = text(first_page.indices(data))
+    assert "of its parts" not in shown
+    assert "100 would mean that hips, knees and ankles bend as far" in shown
+    partly = text(first_page.indices(metrics(hip_flexion=[np.nan, np.nan])))
+    assert "75 of 100, over 67 % of its parts" in partly  # 100 / 2 (1 + 15/30)
+    assert "Not in it: hip flexion." in partly
+    assert "100 would mean that knees and ankles bend as far" in partly
+
+
+def test_nothing_is_said_of_deviations_that_are_not_in_the_quality_index() -> None:
+    squat = hand_made.metrics_of(
+        dict.fromkeys(("heel_rise", "pelvis_obliquity", "knee_ankle_separation_ratio"))
+    )
+    squat = squat.merge(quality_index(squat), combine_attrs="override")
+    shown = text(first_page.indices(squat))
+    assert "of 100, over 65 % of its parts" in shown
+    assert "Not in it: knees in, heel rise, pelvis obliquity." in shown
+    assert "none of the deviations that are looked for" not in shown
+    assert "depth and the hands over the feet are criteria below" in shown
+
+
+def test_findings_come_by_size_and_certainty_and_the_others_are_named() -> None:
+    def found(rule: str, value: float, half: float) -> Finding:
+        interval = (value - half, value + half)
+        return finding(rule, status="found", value=value, interval=interval, probability=0.9)
+
+    # 1 degree of 120 that is certain, 30 that are likely; the ankle lies between.
+    trivial = found("hip_flexion_limited", 119.0, 0.1)
+    large = found("knee_flexion_limited", 90.0, 40.0)
+    between = found("ankle_dorsiflexion_limited", 25.0, 2.0)
+    shown = text(first_page.main_findings([trivial, between, large]))
+    assert shown.index("knees") < shown.index("ankles") < shown.index("hips")
+    assert "The largest first" in shown
+    assert "Also found" not in shown
+    assert "The largest first" not in text(first_page.main_findings([trivial]))
+
+
+def test_the_expected_excess_is_that_of_draws() -> None:
+    limited = finding("knee_flexion_limited", value=118.0, interval=(108.2, 127.8))
+    drawn = np.random.default_rng(1).normal(118, 5, 400_000)
+    expected = np.maximum(120 - drawn, 0).mean() / 10
+    assert first_page.excess(limited) == pytest.approx(expected, rel=0.01)
+    assert first_page.excess(finding("knee_flexion_limited", value=None)) == 0
+    exact = finding("knee_flexion_limited", value=118.0, interval=(118.0, 118.0))
+    assert first_page.excess(exact) == pytest.approx(0.2)
+    # What lies on either side counts by its magnitude; a spread by itself.
+    (shift,) = [f for f in find(hand_made.metrics_of({"lateral_shift": (-0.3, 0.0)}))
+                if f.rule == "lateral_shift"]  # fmt: skip
+    assert first_page.excess(shift) == pytest.approx((0.3 - 0.1) / 0.2)
+    varied = {"knee_flexion_variability": ((8.0, 8.0), (np.nan, np.nan))}
+    (spread, _) = [f for f in find(hand_made.metrics_of(varied)) if f.rule == "knee_flexion_varies"]
+    assert first_page.excess(spread) == pytest.approx((8 - 3) / 10)
+
+
+def test_every_rule_has_a_large_excess() -> None:
+    for each in find(hand_made.metrics_of()):
+        assert np.isfinite(first_page.excess(each))
+
+
+def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
+    notes = ("frontal camera: x sd 16 deg (limit 15)", "its 95 % interval exceeds ± 2", "dark",
+             "the camera sees the frontal plane edge-on (80°)", "damp", "cold")  # fmt: skip
+    rules = list(dict.fromkeys(f.rule for f in find(metrics())))
+    unknown = [
+        Finding(**{**f.__dict__, "status": "cannot be told", "probability": None, "reason": why})
+        for rule, why in zip(rules, notes, strict=False)
+        for f in find(metrics())
+        if f.rule == rule
+    ]
+    close = [finding("knee_flexion_limited", status="cannot be told", probability=0.5)]
+    unseen = {"compensation_probability": ((), 0.0, {"not_assessed": '{"low_back_arches": "?"}'})}
+    data = xr.Dataset(unseen)
+    short = first_page.cannot_be_told([*unknown, *close], data)
+    assert short.count("<li>") == 5
+    assert "Too uncertain in this recording: " in text(short)  # both reasons that are one
+    for name in ("sd", "limit 15", "exceeds"):
+        assert name not in text(short)
+    full = first_page.cannot_be_told_in_full([*unknown, *close], data)
+    assert full.count("<li>") == len(notes) + 2
+    for note in notes:
+        assert note in text(full)
+    from mobility.assessment.findings import label
+
+    for each in unknown:  # on the short list too, if without its reason
+        assert label(each).lower() in text(short).lower()
+
+
+def test_of_many_that_one_reason_refuses_the_first_are_named_and_the_others_counted() -> None:
+    nothing = find(hand_made.metrics_of(dict.fromkeys(hand_made.GOOD)))
+    rules = len({each.rule for each in nothing})
+    shown = text(first_page.cannot_be_told(nothing, xr.Dataset()))
+    assert shown.startswith("It was not measured: hip flexion below 120°; ")
+    assert f"; and {rules - 6} more." in shown
+    assert "; and " not in text(first_page.cannot_be_told_in_full(nothing, xr.Dataset()))
+
+
+def test_what_needs_two_cameras_is_named_first() -> None:
+    data = hand_made.metrics_of()
+    judged = fms_deep_squat(data, view="back")
+    data = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
+    shown = text(first_page.cannot_be_told(find(data), data))
+    assert shown.startswith(
+        "It needs two cameras, one in front and one at the side: difference of the sides in hip "
+        "flexion; difference of the sides in knee flexion; difference of the sides in ankle "
+        "dorsiflexion."
+    )
+
+
+def test_without_findings_the_page_says_whether_all_could_be_told() -> None:
+    assert first_page.main_findings([]) == "<p>No fault was found.</p>"
+    open_one = finding(status="cannot be told", reason="dark", probability=None)
+    assert "Not everything could be told" in first_page.main_findings([open_one])
+
+
+def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
+    refused = finding(status="cannot be told", reason="a <b> camera", probability=None)
+    close = finding("knee_flexion_limited", status="cannot be told", reason="x", probability=0.5)
+    shown = first_page.cannot_be_told([refused, close], xr.Dataset())
+    assert "A &lt;b&gt; camera: hip flexion" in shown
+    assert "Too close to their limits" in text(shown)
+    nothing = first_page.cannot_be_told([], xr.Dataset())
+    assert "could be told" in nothing
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ({}, "was not checked"),
+        ({"light": "ok"}, "good enough"),
+        ({"light": "ok", "framing": "poor"}, "Recording: poor"),
+        ({"light": "unusable", "framing": "poor"}, "Recording: unusable"),
+    ],
+)
+def test_the_worst_check_decides_the_trust(verdicts, said) -> None:
+    quality = {name: {"verdict": v, "advice": f"mend {name}"} for name, v in verdicts.items()}
+    shown = text(first_page.trust(quality))
+    assert said in shown
+    for name, verdict in verdicts.items():
+        assert (f"mend {name}" in shown) == (verdict != "ok")
+    second = first_page.trust(
+        {"light": {"verdict": "ok", "advice": None}, "second_camera": quality}
+    )
+    assert ("second camera" in second.lower()) == any(v != "ok" for v in verdicts.values())
+
+
+@pytest.mark.parametrize(
+    ("check", "seen"),
+    [
+        ("rate", {"frame_rate": 5.0}),
+        ("camera", {"moving": True}),
+        ("frames", {"total": 10, "with_person": 6}),
+    ],
+)
+def test_a_fault_of_the_recording_stands_beside_no_good_enough(check, seen) -> None:
+    quality = {check: {**seen, "verdict": "poor", "advice": "mend it"}}
+    assert "Recording: poor." in text(first_page.trust(quality))
+    told = text(sections.capture_quality(quality))
+    assert "poor mend it" in told
+
+
+@pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])
+def test_a_distance_has_no_error_of_nothing(sd, said) -> None:
+    distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
+    quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
+    assert said in text(sections.capture_quality(quality))
+
+
+def test_what_all_numbers_depend_on_is_told_on_the_first_page() -> None:
+    quality = {"light": {"verdict": "ok", "advice": None}}
+    warned = [
+        Warned(code="hands_not_overhead", message="This was no <overhead> squat."),
+        Warned(code="angle_refused", message="Elbow refused."),
+    ]
+    shown = first_page.trust(quality, warned)
+    assert "This was no &lt;overhead&gt; squat." in shown
+    assert "Elbow" not in shown
+    known = Store("absent").demo("Overhead Squat")
+    record = known.record.model_copy(update={"warnings": warned})
+    args = (known.fitted(), known.repetitions(), quality, known.edits())
+    assert "no &lt;overhead&gt; squat" in first_page.who_when_how(record, None, *args)
+
+
+def test_a_session_in_short_is_what_its_report_says() -> None:
+    store = Store("absent")
+    found, careful = first_page.in_short(store.demo("Overhead Squat"))
+    faults = dict.fromkeys(
+        label(f) for f in find(store.demo("Overhead Squat").metrics()) if f.status == "found"
+    )
+    told = "; ".join(faults) or "none that could be told"
+    assert found == f"repetitions: 3 accepted of 3 found; faults: {told}"
+    assert careful.startswith("Recording: good enough. None of its ")
+    assert careful.endswith(" cannot be told.")
+    found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
+    measured = store.demo("Joint Angle Mobility").metrics().sel(side="left")
+    told = []
+    for joint in ("shoulder", "elbow"):
+        one = measured.sel(joint=joint)
+        end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
+        told.append(f"left {joint} flexion {end:.0f}° ± {half:.0f}°")
+    assert found == f"movements: 3 accepted of 3 found; {'; '.join(told)}"
+    assert careful.startswith("Recording: ")
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "view"),
+    [(0, "front"), (40, "front"), (90, "right"), (-80, "left"), (None, "front")],
+)
+def test_the_picture_is_the_view_of_the_camera(azimuth, view) -> None:
+    assert first_page.best_view(xr.Dataset(), {"view": {"azimuth_deg": azimuth}}) == view
+
+
+def test_a_probability_is_never_a_certainty() -> None:
+    assert first_page.probability(1.0) == "&gt; 0.99"
+    assert first_page.probability(1e-9) == "&lt; 0.01"
+    assert first_page.probability(np.nan) == "–"
+
+
+def test_references_are_numbered_once_and_escaped() -> None:
+    references = References()
+    assert text(references.cite("A 1999", "B <2001>")) == "[ 1 , 2 ]"
+    assert text(references.cite("A  1999")) == "[ 1 ]"
+    assert references.cite("", "–") == ""
+    listed = references.listed()
+    assert listed.count("<li") == 2
+    assert "<li id='ref-2'>B &lt;2001&gt;</li>" in listed
+
+
+def record() -> SessionRecord:
+    return SessionRecord(
+        schema_version="1",
+        session_id="s",
+        user_id="p",
+        exercise="Overhead Squat",
+        joints=["knee"],
+        created_at=datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC),
+        video=VideoFile(file="v.mp4", original_name="v.mp4", sha256="a" * 64, size=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("birth_year", "shown"),
+    [(1996, "138°"), (1981, "133° to 138°")],  # 44 or 45 years: on the border of two groups
+)
+def test_published_ranges_are_those_of_sex_and_age(birth_year, shown) -> None:
+    person = Participant(user_id="p", sex="male", birth_year=birth_year)
+    told = text(groups.published_ranges("knee_flexion", person, record(), References()))
+    assert f"Moved by an examiner [ 1 ] {shown}" in told
+    none = groups.published_ranges("trunk_lean", person, record(), References())
+    assert "No published range" in none
+
+
+@pytest.mark.parametrize("birth_year", [1900, 2091])
+def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(birth_year) -> None:
+    wrong, unknown = [
+        (
+            text(groups.published_ranges("knee_flexion", each, record(), References())),
+            sections.person(each, record()),
+        )
+        for each in (
+            Participant(user_id="p", sex="male", birth_year=birth_year),
+            Participant(user_id="p", sex="male"),
+        )
+    ]
+    assert wrong == unknown
+    newborn = Participant(user_id="p", birth_year=record().created_at.year)
+    assert sections.person(newborn, record()) == "p, 0 years"
+
+
+def test_two_repetitions_have_no_spread() -> None:
+    assert "needs three" in groups.spread_table(metrics(), repetitions(2))
+    assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References())
+
+
+def test_every_finding_stands_in_a_section() -> None:
+    known = {"hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion",
+             "trunk_and_arms", "feet_and_stance", "tempo", "variability_and_asymmetry"}  # fmt: skip
+    assert {groups.section_of(f) for f in find(metrics())} == known
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "The accepted repetition from"), (2, "Both accepted"), (3, "mean and ± 1 SD")],
+)
+def test_curves_are_shown_of_what_was_measured_only(monkeypatch, count, said) -> None:
+    time = np.arange(0, 2 * count, 0.05)
+    angles = xr.Dataset(coords={"time": time, "side": SIDES})
+    for name in ("hip_flexion", "knee_flexion"):
+        values = np.repeat(50 * (1 - np.cos(np.pi * time))[:, None], 2, axis=1)
+        angles[name] = (("time", "side"), values, {"units": "degree", "long_name": name})
+    found = repetitions(count)
+    found["complete"] = found["accepted"]
+    for name, shift in (("start", 0.0), ("bottom", 1.0), ("end", 2.0)):
+        found[name] = ("rep", 2.0 * np.arange(count) + shift)
+    shown: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        groups, "show", lambda figure, *, alt, caption: shown.append((len(figure.axes), caption))
+    )
+    refused = metrics(hip_flexion=[np.nan, np.nan])
+    both = ["hip_flexion", "knee_flexion"]
+    groups.show_curves(angles, found, refused, names=both, alt="curves")
+    groups.show_curves(angles, found, refused, names=["hip_flexion"], alt="curves")
+    ((panels, caption),) = shown
+    assert panels == 1
+    assert said in caption

@@ -1,0 +1,212 @@
+"""Parts of the report on agreement with a lab: tables for a paper, words, and figures."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from lab_trials import true_angles
+
+from mobility.validation.limits import limits_interval_width
+from mobility.validation.trial import Reference, Trial, compare
+from mobility.reports import validation_figures as figures
+from mobility.reports import validation_sections as sections
+from mobility.sessions.files import read_dataset
+from mobility.pipeline.lab_comparison import statistics
+
+PRIMARY = "fitted_lab_formulas"
+
+
+@pytest.fixture(scope="module")
+def trial(project: Path) -> Trial:
+    """The demo beside its truth, and a model whose knee reads 4 degrees more."""
+    demo = project / "data" / "demo" / "overhead-squat"
+    formulas = true_angles(demo)
+    knee = (formulas[["knee_flexion"]] + 4).assign_coords(time=formulas["time"])
+    model = knee.assign(knee_flexion=knee["knee_flexion"].assign_attrs(units="degree"))
+    return compare(
+        read_dataset(demo / "angles.nc"),
+        read_dataset(demo / "repetitions.nc"),
+        Reference(formulas=formulas, model=model, pose=None),
+    )
+
+
+@pytest.fixture(scope="module")
+def document(trial: Trial) -> dict[str, Any]:
+    file = {"source_file": "a & b <i>.trc", "source_sha256": "0" * 64, "mapping": "mobility"}
+    return {
+        "session_id": "s1",
+        "user_id": "<b>ann</b>",
+        "files": {"lab": file},
+        "synchronisation": trial.sync.document(),
+        "margin_deg": 5.0,
+        "joint_centres": {"left_knee": "mean of two", "right_knee": "mean of two"},
+        "primary": PRIMARY,
+        "angles": statistics(trial.agreement, PRIMARY),
+        "definition_differences": {"knee_flexion": "read 4 degrees more"},
+        "warnings": [{"code": "x", "message": "a <script> told twice"}] * 2,
+        "versions": {"mobility": "9.9", "mediapipe": "1.2.3", "scipy": "1.0"},
+        "made": "2026-01-02T03:04:05+00:00",
+    }
+
+
+def test_what_came_from_a_person_is_escaped(document: Any) -> None:
+    page = sections.header(document) + sections.warning_list(document)
+    page += sections.provenance(document)
+    assert "<b>" not in page
+    assert "<script>" not in page
+    assert "a &amp; b &lt;i&gt;.trc" in page
+    assert page.count("told twice") == 1
+
+
+def test_the_lag_is_told_with_its_interval(trial: Trial, document: Any) -> None:
+    page = sections.header(document)
+    half = 1.96 * trial.sync.lag_sd_s
+    assert f"{abs(trial.sync.lag_s):.3f} s ± {half:.3f} s" in page
+    by_hand = copy.deepcopy(document)
+    by_hand["synchronisation"] |= {"given": True, "lag_sd_s": None}
+    assert "given by hand" in sections.header(by_hand)
+    assert "was set by hand" in sections.methods_text(by_hand, trial.agreement)
+
+
+def test_the_paragraph_names_versions_and_settings(trial: Trial, document: Any) -> None:
+    text = sections.methods_text(document, trial.agreement)
+    for words in ("mobility 9.9", "MediaPipe 1.2.3", "knee flexion", "Bland and Altman"):
+        assert words in text, words
+    # Of one participant there is no ICC and no test, so that none is claimed.
+    assert "ICC" not in text
+    assert "equivalence" not in text
+    assert "left, the right alike): knee mean of two" in text
+    assert ".." not in text
+    assert "  " not in text
+
+
+def test_the_values_can_be_computed_again_from_those_of_the_repetitions(
+    trial: Trial, document: Any, tmp_path: Path
+) -> None:
+    files = sections.write_tables(trial.agreement, document, tmp_path / "tables")
+    assert {file.suffix for file in files} == {".csv", ".tex", ".txt"}
+    each = pd.read_csv(tmp_path / "tables" / "repetitions.csv")
+    values = pd.read_csv(tmp_path / "tables" / "values.csv")
+    key = ["comparison", "angle", "side", "metric"]
+    difference = (each["measured"] - each["reference"]).groupby([each[k] for k in key])
+    table = values.set_index(key)
+    known = table["mean_difference"].notna()
+    np.testing.assert_allclose(
+        table.loc[known, "mean_difference"],
+        difference.mean().reindex(table.index[known]),
+        atol=1e-9,
+    )
+    np.testing.assert_allclose(
+        table.loc[known, "upper_limit"],
+        (difference.mean() + 1.96 * difference.std()).reindex(table.index[known]),
+        atol=1e-9,
+    )
+    assert known.sum() > 50
+    html = sections.files_of(files, str(tmp_path / "tables"))
+    assert "<code>values-peak.tex</code>" in html
+
+
+def test_latex_is_whole(trial: Trial, document: Any, tmp_path: Path) -> None:
+    sections.write_tables(trial.agreement, document, tmp_path)
+    for file in tmp_path.glob("*.tex"):
+        text = file.read_text()
+        assert text.isascii(), file
+        assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
+        (columns,) = re.findall(r"\\begin\{tabular\}\{(l r*|lr*)\}", text)
+        body = text.split("\\midrule\n")[1].split("\\bottomrule")[0]
+        for row in body.strip().splitlines():
+            assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1, row
+
+
+def test_latex_escapes() -> None:
+    text = sections.latex(["a_b", "5 %"], [["x & y", "−1° ± 2 #1"]], caption="{c}", label="t")
+    assert r"a\_b & 5 \%" in text
+    assert r"x \& y & $-$1$^\circ$ $\pm$ 2 \#1" in text
+    assert r"\caption{\{c\}}" in text
+
+
+def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
+    given = trial.agreement["angle"] != "pelvis_obliquity"
+    agreement = trial.agreement.assign(
+        {name: trial.agreement[name].where(given) for name in ("rmse", "mae", "bias", "cmc")}
+    )
+    page = sections.waveform_table(agreement, PRIMARY)
+    row = next(line for line in page.split("<tr>") if "Pelvis obliquity" in line)
+    assert "nan" not in page
+    assert row.count("–") >= 4
+    assert "Refused" in page
+    assert "No angle" in sections.waveform_table(
+        trial.agreement.where(trial.agreement["rmse"] < 0).assign(
+            frames_compared=trial.agreement["frames_compared"] * 0
+        ),
+        PRIMARY,
+    )
+
+
+def test_definitions_are_measured(trial: Trial, document: Any) -> None:
+    page = sections.definition_part(trial.agreement, document)
+    assert "read 4 degrees more" in page
+    assert "<td>+4.0</td>" in page
+    without = trial.agreement.sel(comparison=[PRIMARY])
+    assert "no angles of its own model" in sections.definition_part(without, {"primary": PRIMARY})
+
+
+def test_all_reporting_items_are_there(trial: Trial) -> None:
+    page = sections.grras_table(trial.agreement)
+    several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
+    # Of one participant there is no reliability to tell.
+    assert sections.grras_table(several).count("☑") == page.count("☑") + 1
+    assert page.count("<th scope='row'>") == 15
+    assert page.count("☑") + page.count("☐") == 15 + 2  # and the caption
+    assert "Kottner" in page
+
+
+def test_sizes_of_samples(trial: Trial) -> None:
+    assert "not known" in sections.size_table(trial.agreement, PRIMARY)
+    several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
+    page = sections.size_table(several, PRIMARY)
+    sd = float(
+        several["sd_difference"].sel(
+            comparison=PRIMARY, metric="bottom", angle="knee_flexion", side="left"
+        )
+    )
+    assert f"± {limits_interval_width(100, sd=sd) / 2:.1f}" in page
+
+
+def test_conditions_of_a_study(document: Any) -> None:
+    assert sections.condition_table(document) == ""
+    with_two = {**document, "conditions": {"shod": document["angles"], "<bare>": {}}}
+    page = sections.condition_table(with_two)
+    assert "&lt;bare&gt;" in page
+    assert f"{document['angles']['knee_flexion']['left']['rmse']:.1f}" in page
+    assert "–" in page
+
+
+def test_figures(trial: Trial) -> None:
+    names = ["knee_flexion", "hip_flexion"]
+    picture = figures.overlays(trial.curves, names=names)
+    assert len(picture.axes) == 4
+    (lab,) = [line for line in picture.axes[0].lines if line.get_color() == "black"]
+    np.testing.assert_allclose(
+        lab.get_ydata(),
+        trial.curves["knee_flexion"].sel(estimator="lab_formulas", side="left"),
+    )
+    picture = figures.bland_altman(trial.agreement, comparison=PRIMARY, metric="peak", names=names)
+    here = trial.agreement.sel(comparison=PRIMARY, metric="peak", angle="knee_flexion", side="left")
+    marks = [line for line in picture.axes[0].lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(marks[0].get_ydata(), here["video_values"] - here["lab_values"])
+    levels = [float(line.get_ydata()[0]) for line in picture.axes[0].lines]
+    for name in ("mean_difference", "lower_limit", "upper_limit"):
+        assert min(abs(np.array(levels) - float(here[name]))) < 1e-9, name
+    picture = figures.scatter(trial.agreement, comparison=PRIMARY, metric="peak", names=names)
+    assert picture.axes[0].get_xlim() == picture.axes[0].get_ylim()
+    picture = figures.difference_curves(
+        trial.agreement, comparison=sections.DEFINITIONS, names=["knee_flexion"], title="x"
+    )
+    np.testing.assert_allclose(picture.axes[0].lines[1].get_ydata(), 4.0, atol=1e-6)

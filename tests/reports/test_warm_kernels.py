@@ -1,0 +1,118 @@
+"""Forked kernels: the same reports, nothing of one in another, nothing left behind."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from mobility.errors import ReportError
+from mobility.reports import render as reports
+from mobility.reports.warm_kernels import available, warm_kernels
+
+pytestmark = pytest.mark.skipif(not available(), reason="needs fork and pidfd_open")
+
+
+def notebook(path: Path, code: str) -> Path:
+    cells = [
+        nbformat.v4.new_code_cell('who: str = ""', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(code),
+    ]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return path
+
+
+def said(tmp_path: Path, code: str) -> str:
+    """What a small report prints."""
+    made = reports.render_notebook(
+        notebook(tmp_path / "small.ipynb", code),
+        tmp_path / "out",
+        name="small",
+        title="t",
+        parameters={"who": "Ann"},
+    )
+    (*_, cell) = nbformat.read(made["notebook"], as_version=4).cells
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["overhead_squat", "joint_angle_mobility"])
+def test_a_report_is_the_same_from_a_fresh_and_a_forked_kernel(tmp_path, name):
+    def page(folder: str) -> tuple[bytes, bytes]:
+        made = reports.render_notebook(
+            reports.find_notebook(name), tmp_path / folder, name="a", title="t", parameters={}
+        )
+        return made["html"].read_bytes(), made["notebook"].read_bytes()
+
+    fresh = page("fresh")
+    with warm_kernels():
+        first, second = page("first"), page("second")
+    assert first == fresh
+    assert second == fresh
+
+
+@pytest.mark.slow
+def test_nothing_of_one_report_is_seen_by_the_next(tmp_path):
+    soil = (
+        "import sys, os, builtins, matplotlib, numpy, mobility\n"
+        "builtins.soiled = sys.soiled = mobility.soiled = True\n"
+        "matplotlib.rcParams['lines.linewidth'] = 77\n"
+        "os.environ['SOILED'] = '1'\n"
+        "numpy.random.seed(1)\n"
+        "print(os.getpid())"
+    )
+    look = (
+        "import sys, os, builtins, matplotlib, mobility\n"
+        "print([hasattr(each, 'soiled') for each in (builtins, sys, mobility)],\n"
+        "      matplotlib.rcParams['lines.linewidth'], 'SOILED' in os.environ, who)"
+    )
+    draw = "import random, numpy\nprint(random.random(), numpy.random.rand())"
+    with warm_kernels():
+        first = said(tmp_path, soil)
+        assert said(tmp_path, look) == "[False, False, False] 1.5 False Ann\n"
+        assert said(tmp_path, soil) != first
+        # Numbers drawn by chance are not those of the last report.
+        assert said(tmp_path, draw) != said(tmp_path, draw)
+
+
+@pytest.mark.slow
+def test_kernels_and_their_server_end(tmp_path):
+    before, files = children(), len(list(Path("/proc/self/fd").iterdir()))
+    with warm_kernels():
+        for _ in range(3):
+            kernel = int(said(tmp_path, "import os; print(os.getpid())"))
+            wait_for(lambda kernel=kernel: not psutil.pid_exists(kernel))
+        assert len(children() - before) == 1
+    wait_for(lambda: children() <= before)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files + 3
+
+
+@pytest.mark.slow
+def test_a_kernel_or_server_that_is_killed(tmp_path):
+    with warm_kernels():
+        with pytest.raises(ReportError, match="kernel") as caught:
+            said(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        assert caught.value.may_pass
+        assert said(tmp_path, "print(who)") == "Ann\n"
+        (server,) = [
+            each for each in children() if "mobility.reports.kernel_server" in each.cmdline()
+        ]
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        assert said(tmp_path, "print(who)") == "Ann\n"
+
+
+def wait_for(condition, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.sessions import files
+from mobility.writing import LogFile, nameless
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+
+def dataset(reps: int) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "start": ("rep", np.arange(reps) + 0.5, {"units": "second"}),
+            "accepted": ("rep", np.arange(reps) % 2 == 0),
+            "reason": ("rep", np.array(["", "too short", "é"][:reps], dtype=str)),
+            "standing": ("time", np.array([True, False])),
+            "count": ((), reps),
+            "phase_value": (("time", "side"), [[1.0, np.nan], [-0.0, 3.0]], {"zero": ""}),
+        },
+        coords={
+            "rep": np.arange(1, reps + 1),
+            # Without care these seconds would be read back as time differences.
+            "time": ("time", [0.0, 0.1], {"units": "seconds"}),
+            "side": ["left", "right"],
+        },
+        # Longer than the 64 kB that HDF5 holds in an attribute's header.
+        attrs={"history": "x" * 100_000, "fps": 30.0, "image_width": 640},
+    )
+
+
+@pytest.mark.parametrize("reps", [0, 1, 3])
+def test_dataset_comes_back_identical(tmp_path, reps):
+    written = dataset(reps)
+    files.write_dataset(tmp_path / "a.nc", written)
+    read = files.read_dataset(tmp_path / "a.nc")
+    xr.testing.assert_identical(read, written)
+    for name, variable in written.variables.items():
+        assert read[name].dtype.kind == variable.dtype.kind, name
+    # The file is closed: it can go, and what was read stays.
+    (tmp_path / "a.nc").unlink()
+    assert float(read["phase_value"][0, 0]) == 1.0
+
+
+def test_equal_datasets_give_equal_bytes(tmp_path):
+    files.write_dataset(tmp_path / "a.nc", dataset(3))
+    files.write_dataset(tmp_path / "b.nc", files.read_dataset(tmp_path / "a.nc"))
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+
+
+def test_what_is_read_is_what_xarray_reads(project, tmp_path):
+    """Our reader is many times as fast; values, order, types and attributes must be the same."""
+    reps = xr.Dataset({"x": ("rep", [])}, coords={"rep": np.arange(0)})
+    files.write_dataset(tmp_path / "none.nc", reps.assign(named=("rep", np.array([], dtype="U3"))))
+    for path in (*(project / "data" / "demo").glob("*/*.nc"), tmp_path / "none.nc"):
+        found = files.read_dataset(path)
+        with xr.open_dataset(
+            path, engine="h5netcdf", decode_times=False, decode_timedelta=False
+        ) as file:
+            expected = file.load()
+        xr.testing.assert_identical(found, expected)
+        assert list(found.variables) == list(expected.variables)
+        for name, variable in found.variables.items():
+            kind = expected[name].dtype.kind
+            assert variable.dtype.kind == ("U" if kind in "OT" else kind), name
+            types = {key: type(value) for key, value in expected[name].attrs.items()}
+            assert {key: type(value) for key, value in variable.attrs.items()} == types
+
+
+def test_what_is_no_dataset_is_said_to_be_none(tmp_path):
+    with pytest.raises(NotFoundError, match=r"a\.nc: no such file"):
+        files.read_dataset(tmp_path / "a.nc")
+    (tmp_path / "a.nc").write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
+    with pytest.raises(BadInputError, match=r"a\.nc: cannot be read as NetCDF-4"):
+        files.read_dataset(tmp_path / "a.nc")
+
+
+def test_json_is_utf8_and_never_nan(tmp_path):
+    files.write_json(tmp_path / "new.json", {"name": "Zoë"})
+    assert "Zoë" in (tmp_path / "new.json").read_text(encoding="utf-8")
+    assert files.read_json(tmp_path / "new.json") == {"name": "Zoë"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "b.json").write_text(text)
+        with pytest.raises(BadInputError, match=r"b\.json: is not a JSON document"):
+            files.read_json(tmp_path / "b.json")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        files.read_json(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [('{"a": 1, "b": 2, "a": 3}', "'a' is there twice"), ("[NaN]", "NaN is not JSON")],
+)
+def test_json_that_python_alone_would_take(tmp_path, text, told):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(BadInputError, match=told):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_folder_that_was_removed_does_not_come_back(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot write .*gone"):
+        files.write_json(tmp_path / "gone" / "a.json", {})
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    files.write_json(tmp_path / "a.json", 1)
+
+    def fail() -> None:
+        with files.atomic(tmp_path / "a.json") as hidden:
+            hidden.write_text("half")
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        fail()
+    assert files.read_json(tmp_path / "a.json") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "read-only; choose another one"),
+        (errno.EACCES, "not permitted; choose another place"),
+    ],
+)
+def test_refusals_of_the_system_name_the_place_and_what_to_do(
+    tmp_path, monkeypatch, number, advice
+):
+    def refuse(source: object, target: object) -> None:
+        raise OSError(number, os.strerror(number), str(target))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StorageError, match=advice) as caught:
+        files.write_json(tmp_path / "a.json", 1)
+    assert str(tmp_path / "a.json") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_without_write_access():
+    # Root may write anywhere but in /proc.
+    with pytest.raises(StorageError, match=r"cannot write /proc/store/a\.json"):
+        files.write_json("/proc/store/a.json", 1)
+
+
+def in_child(act) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        except StorageError:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_limit_on_file_size_is_reported_and_nothing_is_left(tmp_path):
+    rng = np.random.default_rng(0)
+    large = xr.Dataset({"noise": ("time", rng.normal(size=50_000))})
+
+    def act() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        files.write_dataset(tmp_path / "a.nc", large)
+
+    assert in_child(act) == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
+    files.write_json(tmp_path / "a.json", "old")
+
+    def act() -> None:
+        with files.atomic(tmp_path / "a.json") as hidden:
+            hidden.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(act) == -signal.SIGKILL
+    assert files.read_json(tmp_path / "a.json") == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    files.sweep(tmp_path, "b.json")
+    assert len(list(tmp_path.iterdir())) == 2
+    files.sweep(tmp_path, "a.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_hidden_video_that_was_being_written_is_swept_too(tmp_path):
+    """`write_video` hides what it writes, also of a name that is hidden already."""
+    with files.atomic(tmp_path / "analyzed.mp4") as hidden:
+        hidden.write_bytes(b"a video")
+        left = hidden.with_name(f".{hidden.stem}.0123456789ab.tmp.mp4")
+        left.write_bytes(b"half of one")
+    other = tmp_path / "..other.0123456789ab.tmp.0123456789ab.tmp.mp4"
+    other.write_bytes(b"of something else")
+    assert left.is_file()
+    files.sweep(tmp_path, "analyzed.mp4")
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "analyzed.mp4"])
+
+
+def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
+    ready, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with files.lock(tmp_path / "x.lock", what="the thing"):
+            os.write(told, b"1")
+            signal.pause()
+    os.read(ready, 1)
+    with (
+        pytest.raises(StorageError, match="the thing is in use by another process"),
+        files.lock(tmp_path / "x.lock", what="the thing"),
+    ):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with files.lock(tmp_path / "x.lock", what="the thing"):
+        pass
+    os.close(ready)
+    os.close(told)
+
+
+SAFE = "ABCXYZabcxyz0189_.-"
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from(SAFE + "/\\ \0"), st.characters()), max_size=70))
+def test_an_id_that_passes_names_one_entry_of_its_folder(value):
+    try:
+        files.check_id(value, what="id")
+    except BadInputError:
+        return
+    assert 1 <= len(value) <= 64
+    assert set(value) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    assert ".." not in value
+    place = Path("/store") / value
+    assert os.path.normpath(place) == str(place)
+    assert place.parent == Path("/store")
+
+
+@pytest.mark.parametrize(
+    "value", ["", ".", "..", "a/b", "../a", "a..b", "/etc", "a\n", "-a", ".a", "a" * 65, "é", None]
+)
+def test_ids_that_could_leave_the_store_are_refused(value):
+    with pytest.raises(BadInputError, match="session id"):
+        files.check_id(value, what="session id")
+
+
+def test_names_are_stripped():
+    name = "Ann's squat, 2. try, 11/03/2026 \\o/"
+    assert files.check_name(f"  {name} ", what="name") == name
+
+
+@pytest.mark.parametrize("name", ["a/b.mp4", "..\\b.mp4", "/"])
+def test_names_of_files_lead_nowhere(name):
+    with pytest.raises(BadInputError, match="path separator"):
+        files.check_file_name(name, what="video")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("", "non-empty"),
+        (" \t", "non-empty"),
+        ("a\x00b", r"control character U\+0000"),
+        ("a\nb", r"control character U\+000A"),
+        ("a" * 201, "at most 200"),
+    ],
+)
+def test_names_that_cannot_be_shown_are_refused_with_the_reason(value, reason):
+    with pytest.raises(BadInputError, match=reason):
+        files.check_name(value, what="session_name")
+
+
+def test_a_document_is_never_read_half_written(tmp_path):
+    """One process writes over and over, this one reads: every reading is whole."""
+    path = tmp_path / "a.json"
+    files.write_json(path, [0] * 2000)
+    child = os.fork()
+    if child == 0:
+        for number in range(10_000):
+            files.write_json(path, [number] * 2000)
+        os._exit(0)
+    try:
+        for _ in range(200):
+            assert len(set(json.loads(path.read_text()))) == 1
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def bits_of_others(folder: Path) -> dict[str, str]:
+    """Permissions that others than the owner have on a folder and on what is below it."""
+    found = {place: place.stat().st_mode & 0o077 for place in (folder, *folder.rglob("*"))}
+    return {str(place): oct(bits) for place, bits in found.items() if bits}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_what_is_written_is_for_the_owner_only(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        inside = tmp_path / "new" / "folder"
+        files.make_folder(inside)
+        files.write_json(inside / "a.json", {})
+        files.write_dataset(inside / "a.nc", dataset(1))
+        with files.atomic(inside / "b.txt") as hidden:
+            hidden.unlink()  # an encoder writes a file of its own
+            hidden.write_text("b")
+        with nameless(inside / "a.zip") as whole:
+            whole.write(b"a")
+        with files.lock(inside / "locks" / "a.lock", what="a"):
+            pass
+        with files.replaced(inside / "report", what="it") as unfinished:
+            (unfinished / "images").mkdir()
+            (unfinished / "images" / "a.png").write_bytes(b"a")
+        log = LogFile(inside / "a.log", tell=print)
+        log.emit(logging.makeLogRecord({"msg": "said"}))
+        log.close()
+    finally:
+        os.umask(before)
+    assert len(list((tmp_path / "new").rglob("*"))) >= 10
+    assert bits_of_others(tmp_path / "new") == {}
+
+
+def test_a_file_without_a_name_is_whole_or_not_there(tmp_path, monkeypatch):
+    """Also where the system has none, and where there is one of the name already."""
+    for has_them in (True, False):
+        if not has_them:
+            monkeypatch.delattr(os, "O_TMPFILE")
+        for content in (b"first", b"second"):
+            with nameless(tmp_path / "a.zip") as whole:
+                whole.write(content)
+            assert (tmp_path / "a.zip").read_bytes() == content
+        with pytest.raises(BadInputError), nameless(tmp_path / "a.zip") as whole:
+            whole.write(files.read_json(tmp_path / "a.zip"))
+        assert (tmp_path / "a.zip").read_bytes() == b"second"
+        assert [place.name for place in tmp_path.iterdir()] == ["a.zip"]
+        (tmp_path / "a.zip").unlink()
+    with pytest.raises(StorageError), nameless(tmp_path / "absent" / "a.zip"):
+        pass
+
+
+def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
+    said = []
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = LogFile(folder / "a.log", tell=said.append)
+    log.emit(logging.makeLogRecord({"msg": "one"}))
+    (folder / "b.log").write_text("none\n")
+    (folder / "b.log").replace(folder / "a.log")
+    log.emit(logging.makeLogRecord({"msg": "two"}))
+    assert (folder / "a.log").read_text() == "none\ntwo\n"
+    (folder / "a.log").unlink()
+    folder.rmdir()
+    for _ in range(2):
+        log.emit(logging.makeLogRecord({"msg": "three"}))
+    log.close()
+    assert len(said) == 1
+    assert "lines are lost" in said[0]

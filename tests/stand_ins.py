@@ -1,0 +1,304 @@
+"""Small results with known numbers, and functions that return them in place of the real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import xarray as xr
+
+from mobility.documents.fill import report_document
+from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.kinematics.calibration import Calibration
+from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.provenance import sha256, with_history
+
+CALLS: list[str] = []
+SIDES = ["left", "right"]
+FRAMES = 5
+TIME = np.array([0.0, 1 / 30, 2 / 30, 0.1, 1 / 7])
+
+
+def pose(frames: int = FRAMES) -> xr.Dataset:
+    rng = np.random.default_rng(1)
+    n = len(KEYPOINTS)
+    marks = ("time", "keypoint", "individual")
+    confidence = np.full((frames, n, 1), 0.5)
+    confidence[:, [i for i, name in enumerate(KEYPOINTS) if name.startswith("right_")]] = 0.9
+    data = xr.Dataset(
+        {
+            "position": (
+                ("time", "space", "keypoint", "individual"),
+                rng.normal(size=(frames, 3, n, 1)),
+            ),
+            "image_position": (
+                ("time", "pixel", "keypoint", "individual"),
+                np.arange(frames * 2 * n, dtype=float).reshape(frames, 2, n, 1),
+            ),
+            "image_depth": (marks, rng.normal(size=(frames, n, 1))),
+            "confidence": (marks, confidence),
+            "presence": (marks, np.full((frames, n, 1), 0.8)),
+        },
+        coords={
+            "time": TIME[:frames],
+            "space": ["x", "y", "z"],
+            "pixel": ["u", "v"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+        attrs={"fps": 30.0, "image_width": 640, "image_height": 480, "ds_type": "poses"},
+    )
+    # Nobody is seen in the last frame.
+    for name in data.data_vars:
+        data[name][{"time": -1}] = np.nan
+    return with_history(data, "estimate_pose", {}, warnings=[{"code": "dark", "message": "Dark."}])
+
+
+def angles() -> xr.Dataset:
+    names = (
+        *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction"),
+        *("shoulder_flexion", "elbow_flexion"),
+    )
+    left = np.array([0.0, 10.12345, 20.0, np.nan, np.nan])
+    variables = {}
+    for i, name in enumerate(names):
+        values = np.stack([left + 100 * i, left + 100 * i + 50], axis=-1)
+        variables[name] = (("time", "side"), values, {"units": "degree"})
+    data = xr.Dataset(variables, coords={"time": TIME, "side": SIDES})
+    return with_history(data, "joint_angles", {})
+
+
+def repetitions(intervals: list[dict[str, float]] | None = None) -> xr.Dataset:
+    found = [(0.0, 0.05), (0.06, 0.1)]
+    if intervals is not None:
+        found = [(interval["start"], interval["end"]) for interval in intervals]
+    n = len(found)
+    data = xr.Dataset(
+        {
+            "start": ("rep", np.array([start for start, _ in found], dtype=float)),
+            "bottom": ("rep", np.array([(start + end) / 2 for start, end in found], dtype=float)),
+            "depth": ("rep", np.full(n, 33.333)),
+            "end": ("rep", np.array([end for _, end in found], dtype=float)),
+            "accepted": ("rep", np.arange(n) != 1),
+            "complete": ("rep", np.full(n, True)),
+            "reason": ("rep", np.array(["", "too short", *[""] * n][:n], dtype=str)),
+            "hip_height": ("time", np.ones(FRAMES)),
+        },
+        coords={"rep": np.arange(1, n + 1), "time": TIME},
+    )
+    return with_history(data, "find_repetitions", {})
+
+
+def metrics() -> xr.Dataset:
+    variables: dict[str, object] = {}
+    for name, left, right in (
+        ("hip_flexion", 84.0, 80.0),
+        ("hip_abduction", 9.0, 16.0),
+        ("knee_flexion", 79.0, 82.0),
+        ("ankle_dorsiflexion", 9.0, np.nan),
+        ("knee_deviation", 0.12349, 0.1),
+    ):
+        variables[name] = ("side", [left, right])
+        variables[f"{name}_asymmetry"] = right - left
+    variables["knee_ankle_separation_ratio"] = 0.98765
+    return with_history(xr.Dataset(variables, coords={"side": SIDES}), "overhead_squat", {})
+
+
+def movement() -> xr.Dataset:
+    deviation = np.linspace(0, 0.1, FRAMES)[:, None] * [1, 2]
+    return xr.Dataset(
+        {"knee_deviation": (("time", "side"), deviation)}, coords={"time": TIME, "side": SIDES}
+    )
+
+
+def probe(path: Path) -> object:
+    if not Path(path).is_file():
+        raise NotFoundError(f"{Path(path)}: there is no such file")
+    if Path(path).read_bytes()[:5] != b"video":
+        raise VideoError(f"{Path(path).name}: not a video")
+    return SimpleNamespace(path=path, width=640, height=480)
+
+
+def estimate_pose(
+    video: Path,
+    *,
+    workers: int | None = None,
+    subject: tuple[float, float] | None = None,
+    model: str | None = None,
+) -> xr.Dataset:
+    CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
+    if b"nobody" in Path(video).read_bytes():
+        raise VideoError(f"{Path(video).name}: nobody was found in it")
+    return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
+
+
+def camera(name: str, width: int, turn: float, height: int = 480) -> str:
+    """A camera in a calibration, turned about the vertical by radians."""
+    return (
+        f'[cam_{name}]\nname = "{name}"\nsize = [{width}, {height}]\n'
+        f"matrix = [[500, 0, {width / 2}], [0, 500, {height / 2}], [0, 0, 1]]\n"
+        f"distortions = [0, 0, 0, 0]\nrotation = [0, {turn}, 0]\ntranslation = [{turn}, 0, 3]\n"
+    )
+
+
+def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Dataset:
+    CALLS.append("fitted")
+    return raw.assign_attrs(cleaned=visibility_threshold)
+
+
+def fit_body(
+    cleaned: list[xr.Dataset],
+    *,
+    height_m: float | None = None,
+    field_of_view: float | None = None,
+    calibration: Calibration | None = None,
+    standing: str | float = "straight",
+) -> xr.Dataset:
+    assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
+    CALLS.extend(["second camera"] * (len(cleaned) - 1))
+    seen_in = [each.attrs.get("video_sha256") for each in cleaned]
+    known = calibration and [calibration.source, *(each.name for each in calibration.cameras)]
+    return cleaned[0].assign_attrs(
+        stature=height_m or 0.0,
+        field_of_view=field_of_view or 0.0,
+        seen_in=json.dumps(seen_in),
+        known=json.dumps(known),
+        standing=standing,
+    )
+
+
+def with_raw_angles(fitted_angles: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
+    assert cleaned.attrs["cleaned"] == 0.5
+    return fitted_angles.assign(knee_flexion_raw=fitted_angles["knee_flexion"] + 1)
+
+
+def joint_angles(fitted: xr.Dataset, **_: object) -> xr.Dataset:
+    CALLS.append("angles")
+    return angles().assign_attrs(subject=fitted.attrs.get("subject", ""))
+
+
+def find_repetitions(fitted: xr.Dataset) -> xr.Dataset:
+    CALLS.append("repetitions")
+    return repetitions()
+
+
+def set_repetitions(fitted: xr.Dataset, intervals: list[dict[str, float]]) -> xr.Dataset:
+    if any(interval["end"] > TIME[-1] for interval in intervals):
+        raise BadInputError("set_repetitions: repetition outside the recording")
+    CALLS.append("repetitions")
+    return repetitions(intervals)
+
+
+def overhead_squat(fitted: xr.Dataset, angles: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
+    CALLS.append("metrics")
+    return metrics().assign(accepted_repetitions=int(reps["accepted"].sum()))
+
+
+def write_metrics_table(path: Path, metrics: xr.Dataset) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    CALLS.append("table")
+    pq.write_table(pa.table({"metric": sorted(map(str, metrics.data_vars))}).slice(0, 0), path)
+
+
+def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
+    return movement()
+
+
+def capture_quality(
+    raw: xr.Dataset, info: object, fitted: xr.Dataset, *, camera: int = 0
+) -> dict[str, object]:
+    assert "cleaned" in fitted.attrs
+    CALLS.append("capture_quality")
+    return {"frames": raw.sizes["time"]}
+
+
+def annotate_video(
+    video: Path,
+    raw: xr.Dataset,
+    angles: xr.Dataset,
+    reps: xr.Dataset,
+    out: Path,
+    *,
+    blur_face: bool = False,
+) -> None:
+    CALLS.append("annotated")
+    assert Path(out).suffix == ".mp4"
+    Path(out).write_bytes(f"annotated {raw.sizes['time']} {reps.sizes['rep']} {blur_face}".encode())
+
+
+def render_report(session: object) -> dict[str, Path]:
+    CALLS.append("report")
+    folder = session.report_folder  # type: ignore[attr-defined]
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    images = {view: f"images/{view}.png" for view in ("left", "right", "front")}
+    for image in images.values():
+        (folder / image).write_bytes(b"png")
+    paths = {}
+    for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json")):
+        paths[kind] = folder / f"overhead-squat.{suffix}"
+        paths[kind].write_text("{}")
+    document = report_document(
+        session.record,  # type: ignore[attr-defined]
+        session.participant,  # type: ignore[attr-defined]
+        angles=session.angles(),  # type: ignore[attr-defined]
+        metrics=session.metrics(),  # type: ignore[attr-defined]
+        movement=movement(),
+        images=images,
+    )
+    paths["json"].write_text(json.dumps(document, allow_nan=False))
+    return paths
+
+
+def modules() -> dict[str, ModuleType]:
+    """Stand-in modules by the name under which they are imported."""
+    contents = {
+        "mobility.capture.video": [probe],
+        "mobility.capture.pose": [estimate_pose],
+        "mobility.capture.quality": [capture_quality],
+        "mobility.kinematics.clean": [clean_pose],
+        "mobility.kinematics.fit": [fit_body],
+        "mobility.kinematics.angles": [joint_angles, with_raw_angles],
+        "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
+        "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
+        "mobility.pipeline.metrics_table": [write_metrics_table],
+        "mobility.pipeline.overlay": [annotate_video],
+        "mobility.reports.render": [render_report],
+    }
+    found = {}
+    for name, functions in contents.items():
+        found[name] = ModuleType(name)
+        for function in functions:
+            setattr(found[name], function.__name__, function)
+    found["mobility.kinematics.fit"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
+    return found
+
+
+def video(folder: Path, *, name: str = "Squat of Ann.MP4", content: bytes = b"video 1") -> Path:
+    """A file that the stand-in for the probe accepts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def die_at(point: int, *, before: bool) -> None:
+    """Kill this process at the `point`-th renaming into place, counted from 1."""
+    import signal
+
+    real = os.replace
+    count = 0
+
+    def replace(source: str, target: str) -> None:
+        nonlocal count
+        count += 1
+        if not (before and count == point):
+            real(source, target)
+        if count == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = replace  # type: ignore[assignment]
