@@ -25,18 +25,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mobility import errors
 from mobility.documents.contract import (
     Creation,
-    DisplayConfig,
     ExportDocument,
     JointMobilityDocument,
     MeasurementSystem,
     ReportDocument,
     SessionDocument,
-    StoredConfig,
     SummaryDocument,
 )
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.server.models import ETAG, SessionState, ThreadIds
 from mobility.sessions.files import atomic
+from mobility.sessions.record import DisplayConfig, StoredConfig
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

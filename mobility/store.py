@@ -27,25 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import mobility
 from mobility.documents import fill as documents
-from mobility.documents.contract import (
-    EXERCISES,
-    JOINTS,
-    MEASURED,
-    SIDEWAYS,
-    CalibrationFile,
-    Edit,
-    Edits,
-    GivenParticipant,
-    Joint,
-    Participant,
-    Rendering,
-    ReportDocument,
-    SessionRecord,
-    Side,
-    Stage,
-    StoredConfig,
-    VideoFile,
-)
+from mobility.documents.contract import ReportDocument
 from mobility.documents.display_settings import check_settings
 from mobility.errors import (
     BadInputError,
@@ -79,6 +61,24 @@ from mobility.sessions.files import (
     sync_folder,
     write_json,
     writing,
+)
+from mobility.sessions.record import (
+    EXERCISES,
+    JOINTS,
+    MEASURED,
+    SIDEWAYS,
+    CalibrationFile,
+    Edit,
+    Edits,
+    GivenParticipant,
+    Joint,
+    Participant,
+    Rendering,
+    SessionRecord,
+    Side,
+    Stage,
+    StoredConfig,
+    VideoFile,
 )
 from mobility.sessions.shared_reports import reports_on
 from mobility.writing import FOLDER_MODE

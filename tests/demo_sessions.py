@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mobility.documents.contract import SessionRecord
 from mobility.pipeline.analysis import _plan
 from mobility.sessions.files import write_json
+from mobility.sessions.record import SessionRecord
 from mobility.store import Session
 
 

@@ -21,12 +21,12 @@ from typing import Any
 
 from pydantic import Field
 
-from mobility.documents.contract import GivenParticipant
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import ModelName, Standing, Strict, check_point, likely, validate
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
 from mobility.sessions.files import check_decodable
+from mobility.sessions.record import GivenParticipant
 from mobility.store import check_calibration, check_creation
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")

@@ -28,8 +28,8 @@ from typing import Any
 
 import mobility
 from mobility.batch.manifest import Refused, Row
+from mobility.batch.record import BatchRow
 from mobility.batch.summary import Summary, write_summary
-from mobility.documents.contract import BatchRow
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar, progress_told_to

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from mobility.documents.contract import BatchRow, BatchSummary
+from mobility.batch.record import BatchRow, BatchSummary
 from mobility.provenance import package_versions
 from mobility.sessions.files import atomic, write_json
 

@@ -28,11 +28,12 @@ from mobility.batch.manifest import (
     entry_of,
     videos_in,
 )
+from mobility.batch.record import BatchRow
 from mobility.batch.run import LOG, cluster_client, logged, outcomes, refused
-from mobility.documents.contract import BatchRow, Document
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.sessions.files import make_folder, writing
+from mobility.sessions.record import Document
 from mobility.store import Store
 
 log = logging.getLogger(__name__)

@@ -165,8 +165,8 @@ def watch_folder(
     a video failed.
     """
     from mobility.batch.manifest import refuse_url
+    from mobility.batch.record import BatchRow
     from mobility.batch.watch import watch
-    from mobility.documents.contract import BatchRow
     from mobility.errors import BadInputError
     from mobility.store import check_creation
 

@@ -45,7 +45,7 @@ from mobility.cli.options import told_if_interrupted as _told_if_interrupted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mobility.documents.contract import Warned
+    from mobility.sessions.record import Warned
     from mobility.store import Session, Store
 
 app = typer.Typer(
@@ -1278,4 +1278,3 @@ def main() -> None:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except UnicodeError as error:
         _fail(f"a path is not decodable text ({error}); rename it in UTF-8")
-

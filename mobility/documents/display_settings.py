@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mobility.documents.contract import MEASURED
 from mobility.errors import FieldError
 from mobility.options import likely
+from mobility.sessions.record import MEASURED
 
 FIELDS = ("shown_angles", "comments")
 COMMENT_LENGTH = 2000

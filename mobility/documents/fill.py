@@ -22,16 +22,14 @@ from mobility.documents.contract import (
     JointAngle,
     JointMobilityDocument,
     KneeMovementPhases,
-    Participant,
     ReportComments,
     ReportDocument,
     ReportGroup,
     SessionDocument,
-    SessionRecord,
-    Side,
     SummaryDocument,
     UserInfo,
 )
+from mobility.sessions.record import Participant, SessionRecord, Side
 
 if TYPE_CHECKING:
     import xarray as xr

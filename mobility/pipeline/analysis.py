@@ -25,14 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.documents import fill as documents
-from mobility.documents.contract import (
-    Edits,
-    Provenance,
-    SessionRecord,
-    Stage,
-    VideoFile,
-    Warned,
-)
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import Standing, Workers, check_point, checked
 from mobility.provenance import (
@@ -49,6 +41,7 @@ from mobility.sessions.files import (
     write_dataset,
     write_json,
 )
+from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile, Warned
 from mobility.store import Session, is_whole
 
 if TYPE_CHECKING:

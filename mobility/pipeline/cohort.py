@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility.documents import fill as documents
-from mobility.documents.contract import EXERCISES, GROUPED_BY
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
 from mobility.pipeline.metrics_table import Z95, as_table, metrics_table, read_metrics_table
 from mobility.sessions.files import atomic, make_folder, writing
+from mobility.sessions.notebooks import GROUPED_BY
+from mobility.sessions.record import EXERCISES
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mobility.documents.contract import SessionRecord
+    from mobility.sessions.record import SessionRecord
     from mobility.store import Session, Store
 
 COLUMNS = (

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from mobility.batch.record import BatchRow
 from mobility.batch.run import JOURNAL, LOG, WORKING
 from mobility.batch.summary import FILES, read_summary, write_summary
-from mobility.documents.contract import BatchRow
 from mobility.sessions.files import atomic, lock, lock_if_free, remove, sweep, writing
 from mobility.sessions.shared_reports import Trace, remove_if_empty, reports_on
 from mobility.store import Session, Store

@@ -30,7 +30,7 @@ from mobility.reports.sections import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.documents.contract import Edits, Participant, SessionRecord, Warned
+    from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
     from mobility.reports.figures import View
     from mobility.store import Session
 

@@ -30,7 +30,7 @@ from mobility.reports.sections import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.documents.contract import Participant, SessionRecord
+    from mobility.sessions.record import Participant, SessionRecord
 
 TRUNK_AND_ARMS = (
     *("trunk_lean", "tibia_inclination", "trunk_tibia_difference", "thigh_elevation"),

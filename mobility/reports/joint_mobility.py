@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mobility.documents.contract import SessionRecord, StoredConfig, Warned
+    from mobility.sessions.record import SessionRecord, StoredConfig, Warned
 
 KINDS = {
     "active": "active motion",

@@ -27,7 +27,7 @@ from mobility.reports.figures import png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mobility.documents.contract import Edits, Participant, SessionRecord, Warned
+    from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
 
 Z95 = 1.96
 """Half-width of a 95 % interval in standard deviations, errors being normal."""

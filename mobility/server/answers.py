@@ -10,9 +10,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from mobility.documents.contract import EXERCISES, SessionRecord
 from mobility.errors import NotFoundError
 from mobility.sessions.files import check_id
+from mobility.sessions.record import EXERCISES, SessionRecord
 from mobility.store import REPORT_NAMES, Session, Store
 
 _MOST_BYTES = 64 << 20

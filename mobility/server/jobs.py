@@ -25,7 +25,6 @@ from typing import Any, Literal, TypeAlias
 from filelock import FileLock, Timeout
 from pydantic import Field
 
-from mobility.documents.contract import Document
 from mobility.errors import (
     ConflictError,
     DiskFullError,
@@ -49,6 +48,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
+from mobility.sessions.record import Document
 from mobility.store import Store, new_session_id
 from mobility.writing import FILE_MODE
 

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from mobility.documents.contract import Document, Sha256
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.sessions.files import check_id, make_folder, writing
+from mobility.sessions.record import Document, Sha256
 from mobility.store import Store
 
 Role = Literal["administrator", "professional", "participant"]

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from mobility.documents.contract import JOINTS, Document, Exercise, Joint, Limb, ThreadId
+from mobility.documents.contract import ThreadId
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.options import STANDING_DEG, ModelName
 from mobility.sessions.files import ID_PATTERN, NAME_LENGTH
+from mobility.sessions.record import JOINTS, Document, Exercise, Joint, Limb
 
 ETAG = r'(?:W/)?"([0-9]{1,9})"'
 """Tag of display settings: how often they were saved; a proxy may have made it a weak one."""

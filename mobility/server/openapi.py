@@ -23,6 +23,7 @@ from mobility.server.models import (
     SessionState,
     ThreadIds,
 )
+from mobility.sessions import record
 
 SESSION = f"{PREFIX}/sessions/{{session_id}}"
 PARTICIPANT = f"{PREFIX}/participants/{{user_id}}"
@@ -127,13 +128,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/joint-mobility-config/", handlers.Config),
         "Display settings of a Joint Angle Mobility session",
-        contract.DisplayConfig,
+        record.DisplayConfig,
         _OF_ONE,
     ),
     Endpoint(
         *("post", f"{SESSION}/joint-mobility-config/", handlers.Config),
         "Save display settings",
-        contract.DisplayConfig,
+        record.DisplayConfig,
         (*_OF_ONE, 409, 413),
         body=ConfigBody,
         matched=True,

@@ -11,6 +11,12 @@ COHORT = "cohort"
 VALIDATION = "lab-validation"
 """Names of the files of reports on several people, without their endings."""
 
+GROUPED_BY = (
+    *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
+    *("view", "recording", "cameras", "method", "software"),
+)
+"""What people can be grouped by."""
+
 
 def find_notebook(name: str) -> Path:
     """Find a report notebook: in the checkout, else where the installation put it.

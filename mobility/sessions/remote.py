@@ -28,13 +28,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from mobility.documents.contract import Document, Sha256
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.sessions.files import parse_json, writing
 from mobility.sessions.leases import Lease
 from mobility.sessions.objects import Objects
+from mobility.sessions.record import Document, Sha256
 from mobility.sessions.scratch import scratch_folder
 
 log = logging.getLogger(__name__)

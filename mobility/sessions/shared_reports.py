@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mobility.documents.contract import GROUPED_BY
 from mobility.sessions.files import DELETING, writing
-from mobility.sessions.notebooks import COHORT, VALIDATION
+from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
 
 _RENDERED = {
     COHORT: (

@@ -24,10 +24,11 @@ import httpx
 import numpy as np
 
 from mobility.client import Client
-from mobility.documents.contract import ExportDocument, SessionRecord, StoredConfig, Warned
+from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, landmark_names
 from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.models import SessionState
+from mobility.sessions.record import SessionRecord, StoredConfig, Warned
 from mobility.sessions.scratch import scratch_folder
 from mobility.store import REPORT_NAMES
 

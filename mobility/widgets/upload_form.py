@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from mobility.documents.contract import JOINTS, MEASURED
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.sessions.files import check_file_name, open_private, writing
+from mobility.sessions.record import JOINTS, MEASURED
 from mobility.sessions.scratch import scratch_folder
 from mobility.store import Session, Store, available_exercises, check_creation
 from mobility.widgets.base import Act, Widget, module

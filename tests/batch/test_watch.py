@@ -16,8 +16,8 @@ import pytest
 import time_machine
 
 from mobility.batch import watch as module
+from mobility.batch.record import BatchRow
 from mobility.batch.watch import watch
-from mobility.documents.contract import BatchRow
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.privacy.retention import erase
 from mobility.sessions.files import lock

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from mobility.documents import contract
+from mobility.sessions import record
 
 PHASES = {"left": "l.png", "right": "r.png", "front": "f.png"}
 TEXTS = {"hip_flexion": "a", "ankle_dorsiflexion": "b", "final_summary": "c", "hip_abduction": "d"}
@@ -83,7 +84,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
         },
     ),
     (
-        contract.DisplayConfig,
+        record.DisplayConfig,
         {"shown_angles": ["knee_angle", "hip_angle"], "comments": {"knee_angle": "Check."}},
     ),
     (contract.ErrorBody, {"error": "text"}),
@@ -157,35 +158,35 @@ def test_time_of_day_is_on_a_clock_of_twelve_hours(time):
 
 def test_participant_has_one_age_and_a_plausible_height():
     with pytest.raises(ValidationError, match="not both"):
-        contract.Participant(user_id="p", age=30, birth_year=1990)
+        record.Participant(user_id="p", age=30, birth_year=1990)
     with pytest.raises(ValidationError, match="height_m"):
-        contract.Participant(user_id="p", height_m=168)
+        record.Participant(user_id="p", height_m=168)
 
 
 def test_a_birth_year_is_of_somebody_who_lives():
     now = datetime.datetime.now().astimezone().year
-    for year in (now, now - contract.OLDEST):
-        assert contract.GivenParticipant(user_id="p", birth_year=year).birth_year == year
-    for year in (now + 1, now - contract.OLDEST - 1):
-        with pytest.raises(ValidationError, match=f"from {now - contract.OLDEST} to {now}"):
-            contract.GivenParticipant(user_id="p", birth_year=year)
+    for year in (now, now - record.OLDEST):
+        assert record.GivenParticipant(user_id="p", birth_year=year).birth_year == year
+    for year in (now + 1, now - record.OLDEST - 1):
+        with pytest.raises(ValidationError, match=f"from {now - record.OLDEST} to {now}"):
+            record.GivenParticipant(user_id="p", birth_year=year)
         # What was stored before can still be read, and gives no age.
-        stored = contract.Participant(user_id="p", birth_year=year)
+        stored = record.Participant(user_id="p", birth_year=year)
         assert stored.age_reached(now) is None
-    assert contract.Participant(user_id="p", birth_year=2000).age_reached(2026) == 26
+    assert record.Participant(user_id="p", birth_year=2000).age_reached(2026) == 26
 
 
 def test_the_last_edit_of_a_kind_holds():
     when = datetime.datetime.now(datetime.UTC)
 
-    def edit(kind: str, after: object) -> contract.Edit:
-        return contract.Edit(kind=kind, who="Ann", when=when, before=None, after=after)
+    def edit(kind: str, after: object) -> record.Edit:
+        return record.Edit(kind=kind, who="Ann", when=when, before=None, after=after)
 
-    edits = contract.Edits(
+    edits = record.Edits(
         edits=[edit("camera_side", "left"), edit("subject", [1, 2]), edit("camera_side", None)]
     )
     assert edits.current("subject") == [1, 2]
     assert edits.current("camera_side") is None
     assert edits.current("repetitions") is None
-    again = contract.Edits.model_validate(json.loads(json.dumps(edits.model_dump(mode="json"))))
+    again = record.Edits.model_validate(json.loads(json.dumps(edits.model_dump(mode="json"))))
     assert again == edits

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mobility.cli import main as cli
-from mobility.documents.contract import JOINTS, DisplayConfig, FieldErrors
+from mobility.documents.contract import FieldErrors
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys, check_settings
 from mobility.errors import (
     BadInputError,
@@ -24,6 +24,7 @@ from mobility.errors import (
     StorageError,
 )
 from mobility.sessions.files import read_json, write_json
+from mobility.sessions.record import JOINTS, DisplayConfig
 from mobility.store import Session, Store
 
 KNEE_AND_HIP = {

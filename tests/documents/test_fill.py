@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mobility.assessment.indices import quality_index
 from mobility.documents import contract
 from mobility.documents import fill as documents
-from mobility.documents.contract import Participant, SessionRecord
 from mobility.reports import first_page
+from mobility.sessions.record import Participant, SessionRecord
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
 IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}

@@ -10,10 +10,11 @@ import pytest
 import xarray as xr
 
 from mobility.documents import fill as documents
-from mobility.documents.contract import JointMobilityDocument, Participant
+from mobility.documents.contract import JointMobilityDocument
 from mobility.errors import BadInputError, NotFoundError
 from mobility.provenance import history
 from mobility.reports import sections
+from mobility.sessions.record import Participant
 from mobility.store import Session, Store
 from tests.limbs import limb_pose, there_and_back
 

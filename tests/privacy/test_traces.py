@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from mobility.batch.record import BatchRow, BatchSummary
 from mobility.batch.run import JOURNAL, LOG, WORKING
 from mobility.batch.summary import read_summary, write_summary
-from mobility.documents.contract import BatchRow, BatchSummary
 from mobility.errors import InUseError
 from mobility.privacy.retention import erase, prune, to_prune
 from mobility.sessions.files import lock

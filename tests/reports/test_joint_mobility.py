@@ -9,7 +9,7 @@ import xarray as xr
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.kinematics.angles import joint_angles
 from mobility.reports import joint_mobility as report
-from mobility.documents.contract import SessionRecord, StoredConfig, VideoFile, Warned
+from mobility.sessions.record import SessionRecord, StoredConfig, VideoFile, Warned
 from mobility.reports.figures import png
 from tests.limbs import limb_pose, there_and_back
 

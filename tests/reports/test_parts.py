@@ -17,7 +17,7 @@ from mobility.reports import first_page
 from mobility.reports import groups
 from mobility.reports import scores
 from mobility.reports import sections
-from mobility.documents.contract import Participant, SessionRecord, VideoFile, Warned
+from mobility.sessions.record import Participant, SessionRecord, VideoFile, Warned
 from mobility.reports.references import References
 from mobility.store import Store
 

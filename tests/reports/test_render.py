@@ -29,16 +29,8 @@ from mobility.provenance import sha256, with_history
 from mobility.pipeline import analysis
 from mobility.reports import render as reports
 from mobility.reports import sections
-from mobility.documents.contract import (
-    Edit,
-    Edits,
-    Provenance,
-    ReportDocument,
-    SessionRecord,
-    Stage,
-    VideoFile,
-    Warned,
-)
+from mobility.documents.contract import ReportDocument
+from mobility.sessions.record import Edit, Edits, Provenance, SessionRecord, Stage, VideoFile, Warned
 from mobility.documents.fill import group_metrics
 from mobility.sessions.files import read_json, write_dataset, write_json
 

@@ -18,9 +18,9 @@ from contextlib import suppress
 
 import pytest
 
+from mobility.batch.record import BatchRow, BatchSummary
 from mobility.batch.summary import write_summary
 from mobility.cli import main as cli
-from mobility.documents.contract import BatchRow, BatchSummary
 from mobility.privacy.retention import erase
 from mobility.server.keys import Keys
 from mobility.sessions.files import write_json
