@@ -382,7 +382,7 @@ def store_of(number: int, place: Path) -> Path:
     results = place / "results"
     results.mkdir(parents=True)
     for name in ("metrics", "capture_quality"):
-        shutil.copyfile(demo._result_file(name), results / demo.record.stages[name].file)
+        shutil.copyfile(demo.result_file(name), results / demo.record.stages[name].file)
     write_metrics_table(results / "metrics.parquet", demo.metrics())
     record = demo.record.model_dump(mode="json")
     table = {"file": "metrics.parquet", "sha256": sha256(results / "metrics.parquet")}

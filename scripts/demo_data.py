@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from mobility.store import REPORT_NAMES, Store
+from mobility.sessions.store import REPORT_NAMES
+from mobility.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 RENDERED = ("case.yaml", "truth.nc", "video.mp4")

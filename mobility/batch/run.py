@@ -256,7 +256,7 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     store = Store(task["store"], reports=task["reports"])
     what = f"session {row.session_id}"
     # Beside the session's own lock, which a reader of the session may want meanwhile.
-    guard = store._locked(row.session_id, "work", what=what, wait_s=WAIT_S)
+    guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
     with contextlib.closing(store), guard:
         session = _session(row, store)
         session.redescribe(session_name=row.name, joints=row.joints)  # type: ignore[arg-type]

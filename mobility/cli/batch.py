@@ -168,7 +168,7 @@ def watch_folder(
     from mobility.batch.record import BatchRow
     from mobility.batch.watch import watch
     from mobility.errors import BadInputError
-    from mobility.store import check_creation
+    from mobility.sessions.store import check_creation
 
     for place, what in ((folder, "folder"), (reports, "reports")):
         refuse_url(place, what=what)

@@ -195,7 +195,7 @@ def demo(
 ) -> None:
     """Analyse the demo video and render its report."""
     _log_to(log_file)
-    from mobility.store import demo_video
+    from mobility.sessions.store import demo_video
 
     opened = _store(store, reports)
     session = opened.create(
@@ -1063,7 +1063,7 @@ def validate(
         return
     from mobility.pipeline.lab_comparison import validate as compare
     from mobility.reports.render import render_validation
-    from mobility.store import VALIDATION_ENDING
+    from mobility.sessions.store import VALIDATION_ENDING
 
     kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
     made = compare(session, _path(lab_file), **of_one, **settings, folder=kept)

@@ -10,9 +10,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mobility.errors import FieldError
+from mobility.errors import ConflictError, FieldError, NotFoundError
 from mobility.options import likely
-from mobility.sessions.record import MEASURED
+from mobility.sessions.files import sweep, write_json
+from mobility.sessions.record import MEASURED, StoredConfig
+from mobility.sessions.stored import StoredSession
 
 FIELDS = ("shown_angles", "comments")
 COMMENT_LENGTH = 2000
@@ -121,3 +123,81 @@ def _cannot_be_shown(character: str) -> bool:
 def _short(value: Any) -> str:
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def config(session: StoredSession) -> dict[str, Any]:
+    """Display settings of a Joint Angle Mobility session: ``shown_angles``, ``comments``.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing was saved for this session.
+    BadInputError
+        The session is of another exercise.
+    """
+    stored = session.stored_config()
+    if stored is None:
+        raise NotFoundError(f"session {session.id}: has no display settings yet; save some first")
+    return stored.model_dump(include={"shown_angles", "comments"})
+
+
+def save_config(
+    session: StoredSession,
+    /,
+    *,
+    shown_angles: Sequence[str] | None = None,
+    comments: Mapping[str, str] | None = None,
+    revision: int | None = None,
+    **unknown: Any,
+) -> dict[str, Any]:
+    """Save the display settings; a field that is not given stays as it is.
+
+    Parameters
+    ----------
+    shown_angles
+        Keys of the angles in the order of showing, of the session's joints:
+        ``<joint>_angle`` for both sides, ``left_<joint>_angle``,
+        ``right_<joint>_angle``. Empty is no choice: all are shown.
+    comments
+        Text on angles, by the same keys; it replaces all earlier ones.
+    revision
+        The :attr:`StoredConfig.revision` that was edited (0: there was
+        none), so that what was saved meanwhile is not overwritten.
+    **unknown
+        Refused, with the likely spelling.
+
+    Returns
+    -------
+    dict
+        What is stored now: ``shown_angles`` and ``comments``.
+
+    Raises
+    ------
+    FieldError
+        With all faults of all fields at once.
+    ConflictError
+        The settings are of another revision.
+    BadInputError
+        The session is of another exercise.
+    """
+    session.require_display()
+    session.store.require_writable()
+    given = {"shown_angles": shown_angles, "comments": comments}
+    fields = {name: value for name, value in given.items() if value is not None} | unknown
+    what = f"display settings of session {session.id}"
+    if revision is not None and (type(revision) is not int or revision < 0):
+        raise FieldError(what, {"revision": [f"must be a count (got {revision!r})"]})
+    settings = check_settings(fields, joints=session.record.joints, what=what)
+    with session.store.session_locked(session.id, "edits", what="the display settings", wait_s=10):
+        stored = session.stored_config()
+        now = stored.revision if stored else 0
+        if revision is not None and revision != now:
+            raise ConflictError(
+                f"{what}: were saved by somebody else meanwhile (revision {now}, yours is "
+                f"of {revision}); load them again, and change them once more"
+            )
+        kept = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
+        saved = StoredConfig.model_validate({**kept, **settings, "revision": now + 1})
+        sweep(session.folder, "config.json")
+        write_json(session.folder / "config.json", saved.model_dump(mode="json"))
+    return saved.model_dump(include={"shown_angles", "comments"})

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from mobility import __version__
 from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendations
@@ -37,10 +37,8 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
+from mobility.sessions.stored import StoredSession, current_user
 from mobility.writing import FOLDER_MODE
-
-if TYPE_CHECKING:
-    from mobility.store import Session
 
 KINDS: tuple[ThreadKind, ...] = get_args(ThreadKind)
 SYSTEMS: tuple[MeasurementSystem, ...] = get_args(MeasurementSystem)
@@ -51,7 +49,7 @@ _LENGTH = 24
 _TEXTS = {"summary": comments, "recommendation": recommendations}
 
 
-def create_threads(session: Session, kind: str, *, system: str = "metric") -> dict[str, str]:
+def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
     """Give the threads of a session on its present data, making those that are not there.
 
     Older threads of the same kind and system are kept, and marked as superseded.
@@ -101,7 +99,7 @@ def create_threads(session: Session, kind: str, *, system: str = "metric") -> di
     return ids
 
 
-def thread(session: Session, thread_id: str) -> dict[str, Any]:
+def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
     """Give one thread.
 
     Raises
@@ -114,7 +112,7 @@ def thread(session: Session, thread_id: str) -> dict[str, Any]:
     return _thread(session, thread_id).model_dump(mode="json")
 
 
-def threads(session: Session, kind: str | None = None) -> list[dict[str, Any]]:
+def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, Any]]:
     """Give all threads of a session, or those of one kind, the oldest first.
 
     Parameters
@@ -138,7 +136,9 @@ def threads(session: Session, kind: str | None = None) -> list[dict[str, Any]]:
     return [thread.model_dump(mode="json") for thread in found]
 
 
-def append_message(session: Session, thread_id: str, text: str, *, by: str) -> dict[str, Any]:
+def append_message(
+    session: StoredSession, thread_id: str, text: str, *, by: str | None = None
+) -> dict[str, Any]:
     """Add what someone says to a thread, and give the thread.
 
     Parameters
@@ -150,7 +150,7 @@ def append_message(session: Session, thread_id: str, text: str, *, by: str) -> d
     text
         What they say, 1 to 10 000 characters; lines may be broken.
     by
-        Who says it.
+        Who says it; by default the user of this computer.
 
     Raises
     ------
@@ -161,9 +161,12 @@ def append_message(session: Session, thread_id: str, text: str, *, by: str) -> d
     NotFoundError
         There is no such thread.
     """
-    session.store._require_writable()
+    session.store.require_writable()
     message = Message(
-        role="person", who=check_name(by, what="by"), when=_now(), text=_checked_text(text)
+        role="person",
+        who=check_name(by if by is not None else current_user(), what="by"),
+        when=_now(),
+        text=_checked_text(text),
     )
     _thread(session, thread_id)
     with _writing(session) as folder:
@@ -173,7 +176,7 @@ def append_message(session: Session, thread_id: str, text: str, *, by: str) -> d
     return changed.model_dump(mode="json")
 
 
-def _made(session: Session, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
+def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
     """Make the threads on the present data, in memory."""
     record = session.record
     if record.exercise != "Overhead Squat":
@@ -181,8 +184,7 @@ def _made(session: Session, kind: ThreadKind, system: MeasurementSystem) -> Iter
             f"session {session.id}: is of the exercise '{record.exercise}'; {kind} threads are of "
             "the Overhead Squat only"
         )
-    session._analyzed()
-    session.bring_up_to_date()
+    session.analyzed()
     record, metrics = session.record, session.metrics()
     if session.record.stages != record.stages:
         raise StorageError(f"session {session.id}: is being analyzed; ask again when that is done")
@@ -259,11 +261,11 @@ def _evidence(finding: Finding) -> Evidence:
     )
 
 
-def _folder(session: Session) -> Path:
+def _folder(session: StoredSession) -> Path:
     return session.folder / "threads"
 
 
-def _stored(session: Session) -> list[Thread]:
+def _stored(session: StoredSession) -> list[Thread]:
     folder = _folder(session)
     if not folder.is_dir():
         return []
@@ -279,7 +281,7 @@ def _read(file: Path) -> Thread:
         ) from None
 
 
-def _thread(session: Session, thread_id: str) -> Thread:
+def _thread(session: StoredSession, thread_id: str) -> Thread:
     if not (
         isinstance(thread_id, str)
         and thread_id.startswith("thread_")
@@ -299,7 +301,7 @@ def _thread(session: Session, thread_id: str) -> Thread:
     raise NotFoundError(f"thread {thread_id}: not in session {session.id}")
 
 
-def _is_current(session: Session, made: list[Thread]) -> bool:
+def _is_current(session: StoredSession, made: list[Thread]) -> bool:
     """Whether the threads made are stored, and all others of their kind are superseded."""
     stored = {
         thread.id: thread.superseded_by
@@ -313,13 +315,13 @@ def _is_current(session: Session, made: list[Thread]) -> bool:
 
 
 @contextmanager
-def _writing(session: Session) -> Iterator[Path]:
+def _writing(session: StoredSession) -> Iterator[Path]:
     """Hold the lock of a session's threads and give their folder, which is made."""
     folder = _folder(session)
     # A lock of their own: a message need not wait for an analysis.
     what = f"the threads of session {session.id}"
     try:
-        with session.store._locked(session.id, "threads", what=what, wait_s=10):
+        with session.store.session_locked(session.id, "threads", what=what, wait_s=10):
             with writing(folder):
                 folder.mkdir(FOLDER_MODE, exist_ok=True)
             sweep(folder, "thread_*.json")
@@ -327,7 +329,7 @@ def _writing(session: Session) -> Iterator[Path]:
     except StorageError as error:
         if session.folder.is_dir():
             raise
-        session.store._forget_locks(session.id)
+        session.store.forget_locks(session.id)
         raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
 
 

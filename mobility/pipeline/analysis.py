@@ -42,7 +42,7 @@ from mobility.sessions.files import (
     write_json,
 )
 from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile, Warned
-from mobility.store import Session, is_whole
+from mobility.sessions.stored import StoredSession, is_whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -129,7 +129,7 @@ DEFAULTS: Mapping[str, Any] = {
 class _Run:
     """What the stages of one run share: read from files only where it is asked for."""
 
-    session: Session
+    session: StoredSession
     record: SessionRecord
     edits: Edits
     workers: int | None
@@ -168,7 +168,7 @@ class _Run:
 
 @checked
 def analyze(
-    session: Session,
+    session: StoredSession,
     *,
     workers: Workers | None = None,
     subject: tuple[float, float] | Literal["largest"] | None = None,
@@ -251,7 +251,7 @@ def analyze(
         be written.
     """
     store = session.store
-    store._require_writable()
+    store.require_writable()
     _check_range("field_of_view", field_of_view, 10, 160, "degrees")
     _check_range("height_m", height_m, 0.5, 2.6, "metres")
     given = {
@@ -268,24 +268,24 @@ def analyze(
         "model": None if model is None else os.fspath(model),
     }
     try:
-        with store._locked(session.id, what=f"session {session.id}", wait_s=2):
-            store._sweep_session(session.id)
+        with store.session_locked(session.id, what=f"session {session.id}", wait_s=2):
+            store.sweep_session(session.id)
             sweep(session.folder, "session.json", *(step.file for step in STEPS))
             while True:
                 edits = session.edits()
                 record = _analyze(session, edits, given, workers)
                 # A correction made meanwhile found the session in use: it is ours to heed.
-                store._refresh(session.id)
+                store.refresh(session.id)
                 if session.edits() == edits:
                     return record
     except Exception as error:
         if session.folder.is_dir():
             raise
-        store._forget_locks(session.id)
+        store.forget_locks(session.id)
         raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
 
 
-def _movement(session: Session, given: str | None) -> str | None:
+def _movement(session: StoredSession, given: str | None) -> str | None:
     """Check that the joint of a movement is measured in a session."""
     if given in (None, "auto"):
         return given
@@ -307,14 +307,32 @@ def _check_range(
         raise BadInputError(f"{name} {value:g}: must be from {least:g} to {most:g} {units}")
 
 
-def is_current(session: Session) -> bool:
-    """Say whether another analysis with the same options would redo no stage of the last one."""
+def is_current(session: StoredSession) -> bool:
+    """Say whether an analysis would give the same now; true of a demo, and of what has none yet."""
     record = session.record
+    if session.store.read_only or record.state != "analyzed":
+        return True
     plan = _plan(session, record, session.edits(), {})
-    return record.state == "analyzed" and all(
+    return all(
         step.name in record.stages and record.stages[step.name].key == plan.keys[step.name]
         for step in plan.wanted
     )
+
+
+def bring_up_to_date(session: StoredSession) -> None:
+    """Analyze again what other code analyzed, or what is of a participant who was changed.
+
+    The demo is served as it is.
+
+    Raises
+    ------
+    MobilityError
+        The analysis fails, as :func:`analyze` says.
+    """
+    if is_current(session):
+        return
+    log.info("session %s: was analysed by other code or with other data; once more", session.id)
+    analyze(session)
 
 
 @dataclass(frozen=True)
@@ -330,7 +348,9 @@ class _Plan:
     model_sha256: str
 
 
-def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[str, Any]) -> _Plan:
+def _plan(
+    session: StoredSession, record: SessionRecord, edits: Edits, given: Mapping[str, Any]
+) -> _Plan:
     from mobility.capture.models import model_sha256 as identity_of_model
 
     options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
@@ -376,7 +396,7 @@ def _plan(session: Session, record: SessionRecord, edits: Edits, given: Mapping[
 
 
 def _analyze(
-    session: Session, edits: Edits, given: Mapping[str, Any], workers: int | None
+    session: StoredSession, edits: Edits, given: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
     record = session.record
     plan = _plan(session, record, edits, given)
@@ -393,7 +413,7 @@ def _analyze(
         done = record.stages.get(step.name)
         if done is None or done.key != keys[step.name]:
             return False
-        session.store._fetch(session.id, done.file)
+        session.store.fetch(session.id, done.file)
         return is_whole(session.folder, done)
 
     outdated = [
@@ -467,7 +487,7 @@ def _analyze(
         for step in STEPS:
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
-                session.store._discard(session.id, step.file)
+                session.store.discard(session.id, step.file)
     except Exception as error:
         if isinstance(error, MobilityError):
             error.args = (_by_its_name(str(error), session, record), *error.args[1:])
@@ -480,7 +500,7 @@ def _analyze(
     return record
 
 
-def _by_its_name(message: str, session: Session, record: SessionRecord) -> str:
+def _by_its_name(message: str, session: StoredSession, record: SessionRecord) -> str:
     """Call the videos as their owner does: the stages know the session's copies only."""
     videos = [record.video] if record.second_video is None else [record.video, record.second_video]
     names = {video.file: video.original_name for video in videos}
@@ -710,14 +730,14 @@ def _forget(record: SessionRecord, name: str) -> None:
             _forget(record, step.name)
 
 
-def forget_edited(session: Session, kind: str) -> None:
+def forget_edited(session: StoredSession, kind: str) -> None:
     """Take from the record what a correction of this `kind` put out of date.
 
     An analysis that is at work heeds the correction itself, before it ends.
     """
     steps = [step for step in STEPS if kind in step.edits]
     # The wait is for an analysis that is just ending and has looked at the edits already.
-    with session.store._locked_if_free(session.id, wait_s=1) as free:
+    with session.store.session_locked_if_free(session.id, wait_s=1) as free:
         record = session.record
         outdated = [step.name for step in steps if step.name in record.stages]
         if free and outdated:
@@ -727,7 +747,7 @@ def forget_edited(session: Session, kind: str) -> None:
             _save(session, record)
 
 
-def give_up(session: Session, reason: str) -> None:
+def give_up(session: StoredSession, reason: str) -> None:
     """Record that the analysis of a session was ended from outside, and why.
 
     Raises
@@ -735,16 +755,16 @@ def give_up(session: Session, reason: str) -> None:
     StorageError
         The session is being analyzed, or cannot be written.
     """
-    with session.store._locked(session.id, what=f"session {session.id}", wait_s=10):
+    with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
         record = session.record
         record.state = "failed"
         record.reason = reason
         _save(session, record)
 
 
-def _save(session: Session, record: SessionRecord) -> None:
+def _save(session: StoredSession, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
-    session.store._publish(session.id)
+    session.store.publish(session.id)
 
 
 def _digest(value: Any) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from mobility.documents import fill as documents
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely
+from mobility.pipeline.analysis import is_current
 from mobility.pipeline.metrics_table import Z95, as_table, metrics_table, read_metrics_table
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mobility.sessions.record import SessionRecord
-    from mobility.store import Session, Store
+    from mobility.sessions.store import SessionStore
+    from mobility.sessions.stored import StoredSession
 
 COLUMNS = (
     *("session_id", "user_id", "date", "exercise", "state", "sex", "age", "height_m", "weight_kg"),
@@ -52,7 +54,7 @@ _BANDS_OF_NUMBERS = 3
 _WORST_FIRST = ("unusable", "poor", "ok")
 
 
-def to_dataframe(sessions: Iterable[Session]) -> pd.DataFrame:
+def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
     """Put the metrics of sessions into one tidy table.
 
     Parameters
@@ -139,8 +141,8 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
 
 
 def choose_sessions(
-    store: Store, *, exercise: str = "", participants: Sequence[str] = ()
-) -> list[Session]:
+    store: SessionStore[Any], *, exercise: str = "", participants: Sequence[str] = ()
+) -> list[StoredSession]:
     """List the sessions of a store, of one exercise and some participants if these are named.
 
     Raises
@@ -336,7 +338,7 @@ def check_group(group_by: str) -> None:
         )
 
 
-def check_metrics(sessions: Iterable[Session], metrics: Sequence[str]) -> None:
+def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
     """Refuse metrics that no session has.
 
     Raises
@@ -386,11 +388,11 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _measured(session: Session, record: SessionRecord) -> pa.Table:
+def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
     """Rows of the metrics of a session, or the one that says why there are none."""
     try:
         if "table" in record.stages:
-            found = read_metrics_table(session._result_file("table"))
+            found = read_metrics_table(session.result_file("table"))
         else:  # analysed before there were tables
             found = metrics_table(session.metrics())
     except MobilityError as error:
@@ -401,15 +403,15 @@ def _measured(session: Session, record: SessionRecord) -> pa.Table:
     return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
 
 
-def _software(session: Session, record: SessionRecord) -> str | None:
+def _software(session: StoredSession, record: SessionRecord) -> str | None:
     """Version that analysed a session, and whether its code or its data were others than now."""
     if record.provenance is None:
         return None
     version = record.provenance.versions.get("mobility", "")
-    return version if session.is_current() else f"{version}, outdated"
+    return version if is_current(session) else f"{version}, outdated"
 
 
-def _of_session(session: Session, record: SessionRecord) -> dict[str, Any]:
+def _of_session(session: StoredSession, record: SessionRecord) -> dict[str, Any]:
     """Collect what is the same for every row of a session."""
     row: dict[str, Any] = {
         "session_id": session.id,

@@ -24,6 +24,7 @@ from pydantic import Field
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import Strict, checked, likely
 from mobility.options import validate as checked_model
+from mobility.pipeline.analysis import bring_up_to_date
 from mobility.progress import progress_bar
 from mobility.provenance import SCHEMA_VERSION, code_digest, package_versions, warnings_of
 from mobility.sessions.files import (
@@ -37,11 +38,12 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.scratch import scratch
+from mobility.sessions.store import SessionStore
+from mobility.sessions.stored import StoredSession
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.store import Session, Store
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -87,7 +89,7 @@ class Validation:
 
 @checked
 def validate(
-    session: Session,
+    session: StoredSession,
     lab_file: str | os.PathLike[str],
     *,
     lab_angles: str | os.PathLike[str] | None = None,
@@ -148,10 +150,10 @@ def validate(
     """
     from mobility.validation.trial import compare, read_reference
 
-    record = session._analyzed()
-    session._require_exercise("Overhead Squat", "comparison with lab data")
+    record = session.analyzed()
+    session.require_exercise("Overhead Squat", "comparison with lab data")
     if folder is None:
-        session.store._require_writable()
+        session.store.require_writable()
     called = _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
     reference = read_reference(
         lab_file,
@@ -162,8 +164,8 @@ def validate(
         vertical_axis=vertical_axis,
     )
     if folder is None:
-        session.bring_up_to_date()
-        record = session._analyzed()
+        bring_up_to_date(session)
+        record = session.analyzed()
     angles, repetitions = _with_raw(session, session.angles()), session.repetitions()
     trial = compare(
         angles,
@@ -215,7 +217,7 @@ def validate(
         write()
     else:
         # An analysis or a deletion that is at work must not meet a half of this.
-        with session.store._locked(session.id, what=f"session {session.id}", wait_s=10):
+        with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
                 raise NotFoundError(f"session {session.id}: was deleted meanwhile")
             write()
@@ -223,18 +225,18 @@ def validate(
 
 
 def validations(
-    session: Session, *, folder: str | os.PathLike[str] | None = None
+    session: StoredSession, *, folder: str | os.PathLike[str] | None = None
 ) -> list[Validation]:
     """Comparisons with lab data that are stored of a session, by name."""
     if folder is None:
-        session.store._fetch_below(session.id, "validation")
+        session.store.fetch_below(session.id, "validation")
     place = Path(folder) if folder is not None else session.folder / "validation"
     found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in found]
 
 
 def validation(
-    session: Session, name: str, *, folder: str | os.PathLike[str] | None = None
+    session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
     """One stored comparison.
 
@@ -283,15 +285,13 @@ def open_comparison(
     BadInputError
         Several comparisons, and none is named.
     """
-    from mobility.store import Store
-
     if study:
         if not (Path(study) / _STUDY).is_file():
             raise NotFoundError(
                 f"{study}: holds no study; make one with: mobility validate --study"
             )
         return Study(Path(study), read_json(Path(study) / _STUDY))
-    opened = Store(store)
+    opened: SessionStore[StoredSession] = SessionStore(store)
     if not session_id and not folder:
         return demo_validation(opened)
     session = opened.session(session_id) if session_id else opened.demo("Overhead Squat")
@@ -305,7 +305,7 @@ def open_comparison(
     return _warned_if_stale(session, known[0])
 
 
-def _warned_if_stale(session: Session, known: Validation) -> Validation:
+def _warned_if_stale(session: StoredSession, known: Validation) -> Validation:
     if not is_stale(session, known):
         return known
     message = (
@@ -316,7 +316,7 @@ def _warned_if_stale(session: Session, known: Validation) -> Validation:
     return replace(known, document={**known.document, "warnings": warnings})
 
 
-def demo_validation(store: Store) -> Validation:
+def demo_validation(store: SessionStore[Any]) -> Validation:
     """Compare the demo with its own truth, whose clock is set 0.25 s late; nothing is kept."""
     from mobility.validation.export import write_trc
 
@@ -462,7 +462,7 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
 
 @checked
 def run_study(
-    store: Store,
+    store: SessionStore[Any],
     study: str | os.PathLike[str],
     *,
     margin_deg: Positive | None = None,
@@ -581,7 +581,7 @@ def run_study(
     return StudyResult(document, whole, conditions, shown)
 
 
-def _people_are_told_apart(store: Store, rows: Sequence[StudyRow], file: Path) -> None:
+def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
     """Refuse a list in which trials of several people could count as those of one, or the reverse.
 
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
@@ -610,7 +610,7 @@ def _people_are_told_apart(store: Store, rows: Sequence[StudyRow], file: Path) -
             )
 
 
-def _without_places(message: str, store: Store, study: Path) -> str:
+def _without_places(message: str, store: SessionStore[Any], study: Path) -> str:
     """Message without the paths of this machine: reports are passed on."""
     for place in (store.path.absolute(), study.parent.absolute(), store.path):
         message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
@@ -675,7 +675,7 @@ def _mapping_beside(study: Path, name: str) -> str:
     return str(there) if there.is_file() else name
 
 
-def is_stale(session: Session, known: Validation) -> bool:
+def is_stale(session: StoredSession, known: Validation) -> bool:
     """Whether the session was analysed anew or corrected since, or the code changed."""
     return session.record.state != "analyzed" or known.document["of"] != _state(session)
 
@@ -725,14 +725,14 @@ def _name_for(lab_file: str | os.PathLike[str]) -> str:
     return stem or "lab"
 
 
-def _state(session: Session) -> dict[str, str]:
+def _state(session: StoredSession) -> dict[str, str]:
     """Hash of each result of the analysis of which a comparison is made, and of what makes it."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
     return {**results, "code": code_digest()}
 
 
-def _with_raw(session: Session, angles: xr.Dataset) -> xr.Dataset:
+def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:
     """Angles with those of the landmarks without a fit, and in the picture."""
     from mobility.kinematics.angles import with_raw_angles
     from mobility.kinematics.clean import clean_pose

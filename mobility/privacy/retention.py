@@ -30,7 +30,8 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.scratch import sweep_scratch
 from mobility.sessions.shared_reports import Trace
-from mobility.store import PARTICIPANTS, VALIDATION_ENDING, Store
+from mobility.sessions.store import PARTICIPANTS, VALIDATION_ENDING
+from mobility.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def what_is_of(store: Store, user_id: str) -> list[Path]:
         a URL those of its working copy.
     """
     check_id(user_id, what="user_id")
-    store._fetch_document(f"{PARTICIPANTS}/{user_id}.json")
+    store.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
     found = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
@@ -216,7 +217,7 @@ def erase(store: Store, user_id: str) -> list[str]:
         Something cannot be deleted; what could be is gone.
     """
     check_id(user_id, what="user_id")
-    store._require_writable()
+    store.require_writable()
     deleted: list[str] = []
     of_others = _left_of_others(store, user_id)
     faults = []
@@ -280,7 +281,7 @@ def unassigned(store: Store) -> list[str]:
 def _people_of(store: Store) -> dict[str, str]:
     """Whose each session is of which that can be told, also if else its record is damaged."""
     found = {}
-    for folder in store._folders():
+    for folder in store.folders():
         with suppress(MobilityError):
             record = read_json(folder / "session.json")
             if isinstance(record, dict) and isinstance(record.get("user_id"), str):

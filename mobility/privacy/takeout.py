@@ -39,7 +39,7 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     if not found:
         raise nothing_of(store, user_id)
     for place in found:
-        store._fetch_below(place.name, "")
+        store.fetch_below(place.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
     with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
     from mobility.reports.figures import View
-    from mobility.store import Session
+    from mobility.sessions.stored import StoredSession
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 _SAYS = {
@@ -134,7 +134,7 @@ def _verdict(quality: Mapping[str, Any]) -> tuple[str, str, str]:
     return worst, words[worst], f"{told[:1].upper()}{told[1:]}. {' '.join(filter(None, advice))}"
 
 
-def in_short(session: Session) -> tuple[str, str]:
+def in_short(session: StoredSession) -> tuple[str, str]:
     """Say in one line each what was found in a session, and what to distrust."""
     counted = count_repetitions(session.repetitions())
     quality = session.capture_quality()

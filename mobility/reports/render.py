@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility import errors
+from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
@@ -21,10 +22,11 @@ from mobility.reports import warm_kernels
 from mobility.sessions.files import replaced, write_json, writing
 from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
 from mobility.sessions.scratch import scratch
-from mobility.store import VALIDATION_ENDING
+from mobility.sessions.store import VALIDATION_ENDING
 
 if TYPE_CHECKING:
-    from mobility.store import Session, Store
+    from mobility.sessions.store import SessionStore
+    from mobility.sessions.stored import StoredSession
     from mobility.pipeline.lab_comparison import StudyResult, Validation
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 def render_report(
-    session: Session, *, parameters: Mapping[str, Any] | None = None
+    session: StoredSession, *, parameters: Mapping[str, Any] | None = None
 ) -> dict[str, Path]:
     """Render the report of an analysed session.
 
@@ -74,7 +76,7 @@ def render_report(
     name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
 
     def write_document(folder: Path) -> None:
-        document = session.joint_mobility() if mobility else _document(session, folder / IMAGES)
+        document = of_session.joint_mobility(session) if mobility else _document(session, folder / IMAGES)
         write_json(folder / f"{name}.json", document)
 
     folder = session.report_folder
@@ -86,14 +88,14 @@ def render_report(
         find_notebook(name.replace("-", "_")),
         folder,
         name=name,
-        title=session.title,
+        title=of_session.title(session),
         parameters={**which, **own, **(parameters or {})},
         finish=write_document,
     )
 
 
 def render_cohort(
-    store: Store, folder: Path, *, parameters: Mapping[str, Any] | None = None
+    store: SessionStore[Any], folder: Path, *, parameters: Mapping[str, Any] | None = None
 ) -> dict[str, Path]:
     """Render the report of many sessions of a store, with their table and pictures.
 
@@ -130,7 +132,7 @@ def render_cohort(
 
 
 def render_validation(
-    session: Session, comparison: Validation, reports: Path | None = None
+    session: StoredSession, comparison: Validation, reports: Path | None = None
 ) -> dict[str, Path]:
     """Render the report of the comparison of a session with lab data.
 
@@ -165,7 +167,7 @@ def render_validation(
         find_notebook("lab_validation"),
         folder,
         name=VALIDATION,
-        title=f"Agreement with lab data: {session.title}",
+        title=f"Agreement with lab data: {of_session.title(session)}",
         parameters={**which, "out": "."},
         finish=lambda made: write_json(made / f"{VALIDATION}.json", comparison.document),
     )
@@ -484,7 +486,7 @@ def _quick_import() -> Iterator[None]:
         del sys.modules["rfc3987_syntax"]
 
 
-def _document(session: Session, images: Path) -> dict[str, Any]:
+def _document(session: StoredSession, images: Path) -> dict[str, Any]:
     """Report document with the places of the images relative to the report."""
     from mobility.assessment.overhead_squat import knee_movement
     from mobility.documents.fill import report_document

@@ -13,7 +13,8 @@ from typing import Any
 from mobility.errors import NotFoundError
 from mobility.sessions.files import check_id
 from mobility.sessions.record import EXERCISES, SessionRecord
-from mobility.store import REPORT_NAMES, Session, Store
+from mobility.sessions.store import REPORT_NAMES
+from mobility.store import Session, Store
 
 _MOST_BYTES = 64 << 20
 _VIEWS = ("left", "right", "front")

@@ -50,7 +50,7 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
     return SessionState(
         session_id=session.id,
         # Not its title itself, which reads the record thrice.
-        title=documents.title(record, session.store._stored_participant(record.user_id)),
+        title=documents.title(record, session.store.stored_participant(record.user_id)),
         user_id=record.user_id,
         exercise=record.exercise,
         joints=record.joints,

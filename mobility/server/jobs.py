@@ -49,7 +49,8 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.record import Document
-from mobility.store import Store, new_session_id
+from mobility.sessions.store import new_session_id
+from mobility.store import Store
 from mobility.writing import FILE_MODE
 
 log = logging.getLogger(__name__)
@@ -356,7 +357,7 @@ class Queue:
         """Remove a report that was begun while its session was deleted: it would be nobody's."""
         await self._end_rendering(session_id)
         if not self._store.has(session_id):
-            await asyncio.to_thread(self._store._remove_reports, session_id)
+            await asyncio.to_thread(self._store.remove_reports, session_id)
 
     async def _end_rendering(self, session_id: str) -> None:
         if session_id in self._rendering:

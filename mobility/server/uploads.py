@@ -23,7 +23,7 @@ from mobility.sessions.files import (
     parse_json,
     writing,
 )
-from mobility.store import check_creation
+from mobility.sessions.store import check_creation
 
 SMALL_BYTES = 1 << 20
 """Most bytes of a body without a video."""

@@ -30,7 +30,7 @@ from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.models import SessionState
 from mobility.sessions.record import SessionRecord, StoredConfig, Warned
 from mobility.sessions.scratch import scratch_folder
-from mobility.store import REPORT_NAMES
+from mobility.sessions.store import REPORT_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,7 +50,7 @@ class RemoteStore:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    def _require_writable(self) -> None:
+    def require_writable(self) -> None:
         """Nothing to do: the server says what its key may do."""
 
     def participants(self) -> list[str]:

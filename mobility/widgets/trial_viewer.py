@@ -131,7 +131,7 @@ class TrialViewer(Widget):
                 f"session {self.session.id}: a server does not take corrections of {self.noun}s; "
                 "correct them where its store is"
             )
-        session.store._require_writable()
+        session.store.require_writable()
 
         def work() -> None:
             with session.unless_refused():

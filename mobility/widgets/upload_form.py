@@ -13,7 +13,8 @@ from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeEr
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import JOINTS, MEASURED
 from mobility.sessions.scratch import scratch_folder
-from mobility.store import Session, Store, available_exercises, check_creation
+from mobility.sessions.store import available_exercises, check_creation
+from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class UploadForm(Widget):
         return "<p>A form to take a video in.</p>"
 
     def _begin(self, content: Mapping[str, Any]) -> None:
-        self.store._require_writable()
+        self.store.require_writable()
         if self._upload is not None:
             raise BadInputError("a video is being uploaded; wait, or cancel it")
         name, size = str(content.get("name") or ""), int(content.get("size") or 0)

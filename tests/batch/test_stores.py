@@ -106,7 +106,7 @@ def results(url):
         names = set(store._remote._base[session.id]) if store.is_remote else set(RESULTS)
         assert names - {"session.json"} == set(RESULTS)
         for name in RESULTS:
-            store._fetch(session.id, name)
+            store.fetch(session.id, name)
             path = session.folder / name
             content = in_netcdf(path) if path.suffix == ".nc" else path.read_bytes()
             found[session.record.video.original_name, name] = content
@@ -404,12 +404,14 @@ def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, 
     stand_ins = request.getfixturevalue("stand_ins")
     for module in real:
         monkeypatch.setitem(sys.modules, module.__name__, module)
+    from mobility.reports.stored import report_files
+
     reports = sys.modules["mobility.reports.render"]
 
     def rendered(session):
         if session.record.exercise == "Overhead Squat":
             return stand_ins.render_report(session)
-        paths, _ = session._report_files()
+        paths, _ = report_files(session)
         for path in paths.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}")
@@ -517,7 +519,7 @@ def put_demo(store, session_id, exercise, user_id="demo"):
     session = store.create(
         demo.video, user_id=user_id, exercise_name=exercise, session_id=session_id
     )
-    with store._locked(session_id, what="session"):
+    with store.session_locked(session_id, what="session"):
         for stage in demo.record.stages.values():
             shutil.copy(demo.folder / stage.file, session.folder / stage.file)
         kept = {"session_id": session_id, "user_id": user_id, "video": session.record.video}

@@ -23,6 +23,7 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
+from mobility.reports.stored import report_key
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import JOINTS, DisplayConfig
 from mobility.store import Session, Store
@@ -238,12 +239,12 @@ def test_many_editors_at_once_lose_nothing(session):
 
 
 def test_settings_of_another_revision_make_another_report(session):
-    before = session._report_key()
+    before = report_key(session)
     session.save_config(**KNEE_AND_HIP)
-    after = session._report_key()
+    after = report_key(session)
     assert after != before
     session.save_config(**KNEE_AND_HIP)  # the same once more: the report is current
-    assert session._report_key() == after
+    assert report_key(session) == after
 
 
 # Properties

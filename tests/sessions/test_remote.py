@@ -67,7 +67,7 @@ def made(store, video, **options):
 def content(session):
     """Bytes of all results, in whatever store."""
     for name in (*RESULTS, session.record.video.file):
-        session.store._fetch(session.id, name)
+        session.store.fetch(session.id, name)
     return {name: (session.folder / name).read_bytes() for name in RESULTS}
 
 
@@ -425,7 +425,7 @@ def test_a_writer_whose_lock_was_taken_publishes_nothing(s3, video, stand_ins):
     before = s3.files(url)
 
     def write():
-        with session.store._locked("one", what="session one"):
+        with session.store.session_locked("one", what="session one"):
             session.store._remote.objects.put(".locks/one.session.lock", b'{"holder": "other"}')
             record = json.loads((session.folder / "session.json").read_text())
             (session.folder / "session.json").write_text(json.dumps({**record, "reason": "x"}))
@@ -538,12 +538,12 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, li
     def at_work(url, writes_left=10**9):
         live(writes_left, is_done=is_done)
         store = Store(url)
-        assert set(store._ids()) <= {"one"}
+        assert set(store.ids()) <= {"one"}
         is_there = store.has("one")
         session = store.session("one") if is_there else made(store, video, session_id="one")
         # Whenever it is there, it is all that its record says.
         for stage in session.record.stages.values():
-            store._fetch("one", stage.file)
+            store.fetch("one", stage.file)
             assert (session.folder / stage.file).is_file()
         assert session.video.read_bytes() == video.read_bytes()
         session.analyze()

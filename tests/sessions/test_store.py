@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mobility
-from mobility import store as store_module
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -27,8 +26,10 @@ from mobility.errors import (
     StorageError,
     VideoError,
 )
-from mobility.sessions import notebooks as report_source
-from mobility.store import Store, demo_video
+from mobility.reports import stored
+from mobility.reports.stored import report_key
+from mobility.sessions.store import demo_video
+from mobility.store import Store
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -158,29 +159,29 @@ def test_records_of_one_camera_from_before_are_read(store, video):
     old = json.loads(file.read_text())
     assert old.pop("second_video") is None
     assert old.pop("calibration") is None
-    key = session._report_key()
+    key = report_key(session)
     file.write_text(json.dumps(old))
     assert session.second_video is None
-    assert session._report_key() == key
+    assert report_key(session) == key
 
 
 def test_a_report_is_made_anew_after_code_or_notebook_changed(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT)
     notebook = tmp_path / "overhead_squat.ipynb"
     notebook.write_text("before")
-    monkeypatch.setattr(report_source, "find_notebook", lambda name: tmp_path / f"{name}.ipynb")
-    keys = [session._report_key(), session._report_key()]
+    monkeypatch.setattr(stored, "find_notebook", lambda name: tmp_path / f"{name}.ipynb")
+    keys = [report_key(session), report_key(session)]
     notebook.write_text("after")
-    keys.append(session._report_key())
-    monkeypatch.setattr(store_module, "code_digest", lambda: "of other code")
-    keys.append(session._report_key())
+    keys.append(report_key(session))
+    monkeypatch.setattr(stored, "code_digest", lambda: "of other code")
+    keys.append(report_key(session))
     assert len(set(keys)) == 3
     # The demo's report is shipped, and stays what it is.
     store.read_only = True
-    shipped = session._report_key()
+    shipped = report_key(session)
     notebook.write_text("again")
-    monkeypatch.setattr(store_module, "code_digest", lambda: "of the next code")
-    assert session._report_key() == shipped
+    monkeypatch.setattr(stored, "code_digest", lambda: "of the next code")
+    assert report_key(session) == shipped
 
 
 def test_title_without_a_name_follows_the_participant(store, video):

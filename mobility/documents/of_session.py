@@ -1,0 +1,89 @@
+"""Documents of a session, from what is stored of it now; URLs are ``file://`` URIs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mobility.documents import fill
+from mobility.sessions.record import Side
+from mobility.sessions.stored import StoredSession
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def details(session: StoredSession) -> dict[str, Any]:
+    """Session document; before the analysis without angles."""
+    record = session.record
+    done = record.stages
+    angles = shown_angles(session) if {"pose", "angles"} <= done.keys() else None
+    return fill.session_document(
+        record,
+        session.participant,
+        video_url=session.place_of(record.video.file),
+        analyzed_video_url=(
+            session.place_of(done["annotated"].file) if "annotated" in done else None
+        ),
+        angles=angles,
+        repetitions=session.repetitions() if "repetitions" in done else None,
+        side="left" if angles is None else camera_side(session),
+    )
+
+
+def export(session: StoredSession) -> dict[str, Any]:
+    """Export document: landmarks and angles."""
+    return fill.export_document(
+        session.analyzed(),
+        pose=session.pose(),
+        angles=shown_angles(session),
+        side=camera_side(session),
+    )
+
+
+def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict[str, Any]:
+    """Overhead Squat summary, with the places of the pictures of the knees."""
+    return fill.summary_document(
+        session.analyzed(), session.participant, metrics=session.metrics(), images=images
+    )
+
+
+def joint_mobility(session: StoredSession) -> dict[str, Any]:
+    """Joint Angle Mobility report: angles with their extremes, and the display settings."""
+    stored = session.stored_config()
+    return fill.joint_mobility_document(
+        session.analyzed(),
+        session.participant,
+        angles=shown_angles(session),
+        side=camera_side(session),
+        shown_angles=stored.shown_angles if stored else (),
+        comments=stored.comments if stored else None,
+    )
+
+
+def shown_angles(session: StoredSession) -> xr.Dataset:
+    """Angles as documents show them: without what the joint mobility refused."""
+    angles = session.angles()
+    record = session.record
+    if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
+        return angles
+    return fill.with_refused_joints(angles, session.metrics())
+
+
+def camera_side(session: StoredSession) -> Side:
+    """Side that stands for a joint in the documents: by hand, else the best seen one."""
+    corrected = session.edits().current("camera_side")
+    return corrected or fill.camera_side(session.pose())
+
+
+def title(session: StoredSession) -> str:
+    """Session name, else exercise, participant and date."""
+    return fill.title(session.record, session.participant)
+
+
+def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
+    """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
+
+    Movements of single joints also have the joints that move, as text.
+    """
+    return fill.repetition_rows(session.repetitions())

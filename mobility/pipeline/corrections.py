@@ -1,0 +1,200 @@
+"""Corrections by hand: repetitions, the subject, the side of the camera."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mobility.documents import fill
+from mobility.errors import (
+    BadInputError,
+)
+from mobility.options import check_point, check_times
+from mobility.sessions.files import (
+    check_name,
+    sweep,
+    write_json,
+)
+from mobility.sessions.record import (
+    Edit,
+    Edits,
+    Side,
+)
+
+if TYPE_CHECKING:
+    pass
+from mobility.pipeline.analysis import forget_edited
+from mobility.sessions.stored import StoredSession, current_user
+
+
+def set_repetitions(
+    session: StoredSession, intervals: Sequence[Mapping[str, Any]] | None, *, by: str | None = None
+) -> None:
+    """Correct repetitions, or movements of single joints, by hand.
+
+    The next analysis redoes what depends on them.
+
+    Parameters
+    ----------
+    intervals
+        ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in
+        seconds of the video, in order and without overlap; of a movement also
+        ``joints``, as :func:`mobility.assessment.joint_mobility.checked_movements`
+        takes them. None goes back to what the analysis finds.
+    by
+        Who says so; by default the user of this computer.
+
+    Raises
+    ------
+    BadInputError
+        Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses, or
+        :func:`mobility.assessment.joint_mobility.checked_movements`.
+    """
+    record = session.record
+    after: list[dict[str, Any]] | None = None
+    if record.exercise == "Joint Angle Mobility" and intervals is not None:
+        from mobility.assessment.joint_mobility import checked_movements, joint_movements
+
+        joints = tuple(record.joints)
+        after = checked_movements(intervals, joints=joints)
+        if {"fitted", "angles"} <= record.stages.keys():
+            joint_movements(session.fitted(), session.angles(), joints=joints, movements=after)
+    elif intervals is not None:
+        after = _intervals(intervals)
+        if "fitted" in record.stages:
+            from mobility.kinematics.repetitions import set_repetitions
+
+            set_repetitions(session.fitted(), after)
+    _edit(session, "repetitions", after, by)
+
+
+def set_subject(
+    session: StoredSession,
+    point: tuple[float, float] | None,
+    *,
+    second_camera: bool = False,
+    by: str | None = None,
+) -> None:
+    """Say by hand where the person to measure is; the next analysis begins anew.
+
+    Parameters
+    ----------
+    point
+        x and y in pixels, as the option ``subject`` of
+        :func:`mobility.capture.pose.estimate_pose`; None undoes it.
+    second_camera
+        Whether it is a point in the video of the second camera.
+    by
+        As for :meth:`set_repetitions`.
+    """
+    after = None
+    video = session.second_video if second_camera else session.video
+    if video is None:
+        raise BadInputError(f"session {session.id}: has no second video")
+    if point is not None:
+        x, y = check_point(point, what=f"subject {point}")
+        from mobility.capture.video import probe
+
+        size = probe(video)
+        if x >= size.width or y >= size.height:
+            raise BadInputError(
+                f"subject {x:g},{y:g}: is outside the picture, which has {size.width} x "
+                f"{size.height} pixels"
+            )
+        after = [x, y]
+    _edit(session, "second_subject" if second_camera else "subject", after, by)
+
+
+def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
+    """Say by hand which side of the body the camera sees best; None undoes it."""
+    if side not in ("left", "right", None):
+        raise BadInputError(f"camera side {side!r}: must be 'left' or 'right'")
+    _edit(session, "camera_side", side, by)
+
+
+@contextmanager
+def unless_refused(session: StoredSession) -> Iterator[None]:
+    """Take back what was corrected inside, where it or its analysis is refused.
+
+    The results from before hold again, as far as they were not replaced.
+
+    Raises
+    ------
+    BadInputError
+        The refusal, passed on.
+    """
+    edits, record = session.edits(), session.record
+    try:
+        yield
+    except BadInputError:
+        if (session.edits(), session.record) != (edits, record):
+            with session.store.session_locked(session.id, "edits", what="the edits", wait_s=10):
+                if edits.edits:
+                    write_json(session.folder / "edits.json", edits.model_dump(mode="json"))
+                else:
+                    (session.folder / "edits.json").unlink(missing_ok=True)
+                write_json(session.folder / "session.json", record.model_dump(mode="json"))
+                session.store.publish(session.id)
+        raise
+
+
+def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None:
+    session.store.require_writable()
+    who = check_name(by if by is not None else current_user(), what="by")
+    with session.store.session_locked(session.id, "edits", what="the edits", wait_s=10):
+        edits = session.edits()
+        edit = Edit.model_validate(
+            {
+                "kind": kind,
+                "who": who,
+                "when": datetime.datetime.now().astimezone().replace(microsecond=0),
+                "before": _before(session, kind, edits),
+                "after": after,
+            }
+        )
+        sweep(session.folder, "edits.json")
+        write_json(
+            session.folder / "edits.json",
+            Edits(edits=[*edits.edits, edit]).model_dump(mode="json"),
+        )
+    forget_edited(session, kind)
+
+
+def _before(session: StoredSession, kind: str, edits: Edits) -> Any:
+    """Return what held until now: by hand, else what the analysis found, else None."""
+    corrected = edits.current(kind)
+    record = session.record
+    if corrected is not None:
+        return corrected
+    if kind in ("subject", "second_subject"):
+        return record.provenance.options[kind] if record.provenance else None
+    if kind == "camera_side":
+        return fill.camera_side(session.pose()) if "pose" in record.stages else None
+    if "repetitions" not in record.stages:
+        return None
+    return [
+        {name: row[name] for name in ("start", "bottom", "end")}
+        | ({"joints": row["joints"].split(", ")} if row.get("joints") else {})
+        for row in fill.repetition_rows(session.repetitions())
+        if row["accepted"]
+    ]
+
+
+def _intervals(given: Any) -> list[dict[str, float]]:
+    last = 0.0
+    intervals = []
+    if not isinstance(given, Sequence):
+        raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
+    for number, interval in enumerate(given, start=1):
+        start, bottom, end = check_times(interval, what=f"repetition {number}")
+        if not (math.isfinite(end) and last <= start < bottom < end):
+            raise BadInputError(
+                f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
+                f"{last} s or later, and have its bottom before its end"
+            )
+        intervals.append({"start": start, "bottom": bottom, "end": end})
+        last = end
+    return intervals

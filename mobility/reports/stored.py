@@ -1,0 +1,159 @@
+"""Reports that are kept: rendered once, and served until what they were made of changes."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import mobility
+from mobility.documents.contract import ReportDocument
+from mobility.errors import NotPermittedError, StorageError
+from mobility.options import validate
+from mobility.pipeline.analysis import bring_up_to_date
+from mobility.provenance import code_digest, sha256
+from mobility.sessions.files import atomic, lock, read_json, write_json
+from mobility.sessions.notebooks import find_notebook
+from mobility.sessions.record import Rendering
+from mobility.sessions.store import REPORT_NAMES
+from mobility.sessions.stored import StoredSession
+
+log = logging.getLogger(__name__)
+
+
+def report_document(session: StoredSession) -> dict[str, Any]:
+    """Overhead Squat report document of :func:`current_report`; URLs are ``file://`` URIs.
+
+    Raises
+    ------
+    NotFoundError
+        The session has not been analyzed.
+    BadInputError
+        The session is of another exercise.
+    """
+    session.require_exercise("Overhead Squat", "report")
+    stored = read_json(current_report(session)["json"])
+    document = validate(ReportDocument, stored, what=f"report of session {session.id}")
+    answer = document.json_values()
+    answer["knee_movement_phases"] = {
+        view: None if image is None else (session.report_folder / image).resolve().as_uri()
+        for view, image in answer["knee_movement_phases"].items()
+    }
+    return answer
+
+
+def current_report(session: StoredSession) -> dict[str, Path]:
+    """Render the report unless it is there and its inputs are the same.
+
+    What was analyzed by other code, or before the participant's record was changed, is
+    analyzed again first, so that old numbers never stand in a new report.
+
+    Returns
+    -------
+    dict
+        Paths of "html", "notebook" and "json".
+
+    Raises
+    ------
+    NotFoundError
+        The session has not been analyzed.
+    MobilityError
+        The analysis that has to come first fails, as :func:`mobility.pipeline.analysis.analyze` says.
+    """
+    paths, key_file = report_files(session)
+    if _is_current(key_file, report_key(session), paths.values()):
+        return paths
+    from mobility.reports.render import render_report
+
+    # Beside the folder, not in it: a rendering replaces the folder.
+    guard = session.store.reports / f".{session.id}.asked.lock"
+    with lock(guard, what=f"the report of session {session.id}", wait_s=600):
+        bring_up_to_date(session)
+        key = report_key(session)
+        if not _is_current(key_file, key, paths.values()):
+            started = time.perf_counter()
+            key_file.unlink(missing_ok=True)
+            rendered = render_report(session)
+            with atomic(key_file) as hidden:
+                hidden.write_text(key, encoding="utf-8")
+            _note_rendering(session, time.perf_counter() - started)
+            return dict(rendered)
+    return paths
+
+
+def report_is_current(session: StoredSession) -> bool:
+    """Whether the report is there and was made of what holds now."""
+    paths, key_file = report_files(session)
+    return _is_current(key_file, report_key(session), paths.values())
+
+
+def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
+    """Paths of the report, and of the file with the key of its inputs."""
+    name = REPORT_NAMES[session.analyzed().exercise]
+    paths = {
+        kind: session.report_folder / f"{name}.{suffix}"
+        for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
+    }
+    return paths, session.report_folder / f".{name}.key"
+
+
+def _note_rendering(session: StoredSession, seconds: float) -> None:
+    """Keep in the record how long the report took, unless an analysis is at work."""
+    if session.store.read_only:
+        return
+    try:
+        with session.store.session_locked_if_free(session.id, wait_s=1) as free:
+            if free:
+                record = session.record
+                record.report = Rendering(
+                    seconds=round(seconds, 3),
+                    finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+                )
+                write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    except (StorageError, NotPermittedError) as error:
+        # The report is made, and a store may be there to be read only.
+        log.debug("session %s: how long its report took is not kept (%s)", session.id, error)
+
+
+def report_key(session: StoredSession) -> str:
+    record = session.record
+    participant = session.participant
+    absent = {name for name in ("second_video", "calibration") if not getattr(record, name)}
+    left_out = {"state", "reason", "report"} | absent
+    inputs = (
+        mobility.__version__,
+        *_made_with(session),
+        record.model_dump_json(exclude=left_out),
+        participant.model_dump_json() if participant else "",
+        session.edits().model_dump_json(),
+        *_shown(session),
+    )
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+
+
+def _made_with(session: StoredSession) -> list[str]:
+    """Digests of what makes the report; nothing for the demo, whose report is shipped."""
+    if session.store.read_only:
+        return []
+    notebook = find_notebook(REPORT_NAMES[session.record.exercise].replace("-", "_"))
+    return [code_digest(), sha256(notebook)]
+
+
+def _shown(session: StoredSession) -> list[str]:
+    """Display settings, where the exercise has them and some were saved."""
+    if session.record.exercise != "Joint Angle Mobility":
+        return []
+    stored = session.stored_config()
+    return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
+
+
+def _is_current(key_file: Path, key: str, paths: Iterable[Path]) -> bool:
+    return (
+        key_file.is_file()
+        and key_file.read_text(encoding="utf-8") == key
+        and all(path.is_file() for path in paths)
+    )

@@ -1,0 +1,946 @@
+"""Sessions and participants in a folder, or behind a URL.
+
+A session is a folder with a record (``session.json``), a video, and what the
+analysis made of it. Nothing is written until there is something to keep: a
+store that is only read may be read-only or absent. Of a store behind a URL this process has a
+working copy, see :mod:`mobility.sessions.remote`; what differs is in the methods of
+:class:`SessionStore` that ask for it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import itertools
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, cast
+
+import mobility
+from mobility.errors import (
+    BadInputError,
+    ConflictError,
+    FieldError,
+    MobilityError,
+    NotFoundError,
+    NotPermittedError,
+    StorageError,
+)
+from mobility.options import checked, likely, validate
+from mobility.provenance import SCHEMA_VERSION
+from mobility.sessions.files import (
+    DELETING,
+    begun_with,
+    check_decodable,
+    check_id,
+    check_name,
+    in_use,
+    lock,
+    lock_if_free,
+    make_folder,
+    open_private,
+    read_json,
+    refuse_link,
+    remove,
+    storage_fault,
+    sweep,
+    sync_folder,
+    write_json,
+    writing,
+)
+from mobility.sessions.record import (
+    EXERCISES,
+    JOINTS,
+    MEASURED,
+    SIDEWAYS,
+    CalibrationFile,
+    GivenParticipant,
+    Joint,
+    Participant,
+    SessionRecord,
+    VideoFile,
+)
+from mobility.sessions.shared_reports import reports_on
+from mobility.writing import FOLDER_MODE
+
+if TYPE_CHECKING:
+    from mobility.sessions.remote import Remote
+from typing import Generic, Self, TypeVar
+
+from mobility.sessions.stored import StoredSession
+
+log = logging.getLogger(__name__)
+
+REPORTS_VARIABLE = "MOBILITY_REPORTS"
+
+REPORT_NAMES = {
+    "Overhead Squat": "overhead-squat",
+    "Joint Angle Mobility": "joint-angle-mobility",
+}
+"""Name of the files of the report of each exercise, without their endings; and folder of its
+demo session in ``data/demo`` of the checkout."""
+
+VALIDATION_ENDING = ".validation"
+"""With the session's id before it, the name of the folder of its reports on lab data."""
+
+PARTICIPANTS = "participants"
+"""Folder of the records of participants, which no session can be called: a record of somebody
+whose id is "session" would pass for that of a session, of which all the others are a part."""
+
+_CREATING = ".creating-"
+
+_BLOCK = 1 << 20
+S = TypeVar("S", bound=StoredSession)
+
+
+class SessionStore(Generic[S]):
+    """A folder of sessions and participants, or the same behind a URL.
+
+    Parameters
+    ----------
+    path
+        The folder; it is made when something is first written. Or a URL, ``s3://bucket/prefix``:
+        ``docs/stores.md`` says which, and what holds there. A session behind a URL is as it was
+        when it was opened or one of its locks was taken last.
+    reports
+        Folder of the rendered reports; by default the environment variable
+        ``MOBILITY_REPORTS``, else ``reports``.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
+    ) -> None:
+        if not os.fspath(path):
+            raise BadInputError("store '': name a folder")
+        check_decodable(os.fspath(path), what="store")
+        self._remote: Remote | None = None
+        if "://" in os.fspath(path):
+            from mobility.sessions.remote import Remote, local_path
+
+            if (local := local_path(os.fspath(path))) is not None:
+                path = local
+            else:
+                self._remote = Remote(os.fspath(path))
+                path = self._remote.folder
+        self.path = Path(path)
+        # What is there of it, for an absent store is an empty one.
+        there = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
+        if not there.is_dir():
+            raise BadInputError(f"store {self.path}: {there} is no folder; name one")
+        self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
+        if os.path.realpath(self.reports) == os.path.realpath(self.path):
+            raise BadInputError(
+                f"reports {self.reports}: is the folder of the store, where a report would take "
+                "the place of its session; name another"
+            )
+        self.read_only = False
+
+    def _opened(self, folder: Path) -> S:
+        """Session of a folder of this store, of the class that the store hands out."""
+        return cast("S", StoredSession(folder, self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.place!r}, reports={os.fspath(self.reports)!r})"
+
+    @property
+    def place(self) -> str:
+        """Folder or URL of the store."""
+        return os.fspath(self.path) if self._remote is None else self._remote.objects.url
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is behind a URL."""
+        return self._remote is not None
+
+    def close(self) -> None:
+        """Remove the working copy of a store behind a URL; else it lasts until the process ends."""
+        if self._remote is not None:
+            self._remote.close()
+
+    def absolute(self) -> Self:
+        """Open the same store so that it is found from any working folder."""
+        place = self.place if self._remote else self.path.absolute()
+        return type(self)(place, reports=self.reports.absolute())
+
+    @checked
+    def create(
+        self,
+        video: str | os.PathLike[str],
+        second_video: str | os.PathLike[str] | None = None,
+        *,
+        user_id: str,
+        exercise_name: str,
+        session_name: str | None = None,
+        body_joint_angles: str | Sequence[str] = ("all",),
+        session_id: str | None = None,
+        calibration: str | os.PathLike[str] | None = None,
+    ) -> S:
+        """Take a video in as a new session; everything is checked before anything is written.
+
+        Parameters
+        ----------
+        video
+            The video; it is copied.
+        second_video
+            The same trial as another camera saw it, not necessarily started at
+            the same time; it is copied too.
+        user_id
+            Whose session it is; they need not be known as a participant.
+        exercise_name
+            "Overhead Squat" or "Joint Angle Mobility".
+        session_name
+            Title of the session.
+        body_joint_angles
+            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and in Joint
+            Angle Mobility "trunk" and "neck" too; a list, or one text with commas.
+        session_id
+            Id of the session; default: made of the time and chance.
+        calibration
+            File with the lenses and places of the cameras
+            (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
+
+        Raises
+        ------
+        BadInputError
+            With all faults at once in ``fields``.
+        ConflictError
+            There is a session of this id already.
+        NotFoundError
+            There is no such video.
+        VideoError
+            The video cannot be decoded.
+        StorageError
+            The store cannot be written.
+        """
+        self.require_writable()
+        exercise, joints, name = check_creation(
+            user_id=user_id,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
+        )
+        sources = [_source(each) for each in (video, second_video) if each is not None]
+        if calibration is not None:
+            check_calibration(calibration, sources)
+
+        created = datetime.datetime.now().astimezone().replace(microsecond=0)
+        if session_id is None:
+            session_id = new_session_id(created)
+        check_id(session_id, what="session id")
+        if _is_reserved(session_id):
+            raise BadInputError(
+                f"session id {session_id!r}: is a folder of the store; name another"
+            )
+        self.refresh(session_id)
+        self.sweep()
+        with self.session_locked(session_id, what=f"session {session_id}"):
+            if (self.path / session_id).exists():
+                raise ConflictError(f"session {session_id}: is there already; name another id")
+            hidden = self.path / f"{_CREATING}{session_id}"
+            try:
+                with writing(self.path):
+                    make_folder(self.path)
+                    hidden.mkdir(FOLDER_MODE)
+                files = [
+                    VideoFile(**_copied(source, hidden, name))
+                    for source, name in zip(sources, ("video", "video-2"), strict=False)
+                ]
+                if len({file.sha256 for file in files}) < len(files):
+                    raise BadInputError(
+                        f"second video {sources[1]}: is the first video once more; give that of "
+                        "another camera"
+                    )
+                known = None
+                if calibration is not None:
+                    copy = _copied(Path(calibration), hidden, "calibration")
+                    known = CalibrationFile(**copy)
+                record = SessionRecord(
+                    schema_version=SCHEMA_VERSION,
+                    session_id=session_id,
+                    user_id=user_id,
+                    exercise=exercise,
+                    session_name=name,
+                    joints=joints,
+                    created_at=created,
+                    video=files[0],
+                    second_video=files[1] if len(files) > 1 else None,
+                    calibration=known,
+                )
+                write_json(hidden / "session.json", record.model_dump(mode="json"))
+                with writing(self.path):
+                    hidden.rename(self.path / session_id)
+            except BaseException:
+                shutil.rmtree(hidden, ignore_errors=True)
+                self.forget_locks(session_id)
+                raise
+            sync_folder(self.path)
+        return self._opened(self.path / session_id)
+
+    def sessions(self) -> list[S]:
+        """All sessions, the oldest first; a damaged one is left out and logged."""
+        found = []
+        for folder in self.folders():
+            session = self._opened(folder)
+            try:
+                found.append((session.record.created_at, session.id, session))
+            except MobilityError as error:
+                log.warning("left out: %s", error)
+        return [session for *_, session in sorted(found, key=lambda item: item[:2])]
+
+    def session(self, session_id: str) -> S:
+        """Open a session.
+
+        Raises
+        ------
+        BadInputError
+            The id is malformed.
+        NotFoundError
+            There is no such session.
+        """
+        check_id(session_id, what="session id")
+        if not self.has(session_id):
+            if session_id in self.unfinished():
+                raise NotFoundError(
+                    f"session {session_id}: its making or deletion was interrupted or is under "
+                    f"way; finish its deletion with: mobility sessions delete {session_id}"
+                )
+            others = [each for each in self.ids() if each != session_id]
+            raise NotFoundError(
+                f"session {session_id}: not in the store {self.place}"
+                f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
+            )
+        return self._opened(self.path / session_id)
+
+    def has(self, session_id: str) -> bool:
+        """Whether there is such a session."""
+        if _is_reserved(session_id):
+            return False
+        if self._remote is not None:
+            self._remote.pull(session_id)
+        return (self.path / session_id / "session.json").is_file()
+
+    def possible_sessions(self) -> set[str]:
+        """Ids of all sessions, and of folders that lost their record and hold only what is of one.
+
+        A folder in which there is something else is somebody's own.
+        """
+        if self._remote is not None:
+            return set(self._remote.possible()) - set(self.unfinished())
+        return {
+            folder.name
+            for folder in begun_with(self.path, "")
+            if not folder.name.startswith(".")
+            and not _is_reserved(folder.name)
+            and _may_be_session(folder)
+        }
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session with its video, results and reports; nothing is kept.
+
+        What was left by deletions that were interrupted, of whichever session, goes first.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such session, and nothing was left of its deletion either.
+        StorageError
+            It is in use, or cannot be deleted.
+        """
+        check_id(session_id, what="session id")
+        self.require_writable()
+        swept = self.sweep()
+        if session_id in swept and not self.has(session_id):
+            if (fault := swept[session_id]) is not None:
+                raise fault
+            return
+        folder = self.path / session_id
+        if self._remote is not None:
+            self._delete_remote(session_id, self._remote)
+            return
+        if _is_reserved(session_id) or not _may_be_session(folder):
+            self.session(session_id)
+        for place in (folder, *self._report_places(session_id)):
+            refuse_link(place)
+        with self.session_locked(session_id, what=f"session {session_id}", wait_s=2):
+            hidden = self.path / f"{DELETING}{session_id}"
+            try:
+                folder.rename(hidden)
+            except FileNotFoundError:
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            except OSError as error:
+                raise storage_fault(error, folder) from error
+            try:
+                self.remove_reports(session_id)
+            except StorageError:
+                hidden.rename(folder)
+                raise
+            self.forget_locks(session_id)
+            # Last, for it says to whoever finishes this that there is something left.
+            remove(hidden)
+
+    def _delete_remote(self, session_id: str, remote: Remote) -> None:
+        from mobility.sessions.remote import LOCKS
+
+        if not remote.holds(session_id):
+            self.session(session_id)
+        for place in self._report_places(session_id):
+            refuse_link(place)
+        # Not as other work on it: the list of its files may be damaged.
+        with remote.locked(f"{LOCKS}/{session_id}.session", wait_s=2) as lease:
+            if lease is None:
+                raise in_use(f"session {session_id}")
+            if not remote.holds(session_id):
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile")
+            self.remove_reports(session_id)
+            remote.delete(session_id, lease)
+
+    def sweep(self) -> dict[str, StorageError | None]:
+        """Finish what creations and deletions that were interrupted left.
+
+        Returns
+        -------
+        dict
+            Id of each session of which something was left by a deletion, or by a creation that was
+            killed, and why it is still there, else None.
+        """
+        swept: dict[str, StorageError | None] = {}
+        if self._remote is not None:
+            for session_id, is_removed in self._remote.sweep():
+                swept[session_id] = None if is_removed else in_use(f"session {session_id}")
+                if is_removed:
+                    self.remove_reports(session_id)
+        for prefix in (_CREATING, DELETING):
+            for hidden in begun_with(self.path, prefix):
+                session_id = hidden.name.removeprefix(prefix)
+                with lock_if_free(self._lock(session_id)) as free:
+                    if free:
+                        swept[session_id] = self._finish(session_id, hidden)
+                    elif prefix == DELETING:
+                        swept[session_id] = in_use(f"session {session_id}")
+        for hidden in begun_with(self.reports, DELETING):
+            swept[hidden.name.removeprefix(DELETING)] = _fault_of(remove, hidden)
+        return swept
+
+    def _finish(self, session_id: str, hidden: Path) -> StorageError | None:
+        """Delete what is left of a session whose lock is held; the fault where that fails."""
+        # A creation that lives may end between our look and our lock.
+        is_there = (self.path / session_id).exists()
+        fault = None if is_there else _fault_of(self.remove_reports, session_id)
+        if fault is None:
+            if not is_there:
+                self.forget_locks(session_id)
+            fault = _fault_of(remove, hidden)
+        if fault is None:
+            log.info("removed %s, left by an interrupted run", hidden)
+        else:
+            log.warning("session %s: what an interrupted run left is there: %s", session_id, fault)
+        return fault
+
+    def unfinished(self) -> list[str]:
+        """Ids of sessions that are half made or half deleted, be it by a living process."""
+        if self._remote is not None:
+            return self._remote.unfinished()
+        return sorted(
+            {
+                hidden.name.removeprefix(prefix)
+                for prefix in (_CREATING, DELETING)
+                for hidden in begun_with(self.path, prefix)
+            }
+        )
+
+    def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
+        """Store what is known of a participant; fields not named stay as they are.
+
+        Parameters
+        ----------
+        user_id
+            Their id.
+        **fields
+            ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or
+            ``age`` (years), ``height_m``, ``weight_kg``, ``email``; None
+            forgets a field. ``user_id`` may be there too, and is the same.
+
+        Raises
+        ------
+        BadInputError
+            With all faults at once in ``fields``.
+        """
+        self.require_writable()
+        check_id(user_id, what="user_id")
+        if fields.get("user_id", user_id) != user_id:
+            fault = (
+                f"is of somebody else (got {fields['user_id']!r}); leave it out, or give that id"
+            )
+            raise FieldError(f"participant {user_id}", {"user_id": [fault]})
+        if fields.get("display_name") is not None:
+            fields["display_name"] = check_name(fields["display_name"], what="display_name")
+        # Checked before the lock is taken, so that what is refused leaves no trace.
+        checked_fields = validate(
+            GivenParticipant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
+        ).model_dump(exclude_unset=True)
+        with self.locked(".locks/participants", what="the participants", wait_s=10):
+            stored = self.stored_participant(user_id)
+            known = stored.model_dump(exclude_none=True) if stored else {}
+            if fields.get("age") is not None:
+                known.pop("birth_year", None)
+            if fields.get("birth_year") is not None:
+                known.pop("age", None)
+            participant = Participant.model_validate({**known, **checked_fields})
+            document = participant.model_dump(mode="json", exclude_none=True)
+            self.write_document(f"participants/{user_id}.json", document)
+        return document
+
+    def participant(self, user_id: str) -> dict[str, Any]:
+        """Return what is known of a participant.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing is stored for this id.
+        """
+        check_id(user_id, what="user_id")
+        stored = self.stored_participant(user_id)
+        if stored is None:
+            raise NotFoundError(
+                f"participant {user_id}: not in the store {self.place}"
+                f"{likely(user_id, self.participants())}"
+            )
+        return stored.model_dump(mode="json", exclude_none=True)
+
+    def participants(self) -> list[str]:
+        """Ids of the participants of whom something is stored, in order."""
+        return [Path(key).stem for key in self.documents(PARTICIPANTS)]
+
+    def demo(self, exercise_name: str) -> S:
+        """Open the pre-generated demo session of an exercise, read-only.
+
+        Raises
+        ------
+        BadInputError
+            There is no such exercise.
+        NotFoundError
+            The demo is not part of this installation.
+        """
+        folder = _demo_folder(exercise_name)
+        if not (folder / "session.json").is_file():
+            raise _absent_demo(exercise_name)
+        # The demo's report is rendered beforehand too, unless only the package is here.
+        store = type(self)(folder.parent, reports=_checkout() / "reports")
+        store.read_only = True
+        return store._opened(folder)
+
+    def document(self, key: str) -> Any:
+        """JSON document of the store itself, by its path in it.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        BadInputError
+            It is no JSON document.
+        """
+        if self._remote is not None:
+            return self._remote.document(key)
+        return read_json(self.path / key)
+
+    def documents(self, folder: str) -> list[str]:
+        """Paths of the documents in a folder of the store itself."""
+        if self._remote is not None:
+            names = self._remote.objects.names(folder)
+        else:
+            names = [file.name for file in (self.path / folder).glob("*.json")]
+        return [
+            f"{folder}/{name}"
+            for name in sorted(names)
+            if name.endswith(".json") and not name.startswith(".")
+        ]
+
+    def write_document(self, key: str, document: Any) -> None:
+        """Write a document of the store itself, whose lock is held."""
+        if self._remote is not None:
+            self._remote.write_document(key, document)
+            return
+        file = self.path / key
+        with writing(file.parent):
+            make_folder(file.parent)
+        sweep(file.parent, file.name)
+        write_json(file, document)
+
+    def delete_document(self, key: str) -> bool:
+        """Delete a document of the store itself; False if there is none."""
+        self.fetch_document(key)
+        file = self.path / key
+        is_there = file.is_file()
+        if self._remote is not None:
+            self._remote.objects.delete([key])
+        with writing(file):
+            file.unlink(missing_ok=True)
+        return is_there
+
+    def whereabouts(self, key: str) -> str:
+        """Path or URL of a document of the store itself."""
+        return str(self.path / key) if self._remote is None else self._remote.objects.address(key)
+
+    def require_shared(self, what: str) -> None:
+        """Refuse a store that other processes do not see.
+
+        Raises
+        ------
+        BadInputError
+            It is in the memory of this one.
+        """
+        if self._remote is not None and not self._remote.objects.is_shared:
+            raise BadInputError(
+                f"store {self.place}: is in the memory of one process, and {what} needs another; "
+                "use a folder or an s3:// store"
+            )
+
+    def seen_from(self, folder: Path) -> str:
+        """Name the store for a notebook that runs in `folder`, and must be able to open it."""
+        if self._remote is not None:
+            self.require_shared("a report")
+            return self.place
+        try:
+            return Path(os.path.relpath(self.path.absolute(), folder.absolute())).as_posix()
+        except ValueError:  # on another drive
+            return str(self.path.absolute())
+
+    def ids(self) -> list[str]:
+        """Ids of all sessions, damaged ones too."""
+        if self._remote is not None:
+            return self._remote.ids()
+        return [folder.name for folder in self.folders()]
+
+    def folders(self) -> Iterable[Path]:
+        """Folders of all sessions, in order."""
+        if self._remote is not None:
+            return [self.path / session_id for session_id in self._remote.pull_all()]
+        if not self.path.is_dir():
+            return []
+        return sorted(
+            folder
+            for folder in self.path.iterdir()
+            if not folder.name.startswith(".")
+            and not _is_reserved(folder.name)
+            and (folder / "session.json").is_file()
+        )
+
+    def require_writable(self) -> None:
+        """Refuse the demo, and a store behind a URL where nothing can be written."""
+        if self.read_only:
+            raise NotPermittedError("the demo cannot be changed; create a session of your own")
+        if self._remote is not None:
+            self._remote.objects.require_writable()
+
+    def _lock(self, session_id: str, part: str = "session") -> Path:
+        return self.path / ".locks" / f"{session_id}.{part}.lock"
+
+    @contextmanager
+    def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
+        """Hold the lock ``<key>.lock`` of the store itself, or say that `what` is in use."""
+        if self._remote is None:
+            with lock(self.path / f"{key}.lock", what=what, wait_s=wait_s):
+                yield
+            return
+        self.require_writable()
+        with self._remote.locked(key, wait_s=wait_s) as lease:
+            if lease is None:
+                raise in_use(what)
+            yield
+
+    @contextmanager
+    def session_locked_if_free(
+        self, session_id: str, part: str = "session", *, wait_s: float = 0.0
+    ) -> Iterator[bool]:
+        """Hold a lock of a session if nobody else does, and say whether it is held.
+
+        Behind a URL the session is brought up to date first, and what was changed published after.
+        """
+        if self._remote is None:
+            with lock_if_free(self._lock(session_id, part), wait_s=wait_s) as free:
+                yield free
+            return
+        self.require_writable()
+        with self._remote.session_locked(session_id, part, wait_s=wait_s) as free:
+            yield free
+
+    @contextmanager
+    def session_locked(
+        self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
+    ) -> Iterator[None]:
+        """As :meth:`session_locked_if_free`, or say that `what` is in use."""
+        with self.session_locked_if_free(session_id, part, wait_s=wait_s) as free:
+            if not free:
+                raise in_use(what)
+            yield
+
+    def publish(self, session_id: str) -> None:
+        """Behind a URL, let all see what was done so far; in a folder they do."""
+        if self._remote is not None:
+            self._remote.publish(session_id)
+
+    def fetch(self, session_id: str, name: str) -> None:
+        """Behind a URL, bring a file of a session here, if it is there and whole."""
+        if self._remote is not None:
+            self._remote.fetch(session_id, name)
+
+    def refresh(self, session_id: str) -> None:
+        """Behind a URL, see what others changed in the parts that are not locked by us."""
+        if self._remote is not None:
+            self._remote.pull(session_id)
+
+    def fetch_document(self, key: str) -> None:
+        """Behind a URL, bring a document of the store itself here, or let it go if it is gone."""
+        if self._remote is not None:
+            self._remote.fetch_document(key)
+
+    def fetch_below(self, session_id: str, folder: str) -> None:
+        """Behind a URL, bring all files of a folder of a session here; of all of it with ``""``."""
+        if self._remote is not None:
+            self._remote.fetch_below(session_id, folder)
+
+    def discard(self, session_id: str, name: str) -> None:
+        """Behind a URL, let a file go that was removed here, or was never fetched."""
+        if self._remote is not None:
+            self._remote.discard(session_id, name)
+
+    def sweep_session(self, session_id: str) -> None:
+        """Behind a URL, remove what a dead process left of a session that is locked by us."""
+        if self._remote is not None:
+            self._remote.sweep_session(session_id)
+
+    def forget_locks(self, session_id: str) -> None:
+        """Remove the files of the locks of a session that is gone."""
+        if self._remote is not None:  # they are gone when they are released
+            return
+        for part in ("session", "edits", "threads", "work"):
+            with suppress(OSError):
+                self._lock(session_id, part).unlink()
+
+    def remove_reports(self, session_id: str) -> None:
+        """Remove the reports that hold a session, before its folder, so that none is orphaned."""
+        if not self.reports.is_dir():
+            return
+        places = self._report_places(session_id)
+        hidden = [
+            self.reports / f".{place.name}.{what}"
+            for place in places
+            for what in ("unfinished", "earlier", "rendering.lock", "asked.lock")
+        ]
+        for place in (*hidden, *places):
+            with writing(place):
+                if place.is_dir():
+                    remove(place)
+                else:
+                    place.unlink(missing_ok=True)
+        for report in reports_on(self.reports, [session_id]):
+            report.remove()
+
+    def _report_places(self, session_id: str) -> tuple[Path, Path]:
+        return self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}"
+
+    def stored_participant(self, user_id: str) -> Participant | None:
+        """Return what is known of a participant; None where nothing is stored."""
+        key = f"participants/{user_id}.json"
+        try:
+            stored = self.document(key)
+        except NotFoundError:
+            return None
+        return validate(Participant, stored, what=self.whereabouts(key))
+
+
+def _fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
+    try:
+        act(*arguments)
+    except StorageError as error:
+        return error
+    return None
+
+
+def new_session_id(created: datetime.datetime) -> str:
+    """Id of a session that is created now, made of the time and chance."""
+    return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+
+
+_OF_SESSION = re.compile(
+    r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
+    r"|validation|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?"
+)
+"""Names of what can be in the folder of a session beside videos and results."""
+
+
+_SHOWS_SOMEBODY = re.compile(
+    r"video(-2)?\.[a-z0-9]{1,7}|analyzed\.mp4"
+    r"|(pose|pose-2|fitted|angles|repetitions|metrics)\.nc"
+)
+"""Names of its videos and results, by which such a folder is told from one that only looks so."""
+
+
+def _may_be_session(folder: Path) -> bool:
+    """Whether a folder has a record, or lost it and holds what a session holds and nothing else."""
+    if (folder / "session.json").is_file():
+        return True
+    names: list[str] = []
+    with suppress(PermissionError):
+        names = [file.name for file in begun_with(folder, "")]
+    shown = [name for name in names if _SHOWS_SOMEBODY.fullmatch(name)]
+    return bool(shown) and all(name in shown or _OF_SESSION.fullmatch(name) for name in names)
+
+
+def _is_reserved(session_id: str) -> bool:
+    # Of any case: some disks do not tell them apart.
+    return session_id.lower() == PARTICIPANTS
+
+
+def check_creation(
+    *,
+    user_id: str,
+    exercise_name: str,
+    session_name: str | None,
+    body_joint_angles: str | Sequence[str],
+) -> tuple[str, list[Joint], str | None]:
+    """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``.
+    """
+    faults: dict[str, list[str]] = {}
+
+    def tried(field: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BadInputError as error:
+            faults[field] = [str(error)]
+
+    tried("user_id", lambda: check_id(user_id, what="user_id"))
+    exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
+    name = session_name
+    if session_name is not None:
+        name = tried("session_name", lambda: check_name(session_name, what="session_name"))
+    if faults:
+        raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+    return exercise, joints, name
+
+
+def available_exercises() -> list[str]:
+    """Exercises of which sessions can be made."""
+    available = []
+    for name in EXERCISES:
+        with suppress(BadInputError):
+            available.append(_exercise(name))
+    return available
+
+
+def demo_video(exercise_name: str) -> Path:
+    """Path of the video of the demo session of an exercise.
+
+    Raises
+    ------
+    BadInputError
+        There is no such exercise.
+    NotFoundError
+        The demo is not part of this installation.
+    """
+    found = sorted(_demo_folder(exercise_name).glob("video.*"))
+    if not found:
+        raise _absent_demo(exercise_name)
+    return found[0]
+
+
+def _checkout() -> Path:
+    return Path(mobility.__file__).parents[1]
+
+
+def _demo_folder(exercise_name: str) -> Path:
+    if exercise_name not in EXERCISES:
+        raise BadInputError(
+            f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
+        )
+    return _checkout() / "data" / "demo" / REPORT_NAMES[exercise_name]
+
+
+def _absent_demo(exercise_name: str) -> NotFoundError:
+    return NotFoundError(
+        f"demo of {exercise_name}: not here; it is part of a checkout of the project"
+    )
+
+
+def _exercise(name: str) -> str:
+    if name not in EXERCISES:
+        choice = likely(name, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
+    return name
+
+
+def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
+    parts = given.split(",") if isinstance(given, str) else given
+    names = [name.strip() for part in parts for name in part.split(",")]
+    known = (*MEASURED, "all")
+    for name in names or [""]:
+        if name not in known:
+            choice = likely(name, known) or f"; choose of {', '.join(known)}"
+            raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
+    if exercise == "Overhead Squat" and (sideways := [j for j in names if j in SIDEWAYS]):
+        raise BadInputError(
+            f"body_joint_angles {sideways[0]!r}: is measured in Joint Angle Mobility only"
+        )
+    chosen = {*names, *(JOINTS if "all" in names else ())}
+    return cast("list[Joint]", [joint for joint in MEASURED if joint in chosen])
+
+
+def _source(video: str | os.PathLike[str]) -> Path:
+    """Path of a video that can be decoded."""
+    if not os.fspath(video):
+        raise BadInputError("video '': name a video file")
+    source = Path(video)
+    check_decodable(source.name, what="name of the video file")
+    from mobility.capture.video import probe
+
+    probe(source)
+    return source
+
+
+def check_calibration(calibration: str | os.PathLike[str], videos: Sequence[Path]) -> None:
+    """Raise unless a calibration is that of the cameras of some videos."""
+    from mobility.capture.video import probe
+    from mobility.kinematics.calibration import read_calibration
+
+    cameras = read_calibration(calibration).of([video.name for video in videos])
+    infos = [probe(video) for video in videos]
+    cameras.fitting([(info.width, info.height) for info in infos])
+
+
+def _copied(source: Path, folder: Path, name: str) -> dict[str, Any]:
+    """Copy a file in blocks, and take its hash on the way."""
+    suffix = source.suffix.lower()
+    if not (suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 8):
+        suffix = ".video"
+    target = folder / f"{name}{suffix}"
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        original = source.open("rb")
+    except OSError as error:
+        raise BadInputError(f"{source}: cannot be read ({error.strerror})") from error
+    with original, writing(target), open_private(target, "xb") as copy:
+        while block := original.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return {
+        "file": target.name,
+        "original_name": source.name,
+        "sha256": digest.hexdigest(),
+        "size": size,
+    }

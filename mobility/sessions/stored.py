@@ -1,0 +1,274 @@
+"""One session: its record, its files, what was corrected by hand."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from mobility.errors import (
+    BadInputError,
+    NotFoundError,
+    StorageError,
+)
+from mobility.options import validate
+from mobility.provenance import sha256
+from mobility.sessions.files import (
+    check_name,
+    read_dataset,
+    read_json,
+    write_json,
+)
+from mobility.sessions.record import (
+    MEASURED,
+    Edits,
+    Joint,
+    Participant,
+    SessionRecord,
+    Stage,
+    StoredConfig,
+    VideoFile,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.sessions.store import SessionStore
+
+
+class StoredSession:
+    """The files of one session of a store."""
+
+    def __init__(self, folder: Path, store: SessionStore[Any]) -> None:
+        self.folder = folder
+        self.store = store
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} in {self.store.place}>"
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        if self.store.read_only:
+            return self.record.session_id
+        return self.folder.name
+
+    @property
+    def record(self) -> SessionRecord:
+        """What ``session.json`` holds now.
+
+        Raises
+        ------
+        NotFoundError
+            The session was deleted.
+        StorageError
+            The record is damaged, or of another version of the layout.
+        """
+        file = self.folder / "session.json"
+        try:
+            return validate(SessionRecord, read_json(file), what=f"{file}")
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.folder.name}: its record cannot be used ({error}); "
+                "restore it, or delete the folder"
+            ) from None
+
+    @property
+    def participant(self) -> Participant | None:
+        """What is known of the participant; None where nothing is stored."""
+        return self.store.stored_participant(self.record.user_id)
+
+    @property
+    def video(self) -> Path:
+        """The session's own copy of the video."""
+        return self._video_file(self.record.video)
+
+    @property
+    def second_video(self) -> Path | None:
+        """The session's own copy of the video of the second camera; None where there is none."""
+        second = self.record.second_video
+        return None if second is None else self._video_file(second)
+
+    @property
+    def calibration(self) -> Path | None:
+        """The session's own copy of the calibration of its cameras; None where there is none."""
+        known = self.record.calibration
+        return None if known is None else self._video_file(known)
+
+    def _video_file(self, video: VideoFile) -> Path:
+        self.store.fetch(self.id, video.file)
+        file = self.folder / video.file
+        if self.store._remote is not None and not file.is_file():
+            raise StorageError(
+                f"session {self.id}: its file {self.place_of(video.file)} is lost or damaged; "
+                "put it there again, or delete the session"
+            )
+        return file
+
+    @property
+    def annotated_video(self) -> Path:
+        """The annotated video; a file that is absent where there is none."""
+        self.store.fetch(self.id, "analyzed.mp4")
+        return self.folder / "analyzed.mp4"
+
+    @property
+    def place(self) -> str:
+        """Folder or URL of the session."""
+        remote = self.store._remote
+        return os.fspath(self.folder) if remote is None else f"{self.store.place}/{self.id}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        if self.store._remote is not None:
+            return self.store._remote.size(self.id)
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+    def place_of(self, name: str) -> str:
+        """Address of one of its files: a ``file://`` URI, or the URL of the object that it is."""
+        remote = self.store._remote
+        if remote is None:
+            return (self.folder / name).resolve().as_uri()
+        return remote.address(self.id, name)
+
+    @property
+    def report_folder(self) -> Path:
+        """Folder of the session's reports; it is made by the first report."""
+        return self.store.reports / self.id
+
+    def pose(self) -> xr.Dataset:
+        """Landmarks as they were detected."""
+        return self._result("pose")
+
+    def second_pose(self) -> xr.Dataset:
+        """Landmarks as they were detected in the video of the second camera."""
+        return self._result("second_pose")
+
+    def fitted(self) -> xr.Dataset:
+        """Landmarks after cleaning, from which the angles are computed."""
+        return self._result("fitted")
+
+    def angles(self) -> xr.Dataset:
+        """Joint angles over time, degrees."""
+        return self._result("angles")
+
+    def repetitions(self) -> xr.Dataset:
+        """Repetitions and their phases."""
+        return self._result("repetitions")
+
+    def metrics(self) -> xr.Dataset:
+        """Metrics of the assessment."""
+        return self._result("metrics")
+
+    def capture_quality(self) -> dict[str, Any]:
+        """How well the video can be measured."""
+        return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
+
+    def edits(self) -> Edits:
+        """Corrections by hand, oldest first."""
+        file = self.folder / "edits.json"
+        return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+
+    def stored_config(self) -> StoredConfig | None:
+        """Display settings with their revision; None where nothing was saved."""
+        self.require_display()
+        file = self.folder / "config.json"
+        if not file.is_file():
+            return None
+        try:
+            return validate(StoredConfig, read_json(file), what=f"{file}")
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.id}: its display settings cannot be used ({error}); restore the "
+                "file, or delete it and save them anew"
+            ) from None
+
+    def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
+        """Give the session another name or other joints; the next analysis heeds them.
+
+        Raises
+        ------
+        StorageError
+            The session is being analyzed, or cannot be written.
+        """
+        self.store.require_writable()
+        name = None if session_name is None else check_name(session_name, what="session_name")
+        with self.store.session_locked(self.id, what=f"session {self.id}", wait_s=2):
+            record = self.record
+            changed = record.model_copy(
+                update={"session_name": name, "joints": [j for j in MEASURED if j in joints]}
+            )
+            if changed != record:
+                write_json(self.folder / "session.json", changed.model_dump(mode="json"))
+
+    def delete(self) -> None:
+        """Delete the session; see :meth:`Store.delete`."""
+        self.store.require_writable()
+        self.store.delete(self.id)
+
+    def analyzed(self) -> SessionRecord:
+        """Record of the session, or a refusal that says why it has no results."""
+        record = self.record
+        if record.state != "analyzed":
+            told = {
+                "created": "has not been analyzed yet; analyze it first",
+                "analyzing": "is being analyzed, or its analysis was interrupted; analyze it again",
+                "edited": "was corrected by hand since its analysis; analyze it again",
+                "failed": f"could not be analyzed: {record.reason}",
+            }
+            raise NotFoundError(f"session {self.id} {told[record.state]}")
+        return record
+
+    def require_exercise(self, exercise: str, what: str) -> None:
+        """Refuse a session of another exercise, which has no `what`."""
+        own = self.record.exercise
+        if own != exercise:
+            raise BadInputError(
+                f"session {self.id}: is of the exercise '{own}'; only those of '{exercise}' have "
+                f"a {what}"
+            )
+
+    def require_display(self) -> None:
+        """Refuse a session of another exercise, which has no display settings."""
+        exercise = self.record.exercise
+        if exercise != "Joint Angle Mobility":
+            raise BadInputError(
+                f"session {self.id}: is of the exercise '{exercise}'; only those of 'Joint Angle "
+                "Mobility' have display settings"
+            )
+
+    def result_file(self, stage: str) -> Path:
+        """Path of the file of a stage, whole and up to date with the store."""
+        done = self.record.stages.get(stage)
+        if done is None:
+            raise NotFoundError(
+                f"session {self.id}: no {stage.replace('_', ' ')} yet; analyze it first"
+            )
+        if self.store.is_remote:
+            self.store.fetch(self.id, done.file)
+            # Others may have put another in its place meanwhile.
+            done = self.record.stages.get(stage, done)
+        if not is_whole(self.folder, done):
+            raise StorageError(
+                f"session {self.id}: its file {done.file} is damaged or lost; analyze it again"
+            )
+        return self.folder / done.file
+
+    def _result(self, stage: str) -> xr.Dataset:
+        return read_dataset(self.result_file(stage))
+
+
+def is_whole(folder: Path, stage: Stage) -> bool:
+    """Whether the file of a stage is there, as it was written."""
+    file = folder / stage.file
+    return file.is_file() and sha256(file) == stage.sha256
+
+
+def current_user() -> str:
+    """Name of the user of this computer."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
