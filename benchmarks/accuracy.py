@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import read_truth, render_case, truth_pose
 
 ROOT = Path(__file__).resolve().parents[1]

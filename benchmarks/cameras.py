@@ -23,7 +23,7 @@ from pairs import Second, cleaned, pair_folder, poses_of, read_pairs, render_sec
 
 import mobility as mb
 from mobility.errors import MobilityError
-from mobility.kinematics.cameras import time_offset
+from mobility.kinematics.fit.time_offset import time_offset
 from mobility.provenance import history
 from mobility.virtual_lab.case import case_from, render_case
 

@@ -35,7 +35,7 @@ from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.progress import progress_bar
 from mobility.sessions.files import atomic

@@ -29,7 +29,7 @@ from findings import (
 )
 from pairs import Pair, cleaned, pair_folder, poses_of, read_pairs
 
-from mobility.kinematics.fit import fit_body
+from mobility.kinematics.fit.entry import fit_body
 from mobility.view import TWO_CAMERAS, view_of_azimuth
 from mobility.virtual_lab.case import read_truth, truth_pose, write_dataset
 from mobility.virtual_lab.sweep import read_pose

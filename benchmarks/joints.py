@@ -30,7 +30,7 @@ import mobility as mb
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
 from mobility.kinematics.angles import angle_between
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import (
     Case,
     case_from,

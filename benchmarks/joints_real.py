@@ -24,7 +24,7 @@ from real import clips
 
 import mobility as mb
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -19,7 +19,7 @@ import yaml
 import mobility as mb
 from mobility.capture.models import model_sha256
 from mobility.capture.video import write_video
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import Case, film_case, perform_case, render_case, write_dataset
 from mobility.virtual_lab.grid import Grid, grid_cases
 from mobility.virtual_lab.squat import duration_s

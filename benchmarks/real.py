@@ -49,7 +49,7 @@ from mobility.kinematics.angles import (
 )
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import kind_of, metric_sd, spread_factors
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.sessions.files import read_dataset
 from mobility.validation.lab_files import read_lab

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
-    from mobility.kinematics.fit import fit_body as fit_body
+    from mobility.kinematics.fit.entry import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "estimate_pose": "mobility.capture.pose",
     "clean_pose": "mobility.kinematics.clean",
-    "fit_body": "mobility.kinematics.fit",
+    "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
     "joint_mobility": "mobility.assessment.joint_mobility",

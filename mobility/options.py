@@ -91,7 +91,7 @@ def check_standing(given: Any) -> str | float:
 
 
 Standing = Annotated[Literal["straight", "free"] | float, BeforeValidator(check_standing)]
-"""How the subject stands between repetitions, as for `mobility.kinematics.fit.fit_body`."""
+"""How the subject stands between repetitions, as for `mobility.kinematics.fit.entry.fit_body`."""
 
 ModelName = Literal["auto", "full", "heavy", "both"]
 """A pose model where no file of one can be named, as for `mobility.capture.models`."""

@@ -55,7 +55,7 @@ def _install() -> None:
     action = f"{rest}:{action}" if rest else action
     places = {
         "pose": ("mobility.capture.pose", "estimate_pose"),
-        "fitted": ("mobility.kinematics.fit", "fit_body"),
+        "fitted": ("mobility.kinematics.fit.entry", "fit_body"),
         "angles": ("mobility.kinematics.angles", "joint_angles"),
         "repetitions": ("mobility.kinematics.repetitions", "find_repetitions"),
         "metrics": ("mobility.assessment.overhead_squat", "overhead_squat"),

@@ -261,7 +261,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.capture.pose": [estimate_pose],
         "mobility.capture.quality": [capture_quality],
         "mobility.kinematics.clean": [clean_pose],
-        "mobility.kinematics.fit": [fit_body],
+        "mobility.kinematics.fit.entry": [fit_body],
         "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
         "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
@@ -274,7 +274,7 @@ def modules() -> dict[str, ModuleType]:
         found[name] = ModuleType(name)
         for function in functions:
             setattr(found[name], function.__name__, function)
-    found["mobility.kinematics.fit"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
+    found["mobility.kinematics.fit.entry"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
     return found
 
 

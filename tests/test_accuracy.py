@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mobility as mb
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import read_truth, truth_pose
 
 pytestmark = pytest.mark.slow

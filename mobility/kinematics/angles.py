@@ -312,7 +312,7 @@ def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     fitted
-        What :func:`~mobility.kinematics.fit.fit_body` returned.
+        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
 
     Returns
     -------
@@ -362,7 +362,7 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     fitted
-        What :func:`~mobility.kinematics.fit.fit_body` returned.
+        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
 
     Returns
     -------

@@ -21,7 +21,7 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     Parameters
     ----------
     fitted
-        What :func:`~mobility.kinematics.fit.fit_body` returned.
+        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
 
     Returns
     -------

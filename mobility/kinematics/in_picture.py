@@ -192,7 +192,7 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     fitted
-        What :func:`~mobility.kinematics.fit.fit_body` made of the pose of one camera.
+        What :func:`~mobility.kinematics.fit.entry.fit_body` made of the pose of one camera.
 
     Returns
     -------

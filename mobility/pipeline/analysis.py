@@ -575,7 +575,7 @@ def _fitted(run: _Run) -> xr.Dataset:
 
     if not run.fit:
         return clean_pose(run["pose"])
-    from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+    from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.second_video is None else ["pose", "second_pose"]

@@ -20,7 +20,7 @@ IMPORTS = (
     *("ipykernel.kernelapp", "ipykernel.pylab.backend_inline", "IPython.display", "h5py"),
     *("matplotlib.pyplot", "matplotlib.backends.backend_agg", "pandas", "scipy.stats", "xarray"),
     *("mobility.assessment.findings", "mobility.assessment.joint_mobility"),
-    *("mobility.assessment.overhead_squat", "mobility.kinematics.fit"),
+    *("mobility.assessment.overhead_squat", "mobility.kinematics.fit.entry"),
     *("mobility.pipeline.analysis", "mobility.reports.figures", "mobility.pipeline.overlay"),
     *("mobility.reports.first_page", "mobility.reports.groups"),
     *("mobility.reports.joint_mobility", "mobility.reports.scores"),

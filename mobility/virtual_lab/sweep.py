@@ -28,7 +28,7 @@ from mobility.capture.pose import estimate_pose
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.angles import angles_from_points, image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar

@@ -19,7 +19,7 @@ from mobility.assessment.overhead_squat import knee_movement, overhead_squat, ph
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import metric_sd, spread_factors
-from mobility.kinematics.fit import FITTED
+from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of

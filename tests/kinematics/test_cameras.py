@@ -12,10 +12,12 @@ from kinematics.test_fit import body, errors, last, points_of
 
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
-from mobility.kinematics import cameras, fit
 from mobility.kinematics.angles import angle_sd, joint_angles
 from mobility.kinematics.calibration import Calibration, Camera, rotation
-from mobility.kinematics.cameras import overlaid, time_offset
+from mobility.kinematics.fit import body as parts
+from mobility.kinematics.fit import entry, terms
+from mobility.kinematics.fit.cameras import overlaid
+from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.view import camera_view
@@ -24,7 +26,7 @@ ANGLES = (
     *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion"),
     *("trunk_lean", "hip_abduction"),
 )
-FITTED = [INDEX[name] for name in fit.FITTED]
+FITTED = [INDEX[name] for name in parts.FITTED]
 
 
 def motion(time: np.ndarray, reps: tuple[tuple[float, float, float], ...]) -> np.ndarray:
@@ -62,8 +64,8 @@ def filmed(
     axes = np.stack([np.cross([0.0, 1.0, 0.0], back), [0.0, 1.0, 0.0], back])
     camera = (points - distance * back - [0.0, 1.0, 0.0]) @ axes.T
     joints = camera[:, FITTED]
-    means = [offset.mean for offset in fit._OFFSETS.values()]
-    directions = fit._directions(joints, np.array([0.0, 1.0, 0.0]))
+    means = [offset.mean for offset in parts.OFFSETS.values()]
+    directions = parts.offset_directions(joints, np.array([0.0, 1.0, 0.0]))
     seen = camera.copy()
     seen[:, FITTED] += np.einsum("o,nojx->njx", means, directions)
     image = np.array(size) / 2 + focal * seen[..., :2] / -seen[..., 2:] * [1.0, -1.0]
@@ -129,8 +131,8 @@ def test_time_offset_with_gaps_and_a_hidden_arm() -> None:
 @pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
 def test_two_views_are_better_than_either(azimuths: tuple[float, float]) -> None:
     first, second, truth, later = pair(azimuths, noise_px=3.0, drift_px=5.0, shrink=0.65, seed=0)
-    both = fit.fit_body([first, second])
-    single = errors(fit.fit_body(first), truth), errors(fit.fit_body(second), later)
+    both = entry.fit_body([first, second])
+    single = errors(entry.fit_body(first), truth), errors(entry.fit_body(second), later)
     found = errors(both, truth)
     better = min(np.mean([each[name] for name in ANGLES]) for each in single)
     assert np.mean([found[name] for name in ANGLES]) < 0.97 * better
@@ -140,18 +142,18 @@ def test_two_views_are_better_than_either(azimuths: tuple[float, float]) -> None
 @pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
 def test_where_the_cameras_stood(azimuths: tuple[float, float]) -> None:
     first, second, *_ = pair(azimuths, noise_px=3.0)
-    fitted = fit.fit_body([first, second])
-    told = last(fitted)["cameras"]
+    fitted = entry.fit_body([first, second])
+    depths = last(fitted)["cameras"]
     # The direction of a camera is one thing, wherever it is told.
-    assert told[0]["azimuth_deg"] == pytest.approx(camera_view(fitted).azimuth_deg, abs=0.2)
-    turn = np.array(told[1]["rotation"])
+    assert depths[0]["azimuth_deg"] == pytest.approx(camera_view(fitted).azimuth_deg, abs=0.2)
+    turn = np.array(depths[1]["rotation"])
     a = np.radians(azimuths[0] - azimuths[1])
     true = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     apart = np.degrees(np.arccos(np.clip((np.trace(turn @ true.T) - 1) / 2, -1, 1)))
     assert apart < 5.0
-    assert told[1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
-    assert 0.0 < told[1]["time_offset_sd_s"] < 0.02
-    for camera, azimuth in zip(told, azimuths, strict=True):
+    assert depths[1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
+    assert 0.0 < depths[1]["time_offset_sd_s"] < 0.02
+    for camera, azimuth in zip(depths, azimuths, strict=True):
         assert camera["azimuth_deg"] == pytest.approx(-azimuth, abs=4.0)
         # Landmarks that are right are moved off by what is usual for those of MediaPipe.
         assert 0.002 < camera["residual_m"] < 0.018
@@ -159,7 +161,7 @@ def test_where_the_cameras_stood(azimuths: tuple[float, float]) -> None:
 
 def test_the_second_camera_makes_the_error_smaller_and_knows_it() -> None:
     first, second, *_ = pair(noise_px=3.0, seed=5)
-    alone, both = (angle_sd(fit.fit_body(each)) for each in ([first], [first, second]))
+    alone, both = (angle_sd(entry.fit_body(each)) for each in ([first], [first, second]))
     # Of the elbow no more: what is learned of arms is for one camera only.
     for name in ("shoulder_flexion", "trunk_lean", "hip_flexion", "knee_flexion"):
         assert float(both[f"{name}_sd"].mean()) < 0.9 * float(alone[f"{name}_sd"].mean())
@@ -167,18 +169,18 @@ def test_the_second_camera_makes_the_error_smaller_and_knows_it() -> None:
 
 def test_one_pose_in_a_list_is_that_pose() -> None:
     first, *_ = pair(noise_px=2.0)
-    one, listed = fit.fit_body(first), fit.fit_body([first])
+    one, listed = entry.fit_body(first), entry.fit_body([first])
     xr.testing.assert_identical(one, listed)
 
 
 def test_three_cameras() -> None:
     first, second, truth, _ = pair((0.0, 75.0), noise_px=3.0)
     third = filmed(*(first["time"].to_numpy(), truth), azimuth=-60.0, noise_px=3.0, seed=9)
-    fitted = fit.fit_body([first, second, third], focal_length=(None, 820.0, 1100.0))
-    told = last(fitted)["cameras"]
-    assert [round(camera["azimuth_deg"] / 10) for camera in told] in ([0, -7, 6], [0, -8, 6])
-    assert told[2]["time_offset_s"] == pytest.approx(0.0, abs=0.011)
-    assert told[1]["focal_length_px"] == pytest.approx(820.0, rel=0.03)
+    fitted = entry.fit_body([first, second, third], focal_length=(None, 820.0, 1100.0))
+    depths = last(fitted)["cameras"]
+    assert [round(camera["azimuth_deg"] / 10) for camera in depths] in ([0, -7, 6], [0, -8, 6])
+    assert depths[2]["time_offset_s"] == pytest.approx(0.0, abs=0.011)
+    assert depths[1]["focal_length_px"] == pytest.approx(820.0, rel=0.03)
     assert errors(fitted, truth)["knee_flexion"] < 4.0
 
 
@@ -191,7 +193,7 @@ def test_long_trials_join_and_the_second_camera_may_stop_early() -> None:
     truth = body(motion(time, squats))
     first = filmed(time, truth, azimuth=0.0, noise_px=2.0)
     second = filmed(other, body(motion(other + 12.3, squats)), azimuth=70.0, noise_px=2.0, seed=1)
-    fitted = fit.fit_body([first, second], draws=8)
+    fitted = entry.fit_body([first, second], draws=8)
     assert last(fitted)["cameras"][1]["time_offset_s"] == pytest.approx(12.3, abs=0.02)
     assert errors(fitted, truth)["knee_flexion"] < 5.0
     jump = np.abs(np.diff(points_of(fitted)[:, INDEX["left_hip"]], n=2, axis=0)).max()
@@ -202,7 +204,7 @@ def test_what_only_the_second_camera_sees_is_found() -> None:
     first, second, truth, _ = pair(noise_px=1.0)
     for name in ("position", "image_position"):
         first[name].loc[{"keypoint": "left_wrist"}] = np.nan
-    points = points_of(fit.fit_body([first, second]))
+    points = points_of(entry.fit_body([first, second]))
     wrist, shoulder = (INDEX[f"left_{name}"] for name in ("wrist", "shoulder"))
     found = np.linalg.norm(points[:, wrist] - points[:, shoulder], axis=-1)
     true = np.linalg.norm(truth[:, wrist] - truth[:, shoulder], axis=-1)
@@ -211,8 +213,8 @@ def test_what_only_the_second_camera_sees_is_found() -> None:
 
 def test_seen_from_behind_by_one_camera_only_is_no_warning() -> None:
     behind, front, *_ = pair((180.0, 30.0))
-    assert "seen_from_behind" in {w["code"] for w in last(fit.fit_body(behind))["warnings"]}
-    assert last(fit.fit_body([behind, front]))["warnings"] == []
+    assert "seen_from_behind" in {w["code"] for w in last(entry.fit_body(behind))["warnings"]}
+    assert last(entry.fit_body([behind, front]))["warnings"] == []
 
 
 def test_cameras_that_disagree_are_told_of() -> None:
@@ -220,30 +222,34 @@ def test_cameras_that_disagree_are_told_of() -> None:
     names = ["left_knee", "left_ankle", "left_elbow", "right_shoulder", "right_wrist", "left_hip"]
     off = np.array([60.0, -45.0])  # what would be 17 cm
     second["image_position"].loc[{"keypoint": names}] += off[None, :, None, None]
-    fitted = fit.fit_body([first, second])
+    fitted = entry.fit_body([first, second])
     assert "cameras_disagree" in {w["code"] for w in last(fitted)["warnings"]}
 
 
 @pytest.mark.slow
 def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
-    build = fit._build
+    build = terms.normal_equations
 
-    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
-        caught.append((problem, joints, border))
-        return build(problem, joints, border)
+    def spy(problem: Any, joints: np.ndarray, shared: np.ndarray) -> Any:
+        caught.append((problem, joints, shared))
+        return build(problem, joints, shared)
 
-    monkeypatch.setattr(fit, "_build", spy)
+    monkeypatch.setattr(terms, "normal_equations", spy)
     first, second, *_ = pair(noise_px=2.0)
-    fit.fit_body([first, second])
-    problem, joints, border = next(each for each in reversed(caught) if each[0].views)
+    entry.fit_body([first, second])
+    problem, joints, shared = next(each for each in reversed(caught) if each[0].views)
     view = problem.views[0]
     rng = np.random.default_rng(1)
-    away = border.copy()
+    away = shared.copy()
     away[view.first : view.first + view.size] += 0.03 * rng.standard_normal(view.size)
     here = build(problem, joints, away)
-    for i in (fit._F, fit._OFF + 3, *range(view.first, view.first + view.size)):
-        step = np.zeros(border.size)
+    for i in (
+        parts.FOCAL_FACTOR,
+        parts.FIRST_OFFSET + 3,
+        *range(view.first, view.first + view.size),
+    ):
+        step = np.zeros(shared.size)
         step[i] = 1e-6
         ends = [build(problem, joints, away + s * step).cost for s in (1, -1)]
         # The directions of the offsets are held in Gauss-Newton.
@@ -277,25 +283,25 @@ def calibrated(
 @pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
 def test_calibrated_cameras_measure(azimuths: tuple[float, float]) -> None:
     first, second, truth, _ = pair(azimuths)
-    fitted = fit.fit_body([first, second], calibration=calibrated(azimuths))
+    fitted = entry.fit_body([first, second], calibration=calibrated(azimuths))
     found = errors(fitted, truth)
     # Abduction depends on the width of the hips, which is larger than usual in this body.
     assert max(found[name] for name in ANGLES if name != "hip_abduction") < 1.5
-    told = last(fitted)
-    assert told["calibrated"]["matched"] == "by order"
-    assert told["calibrated"]["vertical"]
-    assert abs(told["camera_pitch_deg"]) < 1.0
-    assert told["cameras"][0]["focal_length_px"] == pytest.approx(1100.0, rel=0.005)
-    assert told["cameras"][1]["focal_length_px"] == pytest.approx(820.0, rel=0.005)
-    assert told["cameras"][1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
-    away = [camera["distance_m"] for camera in told["cameras"]]
+    depths = last(fitted)
+    assert depths["calibrated"]["matched"] == "by order"
+    assert depths["calibrated"]["vertical"]
+    assert abs(depths["camera_pitch_deg"]) < 1.0
+    assert depths["cameras"][0]["focal_length_px"] == pytest.approx(1100.0, rel=0.005)
+    assert depths["cameras"][1]["focal_length_px"] == pytest.approx(820.0, rel=0.005)
+    assert depths["cameras"][1]["time_offset_s"] == pytest.approx(0.37, abs=0.011)
+    away = [camera["distance_m"] for camera in depths["cameras"]]
     assert away == pytest.approx([3.2, 2.7], abs=0.15)  # the hips move about the middle
 
 
 def test_calibrated_cameras_know_how_tall_somebody_is() -> None:
     first, second, truth, _ = pair()
     for scale in (1.0, 0.9):  # the same pictures of somebody smaller, by cameras that are nearer
-        fitted = fit.fit_body([first, second], calibration=calibrated(scale=scale))
+        fitted = entry.fit_body([first, second], calibration=calibrated(scale=scale))
         assert leg(points_of(fitted)) == pytest.approx(scale * leg(truth), rel=0.015)
 
 
@@ -317,12 +323,12 @@ def test_the_lens_and_the_vertical_of_one_camera_are_taken() -> None:
     flat *= 1 + bent[0] * square + bent[1] * square**2
     seen["image_position"].values[:] = flat * 1100.0 + [[[360.0]], [[640.0]]]
     known = calibrated((40.0,), bent=bent)
-    straight = fit.fit_body(seen, calibration=known)
-    told = last(straight)
-    assert told["focal_length_px"] == pytest.approx(1100.0, rel=0.01)
-    assert abs(told["camera_pitch_deg"]) < 1.5
-    assert told["calibrated"]["cameras"] == ["a"]
-    whole = fit.fit_body(pose, calibration=calibrated((40.0,)))
+    straight = entry.fit_body(seen, calibration=known)
+    depths = last(straight)
+    assert depths["focal_length_px"] == pytest.approx(1100.0, rel=0.01)
+    assert abs(depths["camera_pitch_deg"]) < 1.5
+    assert depths["calibrated"]["cameras"] == ["a"]
+    whole = entry.fit_body(pose, calibration=calibrated((40.0,)))
     np.testing.assert_allclose(points_of(straight), points_of(whole), atol=0.003)
     # The picture stays as it was seen, for drawing.
     xr.testing.assert_identical(straight["image_position"], seen["image_position"])
@@ -343,7 +349,7 @@ def test_lines_of_sight_tell_the_offset_where_heights_do_not() -> None:
     second = filmed(time, later, azimuth=50.0, **how)
     with pytest.raises(BadInputError, match="time_offset"):
         time_offset(first, second)
-    fitted = fit.fit_body([first, second], calibration=calibrated((0.0, 50.0)))
+    fitted = entry.fit_body([first, second], calibration=calibrated((0.0, 50.0)))
     assert last(fitted)["cameras"][1]["time_offset_s"] == pytest.approx(0.4, abs=0.02)
 
 
@@ -356,11 +362,11 @@ def test_a_calibration_of_other_cameras_is_refused() -> None:
     down = rotation(np.array([0.2, 0.0, 0.0]))
     turned = replace(moved, rotation=down @ moved.rotation, translation=down @ moved.translation)
     with pytest.raises(BadInputError, match="lines of sight of the calibrated cameras miss"):
-        fit.fit_body([first, second], calibration=replace(known, cameras=(kept, turned)))
+        entry.fit_body([first, second], calibration=replace(known, cameras=(kept, turned)))
     with pytest.raises(BadInputError, match="leave out field_of_view and focal_length"):
-        fit.fit_body([first, second], calibration=calibrated(), focal_length=900.0)
+        entry.fit_body([first, second], calibration=calibrated(), focal_length=900.0)
     with pytest.raises(BadInputError, match="of another shape"):
-        fit.fit_body([second, first], calibration=calibrated())
+        entry.fit_body([second, first], calibration=calibrated())
 
 
 def test_bodies_are_laid_over_each_other_despite_outliers() -> None:
@@ -386,7 +392,7 @@ def test_refusals() -> None:
     for name in ("left_wrist", "right_wrist"):
         raised[:, INDEX[name], 1] -= 0.9 * high
     with pytest.raises(BadInputError, match="not show the same movement"):
-        fit.fit_body([first, filmed(time, raised, azimuth=60.0)])
+        entry.fit_body([first, filmed(time, raised, azimuth=60.0)])
 
     still = filmed(time, body(np.full(time.size, 6.0)), azimuth=60.0)
     with pytest.raises(BadInputError, match="hardly moves in the second video"):
@@ -395,14 +401,14 @@ def test_refusals() -> None:
     three = xr.concat([second] * 3, "individual", data_vars="minimal")
     three = three.assign_coords(individual=["a", "b", "c"])
     with pytest.raises(BadInputError, match="3 individuals"):
-        fit.fit_body([first, three])
+        entry.fit_body([first, three])
 
     with pytest.raises(BadInputError, match=r"less than 1 s|same movement"):
         time_offset(first, second.isel(time=slice(0, 30)))
     with pytest.raises(BadInputError, match="no pose"):
-        fit.fit_body([])
+        entry.fit_body([])
     with pytest.raises(BadInputError, match="2 values for 1 cameras"):
-        fit.fit_body(first, focal_length=(900.0, 800.0))
+        entry.fit_body(first, focal_length=(900.0, 800.0))
 
 
 def test_an_even_movement_cut_short_is_ambiguous() -> None:
@@ -417,16 +423,14 @@ def test_an_even_movement_cut_short_is_ambiguous() -> None:
 def test_rotation_is_its_derivative() -> None:
     vector, change = np.array([0.4, -0.9, 0.3]), np.array([1e-6, -2e-6, 3e-6])
     turned = rotation(vector + change) @ rotation(vector).T
-    np.testing.assert_allclose(
-        turned, rotation(cameras._left_jacobian(vector) @ change), atol=1e-11
-    )
+    np.testing.assert_allclose(turned, rotation(terms._left_jacobian(vector) @ change), atol=1e-11)
 
 
 @pytest.mark.slow
 def test_a_second_camera_in_front_makes_knee_movement_measurable() -> None:
     side, front, *_ = pair((90.0, 0.0), noise_px=1.0)
     for poses, shown in (([side], False), ([side, front], True)):
-        fitted = fit.fit_body(poses)
+        fitted = entry.fit_body(poses)
         reps = find_repetitions(fitted)
         metrics = overhead_squat(fitted, joint_angles(fitted), reps)
         assert int(metrics["accepted_repetitions"]) == 2

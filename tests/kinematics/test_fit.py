@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics import angles, fit
+from mobility.kinematics import angles
 from mobility.kinematics.angles import angles_from_points
 from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.fit import body as parts
+from mobility.kinematics.fit import entry, observed, standing, terms, trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
 SIZE = (720, 1280)
@@ -92,10 +94,10 @@ def filmed(
     tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     camera = level @ tilt.T
     offset = np.zeros_like(points)
-    fitted = [INDEX[name] for name in fit.FITTED]
+    fitted = [INDEX[name] for name in parts.FITTED]
     # The landmarks lie where they usually do.
-    means = [o.mean for o in fit._OFFSETS.values()]
-    directions = fit._directions(camera[:, fitted], tilt @ [0.0, 1.0, 0.0])
+    means = [o.mean for o in parts.OFFSETS.values()]
+    directions = parts.offset_directions(camera[:, fitted], tilt @ [0.0, 1.0, 0.0])
     offset[:, fitted] = np.einsum("o,nojx->njx", means, directions)
     seen = camera + offset
     image = np.stack(
@@ -148,7 +150,7 @@ def test_angles_are_found_from_every_side_in_front(azimuth: float) -> None:
     time, knee = squat()
     truth = body(knee)
     pose = filmed(time, truth, azimuth=azimuth)
-    fitted = fit.fit_body(pose, focal_length=FOCAL)
+    fitted = entry.fit_body(pose, focal_length=FOCAL)
     found, raw = errors(fitted, truth), errors(pose, truth)
     assert found["knee_flexion"] < 5.0
     assert found["hip_flexion"] < 6.0
@@ -162,7 +164,7 @@ def test_angles_are_found_from_every_side_in_front(azimuth: float) -> None:
 def test_trial_may_begin_standing_crouched_or_in_between(phase: float) -> None:
     time, knee = squat(4.5, phase=phase)
     truth = body(knee)
-    found = errors(fit.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
+    found = errors(entry.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
     assert found["knee_flexion"] < 5.5
     assert found["hip_flexion"] < 7.5
 
@@ -170,7 +172,7 @@ def test_trial_may_begin_standing_crouched_or_in_between(phase: float) -> None:
 def test_trial_that_never_stands() -> None:
     time, knee = squat(4.0, deep=20.0)
     truth = body(knee + 75.0)
-    found = errors(fit.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
+    found = errors(entry.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
     assert found["knee_flexion"] < 10.0
     assert found["trunk_lean"] < 6.0
 
@@ -183,24 +185,24 @@ def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(
     pose = filmed(time, truth, noise_px=2.0)
     wrist = {"time": (time > 1.2) & (time < 1.7), "keypoint": INDEX["right_wrist"], "pixel": 1}
     pose["image_position"][wrist] -= 250.0  # farther than an arm reaches
-    robust = errors(fit.fit_body(pose), truth)["elbow_flexion"]
-    terms = copy.deepcopy(fit._TERM)
+    robust = errors(entry.fit_body(pose), truth)["elbow_flexion"]
+    terms = copy.deepcopy(parts.TERMS)
     terms["picture"]["huber"] = 1e3
     for name in ("depths", "feet", "balance"):
         terms[name]["cauchy"] = 1e3
-    monkeypatch.setattr(fit, "_TERM", terms)
-    assert robust < 0.9 * errors(fit.fit_body(pose), truth)["elbow_flexion"]
+    monkeypatch.setattr(body, "TERMS", terms)
+    assert robust < 0.9 * errors(entry.fit_body(pose), truth)["elbow_flexion"]
 
 
 def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
     time, knee = squat()
-    fitted = fit.fit_body(filmed(time, body(knee), noise_px=2.0), focal_length=FOCAL)
+    fitted = entry.fit_body(filmed(time, body(knee), noise_px=2.0), focal_length=FOCAL)
     points = points_of(fitted)
-    for name, segment in fit._SEGMENTS.items():
+    for name, segment in parts.SEGMENTS.items():
         if name not in ("thigh", "shank", "upper_arm", "forearm", "foot"):
             continue
         for a, b in segment.ends:
-            v = points[:, INDEX[fit.FITTED[b]]] - points[:, INDEX[fit.FITTED[a]]]
+            v = points[:, INDEX[parts.FITTED[b]]] - points[:, INDEX[parts.FITTED[a]]]
             length = np.linalg.norm(v, axis=-1)
             assert np.ptp(length) < 1e-9
     assert np.median(points[:, INDEX["left_heel"], 1]) == pytest.approx(0.0, abs=0.03)
@@ -211,7 +213,7 @@ def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
 def test_gravity_is_found_when_the_camera_looks_down() -> None:
     time, knee = squat()
     truth = body(knee)
-    fitted = fit.fit_body(filmed(time, truth, pitch=8.0), focal_length=FOCAL)
+    fitted = entry.fit_body(filmed(time, truth, pitch=8.0), focal_length=FOCAL)
     assert last(fitted)["camera_pitch_deg"] == pytest.approx(8.0, abs=4.0)
     assert errors(fitted, truth)["trunk_lean"] < 6.0
 
@@ -219,8 +221,8 @@ def test_gravity_is_found_when_the_camera_looks_down() -> None:
 def test_height_sets_the_scale_and_leaves_the_angles() -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee))
-    small = fit.fit_body(pose, focal_length=FOCAL, height_m=1.50)
-    tall = fit.fit_body(pose, focal_length=FOCAL, height_m=2.00)
+    small = entry.fit_body(pose, focal_length=FOCAL, height_m=1.50)
+    tall = entry.fit_body(pose, focal_length=FOCAL, height_m=2.00)
 
     def thigh(fitted: xr.Dataset) -> float:
         points = points_of(fitted)
@@ -238,11 +240,11 @@ def test_field_of_view_says_the_same_as_focal_length() -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee))
     degrees = float(2 * np.degrees(np.arctan(max(SIZE) / 2 / FOCAL)))
-    one = fit.fit_body(pose, focal_length=FOCAL)
-    other = fit.fit_body(pose, field_of_view=degrees)
+    one = entry.fit_body(pose, focal_length=FOCAL)
+    other = entry.fit_body(pose, field_of_view=degrees)
     np.testing.assert_allclose(points_of(one), points_of(other), atol=1e-6)
     assert last(one)["warnings"] == []
-    free = fit.fit_body(pose)
+    free = entry.fit_body(pose)
     assert last(one)["focal_length_given"]
     assert not last(free)["focal_length_given"]
 
@@ -251,7 +253,7 @@ def test_deterministic_and_input_unchanged() -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     before = pose.copy(deep=True)
-    one, other = fit.fit_body(pose), fit.fit_body(pose)
+    one, other = entry.fit_body(pose), entry.fit_body(pose)
     xr.testing.assert_identical(one, other)
     xr.testing.assert_identical(pose, before)
     assert one.attrs["method"] == "fitted_body"
@@ -264,7 +266,7 @@ def test_the_delay_of_mediapipes_smoothing_is_taken_off() -> None:
     time, knee = squat(3.0)
     prompt = filmed(time, body(knee))
     late = prompt.assign_coords(time=time + delay).assign_attrs(source_software="MediaPipe")
-    one, other = fit.fit_body(prompt), fit.fit_body(late)
+    one, other = entry.fit_body(prompt), entry.fit_body(late)
     np.testing.assert_allclose(one["fit_time"], other["fit_time"], atol=1e-9)
     height = one["position"].sel(keypoint="left_hip", space="y", individual="subject")
     there = other["position"].sel(keypoint="left_hip", space="y", individual="subject")
@@ -284,13 +286,13 @@ def test_missing_landmarks_and_frames() -> None:
         pose[name].loc[{"keypoint": "left_wrist"}] = np.nan  # never seen
         pose[name][{"time": slice(110, 140)}] = np.nan  # nobody for a second
         pose[name].loc[{"keypoint": "right_knee", "time": time[20:70]}] = np.nan
-    fitted = fit.fit_body(pose, focal_length=FOCAL)
+    fitted = entry.fit_body(pose, focal_length=FOCAL)
     points = points_of(fitted)
     assert np.isnan(points[:, INDEX["left_wrist"]]).all()
     assert np.isnan(points[120:130]).all()
     assert np.isfinite(points[:110, INDEX["right_knee"]]).all()
     assert errors(fitted, truth)["knee_flexion"] < 7.0
-    sd, full = (angles.angle_sd(f) for f in (fitted, fit.fit_body(whole, focal_length=FOCAL)))
+    sd, full = (angles.angle_sd(f) for f in (fitted, entry.fit_body(whole, focal_length=FOCAL)))
     assert np.isnan(sd["knee_flexion_sd"][125]).all()
     hidden, seen = (d["knee_flexion_sd"].sel(side="right")[35:55].mean() for d in (sd, full))
     assert float(hidden) > 1.1 * float(seen)
@@ -301,7 +303,7 @@ def test_uneven_and_slow_frame_rates() -> None:
     time, knee = squat(9.0, fps=30.0)
     keep = np.sort(rng.choice(time.size, 100, replace=False))
     truth = body(knee[keep])
-    fitted = fit.fit_body(filmed(time[keep], truth), focal_length=FOCAL)
+    fitted = entry.fit_body(filmed(time[keep], truth), focal_length=FOCAL)
     np.testing.assert_array_equal(fitted["time"], time[keep])
     assert errors(fitted, truth)["knee_flexion"] < 6.0
 
@@ -313,7 +315,7 @@ def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
     inside: list[np.ndarray] = []
     for seed, azimuth in enumerate((0.0, 45.0, 90.0, -50.0)):
         pose = filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=seed)
-        fitted = fit.fit_body(pose, focal_length=FOCAL)
+        fitted = entry.fit_body(pose, focal_length=FOCAL)
         sd = angles.angle_sd(fitted)
         got = angles_from_points(points_of(fitted))
         for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
@@ -325,7 +327,7 @@ def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
 
 def test_draws_carry_the_correlation_of_the_sides() -> None:
     time, knee = squat(3.0)
-    draws = angles.angle_draws(fit.fit_body(filmed(time, body(knee)), draws=64))
+    draws = angles.angle_draws(entry.fit_body(filmed(time, body(knee)), draws=64))
     assert draws["knee_flexion"].dims == ("draw", "fit_time", "side")
     left, right = (draws["knee_flexion"].sel(side=s) for s in ("left", "right"))
     apart = float((right - left).std("draw").mean())
@@ -337,7 +339,7 @@ def test_feet_that_walk_are_not_planted() -> None:
     time, knee = squat(4.0)
     truth = body(knee * 0.2)
     truth[..., 0] += 0.5 * time[:, None]
-    fitted = fit.fit_body(filmed(time, truth, azimuth=0.0), focal_length=FOCAL)
+    fitted = entry.fit_body(filmed(time, truth, azimuth=0.0), focal_length=FOCAL)
     assert last(fitted)["planted"] is False
     moved = points_of(fitted)[:, INDEX["left_ankle"], 0]
     assert moved[-1] - moved[0] == pytest.approx(0.5 * (time[-1] - time[0]), rel=0.15)
@@ -353,7 +355,7 @@ def test_feet_of_a_short_trial_are_planted_where_it_is_long_enough_to_tell(
     rows = (time > 1.3) & (time < 1.3 + seconds)
     truth = body(knee)[rows]
     truth[..., 0] += slide * time[rows, None]
-    fitted = fit.fit_body(filmed(time[rows] - time[rows][0], truth, azimuth=0.0))
+    fitted = entry.fit_body(filmed(time[rows] - time[rows][0], truth, azimuth=0.0))
     assert last(fitted)["planted"] is planted
 
 
@@ -368,7 +370,7 @@ def test_feet_that_step_in_turn_are_not_planted() -> None:
     for side, moved in zip(("left", "right"), far, strict=True):
         for name in ("ankle", "heel", "foot_index"):
             truth[:, INDEX[f"{side}_{name}"], 0] += moved[:, 0]
-    fitted = fit.fit_body(filmed(time[rows], truth, azimuth=0.0))
+    fitted = entry.fit_body(filmed(time[rows], truth, azimuth=0.0))
     assert last(fitted)["planted"] is False
 
 
@@ -388,15 +390,15 @@ def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> Non
     want = angles_from_points(truth)
     found = {}
     for how in ("straight", "free"):
-        fitted = fit.fit_body(pose, focal_length=FOCAL, standing=how)
+        fitted = entry.fit_body(pose, focal_length=FOCAL, standing=how)
         got = angles_from_points(points_of(fitted))
         found[how] = {n: np.abs(got[n] - want[n]) for n in ("knee_flexion", "trunk_lean")}
     assert found["straight"]["knee_flexion"][standing].mean() < 4.0
     assert found["straight"]["trunk_lean"][standing].mean() < 5.0
     assert found["straight"]["knee_flexion"].mean() < 5.0
     assert found["free"]["knee_flexion"][standing].mean() > 5.0
-    told = last(fit.fit_body(pose, focal_length=FOCAL))["standing_seconds"]
-    assert 0.3 < told < 2.5
+    depths = last(entry.fit_body(pose, focal_length=FOCAL))["standing_seconds"]
+    assert 0.3 < depths < 2.5
     assert last(fitted)["standing_seconds"] == 0.0
 
 
@@ -408,7 +410,7 @@ def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
     want = angles_from_points(truth)["knee_flexion"][standing]
     off = {}
     for how in ("straight", 18.0):
-        fitted = fit.fit_body(pose, focal_length=FOCAL, standing=how)
+        fitted = entry.fit_body(pose, focal_length=FOCAL, standing=how)
         got = angles_from_points(points_of(fitted))["knee_flexion"][standing]
         off[how] = float(np.abs(got - want).mean())
     assert off[18.0] < min(3.5, off["straight"])
@@ -417,7 +419,7 @@ def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
 @pytest.mark.parametrize("azimuth", [0.0, 90.0])
 def test_who_never_stands_straight_is_not_straightened_and_it_is_said(azimuth: float) -> None:
     time, knee = squat(4.0, deep=20.0)
-    fitted = fit.fit_body(filmed(time, body(knee + 65.0), azimuth=azimuth), focal_length=FOCAL)
+    fitted = entry.fit_body(filmed(time, body(knee + 65.0), azimuth=azimuth), focal_length=FOCAL)
     assert last(fitted)["standing_seconds"] == 0.0
     assert [w["code"] for w in last(fitted)["warnings"]] == ["nobody_stands"]
     knees = angles_from_points(points_of(fitted))["knee_flexion"]
@@ -431,7 +433,7 @@ def test_knees_that_are_seen_to_stand_bent_are_not_straightened(
     time, knee = squat()
     truth = body(knee + 24.0)
     poses = [filmed(time, truth, azimuth=a, noise_px=2.0) for a in azimuths]
-    fitted = fit.fit_body(poses, focal_length=FOCAL)
+    fitted = entry.fit_body(poses, focal_length=FOCAL)
     assert last(fitted)["standing_seconds"] == 0.0
     assert "nobody_stands" in [w["code"] for w in last(fitted)["warnings"]]
     knees = angles_from_points(points_of(fitted))["knee_flexion"]
@@ -443,7 +445,7 @@ def test_each_camera_has_its_own_errors_of_depth() -> None:
     truth = body(knee)
     poses = [filmed(time, truth, azimuth=a, noise_px=2.0, seed=i) for i, a in enumerate((0, 50))]
     wrong = [bent_in_depth(poses[0], 0.08), bent_in_depth(poses[1], -0.05)]
-    found = errors(fit.fit_body(wrong, focal_length=FOCAL), truth)
+    found = errors(entry.fit_body(wrong, focal_length=FOCAL), truth)
     assert found["knee_flexion"] < 4.0
 
 
@@ -451,7 +453,7 @@ def test_knots_keep_to_a_movement_that_speeds_up_and_to_its_ends() -> None:
     time = np.arange(61) / 30.0
     fallen = np.stack([4.9 * time**2, 1.0 - 2.0 * time], axis=-1)[:, None]  # metres
     weight = np.ones((61, 1))
-    knots, found, _ = fit._resampled(time, fallen, weight, 7.5)
+    knots, found, _ = observed.at_knots(time, fallen, weight, 7.5)
     off = np.abs(found - np.stack([4.9 * knots**2, 1.0 - 2.0 * knots], axis=-1)[:, None])
     # Means lie 14 mm too far along while it speeds up, and lag by 33 ms at both ends.
     assert off[1:-1, 0, 0].max() < 0.8 * 0.0136
@@ -459,7 +461,7 @@ def test_knots_keep_to_a_movement_that_speeds_up_and_to_its_ends() -> None:
     # A single frame is its value, and nothing nothing.
     weight[1:] = 0.0
     seven = np.where(weight[..., None] > 0, 7.0, np.nan)
-    _, alone, mass = fit._resampled(time, seven, weight, 7.5)
+    _, alone, mass = observed.at_knots(time, seven, weight, 7.5)
     assert alone[0, 0, 0] == pytest.approx(7.0)
     assert np.isfinite(alone).all()
     assert (mass[1:] == 0).all()
@@ -471,7 +473,7 @@ def test_frames_of_standing_do_not_average_away_how_a_person_stands(
 ) -> None:
     time, knee = squat(9.0)
     pose = filmed(time, body(knee), azimuth=0.0, noise_px=1.0)
-    fitted = fit.fit_body(pose, focal_length=FOCAL, standing=standing, draws=200)
+    fitted = entry.fit_body(pose, focal_length=FOCAL, standing=standing, draws=200)
     drawn = angles.angle_draws(fitted)["knee_flexion"]
     stands = drawn.isel(fit_time=np.interp(drawn["fit_time"], time, knee) < 9.0)
     factor = spread_factors(fitted)["knee_flexion"]
@@ -491,7 +493,7 @@ def test_the_trunk_of_who_walks_is_upright_on_the_mean() -> None:
     pose["position"][{"space": 2, "keypoint": upper}] += 0.25
     off = {}
     for without in ((), ("upright",)):
-        fitted = fit.fit_body(pose, focal_length=FOCAL, without=without)
+        fitted = entry.fit_body(pose, focal_length=FOCAL, without=without)
         assert not json.loads(fitted.attrs["history"])[-1]["planted"]
         got = angles_from_points(points_of(fitted))["trunk_lean"]
         off[without] = float(np.abs(got - angles_from_points(truth)["trunk_lean"]).mean())
@@ -500,42 +502,42 @@ def test_the_trunk_of_who_walks_is_upright_on_the_mean() -> None:
 
 def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
     _, knee = squat(3.0)
-    fitted = [INDEX[name] for name in fit.FITTED]
+    fitted = [INDEX[name] for name in parts.FITTED]
     joints = body(knee)[:, fitted] * [1.0, 1.0, -1.0] - [0.0, 1.0, 3.0]  # seen from behind
     for planted in (True, False):
-        for name, other in fit._mirrored(joints, planted=planted).items():
+        for name, other in trial.mirrored_limbs(joints, planted=planted).items():
             pictures = [each[..., :2] / each[..., 2:] for each in (joints, other)]
             assert np.abs(pictures[0] - pictures[1]).max() < 1e-9, name
-    shanks = fit._mirrored(joints, planted=True)["shanks"]
-    lean = [each[:, fit.LK, 2] - each[:, fit.LA, 2] for each in (joints, shanks)]
+    shanks = trial.mirrored_limbs(joints, planted=True)["shanks"]
+    lean = [each[:, parts.LK, 2] - each[:, parts.LA, 2] for each in (joints, shanks)]
     assert lean[0].min() < -0.1
     assert np.abs(lean[0] + lean[1]).max() < 1e-9
-    assert "shanks" not in fit._mirrored(joints, planted=False)
+    assert "shanks" not in trial.mirrored_limbs(joints, planted=False)
 
 
 def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "_WINDOW_KNOTS", 40)
-    monkeypatch.setattr(fit, "_OVERLAP_KNOTS", 8)
+    monkeypatch.setattr(trial, "_WINDOW_KNOTS", 40)
+    monkeypatch.setattr(trial, "_OVERLAP_KNOTS", 8)
     time, knee = squat(4.0)
     both = np.concatenate([knee, np.full(2 * len(knee), 60.0)])
     truth = body(both)
     times = np.arange(len(both)) * (time[1] - time[0])
     pose = bent_in_depth(filmed(times, truth, azimuth=0.0), 0.07)
-    monkeypatch.setattr(fit, "_seen_bent", lambda *_: False)
+    monkeypatch.setattr(standing, "_seen_bent", lambda *_: False)
     off = {
-        how: errors(fit.fit_body(pose, focal_length=FOCAL, standing=how), truth)["knee_flexion"]
+        how: errors(entry.fit_body(pose, focal_length=FOCAL, standing=how), truth)["knee_flexion"]
         for how in ("straight", "free")
     }
     assert off["straight"] < 0.8 * off["free"]
 
 
-@pytest.mark.parametrize("term", sorted(fit._TERM))
+@pytest.mark.parametrize("term", sorted(parts.TERMS))
 def test_each_term_can_be_left_out(term: str) -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     planted = term != "upright"
-    whole = fit.fit_body(pose, feet_planted=planted)
-    without = fit.fit_body(pose, feet_planted=planted, without=[term])
+    whole = entry.fit_body(pose, feet_planted=planted)
+    without = entry.fit_body(pose, feet_planted=planted, without=[term])
     assert last(without)["arguments"]["without"] == [term]
     moved = np.nanmax(np.abs(points_of(whole) - points_of(without)))
     assert 1e-6 < moved < 5.0
@@ -544,36 +546,36 @@ def test_each_term_can_be_left_out(term: str) -> None:
 def test_a_term_that_there_is_not_is_told_with_the_likely_one() -> None:
     time, knee = squat(3.0)
     with pytest.raises(BadInputError, match="no term 'ballance'; did you mean 'balance'"):
-        fit.fit_body(filmed(time, body(knee)), without=["ballance"])
+        entry.fit_body(filmed(time, body(knee)), without=["ballance"])
 
 
 def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     time, knee = squat(2.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
-    build = fit._build
+    build = terms.normal_equations
 
-    def spy(problem: Any, joints: np.ndarray, border: np.ndarray) -> Any:
-        caught.append((problem, joints, border))
-        return build(problem, joints, border)
+    def spy(problem: Any, joints: np.ndarray, shared: np.ndarray) -> Any:
+        caught.append((problem, joints, shared))
+        return build(problem, joints, shared)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_build", spy)
-        fit.fit_body(pose)
-    problem, joints, border = caught[-1]
+        patch.setattr(terms, "normal_equations", spy)
+        entry.fit_body(pose)
+    problem, joints, shared = caught[-1]
     rng = np.random.default_rng(1)
     # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.
-    held = fit._directions(joints, fit._up(border))
-    monkeypatch.setattr(fit, "_directions", lambda joints, up: held)
-    here = build(problem, joints, border)
+    held = parts.offset_directions(joints, parts.up_of(shared))
+    monkeypatch.setattr(body, "offset_directions", lambda joints, up: held)
+    here = build(problem, joints, shared)
     # Away from the minimum, where the gradient vanishes.
-    beside = border + rng.standard_normal(border.size) / np.sqrt(np.diag(here.shared))
+    beside = shared + rng.standard_normal(shared.size) / np.sqrt(np.diag(here.shared_hessian))
     here = build(problem, joints, beside)
     # Held as well: the axes of pelvis and balance, which turn with gravity, and the length of the
     # foot by which the turn of the sole is divided.
-    nearly = (fit._PITCH, fit._ROLL, fit._LEN + fit._NAMES.index("foot"))
-    for i in range(border.size):
-        step = np.zeros(border.size)
+    nearly = (parts.PITCH, parts.ROLL, parts.FIRST_LENGTH + parts.SEGMENT_NAMES.index("foot"))
+    for i in range(shared.size):
+        step = np.zeros(shared.size)
         step[i] = 1e-6
         ends = [build(problem, joints, beside + s * step).cost for s in (1, -1)]
         slope = (ends[0] - ends[1]) / 2e-6
@@ -583,38 +585,40 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
         assert slope / 2 == expected, i
     # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.
     move = np.zeros(joints.shape)
-    arms = [fit.LE, fit.RE, fit.LW, fit.RW]
+    arms = [parts.LE, parts.RE, parts.LW, parts.RW]
     move[:, arms] = rng.standard_normal((len(joints), 4, 3))
     off = joints + 0.01 * move  # away from the minimum, where the gradient vanishes
-    here = build(problem, off, border)
-    ends = [build(problem, off + s * 1e-6 * move, border).cost for s in (1, -1)]
+    here = build(problem, off, shared)
+    ends = [build(problem, off + s * 1e-6 * move, shared).cost for s in (1, -1)]
     slope = (ends[0] - ends[1]) / 2e-6
     assert slope / 2 == pytest.approx(float(here.gradient @ move.ravel()), rel=1e-4)
     whole = rng.standard_normal(joints.shape)
-    ends = [build(problem, joints + s * 1e-6 * whole, border).cost for s in (1, -1)]
+    ends = [build(problem, joints + s * 1e-6 * whole, shared).cost for s in (1, -1)]
     size = float(np.linalg.norm(here.gradient))
     slope = (ends[0] - ends[1]) / 2e-6
-    here = build(problem, joints, border)
+    here = build(problem, joints, shared)
     assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.5 * size)
 
 
-def bend_rows(bend: np.ndarray) -> tuple[fit._Rows, np.ndarray]:
+def rows_of_bends(bend: np.ndarray) -> tuple[terms.Rows, np.ndarray]:
     """Rows of a right elbow that is bent by so many radians, and how large the bend is."""
-    joints = np.zeros((len(bend), len(fit.FITTED), 3))
-    joints[:, fit.RE, 1] = 0.3
-    joints[:, fit.RW] = joints[:, fit.RE]
-    joints[:, fit.RW, 0] += 0.25 * np.sin(bend)
-    joints[:, fit.RW, 1] += 0.25 * np.cos(bend)
-    rows = fit._Rows(len(bend), 1)
+    joints = np.zeros((len(bend), len(parts.FITTED), 3))
+    joints[:, parts.RE, 1] = 0.3
+    joints[:, parts.RW] = joints[:, parts.RE]
+    joints[:, parts.RW, 0] += 0.25 * np.sin(bend)
+    joints[:, parts.RW, 1] += 0.25 * np.cos(bend)
+    rows = terms.Rows(len(bend), 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_LIMBS", [limb for limb in fit._LIMBS if limb[:2] == (fit.RS, fit.RE)])
-        fit._bend_rows(rows, SimpleNamespace(), joints, np.zeros(1), 1.0)
+        patch.setattr(
+            body, "LIMBS", [limb for limb in parts.LIMBS if limb[:2] == (parts.RS, parts.RE)]
+        )
+        terms.bend_rows(rows, SimpleNamespace(), joints, np.zeros(1), 1.0)
     return rows, 2 * np.sin(bend / 2)
 
 
 def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
     def density(bend: float) -> float:
-        rows, size = bend_rows(np.array([bend]))
+        rows, size = rows_of_bends(np.array([bend]))
         # Directions of the forearm that bend by c to c + dc are c dc of the sphere (per turn).
         return float(np.exp(-rows.cost / 2) * size[0])
 
@@ -625,8 +629,8 @@ def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
 
 def test_a_limb_is_drawn_towards_straight_less_the_more_it_is_bent() -> None:
     bend = np.array([0.0, 0.2, 0.6, 1.2, 2.0])
-    rows, _ = bend_rows(bend)
-    slope = np.einsum("nk,nk,nkx->nx", rows.weight, rows.residual, rows.joints[:, :, fit.RW])
+    rows, _ = rows_of_bends(bend)
+    slope = np.einsum("nk,nk,nkx->nx", rows.weight, rows.residual, rows.joints[:, :, parts.RW])
     further = np.cos(bend) * slope[:, 0] - np.sin(bend) * slope[:, 1]  # the cost grows outwards
     assert further[0] == 0
     assert (further[1:] > 0).all()
@@ -639,7 +643,7 @@ def test_long_trials_need_no_more_memory_and_join_without_a_seam() -> None:
     truth = body(knee)
     pose = filmed(time, truth, noise_px=1.0)
     tracemalloc.start()
-    fitted = fit.fit_body(pose, focal_length=FOCAL, draws=8)
+    fitted = entry.fit_body(pose, focal_length=FOCAL, draws=8)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 600e6
@@ -658,20 +662,20 @@ def test_never_fails_and_always_gives_finite_errors(
 ) -> None:
     time, knee = squat(3.0, deep=deep)
     truth = body(knee, elbow=elbow)
-    fitted = fit.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
-    assert np.isfinite(points_of(fitted)[:, [INDEX[n] for n in fit.FITTED]]).all()
+    fitted = entry.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
+    assert np.isfinite(points_of(fitted)[:, [INDEX[n] for n in parts.FITTED]]).all()
     assert errors(fitted, truth)["knee_flexion"] < 12.0
 
 
 def test_warns_of_what_is_not_supported() -> None:
     time, knee = squat(3.0)
     truth = body(knee)
-    behind = fit.fit_body(filmed(time, truth, azimuth=180.0), focal_length=FOCAL)
+    behind = entry.fit_body(filmed(time, truth, azimuth=180.0), focal_length=FOCAL)
     assert [w["code"] for w in last(behind)["warnings"]] == ["seen_from_behind"]
     pose = filmed(time, truth)
     feet = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]
     pose["confidence"].loc[{"keypoint": feet}] = 0.2
-    cut = fit.fit_body(pose, focal_length=FOCAL)
+    cut = entry.fit_body(pose, focal_length=FOCAL)
     assert [w["code"] for w in last(cut)["warnings"]] == ["feet_not_seen"]
 
 
@@ -679,15 +683,15 @@ def test_refusals() -> None:
     time, knee = squat(2.0)
     pose = filmed(time, body(knee))
     with pytest.raises(BadInputError, match="not both"):
-        fit.fit_body(pose, focal_length=900.0, field_of_view=60.0)
+        entry.fit_body(pose, focal_length=900.0, field_of_view=60.0)
     with pytest.raises(BadInputError, match="did you mean 'height_m'"):
-        fit.fit_body(pose, heigth_m=1.7)  # type: ignore[call-arg]
+        entry.fit_body(pose, heigth_m=1.7)  # type: ignore[call-arg]
     with pytest.raises(BadInputError, match="image_position"):
-        fit.fit_body(pose.drop_vars("image_position"))
+        entry.fit_body(pose.drop_vars("image_position"))
     with pytest.raises(BadInputError, match="image_width"):
-        fit.fit_body(pose.drop_attrs())
+        entry.fit_body(pose.drop_attrs())
     with pytest.raises(BadInputError, match="frames show a person"):
-        fit.fit_body(pose.where(pose["time"] < 0.1))
+        entry.fit_body(pose.where(pose["time"] < 0.1))
     with pytest.raises(BadInputError, match="fit_body"):
         angles.angle_sd(pose)
 
@@ -730,9 +734,9 @@ def test_a_heel_rises_where_it_is_seen_and_stays_where_it_is_hidden() -> None:
     assert rise(raised, "left") == pytest.approx(12.0, abs=0.5)
     pose = filmed(time, raised, azimuth=90.0)
     pose["confidence"].loc[{"keypoint": "right_heel"}] = 0.6
-    found = fit.fit_body(pose)
+    found = entry.fit_body(pose)
     assert last(found)["planted"]
     seen = points_of(found)
     assert 5.0 < rise(seen, "left") < 12.5  # not all of it: the landmark might err
     assert abs(rise(seen, "right")) < 5.0
-    assert abs(rise(points_of(fit.fit_body(filmed(time, flat, azimuth=90.0))), "left")) < 1.0
+    assert abs(rise(points_of(entry.fit_body(filmed(time, flat, azimuth=90.0))), "left")) < 1.0

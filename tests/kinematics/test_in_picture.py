@@ -11,7 +11,7 @@ import xarray as xr
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.fit import FITTED
+from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.in_picture import measured_angles, picture_angles
 from mobility.provenance import history
 from tests.limbs import limb_pose, there_and_back

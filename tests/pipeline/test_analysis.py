@@ -920,7 +920,7 @@ import mobility
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.capture.video import read_frames
 from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.fit import VISIBILITY_THRESHOLD, fit_body
+from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.store import Store
 
 def numbers(metrics):

@@ -1,0 +1,260 @@
+"""The body that is fitted: joints, segments, offsets of landmarks, and what all frames share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.kinematics.skeleton import SIDES
+
+if TYPE_CHECKING:
+    pass
+
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FITTED: tuple[str, ...] = tuple(
+    f"{side}_{name}"
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for side in SIDES
+)
+"""The joints that are fitted; all other landmarks are carried along for drawing."""
+
+LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
+LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
+LEFT |= {"heel": LC, "toe": LT}
+"""Left joint of each pair; the right one follows it."""
+
+N_JOINTS = 16
+N_COORDINATES = 3 * N_JOINTS
+BAND = 3 * N_COORDINATES
+"""Entries on and below the diagonal: second differences couple a knot with the next two."""
+
+SETTINGS: Mapping[str, Any] = tables.load("fit")
+TERMS: Mapping[str, Any] = SETTINGS["terms"]
+"""What each term assumes: table fit."""
+
+LANDMARK_SD = tuple(
+    TERMS["picture"]["sd_m"][joint.replace("foot_index", "toe")]
+    for joint in (name.partition("_")[2] for name in FITTED)
+)
+"""Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
+
+
+class _Segment(NamedTuple):
+    ends: tuple[tuple[int, int], ...]
+    ratio: float  # length as a fraction of stature
+    ratio_sd: float  # of its logarithm
+    sd: float  # metres, by which the length may vary from knot to knot
+
+
+def _segments() -> Mapping[str, _Segment]:
+    found = {}
+    for name, entry in tables.load("body_segments")["segments"].items():
+        ends: tuple[tuple[int, int], ...] = ()
+        if "limb" in entry:
+            one, other = (LEFT[joint] for joint in entry["limb"])
+            ends = ((one, other), (one + 1, other + 1))
+        elif "across" in entry:
+            ends = ((LEFT[entry["across"]], LEFT[entry["across"]] + 1),)
+        found[name] = _Segment(ends, entry["ratio"], entry["ratio_sd"], entry["sd_m"])
+    return found
+
+
+SEGMENTS: Mapping[str, _Segment] = _segments()
+"""Table body_segments; the trunk joins the middles of shoulders and hips."""
+
+_ALONG = {
+    "thigh": (LH, LK),
+    "shank": (LK, LA),
+    "upper_arm": (LS, LE),
+    "forearm": (LE, LW),
+    "foot": (LC, LT),
+}
+"""Left ends of the segment along which an offset lies."""
+
+SCALE: Sequence[str] = TERMS["scale"]["of"]
+"""Segments whose mean fraction of stature fixes the scale, which a picture does not contain."""
+
+
+class _Offset(NamedTuple):
+    joints: tuple[int, int]
+    direction: str
+    mean: float
+    sd: float
+
+
+def _offsets() -> Mapping[str, _Offset]:
+    return {
+        name: _Offset(
+            (LEFT[entry["joint"]], LEFT[entry["joint"]] + 1),
+            entry["direction"],
+            entry["mean_m"],
+            entry["sd_m"],
+        )
+        for name, entry in tables.load("landmark_offsets")["offsets"].items()
+    }
+
+
+OFFSETS: Mapping[str, _Offset] = _offsets()
+"""Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
+heel and toe: table landmark_offsets."""
+
+
+class _Depth(NamedTuple):
+    near: int
+    far: int
+    sd: float  # metres
+    behind: float  # fraction by which it is larger seen from behind
+
+
+DEPTHS: Mapping[str, _Depth] = {
+    name: _Depth(FITTED.index(near), FITTED.index(far), sd, behind)
+    for name, (near, far, sd, behind) in TERMS["depths"]["of"].items()
+}
+"""Depths between joints that MediaPipe's world landmarks tell."""
+
+SHARE_OF_SEVERAL: float = TERMS["depths"]["share_of_several_cameras"]
+"""Weight of these depths where several cameras show the depth: they err alike in every view."""
+
+DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = TERMS["depth_errors"]["of"]
+"""What they get wrong all through a trial; unknowns of the fit."""
+
+_COM_SHARES = (
+    (LS, LE, 0.0263, 0.577),
+    (LE, LW, 0.0150, 0.457),
+    (LW, LW, 0.0059, 0.0),
+    (LH, LK, 0.1447, 0.385),
+    (LK, LA, 0.0457, 0.443),
+    (LC, LT, 0.0133, 0.42),
+)
+"""From, to, mass of one side and place of its centre: de Leva 1996, J Biomech 29:1223."""
+
+_TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
+"""The head's centre lies half a trunk above the shoulders."""
+
+USUAL_STATURE = TERMS["stature"]["usual_m"]
+
+KNEE_OF_STANDING = TERMS["standing"]["knee_deg"]
+STANDING_KNEE = (KNEE_OF_STANDING["mean"], KNEE_OF_STANDING["sd"])
+
+TILT_SD = (
+    float(np.radians(TERMS["tilt"]["pitch_sd_deg"])),
+    float(np.radians(TERMS["tilt"]["roll_sd_deg"])),
+)
+
+LIMBS = (
+    *((*ends, "arms") for ends in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))),
+    *((*ends, "knees") for ends in ((LH, LK, LA), (RH, RK, RA))),
+)
+"""Elbows, shoulders and knees, as three joints each, and which width is theirs."""
+
+SEGMENT_NAMES = tuple(SEGMENTS)
+USUAL_RATIOS = np.log([s.ratio for s in SEGMENTS.values()])
+USUAL_RATIO_SDS = np.array([s.ratio_sd for s in SEGMENTS.values()])
+FEET = (LC, LT, RC, RT)
+
+# Places among what is shared.
+FOCAL_FACTOR, PITCH, ROLL, FLOOR, HEIGHT, KNEE_BEND, TRUNK_LEAN = range(7)
+FIRST_LENGTH = 7
+FIRST_OFFSET = FIRST_LENGTH + len(SEGMENTS)
+FIRST_DEPTH_ERROR = FIRST_OFFSET + len(OFFSETS)
+FIRST_FOOT = FIRST_DEPTH_ERROR + len(DEPTH_ERRORS)
+
+PARENTS = {LE: LS, RE: RS, LW: LE, RW: RE, LK: LH, RK: RH, LA: LK, RA: RK}
+PARENTS |= {LC: LA, RC: RA, LT: LA, RT: RA}
+
+UPPER = [LS, RS, LE, RE, LW, RW]
+
+
+def unit_vectors(v: Array) -> Array:
+    """Vectors of length 1 along the last axis."""
+    unit: Array = v / np.maximum(np.sqrt((v * v).sum(axis=-1, keepdims=True)), 1e-9)
+    return unit
+
+
+def up_of(shared: Array) -> Array:
+    """Direction upwards in the axes of the first camera."""
+    return unit_vectors(np.array([shared[ROLL], 1.0, shared[PITCH]]))
+
+
+def camera_rotation(shared: Array) -> Array:
+    """Rows: right, up and horizontally towards the camera, in camera axes."""
+    up = up_of(shared)
+    towards = unit_vectors(np.array([0.0, 0.0, 1.0]) - up * up[2])
+    return np.stack([np.cross(up, towards), up, towards])
+
+
+def segment_lengths(joints: Array, name: str) -> Array:
+    """Mean lengths of a segment at each knot, of both sides where there are two."""
+    ends = SEGMENTS[name].ends
+    return np.concatenate([np.linalg.norm(joints[:, b] - joints[:, a], axis=-1) for a, b in ends])
+
+
+def offset_directions(joints: Array, up: Array) -> Array:
+    """Return the direction of each offset at each joint, (n, offset, joint, 3); else zero."""
+    found = np.zeros((len(joints), len(OFFSETS), N_JOINTS, 3))
+    hips = unit_vectors(joints[:, RH] - joints[:, LH])
+    shoulders = unit_vectors(joints[:, RS] - joints[:, LS])
+    upwards = np.broadcast_to(up, hips.shape)
+    whole = {
+        "up": upwards,
+        "forward": unit_vectors(np.cross(upwards, hips)),
+        "trunk": unit_vectors(joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)),
+    }
+    for i, offset in enumerate(OFFSETS.values()):
+        for j in offset.joints:
+            if offset.direction in whole:
+                found[:, i, j] = whole[offset.direction]
+            elif offset.direction in ("hips", "shoulders"):
+                outwards = hips if offset.direction == "hips" else shoulders
+                found[:, i, j] = outwards if j % 2 else -outwards
+            else:
+                start, end = _ALONG[offset.direction]
+                found[:, i, j] = unit_vectors(joints[:, end + j % 2] - joints[:, start + j % 2])
+    return found
+
+
+def _mass_shares() -> Array:
+    """Weights of the joints in the centre of mass."""
+    share = np.zeros(N_JOINTS)
+    shoulders, hips = np.zeros(N_JOINTS), np.zeros(N_JOINTS)
+    shoulders[[LS, RS]] = hips[[LH, RH]] = 0.5
+    share += _TRUNK_MASS * ((1 - _TRUNK_CENTRE) * hips + _TRUNK_CENTRE * shoulders)
+    share += _HEAD_MASS * (shoulders + _HEAD_ABOVE * (shoulders - hips))
+    for a, b, mass, place in _COM_SHARES:
+        for side in (0, 1):
+            share[a + side] += mass * (1 - place)
+            share[b + side] += mass * place
+    total: Array = share / share.sum()
+    return total
+
+
+MASS_SHARES = _mass_shares()
+
+
+def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:
+    """Mean and standard deviation of an entry of the table, in radians."""
+    return float(np.radians(angle["mean"])), float(np.radians(angle["sd"]))
+
+
+def turned_about(v: Array, axis: Array) -> Array:
+    """Slope of the part along `axis` of the unit vector along `v`."""
+    along = unit_vectors(v)
+    slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
+    slope /= np.linalg.norm(v, axis=-1)[:, None]
+    return slope
+
+
+def up_slopes(shared: Array) -> Array:
+    """Change of the up vector with pitch and roll, (3, 2)."""
+    up = up_of(shared)
+    length = np.sqrt(1 + shared[PITCH] ** 2 + shared[ROLL] ** 2)
+    ends = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    slopes: Array = (ends - np.outer(up, up @ ends)) / length
+    return slopes

@@ -1,0 +1,329 @@
+"""A body whose segments keep their lengths, fitted to all frames of a trial at once.
+
+MediaPipe's landmarks are good in the picture and poor in depth. A body with constant segment
+lengths, planted feet and smooth movement leaves little depth to guess: a thigh that looks short
+points towards the camera or away from it.
+
+The unknowns are the positions of 16 joints at regular instants (knots) and a few numbers that are
+shared by the whole trial: focal length, camera tilt, floor, segment lengths, offsets of landmarks
+from joint centres, places of the feet. The normal equations of Gauss-Newton are banded in the
+positions with a border for what is shared.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import xarray as xr
+from pydantic import Field, InstanceOf
+from threadpoolctl import threadpool_limits
+
+from mobility.errors import BadInputError
+from mobility.kinematics.calibration import Calibration, Known, known_cameras
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.options import Standing, checked, likely
+from mobility.provenance import history, with_history
+
+if TYPE_CHECKING:
+    pass
+from mobility.kinematics.fit.body import (
+    FEET,
+    FIRST_DEPTH_ERROR,
+    FIRST_LENGTH,
+    FIRST_OFFSET,
+    FITTED,
+    FLOOR,
+    FOCAL_FACTOR,
+    HEIGHT,
+    N_JOINTS,
+    OFFSETS,
+    PITCH,
+    ROLL,
+    SEGMENT_NAMES,
+    TERMS,
+    camera_rotation,
+)
+from mobility.kinematics.fit.observed import (
+    LEAST_WEIGHT,
+    detections_of,
+    of_each,
+    problem_of,
+    seen_span,
+)
+from mobility.kinematics.fit.result import (
+    LONGEST_UNSEEN_S,
+    at_frames,
+    fitted_dataset,
+    warnings_of_fit,
+)
+from mobility.kinematics.fit.standing import with_standing
+from mobility.kinematics.fit.start import starting_point, with_depths
+from mobility.kinematics.fit.trial import COARSE_HZ, solve_trial
+
+log = logging.getLogger(__name__)
+
+VISIBILITY_THRESHOLD = 0.1
+"""Gate of clean_pose before a fit, which weighs landmarks by their visibility itself."""
+
+METHOD = "fitted_body"
+"""Value of the attribute ``method`` of a fitted pose."""
+
+
+_FieldOfView = Annotated[float, Field(gt=5, lt=170)]
+_FocalLength = Annotated[float, Field(gt=0)]
+
+
+@checked
+# The matrices are small: with several BLAS threads, which wait for each other, a fit takes up to a
+# hundred times as long, and its last digits depend on their number.
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
+def fit_body(
+    pose: xr.Dataset | Sequence[xr.Dataset],
+    *,
+    field_of_view: _FieldOfView | tuple[_FieldOfView | None, ...] | None = None,
+    focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
+    calibration: InstanceOf[Calibration] | str | os.PathLike[str] | None = None,
+    height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
+    feet_planted: bool | None = None,
+    standing: Standing = "straight",
+    without: Sequence[str] = (),
+    rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
+    draws: Annotated[int, Field(ge=8, le=200)] = 32,
+) -> xr.Dataset:
+    r"""Fit a body with constant segment lengths to all frames of a trial.
+
+    Minimised over the joint positions :math:`x_t` at regular knots and the shared numbers
+    :math:`\beta` is the sum of squares, each in units of its standard deviation, of
+
+    - the distance in the picture between each landmark and its joint (pinhole camera, Huber);
+    - segment lengths less their shared values, and these less usual fractions of stature;
+    - depth between the ends of segments less that of the world landmarks (Cauchy);
+    - second differences in time;
+    - feet turned far from the pelvis;
+    - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
+      rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
+    - with planted feet, where the subject stands tall and still: knees and trunk less the usual
+      angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
+      all through the trial, as a static trial calibrates markers;
+    - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
+      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
+      weakly to straight, and beyond :math:`w` no bend likelier than another;
+    - with moving feet: the centre of mass less its place over the ankles, and the trunk less its
+      usual lean (Cauchy);
+    - camera tilt, focal length and offsets of the landmarks less what is usual.
+
+    The table ``fit`` has each term with its numbers and their source.
+
+    But for standing, the bends and that lean, no term concerns the posture of a joint that is
+    measured; bends make up for nearly all places of a limb's joints bending it. Errors of landmarks
+    last from frame to frame, so frames count as one independent observation in 1.3 s. Starting
+    points with single limbs mirrored in depth are tried; those that explain the picture nearly as
+    well widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they
+    come late; the usual delay (table ``synchronisation``) is taken off.
+
+    The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
+    Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
+    solutions. The usual angles of standing and walking are drawn as people differ, one of each for
+    the whole trial, however many frames show it (considered parameters, Schmidt 1966). Any quantity
+    is propagated by computing it from each draw; see
+    :func:`~mobility.kinematics.angles.angle_draws`.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset with ``position`` (metres), ``image_position`` (pixels), ``confidence`` and the
+        attributes image_width and image_height. Landmarks may be missing. Exchanges of left and
+        right should have been undone, ``clean_pose(pose, visibility_threshold=0.1)``: the fit
+        weighs landmarks by their visibility and needs the hidden side too. A sequence of poses
+        of the same trial, seen by several cameras that stood still, gives one body that agrees
+        with all of them. The cameras need not be calibrated or started together: time offsets
+        (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are found.
+        The first camera defines the times and the axes.
+    field_of_view
+        Of the longer side of the picture, degrees; one number holds for all cameras, a tuple
+        gives each its own.
+    focal_length
+        In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
+        sd 12 %).
+    calibration
+        File with the lenses of the cameras, and where they stood
+        (:func:`~mobility.kinematics.calibration.read_calibration`): focal lengths, places and scale
+        are then known, landmarks are freed from distortion, and so is the vertical where the file
+        says which way is up. Cameras are those whose name is in the name of the video
+        (``source_file``), else in their order. Of several, only the time offset is found. Of one
+        camera, its lens and the vertical are taken.
+    height_m
+        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do. Several
+        calibrated cameras show it.
+    feet_planted
+        Whether the feet stay where they are; None finds out.
+    standing
+        "straight": where feet stay, whoever is tallest and still stands straight, as in the static
+        trial of a laboratory, and what the world landmarks get wrong there, they get wrong all
+        through. A number is the flexion (degrees) in which the knees were measured to stand.
+        "free": nothing is known of how the subject stands; from the front, knees and trunk are
+        then less certain.
+    without
+        Terms of the table ``fit`` to leave out, for benchmarks.
+    rate_hz
+        Knots per second, at most; the frame rate if that is less. The default follows movements
+        of up to about 3 Hz; on squats 15 gave the same lower-body errors within 0.1 degrees.
+    draws
+        Number of draws of the posterior.
+
+    Returns
+    -------
+    xarray.Dataset
+        The pose schema with the attribute ``method="fitted_body"``. ``position``: x right of the
+        camera, y up against gravity, z horizontally towards the camera, metres, the floor at y = 0
+        and the camera at x = z = 0. Face and hands are carried along at their place in the picture.
+        NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
+        ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
+        knots. The history entry tells camera, lengths as a fraction of stature, offsets, and
+        whether the feet were planted.
+
+    Raises
+    ------
+    BadInputError
+        If `pose` lacks what is needed, both focal length and field of view are given, or fewer than
+        5 frames show a person.
+
+    References
+    ----------
+    de Leva 1996, J Biomech 29:1223; Triggs et al. 2000, Bundle adjustment, LNCS 1883:298;
+    Schmidt 1966, Application of state-space methods to navigation problems, Adv Control Syst 3:293;
+    Drillis & Contini 1966, Body segment parameters.
+    """
+    poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
+    if not poses:
+        raise BadInputError("fit_body: no pose was given")
+    pose = poses[0]
+    for name in without:
+        if name not in TERMS:
+            raise BadInputError(f"fit_body: without: no term {name!r}{likely(name, TERMS)}")
+    if field_of_view is not None and focal_length is not None:
+        raise BadInputError("fit_body: give field_of_view or focal_length, not both")
+    given: Known | None = None
+    if calibration is not None:
+        if field_of_view is not None or focal_length is not None:
+            raise BadInputError(
+                "fit_body: the calibration has the lens; leave out field_of_view and focal_length"
+            )
+        given = known_cameras(calibration, poses)
+    sights = [
+        detections_of(each, fov, px)
+        for each, fov, px in zip(
+            poses if given is None else given.poses,
+            of_each(field_of_view, poses, "field_of_view"),
+            of_each(focal_length if given is None else given.focal, poses, "focal_length"),
+            strict=True,
+        )
+    ]
+    time = pose["time"].to_numpy().astype(np.float64)
+    _, centred, world, weight, focal, known = sights[0]
+    span, present = seen_span(sights[0])
+
+    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, given)
+    coarse, joints = starting_point(replace(coarse, without=frozenset(without)), feet_planted)
+    fine = problem_of(sights[0], span, rate_hz, height_m, given)
+    fine = replace(
+        fine,
+        planted=coarse.planted,
+        feet_said=coarse.feet_said,
+        without=coarse.without,
+        scale=coarse.scale,
+        distance=np.interp(fine.knots, coarse.knots, coarse.distance),
+    )
+    fine = with_depths(fine)
+    if len(poses) > 1:
+        from mobility.kinematics.fit.cameras import with_cameras
+
+        coarse, fine, joints = with_cameras(
+            coarse, fine, joints, poses, sights, feet_planted, given
+        )
+    coarse, fine = with_standing(coarse, fine, joints, standing)
+    rng = np.random.default_rng(0)
+    solved = solve_trial(coarse, fine, joints, draws=draws, rng=rng)
+
+    rotation = camera_rotation(solved.shared)
+    gravity = solved.joints @ rotation.T
+    if fine.planted:
+        floor = float(solved.shared[FLOOR])
+    else:
+        floor = float(np.percentile(gravity[:, FEET, 1], 2))
+    position = np.full((time.size, len(KEYPOINTS), 3), np.nan)
+    position[span] = at_frames(
+        solved, fine, time[span], centred[span], world[span], weight[span]
+    ) @ rotation.T - np.array([0.0, floor, 0.0])
+    never = [
+        INDEX[FITTED[j]]
+        for j in range(N_JOINTS)
+        if not any((one.weight[:, j] > LEAST_WEIGHT).any() for one in fine.each)
+    ]
+    position[:, never] = np.nan
+    seen = time[present]
+    nearest = np.abs(seen[np.clip(np.searchsorted(seen, time), 0, seen.size - 1)] - time)
+    before = np.abs(seen[np.clip(np.searchsorted(seen, time) - 1, 0, seen.size - 1)] - time)
+    position[np.minimum(nearest, before) > LONGEST_UNSEEN_S] = np.nan
+
+    deviation = np.stack(
+        [
+            (solved.joints + dx) @ camera_rotation(solved.shared + db).T - gravity
+            for dx, db in zip(solved.draws, solved.shared_draws, strict=True)
+        ]
+    )
+    warnings = warnings_of_fit(solved, fine, standing)
+    several: dict[str, Any] = {}
+    if len(poses) > 1:
+        from mobility.kinematics.fit.cameras import described, warnings_of_cameras
+
+        depths = described(fine, solved.joints, solved.shared, solved.shared_draws, sights)
+        several = {"cameras": depths, "further_histories": [history(each) for each in poses[1:]]}
+        warnings += warnings_of_cameras(poses, depths, calibrated=given is not None)
+    if given is not None:
+        several["calibrated"] = given.told
+        warnings += given.warnings
+    centre = gravity - np.array([0.0, floor, 0.0])
+    result = fitted_dataset(pose, position, fine.knots, centre, deviation)
+    lengths = np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET] - solved.shared[HEIGHT])
+    stretch = float(np.exp(solved.shared[FOCAL_FACTOR]))
+    return with_history(
+        result.assign_attrs(method=METHOD),
+        "fit_body",
+        {
+            "field_of_view": field_of_view,
+            "focal_length": focal_length,
+            "calibration": None if given is None else given.told["file"],
+            "height_m": height_m,
+            "feet_planted": feet_planted,
+            "standing": standing,
+            "without": list(without),
+            "rate_hz": rate_hz,
+            "draws": draws,
+        },
+        source=pose,
+        planted=fine.planted,
+        standing_seconds=0.0
+        if fine.standing is None
+        else round(float((fine.standing > 0).sum() * fine.step), 2),
+        focal_length_px=round(focal * stretch, 1),
+        camera_pitch_deg=round(float(np.degrees(np.arctan(solved.shared[PITCH]))), 2),
+        camera_roll_deg=round(float(np.degrees(np.arctan(solved.shared[ROLL]))), 2),
+        length_fractions={
+            n: round(float(v), 4) for n, v in zip(SEGMENT_NAMES, lengths, strict=True)
+        },
+        landmark_offsets_m={
+            n: round(float(v), 4)
+            for n, v in zip(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR], strict=True)
+        },
+        focal_length_given=known,
+        mirrored=solved.mirrored,
+        steps=solved.steps,
+        warnings=warnings,
+        **several,
+    )

@@ -1,0 +1,215 @@
+"""What the cameras detected, brought to the knots of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.calibration import Known
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, require_pose
+
+if TYPE_CHECKING:
+    pass
+from mobility.kinematics.fit.body import FITTED, SETTINGS, TERMS, USUAL_STATURE, Array, Mask
+from mobility.kinematics.fit.problem import Problem
+
+HELD_RAD = 1e-3
+"""Radians within which the fit holds the angles of standing."""
+
+LEFT_OUT = 100.0
+"""By how much a prior of what is shared is widened to leave it out."""
+
+LEAST_WEIGHT = 0.05
+"""Weight (squared visibility) below which a landmark says nothing."""
+
+_WEIGHT_IF_HIDDEN = 0.01
+"""Weight of a foot that is hidden; enough to tell whether it stays."""
+
+_LEAST_SHAPES = (0.0, 0.1, 0.1)
+"""Weights of no slope and of no curvature under a triangle, so that few frames give their mean."""
+
+
+class Detections(NamedTuple):
+    """What one camera saw."""
+
+    time: Array  # (time,), s, at which the body was where the landmarks are
+    image: Array  # (time, 33, 2), right and up of the centre, in focal lengths
+    world: Array  # (time, 33, 3), m
+    weight: Array  # (time, 33)
+    focal: float  # pixels
+    known: bool  # whether the focal length was given
+
+
+def detections_of(
+    pose: xr.Dataset, field_of_view: float | None, focal_length: float | None
+) -> Detections:
+    """Take out what a pose holds of one camera, in focal lengths and metres."""
+    require_pose(pose, what="fit_body")
+    time, world, image, visibility, size = _pixels_and_metres(pose)
+    longer = max(size)
+    focal = TERMS["focal"]["usual"] * longer
+    if focal_length is not None:
+        focal = focal_length
+    elif field_of_view is not None:
+        focal = longer / 2 / np.tan(np.radians(field_of_view) / 2)
+    known = field_of_view is not None or focal_length is not None
+    centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
+    usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
+    weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
+    if pose.attrs.get("source_software") == "MediaPipe":
+        time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
+    return Detections(time, centred, world, weight, focal, known)
+
+
+def sd_of_focal(sight: Detections) -> float:
+    """Return the standard deviation of the logarithm of the focal length."""
+    return float(TERMS["focal"]["sd_if_given" if sight.known else "sd"])
+
+
+def seen_span(sight: Detections) -> tuple[slice, Mask]:
+    """Frames from the first to the last with a person, and which frames show one."""
+    present = (sight.weight[:, [INDEX[name] for name in FITTED]] > LEAST_WEIGHT).sum(axis=1) >= 6
+    if present.sum() < 5:
+        raise BadInputError(
+            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
+        )
+    first, last = np.flatnonzero(present)[[0, -1]]
+    return slice(int(first), int(last) + 1), present
+
+
+def problem_of(
+    sight: Detections, span: slice, rate: float, height_m: float | None, given: Known | None
+) -> Problem:
+    """Pose the problem at the knots of a rate, from the frames of one camera."""
+    fitted = [INDEX[name] for name in FITTED]
+    knots, values, share = at_knots(
+        sight.time[span],
+        np.concatenate([sight.image, sight.world], axis=-1)[span][:, fitted],
+        sight.weight[span][:, fitted],
+        rate,
+    )
+    problem = Problem(
+        knots=knots,
+        image=values[..., :2],
+        world=values[..., 2:],
+        weight=share,
+        focal_sd=sd_of_focal(sight),
+        stature=float(np.log(USUAL_STATURE if height_m is None else height_m)),
+    )
+    if given is None:
+        return problem
+    problem = replace(problem, focal_sd=given.focal_sd, calibrated=bool(given.axes))
+    if given.axes and height_m is None:
+        problem = replace(problem, stature_sd=TERMS["stature"]["sd_if_cameras_are_calibrated"])
+    if given.tilt is not None:
+        problem = replace(problem, tilt=given.tilt, tilt_sd=(given.tilt_sd, given.tilt_sd))
+    return problem
+
+
+def of_each(
+    option: float | tuple[float | None, ...] | None, poses: Sequence[xr.Dataset], name: str
+) -> tuple[float | None, ...]:
+    """Give an option of the cameras for each of them."""
+    if not isinstance(option, tuple):
+        return (option,) * len(poses)
+    if len(option) != len(poses):
+        raise BadInputError(
+            f"fit_body: {name} has {len(option)} values for {len(poses)} cameras; give one for all "
+            "or one for each"
+        )
+    return option
+
+
+def _pixels_and_metres(pose: xr.Dataset) -> tuple[Array, Array, Array, Array, tuple[float, float]]:
+    """Take out times, world and image landmarks (time, 33, 3 or 2), visibility, size."""
+    for name in ("image_position", "confidence"):
+        if name not in pose:
+            raise BadInputError(f"fit_body: the pose has no '{name}'; make one with estimate_pose")
+    try:
+        size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
+    except KeyError as absent:
+        raise BadInputError(f"fit_body: the pose has no attribute {absent}") from None
+
+    def values(name: str, last: str | None, labels: Sequence[str]) -> Array:
+        variable = pose[name]
+        if "individual" in variable.dims:
+            variable = variable.isel(individual=0, drop=True)
+        variable = variable.sel(keypoint=list(KEYPOINTS))
+        if last is None:
+            ordered = variable.transpose("time", "keypoint")
+        else:
+            ordered = variable.sel({last: list(labels)}).transpose("time", "keypoint", last)
+        return ordered.to_numpy().astype(np.float64)
+
+    return (
+        pose["time"].to_numpy().astype(np.float64),
+        values("position", "space", "xyz"),
+        values("image_position", "pixel", "uv"),
+        values("confidence", None, ""),
+        size,
+    )
+
+
+def at_knots(time: Array, values: Array, weight: Array, rate: float) -> tuple[Array, Array, Array]:
+    """Weighted means under triangles around regular knots, and their weights."""
+    usual = float(np.median(np.diff(time)))
+    span = float(time[-1] - time[0])
+    count = max(int(np.ceil(span / max(1 / rate, usual))) + 1, 4)
+    step = span / (count - 1)
+    knots = time[0] + step * np.arange(count)
+    place = (time - time[0]) / step
+    mean, mass = local_means(place, values, weight, count, step / usual)
+    return knots, mean, mass
+
+
+def local_means(
+    place: Array, values: Array, weight: Array, count: int, frames_per_knot: float
+) -> tuple[Array, Array]:
+    """Values at the knots of what lies at `place` (0 to count - 1) between them, and their weights.
+
+    Parabolas under triangles: a mean would lag where a movement begins, and at both ends of it.
+    """
+    left = np.minimum(place.astype(np.intp), count - 2)
+    share = place - left
+    total = np.zeros((3, count, *values.shape[1:]))
+    moments, frames = np.zeros((5, count, weight.shape[1])), np.zeros(count)
+    known = np.where((weight > 0)[..., None], values, 0.0)
+    for knot, part, away in ((left, 1 - share, share), (left + 1, share, share - 1)):
+        own = weight * part[:, None]
+        for power in range(5):
+            grown = own * away[:, None] ** power
+            np.add.at(moments[power], knot, grown)
+            if power < 3:
+                np.add.at(total[power], knot, known * grown[..., None])
+        np.add.at(frames, knot, part)
+    mass: Array = moments[0]
+    normal = moments[np.add.outer(range(3), range(3))].transpose(2, 3, 0, 1)
+    normal += np.diag(_LEAST_SHAPES) * mass[..., None, None]
+    normal[mass == 0] = np.eye(3)
+    solved = np.linalg.solve(normal, total.transpose(1, 2, 0, 3))
+    found: Array = solved[..., 0, :].astype(np.float64)
+    expected = 0.5 * min(1.0, frames_per_knot)  # frames at a knot without gaps, halved at the ends
+    trust = np.minimum(1.0, frames / expected) / np.maximum(frames, 1e-9)
+    return found, mass * trust[:, None]
+
+
+def seen_at(image: Array, depth: Array) -> Array:
+    """Place across the line of sight of what is seen at a depth, metres."""
+    return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
+
+
+def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bool:
+    """Whether joints (of one foot) stay where they are in the picture."""
+    spreads = []
+    for j in joints:
+        rows = problem.weight[:, j] > _WEIGHT_IF_HIDDEN
+        if rows.sum() >= 3 and np.ptp(problem.knots[rows]) >= SETTINGS["planted"]["seen_s"]:
+            low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
+            spreads.append(float((high - low).max() * np.median(distance)))
+    return bool(spreads) and min(spreads) < SETTINGS["planted"]["moved_m"]

@@ -1,0 +1,578 @@
+"""The terms of the fit: what each adds to the normal equations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility.kinematics.calibration import cross_matrix
+from mobility.kinematics.fit.body import (
+    DEPTH_ERRORS,
+    FIRST_DEPTH_ERROR,
+    FIRST_FOOT,
+    FIRST_OFFSET,
+    FOCAL_FACTOR,
+    PITCH,
+    ROLL,
+    SHARE_OF_SEVERAL,
+    TILT_SD,
+    up_of,
+    up_slopes,
+)
+from mobility.kinematics.fit.problem import OFFSET_SD, View
+
+if TYPE_CHECKING:
+    pass
+from mobility.kinematics.fit.body import (
+    DEPTHS,
+    FEET,
+    FIRST_LENGTH,
+    FLOOR,
+    HEIGHT,
+    KNEE_BEND,
+    LA,
+    LANDMARK_SD,
+    LC,
+    LH,
+    LIMBS,
+    LK,
+    LS,
+    LT,
+    MASS_SHARES,
+    N_COORDINATES,
+    N_JOINTS,
+    OFFSETS,
+    RA,
+    RC,
+    RH,
+    RK,
+    RS,
+    RT,
+    SCALE,
+    SEGMENT_NAMES,
+    SEGMENTS,
+    SETTINGS,
+    TERMS,
+    TRUNK_LEAN,
+    USUAL_RATIO_SDS,
+    USUAL_RATIOS,
+    Array,
+    in_radians,
+    offset_directions,
+    turned_about,
+    unit_vectors,
+)
+from mobility.kinematics.fit.observed import HELD_RAD, LEFT_OUT
+from mobility.kinematics.fit.problem import Normal, Problem, usual_angles, with_gravity
+
+
+class Rows:
+    """Residuals of all knots, row by row, with what they depend on."""
+
+    def __init__(self, n: int, shared: int, most: int = 120) -> None:
+        self.count = 0
+        self.cost = 0.0
+        self.residual = np.zeros((n, most))
+        self.weight = np.zeros((n, most))
+        self.joints = np.zeros((n, most, N_JOINTS, 3))
+        self.shared = np.zeros((n, most, shared))
+
+    def add(
+        self,
+        residual: Array,
+        weight: Array | float,
+        joints: Sequence[tuple[int, Array]],
+        shared: Sequence[tuple[int | slice, Array | float]] = (),
+        *,
+        cost: float | None = None,
+    ) -> None:
+        """Add one row; `cost` where it is not the weighted square."""
+        i = self.count
+        self.residual[:, i] = residual
+        self.weight[:, i] = weight
+        for j, slope in joints:
+            self.joints[:, i, j] += slope
+        for place, change in shared:
+            self.shared[:, i, place] += change
+        self.cost += float((weight * residual**2).sum()) if cost is None else cost
+        self.count += 1
+
+
+def _cauchy(square: Array, width: float) -> tuple[Array, Array]:
+    """Factor on the weight, and the cost, of residuals with Cauchy's tails."""
+    return 1 / (1 + square / width**2), width**2 * np.log1p(square / width**2)
+
+
+def normal_equations(problem: Problem, joints: Array, shared: Array) -> Normal:
+    """Cost, gradient and Gauss-Newton Hessian at one point."""
+    n, step = len(joints), problem.step
+    share = step / SETTINGS["lasting"]["seconds"]
+    rows = Rows(n, problem.n_shared, 120 * (1 + len(problem.views)))
+    for name, add_rows in _KNOT_TERMS.items():
+        if name in problem.terms:
+            add_rows(rows, problem, joints, shared, share)
+    for view in problem.views:
+        _camera_rows(rows, view, joints, shared, share)
+
+    variance = (TERMS["smooth"]["acceleration_m_s2"] * step**2) ** 2 / (30 * step)
+    smooth = share / variance * ("smooth" in problem.terms)
+    second = joints[2:] - 2 * joints[1:-1] + joints[:-2]
+    residual, slopes = _shared_rows(problem, shared)
+    cost = rows.cost + smooth * float((second**2).sum()) + float(residual @ residual)
+
+    k = rows.count
+    r, w = rows.residual[:, :k], rows.weight[:, :k]
+    jx = rows.joints[:, :k].reshape(n, k, N_COORDINATES)
+    jb = rows.shared[:, :k]
+    weighted = (jx * w[..., None]).transpose(0, 2, 1)
+    gradient = np.matmul(weighted, r[..., None])[..., 0]
+    pull = second.reshape(n - 2, N_COORDINATES) * smooth
+    gradient[2:] += pull
+    gradient[1:-1] -= 2 * pull
+    gradient[:-2] += pull
+    flat = jb.reshape(n * k, -1)
+    flat_weighted = flat * w.reshape(-1, 1)
+    hessian = flat_weighted.T @ flat + slopes.T @ slopes
+    shared_gradient = flat_weighted.T @ r.ravel() + slopes.T @ residual
+    if problem.prior is not None:
+        mean, precision = problem.prior
+        off = shared - mean
+        cost += float(off @ precision @ off)
+        hessian = hessian + precision
+        shared_gradient = shared_gradient + precision @ off
+    return Normal(
+        cost,
+        np.matmul(weighted, jx),
+        gradient.ravel(),
+        np.matmul(weighted, jb).reshape(n * N_COORDINATES, -1),
+        hessian,
+        shared_gradient,
+        smooth,
+    )
+
+
+def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    """Landmarks in the picture."""
+    directions = offset_directions(joints, up_of(shared))
+    landmark = joints + np.einsum("o,nojx->njx", shared[FIRST_OFFSET:FIRST_DEPTH_ERROR], directions)
+    depth = np.maximum(-landmark[..., 2], 0.1)
+    stretch = np.exp(shared[FOCAL_FACTOR])
+    per_metre = problem.distance[:, None] / np.array(LANDMARK_SD)
+    place = stretch * landmark[..., :2] / depth[..., None]
+    off = (place - problem.image) * per_metre[..., None]
+    huber = TERMS["picture"]["huber"]
+    size = np.sqrt((off**2).sum(axis=-1))
+    weight = problem.weight * share
+    far = size > huber
+    factor = np.where(far, huber / np.maximum(size, huber), 1.0)
+    loss = np.where(far, 2 * huber * size - huber**2, size**2) * weight
+    for j in range(N_JOINTS):
+        for a in (0, 1):
+            slope = np.zeros((len(joints), 3))
+            slope[:, a] = stretch / depth[:, j] * per_metre[:, j]
+            slope[:, 2] = place[:, j, a] / depth[:, j] * per_metre[:, j]
+            through = (directions[:, :, j] * slope[:, None]).sum(axis=-1)
+            rows.add(
+                off[:, j, a],
+                weight[:, j] * factor[:, j],
+                [(j, slope)],
+                [
+                    (FOCAL_FACTOR, place[:, j, a] * per_metre[:, j]),
+                    (slice(FIRST_OFFSET, FIRST_DEPTH_ERROR), through),
+                ],
+                cost=float(loss[:, j].sum()) if a == 0 else 0.0,
+            )
+
+
+def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    for i, segment in enumerate(SEGMENTS.values()):
+        length = float(np.exp(shared[FIRST_LENGTH + i]))
+        for a, b in segment.ends:
+            v = joints[:, b] - joints[:, a]
+            slope = unit_vectors(v) / segment.sd
+            off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
+            rows.add(
+                off, share, [(b, slope), (a, -slope)], [(FIRST_LENGTH + i, -length / segment.sd)]
+            )
+        if not segment.ends:
+            v = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
+            slope = 0.5 * unit_vectors(v) / segment.sd
+            off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
+            ends = [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)]
+            rows.add(off, share, ends, [(FIRST_LENGTH + i, -length / segment.sd)])
+
+
+def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    """Depths between joints that the world landmarks give."""
+    towards = np.array([0.0, 0.0, 1.0])
+    share = share * problem.depth_share
+    calibrated = "depth_errors" in problem.terms
+    for i, (name, (a, b, _, _)) in enumerate(DEPTHS.items()):
+        sd = problem.depth_sds[:, i]
+        wrong = [
+            (FIRST_DEPTH_ERROR + k, error["in"][name])
+            for k, error in enumerate(DEPTH_ERRORS.values())
+            if calibrated and name in error["in"]
+        ]
+        error = sum(sign * shared[place] for place, sign in wrong)
+        off = (joints[:, b, 2] - joints[:, a, 2] + error - problem.depths[:, i]) / sd
+        weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
+        factor, loss = _cauchy(off**2, TERMS["depths"]["cauchy"])
+        slope = towards / sd[:, None]
+        rows.add(
+            off,
+            weight * factor,
+            [(b, slope), (a, -slope)],
+            [(place, sign / sd) for place, sign in wrong],
+            cost=float((loss * weight).sum()),
+        )
+
+
+def _toe_out_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    up = up_of(shared)
+    sd = np.radians(TERMS["toe_out"]["sd_deg"])
+    mean = np.sin(np.radians(TERMS["toe_out"]["mean_deg"]))
+    across = joints[:, RH] - joints[:, LH]
+    across = unit_vectors(across - (across @ up)[:, None] * up)
+    foot = float(np.exp(shared[FIRST_LENGTH + SEGMENT_NAMES.index("foot")]))
+    for heel, toe, outwards in ((LC, LT, -across), (RC, RT, across)):
+        sole = joints[:, toe] - joints[:, heel]
+        off = ((sole * outwards).sum(axis=-1) / foot - mean) / sd
+        slope = outwards / (foot * sd)
+        rows.add(off, share, [(toe, slope), (heel, -slope)])
+
+
+def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    """Limbs are mostly straight, and few are bent a lot."""
+    for top, middle, end, kind in LIMBS:
+        width = TERMS["bends"]["width"][kind]
+        upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
+        before, after = unit_vectors(upper), unit_vectors(lower)
+        off = (after - before) / width
+        square = (off**2).sum(axis=-1)
+        factor = 1 / (1 + square)
+        for x, axis in enumerate(np.eye(3)):
+            first, second = (
+                (axis - along[:, x, None] * along) / (width * np.linalg.norm(v, axis=-1)[:, None])
+                for along, v in ((before, upper), (after, lower))
+            )
+            rows.add(
+                off[:, x],
+                share * factor,
+                [(end, second), (middle, -second - first), (top, first)],
+                cost=float(np.log1p(square).sum()) * share if x == 0 else 0.0,
+            )
+
+
+def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    feet = shared[FIRST_FOOT : FIRST_FOOT + 12].reshape(4, 3)
+    up, turn = up_of(shared), up_slopes(shared)
+    term = TERMS["feet"]
+    fixed = term["sd_m"]
+    stiff = 1 / fixed
+    for i, j in enumerate(FEET):
+        away = joints[:, j] - feet[i]
+        loose = np.zeros(len(joints))
+        if j in (LC, RC):
+            seen = np.interp(problem.weight[:, j], term["heel_seen"], (0.0, 1.0))
+            rising = np.where(away @ up > 0, seen, 0.0)  # into the floor it does not go
+            loose = 1 / (fixed + rising * (term["heel_rise_sd_m"] - fixed)) - stiff
+        whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
+        off = np.einsum("nx,nxy->ny", away, whitened)
+        tilt = (away @ turn)[:, None] * up[:, None] + (away @ up)[:, None, None] * turn
+        tilt *= loose[:, None, None]
+        factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
+        place = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
+        for x in range(3):
+            rows.add(
+                off[:, x],
+                share * factor,
+                [(j, whitened[:, x])],
+                [(place, -whitened[:, x]), (PITCH, tilt[:, x, 0]), (ROLL, tilt[:, x, 1])],
+                cost=float(loss.sum()) * share if x == 0 else 0.0,
+            )
+
+
+def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    feet = shared[FIRST_FOOT : FIRST_FOOT + 12].reshape(4, 3)
+    up, turn = up_of(shared), up_slopes(shared)
+    term = TERMS["balance"]
+    sd, fraction = term["sd_m"], term["foot_fraction"]
+    part = np.array([1 - fraction, fraction] * 2) / 2
+    over = np.einsum("j,njx->nx", MASS_SHARES, joints) - part @ feet
+    forward = (feet[[1, 3]] - feet[[0, 2]]).mean(axis=0)
+    forward = unit_vectors(forward - up * (forward @ up))
+    axes = np.stack([forward, np.cross(forward, up)])
+    off = over @ axes.T / sd
+    factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
+    for x, axis in enumerate(axes):
+        slope = axis / sd
+        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        rows.add(
+            off[:, x],
+            share * factor,
+            [
+                (j, np.broadcast_to(MASS_SHARES[j] * slope, over.shape))
+                for j in range(N_JOINTS)
+                if MASS_SHARES[j]
+            ],
+            [
+                (slice(FIRST_FOOT, FIRST_FOOT + 12), -np.outer(part, slope).ravel()),
+                (PITCH, tilt[:, 0]),
+                (ROLL, tilt[:, 1]),
+            ],
+            cost=float(loss.sum()) * share if x == 0 else 0.0,
+        )
+
+
+def _standing_rows(
+    rows: Rows, problem: Problem, joints: Array, shared: Array, share: float
+) -> None:
+    """Knees and trunk of somebody who stands straight."""
+    term = TERMS["standing"]
+    weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
+    across = unit_vectors(joints[:, RH] - joints[:, LH])
+    forward = unit_vectors(np.cross(up_of(shared), across))
+    knee_sd, trunk_sd = usual_angles(problem)[1]
+    for top, middle, end in ((LH, LK, LA), (RH, RK, RA)):
+        thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
+        bend = unit_vectors(thigh) - unit_vectors(shank)
+        for axis, mean, sd, place in (
+            (forward, shared[KNEE_BEND], knee_sd, KNEE_BEND),
+            (across, *in_radians(term["knee_across_deg"]), None),
+        ):
+            upper, lower = turned_about(thigh, axis) / sd, turned_about(shank, axis) / sd
+            slopes = [(end, -lower), (middle, lower + upper), (top, -upper)]
+            off = ((bend * axis).sum(axis=-1) - mean) / sd
+            turned = with_gravity(bend, across, shared, sd, place)
+            _add_robust(rows, off, weight, term["cauchy"], slopes, turned)
+    for axis, mean, sd, place in (
+        (forward, shared[TRUNK_LEAN], trunk_sd, TRUNK_LEAN),
+        (across, *in_radians(term["trunk_across_deg"]), None),
+    ):
+        _trunk_row(rows, joints, shared, axis, mean, sd, weight, term["cauchy"], place)
+
+
+def _trunk_row(
+    rows: Rows,
+    joints: Array,
+    shared: Array,
+    axis: Array,
+    mean: float,
+    sd: float,
+    weight: Array,
+    cauchy: float,
+    place: int | None,
+) -> None:
+    """How far the trunk leans along an axis; `place`: where that is shared, forwards."""
+    trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
+    off = ((unit_vectors(trunk) * axis).sum(axis=-1) - mean) / sd
+    slope = 0.5 * turned_about(trunk, axis) / sd
+    slopes = [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)]
+    across = unit_vectors(joints[:, RH] - joints[:, LH])
+    turned = with_gravity(unit_vectors(trunk), across, shared, sd, place)
+    _add_robust(rows, off, weight, cauchy, slopes, turned)
+
+
+def _add_robust(
+    rows: Rows,
+    off: Array,
+    weight: Array,
+    cauchy: float,
+    joints: Sequence[tuple[int, Array]],
+    shared: Sequence[tuple[int, Array | float]],
+) -> None:
+    factor, loss = _cauchy(off**2, cauchy)
+    rows.add(off, weight * factor, joints, shared, cost=float((weight * loss).sum()))
+
+
+def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
+    up, turn, term = up_of(shared), up_slopes(shared), TERMS["upright"]
+    sd = term["sd_m"]
+    part = MASS_SHARES.copy()
+    part[[LA, RA]] -= 0.5
+    over = np.einsum("j,njx->nx", part, joints)
+    side = unit_vectors(np.cross(up, [0.0, 0.0, 1.0]))
+    axes = np.stack([np.cross(side, up), side])
+    off = over @ axes.T / sd
+    factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
+    for x, axis in enumerate(axes):
+        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        slopes = [
+            (j, np.broadcast_to(part[j] * axis / sd, over.shape))
+            for j in np.flatnonzero(part).tolist()
+        ]
+        rows.add(
+            off[:, x],
+            share * factor,
+            slopes,
+            [(PITCH, tilt[:, 0]), (ROLL, tilt[:, 1])],
+            cost=float(loss.sum()) * share if x == 0 else 0.0,
+        )
+    if problem.calibrated or problem.feet_said:
+        return  # several cameras see how the trunk leans; who sits or lies does not walk
+    forward = unit_vectors(np.cross(up, unit_vectors(joints[:, RH] - joints[:, LH])))
+    weight = np.full(len(joints), term["trunk_weight"] / len(joints))
+    sd = usual_angles(problem)[1][1]
+    _trunk_row(
+        *(rows, joints, shared, forward, shared[TRUNK_LEAN], sd),
+        *(weight, term["trunk_cauchy"], TRUNK_LEAN),
+    )
+
+
+_KNOT_TERMS: Mapping[str, Callable[[Rows, Problem, Array, Array, float], None]] = {
+    "picture": picture_rows,
+    "lengths": _length_rows,
+    "depths": depth_rows,
+    "toe_out": _toe_out_rows,
+    "bends": bend_rows,
+    "feet": _foot_rows,
+    "balance": _balance_rows,
+    "upright": _upright_rows,
+    "standing": _standing_rows,
+}
+"""Terms with residuals at each knot; `smooth` couples knots, all others are of what is shared."""
+
+
+def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
+    """Residuals of the shared numbers alone, and their slopes."""
+    p = problem.n_shared
+    residual: list[float] = []
+    slopes: list[Array] = []
+
+    def add(term: str, off: float, sd: float, *of: tuple[int | slice, Array | float]) -> None:
+        # A term that is left out keeps the equations solvable.
+        sd = sd if term in problem.terms else LEFT_OUT * sd
+        slope = np.zeros(p)
+        for place, change in of:
+            slope[place] += change
+        residual.append(off / sd)
+        slopes.append(slope / sd)
+
+    add("focal", shared[FOCAL_FACTOR], problem.focal_sd, (FOCAL_FACTOR, 1.0))
+    for at, usual, sd in zip((PITCH, ROLL), problem.tilt, problem.tilt_sd, strict=True):
+        add("tilt", shared[at] - usual, sd, (at, 1.0))
+    for at, usual in zip((KNEE_BEND, TRUNK_LEAN), usual_angles(problem)[0], strict=True):
+        add("places", shared[at] - usual, HELD_RAD, (at, 1.0))
+    add("stature", shared[HEIGHT] - problem.stature, problem.stature_sd, (HEIGHT, 1.0))
+    excess = shared[FIRST_LENGTH:FIRST_OFFSET] - shared[HEIGHT] - USUAL_RATIOS
+    for i, off in enumerate(excess):
+        add("usual_lengths", off, USUAL_RATIO_SDS[i], (FIRST_LENGTH + i, 1.0), (HEIGHT, -1.0))
+    scale = [SEGMENT_NAMES.index(name) for name in SCALE]
+    terms = [(FIRST_LENGTH + i, 1 / len(scale)) for i in scale]
+    add("scale", float(excess[scale].mean()), TERMS["scale"]["sd"], (HEIGHT, -1.0), *terms)
+    for i, offset in enumerate(OFFSETS.values()):
+        add("offsets", shared[FIRST_OFFSET + i] - offset.mean, offset.sd, (FIRST_OFFSET + i, 1.0))
+    for i, error in enumerate(DEPTH_ERRORS.values()):
+        add(
+            "depth_errors",
+            shared[FIRST_DEPTH_ERROR + i],
+            error["sd_m"],
+            (FIRST_DEPTH_ERROR + i, 1.0),
+        )
+    add("places", shared[FLOOR], 100.0, (FLOOR, 1.0))
+    if problem.planted:
+        turn = up_slopes(shared)
+        for i in range(FIRST_FOOT, FIRST_FOOT + 12):
+            add("places", shared[i], 100.0, (i, 1.0))
+        for i in range(4):
+            place = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
+            point = shared[place]
+            tilted = point @ turn
+            add(
+                "feet",
+                float(up_of(shared) @ point) - shared[FLOOR],
+                TERMS["feet"]["flat_sd_m"],
+                (place, up_of(shared)),
+                (FLOOR, -1.0),
+                (PITCH, tilted[0]),
+                (ROLL, tilted[1]),
+            )
+    for view in problem.views:
+        for off, sd, *of in _usual_of_camera(view, shared):
+            add("views", off, sd, *of)
+    return np.array(residual), np.stack(slopes)
+
+
+def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: float) -> None:
+    """Add the rows of picture and depth of this camera."""
+    turn, place = view.axes(shared)
+    seen = joints @ turn.T + place
+    problem = replace(view.problem, image=view.problem.image - view.late(shared) * view.velocity)
+    own = Rows(len(joints), len(shared))
+    local = view.local(shared)
+    picture_rows(own, problem, seen, local, share)
+    pictures = own.count
+    depth_rows(own, problem, seen, local, share * SHARE_OF_SEVERAL)
+
+    count = own.count
+    new = slice(rows.count, rows.count + count)
+    slope = own.joints[:, :count]
+    through = own.shared[:, :count]
+    rows.residual[:, new] = own.residual[:, :count]
+    rows.weight[:, new] = own.weight[:, :count]
+    rows.joints[:, new] = slope @ turn
+    rows.shared[:, new] = through
+    rows.shared[:, new, FOCAL_FACTOR] = 0.0
+    rows.shared[:, new, view.offsets] = through[..., FIRST_OFFSET:FIRST_DEPTH_ERROR]
+    rows.shared[:, new, FIRST_DEPTH_ERROR:FIRST_FOOT] = 0.0
+    rows.shared[:, new, view.errors] = through[..., FIRST_DEPTH_ERROR:FIRST_FOOT]
+    moved = np.cross((seen - place)[:, None], slope).sum(axis=2)
+    rows.shared[:, new, view.first : view.first + 3] = moved @ _left_jacobian(
+        shared[view.first : view.first + 3]
+    )
+    rows.shared[:, new, view.first + 3 : view.first + 6] = slope.sum(axis=2)
+    rows.shared[:, new, view.first + 6] = through[..., FOCAL_FACTOR]
+    # A landmark's slope across the line of sight, times its depth, is its scale in the picture.
+    depth = np.maximum(-seen[..., 2], 0.1) / view.focal(shared)
+    for i in range(pictures):
+        j, axis = divmod(i, 2)
+        per_metre = slope[:, i, j, axis] * depth[:, j]
+        rows.shared[:, rows.count + i, view.first + 7] = per_metre * view.velocity[:, j, axis]
+    rows.cost += own.cost
+    rows.count += count
+
+
+def _usual_of_camera(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
+    """Give what is usual for a camera: difference from it, standard deviation, slopes."""
+    own = shared[view.own]
+    for i in range(3):
+        yield own[i], view.turn_sd, (view.first + i, 1.0)
+        yield own[3 + i], view.place_sd, (view.first + 3 + i, 1.0)
+    yield own[6], view.problem.focal_sd, (view.first + 6, 1.0)
+    yield own[7], view.offset.sd, (view.first + 7, 1.0)
+    for i in range(view.offsets.start, view.offsets.stop):
+        yield shared[i], OFFSET_SD, (i, 1.0)
+    for i, error in enumerate(DEPTH_ERRORS.values(), view.errors.start):
+        yield shared[i], error["sd_m"], (i, 1.0)
+    if not view.upright:
+        return
+    turn, _ = view.axes(shared)
+    x, y, z = up = turn @ up_of(shared)
+    pitch_sd, roll_sd = TILT_SD
+    tilts = ((z / y, pitch_sd, [0, -z / y**2, 1 / y]), (x / y, roll_sd, None))
+    for tilt, sd, given in tilts:
+        slope = np.array(given if given is not None else [1 / y, -x / y**2, 0])
+        by_turn = np.cross(up, slope) @ _left_jacobian(own[:3])
+        by_up = slope @ turn @ up_slopes(shared)
+        yield (
+            *(tilt, sd, (slice(view.first, view.first + 3), by_turn)),
+            *((PITCH, by_up[0]), (ROLL, by_up[1])),
+        )
+
+
+def _left_jacobian(vector: Array) -> Array:
+    """How a small change of a rotation vector turns what it has turned."""
+    angle = float(np.linalg.norm(vector))
+    cross = cross_matrix(vector)
+    if angle < 1e-6:
+        return np.eye(3) + 0.5 * cross
+    found: Array = (
+        np.eye(3)
+        + (1 - np.cos(angle)) / angle**2 * cross
+        + (angle - np.sin(angle)) / angle**3 * cross @ cross
+    )
+    return found

@@ -1,0 +1,370 @@
+"""How much later one camera saw the same than another: from speeds, from lines of sight."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.errors import BadInputError
+from mobility.kinematics.calibration import cross_matrix
+from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
+from mobility.kinematics.fit.body import (
+    FITTED,
+)
+from mobility.kinematics.fit.observed import Detections
+from mobility.kinematics.fit.problem import TimeOffset
+from mobility.kinematics.skeleton import INDEX, require_pose
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+_SIGNALS: tuple[tuple[str, ...], ...] = (
+    ("left_hip", "right_hip"),
+    ("left_shoulder", "right_shoulder"),
+    ("nose",),
+    ("left_wrist", "right_wrist"),
+    ("left_knee", "right_knee"),
+)
+"""Landmarks whose mean height in the picture is a signal that hardly depends on the view, nor on
+left and right being told apart."""
+
+_SHOULDERS_ABOVE_ANKLES = 0.78
+"""Of stature, standing: Drillis & Contini 1966, Body segment parameters."""
+
+_GRID_HZ = 60.0
+_SMOOTH_S = 0.08
+"""Standard deviation of the Gaussian that smooths the heights before they are differentiated."""
+
+_EDGE_S = 0.16
+"""At the ends of a video the smoothed speed is not known."""
+
+_LEAST_SEEN = 0.2
+"""Visibility below which a landmark's height is not used."""
+
+LEAST_OVERLAP = 1.0
+"""Seconds that both cameras must show the person."""
+
+_LEAST_SHARE = 0.5
+"""Share of the movement of the video with less of it that must lie in the overlap."""
+
+_LEAST_LIKENESS = 0.8
+"""Correlation of the speeds below which the videos are not of the same movement."""
+
+_RIVAL = 4.0
+"""A second peak must be less likely by a factor of e to this power."""
+
+_INDEPENDENT_S = 0.5
+"""Seconds after which errors of the speeds are taken to be new."""
+
+_LEAST_SPEED = 0.03
+"""Root mean square of the speeds, body heights per second, below which nothing moves."""
+
+_LEAST_SD_S = 0.004
+
+
+def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
+    r"""Find by how much the second of two videos of the same trial was started later.
+
+    The signals are the speeds of the heights in the picture of hips, shoulders, nose, wrists and
+    knees, in units of the body's height in the picture. Over the part that both videos show, their
+    normalised cross-correlation :math:`\rho` is computed for every offset. The offset is the one
+    that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
+    independent values in the overlap. A parabola through its neighbours gives it to a fraction of
+    a frame.
+
+    Parameters
+    ----------
+    pose_a, pose_b
+        Pose Datasets with ``image_position`` (pixels) and times in seconds. Frame rate, length,
+        size of the picture and view may differ; the cameras must have stood still.
+
+    Returns
+    -------
+    TimeOffset
+        Seconds to add to the times of `pose_b`, with their standard deviation: from the curvature
+        of the peak, or the spread of the offsets of the single signals where that is larger.
+
+    Raises
+    ------
+    BadInputError
+        If one of the poses is not of one person, nothing moves, the videos do not show the same
+        movement or too little of it, or another offset is about as likely.
+    """
+    speeds = [_speeds(pose, what=name) for pose, name in ((pose_a, "first"), (pose_b, "second"))]
+    (start_a, a, known_a), (start_b, b, known_b) = speeds
+    step = 1 / _GRID_HZ
+    dot, power_a, power_b, both = (
+        correlated(x, y) for x, y in ((a, b), (a**2, known_b), (known_a, b**2), (known_a, known_b))
+    )
+    whole = min(float((a**2).sum()), float((b**2).sum()))
+    # Every lag of the second video against the first, from the last to the first possible one.
+    lags = np.arange(-(b.shape[1] - 1), a.shape[1])
+    total = [each.sum(axis=0) for each in (dot, power_a, power_b, both)]
+    overlap = both.max(axis=0) * step
+    shown = np.minimum(total[1], total[2]) / whole
+    allowed = (overlap >= LEAST_OVERLAP) & (shown >= _LEAST_SHARE)
+    if not allowed.any():
+        raise BadInputError(
+            "time_offset: the two videos have less than "
+            f"{LEAST_OVERLAP:g} s of the person in common; give two videos of the same trial"
+        )
+    rho = np.where(allowed, normalised(*total[:3]), -1.0)
+    values = total[3] * step / _INDEPENDENT_S
+    depths = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.9999) ** 2)), 0.0)
+    best = int(np.argmax(depths))
+    likeness = float(rho[best])
+    if likeness < _LEAST_LIKENESS:
+        raise BadInputError(
+            "time_offset: the two videos do not show the same movement (the best correlation of "
+            f"the speeds of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); "
+            "give two videos of the same trial"
+        )
+    _refuse_rivals(depths, rho, lags * step + start_a - start_b, best)
+    at, curvature = peak(rho, best)
+    offset = (lags[0] + at) * step + start_a - start_b
+    # Cramér-Rao: (1 - rho^2) / (N rho |rho''|), with rho'' per second squared.
+    sharp = max(curvature / step**2, 1e-9)
+    sd = float(np.sqrt((1 - likeness**2) / (values[best] * likeness * sharp)))
+    single = _single_offsets([dot, power_a, power_b], best)
+    if len(single) > 1:
+        sd = max(sd, float(np.std(single, ddof=1)) * step / np.sqrt(len(single)))
+    return TimeOffset(float(offset), float(max(sd, _LEAST_SD_S)), likeness)
+
+
+def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
+    """Start (s), speeds of the heights on a regular grid, (signal, n), and where they are known.
+
+    Body heights per second, upwards; zero where unknown.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    require_pose(pose, what="time_offset")
+    if "image_position" not in pose:
+        raise BadInputError(
+            f"time_offset: the {what} pose has no 'image_position'; make it with estimate_pose"
+        )
+    height = -_values(pose, "image_position", pixel="v")
+    if "confidence" in pose:
+        height[_values(pose, "confidence") < _LEAST_SEEN] = np.nan
+    time = pose["time"].to_numpy().astype(np.float64)
+    middles = [
+        height[:, [INDEX[f"left_{name}"], INDEX[f"right_{name}"]]].mean(axis=1)
+        for name in ("shoulder", "ankle")
+    ]
+    tall = (middles[0] - middles[1]) / _SHOULDERS_ABOVE_ANKLES
+    tall = tall[np.isfinite(tall)]
+    if tall.size < 5 or np.percentile(tall, 90) <= 0:
+        raise BadInputError(
+            f"time_offset: the {what} video hardly shows the person from shoulders to feet"
+        )
+    body = float(np.percentile(tall, 90))
+    grid = time[0] + np.arange(int((time[-1] - time[0]) * _GRID_HZ) + 1) / _GRID_HZ
+    longest_gap = 3 * float(np.median(np.diff(time)))
+    speeds, known = [], []
+    for names in _SIGNALS:
+        values = height[:, [INDEX[name] for name in names]].mean(axis=1)
+        seen = np.isfinite(values)
+        if seen.sum() < 5:
+            speeds.append(np.zeros(grid.size))
+            known.append(np.zeros(grid.size))
+            continue
+        filled = np.interp(grid, time[seen], values[seen]) / body
+        after = np.minimum(np.searchsorted(time[seen], grid), seen.sum() - 1)
+        before = np.maximum(after - 1, 0)
+        near = (time[seen][after] - time[seen][before] <= longest_gap) & (
+            np.abs(grid - (grid[0] + grid[-1]) / 2) <= (grid[-1] - grid[0]) / 2 - _EDGE_S
+        )
+        speed = gaussian_filter1d(filled, _SMOOTH_S * _GRID_HZ, order=1, mode="nearest")
+        speeds.append(np.where(near, speed * _GRID_HZ, 0.0))
+        known.append(near.astype(np.float64))
+    if np.sqrt(np.mean(np.square(speeds))) < _LEAST_SPEED:
+        raise BadInputError(
+            f"time_offset: the person hardly moves in the {what} video; nothing to align by"
+        )
+    return float(time[0]), np.array(speeds), np.array(known)
+
+
+def _values(pose: xr.Dataset, name: str, **at: str) -> Array:
+    variable = pose[name].sel(at)
+    if "individual" in variable.dims:
+        variable = variable.isel(individual=0)
+    values = variable.sel(keypoint=list(INDEX)).transpose("time", "keypoint").to_numpy()
+    return values.astype(np.float64)
+
+
+def _refuse_rivals(depths: Array, rho: Array, offsets: Array, best: int) -> None:
+    """Raise if another peak explains the movement about as well."""
+    # Speeds turn once in between if it is another peak and not the shoulder of this one.
+    for other in other_peaks(depths, rho, best, valley=0.5 * float(rho[best])):
+        if depths[best] - depths[other] < _RIVAL:
+            raise BadInputError(
+                "time_offset: the movement repeats itself so evenly that the offset of the second "
+                f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[other]:+.2f} s); start "
+                "both videos before the first repetition and stop them after the last"
+            )
+        return
+
+
+def _single_offsets(sums: list[Array], best: int) -> list[float]:
+    """Offsets, in steps from the best, of the signals that by themselves have a peak near it."""
+    reach = round(0.3 * _GRID_HZ)
+    found = []
+    for dot, power_a, power_b in zip(*sums, strict=True):
+        near = slice(max(best - reach, 0), best + reach + 1)
+        rho = normalised(dot[near], power_a[near], power_b[near])
+        top = int(np.argmax(rho))
+        if rho[top] > _LEAST_LIKENESS and 0 < top < len(rho) - 1:
+            found.append(near.start + peak(rho, top)[0] - best)
+    return found
+
+
+_SIGHT_SD = 0.005
+"""Radians by which lines of sight to the same landmark usually miss each other: 1.5 cm at 3 m."""
+
+_TOLD_BY = 4.0
+"""Of the 16 landmarks, as many as err by themselves."""
+
+_COARSE_STEP_S, _FINE_STEP_S, _PARABOLA, _MOST_TIMES = 0.1, 1 / 60, 3, 400
+_RIVAL_AWAY_S = 0.3
+_LARGEST_MISS = 0.04
+"""Radians, 12 cm at 3 m: lines of sight that miss each other by more are not those of the cameras.
+Views from opposite sides, in which landmarks lie on other sides of the joint, have 0.016."""
+
+_NEVER = 20.0
+"""Mean logarithm of where they do not meet at all, or nobody is seen by both."""
+
+_LARGEST_OFFSET_SD_S = 0.1
+
+
+def sight_offset(first: Detections, second: Detections, turn: Array, place: Array) -> TimeOffset:
+    """Find by how much the second of two calibrated cameras was started later.
+
+    The lines of sight to a landmark meet if they are of the same instant. Of all offsets, the one
+    is taken that explains most: at which, over the part that both videos show, they miss each other
+    (mean logarithm, Cauchy) by most less than usual.
+
+    Parameters
+    ----------
+    first, second
+        What the cameras saw.
+    turn, place
+        A point x in the axes of the first is at ``turn x + place`` in those of the second.
+
+    Returns
+    -------
+    TimeOffset
+        Seconds to add to the times of the second camera.
+
+    Raises
+    ------
+    BadInputError
+        The lines of sight never meet, so that the calibration is of other cameras, or they meet as
+        well at another offset.
+    """
+    essential = cross_matrix(place) @ turn
+    one, other = _track(first), _track(second)
+    lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
+    least = max(LEAST_OVERLAP, 0.5 * min(lasts))
+
+    def misses(offsets: Array) -> Array:
+        return np.array([_miss(one, other.later(each), essential, least) for each in offsets])
+
+    early = first.time[0] - second.time[-1] + least
+    late = first.time[-1] - second.time[0] - least
+    if late < early:
+        raise BadInputError(
+            f"fit_body: the cameras have less than {LEAST_OVERLAP:g} s in common; give videos of "
+            "the same trial"
+        )
+    offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
+    cost = misses(offsets)
+    overlap = np.minimum(one.time[-1], other.time[-1] + offsets)
+    overlap -= np.maximum(one.time[0], other.time[0] + offsets)
+    values = _TOLD_BY * np.maximum(overlap / _INDEPENDENT_S, 1.0)
+    cost = np.minimum(cost, _NEVER)
+    depths = np.where(cost < _NEVER, values * (np.median(cost) - cost), -np.inf)
+    coarse = int(np.argmax(depths))
+    near = offsets[coarse]
+    around = near + np.arange(-12, 13) * _FINE_STEP_S
+    fine = misses(around)
+    best = int(np.argmin(fine))
+    miss = _SIGHT_SD * float(np.sqrt(np.expm1(min(fine[best], _NEVER))))
+    if miss > _LARGEST_MISS:
+        raise BadInputError(
+            "fit_body: the lines of sight of the calibrated cameras miss each other by "
+            f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration is of other cameras, has "
+            "them in another order, or a camera was moved"
+        )
+    away = np.abs(offsets - near) > _RIVAL_AWAY_S
+    if away.any() and depths[coarse] - depths[away].max() < _RIVAL:
+        rival = offsets[away][int(np.argmax(depths[away]))]
+        raise BadInputError(
+            "fit_body: the movement does not tell by how much the second video was started later "
+            f"({around[best]:+.2f} s or {rival:+.2f} s); start both videos before the first "
+            "repetition and stop them after the last"
+        )
+    # Over a tenth of a second, for the cost has nearly a corner where the lines meet.
+    rows = (np.abs(np.arange(fine.size) - best) <= _PARABOLA) & np.isfinite(fine)
+    bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
+    shift = float(np.clip(-slope / (2 * max(bend, 1e-9)), -_FINE_STEP_S, _FINE_STEP_S))
+    sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
+    if not sd < _LARGEST_OFFSET_SD_S:
+        raise BadInputError(
+            "fit_body: the person hardly moves in the two videos; nothing to align them by"
+        )
+    return TimeOffset(float(around[best]) + shift, max(sd, _LEAST_SD_S), None)
+
+
+class _Track(NamedTuple):
+    """Landmarks of the body as a camera saw them, gaps filled."""
+
+    time: Array
+    image: Array
+    weight: Array
+
+    def later(self, offset: float) -> _Track:
+        return self._replace(time=self.time + offset)
+
+
+def _track(sight: Detections) -> _Track:
+    fitted = [INDEX[name] for name in FITTED]
+    image, weight = sight.image[:, fitted], sight.weight[:, fitted]
+    filled = np.zeros_like(image)
+    for j in range(len(fitted)):
+        seen = weight[:, j] > 0
+        for axis in (0, 1):
+            if seen.any():
+                filled[:, j, axis] = np.interp(sight.time, sight.time[seen], image[seen, j, axis])
+    return _Track(sight.time, filled, weight)
+
+
+def _miss(one: _Track, other: _Track, essential: Array, least: float) -> float:
+    """Mean of the logarithm by which lines of sight miss each other; infinite without overlap."""
+    start = max(one.time[0], other.time[0])
+    end = min(one.time[-1], other.time[-1])
+    if end - start < least - 1e-6:
+        return np.inf
+    count = int(min((end - start) / _FINE_STEP_S, _MOST_TIMES)) + 2
+    rays, weights = [], []
+    for track in (one, other):
+        at = np.interp(np.linspace(start, end, count), track.time, np.arange(track.time.size))
+        left = np.minimum(at.astype(np.intp), track.time.size - 2)
+        share = (at - left)[:, None]
+        seen = track.image[left] * (1 - share[..., None])
+        seen += track.image[left + 1] * share[..., None]
+        rays.append(np.concatenate([seen, -np.ones((*seen.shape[:-1], 1))], axis=-1))
+        weights.append(track.weight[left] * (1 - share) + track.weight[left + 1] * share)
+    lines = rays[0] @ essential.T, rays[1] @ essential
+    # Sampson's distance: how far the points must be moved for the lines to meet.
+    length = sum((line[..., :2] ** 2).sum(axis=-1) for line in lines)
+    off = (rays[1] * lines[0]).sum(axis=-1) / np.sqrt(np.maximum(length, 1e-12))
+    weight = np.minimum(*weights)
+    total = float(weight.sum())
+    if total < 1:
+        return np.inf
+    return float((weight * np.log1p((off / _SIGHT_SD) ** 2)).sum()) / total

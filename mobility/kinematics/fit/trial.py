@@ -1,0 +1,258 @@
+"""A whole trial: coarse to fine, in windows, both ways of what depth leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mobility.kinematics.fit.problem import part_of
+from mobility.kinematics.skeleton import SIDES
+from mobility.progress import progress_bar
+
+if TYPE_CHECKING:
+    pass
+from mobility.kinematics.fit.body import (
+    FEET,
+    FIRST_DEPTH_ERROR,
+    FIRST_FOOT,
+    FIRST_LENGTH,
+    FIRST_OFFSET,
+    FLOOR,
+    HEIGHT,
+    KNEE_BEND,
+    LA,
+    LE,
+    LH,
+    LK,
+    LS,
+    LW,
+    N_COORDINATES,
+    N_JOINTS,
+    OFFSETS,
+    PITCH,
+    RA,
+    RH,
+    RK,
+    ROLL,
+    RS,
+    TRUNK_LEAN,
+    UPPER,
+    USUAL_RATIOS,
+    Array,
+)
+from mobility.kinematics.fit.problem import Normal, Problem, Solution, usual_angles
+from mobility.kinematics.fit.solver import banded, schur_complement, shifts, solve
+
+COARSE_HZ = 2.5
+
+WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
+_SWITCH = 2.0
+"""A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
+
+_DOUBT, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
+"""A mirrored solution that costs so much more is e times less probable. Two would be right if the
+terms were independent and their errors normal; they are not."""
+
+FRAME_SHARE = 0.45
+"""Share of the error of one knot that is not smoothed away because errors last; from the
+agreement of errors and standard deviations on rendered clips."""
+
+
+def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
+    """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
+    z = joints[..., 2]
+    found = {}
+
+    def keep(name: str, depth: Array) -> None:
+        depth = np.minimum(depth, -0.3)
+        found[name] = joints * (depth / z)[..., None]
+
+    hips, shoulders = z[:, [LH, RH]].mean(axis=1), z[:, [LS, RS]].mean(axis=1)
+    knees, ankles = z[:, [LK, RK]].mean(axis=1), z[:, [LA, RA]].mean(axis=1)
+    trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
+    for name, new in trunks.items():
+        if planted:
+            continue
+        depth = z.copy()
+        depth[:, UPPER] += (new - (shoulders - hips))[:, None]
+        keep(name, depth)
+    if planted:
+        # From behind, a squat looks like shanks that lean back below a trunk far forward.
+        lean = 2 * (z[:, [LA, RA]] - z[:, [LK, RK]])
+        depth = z.copy()
+        depth[:, [LK, RK]] += lean
+        depth[:, [LH, RH]] += lean
+        keep("shanks", depth)
+        depth = depth.copy()
+        depth[:, UPPER] += lean.mean(axis=1, keepdims=True)
+        keep("shanks_below_the_body", depth)
+    for k, side in enumerate(SIDES):
+        shoulder, elbow, wrist = z[:, LS + k], z[:, LE + k], z[:, LW + k]
+        depth = z.copy()
+        depth[:, LE + k] = shoulder + wrist - elbow
+        keep(f"{side}_elbow", depth)
+        depth = z.copy()
+        depth[:, LE + k], depth[:, LW + k] = 2 * shoulder - elbow, 2 * shoulder - wrist
+        keep(f"{side}_arm", depth)
+        depth = z.copy()
+        depth[:, LW + k] = 2 * elbow - wrist
+        keep(f"{side}_forearm", depth)
+    return found
+
+
+@dataclass(frozen=True)
+class SolvedTrial:
+    """A whole trial, as it was solved."""
+
+    joints: Array
+    shared: Array
+    draws: Array  # (draw, n, joint, 3)
+    shared_draws: Array
+    mirrored: dict[str, float]
+    steps: int
+
+
+def windows_of(n: int) -> list[slice]:
+    """Parts of a long trial that overlap."""
+    if n <= WINDOW_KNOTS + _OVERLAP_KNOTS:
+        return [slice(0, n)]
+    count = int(np.ceil((n - _OVERLAP_KNOTS) / (WINDOW_KNOTS - _OVERLAP_KNOTS)))
+    starts = np.linspace(0, n - WINDOW_KNOTS, count).astype(int).tolist()
+    return [slice(s, s + WINDOW_KNOTS) for s in starts]
+
+
+def first_shared(problem: Problem, joints: Array) -> Array:
+    """Guess what all frames share, before anything is known."""
+    shared = np.zeros(problem.n_shared)
+    shared[PITCH], shared[ROLL] = problem.tilt
+    shared[HEIGHT] = problem.stature
+    shared[[KNEE_BEND, TRUNK_LEAN]] = usual_angles(problem)[0]
+    shared[FIRST_LENGTH:FIRST_OFFSET] = problem.stature + USUAL_RATIOS
+    shared[FIRST_OFFSET:FIRST_DEPTH_ERROR] = [offset.mean for offset in OFFSETS.values()]
+    if problem.planted:
+        feet = np.median(joints[:, FEET], axis=0)
+        shared[FIRST_FOOT : FIRST_FOOT + 12] = feet.ravel()
+        shared[FLOOR] = feet[:, 1].mean()
+    return shared
+
+
+def solve_trial(
+    coarse: Problem, fine: Problem, joints: Array, *, draws: int, rng: np.random.Generator
+) -> SolvedTrial:
+    """Solve window after window, so that memory does not grow with the trial.
+
+    What one window says about the shared numbers is the prior of the next; then all windows are
+    solved once more with the numbers that all of them together found.
+    """
+    from scipy.interpolate import CubicSpline
+
+    shared = first_shared(coarse, joints)
+    windows = windows_of(len(fine.knots))
+    prior: tuple[Array, Array] | None = None
+    starts: list[Array] = []
+    solvable: list[Problem] = []
+    others: list[tuple[slice, float, Array]] = []
+    mirrored: dict[str, float] = {}
+    steps = 0
+    precision = np.zeros((coarse.n_shared, coarse.n_shared))
+    bar = progress_bar("fitting the body", total=2 * len(windows), unit="window")
+    parts, begins = [], []
+    for rows in windows:
+        near = (coarse.knots >= fine.knots[rows][0] - 0.5) & (
+            coarse.knots <= fine.knots[rows][-1] + 0.5
+        )
+        at = np.flatnonzero(near)
+        parts.append(part_of(coarse, slice(at[0], at[-1] + 1)))
+        begins.append(joints[near])
+    for rows, seen, begin in zip(windows, parts, begins, strict=True):
+        part = replace(seen, prior=prior)
+        best = solve(part, begin, shared, steps=28, tolerance=1e-3)
+        best, modes, found = try_mirrored(part, best)
+        for name, gain in found.items():
+            mirrored[name] = max(gain, mirrored.get(name, -np.inf))
+        window = replace(part_of(fine, rows), prior=prior)
+        solvable.append(replace(window, prior=None))
+        smooth = CubicSpline(part.knots, best.joints)(window.knots)
+        solved = solve(window, smooth, best.shared, steps=12, tolerance=1e-3)
+        steps += solved.steps
+        starts.append(solved.joints)
+        others += [(rows, p, CubicSpline(part.knots, d)(window.knots)) for p, d in modes]
+        shared = solved.shared
+        precision = schur_complement(solved.normal)
+        prior = (shared, precision)
+        bar.update()
+
+    shift = shifts(fine, precision, rng, draws)
+    n = len(fine.knots)
+    total = np.zeros((n, 1, 1))
+    mean, spread = np.zeros((n, N_JOINTS, 3)), np.zeros((draws, n, N_JOINTS, 3))
+    for rows, window, begin in zip(windows, solvable, starts, strict=True):
+        solved = solve(
+            window, begin, shared, steps=0 if len(windows) == 1 else 6, tolerance=1e-4, free=False
+        )
+        sample = sampled(solved.normal, shift, rng)
+        fade = np.ones(rows.stop - rows.start)
+        ramp = np.linspace(0, 1, _OVERLAP_KNOTS + 2)[1:-1]
+        if rows.start > 0:
+            fade[:_OVERLAP_KNOTS] = ramp
+        if rows.stop < n:
+            fade[-_OVERLAP_KNOTS:] *= ramp[::-1]
+        share = fade[:, None, None]
+        mean[rows] += share * solved.joints
+        spread[:, rows] += share * sample
+        total[rows] += share
+        bar.update()
+    bar.close()
+    mean, spread = mean / total, spread / total
+    for rows, chance, change in others:
+        spread[rng.random(draws) < chance, rows] += change
+    return SolvedTrial(mean, shared, spread, shift.T, mirrored, steps)
+
+
+def try_mirrored(
+    problem: Problem, best: Solution
+) -> tuple[Solution, list[tuple[float, Array]], dict[str, float]]:
+    """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
+    kept: list[Solution] = []
+    gains = {}
+    for name in mirrored_limbs(best.joints, planted=problem.planted):
+        begin = mirrored_limbs(best.joints, planted=problem.planted)[name]
+        other = solve(problem, begin, best.shared, steps=3, tolerance=5e-3, free=False)
+        if other.normal.cost > best.normal.cost + _NO_RIVAL:
+            continue
+        other = solve(problem, other.joints, other.shared, steps=3, tolerance=2e-3)
+        if np.abs(other.joints - best.joints).max() < 0.03:
+            continue
+        gain = best.normal.cost - other.normal.cost
+        if gain > _SWITCH:
+            gains[name] = round(gain, 1)
+            kept.append(best)
+            best = other
+        else:
+            kept.append(other)
+    modes: list[tuple[float, Array]] = []
+    for other in sorted(kept, key=lambda solution: solution.normal.cost):
+        change = other.joints - best.joints
+        if any(np.abs(change - known).max() < _SAME_MODE for _, known in modes):
+            continue
+        worse = np.clip(other.normal.cost - best.normal.cost, 0.0, 100.0)
+        chance = float(1 / (1 + np.exp(worse / _DOUBT)))
+        if chance > 0.02 and np.abs(change).max() > 0.03:
+            modes.append((chance, change))
+    return best, modes, gains
+
+
+def sampled(normal: Normal, shift: Array, rng: np.random.Generator) -> Array:
+    """Deviations of the positions, (draw, n, joint, 3), for given deviations of what is shared."""
+    from scipy.linalg import lapack
+
+    size = len(normal.gradient)
+    factor, _info = lapack.dpbtrf(banded(normal, 0.0), lower=1, overwrite_ab=1)
+    follow, _info = lapack.dpbtrs(factor, normal.cross @ shift, lower=1)
+    noise = rng.standard_normal((size, shift.shape[1]))
+    own, _info = lapack.dtbtrs(factor, noise, uplo="L", trans="T")
+    moved = FRAME_SHARE * own - follow
+    sample: Array = moved.T.reshape(shift.shape[1], size // N_COORDINATES, N_JOINTS, 3)
+    return sample
