@@ -1,0 +1,38 @@
+"""The picture of the rooms is that of the imports."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def rooms(project) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("rooms", project / "scripts" / "rooms.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_shows_what_is_imported_now(rooms):
+    assert rooms.PICTURE.read_text(encoding="utf-8") == rooms.picture(), (
+        "draw it anew: python scripts/rooms.py"
+    )
+
+
+def test_every_room_has_its_layer(rooms):
+    assert {room for row in rooms.layers() for room in row} == set(rooms.imports())
+
+
+def test_no_arrow_runs_back_up(rooms):
+    floor = {room: y for y, row in enumerate(rooms.layers()) for room in row}
+    for room, others in rooms.imports().items():
+        for other in others:
+            assert floor[other] > floor[room], f"{room} imports {other}"
+
+
+def test_an_arrow_that_a_longer_way_tells_is_left_out(rooms):
+    found = rooms.without_shortcuts({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+    assert found == {"a": {"b"}, "b": {"c"}, "c": set()}
