@@ -24,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,7 @@ def record_session(
             "--store", store.path, "--reports", store.reports,
         )  # fmt: skip
         write(folder, "validation", lambda: json.loads(told))
-        for page in sorted(store.reports.glob(f"{name}.*/*.html")):
+        for page in sorted(store.reports.glob(f"{name}.*/**/*.html")):
             text = sentences(page.read_text("utf-8"))
             (folder / f"{page.stem}.txt").write_text(text, encoding="utf-8")
 
@@ -229,9 +230,16 @@ def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
 
 def command(*words: object) -> str:
     """Run ``mobility`` with these words; what it prints."""
-    program = Path(sys.executable).with_name("mobility")
+    # As this checkout says where the command is, not as the last installation did.
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    module, _, function = scripts["mobility"].partition(":")
+    program = f"import {module} as place; place.{function}()"
     done = subprocess.run(
-        [program, *map(str, words)], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", program, *map(str, words)],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     if done.returncode:
         raise SystemExit(f"mobility {words[0]} ended with status {done.returncode}")
@@ -418,14 +426,17 @@ def compare(
     cases = [{f.name for f in folder.iterdir() if f.is_dir()} for folder in (before, after)]
     told = [f"only in {before}: case {name}" for name in sorted(cases[0] - cases[1])]
     told += [f"only in {after}: case {name}" for name in sorted(cases[1] - cases[0])]
-    only: dict[tuple[str, Path], list[str]] = {}
+    only: dict[tuple[str, Path], set[str]] = {}
     different: dict[str, list[tuple[float, str, str]]] = {}
     for case in sorted(cases[0] & cases[1]):
         old = leaves(before / case)
         new = renamed(old, leaves(after / case), names or {})
         for mine, yours, where in ((old, new, before), (new, old, after)):
+            files = {name.partition(":")[0] for name in yours}
             for name in mine.keys() - yours.keys():
-                only.setdefault((name, where), []).append(case)
+                # Of a document or Dataset that the other has not, its own name is enough.
+                file = name.partition(":")[0]
+                only.setdefault((name if file in files else file, where), set()).add(case)
         for name in old.keys() & new.keys():
             if (found := difference(old[name], new[name], tolerance)) is not None:
                 different.setdefault(name, []).append((found[0], case, found[1]))
@@ -438,7 +449,7 @@ def compare(
     return told
 
 
-def some(cases: Sequence[str]) -> str:
+def some(cases: Collection[str]) -> str:
     """Name cases, or some of them and how many there are."""
     few = ", ".join(sorted(cases)[:SHOWN])
     return few if len(cases) <= SHOWN else f"{few} and {len(cases) - SHOWN} more"

@@ -110,8 +110,10 @@ def test_what_is_in_one_record_only_is_told_once(
     before = written("before", metrics(), depth=1)
     after = written("after", metrics().drop_vars("accepted"), width=1)
     shutil.copytree(after / "two", after / "three")
+    (before / "one" / "summary.json").write_text('{"a": 1, "b": 2}')
     told = record.compare(before, after)
     assert f"only in {after}: case three" in told
+    assert f"only in {before}: summary (one)" in told
     assert f"only in {before}: metrics:accepted (one, two)" in told
     assert f"only in {before}: report:depth (one, two)" in told
     assert f"only in {after}: report:width (one, two)" in told
