@@ -54,7 +54,6 @@ UNSTEADY = {
 }
 """What is replaced in texts: places, days, digests, ids of threads, versions."""
 
-
 INLINE = {*("a", "abbr", "b", "cite", "code", "em", "i", "small", "span", "strong", "sub", "sup")}
 SHOWN = 6
 """Lines of a text, and cases of a name, of which a difference is shown."""
