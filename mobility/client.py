@@ -102,6 +102,7 @@ class Client:
         body_joint_angles: str | Sequence[str] = ("all",),
         standing: str | float | None = None,
         model: str | None = None,
+        subject: tuple[float, float] | None = None,
         for_others: bool = False,
     ) -> Creation:
         """Send a video, from the disk as it is needed; its analysis begins by itself.
@@ -113,7 +114,7 @@ class Client:
         exercise_name, user_id, session_name, body_joint_angles
             As for :meth:`mobility.store.Store.create`; without `user_id` the
             session is of the participant of the key.
-        standing, model
+        standing, model, subject
             As for :meth:`mobility.store.Session.analyze`; a model by its name.
         for_others
             Whether to use the path for sessions of other users.
@@ -129,6 +130,7 @@ class Client:
             "body_joint_angles": joints,
             "standing": None if standing is None else f"{standing}",
             "model": model,
+            "subject": None if subject is None else "{:g},{:g}".format(*subject),
         }
         where = f"{_PREFIX}/{'management/' if for_others else ''}sessions/"
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

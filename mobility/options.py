@@ -62,6 +62,13 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     return x, y
 
 
+def point_from(given: Any) -> Any:
+    """Return the point that a text names, ``x,y``; what is no text as it is."""
+    if not isinstance(given, str):
+        return given
+    return check_point(given.split(","), what=f"subject {given}")
+
+
 _STANDING = ("straight", "free")
 STANDING_DEG = (-20.0, 60.0)
 """Flexion of the knees in which somebody may be said to stand."""

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -126,7 +127,7 @@ def estimate_pose(
     video: Path,
     *,
     workers: int | None = None,
-    subject: tuple[float, float] | None = None,
+    subject: tuple[float, float] | Literal["moving"] | None = None,
     model: str | None = None,
 ) -> xr.Dataset:
     CALLS.append("second_pose" if "-2" in Path(video).name else "pose")

@@ -11,7 +11,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -59,6 +59,9 @@ SAME_PERSON = 0.3
 LEAST_WEIGHT = 1e-3
 """Weight of a landmark that is not visible, so that one which neither sees has a mean."""
 
+MOST_FOLLOWED = 3
+"""People who are followed to find who moves; the most prominent ones."""
+
 LEAST_TOLD = 0.05
 """Fraction of the frames in which models contradict each other from which on it is told."""
 
@@ -77,6 +80,9 @@ class _Pass:
     seen: dict[str, Any] = field(default_factory=dict)
     """What the survey saw, of the first model."""
     on_crop: bool = False
+    followed: survey.Track | None = None
+    """The subject, where others are in the picture."""
+    others: list[survey.Track] = field(default_factory=list)
     contradicted: int = 0
     """Frames in which the models contradict each other."""
 
@@ -86,7 +92,7 @@ def estimate_pose(
     video: str | os.PathLike[str],
     *,
     workers: Workers | None = None,
-    subject: tuple[float, float] | None = None,
+    subject: tuple[float, float] | Literal["moving"] | None = None,
     model: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Find the subject's pose in every frame of a video.
@@ -94,7 +100,8 @@ def estimate_pose(
     MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each
     from 0.5 s before its start. When it finds nobody in a frame, crops and other
     scales are searched before the frame counts as empty. A sparse survey
-    (every 2 s) looks for other people; where there are any, or where the subject
+    (every 2 s, more often when somebody appears) looks for other people, also with those
+    found covered; where there are any, or where the subject
     was often found on a crop only, the video is searched again on that crop.
 
     Parameters
@@ -107,7 +114,9 @@ def estimate_pose(
     subject
         A point in the picture, pixels from the left and from the top, on the
         person to follow when that person is first seen. By default the person
-        who is largest and most central over the whole trial.
+        who is largest and most central over the whole trial. "moving": the one who
+        moves a joint, where that is clearly another; each is then followed, at the
+        cost of a search.
     model
         "full", "heavy", which takes about two and a half times as long, "both"
         (see Notes), or an official Pose Landmarker ``.task`` bundle. By default,
@@ -148,7 +157,7 @@ def estimate_pose(
     Bazarevsky et al. 2020, arXiv:2006.10204; Xu et al. 2020, CVPR 6184-6193.
     """
     path = Path(video)
-    if subject is not None:
+    if isinstance(subject, tuple):
         check_point(subject, what=f"subject {subject}")
     info = probe(path)
     if min(info.width, info.height) < LEAST_SIZE:
@@ -160,13 +169,14 @@ def estimate_pose(
     _check_gaps(expected, path)
     bundles = pose_models(model)
     chunks = plan_chunks(expected)
-    passes = [
-        _search(
-            *(path, info, bundle, chunks, workers or _processors(), len(expected), subject),
-            f"pose, {name}" if len(bundles) > 1 else "pose",
-        )
-        for name, bundle in bundles.items()
-    ]
+    passes: list[_Pass] = []
+    for name, bundle in bundles.items():
+        what = f"pose, {name}" if len(bundles) > 1 else "pose"
+        work = (path, bundle, chunks, workers or _processors(), len(expected))
+        if passes and passes[0].followed:
+            passes.append(_follow(*work, passes[0].followed, passes[0].others, what))
+        else:
+            passes.append(_search(*work, info, subject, what))
     done = passes[0]
     if len(passes) > 1:
         done.poses, done.contradicted = combined(done.poses, passes[1].poses)
@@ -192,7 +202,7 @@ def estimate_pose(
         "estimate_pose",
         {
             "model": " and ".join(Path(name).name for name in bundles),
-            "subject": list(subject) if subject is not None else "largest",
+            "subject": list(subject) if isinstance(subject, tuple) else subject or "largest",
             "chunks": len(chunks),
             "warm_up_s": WARM_UP_S,
             "on_crop": done.on_crop,
@@ -208,28 +218,62 @@ def estimate_pose(
 
 def _search(
     path: Path,
-    info: VideoInfo,
     bundle: Path,
     chunks: list[Chunk],
     count: int,
     frames: int,
-    subject: tuple[float, float] | None,
+    info: VideoInfo,
+    subject: tuple[float, float] | Literal["moving"] | None,
     what: str,
 ) -> _Pass:
     """Follow the subject through the video with one model, on a crop where that is needed."""
-    done = _run(path, bundle, chunks, count, frames, None, what)
+    work = (path, bundle, chunks, count, frames)
+    done = _run(*work, None, [], what)
     tracks = survey.link(done.looks)
     found = _found(done, path)
     tracks = tracks or [_track_of(done)]
-    chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, subject)
-    seen = survey.summary(done.looks, tracks, chosen)
-    done.seen = seen
-    if not (seen["other_people"] or done.retried > OFTEN * found.sum()):
+    point = subject if isinstance(subject, tuple) else None
+    chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, point)
+    others = survey.others(tracks, chosen)
+    if not others:
+        done.seen = survey.summary(done.looks, tracks, chosen)
+        if done.retried > OFTEN * found.sum():
+            followed = _run(*work, _track_of(done), [], f"{what} on the subject's crop")
+            followed.looks, followed.seen, followed.on_crop = done.looks, done.seen, True
+            return followed
         return done
-    track = tracks[chosen] if seen["other_people"] else _track_of(done)
-    followed = _run(path, bundle, chunks, count, frames, track, f"{what} on the subject's crop")
-    followed.looks, followed.seen, followed.on_crop = done.looks, seen, True
+    people = [chosen, *others]
+    asked = [chosen]
+    if subject == "moving":
+        at_least = survey.LEAST_PRESENT * len(done.looks)
+        asked += [index for index in others if len(tracks[index].times) >= at_least]
+    asked = asked[:MOST_FOLLOWED]
+    passes = [
+        _follow(*work, tracks[i], [tracks[j] for j in people if j != i], f"{what} on a crop")
+        for i in asked
+    ]
+    best = survey.who_moves([survey.limb_way(one.poses) for one in passes])
+    followed = passes[best]
+    followed.looks = done.looks
+    followed.seen = survey.summary(done.looks, tracks, asked[best])
+    followed.seen["chosen"] = "pointed at" if point else "moves a joint" if best else "largest"
     return followed
+
+
+def _follow(
+    path: Path,
+    bundle: Path,
+    chunks: list[Chunk],
+    count: int,
+    frames: int,
+    track: survey.Track,
+    others: list[survey.Track],
+    what: str,
+) -> _Pass:
+    """Search the video on the crop of one of several people."""
+    done = _run(path, bundle, chunks, count, frames, track, others, what)
+    done.on_crop, done.followed, done.others = True, track, others
+    return done
 
 
 def combined(first: Array, second: Array) -> tuple[Array, int]:
@@ -355,6 +399,7 @@ def _run(
     workers: int,
     frames: int,
     track: survey.Track | None,
+    others: list[survey.Track],
     description: str,
 ) -> _Pass:
     """Let the workers do all chunks, and put their parts together."""
@@ -367,7 +412,8 @@ def _run(
             chunks=share,
             warm_up_s=WARM_UP_S,
             parent=os.getpid(),
-            track=(track.times, track.boxes) if track else None,
+            track=track,
+            others=others,
         )
         for share in _shares(chunks, workers)
     ]
@@ -462,10 +508,7 @@ def _track_of(done: _Pass) -> survey.Track:
     track = survey.Track()
     for time, pose in zip(done.times, done.poses, strict=True):
         if not np.isnan(pose[0, 0]):
-            low, high = pose[:, :2].min(axis=0), pose[:, :2].max(axis=0)
-            track.times.append(float(time))
-            track.boxes.append((*low.tolist(), *high.tolist()))
-            track.visibility.append(float(pose[[11, 12, 23, 24], 6].mean()))
+            track.add(float(time), survey.person(pose))
     return track
 
 
@@ -592,10 +635,22 @@ def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, str]]:
     others = seen["other_people"]
     if others:
         number = "Another person was" if len(others) == 1 else f"{len(others)} other people were"
+        because = {
+            "moves a joint": "who moves a joint",
+            "pointed at": "who was pointed at",
+            "largest": "who is largest and most central",
+        }[seen["chosen"]]
+        where = "; or ".join(
+            f"{survey.said(other['subject'])} ({other['first_seen_s']:.1f} to "
+            f"{other['last_seen_s']:.1f} s)"
+            for other in others
+        )
         warn(
             "other_people",
-            f"{number} in the picture; the subject was followed on a crop. Check in the annotated "
-            "video that it is the right person.",
+            f"{number} in the picture. Followed was the one at {survey.said(seen['subject'])}, "
+            f"{because}; check in the annotated video that it is the right person. To follow "
+            f"another: subject {where}, as --subject x,y of mobility edit, or by a click in the "
+            "viewer of the trial.",
         )
     if seen["camera_moving"]:
         warn(

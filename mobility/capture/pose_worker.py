@@ -64,8 +64,10 @@ class Job(BaseModel):
     warm_up_s: float
     parent: int
     """Process that gave the job; without it the worker ends."""
-    track: tuple[list[float], list[tuple[float, float, float, float]]] | None = None
-    """Times and boxes of the subject, where others are in the picture."""
+    track: survey.Track | None = None
+    """The subject, where others are in the picture."""
+    others: list[survey.Track] = []
+    """The others."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ Send = Callable[[dict[str, Any], bytes], None]
 
 def run(job: Job, send: Send) -> None:
     """Do the job, sending progress, chunks and what the decoder reported."""
-    track = survey.Track(*job.track) if job.track else None
+    track = job.track
     waiting = [
         (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
     ]
@@ -118,7 +120,7 @@ def run(job: Job, send: Send) -> None:
                     active.remove(chunk)
                     _finish(chunk, send)
                 for chunk in active:
-                    pose, retried = _find(chunk, many, frame.image, frame.time, track)
+                    pose, retried = _find(chunk, many, frame.image, frame.time, track, job.others)
                     if frame.time >= chunk.start:
                         chunk.times.append(frame.time)
                         chunk.poses.append(pose)
@@ -165,7 +167,12 @@ def _send(chunk: _Chunk, send: Send) -> None:
 
 
 def _find(
-    chunk: _Chunk, many: Landmarker, image: Image, time: float, track: survey.Track | None
+    chunk: _Chunk,
+    many: Landmarker,
+    image: Image,
+    time: float,
+    track: survey.Track | None,
+    others: list[survey.Track],
 ) -> tuple[Array, bool]:
     """Pose of the subject in one frame, NaN where nobody is; and whether a second look found it."""
     if (
@@ -175,13 +182,13 @@ def _find(
         return np.full((KEYPOINTS, COLUMNS), np.nan), False
     found = chunk.landmarker(image, chunk.region, time=time)
     retried = False
-    if not (found and _is_subject(found[0], chunk, time, track)):
+    if not (found and _is_subject(found[0], chunk, time, track, others)):
         retried = True
         for region in _second_looks(chunk, image, time, track):
             found = [
                 pose
                 for pose in many(image, region)
-                if believable(pose) and _is_subject(pose, chunk, time, track)
+                if believable(pose) and _is_subject(pose, chunk, time, track, others)
             ]
             if found:
                 break
@@ -191,12 +198,20 @@ def _find(
     return found[0], retried
 
 
-def _is_subject(pose: Array, chunk: _Chunk, time: float, track: survey.Track | None) -> bool:
+def _is_subject(
+    pose: Array,
+    chunk: _Chunk,
+    time: float,
+    track: survey.Track | None,
+    others: list[survey.Track],
+) -> bool:
     """Whether a find is upright, and where the subject was a moment ago or at the survey."""
     if upside_down(pose):
         return False
     if track is None:
         return True
+    if survey.is_another(pose, time, track, others):
+        return False
     box = bounding_box(pose)
     if chunk.last_box is not None and time - chunk.last_time < 0.5:
         return overlap(box, chunk.last_box) > 0.3
@@ -228,21 +243,17 @@ def _second_looks(
 
 
 def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
-    number = survey.look_number(time)
-    if number == chunk.last_look:
+    if not survey.is_due(time, chunk.last_look, chunk.looks):
         return
-    chunk.last_look = number
+    chunk.last_look = survey.look_number(time)
     import cv2
 
     height, width = image.shape[:2]
-    people = survey.distinct(
-        [
-            survey.Person(
-                box=bounding_box(pose), visibility=float(pose[[11, 12, 23, 24], 6].mean())
-            )
-            for pose in many(image)
-        ]
-    )
+    found = many(image)
+    if found:
+        without, mask = survey.covered(image, found)
+        found += survey.behind(many(without), mask)
+    people = survey.distinct([survey.person(pose) for pose in found])
     scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(

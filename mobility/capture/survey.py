@@ -1,9 +1,12 @@
 """The sparse look at a video: who is in it, whether the camera moves, light and blur.
 
-Every two seconds (twice a second at the beginning) a frame is searched for
-several people, and its background is compared with that of the look before. The
-result decides whom the dense pass follows, and becomes part of the capture
-quality.
+Every two seconds (twice a second at the beginning, and where somebody else
+appears) a frame is searched for several people, and its background is compared
+with that of the look before. The result decides whom the dense pass follows, and
+becomes part of the capture quality.
+
+People are told apart by their heads: the box around all landmarks of somebody
+half hidden reaches over whoever hides the rest, because the model guesses it there.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from mobility.capture.landmarker import Box, overlap
+from mobility.capture.landmarker import Array, Box, Image, believable, bounding_box
 from mobility.errors import BadInputError
 
 INTERVAL_S = 2.0
@@ -24,6 +27,18 @@ INTERVAL_S = 2.0
 
 DENSE_S = 0.5
 """Time between two looks in the first interval, so that short clips are seen too."""
+
+CONFIRMED = 3
+"""Looks in a row with several people after which it is no longer looked more often."""
+
+SAME_HEAD = 0.15
+"""Distance of heads, of the longer side of the larger box, up to which they are one person's."""
+
+LEAST_WAY, CLEARLY = 30.0, 2.0
+"""Way of a joint in degrees, and times that of the most prominent person, that make a subject."""
+
+LEAST_PRESENT = 0.5
+"""Share of the frames in which somebody must be found to be the one who moves."""
 
 MOVING_CAMERA = 0.004
 """Background shift in two seconds, as a fraction of the width, that counts as motion."""
@@ -36,11 +51,12 @@ MOTION_WIDTH = 320
 
 
 class Person(BaseModel):
-    """One person at one look: box in pixels, mean visibility of the core."""
+    """One person at one look: box and middle of nose and shoulders in pixels, mean visibility."""
 
     model_config = ConfigDict(frozen=True)
 
     box: tuple[float, float, float, float]
+    head: tuple[float, float]
     visibility: float
 
 
@@ -64,7 +80,15 @@ class Track:
 
     times: list[float] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
+    heads: list[tuple[float, float]] = field(default_factory=list)
     visibility: list[float] = field(default_factory=list)
+
+    def add(self, time: float, person: Person) -> None:
+        """Append the person as seen at a later look."""
+        self.times.append(time)
+        self.boxes.append(person.box)
+        self.heads.append(person.head)
+        self.visibility.append(person.visibility)
 
     def box_at(self, time: float) -> Box:
         """Box at any time, linear between looks and constant beyond them."""
@@ -73,6 +97,11 @@ class Track:
             float(np.interp(time, self.times, boxes[:, i])) for i in range(4)
         )
         return (left, top, right, bottom)
+
+    def head_at(self, time: float) -> tuple[float, float]:
+        """Head at any time, as the box."""
+        x, y = np.asarray(self.heads).T
+        return (float(np.interp(time, self.times, x)), float(np.interp(time, self.times, y)))
 
     def boxes_between(self, start: float, stop: float) -> list[Box]:
         """Boxes of all looks between two times, with those at both ends."""
@@ -89,31 +118,93 @@ def look_number(time: float) -> int:
     return int(INTERVAL_S / DENSE_S) + int((time - INTERVAL_S) / INTERVAL_S)
 
 
+def is_due(time: float, last: int, looks: list[Look]) -> bool:
+    """Say whether a frame is to be looked at: of the next number, or soon after somebody came.
+
+    Parameters
+    ----------
+    time
+        Of the frame.
+    last
+        Number of the last look.
+    looks
+        Those so far.
+    """
+    if look_number(time) != last:
+        return True
+    several = [len(look.people) > 1 for look in looks[-CONFIRMED:]]
+    appeared = bool(several) and several[-1] and not (len(several) == CONFIRMED and all(several))
+    return appeared and time - looks[-1].time >= DENSE_S
+
+
+def person(pose: Array) -> Person:
+    """Describe a find by what the survey needs of it."""
+    x, y = pose[[0, 11, 12], :2].mean(axis=0)
+    return Person(
+        box=bounding_box(pose),
+        head=(float(x), float(y)),
+        visibility=float(pose[[11, 12, 23, 24], 6].mean()),
+    )
+
+
+def covered(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.bool_]]:
+    """Cover people with grey, so that the detector finds whom they outshine; where that is.
+
+    A person who lies or stands in front draws all of the detector's attention, and somebody behind
+    or at the edge is not found beside them.
+    """
+    import cv2
+
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for pose in poses:
+        hull = cv2.convexHull(pose[:, :2].round().astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 255)
+    without = image.copy()
+    without[mask > 0] = 128
+    return without, mask > 0
+
+
+def behind(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
+    """Keep the finds of a covered picture whose head and shoulders are not under the cover.
+
+    What is left of the person under it is often found again.
+    """
+    height, width = mask.shape
+
+    def is_seen(pose: Array) -> bool:
+        u, v = pose[[0, 11, 12], :2].round().astype(int).T
+        inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        # At the edge of the picture one shoulder may be outside.
+        return bool(inside.sum() >= 2 and not mask[v[inside], u[inside]].any())
+
+    return [pose for pose in poses if believable(pose) and is_seen(pose)]
+
+
 def distinct(people: list[Person]) -> list[Person]:
     """Drop finds that are the same person twice, keeping the better seen one."""
     kept: list[Person] = []
-    for person in sorted(people, key=lambda p: -p.visibility):
-        if all(overlap(person.box, other.box) < 0.5 for other in kept):
-            kept.append(person)
+    for one in sorted(people, key=lambda p: -p.visibility):
+        if all(_apart(one.head, one.box, other.head, other.box) for other in kept):
+            kept.append(one)
     return kept
 
 
 def link(looks: list[Look]) -> list[Track]:
-    """Join the people of successive looks into tracks, nearest boxes first.
+    """Join the people of successive looks into tracks, nearest heads first.
 
-    Two boxes can be the same person when their centres are less apart than the
-    taller box's height for each second between them (a person of 1.7 m who
-    walks at 1.7 m/s), at most 1.5 of it, and their heights differ by less than
+    Two finds can be the same person when their heads are less apart than the
+    longer side of the larger box for each second between them (a person of 1.7 m
+    who walks at 1.7 m/s), at most 1.5 of it, and those sides differ by less than
     a factor of 2.5 (a deep squat halves a box).
     """
     tracks: list[Track] = []
     for look in looks:
         pairs = sorted(
             (
-                (_distance(track.boxes[-1], person.box), i, j)
+                (_distance(track.heads[-1], one.head), i, j)
                 for i, track in enumerate(tracks)
-                for j, person in enumerate(look.people)
-                if _may_be_same(track, look.time, person.box)
+                for j, one in enumerate(look.people)
+                if _may_be_same(track, look.time, one)
             ),
         )
         used_tracks: set[int] = set()
@@ -123,49 +214,54 @@ def link(looks: list[Look]) -> list[Track]:
                 continue
             used_tracks.add(i)
             used_people.add(j)
-            _append(tracks[i], look.time, look.people[j])
-        for j, person in enumerate(look.people):
+            tracks[i].add(look.time, look.people[j])
+        for j, one in enumerate(look.people):
             if j not in used_people:
                 tracks.append(Track())
-                _append(tracks[-1], look.time, person)
+                tracks[-1].add(look.time, one)
     return tracks
-
-
-def _append(track: Track, time: float, person: Person) -> None:
-    track.times.append(time)
-    track.boxes.append(person.box)
-    track.visibility.append(person.visibility)
 
 
 def _centre(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def _distance(a: Box, b: Box) -> float:
-    (ax, ay), (bx, by) = _centre(a), _centre(b)
-    return float(np.hypot(ax - bx, ay - by))
+def _size(box: Box) -> float:
+    """Longer side: the stature of who stands, and of who lies."""
+    return max(box[2] - box[0], box[3] - box[1])
 
 
-def _may_be_same(track: Track, time: float, box: Box) -> bool:
-    last = track.boxes[-1]
-    tall, small = max(last[3] - last[1], box[3] - box[1]), min(last[3] - last[1], box[3] - box[1])
-    reach = tall * min(1.5, max(time - track.times[-1], 0.5))
-    return small > 0 and tall / small < 2.5 and _distance(last, box) < reach
+def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return float(np.hypot(a[0] - b[0], a[1] - b[1]))
 
 
-def prominence(track: Track, looks: int, width: int, height: int) -> float:
+def _apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: Box) -> bool:
+    return _distance(a, b) > SAME_HEAD * max(_size(box), _size(other))
+
+
+def _may_be_same(track: Track, time: float, one: Person) -> bool:
+    sizes = _size(track.boxes[-1]), _size(one.box)
+    reach = max(sizes) * min(1.5, max(time - track.times[-1], 0.5))
+    alike = min(sizes) > 0 and max(sizes) / min(sizes) < 2.5
+    return alike and _distance(track.heads[-1], one.head) < reach
+
+
+def prominence(track: Track, looks: list[Look], width: int, height: int) -> float:
     """How large and central a person is over the whole trial.
 
-    The mean over all looks of box height (fraction of the picture's) times one
+    The mean over time of the longer side of the box (fraction of the picture's height) times one
     minus half the distance from the centre (fraction of half the diagonal);
     looks at which the person is absent count as zero.
     """
+    times = np.array([look.time for look in looks])
+    shares = np.gradient(times) if len(times) > 1 else np.ones(len(times))
+    lasts = dict(zip(times, shares, strict=True))
     total = 0.0
-    for box in track.boxes:
+    for time, box in zip(track.times, track.boxes, strict=True):
         x, y = _centre(box)
         off = np.hypot(x - width / 2, y - height / 2) / (np.hypot(width, height) / 2)
-        total += (box[3] - box[1]) / height * (1 - 0.5 * min(off, 1.0))
-    return total / max(looks, 1)
+        total += lasts.get(time, 0.0) * _size(box) / height * (1 - 0.5 * min(off, 1.0))
+    return float(total / max(sum(lasts.values()), 1e-9))
 
 
 def choose_subject(
@@ -194,41 +290,121 @@ def choose_subject(
         Nobody is ever at that point.
     """
     if subject is None:
-        scores = [prominence(track, len(looks), width, height) for track in tracks]
+        scores = [prominence(track, looks, width, height) for track in tracks]
         return int(np.argmax(scores))
     x, y = subject
     best: tuple[float, float, int] | None = None
     for index, track in enumerate(tracks):
-        for time, box in zip(track.times, track.boxes, strict=True):
+        seen_from = track.times[0]
+        for time, box, head in zip(track.times, track.boxes, track.heads, strict=True):
             if box[0] <= x <= box[2] and box[1] <= y <= box[3]:
-                candidate = (time, float(np.hypot(_centre(box)[0] - x, _centre(box)[1] - y)), index)
+                off = min(_distance(subject, _centre(box)), _distance(subject, head))
+                # Where somebody is first seen, another may have been before.
+                candidate = (time - seen_from, off, index)
                 best = candidate if best is None else min(best, candidate)
                 break
     if best is None:
-        seen = ", ".join("{:.0f},{:.0f}".format(*_centre(track.boxes[0])) for track in tracks)
+        seen = ", ".join(said(point_on(tracks, index)) for index in range(len(tracks)))
         raise BadInputError(
             f"subject {x:.0f},{y:.0f}: nobody is there; people were first seen at {seen}"
         )
     return best[2]
 
 
-def others(tracks: list[Track], chosen: int) -> list[Track]:
-    """Tracks of other people: seen well, and at two looks beside the subject.
+def point_on(tracks: list[Track], index: int) -> tuple[float, float]:
+    """Point that names the person of a track as the option `subject`, where they are first seen."""
+    left, top, right, bottom = tracks[index].boxes[0]
+    head = tracks[index].heads[0]
+    for place in (_centre(tracks[index].boxes[0]), head):
+        x, y = round(place[0]), round(place[1])
+        inside = max(left, 0) <= x <= right and max(top, 0) <= y <= bottom
+        if inside and choose_subject(tracks, [], 1, 1, (x, y)) == index:
+            return (float(x), float(y))
+    return (float(round(head[0])), float(round(head[1])))
+
+
+def said(point: tuple[float, float]) -> str:
+    """Write a point as the option `subject` takes it."""
+    return f"{point[0]:.0f},{point[1]:.0f}"
+
+
+_LIMBS = tuple(
+    tuple(first + side for first in chain)
+    for side in (0, 1)
+    for chain in ((11, 13, 15), (23, 11, 13), (11, 23, 25), (23, 25, 27))
+)
+"""Landmarks of elbow, shoulder, hip and knee of each side, the joint in the middle."""
+
+
+def limb_way(poses: Array) -> float:
+    """Degrees through which the joint of a limb goes in the picture, of the one that goes farthest.
+
+    From the 5th to the 95th percentile of the angle between its three landmarks, where all are
+    seen, and the median of five frames, so that a glitch is no movement; times the share of
+    the frames in which they are. Who walks through the picture is not there for long.
+
+    Parameters
+    ----------
+    poses : (n, 33, 8) array
+        NaN where nobody is.
+    """
+    from scipy.ndimage import median_filter
+
+    longest = 0.0
+    for first, joint, last in _LIMBS:
+        seen = np.nan_to_num(poses[:, [first, joint, last], 6]).min(axis=1) > 0.6
+        if seen.mean() < LEAST_PRESENT:
+            continue
+        a, b = (poses[seen, end, :2] - poses[seen, joint, :2] for end in (first, last))
+        cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+        angle = median_filter(np.degrees(np.arctan2(np.abs(cross), (a * b).sum(axis=1))), 5)
+        low, high = np.percentile(angle, [5, 95])
+        longest = max(longest, float(high - low) * float(seen.mean()))
+    return longest
+
+
+def who_moves(ways: list[float]) -> int:
+    """Index of the one who moves a joint: another than the first only if that is clear.
+
+    Parameters
+    ----------
+    ways
+        Of each person, as from :func:`limb_way`; the most prominent one first. A therapist's arms
+        move too.
+    """
+    best = int(np.argmax(ways))
+    return best if ways[best] >= max(LEAST_WAY, CLEARLY * ways[0]) else 0
+
+
+def others(tracks: list[Track], chosen: int) -> list[int]:
+    """Which tracks are of other people: seen well, and at two looks beside the subject.
 
     A track that never coexists with the subject's is the subject who left and
     came back, and one look alone may be a mistake of the detector.
     """
-    subject = dict(zip(tracks[chosen].times, tracks[chosen].boxes, strict=True))
+    main = tracks[chosen]
+    subject = {t: (h, b) for t, h, b in zip(main.times, main.heads, main.boxes, strict=True)}
     found = []
     for index, track in enumerate(tracks):
         beside = [
             time
-            for time, box in zip(track.times, track.boxes, strict=True)
-            if time in subject and overlap(box, subject[time]) < 0.4
+            for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
+            if time in subject and _apart(head, box, *subject[time])
         ]
         if index != chosen and len(beside) >= 2 and np.mean(track.visibility) > 0.5:
-            found.append(track)
+            found.append(index)
     return found
+
+
+def is_another(pose: Array, time: float, track: Track, rivals: list[Track]) -> bool:
+    """Say whether the head of a find is nearer to where another's is than to the subject's."""
+    head = person(pose).head
+    near = _distance(head, track.head_at(time))
+    return any(
+        _distance(head, rival.head_at(time)) < near
+        for rival in rivals
+        if rival.times[0] - INTERVAL_S <= time <= rival.times[-1] + INTERVAL_S
+    )
 
 
 class BackgroundMotion:
@@ -330,13 +506,15 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
     """Sum up a survey for the pose's attributes and the capture quality."""
     return {
         "looks": len(looks),
+        "subject": list(point_on(tracks, chosen)),
         "other_people": [
             {
-                "first_seen_s": round(track.times[0], 3),
-                "last_seen_s": round(track.times[-1], 3),
-                "box": [round(v, 1) for v in track.boxes[0]],
+                "first_seen_s": round(tracks[index].times[0], 3),
+                "last_seen_s": round(tracks[index].times[-1], 3),
+                "box": [round(v, 1) for v in tracks[index].boxes[0]],
+                "subject": list(point_on(tracks, index)),
             }
-            for track in others(tracks, chosen)
+            for index in others(tracks, chosen)
         ],
         **camera_motion(looks),
         "brightness": float(np.median([look.brightness for look in looks])) if looks else None,

@@ -242,7 +242,12 @@ def analyze(
     ] = None,
     workers: WorkersOption = None,
     subject: Annotated[
-        str, typer.Option("--subject", help="'largest', or x,y: a point on the person, in pixels.")
+        str,
+        typer.Option(
+            "--subject",
+            help="x,y: a point on the person, in pixels; or 'largest', of single joints the one "
+            "who moves.",
+        ),
     ] = "largest",
     second_subject: Annotated[
         str | None, typer.Option("--second-subject", help="The same in the second video.")

@@ -196,7 +196,8 @@ def analyze(
         Processes for the pose estimation; it changes no result.
     subject
         A point in the picture on the person to measure, in pixels, or
-        "largest", at first "largest". A correction by hand goes before it.
+        "largest", at first "largest"; of Joint Angle Mobility that is whoever clearly
+        moves a joint, else the largest. A correction by hand goes before it.
     second_subject
         The same in the picture of the second camera.
     fit
@@ -559,7 +560,9 @@ def _perform(step: _Step, run: _Run) -> None:
 def _pose(run: _Run) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
-    return estimate_pose(run.video, workers=run.workers, subject=run.subject, model=run.model)
+    return estimate_pose(
+        run.video, workers=run.workers, subject=_of_whom(run, run.subject), model=run.model
+    )
 
 
 def _second_pose(run: _Run) -> xr.Dataset:
@@ -567,7 +570,16 @@ def _second_pose(run: _Run) -> xr.Dataset:
 
     video = run.second_video
     assert video is not None
-    return estimate_pose(video, workers=run.workers, subject=run.second_subject, model=run.model)
+    return estimate_pose(
+        video, workers=run.workers, subject=_of_whom(run, run.second_subject), model=run.model
+    )
+
+
+def _of_whom(
+    run: _Run, point: tuple[float, float] | None
+) -> tuple[float, float] | Literal["moving"] | None:
+    """Where nobody was pointed at, of single joints the one who moves one."""
+    return "moving" if point is None and run.is_mobility else point
 
 
 def _fitted(run: _Run) -> xr.Dataset:

@@ -69,6 +69,14 @@ class CreationForm(Document):
         Field(description="how the person stands; a number: the flexion of the knees, degrees"),
     ] = _LEFT_OUT
     model: Annotated[ModelName, Field(description="the pose model")] = _LEFT_OUT
+    subject: Annotated[
+        str,
+        Field(
+            pattern=r"^\d{1,5}(\.\d{1,3})?,\d{1,5}(\.\d{1,3})?$",
+            description="x,y: a point in the picture on the person to measure, in pixels, where "
+            "that person is first seen",
+        ),
+    ] = _LEFT_OUT
 
 
 class CreationFormForOthers(CreationForm):

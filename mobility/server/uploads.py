@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from email.message import Message
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from pydantic import BeforeValidator
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
-from mobility.options import ModelName, Standing, Strict, likely, validate
+from mobility.options import ModelName, Standing, Strict, likely, point_from, validate
 from mobility.sessions.files import (
     check_file_name,
     make_folder,
@@ -33,7 +34,7 @@ OVERHEAD_BYTES = 1 << 20
 FIELDS = frozenset(
     {
         *("user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"),
-        *("standing", "model"),
+        *("standing", "model", "subject"),
     }
 )
 SUFFIXES = frozenset(
@@ -61,6 +62,7 @@ class _Options(Strict):
 
     standing: Standing | None = None
     model: ModelName | None = None
+    subject: Annotated[tuple[float, float] | None, BeforeValidator(point_from)] = None
 
 
 class Upload:

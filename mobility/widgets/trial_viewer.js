@@ -68,6 +68,36 @@ function trialViewer({ model, el }) {
   const freeReps = h("button", { type: "button", onclick: () => ask(model, "save", { intervals: null }) }, "Find them anew");
   const addRep = h("button", { type: "button", onclick: add }, "Add one here");
 
+  // Other people in the picture: one may be the right one
+
+  const people = h("div", { class: "mobility-row", role: "group", "aria-label": "Whom to measure" });
+  const point = h("button", { type: "button", "aria-pressed": "false", onclick: () => setPointing(!pointing) }, "Point at the right person");
+  let pointing = false;
+  function setPointing(wanted) {
+    pointing = wanted;
+    point.setAttribute("aria-pressed", String(pointing));
+    screen.style.cursor = pointing ? "crosshair" : "";
+    if (pointing) goTo(frameAt(Math.min(...model.get("others").map((other) => other.time))));
+  }
+  function showPeople() {
+    const others = model.get("others");
+    people.hidden = !others.length || !model.get("can_correct");
+    people.replaceChildren(
+      h("span", { class: "mobility-dim" }, "Not the right person?"), point,
+      ...others.map(({ time: seen, point: [x, y] }) => h("button", {
+        type: "button",
+        onfocus: () => goTo(frameAt(seen)),
+        onclick: () => ask(model, "follow", { point: [x, y] }),
+      }, `Measure the one at ${x},${y} (${seen.toFixed(1)} s)`)));
+  }
+  screen.addEventListener("click", (event) => {
+    if (!pointing || !trial) return;
+    const box = screen.getBoundingClientRect();
+    const [wide, tall] = pictureSize();
+    setPointing(false);
+    ask(model, "follow", { point: [((event.clientX - box.left) / box.width) * wide, ((event.clientY - box.top) / box.height) * tall] });
+  });
+
   // Which part of the trial the curves show
 
   let zoom = 1;
@@ -83,6 +113,7 @@ function trialViewer({ model, el }) {
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
       h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
+    people,
     h("div", { class: "mobility-row" }, h("span", { class: "mobility-dim" }, "Zoom"), zoomIn, zoomOut, zoomed),
     band,
     panels,
@@ -669,12 +700,14 @@ function trialViewer({ model, el }) {
     }
   });
   model.on("msg:custom", received);
+  model.on("change:others", showPeople);
   model.on("change:shown", () => trial && buildPanels());
   model.on("change:repetitions change:by_hand", takeReps);
   model.on("change:progress", () => trial && showTable());
   const resized = new ResizeObserver(() => { fitScreen(); drawnFor = ""; drawPanels(); });
   resized.observe(place);
   watchFrames();
+  showPeople();
   ask(model, "load");
   askVideo();
   return () => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import xarray as xr
 from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import BONES
-from mobility.options import likely
+from mobility.options import check_point, likely
 from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.curves import angle_names, curve_buffers
@@ -54,6 +55,9 @@ class TrialViewer(Widget):
         What a server does not give, in words; empty for a session of a store.
     warnings
         What the analysis warned of, in words.
+    others
+        Other people in the picture who can be followed instead: `time` at which each is first
+        seen, and `point`, x and y in pixels; empty on a server.
 
     Raises
     ------
@@ -71,6 +75,7 @@ class TrialViewer(Widget):
     can_correct = traitlets.Bool().tag(sync=True)
     not_served = traitlets.List().tag(sync=True)
     warnings = traitlets.List().tag(sync=True)
+    others = traitlets.List().tag(sync=True)
 
     def __init__(self, session: Session | RemoteSession) -> None:
         self.session = session
@@ -87,6 +92,7 @@ class TrialViewer(Widget):
             can_correct=self._local is not None,
             not_served=[] if isinstance(session, Session) else list(session.not_served),
             warnings=[warning.message for warning in session.record.warnings],
+            others=_others(self._local),
         )
         self._take_repetitions()
 
@@ -104,6 +110,7 @@ class TrialViewer(Widget):
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),
             "save": lambda content, _: self.save_repetitions(content.get("intervals")),
+            "follow": lambda content, _: self.follow(content.get("point")),
         }
 
     def save_repetitions(self, intervals: Sequence[Mapping[str, Any]] | None) -> None:
@@ -125,13 +132,7 @@ class TrialViewer(Widget):
         NotFoundError
             The session is on a server.
         """
-        session = self._local
-        if session is None:
-            raise NotFoundError(
-                f"session {self.session.id}: a server does not take corrections of {self.noun}s; "
-                "correct them where its store is"
-            )
-        session.store.require_writable()
+        session = self._correctable(f"corrections of {self.noun}s; correct them")
 
         def work() -> None:
             with session.unless_refused():
@@ -141,6 +142,47 @@ class TrialViewer(Widget):
             self.say("done", f"saved; the next report is made with these {self.noun}s")
 
         self.in_background("analysing again", work)
+
+    def follow(self, point: Any) -> None:
+        """Measure another person in the picture, beside the notebook, from the beginning.
+
+        Parameters
+        ----------
+        point
+            x and y in pixels, on that person where they are first seen, as for
+            :meth:`mobility.store.Session.set_subject`.
+
+        Raises
+        ------
+        BadInputError
+            It is no point, or something runs already.
+        NotPermittedError
+            The session is a demo.
+        NotFoundError
+            The session is on a server.
+        """
+        session = self._correctable("another person to follow; say it")
+        place = check_point(point, what=f"subject {point}")
+
+        def work() -> None:
+            with session.unless_refused():
+                session.set_subject(place)
+                session.analyze()
+            self.others = _others(session)
+            self._take_repetitions()
+            self._send_trial()
+            self.say("done", "the person at {:.0f},{:.0f} is measured now".format(*place))
+
+        self.in_background("analysing again", work)
+
+    def _correctable(self, what: str) -> Session:
+        """Return the session, if it is here and may be changed."""
+        if self._local is None:
+            raise NotFoundError(
+                f"session {self.session.id}: a server does not take {what} where its store is"
+            )
+        self._local.store.require_writable()
+        return self._local
 
     def static_html(self) -> str:
         """Show the curves, with the repetitions."""
@@ -222,6 +264,18 @@ class TrialViewer(Widget):
                 "the curves work without it"
             )
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
+
+
+def _others(session: Session | None) -> list[dict[str, Any]]:
+    """Other people whom the survey of a session of a store saw; none where it is of long ago."""
+    if session is None:
+        return []
+    seen = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
+    return [
+        {"time": other["first_seen_s"], "point": other["subject"]}
+        for other in seen
+        if "subject" in other
+    ]
 
 
 def _moved(session: Session | None) -> list[str]:

@@ -280,12 +280,13 @@ def test_second_look_finds_a_person_who_fills_little_of_the_picture(opencap_vide
     assert 1000 < float(hips.sel(pixel="u")) < 1169
 
 
-def two_people(opencap_video, shared_data, path, seconds=3.0):
-    """Two videos side by side: the smaller person left, the taller one right."""
+def two_people(opencap_video, shared_data, path, seconds=3.0, still=False):
+    """Two videos side by side: the smaller person left, the taller one, who may be still, right."""
     import cv2
 
     left = some_frames(opencap_video, stop=seconds, step=2)
     right = [f.image for f in read_frames(shared_data / "videos" / "tfjs_pose_squats.mp4")]
+    right = right[:1] * len(right) if still else right
     frames = (
         (
             time,
@@ -311,6 +312,40 @@ def test_two_people_largest_and_pointed_at(opencap_video, shared_data, tmp_path)
         assert not pose["position"].isnull().any()
     with pytest.raises(BadInputError, match="nobody is there"):
         mb.estimate_pose(video, subject=(2, 2))
+
+
+@pytest.mark.slow
+def test_two_people_of_whom_the_smaller_moves(opencap_video, shared_data, tmp_path):
+    video = two_people(opencap_video, shared_data, tmp_path / "two.mp4", still=True)
+    moving = mb.estimate_pose(video, subject="moving")
+    assert float(moving["image_position"].sel(pixel="u").max()) < 360
+    (told,) = [w["message"] for w in warnings_of(moving) if w["code"] == "other_people"]
+    assert "who moves a joint" in told
+    (other,) = json.loads(moving.attrs["survey"])["other_people"]
+    x, y = other["subject"]
+    assert f"{x:.0f},{y:.0f}" in told
+    pointed = mb.estimate_pose(video, subject=(x, y))
+    assert float(pointed["image_position"].sel(pixel="u").min()) > 360
+    assert codes(mb.estimate_pose(video)) == ["other_people"]
+
+
+@pytest.mark.slow
+def test_who_is_outshone_at_the_edge_is_told(opencap_video, shared_data, tmp_path):
+    """A smaller person is cut off by the edge of the picture, and there for a moment only."""
+    frames = []
+    small = some_frames(opencap_video, stop=0.1)[0][1][400:1100, 100:380]
+    for frame in read_frames(shared_data / "videos" / "tfjs_pose_squats.mp4", stop=6.0):
+        wide = np.full((1280, 1000, 3), 110, np.uint8)
+        wide[:, :720] = frame.image
+        if 3.9 < frame.time < 5.5:
+            wide[350:1050, 720:] = small
+        frames.append((frame.time, wide))
+    write_video(tmp_path / "edge.mp4", iter(frames))
+    pose = mb.estimate_pose(tmp_path / "edge.mp4")
+    (other,) = json.loads(pose.attrs["survey"])["other_people"]
+    assert 3.9 < other["first_seen_s"] < other["last_seen_s"] < 5.5
+    assert other["box"][0] > 700
+    assert float(pose["image_position"].sel(pixel="u").max()) < 720
 
 
 def test_person_there_part_of_the_time(opencap_video, tmp_path):

@@ -19,8 +19,15 @@ def box(x, y, height):
     return (x - height / 5, y - height / 2, x + height / 5, y + height / 2)
 
 
-def look(time, *boxes, shift=None):
-    people = [Person(box=b, visibility=0.9) for b in boxes]
+def standing(b, visibility=0.9):
+    """A person whose head is where that of somebody who stands in the box is."""
+    return Person(
+        box=b, head=((b[0] + b[2]) / 2, b[1] + 0.1 * (b[3] - b[1])), visibility=visibility
+    )
+
+
+def look(time, *people, shift=None):
+    people = [one if isinstance(one, Person) else standing(one) for one in people]
     return Look(time=time, people=people, shift=shift, brightness=0.5, sharpness=100.0)
 
 
@@ -77,15 +84,141 @@ def test_others_need_to_stand_beside_the_subject_twice():
 
 def test_distinct_drops_a_second_find_of_the_same_person():
     found = [
-        Person(box=box(300, 400, 500), visibility=0.7),
-        Person(box=box(310, 405, 490), visibility=0.9),
+        standing(box(300, 400, 500), 0.7),
+        standing(box(310, 405, 490), 0.9),
     ]
     assert survey.distinct(found) == [found[1]]
 
 
+LYING = Person(box=(82, 116, 491, 251), head=(470, 215), visibility=1.0)
+THERAPIST = Person(box=(88, 93, 418, 239), head=(330, 115), visibility=1.0)
+"""Behind the couch; where her legs are hidden, the model puts them on those in front."""
+
+
+def test_who_stands_behind_is_told_although_the_boxes_are_nearly_the_same():
+    assert overlap(LYING.box, THERAPIST.box) > 0.6
+    assert len(survey.distinct([LYING, THERAPIST])) == 2
+    looks = [look(t, *(LYING, THERAPIST)[:: 1 if t % 2 else -1]) for t in range(6)]
+    tracks = survey.link(looks)
+    assert [set(track.heads) for track in tracks] == [{THERAPIST.head}, {LYING.head}]
+    chosen = survey.choose_subject(tracks, looks, 640, 480, None)
+    assert tracks[chosen].heads[0] == LYING.head  # as long as who lies is, not as high
+    assert survey.others(tracks, chosen) == [1 - chosen]
+    seen = survey.summary(looks, tracks, chosen)
+    (other,) = seen["other_people"]
+    for point, head in ((seen["subject"], LYING.head), (other["subject"], THERAPIST.head)):
+        found = survey.choose_subject(tracks, looks, 640, 480, tuple(point))
+        assert tracks[found].heads[0] == head
+
+
+def test_a_point_names_who_is_first_seen_there_and_not_who_was_there_before():
+    looks = [look(t, *((LYING,) if t < 3 else (LYING, THERAPIST))) for t in range(6)]
+    tracks = survey.link(looks)
+    assert survey.choose_subject(tracks, looks, 640, 480, (335, 130)) == 1
+    assert survey.choose_subject(tracks, looks, 640, 480, (460, 220)) == 0
+
+
+def test_a_look_at_several_people_is_followed_by_others_until_they_are_sure():
+    """Somebody who is there for three seconds is else seen once."""
+    a, b = box(480, 400, 400), box(900, 400, 300)
+    looks, last, taken = [], -1, []
+    for time in np.arange(0, 12, 1 / 30):
+        if survey.is_due(time, last, looks):
+            last = survey.look_number(time)
+            taken.append(round(float(time), 2))
+            looks.append(look(time, *((a, b) if 3.9 < time < 6.9 else (a,))))
+    assert taken == [0, 0.5, 1, 1.5, 2, 4, 4.5, 5, 6, 8, 10]
+    tracks = survey.link(looks)
+    assert survey.others(tracks, 0) == [1]
+
+
+def person_at(head, hips):
+    pose = np.full((33, 8), 1.0)
+    pose[:, :2] = hips
+    pose[[0, 11, 12], :2] = head
+    return pose
+
+
+def test_what_is_left_of_who_is_covered_is_not_another():
+    image = np.full((480, 640, 3), 200, np.uint8)
+    front = person_at((300, 200), (300, 300))
+    front[[15, 16], :2] = (200, 240), (400, 240)
+    front[[27, 28], :2] = (250, 420), (350, 420)
+    without, mask = survey.covered(image, [front])
+    assert (without[mask] == 128).all()
+    assert (without[~mask] == 200).all()
+    assert mask[300, 300]
+    assert not mask[100, 300]
+    again = person_at((305, 230), (300, 300))
+    beside = person_at((330, 120), (320, 300))
+    edge = person_at((600, 120), (620, 300))
+    edge[12, :2] = 650, 120  # a shoulder outside the picture
+    doubtful = person_at((330, 120), (320, 300))
+    doubtful[:, 6] = 0.3
+    kept = survey.behind([again, beside, edge, doubtful], mask)
+    assert [one[0, 0] for one in kept] == [330, 600]
+
+
+def limbs(angle, visibility=1.0):
+    """Poses of somebody whose left knee is bent by `angle`, degrees; all else rests."""
+    poses = np.zeros((len(angle), 33, 8))
+    poses[..., 6] = 1.0
+    poses[:, 11, :2], poses[:, 12, :2] = (100, 100), (140, 100)
+    poses[:, 13, :2], poses[:, 14, :2] = (95, 150), (145, 150)
+    poses[:, 15, :2], poses[:, 16, :2] = (92, 200), (148, 200)
+    poses[:, 23, :2], poses[:, 24, :2] = (105, 220), (135, 220)
+    poses[:, 25, :2], poses[:, 26, :2] = (105, 300), (135, 300)
+    poses[:, 28, :2] = 135, 380
+    bent = np.radians(angle)
+    poses[:, 27, 0], poses[:, 27, 1] = 105 + 80 * np.sin(bent), 300 + 80 * np.cos(bent)
+    poses[:, 27, 6] = visibility
+    return poses
+
+
+def test_the_way_of_a_limb():
+    angle = 60 - 60 * np.cos(2 * np.pi * np.arange(300) / 100)
+    assert survey.limb_way(limbs(angle)) == pytest.approx(120, abs=3)
+    assert survey.limb_way(limbs(0 * angle)) == 0
+    glitch = 0 * angle
+    glitch[[100, 101, 200]] = 130
+    assert survey.limb_way(limbs(glitch)) == 0
+    assert survey.limb_way(limbs(angle, visibility=0.3)) == 0
+    gone = limbs(angle)
+    gone[:100] = np.nan
+    assert survey.limb_way(gone) == pytest.approx(80, abs=3)
+    gone[:200] = np.nan
+    assert survey.limb_way(gone) == 0  # was there for a third of the time
+    assert survey.limb_way(np.full((10, 33, 8), np.nan)) == 0
+
+
+@pytest.mark.parametrize(
+    ("ways", "who"),
+    [
+        ([5, 120], 1),
+        ([120, 50], 0),
+        ([60, 100], 0),  # both move: who is prominent stays
+        ([5, 20], 0),  # nobody moves
+        ([10, 40, 90], 2),
+        ([0], 0),
+    ],
+)
+def test_the_subject_is_who_clearly_moves(ways, who):
+    assert survey.who_moves(ways) == who
+
+
+def test_a_find_with_the_head_of_another_is_not_the_subject():
+    tracks = survey.link([look(t, LYING, THERAPIST) for t in range(3)])
+    subject, other = sorted(tracks, key=lambda track: -track.heads[0][0])
+    assert survey.is_another(person_at((335, 120), (250, 210)), 1.0, subject, [other])
+    assert not survey.is_another(person_at((460, 200), (250, 210)), 1.0, subject, [other])
+    assert not survey.is_another(person_at((335, 120), (250, 210)), 9.0, subject, [other])
+
+
 def test_box_between_looks_is_linear():
-    track = Track([0.0, 2.0], [(0, 0, 10, 20), (10, 0, 20, 40)], [0.9, 0.9])
+    track = Track([0.0, 2.0], [(0, 0, 10, 20), (10, 0, 20, 40)], [(5, 2), (15, 4)], [0.9, 0.9])
     assert track.box_at(1.0) == (5, 0, 15, 30)
+    assert track.head_at(1.0) == (10, 3)
+    assert track.head_at(9.0) == (15, 4)
     assert track.box_at(9.0) == (10, 0, 20, 40)
 
 
@@ -134,7 +267,8 @@ def test_shift_is_per_two_seconds_and_may_be_unknown():
     assert survey.camera_motion(looks)["camera_shift_median"] == pytest.approx(0.005)
     assert survey.camera_motion(looks)["camera_moving"] is True
     assert survey.camera_motion(looks[:1])["camera_moving"] is None
-    assert survey.summary(looks, [Track()], 0)["camera_moving"] is True
+    track = Track([0.0], [box(480, 400, 400)], [(480, 240)], [0.9])
+    assert survey.summary(looks, [track], 0)["camera_moving"] is True
 
 
 def test_a_moving_person_is_not_a_moving_camera():

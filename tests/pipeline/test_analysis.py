@@ -21,7 +21,13 @@ import pytest
 import xarray as xr
 
 from mobility import provenance
-from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError, VideoError
+from mobility.errors import (
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    StorageError,
+    VideoError,
+)
 from mobility.pipeline import analysis
 from mobility.provenance import sha256, with_history
 from mobility.sessions.files import read_json, write_json
@@ -734,6 +740,25 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
     assert session.repetitions().sizes["rep"] == 2
     assert session.edits().edits[1].before == edit.after
     assert len(read_json(session.folder / "edits.json")["edits"]) == 2
+
+
+def test_of_single_joints_the_subject_is_who_moves_where_nobody_was_pointed_at(
+    store, tmp_path, stand_ins, monkeypatch
+):
+    def refused(_):
+        raise VideoError("no fit is needed here")
+
+    monkeypatch.setitem(analysis._MAKE, "fitted", refused)
+    limb = store.create(
+        stand_ins.video(tmp_path), user_id="p01", exercise_name="Joint Angle Mobility"
+    )
+    with pytest.raises(VideoError):
+        limb.analyze()
+    assert limb.pose().attrs["subject"] == '"moving"'
+    limb.set_subject((5, 6))
+    with pytest.raises(VideoError):
+        limb.analyze()
+    assert limb.pose().attrs["subject"] == "[5.0, 6.0]"
 
 
 def test_the_subject_by_hand_goes_before_the_option(session, calls):

@@ -85,13 +85,14 @@ def test_documented_fields_of_a_creation(server, admin, path):
 
 def test_a_creation_says_how_it_is_to_be_analysed(working):
     key = working.key()
-    made = working.upload(key, user_id="stands", standing="12.5", model="both")
+    made = working.upload(key, user_id="stands", standing="12.5", model="both", subject="3,4")
     assert made.status_code == 200, made.text
     session_id = made.json()["session_id"]
     assert working.until(key, session_id, "analyzed", "failed")["state"] == "analyzed"
     record = json.loads((working.store / session_id / "session.json").read_text())
     options = record["provenance"]["options"]
     assert (options["standing"], options["model"]) == (12.5, "both")
+    assert options["subject"] == [3, 4]
 
 
 def test_joints_may_be_a_list_several_fields_or_none(server, admin):

@@ -77,6 +77,10 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         ("standing", "61", "must be straight, free, or the flexion of the knees"),
         ("standing", "nan", "must be straight, free, or the flexion of the knees"),
         ("model", "both", "both"),
+        ("subject", "12.5,40", (12.5, 40.0)),
+        ("subject", "", None),
+        ("subject", "12", "must be two numbers, x and y in pixels"),
+        ("subject", "12,-1", "finite and not negative"),
         ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
     ],
 )

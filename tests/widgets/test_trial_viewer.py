@@ -168,6 +168,54 @@ def test_impossible_repetitions_are_refused_in_the_widget(viewer, session, ask, 
     assert viewer.repetitions == before
 
 
+def seen_with_another(session):
+    """Let the pose of a session say that another person was in the picture."""
+    pose = session.pose()
+    other = {"first_seen_s": 1.5, "last_seen_s": 4.0, "box": [0, 0, 90, 300], "subject": [40, 120]}
+    seen = {**json.loads(pose.attrs["survey"]), "other_people": [other]}
+    file = session.folder / "pose.nc"
+    write_dataset(file, pose.assign_attrs(survey=json.dumps(seen)))
+    record = read_json(session.folder / "session.json")
+    record["stages"]["pose"]["sha256"] = sha256(file)
+    write_json(session.folder / "session.json", record)
+    return session.store.session(session.id)
+
+
+def test_another_person_is_followed_by_a_click(session, ask, sent, monkeypatch):
+    assert TrialViewer(session).others == []
+    viewer = TrialViewer(seen_with_another(session))
+    assert viewer.others == [{"time": 1.5, "point": [40, 120]}]
+    analysed = []
+    stored = read_json(session.folder / "session.json")
+
+    def analyze(session):
+        analysed.append(session.edits().current("subject"))
+        write_json(session.folder / "session.json", stored)
+
+    monkeypatch.setattr(Session, "analyze", analyze)
+    messages = sent(viewer)
+    ask(viewer, "follow", point=[40.4, 121.0])
+    viewer.wait(60)
+    assert viewer.notice == {"kind": "done", "text": "the person at 40,121 is measured now"}
+    assert analysed == [[40.4, 121.0]]
+    assert [message["kind"] for message in messages] == ["trial"]
+
+
+def test_a_click_where_nobody_is_changes_nothing(session, ask, monkeypatch):
+    viewer = TrialViewer(seen_with_another(session))
+
+    def analyze(session):
+        raise BadInputError("subject 3,4: nobody is there; people were first seen at 40,120")
+
+    monkeypatch.setattr(Session, "analyze", analyze)
+    for point, said in (([3, 4], "nobody is there"), (None, "x and y"), ([9999, 1], "outside")):
+        ask(viewer, "follow", point=point)
+        viewer.wait(60)
+        assert viewer.notice["kind"] == "error"
+        assert said in viewer.notice["text"]
+        assert session.edits().current("subject") is None
+
+
 def test_the_demo_is_watched_but_not_changed(store, ask):
     try:
         viewer = TrialViewer(store.demo("Overhead Squat"))

@@ -1,0 +1,221 @@
+"""benchmarks/record.py: what is told of two records, and the record of a demo."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+import mobility as mb
+
+PAGE = "<style>p {}</style><h1>Squat</h1><p>It is <b>deep</b>.</p><p>Filmed 2026-11-27</p>"
+
+
+@pytest.fixture
+def record(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module benchmarks/record.py."""
+    monkeypatch.syspath_prepend(project / "benchmarks")
+    return importlib.import_module("record")
+
+
+def metrics(knee: float = 118.0) -> xr.Dataset:
+    values = np.array([[knee, np.nan], [116.0, 119.0]])
+    return xr.Dataset(
+        {
+            "knee_bottom": (("rep", "side"), values, {"units": "degree"}),
+            "accepted": (("rep",), np.array([True, False])),
+            "note": (("side",), np.array(["", "hidden"], dtype=object)),
+        },
+        coords={"rep": [1, 2], "side": ["left", "right"]},
+        attrs={"history": '[{"operation": "overhead_squat", "versions": {"numpy": "2"}}]'},
+    )
+
+
+@pytest.fixture
+def written(record: ModuleType, tmp_path: Path) -> Callable[..., Path]:
+    """Write a record of two cases."""
+
+    def write(
+        name: str, found: xr.Dataset | xr.DataTree, page: str = PAGE, **document: Any
+    ) -> Path:
+        for case in ("one", "two"):
+            folder = tmp_path / name / case
+            folder.mkdir(parents=True)
+            record.write_dataset(folder, "metrics", found)
+            record.write_document(folder, "report", document)
+            (folder / "report.txt").write_text(record.sentences(page), encoding="utf-8")
+        return tmp_path / name
+
+    return write
+
+
+def test_two_runs_of_the_same_are_the_same(
+    record: ModuleType, written: Callable[..., Path]
+) -> None:
+    """Also on other days, in other folders and of other versions, and NaN is NaN."""
+    before = written(
+        "before",
+        metrics(),
+        created_at={"date": "27/11/2026"},
+        image="file:///tmp/a/front.png",
+        left=[1.0, None],
+        video_sha256="ab",
+    )
+    other = metrics(118.0 + 1e-9)
+    other.attrs["history"] = other.attrs["history"].replace('"2"', '"3"')
+    after = written(
+        "after",
+        other,
+        PAGE.replace("11-27", "12-24"),
+        created_at={"date": "24/12/2026"},
+        image="file:///tmp/b/front.png",
+        left=[1.0, None],
+        video_sha256="cd",
+    )
+    assert record.compare(before, after) == []
+
+
+def test_a_changed_value_is_told_once_with_its_place(
+    record: ModuleType, written: Callable[..., Path]
+) -> None:
+    before, after = written("before", metrics()), written("after", metrics(118.5))
+    (line,) = record.compare(before, after)
+    assert line.startswith("metrics:knee_bottom: in two by 0.5 at [0, 0]: 118.0, now 118.5")
+    assert line.endswith("also in one")
+    assert record.compare(before, after, tolerance=0.6) == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_comes_or_goes_is_told(
+    record: ModuleType, written: Callable[..., Path], value: float
+) -> None:
+    before, after = written("before", metrics()), written("after", metrics(value))
+    for one, other in ((before, after), (after, before)):
+        (line,) = record.compare(one, other, tolerance=1e3)
+        assert line.startswith("metrics:knee_bottom: in two differs at [0, 0]")
+
+
+def test_what_is_in_one_record_only_is_told_once(
+    record: ModuleType, written: Callable[..., Path]
+) -> None:
+    before = written("before", metrics(), depth=1)
+    after = written("after", metrics().drop_vars("accepted"), width=1)
+    shutil.copytree(after / "two", after / "three")
+    (before / "one" / "summary.json").write_text('{"a": 1, "b": 2}')
+    told = record.compare(before, after)
+    assert f"only in {after}: case three" in told
+    assert f"only in {before}: summary (one)" in told
+    assert f"only in {before}: metrics:accepted (one, two)" in told
+    assert f"only in {before}: report:depth (one, two)" in told
+    assert f"only in {after}: report:width (one, two)" in told
+    assert not [line for line in told if "knee" in line]
+
+
+def test_changed_words_units_flags_and_shapes_are_told(
+    record: ModuleType, written: Callable[..., Path]
+) -> None:
+    before = written("before", metrics(), verdict="ok", seen=[True], depth=None)
+    changed = metrics()
+    changed["knee_bottom"].attrs["units"] = "rad"
+    changed["accepted"] = ~changed["accepted"]
+    changed = changed.assign(note=("side_seen", np.array([""], dtype=object)))
+    after = written(
+        "after", changed, PAGE.replace("deep", "high"), verdict="poor", seen=[False], depth=3.0
+    )
+    told = "\n".join(record.compare(before, after))
+    assert "-It is deep.\n    +It is high." in told
+    assert "metrics.attributes:knee_bottom.attrs.units: in two 'degree', now 'rad'" in told
+    assert "metrics:accepted: in two by 1" in told
+    assert "metrics:note: in two shape (2,), now (1,)" in told
+    assert "report:verdict: in two 'ok', now 'poor'" in told
+    assert "report:seen[0]: in two True, now False" in told
+    assert "report:depth: in two None, now array(3.)" in told
+    assert "note.dims[0]: in two 'side', now 'side_seen'" in told
+    assert len(told.splitlines()) == 10
+
+
+def test_new_names_are_told_by_a_table(record: ModuleType, written: Callable[..., Path]) -> None:
+    """Also of what moved into a group, as a part of another variable."""
+    old = metrics()
+    knee = xr.concat([old["knee_bottom"] - 20.0, old["knee_bottom"]], dim="phase")
+    knee = knee.transpose("rep", "phase", "side").assign_attrs(units="degree")
+    phases = xr.Dataset({"knee": knee}).assign_coords(phase=["descent", "bottom"])
+    rest = old.drop_vars("knee_bottom").rename(note="reason")
+    before = written("before", old)
+    after = written("after", xr.DataTree.from_dict({"/": rest, "/phases": phases}))
+    names = {
+        r"metrics:(\w+)_bottom": r"metrics:phases/\1[phase=bottom]",
+        "metrics:note": "metrics:reason",
+    }
+    told = record.compare(before, after, names=names)
+    assert told
+    assert all(line.startswith(f"only in {after}: ") for line in told), told
+    moved = after.parent / "moved"
+    shutil.copytree(after, moved)
+    shifted = phases.assign(knee=phases["knee"] + 1.0)
+    record.write_dataset(
+        moved / "one", "metrics", xr.DataTree.from_dict({"/": rest, "/phases": shifted})
+    )
+    (line,) = set(record.compare(before, moved, names=names)) - {
+        line.replace(str(after), str(moved)) for line in told
+    }
+    assert line.startswith("metrics:knee_bottom: in one by 1 at [0, 0]: 118.0, now 119.0")
+
+
+def test_the_status_says_whether_anything_differs(
+    record: ModuleType,
+    written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before, after = written("before", metrics()), written("after", metrics(1.0))
+    for other, status, said in ((before, 0, "no difference"), (after, 1, "knee_bottom")):
+        monkeypatch.setattr(sys, "argv", ["record.py", "compare", str(before), str(other)])
+        with pytest.raises(SystemExit) as ended:
+            record.main()
+        assert ended.value.code == status
+        assert said in capsys.readouterr().out
+
+
+def test_cases_can_be_analysed(project: Path) -> None:
+    """Each has landmarks, or an exercise and a video; no video stands twice for one exercise."""
+    cases = yaml.safe_load((project / "benchmarks" / "record.yaml").read_text("utf-8"))["cases"]
+    for case in cases.values():
+        assert "pose" in case or ("exercise" in case and {"video", "rendered"} & set(case))
+    assert sum("rendered" in case for case in cases.values()) == 4
+
+
+@pytest.mark.slow
+def test_the_demo_is_recorded(
+    record: ModuleType, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "demo-joint-angle-mobility"
+    pose = project / "data" / "demo" / "joint-angle-mobility" / "pose.nc"
+    (tmp_path / "poses").mkdir()
+    shutil.copy(pose, tmp_path / "poses")
+
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("the pose is there and was computed")
+
+    fail.__module__, fail.__name__ = mb.estimate_pose.__module__, mb.estimate_pose.__name__
+    monkeypatch.setattr(sys.modules[mb.estimate_pose.__module__], fail.__name__, fail)
+    out = tmp_path / "out"
+    record.record(out, data=tmp_path, cache=tmp_path, poses=tmp_path / "poses", only=[name])
+    found = record.leaves(out / name)
+    stored = xr.load_dataset(pose, engine="h5netcdf")
+    np.testing.assert_array_equal(found["pose:image_position"], stored["image_position"].values)
+    assert found["angles.attributes:elbow_flexion.attrs.units"] == "degree"
+    assert np.isfinite(found["metrics:maximum"]).any()
+    assert found["joint_mobility:exercise"] == "Joint Angle Mobility"
+    assert any("range" in line.lower() for line in found["report.txt"])
+    assert not [key for key in found if "created_at" in key or "sha256" in key]
+    assert record.compare(out, out) == []
