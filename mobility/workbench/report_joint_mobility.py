@@ -83,7 +83,7 @@ def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
-    head = ["Movement", "Times", "From", "To", "Range", "Usual"]
+    head = ["Movement", "From", "To", "Range", "Usual"]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
     for each in angles:
@@ -97,7 +97,8 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                     f"<td class='missing words' colspan='{columns}'>not measured: {why}</td>"
                 )
             else:
-                row.append(str(int(one["movements"])))
+                if times := int(one["movements"]):
+                    row[0] += f" <span class='interval'>× {times}</span>"
                 row += [_cell(one, name, sign=sign) for name, sign in _ends(one)]
                 row += [_cell(one, "range_of_motion"), _reference(metrics, each.joint, side)]
                 row += [_cell(one, "score")] if scored else []
@@ -107,7 +108,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     return table(
         [*head, *(["Score"] if scored else [])],
         rows,
-        caption=f"How far each joint moved, ± half of the 95 % interval{told}",
+        caption=f"How far each joint moved (× how often), ± half of the 95 % interval{told}",
         numeric=True,
     )
 
@@ -444,7 +445,11 @@ def unmeasured(metrics: xr.Dataset) -> tuple[str, str, str]:
         for side in SIDES:
             note = str(wanted["note"].sel(joint=joint, side=side).item())
             notes.setdefault(note, []).append(f"{side} {joint}")
-    why = "; ".join(f"{_both(whose)}: {note}" for note, whose in notes.items() if note)
+    why = "; ".join(
+        note if len(notes) == len(joints) == 1 else f"{_both(whose)}: {note}"
+        for note, whose in notes.items()
+        if note
+    )
     name = asked or (movements_of(joints[0])[0] if len(joints) == 1 else "")
     what = (asked or (joints[0] if len(joints) == 1 else "no joint")).replace("_", " ")
     verb = "was measured" if what == "no joint" else "was not measured"

@@ -72,9 +72,10 @@ def test_overview_has_range_reference_and_score(metrics: xr.Dataset) -> None:
     assert "91 %" in html  # 100 * 130 / 142.9
     # Each number once, and of the hidden side why it has none.
     heads = re.findall(r"scope='col'>([^<]*)<", html)
-    assert heads == ["Movement", "Times", "From", "To", "Range", "Usual", "Score"]
+    assert heads == ["Movement", "From", "To", "Range", "Usual", "Score"]
     assert re.search(r"10° <span.*130° <span.*120° <span", html)
     assert html.count("130°") == 1
+    assert "Left elbow flexion <span class='interval'>× 2</span>" in html
     assert "not measured: elbow hidden from the camera in all frames" in html
     unknown = report.overview(metrics.assign(score=metrics["score"] * np.nan), [ELBOW])
     assert "Score" not in unknown
