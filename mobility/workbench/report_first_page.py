@@ -52,7 +52,7 @@ close to a limit, and for what no camera sees."""
 
 _CONCERNS_ALL = (
     *("no_repetition", "not_standing", "hands_not_overhead", "nobody_stands"),
-    *("cameras_disagree", "models_contradict", "other_movement", "no_squat"),
+    *("cameras_disagree", "models_contradict", "other_movement"),
 )
 """Warnings on which all numbers of a report depend."""
 
@@ -92,6 +92,8 @@ def trust(quality: Mapping[str, Any], warnings: Sequence[Warned] = ()) -> str:
 
     Before them stands each warning that the whole report depends on.
     """
+    if instead := _no_squat(warnings):
+        return _boxed("unusable", "No squat was found.", instead.partition(". ")[2])
     of_all = "".join(f"<p class='trust poor'>{escape(text)}</p>" for text in _of_all(warnings))
     return of_all + _boxed(*_verdict(quality))
 
@@ -124,6 +126,11 @@ def trust_in_joints(
         f"{box}<figure class='film'>{drawing}"
         f"<figcaption>{escape(refusal_advice(name))}</figcaption></figure>"
     )
+
+
+def _no_squat(warnings: Sequence[Warned]) -> str:
+    """Say that something else than a squat was filmed; then nothing else matters."""
+    return next((each.message for each in warnings if each.code == "no_squat"), "")
 
 
 def _of_all(warnings: Sequence[Warned]) -> list[str]:
@@ -173,9 +180,8 @@ def in_short(session: Session) -> tuple[str, str]:
             quality = judged(quality, metrics, session.fitted())
             told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
         return f"movements: {'; '.join([counted, *reached(metrics)])}", told
-    instead = [each.message for each in session.record.warnings if each.code == "no_squat"]
-    if instead:
-        return f"repetitions: {counted}", instead[0]
+    if instead := _no_squat(session.record.warnings):
+        return f"repetitions: {counted}", instead
     findings = find(session.metrics())
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
     unknown = sum(f.status == "cannot be told" for f in findings)

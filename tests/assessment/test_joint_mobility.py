@@ -298,7 +298,7 @@ def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
     assert note(result, "ankle", "right") == "knee, ankle, heel and toe outside the picture"
     warned = {w["code"]: w["message"] for w in warnings_of(result)}
     assert "upper_body_only" in warned
-    assert "Left knee is not measured: knee and ankle outside the picture." in [
+    assert "Left and right knee are not measured: knee and ankle outside the picture." in [
         w["message"] for w in warnings_of(result)
     ]
     whole = limb_pose(time, joints={"elbow": curve})
@@ -901,8 +901,8 @@ def test_a_glitch_is_no_movement(width: float) -> None:
     assert int(right["movements"]) == 3
     assert int(left["movements"]) == 0
     assert (
-        "glitch" in left["note"].item()
-        or "faster" in left["note"].item()
+        "too quick" in left["note"].item()
+        or "too fast" in left["note"].item()
         or "not moved" in left["note"].item()
     )
 

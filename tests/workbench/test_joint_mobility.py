@@ -14,7 +14,7 @@ from mobility.provenance import history
 from mobility.workbench import documents
 from mobility.workbench import report_sections as sections
 from mobility.workbench.contract import JointMobilityDocument, Participant
-from mobility.workbench.report_first_page import in_short
+from mobility.workbench.report_first_page import in_short, trust
 from mobility.workbench.store import Session, Store
 from tests.limbs import limb_pose, there_and_back
 
@@ -179,6 +179,9 @@ def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_d
         "joint-angle-mobility."
     )
     assert in_short(squat)[1] == told
+    html = trust({"view": {"verdict": "poor", "advice": "Film."}}, squat.record.warnings)
+    assert html.count("<p") == 1
+    assert "<strong>No squat was found.</strong> A joint moves (left elbow)" in html
 
 
 def test_display_settings_choose_what_is_shown(session):
