@@ -588,7 +588,7 @@ def _judged_framing(
     advice = None if verdict == "ok" else framing["advice"]
     if verdict != "ok" and name:
         advice = refusal_advice(name)
-    return {"outside": outside, "verdict": verdict, "advice": advice}
+    return {"outside": outside, "verdict": verdict, "advice": advice, "of_joints": True}
 
 
 def posture(metrics: xr.Dataset) -> str:

@@ -401,7 +401,9 @@ def _of_view(name: str) -> str:
 def _near_border(framing: Mapping[str, Any]) -> str:
     outside = {part: v for part, v in framing["outside"].items() if v}
     told = _shares(outside)
-    return f"{told} of the frames outside or at the border" if told else "all in the picture"
+    if told:
+        return f"{told} of the frames outside or at the border"
+    return "all that the joints need" if framing.get("of_joints") else "all in the picture"
 
 
 def _away(distance: Mapping[str, Any]) -> str:

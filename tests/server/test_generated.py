@@ -34,9 +34,12 @@ include-name = "POST /mobility-assessment/sessions/{session_id}/joint-mobility/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404"]
 
 [[operations]]
-include-path-regex = "/(management/)?sessions/$"
-include-method = "POST"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+include-name = "POST /mobility-assessment/sessions/"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
+
+[[operations]]
+include-name = "POST /mobility-assessment/management/sessions/"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
 """
 
 RUNS = {

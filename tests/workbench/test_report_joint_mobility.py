@@ -199,6 +199,7 @@ def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> Non
     assert not {"camera", "distance", "size"} & set(found)
     elbow = metrics.sel(joint=["elbow"])
     assert report.judged(close, elbow)["framing"]["verdict"] == "ok"
+    assert "all that the joints need" in report.capture_quality(close, elbow)
     assert report.judged(close, metrics.sel(joint=["knee"]))["framing"]["verdict"] == "unusable"
     far = report.judged(document(-88.0, **WHOLE), elbow)
     assert far["distance"]["verdict"] == "ok"  # nearer than for a squat, and near enough
