@@ -3,6 +3,7 @@ r"""How far, how often and how fast single joints move: the exercise "Joint Angl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -60,6 +61,8 @@ _LEAST_REPEATED = 3
 
 _BEHIND_DEG = 5.0
 """From how far behind the trunk on a thigh or an arm is extended."""
+
+_Z95 = 1.96
 
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
@@ -420,7 +423,7 @@ def joint_mobility(
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
-                still = f"not moved by {course.threshold:.0f} degrees"
+                still = f"moved by less than {course.threshold:.0f} degrees"
                 if marks is not None:
                     still += " in a movement that was marked by hand"
                 remarks.append("; ".join(dict.fromkeys(cut)) or still)
@@ -438,7 +441,7 @@ def joint_mobility(
                 of_it = course.angle == table["joints"][course.joint]["angle"]
                 remarks += [compared] if course.accepted and compared and of_it else []
             elif course.accepted:
-                remarks.append("no active range of such a motion is known here")
+                remarks.append("no published active range of this movement is known here")
         for name, value in found.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
@@ -601,12 +604,18 @@ def _movement_variables(excursions: Sequence[_Excursion]) -> dict[str, Any]:
 
 
 def _warnings(courses: Sequence[_Course]) -> list[dict[str, str]]:
-    found = []
+    sides: dict[tuple[str, str], list[str]] = {}
     for course in courses:
         if np.isnan(course.values).all():
-            text = f"{course.side.capitalize()} {course.joint} is not measured: {course.note}."
-            found.append({"code": "joint_refused", "message": text})
-    return found
+            sides.setdefault((course.joint, course.note), []).append(course.side)
+    return [
+        {
+            "code": "joint_refused",
+            "message": f"{' and '.join(which).capitalize()} {joint} "
+            f"{'is' if len(which) == 1 else 'are'} not measured: {note}.",
+        }
+        for (joint, note), which in sides.items()
+    ]
 
 
 def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
@@ -614,8 +623,8 @@ def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
     if not legs_unseen(pose):
         return []
     text = (
-        "Only the upper body is in the picture: nothing tells how large the body is, and the arms "
-        "are measured with large errors. Film the whole body."
+        "Only the upper body is in the picture: nothing tells how large the body is, and arms that "
+        "do not move in the plane of the picture are measured with large errors."
     )
     return [{"code": "upper_body_only", "message": text}]
 
@@ -713,7 +722,7 @@ def _courses(
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
                 mark = marks_seen[int(share.argmax())].replace("foot_index", "toe")
-                reasons.append(f"{mark} hidden from the camera in {share.max():.0%} of the frames")
+                reasons.append(f"{mark} hidden from the camera in {_frames(share.max())}")
                 refuse = np.ones_like(refuse)
             if exchanged and joint in _LEGS and not refuse.all():
                 reasons.append(exchanged)
@@ -723,11 +732,12 @@ def _courses(
                 lying = postures == "lying"
                 if lying.any():
                     reasons.append(
-                        f"lying in {lying.mean():.0%} of the frames: no sagittal plane is defined"
+                        f"lying in {_frames(lying.mean())}: no sagittal plane is defined"
                     )
                 elif steep.any():
                     reasons.append(
-                        f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
+                        f"one hip far above the other in {_frames(steep.mean())}: no sagittal "
+                        "plane is defined"
                     )
                 refuse = refuse | lying | steep
             low, high = entry["possible_deg"]
@@ -735,19 +745,17 @@ def _courses(
             refuse = refuse | impossible
             if impossible.mean() > table["seen"]["impossible_share"]:
                 reasons.append(
-                    f"in {impossible.mean():.0%} of the frames beyond what a {joint} can do: the "
-                    "landmarks are not on the limb"
+                    f"beyond what a {joint} can do in {_frames(impossible.mean())}: the landmarks "
+                    "are not on the limb"
                 )
                 refuse = np.ones_like(refuse)
             if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
                 "disagree_share"
             ]:
-                reasons.append(
-                    f"picture and fitted body contradict each other in {apart:.0%} of the frames"
-                )
+                reasons.append(f"picture and fitted body contradict each other in {_frames(apart)}")
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
-                reasons.append(str(why))
+                reasons.append(_too_uncertain(str(why)))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if np.isnan(values).all() and not reasons:
                 elsewhere = plane and plane not in _planes(joint)
@@ -779,7 +787,7 @@ def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
         return ""
     where = {"front": "straight in front", "back": "straight behind"}
     told = " or ".join(where[view] for view in wanted["views"])
-    return f"the camera stands {off:.0f} degrees beside {told} (limit {wanted['beside_deg']})"
+    return f"the camera stands {off:.0f}° off {told} (at most {wanted['beside_deg']}°)"
 
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
@@ -787,6 +795,21 @@ def _end_wanted(joint: str, movement: str | None) -> str | None:
     if movement is None or movement not in known_movements.movements_of(joint):
         return None
     return str(known_movements.movement(movement)["end"])
+
+
+def _too_uncertain(reason: str) -> str:
+    """Say why an angle was refused in part, with halves of 95 % intervals as everywhere else."""
+    found = re.search(r"\bsd (?:(\d+) deg|without a bound) \(limit ([\d.]+)\)", reason)
+    if found is None:
+        return reason
+    sd, limit = found.groups()
+    most = f"at most ± {_Z95 * float(limit):.0f}° is reported"
+    return f"too uncertain in part ({f'± {_Z95 * float(sd):.0f}°; ' if sd else ''}{most})"
+
+
+def _frames(share: float) -> str:
+    """Say in which part of the frames something is so."""
+    return "all frames" if share > 0.995 else f"{100 * share:.0f} % of the frames"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -855,8 +878,8 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
         return ""
     return (
-        f"one leg may be taken for the other, the far one seems to move and is in sight in "
-        f"{in_sight:.0%} of the frames: film from obliquely in front"
+        "one leg may be taken for the other: the far one seems to move, and is in sight in "
+        f"{_frames(in_sight)}; film from obliquely in front"
     )
 
 
@@ -1014,10 +1037,10 @@ def _possible(each: _Excursion, rules: Mapping[str, Any]) -> _Excursion:
     """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
-        reason = f"{each.peak_velocity:.0f} degrees/s: faster than a joint that shows its range"
+        reason = f"{each.peak_velocity:.0f} degrees/s: too fast to show how far it goes"
     elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
         reason = (
-            f"there and back in {each.end - each.start:.1f} s: a glitch, or no end that is reached"
+            f"there and back in {each.end - each.start:.1f} s: too quick to show how far it goes"
         )
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 

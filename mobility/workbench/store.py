@@ -182,9 +182,10 @@ class Store:
         second_video: str | os.PathLike[str] | None = None,
         *,
         user_id: str,
-        exercise_name: str,
+        exercise_name: str | None = None,
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
+        movement: str | None = None,
         session_id: str | None = None,
         calibration: str | os.PathLike[str] | None = None,
     ) -> Session:
@@ -200,12 +201,15 @@ class Store:
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
-            "Overhead Squat" or "Joint Angle Mobility".
+            "Overhead Squat" or "Joint Angle Mobility"; "overhead-squat" will do.
         session_name
             Title of the session.
         body_joint_angles
             Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and in Joint
             Angle Mobility "trunk" and "neck" too; a list, or one text with commas.
+        movement
+            Of Joint Angle Mobility, the movement of the table ``movements`` that was filmed; with
+            it the exercise need not be said, and "all" joints are the one of it.
         session_id
             Id of the session; default: made of the time and chance.
         calibration
@@ -231,6 +235,7 @@ class Store:
             exercise_name=exercise_name,
             session_name=session_name,
             body_joint_angles=body_joint_angles,
+            movement=movement,
         )
         sources = [_source(each) for each in (video, second_video) if each is not None]
         if calibration is not None:
@@ -274,6 +279,7 @@ class Store:
                     exercise=exercise,
                     session_name=name,
                     joints=joints,
+                    movement=movement,
                     created_at=created,
                     video=files[0],
                     second_video=files[1] if len(files) > 1 else None,
@@ -903,6 +909,19 @@ class Session:
         corrected = self.edits().current("camera_side")
         return corrected or documents.camera_side(self.pose())
 
+    def side_of_joints(self) -> dict[str, Side]:
+        """Side that stands for each joint in the documents.
+
+        It is the :meth:`camera_side`; of trunk and neck, of which a camera sees both sides alike,
+        the one to which they moved.
+        """
+        record, side = self.record, self.camera_side()
+        sides = dict.fromkeys(map(str, record.joints), side)
+        if "metrics" in record.stages:
+            for joint in sides.keys() & set(SIDEWAYS):
+                sides[joint] = documents.side_that_moved(self.metrics(), joint, otherwise=side)
+        return sides
+
     def analyze(self, **options: Any) -> Session:
         """Run what is not done yet of the analysis.
 
@@ -1067,14 +1086,17 @@ class Session:
             ),
             angles=angles,
             repetitions=self.repetitions() if "repetitions" in done else None,
-            side="left" if angles is None else self.camera_side(),
+            side="left" if angles is None else self.side_of_joints(),
         )
 
     def export(self) -> dict[str, Any]:
         """Export document: landmarks and angles."""
         self.bring_up_to_date()
         return documents.export_document(
-            self._analyzed(), pose=self.pose(), angles=self.shown_angles(), side=self.camera_side()
+            self._analyzed(),
+            pose=self.pose(),
+            angles=self.shown_angles(),
+            side=self.side_of_joints(),
         )
 
     def report(self) -> dict[str, Any]:
@@ -1220,7 +1242,7 @@ class Session:
             self._analyzed(),
             self.participant,
             angles=self.shown_angles(),
-            side=self.camera_side(),
+            side=self.side_of_joints(),
             shown_angles=stored.shown_angles if stored else (),
             comments=stored.comments if stored else None,
         )
@@ -1548,9 +1570,10 @@ def _is_reserved(session_id: str) -> bool:
 def check_creation(
     *,
     user_id: str,
-    exercise_name: str,
+    exercise_name: str | None,
     session_name: str | None,
     body_joint_angles: str | Sequence[str],
+    movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
     """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
 
@@ -1568,14 +1591,38 @@ def check_creation(
             faults[field] = [str(error)]
 
     tried("user_id", lambda: check_id(user_id, what="user_id"))
-    exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+    exercise = "Joint Angle Mobility"
+    if exercise_name is not None or movement is None:
+        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
     joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
+    if movement is not None and exercise and joints:
+        every = body_joint_angles == "all" or list(body_joint_angles) == ["all"]
+        joints = tried(
+            "movement", lambda: _joints_of(movement, exercise, None if every else joints)
+        )
     name = session_name
     if session_name is not None:
         name = tried("session_name", lambda: check_name(session_name, what="session_name"))
     if faults:
         raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
     return exercise, joints, name
+
+
+def _joints_of(movement: str, exercise: str, joints: list[Joint] | None) -> list[Joint]:
+    """Joints of a session in which a movement is measured: its own, where none were chosen."""
+    from mobility.assessment.movements import movement as entry_of
+
+    joint = cast("Joint", entry_of(movement)["joint"])
+    if exercise != "Joint Angle Mobility":
+        raise BadInputError(
+            f"movement {movement}: is of Joint Angle Mobility, not of {exercise}; leave out one of "
+            "both"
+        )
+    if joints is not None and joint not in joints:
+        raise BadInputError(
+            f"movement {movement}: is of the {joint}, which is not among the joints; add it"
+        )
+    return joints or [joint]
 
 
 def available_exercises() -> list[str]:
@@ -1614,11 +1661,7 @@ def _checkout() -> Path:
 
 
 def _demo_folder(exercise_name: str) -> Path:
-    if exercise_name not in EXERCISES:
-        raise BadInputError(
-            f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
-        )
-    return _checkout() / "data" / "demo" / REPORT_NAMES[exercise_name]
+    return _checkout() / "data" / "demo" / REPORT_NAMES[_exercise(exercise_name)]
 
 
 def _absent_demo(exercise_name: str) -> NotFoundError:
@@ -1642,11 +1685,19 @@ def _current_user() -> str:
         return "unknown"
 
 
-def _exercise(name: str) -> str:
-    if name not in EXERCISES:
-        choice = likely(name, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+def _exercise(name: str | None) -> str:
+    """Name of an exercise as it is kept; capitals, hyphens and underscores make no difference."""
+    known = {_plain(each): each for each in EXERCISES}
+    if _plain(name) not in known:
+        choice = (
+            likely(str(name), EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        )
         raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
-    return name
+    return known[_plain(name)]
+
+
+def _plain(name: str | None) -> str:
+    return " ".join(re.split(r"[\s_-]+", str(name).strip())).lower()
 
 
 def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
