@@ -57,12 +57,13 @@ HALF_WIDTH = 10.0
 
 
 class Clip(NamedTuple):
-    """A case, and how it is filmed: how much of the body, degrees beside the right view."""
+    """A case, and how it is filmed: how much of the body, degrees beside the right view, again."""
 
     case: Case
     setup: str
     crop: str
     beside: float
+    take: int = 0
 
 
 def clips(grid: Path) -> Iterator[Clip]:
@@ -78,9 +79,14 @@ def clips(grid: Path) -> Iterator[Clip]:
         yield Clip(case, own["name"], "", 0.0)
     drawn = itertools.product(table.get("clips", ()), table.get("setups", {}))
     for number, (clip, setup) in enumerate(drawn):
+        if setup not in clip.get("of", [setup]):
+            continue
         rng = np.random.default_rng([table["seed"], number])
         values = _drawn(table, setup, clip, number, rng)
-        yield Clip(case_from(values, what=f"{grid.name}, {values['name']}"), setup, **clip)
+        for take in range(1, table["takes"] + 1) if "takes" in table else (0,):
+            own = values if not take else _again(table, values, take, number)
+            case = case_from(own, what=f"{grid.name}, {own['name']}")
+            yield Clip(case, setup, clip["crop"], clip["beside"], take)
 
 
 def _drawn(
@@ -132,6 +138,20 @@ def _drawn(
         "video": table["defaults"]["video"]
         | (table["landscape"] if frame.get("landscape") else {}),
     }
+
+
+def _again(
+    table: Mapping[str, Any], values: Mapping[str, Any], take: int, number: int
+) -> dict[str, Any]:
+    """Values of the same case, filmed once more."""
+    rng = np.random.default_rng([table["seed"], number, take])
+    found = {**values, "name": f"{values['name']}-take{take}"}
+    for section, offs in table["again"].items():
+        found[section] = dict(values[section])
+        for key, stretch in offs.items():
+            known = found[section].get(key, 0.0)
+            found[section][key] = round(known + float(rng.uniform(*stretch)), 3)
+    return found
 
 
 def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Dataset]:
