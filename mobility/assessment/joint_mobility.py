@@ -358,6 +358,9 @@ def joint_mobility(
     of a pose without draws has an error only from its spread over two movements or more. A fit
     follows movements up to about 3 Hz.
 
+    What is measured against the vertical (the trunk) is measured from how it rests, where the
+    recording begins and ends so: no camera is level.
+
     In a marked movement a joint is read where the person marked its turn: the median of the
     smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
     marked movements. A movement whose marks are those that were found keeps what was found. A
@@ -749,6 +752,13 @@ def _courses(
             if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
+            if entry.get("upright") and (level := _stood(values, time, table["stood"])):
+                values = values - level
+                if abs(level) >= table["stood"]["told_deg"]:
+                    reasons.append(
+                        f"zero is how the {joint} rests, {abs(level):.0f} degrees aslant in the "
+                        "picture: the camera is not level, or the person leans"
+                    )
             if np.isnan(values).all() and not reasons:
                 elsewhere = plane and plane not in _planes(joint)
                 moves = f"moves in the {plane} plane of the body, where it is not measured"
@@ -766,6 +776,25 @@ def _courses(
         return found
     groups = _together([each for course in found for each in course.excursions])
     return [_by_hand(course, time, marks, groups, table) for course in found]
+
+
+def _stood(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
+    """Angle against the vertical at rest, where a recording begins and ends with the same one.
+
+    No camera is level, and who bends to the side starts upright. Zero where rest is not known: it
+    is then the vertical of the picture.
+    """
+    first = time <= time[0] + rules["seconds"]
+    last = time >= time[-1] - rules["seconds"]
+    ends = []
+    for part in (values[first], values[last]):
+        known = part[np.isfinite(part)]
+        if 2 * known.size < part.size or np.ptp(known) > rules["apart_deg"]:
+            return 0.0
+        ends.append(float(np.median(known)))
+    level = float(np.mean(ends))
+    rests = abs(ends[1] - ends[0]) <= rules["apart_deg"] and abs(level) <= rules["most_deg"]
+    return level if rests else 0.0
 
 
 def _beside(entry: Mapping[str, Any], azimuth: float) -> str:

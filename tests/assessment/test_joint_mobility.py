@@ -619,6 +619,7 @@ def test_every_rule_of_the_table_has_a_source() -> None:
         "movement",
         "seen",
         "posture",
+        "stood",
         "hip_line_deg",
         "weight_bearing",
         "score",
@@ -672,6 +673,38 @@ def test_who_bends_to_both_sides_starts_each_time_from_upright() -> None:
         assert one["movements"] == 2
         assert one["end_of_range"] == pytest.approx(most, abs=1)
         assert one["range_of_motion"] == pytest.approx(most, abs=1)
+
+
+@pytest.mark.parametrize("roll", [-10.0, 0.0, 10.0])
+def test_a_camera_that_is_not_level_changes_no_bend_of_the_trunk(roll: float) -> None:
+    """Rolled by 10 degrees, a bend of 30 was told as 20 or 40, and as a range of 20."""
+    _, curve = there_and_back(low=0, high=30, times=2)
+    both = np.concatenate([curve, -0.8 * curve[1:]])
+    pose = limb_pose(np.arange(both.size) / FPS, heading=0.0, lean=both, roll=roll)
+    result = in_picture(pose).sel(joint="trunk")
+    for side, most in (("right", 30), ("left", 24)):
+        one = result.sel(side=side)
+        assert one["movements"] == 2
+        assert one["end_of_range"] == pytest.approx(most, abs=1)
+        assert one["range_of_motion"] == pytest.approx(most, abs=1)
+        assert ("10 degrees aslant" in one["note"].item()) == (roll != 0)
+
+
+def test_a_trunk_that_is_never_seen_at_rest_is_measured_against_the_vertical() -> None:
+    """The recording ends bent, or begins so where nothing was seen, or stands too far aslant."""
+    time, curve = there_and_back(low=0, high=30, times=2)
+    cut = time <= time[-1] - 1.5
+    for pose in (
+        limb_pose(time[cut], heading=0.0, lean=curve[cut], roll=8.0),
+        limb_pose(time, heading=0.0, lean=curve, roll=20.0),
+    ):
+        roll = float(in_picture(pose)["angle"].sel(joint="trunk", side="right").min())
+        assert roll == pytest.approx(8 if pose.sizes["time"] < time.size else 20, abs=1)
+    pose = limb_pose(time, heading=0.0, lean=curve, roll=8.0)
+    pose["image_position"][: round(0.4 * FPS)] = np.nan
+    pose["position"][: round(0.4 * FPS)] = np.nan
+    angle = in_picture(pose)["angle"].sel(joint="trunk", side="right")
+    assert float(angle.min()) == pytest.approx(8, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -889,21 +922,27 @@ def test_an_extension_is_told_in_its_own_direction_and_what_comes_back_is_none()
     assert one["shown"].item() == "shoulder_flexion"
 
 
-@pytest.mark.parametrize("width", [0.08, 0.05])
-def test_a_glitch_is_no_movement(width: float) -> None:
-    """An ankle that jumps to where a knee is bent by 70 degrees, and back at once."""
+@pytest.mark.parametrize(
+    ("width", "jump", "why"),
+    [
+        (0.08, 65, "there and back in 0.5 s: a glitch, or no end that is reached"),
+        (0.05, 65, "there and back in 0.3 s: a glitch, or no end that is reached"),
+        (0.08, 130, "degrees/s: faster than a joint that shows its range"),
+    ],
+)
+def test_a_glitch_is_no_movement(width: float, jump: float, why: str) -> None:
+    """An ankle that jumps to where a knee is bent by 70 or 135 degrees, and back at once."""
     time, knee = there_and_back(low=5.0, high=110.0)
-    resting = 5 + 65 * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
+    resting = 5 + jump * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
     pose = limb_pose(time, joints={"knee": (resting, knee)})
     found = joint_mobility(pose, joint_angles(pose, limits=single_joint_limits()), joints=("knee",))
     left, right = (found.sel(joint="knee", side=side) for side in ("left", "right"))
     assert int(right["movements"]) == 3
     assert int(left["movements"]) == 0
-    assert (
-        "glitch" in left["note"].item()
-        or "faster" in left["note"].item()
-        or "not moved" in left["note"].item()
-    )
+    assert why in left["note"].item()
+    reasons = found["movement_reason"].values[found["movement_side"].values == "left"]
+    assert len(reasons) == 1
+    assert reasons[0].endswith(why)
 
 
 def test_a_side_that_sways_while_the_other_moves_rests() -> None:
