@@ -189,7 +189,7 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
             spread = float(metrics["repeatability"].sel(joint=angle.joint, side=side))
             told.append(
                 f"The turns differed by {spread:.1f}° (standard deviation): a difference below "
-                f"{max(change, 1.0):.0f}° to another recording of the same set-up may be chance."
+                f"{change:.0f}° to another recording of the same set-up may be chance."
             )
         if advice := str(metrics["advice"].sel(joint=angle.joint, side=side).item()):
             told.append(advice)

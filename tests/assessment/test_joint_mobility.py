@@ -620,6 +620,7 @@ def test_every_rule_of_the_table_has_a_source() -> None:
         "seen",
         "posture",
         "stood",
+        "filmed_again",
         "hip_line_deg",
         "weight_bearing",
         "score",
@@ -901,8 +902,10 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     assert int(one["movements"]) == 3
     assert float(one["repeatability"]) == pytest.approx(4, abs=0.3)
     t_of_4 = 2.776  # Student's t with 2 + 2 degrees of freedom
-    expected = t_of_4 * 1.25 * np.sqrt(2 / 3) * 4
-    assert float(one["detectable_change"]) == pytest.approx(expected, abs=1.0)
+    medians = t_of_4 * 1.25 * np.sqrt(2 / 3) * 4
+    again = tables.load("joint_mobility")["filmed_again"]["sem_deg"]
+    expected = np.hypot(medians, 1.96 * np.sqrt(2) * again)
+    assert float(one["detectable_change"]) == pytest.approx(expected, abs=0.8)
     assert one["shown"].item() == "elbow_flexion"
     assert float(one["end_of_range"]) == pytest.approx(float(one["maximum"]))
 
@@ -980,9 +983,44 @@ def test_a_change_is_seen_by_chance_in_one_of_twenty() -> None:
         turns = rng.normal(0, 4, (4000, 2, n))
         spread = turns.std(axis=-1, ddof=1)
         pooled = np.sqrt((spread**2).mean(axis=1))
-        change = _detectable(pooled, n)
+        change = _detectable(pooled, n, again=0.0)
         differ = np.abs(np.diff(np.median(turns, axis=-1), axis=1)[:, 0])
         assert 0.02 < (differ > change).mean() < 0.07
+
+
+@pytest.mark.parametrize("spread", [0.2, 2.0])
+def test_what_another_recording_changes_is_in_the_detectable_change(spread: float) -> None:
+    """All turns of a recording are off by the same, 2 degrees (SD), and its turns by more."""
+    rng = np.random.default_rng(2)
+    turns = rng.normal(0, spread, (4000, 2, 5)) + rng.normal(0, 2, (4000, 2, 1))
+    own = np.sqrt((turns.std(axis=-1, ddof=1) ** 2).mean(axis=1))
+    differ = np.abs(np.diff(np.median(turns, axis=-1), axis=1)[:, 0])
+    assert 0.02 < (differ > _detectable(own, 5, again=2.0)).mean() < 0.07
+    assert (
+        differ > _detectable(own, 5, again=0.0)
+    ).mean() > 0.15  # the spread alone says too little
+
+
+def test_detectable_change_of_known_errors_is_that_of_weir() -> None:
+    """MDC95 = 1.96 sqrt(2) SEM: Weir 2005; no spread that is not known gives one."""
+    assert _detectable(0.0, 3, again=2.0) == pytest.approx(1.96 * np.sqrt(2) * 2)
+    assert _detectable(4.0, 3, again=0.0) == pytest.approx(
+        2.776 * 1.25 * np.sqrt(2 / 3) * 4, rel=1e-3
+    )
+    assert np.isnan(_detectable(np.nan, 3, again=2.0))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_fewer_than_three_movements_tell_no_detectable_change(times: int) -> None:
+    time, curve = there_and_back(low=10, high=120, times=times)
+    pose = limb_pose(time, joints={"elbow": (10.0, curve)})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    found = joint_mobility(pose, angles, joints=("elbow",))
+    right, left = (found.sel(joint="elbow", side=side) for side in ("right", "left"))
+    assert np.isnan([right["repeatability"], right["detectable_change"]]).all()
+    told = f"no detectable change: of {times} movements, not 3 or more"
+    assert told in right["note"].item()
+    assert "detectable" not in left["note"].item()  # of a joint that did not move it goes without
 
 
 def test_a_shoulder_that_hardly_rises_beside_the_other_has_moved() -> None:
