@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 
 from mobility import provenance, tables
 from mobility.assessment import movements as known_movements
+from mobility.assessment.overhead_squat import MDC95
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen, of_single_joints
@@ -78,7 +79,8 @@ _STATISTIC = {
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
     "repeatability": "standard deviation over the movements of the angle at the turn",
-    "detectable_change": "1.25 t sqrt(2 / n) times the repeatability",
+    "detectable_change": "root of (1.25 t sqrt(2 / n) times the repeatability)² and (1.96 sqrt(2) "
+    "times the standard error of measurement of the same movement filmed again)²",
     "peak_velocity": "median over the movements of the largest speed",
     "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
 }
@@ -327,8 +329,8 @@ def joint_mobility(
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
         is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
         of an extension), ``repeatability`` (degree: standard deviation of the turns of three
-        movements or more), ``detectable_change`` (degree: by how much the medians of
-        two such series differ by chance in one of twenty, by Student's t; what differs between
+        movements or more), ``detectable_change`` (degree: from which difference on to another
+        recording of the same set-up it is chance in one of twenty at most; what differs between
         set-ups comes on top),
         ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
         "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
@@ -361,11 +363,20 @@ def joint_mobility(
     of a pose without draws has an error only from its spread over two movements or more. A fit
     follows movements up to about 3 Hz.
 
+    What is measured against the vertical (the trunk) is measured from how it rests, where the
+    recording begins and ends so: no camera is level.
+
     In a marked movement a joint is read where the person marked its turn: the median of the
     smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
     marked movements. A movement whose marks are those that were found keeps what was found. A
     joint that moves less than its least excursion, or than the error (one standard deviation) of a
     value, did not move.
+
+    ``detectable_change`` is sqrt(d² + (1.96 sqrt(2) SEM)²): d by how much medians of n turns with
+    the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of 2 (n - 1) degrees of freedom; SEM,
+    the standard error of measurement of what another recording changes for all its turns, from
+    movements that were filmed twice (table ``joint_mobility``). What is wrong in every recording of
+    a set-up cancels in a change and is in neither.
 
     ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
     age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no
@@ -375,7 +386,8 @@ def joint_mobility(
     References
     ----------
     Boone & Azen 1979, J Bone Joint Surg Am 61:756; Zwerus et al. 2019, Shoulder Elbow 11:215;
-    Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627.
+    Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627;
+    Weir 2005, J Strength Cond Res 19:231.
     """
     table = tables.load(TABLE)
     if movement is not None:
@@ -409,7 +421,8 @@ def joint_mobility(
         borne = course.joint == "ankle" and _stands(course, points, angles["time"].to_numpy())
         shown = _shown(course, borne=borne)
         names[place] = shown
-        found |= _repeatability(course)
+        repeated, why_not = _repeatability(course)
+        found |= repeated
         if shown:
             found |= _end_of_range(shown, found)
         if np.isnan(course.values).all():
@@ -442,6 +455,7 @@ def joint_mobility(
                 remarks += [compared] if course.accepted and compared and of_it else []
             elif course.accepted:
                 remarks.append("no published active range of this movement is known here")
+        remarks += [why_not] if why_not else []
         for name, value in found.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
@@ -757,6 +771,13 @@ def _courses(
             if unsure and (why := angle.attrs.get("refused")):
                 reasons.append(_too_uncertain(str(why)))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
+            if entry.get("upright") and (level := _stood(values, time, table["stood"])):
+                values = values - level
+                if abs(level) >= table["stood"]["told_deg"]:
+                    reasons.append(
+                        f"zero is how the {joint} rests, {abs(level):.0f} degrees aslant in the "
+                        "picture: the camera is not level, or the person leans"
+                    )
             if np.isnan(values).all() and not reasons:
                 elsewhere = plane and plane not in _planes(joint)
                 moves = f"moves in the {plane} plane of the body, where it is not measured"
@@ -774,6 +795,25 @@ def _courses(
         return found
     groups = _together([each for course in found for each in course.excursions])
     return [_by_hand(course, time, marks, groups, table) for course in found]
+
+
+def _stood(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
+    """Angle against the vertical at rest, where a recording begins and ends with the same one.
+
+    No camera is level, and who bends to the side starts upright. Zero where rest is not known: it
+    is then the vertical of the picture.
+    """
+    first = time <= time[0] + rules["seconds"]
+    last = time >= time[-1] - rules["seconds"]
+    ends = []
+    for part in (values[first], values[last]):
+        known = part[np.isfinite(part)]
+        if 2 * known.size < part.size or np.ptp(known) > rules["apart_deg"]:
+            return 0.0
+        ends.append(float(np.median(known)))
+    level = float(np.mean(ends))
+    rests = abs(ends[1] - ends[0]) <= rules["apart_deg"] and abs(level) <= rules["most_deg"]
+    return level if rests else 0.0
 
 
 def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
@@ -1457,19 +1497,36 @@ def _shown(course: _Course, *, borne: bool) -> str:
         return ""
 
 
-def _repeatability(course: _Course) -> dict[str, float]:
-    """How far the turns of three movements or more differ, and what change that can hide."""
+def _repeatability(course: _Course) -> tuple[dict[str, float], str]:
+    """How far the turns of three movements or more differ, and what change that can hide.
+
+    Else nothing, and why.
+    """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
-        return {}
+        why = f"no detectable change: of {turns.size} movements, not {_LEAST_REPEATED} or more"
+        return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
-    return {"repeatability": spread, "detectable_change": float(_detectable(spread, turns.size))}
+    again = float(tables.load(TABLE)["filmed_again"]["sem_deg"])
+    change = float(_detectable(spread, turns.size, again=again))
+    return {"repeatability": spread, "detectable_change": change}, ""
 
 
-def _detectable(spread: Array | float, turns: int) -> Array | float:
-    """By how much the medians of two series of turns differ by chance in one of twenty, degrees."""
+def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | float:
+    """By how much two recordings of one set-up differ by chance in one of twenty, degrees.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation of the turns.
+    turns
+        How many there are in each recording.
+    again
+        Standard error of measurement of what another recording changes for all its turns.
+    """
     # The standard error of a median is 1.25 times that of a mean.
-    change: Array | float = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    medians = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    change: Array | float = np.hypot(medians, MDC95 * again)
     return change
 
 

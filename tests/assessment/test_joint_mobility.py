@@ -620,6 +620,8 @@ def test_every_rule_of_the_table_has_a_source() -> None:
         "movement",
         "seen",
         "posture",
+        "stood",
+        "filmed_again",
         "hip_line_deg",
         "weight_bearing",
         "score",
@@ -673,6 +675,38 @@ def test_who_bends_to_both_sides_starts_each_time_from_upright() -> None:
         assert one["movements"] == 2
         assert one["end_of_range"] == pytest.approx(most, abs=1)
         assert one["range_of_motion"] == pytest.approx(most, abs=1)
+
+
+@pytest.mark.parametrize("roll", [-10.0, 0.0, 10.0])
+def test_a_camera_that_is_not_level_changes_no_bend_of_the_trunk(roll: float) -> None:
+    """Rolled by 10 degrees, a bend of 30 was told as 20 or 40, and as a range of 20."""
+    _, curve = there_and_back(low=0, high=30, times=2)
+    both = np.concatenate([curve, -0.8 * curve[1:]])
+    pose = limb_pose(np.arange(both.size) / FPS, heading=0.0, lean=both, roll=roll)
+    result = in_picture(pose).sel(joint="trunk")
+    for side, most in (("right", 30), ("left", 24)):
+        one = result.sel(side=side)
+        assert one["movements"] == 2
+        assert one["end_of_range"] == pytest.approx(most, abs=1)
+        assert one["range_of_motion"] == pytest.approx(most, abs=1)
+        assert ("10 degrees aslant" in one["note"].item()) == (roll != 0)
+
+
+def test_a_trunk_that_is_never_seen_at_rest_is_measured_against_the_vertical() -> None:
+    """The recording ends bent, or begins so where nothing was seen, or stands too far aslant."""
+    time, curve = there_and_back(low=0, high=30, times=2)
+    cut = time <= time[-1] - 1.5
+    for pose in (
+        limb_pose(time[cut], heading=0.0, lean=curve[cut], roll=8.0),
+        limb_pose(time, heading=0.0, lean=curve, roll=20.0),
+    ):
+        roll = float(in_picture(pose)["angle"].sel(joint="trunk", side="right").min())
+        assert roll == pytest.approx(8 if pose.sizes["time"] < time.size else 20, abs=1)
+    pose = limb_pose(time, heading=0.0, lean=curve, roll=8.0)
+    pose["image_position"][: round(0.4 * FPS)] = np.nan
+    pose["position"][: round(0.4 * FPS)] = np.nan
+    angle = in_picture(pose)["angle"].sel(joint="trunk", side="right")
+    assert float(angle.min()) == pytest.approx(8, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -869,8 +903,10 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     assert int(one["movements"]) == 3
     assert float(one["repeatability"]) == pytest.approx(4, abs=0.3)
     t_of_4 = 2.776  # Student's t with 2 + 2 degrees of freedom
-    expected = t_of_4 * 1.25 * np.sqrt(2 / 3) * 4
-    assert float(one["detectable_change"]) == pytest.approx(expected, abs=1.0)
+    medians = t_of_4 * 1.25 * np.sqrt(2 / 3) * 4
+    again = tables.load("joint_mobility")["filmed_again"]["sem_deg"]
+    expected = np.hypot(medians, 1.96 * np.sqrt(2) * again)
+    assert float(one["detectable_change"]) == pytest.approx(expected, abs=0.8)
     assert one["shown"].item() == "elbow_flexion"
     assert float(one["end_of_range"]) == pytest.approx(float(one["maximum"]))
 
@@ -890,21 +926,27 @@ def test_an_extension_is_told_in_its_own_direction_and_what_comes_back_is_none()
     assert one["shown"].item() == "shoulder_flexion"
 
 
-@pytest.mark.parametrize("width", [0.08, 0.05])
-def test_a_glitch_is_no_movement(width: float) -> None:
-    """An ankle that jumps to where a knee is bent by 70 degrees, and back at once."""
+@pytest.mark.parametrize(
+    ("width", "jump", "why"),
+    [
+        (0.08, 65, "there and back in 0.5 s: too quick to show how far it goes"),
+        (0.05, 65, "there and back in 0.3 s: too quick to show how far it goes"),
+        (0.08, 130, "degrees/s: too fast to show how far it goes"),
+    ],
+)
+def test_a_glitch_is_no_movement(width: float, jump: float, why: str) -> None:
+    """An ankle that jumps to where a knee is bent by 70 or 135 degrees, and back at once."""
     time, knee = there_and_back(low=5.0, high=110.0)
-    resting = 5 + 65 * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
+    resting = 5 + jump * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
     pose = limb_pose(time, joints={"knee": (resting, knee)})
     found = joint_mobility(pose, joint_angles(pose, limits=single_joint_limits()), joints=("knee",))
     left, right = (found.sel(joint="knee", side=side) for side in ("left", "right"))
     assert int(right["movements"]) == 3
     assert int(left["movements"]) == 0
-    assert (
-        "too quick" in left["note"].item()
-        or "too fast" in left["note"].item()
-        or "not moved" in left["note"].item()
-    )
+    assert why in left["note"].item()
+    reasons = found["movement_reason"].values[found["movement_side"].values == "left"]
+    assert len(reasons) == 1
+    assert reasons[0].endswith(why)
 
 
 def test_a_side_that_sways_while_the_other_moves_rests() -> None:
@@ -942,9 +984,44 @@ def test_a_change_is_seen_by_chance_in_one_of_twenty() -> None:
         turns = rng.normal(0, 4, (4000, 2, n))
         spread = turns.std(axis=-1, ddof=1)
         pooled = np.sqrt((spread**2).mean(axis=1))
-        change = _detectable(pooled, n)
+        change = _detectable(pooled, n, again=0.0)
         differ = np.abs(np.diff(np.median(turns, axis=-1), axis=1)[:, 0])
         assert 0.02 < (differ > change).mean() < 0.07
+
+
+@pytest.mark.parametrize("spread", [0.2, 2.0])
+def test_what_another_recording_changes_is_in_the_detectable_change(spread: float) -> None:
+    """All turns of a recording are off by the same, 2 degrees (SD), and its turns by more."""
+    rng = np.random.default_rng(2)
+    turns = rng.normal(0, spread, (4000, 2, 5)) + rng.normal(0, 2, (4000, 2, 1))
+    own = np.sqrt((turns.std(axis=-1, ddof=1) ** 2).mean(axis=1))
+    differ = np.abs(np.diff(np.median(turns, axis=-1), axis=1)[:, 0])
+    assert 0.02 < (differ > _detectable(own, 5, again=2.0)).mean() < 0.07
+    assert (
+        differ > _detectable(own, 5, again=0.0)
+    ).mean() > 0.15  # the spread alone says too little
+
+
+def test_detectable_change_of_known_errors_is_that_of_weir() -> None:
+    """MDC95 = 1.96 sqrt(2) SEM: Weir 2005; no spread that is not known gives one."""
+    assert _detectable(0.0, 3, again=2.0) == pytest.approx(1.96 * np.sqrt(2) * 2)
+    assert _detectable(4.0, 3, again=0.0) == pytest.approx(
+        2.776 * 1.25 * np.sqrt(2 / 3) * 4, rel=1e-3
+    )
+    assert np.isnan(_detectable(np.nan, 3, again=2.0))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_fewer_than_three_movements_tell_no_detectable_change(times: int) -> None:
+    time, curve = there_and_back(low=10, high=120, times=times)
+    pose = limb_pose(time, joints={"elbow": (10.0, curve)})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    found = joint_mobility(pose, angles, joints=("elbow",))
+    right, left = (found.sel(joint="elbow", side=side) for side in ("right", "left"))
+    assert np.isnan([right["repeatability"], right["detectable_change"]]).all()
+    told = f"no detectable change: of {times} movements, not 3 or more"
+    assert told in right["note"].item()
+    assert "detectable" not in left["note"].item()  # of a joint that did not move it goes without
 
 
 def test_a_shoulder_that_hardly_rises_beside_the_other_has_moved() -> None:
