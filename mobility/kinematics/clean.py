@@ -246,9 +246,10 @@ def clean_pose(
             attrs=pose[name].attrs,
         )
         cleaned[name] = restored.transpose(*dims)
-    seen = np.flatnonzero(had.any(axis=1))
+    found_in = np.any(had, axis=1)
+    seen = np.flatnonzero(found_in)
     frames = int(np.ptp(seen)) + 1 if seen.size else 0
-    told = int((had.any(axis=1) & ~mixed).sum())
+    told = int(np.sum(found_in & ~mixed))
     cleaned.attrs["lost_share"] = (frames - told) / max(frames, 1)
     cleaned.attrs["legs_exchanged"] = legs
     return with_history(
