@@ -902,6 +902,17 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     leg moves: it was seen to call the raised near leg the far one.
     """
     limits = tables.load(TABLE)["legs_told_apart"]
+    lost = float(pose.attrs.get("lost_share", 0.0))
+    if lost > limits["lost_share"]:
+        return (
+            f"in {lost:.0%} of the frames nobody is found, or left and right are not told apart: "
+            "film with head and feet in the picture"
+        )
+    if (times := int(pose.attrs.get("legs_exchanged", 0))) > 0:
+        return (
+            f"the legs change places in the picture {times} times, and nothing tells which is "
+            "which: film from obliquely in front"
+        )
     if _toes_ahead(points) < -limits["toes_back"]:
         return (
             "left and right are exchanged, or feet not found: the toes point backwards; film "

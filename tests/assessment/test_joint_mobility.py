@@ -814,6 +814,25 @@ def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
         assert result["maximum"].sel(joint="elbow", side="left") == pytest.approx(100, abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"lost_share": 0.4}, "in 40% of the frames nobody is found, or left and right"),
+        ({"legs_exchanged": 3}, "the legs change places in the picture 3 times"),
+        ({"lost_share": 0.1, "legs_exchanged": 0}, ""),
+    ],
+)
+def test_legs_not_told_apart_are_refused(told: dict[str, float], why: str) -> None:
+    time, curve = there_and_back(low=0, high=100)
+    pose = limb_pose(time, joints={"knee": curve, "elbow": curve}, heading=-90.0)
+    result = measured(pose.assign_attrs(told), joints=("knee", "elbow"))
+    knee = result.sel(joint="knee", side="left")
+    assert np.isnan(knee["maximum"]) == bool(why)
+    assert why in str(knee["note"].item())
+    assert bool(why) == bool(str(knee["advice"].item()))  # how to film it
+    assert result["maximum"].sel(joint="elbow", side="left") == pytest.approx(100, abs=0.5)
+
+
 def test_a_near_leg_that_moves_is_told_from_the_far_one() -> None:
     time, curve = there_and_back(low=0, high=100)
     for joints in ({"knee": (5 + curve, 5.0)}, {"knee": 5 + curve, "hip": curve}):
