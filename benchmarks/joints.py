@@ -10,11 +10,16 @@ interval, the true angle, and what the picture's own landmarks give at the same 
 the angle of goniometry between true joint centres, where the movement turns and where it rests.
 Then the errors by movement, crop and degrees beside the right view, and the aims; and for each
 joint that was measured, moving or not, the root mean square error of its values.
+
+Of a grid with `takes` (movements_twice.yaml) it prints instead by how much the end of the range
+differs between the two takes, in truth and as measured, beside the change that is stated as
+detectable.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,10 +32,12 @@ import yaml
 from numpy.typing import NDArray
 
 import mobility as mb
+from mobility.assessment import movements as known_movements
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
 from mobility.kinematics.angles import angle_between
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
+from mobility.validation.reliability import mdc95
 from mobility.virtual_lab.case import (
     Case,
     case_from,
@@ -57,12 +64,13 @@ HALF_WIDTH = 10.0
 
 
 class Clip(NamedTuple):
-    """A case, and how it is filmed: how much of the body, degrees beside the right view."""
+    """A case, and how it is filmed: how much of the body, degrees beside the right view, again."""
 
     case: Case
     setup: str
     crop: str
     beside: float
+    take: int = 0
 
 
 def clips(grid: Path) -> Iterator[Clip]:
@@ -78,9 +86,14 @@ def clips(grid: Path) -> Iterator[Clip]:
         yield Clip(case, own["name"], "", 0.0)
     drawn = itertools.product(table.get("clips", ()), table.get("setups", {}))
     for number, (clip, setup) in enumerate(drawn):
+        if setup not in clip.get("of", [setup]):
+            continue
         rng = np.random.default_rng([table["seed"], number])
         values = _drawn(table, setup, clip, number, rng)
-        yield Clip(case_from(values, what=f"{grid.name}, {values['name']}"), setup, **clip)
+        for take in range(1, table["takes"] + 1) if "takes" in table else (0,):
+            own = values if not take else _again(table, values, take, number)
+            case = case_from(own, what=f"{grid.name}, {own['name']}")
+            yield Clip(case, setup, clip["crop"], clip["beside"], take)
 
 
 def _drawn(
@@ -134,6 +147,20 @@ def _drawn(
     }
 
 
+def _again(
+    table: Mapping[str, Any], values: Mapping[str, Any], take: int, number: int
+) -> dict[str, Any]:
+    """Values of the same case, filmed once more."""
+    rng = np.random.default_rng([table["seed"], number, take])
+    found = {**values, "name": f"{values['name']}-take{take}"}
+    for section, offs in table["again"].items():
+        found[section] = dict(values[section])
+        for key, stretch in offs.items():
+            known = found[section].get(key, 0.0)
+            found[section][key] = round(known + float(rng.uniform(*stretch)), 3)
+    return found
+
+
 def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Dataset]:
     """Pose of a case, or why there is none, and its truth, rendered unless the cache has them.
 
@@ -156,19 +183,51 @@ def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Datase
     return xr.load_dataset(folder / "pose.nc", engine="h5netcdf"), truth
 
 
+def measured(
+    pose: xr.Dataset, joint: Any, *, movement: str | None = None
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Fitted body of a pose, and what is measured of a joint, where a movement is asked for."""
+    cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
+    planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
+    fitted = mb.fit_body(cleaned, **planted)
+    angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
+    return fitted, mb.joint_mobility(fitted, angles, joints=(joint,), movement=movement)
+
+
+def take(clip: Clip, cache: Path) -> list[dict[str, Any]]:
+    """Measure one of several takes, of the movement that is asked for; a row for each side.
+
+    What is taken for another movement is no measurement of this one.
+    """
+    pose, truth = pose_and_truth(clip.case, cache)
+    motion = clip.case.motion
+    assert isinstance(motion, JointMotion)
+    joint = motion.movement.split("_")[0]
+    found = None
+    if not isinstance(pose, str):
+        with contextlib.suppress(BadInputError):  # nobody is found in any frame
+            found = measured(pose, joint, movement=motion.movement)[1]
+    smallest = known_movements.movement(motion.movement)["end"] == "smallest"
+    rows = []
+    for side in _seen(clip):
+        low, high = _ends(true_angle(truth, motion, side), truth)
+        row = {"movement": clip.setup, "side": side, "take": clip.take}
+        row |= {"true": -low if smallest else high}
+        for name in ("end_of_range", "repeatability", "detectable_change"):
+            row[name] = np.nan if found is None else float(found[name].sel(joint=joint, side=side))
+        rows.append(row)
+    return rows
+
+
 def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Measure a clip; one row for each end of each side that moves, and one for each limb seen."""
     pose, truth = pose_and_truth(clip.case, cache)
     motion = clip.case.motion
     assert isinstance(motion, JointMotion)
-    joint: Any = motion.movement.split("_")[0]
+    joint = motion.movement.split("_")[0]
     fitted = found = None
     if not isinstance(pose, str):
-        cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-        planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
-        fitted = mb.fit_body(cleaned, **planted)
-        angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
-        found = mb.joint_mobility(fitted, angles, joints=(joint,))
+        fitted, found = measured(pose, joint)
     rows = []
     for side in _seen(clip):
         known = _ends(true_angle(truth, motion, side), truth)
@@ -340,6 +399,56 @@ def in_sight(name: str, fitted: xr.Dataset, truth: xr.Dataset) -> list[dict[str,
     return rows
 
 
+def pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """By how much the end of the range differs between two takes, in truth and as measured."""
+    rows = []
+    for (movement, side), two in table.groupby(["movement", "side"], sort=False):
+        if len(two) != 2:
+            continue
+        true, ours = two["true"].to_numpy(), two["end_of_range"].to_numpy()
+        rows.append(
+            {
+                "movement": movement,
+                "side": side,
+                "true": true.mean(),
+                "first": ours[0],
+                "second": ours[1],
+                "true change": true[1] - true[0],
+                "change": ours[1] - ours[0],
+                "by error": ours[1] - ours[0] - (true[1] - true[0]),
+                "repeatability": two["repeatability"].mean(),
+                "detectable": two["detectable_change"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def repeated(table: pd.DataFrame) -> pd.DataFrame:
+    """How well pairs of takes agree: SEM and what is detectable from them, and what is stated.
+
+    References
+    ----------
+    Weir 2005, J Strength Cond Res 19:231.
+    """
+    rows = []
+    for name in ("true change", "change", "by error"):
+        change = table[name].dropna()
+        stated = table["detectable"].reindex(change.index)
+        sem = float(change.std(ddof=1)) / np.sqrt(2)
+        rows.append(
+            {
+                "of": name,
+                "pairs": len(change),
+                "mean |change|": change.abs().mean(),
+                "SEM": sem,
+                "MDC95": mdc95(sem),
+                "stated (rms)": np.sqrt((stated**2).mean()),
+                "below stated (95 %)": _share(change.abs()[stated.notna()] < stated.dropna()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Errors by movement, crop and degrees beside the right view."""
     return pd.DataFrame(
@@ -391,7 +500,7 @@ def main() -> None:
     parser.add_argument("--rendered-only", action="store_true", help="only what the cache has")
     parser.add_argument("--only-render", action="store_true", help="measure nothing")
     options = parser.parse_args()
-    rows, seen = [], []
+    rows, seen, takes = [], [], []
     for clip in clips(options.grid):
         name = clip.case.name
         there = (options.cache / name / "truth.nc").is_file()
@@ -401,9 +510,17 @@ def main() -> None:
             pose_and_truth(clip.case, options.cache)
             print(name, flush=True)
             continue
-        measured, squares = errors(clip, options.cache)
-        rows += measured
+        if clip.take:
+            takes += take(clip, options.cache)
+            continue
+        ends, squares = errors(clip, options.cache)
+        rows += ends
         seen += squares
+    if takes:
+        told = pairs(pd.DataFrame(takes))
+        print(told.round(1).to_string(index=False))
+        print("\nThe same movement filmed twice: change of the end of the range, degrees")
+        print(repeated(told).round(2).to_string(index=False))
     if not rows:
         return
     table = pd.DataFrame(rows)

@@ -7,12 +7,14 @@ Mobility is. For each joint and side that is told: the largest and the smallest 
 half-width of the 95 % interval, and the picture's: 180 degrees less the angle at the middle
 landmark (of a shoulder that at the side's own shoulder, between hip and elbow), its extremes in
 each movement, median over the movements, positive to the side to which the joint goes farthest.
+Then, of two movements or more, by how much their turns differ (standard deviation), as measured and
+in the picture, and, of three, the change to another recording that is stated as detectable.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from real import clips
 
 import mobility as mb
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
+from mobility.assessment.movements import movement
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +59,11 @@ def in_picture(pose: xr.Dataset, joint: str, side: str) -> NDArray[np.float64]:
     return angle * np.sign(angle[np.nanargmax(np.abs(angle))])
 
 
+def spread(turns: Sequence[float]) -> float:
+    """Give the standard deviation of two turns or more, degrees."""
+    return float(np.std(turns, ddof=1)) if len(turns) > 1 else np.nan
+
+
 def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
     """Rows of a clip: each end of each joint and side that is told."""
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
@@ -79,15 +87,23 @@ def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
                     spans["movement_start"].values, spans["movement_end"].values, strict=True
                 )
             ]
+            shown = str(one["shown"].item())
+            turns = movement(shown)["end"] if shown else "largest"
             for end, extreme in (("maximum", np.nanmax), ("minimum", np.nanmin)):
+                reached = [extreme(window) for window in windows]
+                turn = turns == {"maximum": "largest", "minimum": "smallest"}[end]
                 yield {
                     "clip": name,
                     "joint": f"{side} {joint}",
-                    "shown": str(one["shown"].item()),
+                    "shown": shown,
                     "end": end,
                     "ours": float(one[end]),
                     "half": 1.96 * float(one[f"{end}_sd"]),
-                    "picture": float(np.median([extreme(window) for window in windows])),
+                    "picture": float(np.median(reached)),
+                    "movements": len(reached),
+                    "spread": spread(spans["movement_extreme"].values) if turn else np.nan,
+                    "picture_spread": spread(reached),
+                    "detectable": float(one["detectable_change"]),
                 }
 
 
@@ -105,7 +121,12 @@ def main() -> None:
     table = pd.DataFrame(rows)
     table["difference"] = table["ours"] - table["picture"]
     with pd.option_context("display.width", 200, "display.max_columns", None):
-        print(table.dropna(subset="ours").drop(columns="note").round(1).to_string(index=False))
+        repeated = ["movements", "spread", "picture_spread", "detectable"]
+        ends = table.dropna(subset="ours").drop(columns=["note", *repeated])
+        print(ends.round(1).to_string(index=False))
+        print("\nThe same movement repeated: standard deviation of its turns")
+        kept = ["clip", "joint", "shown", *repeated]
+        print(table.dropna(subset="spread")[kept].round(1).to_string(index=False))
         print("\nNot told")
         for row in table[table["ours"].isna()].itertuples():
             print(f"{row.clip}, {row.joint}: {row.note}")

@@ -96,10 +96,11 @@ class Client:
         self,
         video: str | os.PathLike[str],
         *,
-        exercise_name: str,
+        exercise_name: str | None = None,
         user_id: str | None = None,
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
+        movement: str | None = None,
         standing: str | float | None = None,
         model: str | None = None,
         subject: tuple[float, float] | None = None,
@@ -113,8 +114,9 @@ class Client:
             The file.
         exercise_name, user_id, session_name, body_joint_angles
             As for :meth:`mobility.store.Store.create`; without `user_id` the
-            session is of the participant of the key.
-        standing, model, subject
+            session is of the participant of the key, without `exercise_name` of that of
+            `movement`.
+        movement, standing, model, subject
             As for :meth:`mobility.store.Session.analyze`; a model by its name.
         for_others
             Whether to use the path for sessions of other users.
@@ -128,6 +130,7 @@ class Client:
             "user_id": user_id,
             "session_name": session_name,
             "body_joint_angles": joints,
+            "movement": movement,
             "standing": None if standing is None else f"{standing}",
             "model": model,
             "subject": None if subject is None else "{:g},{:g}".format(*subject),

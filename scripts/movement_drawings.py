@@ -18,6 +18,7 @@ from mobility.assessment.reference_ranges import reference_range
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "joint-mobility.md"
+RULES = "For all of them:"
 MARKS = "<!-- made by scripts/movement_drawings.py -->\n", "<!-- end -->\n"
 
 Point = tuple[float, float]
@@ -369,9 +370,10 @@ def listed(name: str, entry: dict[str, Any]) -> str:
 def page(text: str) -> str:
     """Return the page with its list of movements made anew."""
     rows = [listed(name, entry) for name, entry in tables.load(TABLE).items()]
+    rules = "".join(f"- {line}\n" for line in tables.load("filming")["rules"]["lines"])
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    return f"{before}{MARKS[0]}\n{''.join(rows)}{MARKS[1]}{after}"
+    return f"{before}{MARKS[0]}\n{RULES}\n\n{rules}\n{''.join(rows)}{MARKS[1]}{after}"
 
 
 def main() -> None:

@@ -53,6 +53,23 @@ def test_the_camera_stands_where_the_clip_says(benchmark: ModuleType, project: P
             assert abs(azimuth) == clip.beside
 
 
+def test_each_movement_is_filmed_twice_in_the_same_set_up(
+    benchmark: ModuleType, project: Path
+) -> None:
+    takes = list(benchmark.clips(project / "benchmarks" / "movements_twice.yaml"))
+    assert [clip.take for clip in takes] == [1, 2] * 15
+    assert {clip.case.motion.movement for clip in takes} == set(Movement.__args__)  # type: ignore[attr-defined]
+    for one, other in zip(takes[::2], takes[1::2], strict=True):
+        first, second = one.case, other.case
+        assert first.body == second.body
+        assert first.motion.to == second.motion.to
+        assert first.look.shirt == second.look.shirt
+        assert first.camera != second.camera
+        assert abs(first.camera.azimuth - second.camera.azimuth) <= 8
+        assert abs(first.camera.distance_m - second.camera.distance_m) <= 0.2
+        assert first.motion.repetitions >= 3  # fewer tell no spread
+
+
 @pytest.mark.slow
 def test_truth_and_picture_agree_in_the_right_view(benchmark: ModuleType, project: Path) -> None:
     require("virtual-lab", "anny", "torch")
@@ -104,6 +121,36 @@ def test_the_summary_counts_ends_that_are_off_or_refused(benchmark: ModuleType) 
     rows = benchmark.summary(table)
     assert rows["largest"].tolist() == [6.0, 9.0]
     assert rows["picture"].tolist() == [1.0, 8.0]
+
+
+def test_pairs_of_takes_tell_the_error_of_one_measurement(benchmark: ModuleType) -> None:
+    """Two measurements with errors of 2 degrees each: SEM 2, MDC95 1.96 sqrt(2) 2 = 5.5."""
+    rng = np.random.default_rng(3)
+    true = np.repeat(rng.uniform(20, 150, 2000), 2) + np.tile([0.0, 1.0], 2000)
+    takes = pd.DataFrame(
+        {
+            "movement": np.repeat([f"m{k}" for k in range(2000)], 2),
+            "side": "left",
+            "true": true,
+            "end_of_range": true + rng.normal(0, 2, 4000),
+            "repeatability": 1.0,
+            "detectable_change": 1.96 * np.sqrt(2) * 2,
+        }
+    )
+    takes.loc[0, "end_of_range"] = np.nan  # refused once: no pair
+    told = benchmark.pairs(takes.drop(index=2))  # filmed once: no pair
+    rows = benchmark.repeated(told).set_index("of")
+    assert rows["pairs"].tolist() == [1999, 1998, 1998]
+    assert rows.loc["true change", "mean |change|"] == pytest.approx(1)
+    assert rows.loc["by error", "SEM"] == pytest.approx(2, rel=0.05)
+    assert rows.loc["by error", "MDC95"] == pytest.approx(5.54, rel=0.05)
+    assert rows.loc["by error", "below stated (95 %)"] == pytest.approx(0.95, abs=0.015)
+    takes["detectable_change"] /= 2
+    less = benchmark.repeated(benchmark.pairs(takes)).set_index("of")
+    assert less.loc["by error", "below stated (95 %)"] == pytest.approx(0.67, abs=0.03)
+    takes["detectable_change"] = np.nan
+    untold = benchmark.repeated(benchmark.pairs(takes))
+    assert np.isnan(untold["below stated (95 %)"]).all()
 
 
 @pytest.mark.slow

@@ -111,7 +111,10 @@ def test_the_factor_of_errors_as_stated_is_one(real: ModuleType) -> None:
     people = [abs(rng.standard_normal(20_000)) / 1.96 for _ in range(3)]
     assert real.factor([asks(real, each) for each in people]) == pytest.approx(1.0, abs=0.051)
     assert real.factor([asks(real, 2 * each) for each in people]) == pytest.approx(2.0, abs=0.051)
-    assert real.factor([asks(real, 0.1 * each) for each in people]) == 0.6
+    # Three people do not tell that errors are overstated; five do.
+    small = [asks(real, 0.1 * each) for each in people]
+    assert real.factor(small) == 1.0
+    assert real.factor([*small, *small[:2]]) == 0.6
     # Who was filmed for longer does not weigh more: one of twenty may be as wrong as he likes.
     many, wrong = [asks(real, np.full(10, 0.7))] * 20, asks(real, np.full(100_000, 9.0))
     assert real.factor([*many[:19], wrong]) == pytest.approx(0.7)
@@ -132,10 +135,10 @@ def test_of_few_people_a_factor_fails_nobody(real: ModuleType) -> None:
 
 
 def test_what_is_refused_asks_for_nothing(real: ModuleType) -> None:
-    # Half are given up to a factor of 0.65 only, and would need 5.
-    refused = np.concatenate([np.full(50, 0.65), np.full(50, 9.0)])
-    least = np.concatenate([np.full(50, 5.0), np.full(50, 0.7)])
-    assert real.factor([asks(real, least, refused)]) == pytest.approx(0.7)
+    # Half are given up to a factor of 1.05 only, and would need 5.
+    refused = np.concatenate([np.full(50, 1.05), np.full(50, 9.0)])
+    least = np.concatenate([np.full(50, 5.0), np.full(50, 1.1)])
+    assert real.factor([asks(real, least, refused)]) == pytest.approx(1.1)
     # All that is given is wrong: the factor grows until nothing is.
     assert real.factor([asks(real, np.full(9, 5.0), 1.62)]) == pytest.approx(1.65)
 

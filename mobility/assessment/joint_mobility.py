@@ -3,6 +3,7 @@ r"""How far, how often and how fast single joints move: the exercise "Joint Angl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from scipy.special import stdtrit
 
 from mobility import provenance, tables
 from mobility.assessment import movements as known_movements
+from mobility.assessment.overhead_squat import MDC95
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen, of_single_joints
@@ -61,6 +63,8 @@ _LEAST_REPEATED = 3
 _BEHIND_DEG = 5.0
 """From how far behind the trunk on a thigh or an arm is extended."""
 
+_Z95 = 1.96
+
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
 
@@ -75,7 +79,8 @@ _STATISTIC = {
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
     "repeatability": "standard deviation over the movements of the angle at the turn",
-    "detectable_change": "1.25 t sqrt(2 / n) times the repeatability",
+    "detectable_change": "root of (1.25 t sqrt(2 / n) times the repeatability)² and (1.96 sqrt(2) "
+    "times the standard error of measurement of the same movement filmed again)²",
     "peak_velocity": "median over the movements of the largest speed",
     "mean_velocity": "median over the movements of the mean speed from 10 to 90 % of the way out",
 }
@@ -324,8 +329,8 @@ def joint_mobility(
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
         is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
         of an extension), ``repeatability`` (degree: standard deviation of the turns of three
-        movements or more), ``detectable_change`` (degree: by how much the medians of
-        two such series differ by chance in one of twenty, by Student's t; what differs between
+        movements or more), ``detectable_change`` (degree: from which difference on to another
+        recording of the same set-up it is chance in one of twenty at most; what differs between
         set-ups comes on top),
         ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
         "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
@@ -358,11 +363,20 @@ def joint_mobility(
     of a pose without draws has an error only from its spread over two movements or more. A fit
     follows movements up to about 3 Hz.
 
+    What is measured against the vertical (the trunk) is measured from how it rests, where the
+    recording begins and ends so: no camera is level.
+
     In a marked movement a joint is read where the person marked its turn: the median of the
     smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
     marked movements. A movement whose marks are those that were found keeps what was found. A
     joint that moves less than its least excursion, or than the error (one standard deviation) of a
     value, did not move.
+
+    ``detectable_change`` is sqrt(d² + (1.96 sqrt(2) SEM)²): d by how much medians of n turns with
+    the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of 2 (n - 1) degrees of freedom; SEM,
+    the standard error of measurement of what another recording changes for all its turns, from
+    movements that were filmed twice (table ``joint_mobility``). What is wrong in every recording of
+    a set-up cancels in a change and is in neither.
 
     ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
     age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no
@@ -372,7 +386,8 @@ def joint_mobility(
     References
     ----------
     Boone & Azen 1979, J Bone Joint Surg Am 61:756; Zwerus et al. 2019, Shoulder Elbow 11:215;
-    Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627.
+    Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627;
+    Weir 2005, J Strength Cond Res 19:231.
     """
     table = tables.load(TABLE)
     if movement is not None:
@@ -406,7 +421,8 @@ def joint_mobility(
         borne = course.joint == "ankle" and _stands(course, points, angles["time"].to_numpy())
         shown = _shown(course, borne=borne)
         names[place] = shown
-        found |= _repeatability(course)
+        repeated, why_not = _repeatability(course)
+        found |= repeated
         if shown:
             found |= _end_of_range(shown, found)
         if np.isnan(course.values).all():
@@ -420,7 +436,7 @@ def joint_mobility(
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
-                still = f"not moved by {course.threshold:.0f} degrees"
+                still = f"moved by less than {course.threshold:.0f} degrees"
                 if marks is not None:
                     still += " in a movement that was marked by hand"
                 remarks.append("; ".join(dict.fromkeys(cut)) or still)
@@ -438,7 +454,8 @@ def joint_mobility(
                 of_it = course.angle == table["joints"][course.joint]["angle"]
                 remarks += [compared] if course.accepted and compared and of_it else []
             elif course.accepted:
-                remarks.append("no active range of such a motion is known here")
+                remarks.append("no published active range of this movement is known here")
+        remarks += [why_not] if why_not else []
         for name, value in found.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
@@ -601,12 +618,18 @@ def _movement_variables(excursions: Sequence[_Excursion]) -> dict[str, Any]:
 
 
 def _warnings(courses: Sequence[_Course]) -> list[dict[str, str]]:
-    found = []
+    sides: dict[tuple[str, str], list[str]] = {}
     for course in courses:
         if np.isnan(course.values).all():
-            text = f"{course.side.capitalize()} {course.joint} is not measured: {course.note}."
-            found.append({"code": "joint_refused", "message": text})
-    return found
+            sides.setdefault((course.joint, course.note), []).append(course.side)
+    return [
+        {
+            "code": "joint_refused",
+            "message": f"{' and '.join(which).capitalize()} {joint} "
+            f"{'is' if len(which) == 1 else 'are'} not measured: {note}.",
+        }
+        for (joint, note), which in sides.items()
+    ]
 
 
 def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
@@ -614,8 +637,8 @@ def _upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
     if not legs_unseen(pose):
         return []
     text = (
-        "Only the upper body is in the picture: nothing tells how large the body is, and the arms "
-        "are measured with large errors. Film the whole body."
+        "Only the upper body is in the picture: nothing tells how large the body is, and arms that "
+        "do not move in the plane of the picture are measured with large errors."
     )
     return [{"code": "upper_body_only", "message": text}]
 
@@ -713,7 +736,7 @@ def _courses(
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
                 mark = marks_seen[int(share.argmax())].replace("foot_index", "toe")
-                reasons.append(f"{mark} hidden from the camera in {share.max():.0%} of the frames")
+                reasons.append(f"{mark} hidden from the camera in {_frames(share.max())}")
                 refuse = np.ones_like(refuse)
             if exchanged and joint in _LEGS and not refuse.all():
                 reasons.append(exchanged)
@@ -723,11 +746,12 @@ def _courses(
                 lying = postures == "lying"
                 if lying.any():
                     reasons.append(
-                        f"lying in {lying.mean():.0%} of the frames: no sagittal plane is defined"
+                        f"lying in {_frames(lying.mean())}: no sagittal plane is defined"
                     )
                 elif steep.any():
                     reasons.append(
-                        f"hip line steep in {steep.mean():.0%} of the frames: no sagittal plane"
+                        f"one hip far above the other in {_frames(steep.mean())}: no sagittal "
+                        "plane is defined"
                     )
                 refuse = refuse | lying | steep
             low, high = entry["possible_deg"]
@@ -735,20 +759,25 @@ def _courses(
             refuse = refuse | impossible
             if impossible.mean() > table["seen"]["impossible_share"]:
                 reasons.append(
-                    f"in {impossible.mean():.0%} of the frames beyond what a {joint} can do: the "
-                    "landmarks are not on the limb"
+                    f"beyond what a {joint} can do in {_frames(impossible.mean())}: the landmarks "
+                    "are not on the limb"
                 )
                 refuse = np.ones_like(refuse)
             if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
                 "disagree_share"
             ]:
-                reasons.append(
-                    f"picture and fitted body contradict each other in {apart:.0%} of the frames"
-                )
+                reasons.append(f"picture and fitted body contradict each other in {_frames(apart)}")
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
-                reasons.append(str(why))
+                reasons.append(_too_uncertain(str(why)))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
+            if entry.get("upright") and (level := _stood(values, time, table["stood"])):
+                values = values - level
+                if abs(level) >= table["stood"]["told_deg"]:
+                    reasons.append(
+                        f"zero is how the {joint} rests, {abs(level):.0f} degrees aslant in the "
+                        "picture: the camera is not level, or the person leans"
+                    )
             if np.isnan(values).all() and not reasons:
                 elsewhere = plane and plane not in _planes(joint)
                 moves = f"moves in the {plane} plane of the body, where it is not measured"
@@ -768,6 +797,25 @@ def _courses(
     return [_by_hand(course, time, marks, groups, table) for course in found]
 
 
+def _stood(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
+    """Angle against the vertical at rest, where a recording begins and ends with the same one.
+
+    No camera is level, and who bends to the side starts upright. Zero where rest is not known: it
+    is then the vertical of the picture.
+    """
+    first = time <= time[0] + rules["seconds"]
+    last = time >= time[-1] - rules["seconds"]
+    ends = []
+    for part in (values[first], values[last]):
+        known = part[np.isfinite(part)]
+        if 2 * known.size < part.size or np.ptp(known) > rules["apart_deg"]:
+            return 0.0
+        ends.append(float(np.median(known)))
+    level = float(np.mean(ends))
+    rests = abs(ends[1] - ends[0]) <= rules["apart_deg"] and abs(level) <= rules["most_deg"]
+    return level if rests else 0.0
+
+
 def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
     """Say how far the camera stands beside the view that a joint needs; empty where it is near."""
     wanted = entry.get("camera")
@@ -779,7 +827,7 @@ def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
         return ""
     where = {"front": "straight in front", "back": "straight behind"}
     told = " or ".join(where[view] for view in wanted["views"])
-    return f"the camera stands {off:.0f} degrees beside {told} (limit {wanted['beside_deg']})"
+    return f"the camera stands {off:.0f}° off {told} (at most {wanted['beside_deg']}°)"
 
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
@@ -787,6 +835,21 @@ def _end_wanted(joint: str, movement: str | None) -> str | None:
     if movement is None or movement not in known_movements.movements_of(joint):
         return None
     return str(known_movements.movement(movement)["end"])
+
+
+def _too_uncertain(reason: str) -> str:
+    """Say why an angle was refused in part, with halves of 95 % intervals as everywhere else."""
+    found = re.search(r"\bsd (?:(\d+) deg|without a bound) \(limit ([\d.]+)\)", reason)
+    if found is None:
+        return reason
+    sd, limit = found.groups()
+    most = f"at most ± {_Z95 * float(limit):.0f}° is reported"
+    return f"too uncertain in part ({f'± {_Z95 * float(sd):.0f}°; ' if sd else ''}{most})"
+
+
+def _frames(share: float) -> str:
+    """Say in which part of the frames something is so."""
+    return "all frames" if share > 0.995 else f"{100 * share:.0f} % of the frames"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -839,6 +902,17 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     leg moves: it was seen to call the raised near leg the far one.
     """
     limits = tables.load(TABLE)["legs_told_apart"]
+    lost = float(pose.attrs.get("lost_share", 0.0))
+    if lost > limits["lost_share"]:
+        return (
+            f"in {lost:.0%} of the frames nobody is found, or left and right are not told apart: "
+            "film with head and feet in the picture"
+        )
+    if (times := int(pose.attrs.get("legs_exchanged", 0))) > 0:
+        return (
+            f"the legs change places in the picture {times} times, and nothing tells which is "
+            "which: film from obliquely in front"
+        )
     if _toes_ahead(points) < -limits["toes_back"]:
         return (
             "left and right are exchanged, or feet not found: the toes point backwards; film "
@@ -855,8 +929,8 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
         return ""
     return (
-        f"one leg may be taken for the other, the far one seems to move and is in sight in "
-        f"{in_sight:.0%} of the frames: film from obliquely in front"
+        "one leg may be taken for the other: the far one seems to move, and is in sight in "
+        f"{_frames(in_sight)}; film from obliquely in front"
     )
 
 
@@ -1014,10 +1088,10 @@ def _possible(each: _Excursion, rules: Mapping[str, Any]) -> _Excursion:
     """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
-        reason = f"{each.peak_velocity:.0f} degrees/s: faster than a joint that shows its range"
+        reason = f"{each.peak_velocity:.0f} degrees/s: too fast to show how far it goes"
     elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
         reason = (
-            f"there and back in {each.end - each.start:.1f} s: a glitch, or no end that is reached"
+            f"there and back in {each.end - each.start:.1f} s: too quick to show how far it goes"
         )
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 
@@ -1434,19 +1508,36 @@ def _shown(course: _Course, *, borne: bool) -> str:
         return ""
 
 
-def _repeatability(course: _Course) -> dict[str, float]:
-    """How far the turns of three movements or more differ, and what change that can hide."""
+def _repeatability(course: _Course) -> tuple[dict[str, float], str]:
+    """How far the turns of three movements or more differ, and what change that can hide.
+
+    Else nothing, and why.
+    """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
-        return {}
+        why = f"no detectable change: of {turns.size} movements, not {_LEAST_REPEATED} or more"
+        return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
-    return {"repeatability": spread, "detectable_change": float(_detectable(spread, turns.size))}
+    again = float(tables.load(TABLE)["filmed_again"]["sem_deg"])
+    change = float(_detectable(spread, turns.size, again=again))
+    return {"repeatability": spread, "detectable_change": change}, ""
 
 
-def _detectable(spread: Array | float, turns: int) -> Array | float:
-    """By how much the medians of two series of turns differ by chance in one of twenty, degrees."""
+def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | float:
+    """By how much two recordings of one set-up differ by chance in one of twenty, degrees.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation of the turns.
+    turns
+        How many there are in each recording.
+    again
+        Standard error of measurement of what another recording changes for all its turns.
+    """
     # The standard error of a median is 1.25 times that of a mean.
-    change: Array | float = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    medians = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    change: Array | float = np.hypot(medians, MDC95 * again)
     return change
 
 

@@ -270,7 +270,7 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
 
 def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
     # Of all videos: no single one is to blame.
-    check_creation(
+    exercise, _, _ = check_creation(
         user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
     entries = [entry_of(folder, video, participant) for video in videos_in(folder)]

@@ -175,7 +175,7 @@ def watch_folder(
     opened = open_store(store, reports)
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
-    check_creation(
+    exercise, _, _ = check_creation(
         user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
     if not opened.is_remote and opened.path.resolve().is_relative_to(folder.resolve()):

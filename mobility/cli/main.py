@@ -124,7 +124,10 @@ def _warn(session: Session) -> None:
         from mobility.documents.fill import ANGLE_OF_JOINT
         from mobility.reports.joint_mobility import relevant
 
-        warnings = relevant(warnings, [ANGLE_OF_JOINT[joint] for joint in session.record.joints])
+        names = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
+        warnings = relevant(warnings, names, session.capture_quality())
+    elif any(warning.code == "no_squat" for warning in warnings):
+        return  # nothing else of a squat means anything, and this is said with what was found
     for warning in warnings:
         _say(f"warning: {warning.message}")
 
@@ -220,8 +223,12 @@ def analyze(
     ] = None,
     *,
     exercise: Annotated[
-        str, typer.Option("--exercise", help="Name of the exercise.")
-    ] = "Overhead Squat",
+        str | None,
+        typer.Option(
+            "--exercise",
+            help="overhead-squat (default) or joint-angle-mobility.",
+        ),
+    ] = None,
     user_id: Annotated[str, typer.Option("--user-id", help="Id of the participant.")] = "anonymous",
     name: Annotated[str | None, typer.Option("--name", help="Title of the session.")] = None,
     joints: Annotated[
@@ -314,11 +321,8 @@ def analyze(
         raise typer.BadParameter(
             "--calibration has the lens and needs the fit: leave out --field-of-view and --no-fit"
         )
-    if movement is not None:
-        from mobility.assessment.movements import movement as entry_of
-
-        exercise = "Joint Angle Mobility"
-        joints = str(entry_of(movement)["joint"]) if joints == "all" else joints
+    if exercise is None and movement is None:
+        exercise = "Overhead Squat"
     session = _store(store, reports).create(
         video,
         second_video,
@@ -326,6 +330,7 @@ def analyze(
         exercise_name=exercise,
         session_name=name,
         body_joint_angles=joints,
+        movement=movement,
         calibration=calibration,
     )
     _run(
@@ -341,7 +346,6 @@ def analyze(
         field_of_view=field_of_view,
         height_m=height_m,
         standing=standing,
-        movement=movement,
         keep_raw=keep_raw,
         blur_face=blur_face,
     )

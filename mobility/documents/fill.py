@@ -170,8 +170,33 @@ def camera_side(pose: xr.Dataset) -> Side:
     return "right" if seen["right"] > seen["left"] else "left"
 
 
+def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
+    """Side to which a joint moved more often, and of both the farther.
+
+    Parameters
+    ----------
+    metrics
+        Of :func:`mobility.joint_mobility`.
+    joint
+        One that bends sideways, of which no camera sees one side better.
+    otherwise
+        The side of a joint that did not move.
+    """
+    one = metrics.sel(joint=joint)
+    moved = {
+        side: (
+            int(one["movements"].sel(side=side)),
+            float(np.nan_to_num(one["end_of_range"].sel(side=side))),
+        )
+        for side in SIDES
+    }
+    if not any(times for times, _ in moved.values()):
+        return otherwise
+    return max(SIDES, key=lambda side: moved[side])
+
+
 def angle_series(
-    angles: xr.Dataset, *, joints: Iterable[str], side: Side
+    angles: xr.Dataset, *, joints: Iterable[str], side: Side | Mapping[str, Side]
 ) -> dict[str, list[float | None]]:
     """Series of the selected joints, in degrees rounded to 0.01.
 
@@ -182,12 +207,13 @@ def angle_series(
     joints
         Of "ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck".
     side
-        The side that stands for the joint under ``<joint>_angle``.
+        The side that stands for the joint under ``<joint>_angle``, of all or of each.
     """
     found = {}
     for joint in joints:
         angle = angles[ANGLE_OF_JOINT[joint]]
-        for key, which in ((f"left_{joint}", "left"), (f"right_{joint}", "right"), (joint, side)):
+        own = side if isinstance(side, str) else side[joint]
+        for key, which in ((f"left_{joint}", "left"), (f"right_{joint}", "right"), (joint, own)):
             found[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
     return found
 
@@ -223,7 +249,7 @@ def session_document(
     analyzed_video_url: str | None = None,
     angles: xr.Dataset | None = None,
     repetitions: xr.Dataset | None = None,
-    side: Side = "left",
+    side: Side | Mapping[str, Side] = "left",
 ) -> dict[str, Any]:
     """Details of a session; before the analysis without angles and timestamps.
 
@@ -236,7 +262,7 @@ def session_document(
     angles, repetitions
         Results, where there are any.
     side
-        See :func:`camera_side`.
+        See :func:`camera_side`; or that of each joint.
     """
     document = SessionDocument(
         segments=0 if repetitions is None else int(repetitions["accepted"].sum()),
@@ -276,7 +302,11 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def export_document(
-    record: SessionRecord, *, pose: xr.Dataset, angles: xr.Dataset, side: Side
+    record: SessionRecord,
+    *,
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    side: Side | Mapping[str, Side],
 ) -> dict[str, Any]:
     """Landmarks as they were detected, and angles, over the same timestamps."""
     return ExportDocument(
@@ -448,7 +478,7 @@ def joint_mobility_document(
     participant: Participant | None,
     *,
     angles: xr.Dataset,
-    side: Side,
+    side: Side | Mapping[str, Side],
     shown_angles: Iterable[str] = (),
     comments: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -461,7 +491,7 @@ def joint_mobility_document(
     angles
         Angles Dataset, NaN where they were refused.
     side
-        See :func:`camera_side`.
+        See :func:`camera_side`; or that of each joint.
     shown_angles, comments
         Display settings; without a choice, `<joint>_angle` of each selected joint.
     """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility.documents import fill
-from mobility.sessions.record import Side
+from mobility.sessions.record import SIDEWAYS, Side
 from mobility.sessions.stored import StoredSession
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def details(session: StoredSession) -> dict[str, Any]:
         ),
         angles=angles,
         repetitions=session.repetitions() if "repetitions" in done else None,
-        side="left" if angles is None else camera_side(session),
+        side="left" if angles is None else side_of_joints(session),
     )
 
 
@@ -37,7 +37,7 @@ def export(session: StoredSession) -> dict[str, Any]:
         session.analyzed(),
         pose=session.pose(),
         angles=shown_angles(session),
-        side=camera_side(session),
+        side=side_of_joints(session),
     )
 
 
@@ -55,7 +55,7 @@ def joint_mobility(session: StoredSession) -> dict[str, Any]:
         session.analyzed(),
         session.participant,
         angles=shown_angles(session),
-        side=camera_side(session),
+        side=side_of_joints(session),
         shown_angles=stored.shown_angles if stored else (),
         comments=stored.comments if stored else None,
     )
@@ -87,3 +87,17 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
     Movements of single joints also have the joints that move, as text.
     """
     return fill.repetition_rows(session.repetitions())
+
+
+def side_of_joints(session: StoredSession) -> dict[str, Side]:
+    """Side that stands for each joint in the documents.
+
+    It is the :func:`camera_side`; of trunk and neck, of which a camera sees both sides alike, the
+    one to which they moved.
+    """
+    record, side = session.record, camera_side(session)
+    sides = dict.fromkeys(map(str, record.joints), side)
+    if "metrics" in record.stages:
+        for joint in sides.keys() & set(SIDEWAYS):
+            sides[joint] = fill.side_that_moved(session.metrics(), joint, otherwise=side)
+    return sides

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import (
     INDEX,
@@ -31,8 +32,7 @@ _COORDINATES = ("position", "image_position", "image_depth")
 _SERIES = ("position", "image_position", "image_depth", "confidence", "presence")
 _MIRROR = np.array([INDEX[other_side(name)] for name in KEYPOINTS])
 _SWAP_GROUPS = {
-    "hips": ("hip",),
-    "shoulders": ("shoulder",),
+    "trunk": ("hip", "shoulder"),
     "legs": ("knee", "ankle", "heel", "foot_index"),
     "arms": ("elbow", "wrist", "pinky", "index", "thumb"),
 }
@@ -46,9 +46,6 @@ _HAMPEL_MAX_SPAN = 0.5
 
 _SPIKE_FLOOR = 0.02
 """Trunk lengths (about 1 cm): less than this is never a spike, however still the body is."""
-
-_SWAP_TRUNK = ("hips", "shoulders")
-"""Groups with a usual direction of their own; limbs go with that of the trunk, once repaired."""
 
 _SWAP_RATIO = 0.5
 """Part of the distance to what was expected that may remain when the sides are exchanged."""
@@ -96,14 +93,17 @@ def clean_pose(
 
     In this order:
 
-    1. Points with a visibility below `visibility_threshold` become NaN.
-    2. Exchanges of left and right are undone, for hips, legs, shoulders and arms each on its own.
-       One begins or ends where a frame jumps by more than 10 % of the trunk length and lies, with
-       its sides exchanged, less than half as far from the frame before, or from where constant
-       velocity leads, as it does unexchanged. Of the two parts that meet there, the one against
-       the usual direction from right to left is exchanged, as far as it goes against it; the
-       labels of the greater part of the trial are taken to be right. Where the sides nearly
-       coincide, nothing is exchanged. All variables are exchanged alike. Not below 10 frames/s.
+    1. Points with a visibility below `visibility_threshold` become NaN, and so do frames in which
+       both hips, or both shoulders, lie nearer to each other in space than in any adult: the pose
+       model takes one side for the other, or sees no person (table ``in_picture``).
+    2. Exchanges of left and right are undone, for trunk, legs and arms each on its own, in space
+       and picture together. One begins or ends where a frame jumps by more than 10 % of the trunk
+       length and lies, with its sides exchanged, less than half as far from the frame before, or
+       from where constant velocity leads, as it does unexchanged. Of the two parts that meet there,
+       the one against the usual direction from right to left is exchanged, as far as it goes
+       against it; the labels of the greater part of the trial are taken to be right. Where the
+       sides nearly coincide, nothing is exchanged. All variables are exchanged alike. Not below 10
+       frames/s.
     3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
        one second around the frame becomes NaN in ``position``. The median is local because the
        depth of a raw pose is biased in a way that follows the posture: in a measured squat the
@@ -145,7 +145,10 @@ def clean_pose(
     xarray.Dataset
         The same variables and times. The history entry lists each step with its counts, and has a
         warning ``points_removed`` where steps 1, 3 and 4 took more than 5 % of the points of the
-        body (without face and hands), and ``sides_exchanged`` where left and right were.
+        body (without face and hands), and ``sides_exchanged`` where left and right were. Attributes
+        say where the sides are not told apart: ``lost_share`` of the frames from the first to the
+        last with a pose, which have none, or one that step 1 takes; and ``legs_exchanged``, how
+        often the legs change places in the picture after step 2.
 
     Raises
     ------
@@ -173,6 +176,11 @@ def clean_pose(
         if name in arrays:
             _blank(arrays[name], unseen)
     steps.append({"step": "visibility_gate", "removed_points": int((unseen & had).sum())})
+    mixed = _mixed(arrays["position"])
+    for name in _COORDINATES:
+        if name in arrays:
+            arrays[name][mixed] = np.nan
+    steps.append({"step": "sides_mixed", "removed_frames": int(mixed.sum())})
 
     warnings: list[dict[str, str]] = []
     if repair_swaps:
@@ -184,6 +192,7 @@ def clean_pose(
             swapped = _repair_swaps(arrays, time)
             steps.append({"step": "swap_repair", "swapped_frames": swapped})
             warnings += _exchanged(swapped)
+    legs = _legs_exchanged(arrays, time) if rate >= _SWAP_MIN_HZ else 0
 
     steps.append(
         {
@@ -237,6 +246,12 @@ def clean_pose(
             attrs=pose[name].attrs,
         )
         cleaned[name] = restored.transpose(*dims)
+    found_in = np.any(had, axis=1)
+    seen = np.flatnonzero(found_in)
+    frames = int(np.ptp(seen)) + 1 if seen.size else 0
+    told = int(np.sum(found_in & ~mixed))
+    cleaned.attrs["lost_share"] = (frames - told) / max(frames, 1)
+    cleaned.attrs["legs_exchanged"] = legs
     return with_history(
         cleaned,
         "clean_pose",
@@ -300,23 +315,65 @@ def _trunk_length(points: Array) -> float:
     return float(np.median(length)) if length.size else np.nan
 
 
+def _mixed(position: Array) -> Mask:
+    """Frames in which left and right of the trunk lie nearer to each other than in any adult."""
+    found: Mask = np.zeros(len(position), dtype=bool)
+    for name, entry in tables.load("in_picture")["sides_apart_m"].items():
+        left, right = (position[..., INDEX[f"{side}_{name}"]] for side in ("left", "right"))
+        found |= np.linalg.norm(left - right, axis=1) < entry["value"]
+    return found
+
+
+def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
+    """How often the legs change places in the picture from one frame to the next."""
+    if "image_position" not in arrays:
+        return 0
+    names = _SWAP_GROUPS["legs"]
+    points = _sides(arrays["image_position"], names)
+    seen = np.flatnonzero(~np.isnan(_across(points)).any(axis=1))
+    if seen.size < 2:
+        return 0
+    points = points[seen]
+    floor = _SWAP_FLOOR * _trunk_length(arrays["image_position"])
+    jumps, _ = _jumps(points, time[seen], floor)
+    across = _across(points)
+    return sum(
+        bool(
+            across[max(at - _SWAP_NEAR, 0) : at].mean(axis=0)
+            @ across[at : at + _SWAP_NEAR].mean(axis=0)
+            < 0
+        )
+        for at in np.flatnonzero(jumps)
+    )
+
+
 def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, int]:
     """Undo exchanges of left and right in all arrays, in place; frames exchanged, per group."""
-    scale = _trunk_length(arrays["position"])
     counts = {}
     for group, names in _SWAP_GROUPS.items():
-        points = _sides(arrays["position"], names)
-        own = group in _SWAP_TRUNK
-        usual = _usual(points) if own else _trunk_direction(arrays["position"])
-        rows = _swapped_frames(points, time, _SWAP_FLOOR * scale, usual)
+        both = _in_trunk_lengths(arrays)
+        points = _sides(both, names)
+        usual = _usual(points) if group == "trunk" else _trunk_direction(both)
+        rows = _swapped_frames(points, time, _SWAP_FLOOR, usual)
         counts[group] = int(rows.sum())
         if rows.any():
-            both = np.array([INDEX[f"{side}_{n}"] for side in ("left", "right") for n in names])
+            own = np.array([INDEX[f"{side}_{n}"] for side in ("left", "right") for n in names])
             for values in arrays.values():
                 part = values[rows]
-                part[..., both] = part[..., _MIRROR[both]]
+                part[..., own] = part[..., _MIRROR[own]]
                 values[rows] = part
     return counts
+
+
+def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
+    """Landmarks in space and in the picture as one, in trunk lengths, (time, coordinate, 33).
+
+    From the side only depth tells left from right; between two frames the picture does best, for
+    landmarks in space drift from one side to the other over several frames.
+    """
+    parts = [arrays[name] for name in ("position", "image_position") if name in arrays]
+    scaled = [part / _trunk_length(part) for part in parts]
+    return np.concatenate([part for part in scaled if np.isfinite(part).any()] or parts, axis=1)
 
 
 def _sides(position: Array, names: Sequence[str]) -> Array:
@@ -340,10 +397,9 @@ def _usual(points: Array) -> Array:
 
 def _trunk_direction(position: Array) -> Array:
     """Direction from right to left of hips and shoulders in each frame, else their usual one."""
-    parts = [_sides(position, _SWAP_GROUPS[group]) for group in _SWAP_TRUNK]
-    now = _mean(np.stack([_across(part) for part in parts], axis=1))
-    usual = _mean(np.stack([_usual(part) for part in parts]))
-    direction: Array = np.where(np.isnan(now), usual, now)
+    points = _sides(position, _SWAP_GROUPS["trunk"])
+    now = _across(points)
+    direction: Array = np.where(np.isnan(now), _usual(points), now)
     return direction
 
 

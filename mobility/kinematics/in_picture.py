@@ -186,8 +186,8 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     the body is wrong, if the segments are in the plane of the picture: it needs the whole person
     and infers the depth. Then :math:`\sigma_f^2` is what is left of the squared difference;
     elsewhere that is added to both. Both come from the same landmarks, so that together they
-    are not surer than apart: the variance is
-    :math:`(w \sigma_p + (1 - w) \sigma_f)^2 + w (1 - w) (\theta_p - \theta_f)^2`.
+    are not surer than apart: the standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`, which
+    holds whatever their errors have in common. By how much they differ is in it already.
 
     Parameters
     ----------
@@ -229,7 +229,8 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
             own = np.where(aside & (seen < 0), -np.abs(own), own)
         apart = np.nan_to_num(seen - own)
         far = np.abs(apart) > 1.96 * np.hypot(own_sd, seen_sd)
-        contradicted = np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0)
+        # Where only one of them sees, nothing contradicts it.
+        contradicted = np.nan_to_num(np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0))
         # In the picture's plane it is the body that is wrong; elsewhere nobody knows.
         in_plane = flat[f"{name}_out_of_plane"].to_numpy() < _IN_PLANE
         seen_sd = np.sqrt(seen_sd**2 + np.where(in_plane, 0.0, contradicted))
@@ -239,7 +240,6 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         value = np.where(np.isnan(own), seen, own + weight * apart)
         body_sd = np.sqrt(own_sd**2 + contradicted)
         sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(body_sd)
-        sd = np.sqrt(sd**2 + weight * (1 - weight) * apart**2)
         sd = np.where(np.isnan(value), np.nan, sd)
         told = {f"plane_{side}": flat[name].attrs[f"plane_{side}"] for side in SIDES}
         for k, side in enumerate(SIDES):

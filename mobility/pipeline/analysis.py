@@ -25,7 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.documents import fill as documents
-from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.errors import (
+    BadInputError,
+    MobilityError,
+    NotFoundError,
+    StorageError,
+    VideoError,
+)
 from mobility.options import Standing, Workers, check_point, checked
 from mobility.provenance import (
     capture_digest,
@@ -33,6 +39,7 @@ from mobility.provenance import (
     package_versions,
     sha256,
     warnings_of,
+    with_history,
 )
 from mobility.sessions.files import (
     atomic,
@@ -217,7 +224,8 @@ def analyze(
         degrees, in which the subject was measured to stand.
     movement
         Of Joint Angle Mobility, the movement of the table ``movements`` that was asked for
-        ("shoulder_abduction"); "auto", at first: the one that is found.
+        ("shoulder_abduction"); at first the one that was said when the session was made, else
+        "auto": the one that is found.
     keep_raw
         Whether the angles of the landmarks without a fit (``<angle>_raw``) and
         in the plane of the picture (``<angle>_image``) are kept beside the
@@ -354,7 +362,8 @@ def _plan(
 ) -> _Plan:
     from mobility.capture.models import model_sha256 as identity_of_model
 
-    options = {**DEFAULTS, **(record.provenance.options if record.provenance else {})}
+    said = {"movement": record.movement} if record.movement else {}
+    options = {**DEFAULTS, **said, **(record.provenance.options if record.provenance else {})}
     steps = _steps(record)
     if record.second_video is not None:
         options.setdefault("second_subject", "largest")
@@ -560,9 +569,18 @@ def _perform(step: _Step, run: _Run) -> None:
 def _pose(run: _Run) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
-    return estimate_pose(
-        run.video, workers=run.workers, subject=_of_whom(run, run.subject), model=run.model
-    )
+    try:
+        found: xr.Dataset = estimate_pose(
+            run.video, workers=run.workers, subject=_of_whom(run, run.subject), model=run.model
+        )
+    except VideoError as error:
+        told, nobody, _ = str(error).partition("nobody was found in it")
+        if not (nobody and run.movement):
+            raise
+        from mobility.assessment.movements import refusal_advice
+
+        raise VideoError(f"{told}{nobody}. {refusal_advice(run.movement)}") from None
+    return found
 
 
 def _second_pose(run: _Run) -> xr.Dataset:
@@ -668,7 +686,28 @@ def _metrics(run: _Run) -> xr.Dataset:
         return found
     from mobility.assessment.overhead_squat import overhead_squat
 
-    return overhead_squat(run["fitted"], run["angles"], run["repetitions"])
+    squat: xr.Dataset = overhead_squat(run["fitted"], run["angles"], run["repetitions"])
+    if run["repetitions"].sizes["rep"] or not (moved := _joints_that_move(run["fitted"])):
+        return squat
+    text = (
+        f"No squat was found. A joint moves ({', '.join(moved)}): run again with --exercise "
+        "joint-angle-mobility."
+    )
+    warning = {"code": "no_squat", "message": text}
+    return with_history(squat, "no_squat", {"joints": moved}, warnings=[warning])
+
+
+def _joints_that_move(fitted: xr.Dataset) -> list[str]:
+    """Name the joints that move by themselves: not both knees or hips (squats, steps)."""
+    from mobility.assessment.joint_mobility import joint_movements, single_joint_limits
+    from mobility.kinematics.angles import joint_angles
+
+    limits = {"limits": single_joint_limits()} if "position_draws" in fitted else {}
+    found = joint_movements(fitted, joint_angles(fitted, in_picture=True, **limits))
+    names = found["joints"].to_numpy()[found["accepted"].to_numpy()]
+    moved = sorted({joint for each in names for joint in str(each).split(", ")})
+    both = any({f"left {joint}", f"right {joint}"} <= set(moved) for joint in ("knee", "hip"))
+    return [] if both else moved
 
 
 _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {

@@ -14,10 +14,11 @@ from mobility import tables
 from mobility.assessment.comments import parts_left_out
 from mobility.assessment.estimates import NEEDS_TWO
 from mobility.assessment.findings import Z95, Finding, find, label, say
+from mobility.assessment.movements import how_to_film, refusal_advice
 from mobility.assessment.reasons import plain
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
-from mobility.reports.joint_mobility import judged, reached, shown_movements
+from mobility.reports.joint_mobility import judged, reached, unmeasured
 from mobility.reports.sections import (
     check_headings,
     count_repetitions,
@@ -91,13 +92,45 @@ def trust(quality: Mapping[str, Any], warnings: Sequence[Warned] = ()) -> str:
 
     Before them stands each warning that the whole report depends on.
     """
-    worst, verdict, told = _verdict(quality)
+    if instead := _no_squat(warnings):
+        return _boxed("unusable", "No squat was found.", instead.partition(". ")[2])
     of_all = "".join(f"<p class='trust poor'>{escape(text)}</p>" for text in _of_all(warnings))
-    return of_all + (
-        f"<p class='trust {worst}'><strong>{verdict}</strong> {escape(told)}</p>"
-        if worst
-        else f"<p class='trust'>{told}</p>"
+    return of_all + _boxed(*_verdict(quality))
+
+
+def _boxed(worst: str, verdict: str, told: str) -> str:
+    if not worst:
+        return f"<p class='trust'>{told}</p>"
+    return f"<p class='trust {worst}'><strong>{verdict}</strong> {escape(told)}</p>"
+
+
+def trust_in_joints(
+    quality: Mapping[str, Any],
+    metrics: xr.Dataset,
+    pose: xr.Dataset,
+    warnings: Sequence[Warned] = (),
+) -> str:
+    """Say whether what was to be measured of single joints was, and how sure it is.
+
+    Where it was not, that comes first, with how to film it.
+    """
+    what, why, name = unmeasured(metrics)
+    if not what:
+        return trust(judged(quality, metrics, pose), warnings)
+    box = _boxed("unusable", what, why)
+    if not name:
+        return box
+    filming = how_to_film(name)
+    drawing = filming.drawing.read_text(encoding="utf-8")
+    return (
+        f"{box}<figure class='film'>{drawing}"
+        f"<figcaption>{escape(refusal_advice(name))}</figcaption></figure>"
     )
+
+
+def _no_squat(warnings: Sequence[Warned]) -> str:
+    """Say that something else than a squat was filmed; then nothing else matters."""
+    return next((each.message for each in warnings if each.code == "no_squat"), "")
 
 
 def _of_all(warnings: Sequence[Warned]) -> list[str]:
@@ -140,9 +173,15 @@ def in_short(session: StoredSession) -> tuple[str, str]:
     quality = session.capture_quality()
     if session.record.exercise != "Overhead Squat":
         metrics = session.metrics()
-        quality = judged(quality, session.record.joints, shown_movements(metrics))
-        told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
+        what, why, name = unmeasured(metrics)
+        if what:
+            told = " ".join(filter(None, [what, why, refusal_advice(name) if name else ""]))
+        else:
+            quality = judged(quality, metrics, session.fitted())
+            told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
         return f"movements: {'; '.join([counted, *reached(metrics)])}", told
+    if instead := _no_squat(session.record.warnings):
+        return f"repetitions: {counted}", instead
     findings = find(session.metrics())
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
     unknown = sum(f.status == "cannot be told" for f in findings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,9 +19,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.movements import in_own_direction, movement, movements_of
+from mobility.assessment.movements import (
+    in_own_direction,
+    movement,
+    movements_of,
+    refusal_advice,
+)
 from mobility.kinematics.angles import definitions, legs_unseen
-from mobility.provenance import cameras_of
+from mobility.kinematics.in_picture import guessed_landmarks
+from mobility.provenance import cameras_of, history
 from mobility.reports import sections
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.reports.figures import COLOURS, LINES
@@ -39,15 +46,6 @@ KINDS = {
 """Kinds of the reference in words."""
 
 _GREY = "#DDDDDD"
-
-_SIDE = 35.0
-"""Degrees beside the view of a movement within which it is seen in the picture."""
-
-_VIEW = (
-    "Flexion is measured best from the side, what moves sideways (arms, legs, trunk, neck) from "
-    "the front: so that the joint moves in the plane of the picture."
-)
-_UNKNOWN_VIEW = "Film the whole body."
 
 
 @dataclass(frozen=True)
@@ -85,29 +83,42 @@ def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
+    head = ["Movement", "From", "To", "Range", "Usual"]
+    scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
-            rows.append(
-                [
-                    f"{side.capitalize()} {_named(one, each.joint)}",
-                    str(int(one["movements"])),
-                    _cell(one, "end_of_range"),
-                    _cell(one, "range_of_motion"),
-                    _cell(one, "minimum"),
-                    _cell(one, "maximum"),
-                    _reference(metrics, each.joint, side),
-                    _cell(one, "score"),
-                ]
-            )
+            row = [f"{side.capitalize()} {_named(one, each.joint)}"]
+            if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
+                why = escape(str(one["note"].item())) or "nothing was seen"
+                columns = len(head) - 1 + scored
+                row.append(
+                    f"<td class='missing words' colspan='{columns}'>not measured: {why}</td>"
+                )
+            else:
+                if times := int(one["movements"]):
+                    row[0] += f" <span class='interval'>× {times}</span>"
+                row += [_cell(one, name, sign=sign) for name, sign in _ends(one)]
+                row += [_cell(one, "range_of_motion"), _reference(metrics, each.joint, side)]
+                row += [_cell(one, "score")] if scored else []
+            rows.append(row)
+    extended = any(movement(name)["end"] == "smallest" for name in shown_movements(metrics))
+    told = "; an extension is positive beyond straight" if extended else ""
     return table(
-        ["Movement", "Times", "How far", "Range", "Smallest", "Largest", "Reference", "Score"],
+        [*head, *(["Score"] if scored else [])],
         rows,
-        caption="How far each joint moved, with 95 % intervals. An extension is told as it goes "
-        "beyond straight: 5° are -5° of flexion",
+        caption=f"How far each joint moved (× how often), ± half of the 95 % interval{told}",
         numeric=True,
     )
+
+
+def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Both ends of a movement, where it begins first, with their sign in its own direction."""
+    shown = str(one["shown"].item())
+    if shown and movement(shown)["end"] == "smallest":
+        return ("maximum", -1), ("minimum", -1)
+    return ("minimum", 1), ("maximum", 1)
 
 
 def _named(one: xr.Dataset, joint: str) -> str:
@@ -135,8 +146,8 @@ def reached(metrics: xr.Dataset) -> list[str]:
     return found
 
 
-def _cell(one: xr.Dataset, name: str) -> str:
-    value = float(one[name])
+def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> str:
+    value = sign * float(one[name])
     if not math.isfinite(value):
         return "<td class='missing'>–</td>"
     return quantity(value, str(one[name].attrs["units"]), sd=float(one[f"{name}_sd"]))
@@ -152,8 +163,7 @@ def _reference(metrics: xr.Dataset, joint: str, side: str) -> str:
         return "<td class='missing'>–</td>"
     if found["mean"] is None:
         return f"{found['lowest']:.0f} to {found['highest']:.0f}°"
-    spread = "" if found["sd"] is None else f" (SD {found['sd']:g}°)"
-    return f"{found['mean']:.0f}°{spread}"
+    return f"{found['mean']:.0f}°"
 
 
 def details(metrics: xr.Dataset, angle: Shown) -> str:
@@ -164,40 +174,46 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
     rows = []
     for side in angle.sides:
         one = metrics.sel(joint=angle.joint, side=side)
-        rows.append(
-            [
-                side.capitalize(),
-                str(int(one["movements"])),
-                _cell(one, "range_of_motion"),
-                _cell(one, "minimum"),
-                _cell(one, "maximum"),
-                _speed(one, "peak_velocity"),
-                _speed(one, "mean_velocity"),
-                _cell(one, "score"),
-            ]
-        )
-    head = ["Side", "Movements", "Range", "Smallest", "Largest", "Peak speed", "Mean speed"]
-    parts.append(
-        table([*head, "Score"], rows, caption=f"{angle.heading}, 95 % intervals", numeric=True)
-    )
+        if int(one["movements"]):
+            speeds = [_speed(one, "peak_velocity"), _speed(one, "mean_velocity")]
+            rows.append([f"{side.capitalize()} {_named(one, angle.joint)}", *speeds])
+    if rows:
+        head = ["Movement", "Peak speed", "Mean speed"]
+        parts.append(table(head, rows, caption="How fast, with 95 % intervals", numeric=True))
+    moved = bool((metrics["movements"].sel(joint=angle.joint) > 0).any())
+    told: dict[str, list[str]] = {}
     for side in angle.sides:
-        note = str(metrics["note"].sel(joint=angle.joint, side=side).item())
-        refused = float(metrics["refused_share"].sel(joint=angle.joint, side=side))
-        told = [f"{side.capitalize()}: {note}."] if note else []
-        change = float(metrics["detectable_change"].sel(joint=angle.joint, side=side))
-        if math.isfinite(change):
-            spread = float(metrics["repeatability"].sel(joint=angle.joint, side=side))
-            told.append(
-                f"The turns differed by {spread:.1f}° (standard deviation): a difference below "
-                f"{max(change, 1.0):.0f}° to another recording of the same set-up may be chance."
-            )
-        if advice := str(metrics["advice"].sel(joint=angle.joint, side=side).item()):
-            told.append(advice)
-        if 0.005 <= refused < 1:
-            told.append(f"{refused:.0%} of the values are missing or were refused (grey).")
-        if told:
-            parts.append(paragraphs(" ".join(told)))
+        text = _remarks(metrics.sel(joint=angle.joint, side=side), moved=moved)
+        if text:
+            told.setdefault(text, []).append(side)
+    parts += [
+        paragraphs(f"{' and '.join(sides).capitalize()}: {text}") for text, sides in told.items()
+    ]
     return "".join(parts)
+
+
+def _remarks(one: xr.Dataset, *, moved: bool) -> str:
+    """Say what must be known of one side; `moved`: whether one of both did."""
+    note, refused = str(one["note"].item()), float(one["refused_share"])
+    told = [f"{note}."] if note else []
+    change = float(one["detectable_change"])
+    if math.isfinite(change):
+        spread = float(one["repeatability"])
+        told.append(
+            f"The turns differed by {spread:.1f}° (standard deviation): a difference below "
+            f"{change:.0f}° to another recording of the same set-up may be chance."
+        )
+    if advice := str(one["advice"].item()):
+        told.append("To measure this side, film it too." if moved else advice)
+    if 0.005 <= refused < 1:
+        told.append(f"{100 * refused:.0f} % of the values are missing or were refused (grey).")
+    return " ".join(told)
+
+
+def is_seen(metrics: xr.Dataset, angle: Shown) -> bool:
+    """Whether there is any value of an angle to draw."""
+    values = metrics["angle"].sel(joint=angle.joint, side=list(angle.sides))
+    return bool(values.notnull().any())
 
 
 def _speed(one: xr.Dataset, name: str) -> str:
@@ -287,21 +303,77 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     return table(head, rows, caption="The movements", numeric=True)
 
 
-def relevant(warnings: Sequence[Warned], names: Sequence[str]) -> list[Warned]:
-    """Leave out the refusals of angles, and of joints, that are not among `names`."""
+_CONCERNS = {
+    "feet_out_of_picture": ("ankle_dorsiflexion", "knee_flexion"),
+    "feet_not_seen": ("ankle_dorsiflexion", "knee_flexion"),
+    "nobody_stands": ("ankle_dorsiflexion", "knee_flexion", "hip_flexion"),
+    "hands_out_of_picture": ("elbow_flexion",),
+    "head_out_of_picture": ("neck_lateral_flexion",),
+    "upper_body_only": ("shoulder_flexion", "elbow_flexion"),
+}
+"""Warnings that say something of these angles only."""
+
+_NOT_OF_CLOSE_UPS = ("moving_camera", "points_removed")
+
+
+def relevant(
+    warnings: Sequence[Warned], names: Sequence[str], quality: Mapping[str, Any] | None = None
+) -> list[Warned]:
+    """Leave out what does not concern the angles `names`.
+
+    Parameters
+    ----------
+    warnings
+        Of a session.
+    names
+        Angles that are shown.
+    quality
+        Of its recording; of a close-up what only the whole picture tells is left out.
+    """
     angles = [entry["long_name"] for name, entry in definitions().items() if name not in names]
     joints = [joint for joint, name in ANGLE_OF_JOINT.items() if name not in names]
+    whose = (*SIDES, " and ".join(SIDES))
     others = {
         "angle_refused": tuple(f"{angle} refused" for angle in angles),
         "joint_refused": tuple(
-            f"{side} {joint} is not measured" for side in SIDES for joint in joints
+            f"{side} {joint} {verb} not measured"
+            for side in whose
+            for joint in joints
+            for verb in ("is", "are")
         ),
     }
+    near = _is_close_up(quality or {})
     return [
-        warning
+        _plainly(warning)
         for warning in warnings
         if not warning.message.lower().startswith(others.get(warning.code, ()))
+        and not (warning.code in _CONCERNS and set(names).isdisjoint(_CONCERNS[warning.code]))
+        and not (near and warning.code in _NOT_OF_CLOSE_UPS)
     ]
+
+
+def _plainly(warning: Warned) -> Warned:
+    """Say of an angle that was refused how often only; why stands with its joint."""
+    found = re.match(r"(.*) refused in (\d+)%", warning.message)
+    if warning.code != "angle_refused" or found is None:
+        return warning
+    text = f"{found[1]} is too uncertain in {found[2]} % of the values, which are left out."
+    return warning.model_copy(update={"message": text})
+
+
+def sureness(
+    warnings: Sequence[Warned], names: Sequence[str], quality: Mapping[str, Any], pose: xr.Dataset
+) -> str:
+    """Say what limits the trust in what was measured of these angles."""
+    one = "position_draws" in pose and len(cameras_of(pose)) < 2
+    return sections.distrust(
+        relevant(warnings, names, quality),
+        *(() if one else (pose,)),
+        standing="One camera measures a joint well where it moves in the plane of the picture; how "
+        "far it may be off stands beside each number (±)."
+        if one
+        else "",
+    )
 
 
 def uncertainty(pose: xr.Dataset) -> str:
@@ -338,51 +410,185 @@ def uncertainty(pose: xr.Dataset) -> str:
 
 
 def capture_quality(
-    quality: Mapping[str, Any], joints: Sequence[str], shown: Sequence[str] = ()
+    quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> str:
-    """Say how well the video can be measured; its view and framing are judged for single joints.
+    """Say how well the video can be measured, judged by :func:`judged`."""
+    return sections.capture_quality(judged(quality, metrics, pose))
+
+
+def asked_for(metrics: xr.Dataset) -> str:
+    """Movement that was asked for; empty where it was to be found."""
+    arguments = history(metrics)[-1]["arguments"] if history(metrics) else {}
+    return str(arguments.get("movement") or "")
+
+
+def unmeasured(metrics: xr.Dataset) -> tuple[str, str, str]:
+    """Say that nothing of what was to be measured was, and why; empty where something was.
+
+    Returns
+    -------
+    what, why
+        In a sentence each.
+    name
+        The movement whose film advice helps; empty where it may be one of several.
+    """
+    asked = asked_for(metrics)
+    known = [str(joint) for joint in metrics["joint"].values]
+    joints = [str(movement(asked)["joint"])] if asked else known
+    wanted = metrics.sel(joint=joints)
+    if asked and (wanted["shown"] == asked).any():
+        return "", "", ""
+    if not asked and (wanted["movements"] > 0).any():
+        return "", "", ""
+    notes: dict[str, list[str]] = {}
+    for joint in joints:
+        for side in SIDES:
+            note = str(wanted["note"].sel(joint=joint, side=side).item())
+            notes.setdefault(note, []).append(f"{side} {joint}")
+    why = "; ".join(
+        note if len(notes) == len(joints) == 1 else f"{_both(whose)}: {note}"
+        for note, whose in notes.items()
+        if note
+    )
+    name = asked or (movements_of(joints[0])[0] if len(joints) == 1 else "")
+    what = (asked or (joints[0] if len(joints) == 1 else "no joint")).replace("_", " ")
+    verb = "was measured" if what == "no joint" else "was not measured"
+    told = f"{why[:1].upper()}{why[1:]}." if why else ""
+    return f"{what.capitalize()} {verb}.", told, name
+
+
+def _both(whose: Sequence[str]) -> str:
+    """Put the sides together: "both elbows", else "left elbow, right knee"."""
+    joints = [each.partition(" ")[2] for each in whose]
+    told = [
+        f"left and right {joint}" if joints.count(joint) > 1 else each
+        for each, joint in zip(whose, joints, strict=True)
+    ]
+    return ", ".join(dict.fromkeys(told))
+
+
+def judged(
+    quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
+) -> dict[str, Any]:
+    """Judge a recording by what the joints need that moved in it, or were to.
 
     Parameters
     ----------
     quality
         The document of :func:`mobility.capture.quality.capture_quality`, which judges for squats.
-    joints
-        Which joints are measured: without a leg among them the feet may be outside the picture.
-    shown
-        Which movements the recording shows; without any, the first of each joint is looked for.
+    metrics
+        Of :func:`mobility.joint_mobility`.
+    pose
+        Of the same recording. With it the framing is that of the landmarks of the joints that
+        moved, else of the hands, feet or head of which they need one.
     """
-    return sections.capture_quality(judged(quality, joints, shown))
-
-
-def judged(
-    quality: Mapping[str, Any], joints: Sequence[str], shown: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Judge a recording by what matters to these joints and movements."""
+    limits = tables.load("filming")
     found = dict(quality)
-    legs = bool({"ankle", "knee", "hip"} & set(joints))
+    if _is_close_up(quality):
+        found = {k: v for k, v in found.items() if k not in ("camera", "distance", "size")}
     if "verdict" in found.get("view", {}):
-        seen = {k: v for k, v in found["view"].items() if k not in ("supports", "does_not_support")}
-        known = seen["azimuth_deg"] is not None
-        usual = [movements_of(joint)[0] for joint in joints]
-        wanted = {movement(name)["view"] for name in shown or usual}
-        fits = known and all(_seen_from(view, seen["azimuth_deg"]) for view in wanted)
-        advice = _UNKNOWN_VIEW if legs and not known else None if fits or not known else _VIEW
-        verdict = "ok" if fits else None
-        found["view"] = {**seen, "verdict": verdict, "advice": advice}
-    if not legs and "verdict" in found.get("framing", {}):
-        shares = {k: v for k, v in found["framing"]["outside"].items() if k != "feet"}
-        limit = tables.load("capture_quality")["framing"]["share"]["above"]["poor"]
-        if all((share or 0.0) <= limit for share in shares.values()):
-            found["framing"] = {"outside": shares, "verdict": "ok", "advice": None}
+        found["view"] = _judged_view(found["view"], metrics)
+    if "verdict" in found.get("framing", {}):
+        found["framing"] = _judged_framing(found["framing"], metrics, pose)
+    if "verdict" in found.get("distance", {}):
+        away = found["distance"]["distance_m"]
+        near = away is not None and away < limits["distance_m"]["below"]["poor"]
+        fault = {"verdict": "poor", "advice": limits["distance_m"]["advice"]}
+        good = {"verdict": None if away is None else "ok", "advice": None}
+        found["distance"] = found["distance"] | (fault if near else good)
+    if found.get("frames", {}).get("advice"):
+        found["frames"] = found["frames"] | {"advice": limits["frames"]["advice"]}
     if second := found.get("second_camera"):
-        found["second_camera"] = judged(second, joints, shown)
+        found["second_camera"] = judged(second, metrics)
     return found
 
 
-def _seen_from(view: str, azimuth_deg: float) -> bool:
-    """Whether a camera sees in its picture what is to be filmed from a view."""
+def _is_close_up(quality: Mapping[str, Any]) -> bool:
+    """Whether head or feet are outside the picture for the most part."""
+    outside = quality.get("framing", {}).get("outside", {})
+    share = max((outside.get(part) or 0.0 for part in ("head", "feet")), default=0.0)
+    return bool(share > tables.load("filming")["close_up"]["outside_share"])
+
+
+def _moved(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
+    """Joints and sides that moved, and which movement of the table that was; "" for none."""
+    return [
+        (str(joint), side, str(metrics["shown"].sel(joint=joint, side=side).item()))
+        for joint in metrics["joint"].values
+        for side in SIDES
+        if int(metrics["movements"].sel(joint=joint, side=side))
+    ]
+
+
+def _judged_view(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, Any]:
+    """Judge a view by the movements: seen in the picture, or measured well all the same."""
+    limits = tables.load("filming")
+    seen = {k: v for k, v in view.items() if k not in ("supports", "does_not_support")}
+    moved = _moved(metrics)
+    names = list(dict.fromkeys(name for _, _, name in moved if name)) or [asked_for(metrics)]
+    names = [name for name in names if name]
+    azimuth = seen["azimuth_deg"]
+    beside = limits["beside_deg"]["value"]
+    off = [n for n in names if azimuth is None or _beside(movement(n)["view"], azimuth) > beside]
+    halves = [
+        Z95 * float(metrics["end_of_range_sd"].sel(joint=joint, side=side))
+        for joint, side, name in moved
+        if name in off
+    ]
+    well = bool(halves) and max(halves) <= limits["narrow_deg"]["value"]
+    if names and (well or not off):
+        return {**seen, "verdict": "ok", "advice": None}
+    verdict = "poor" if off and azimuth is not None else None
+    return {**seen, "verdict": verdict, "advice": refusal_advice(off[0]) if off else None}
+
+
+def _beside(view: str, azimuth_deg: float) -> float:
+    """How far a camera stands beside the view from which a movement is to be filmed, degrees."""
     from_side = abs(abs(azimuth_deg) - 90)
-    return (from_side if view == "side" else 90 - from_side) <= _SIDE
+    return from_side if view == "side" else 90 - from_side
+
+
+def _judged_framing(
+    framing: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None
+) -> dict[str, Any]:
+    """Judge by the parts that the joints need which moved, or which were to be measured."""
+    known = tables.load("joint_mobility")["joints"]
+    needed = [
+        (f"{side}_{name}", joint)
+        for joint, side, _ in _moved(metrics)
+        for name in known[joint]["landmarks"]
+        if name not in guessed_landmarks(known[joint]["angle"])
+    ]
+    limits = tables.load("capture_quality")["framing"]
+    if pose is not None and needed and "image_width" in pose.attrs:
+        margin = limits["border"]["value"]
+        marks = pose["image_position"].isel(individual=0, missing_dims="ignore")
+        size = xr.DataArray(
+            [pose.attrs["image_width"], pose.attrs["image_height"]],
+            coords={"pixel": ["u", "v"]},
+            dims="pixel",
+        )
+        place = marks.sel(keypoint=list(dict.fromkeys(name for name, _ in needed))) / size
+        out = ((place < margin) | (place > 1 - margin)).any("pixel")
+        seen = place.notnull().all("pixel")
+        shares = (out & seen).sum("time") / seen.sum("time")
+        outside = {
+            str(name).replace("_", " ").replace("foot index", "toe"): round(float(share), 3)
+            for name, share in zip(shares["keypoint"].values, shares.values, strict=True)
+        }
+    else:
+        joints = {str(joint) for joint in metrics["joint"].values}
+        parts = {"head": {"neck"}, "hands": {"elbow"}, "feet": {"ankle", "knee"}}
+        outside = {k: v for k, v in framing["outside"].items() if parts.get(k, set()) & joints}
+    worst = max((share or 0.0 for share in outside.values()), default=0.0)
+    above = limits["share"]["above"]
+    verdict = next((level for level in ("unusable", "poor") if worst > above[level]), "ok")
+    names = [name for _, _, name in _moved(metrics) if name] or [asked_for(metrics)]
+    name = next((name for name in names if name), "")
+    advice = None if verdict == "ok" else framing["advice"]
+    if verdict != "ok" and name:
+        advice = refusal_advice(name)
+    return {"outside": outside, "verdict": verdict, "advice": advice, "of_joints": True}
 
 
 def posture(metrics: xr.Dataset) -> str:
@@ -391,8 +597,9 @@ def posture(metrics: xr.Dataset) -> str:
         str(name): float(metrics["posture_share"].sel(posture=name))
         for name in metrics["posture"].values
     }
-    told = ", ".join(f"{name} {value:.0%}" for name, value in share.items() if value >= 0.005)
-    return facts({"Posture (share of the frames)": told or "not known"})
+    many = {name: value for name, value in share.items() if value >= 0.05}
+    told = [f"{name} ({100 * value:.0f} % of the frames)" for name, value in many.items()]
+    return facts({"Posture": ", ".join(many if len(many) == 1 else told) or "not known"})
 
 
 def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:
@@ -418,7 +625,9 @@ def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:
     for axis, side in zip(axes, angle.sides, strict=True):
         _panel(axis, metrics, angle.joint, side)
         shown = str(metrics["shown"].sel(joint=angle.joint, side=side).item())
-        name = (shown or ANGLE_OF_JOINT[angle.joint]).replace("_", " ")
+        # The curve is that of the angle: of an extension the flexion, which goes below zero.
+        name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[angle.joint]
+        name = name.replace("_", " ")
         axis.set_title(f"{side.capitalize()} {name}", loc="left", fontsize=10, fontweight="bold")
         axis.set_ylabel("degrees", fontsize=10)
         for edge in ("top", "right"):

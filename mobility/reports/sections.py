@@ -215,7 +215,7 @@ def count_repetitions(repetitions: xr.Dataset) -> str:
     return f"{text} (left out: {'; '.join(rejected)})" if rejected else text
 
 
-def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
+def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset, standing: str = "") -> str:
     """List what limits the trust in this report: warnings of the session and its Datasets.
 
     Parameters
@@ -224,11 +224,13 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
         Warnings of the session record.
     *datasets
         Datasets whose history may hold more; each warning is shown once.
+    standing
+        What holds whatever was recorded, where it is not what follows from the datasets.
     """
     messages = [warning.message for warning in warnings]
     messages += [warning["message"] for warning in warnings_of(*datasets)]
     messages = list(dict.fromkeys(messages))
-    standing = f"{_cameras_in_words(*datasets)} " + (
+    standing = standing or f"{_cameras_in_words(*datasets)} " + (
         "A body with constant segments was fitted to the landmarks, and depth follows from it; "
         "the interval beside each number estimates its error."
         if _fitted(*datasets)
@@ -238,7 +240,7 @@ def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset) -> str:
     items = "".join(f"<li>{escape(message)}</li>" for message in messages)
     found = f"<ul>{items}</ul>" if items else "<p>The analysis recorded no further warnings.</p>"
     return (
-        "<aside class='distrust' aria-label='What to distrust'>"
+        "<aside class='distrust' aria-label='How sure this is'>"
         f"<p>{escape(standing)}</p>{found}</aside>"
     )
 
@@ -399,7 +401,9 @@ def _of_view(name: str) -> str:
 def _near_border(framing: Mapping[str, Any]) -> str:
     outside = {part: v for part, v in framing["outside"].items() if v}
     told = _shares(outside)
-    return f"{told} of the frames outside or at the border" if told else "all in the picture"
+    if told:
+        return f"{told} of the frames outside or at the border"
+    return "all that the joints need" if framing.get("of_joints") else "all in the picture"
 
 
 def _away(distance: Mapping[str, Any]) -> str:
@@ -426,7 +430,11 @@ def _size_of(size: Mapping[str, Any]) -> str:
 
 def _sharp(sharpness: Mapping[str, Any]) -> str:
     width = sharpness["edge_width"]
-    return "unknown" if width is None else f"edges {width:.1f} pixels wide as the pose model sees"
+    return (
+        "unknown"
+        if width is None
+        else f"edges {width:.1f} pixels wide in the picture that the pose model gets"
+    )
 
 
 def _with_person(frames: Mapping[str, Any]) -> str:

@@ -235,7 +235,7 @@ def warning_list(document: Mapping[str, Any]) -> str:
     if not messages:
         return ""
     items = "".join(f"<li>{escape(message)}</li>" for message in messages)
-    return f"<aside class='distrust' aria-label='What to distrust'><ul>{items}</ul></aside>"
+    return f"<aside class='distrust' aria-label='How sure this is'><ul>{items}</ul></aside>"
 
 
 def counts(agreement: xr.Dataset) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from mobility import tables
 from mobility.documents.contract import ThreadId
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.options import STANDING_DEG, ModelName
@@ -58,10 +59,20 @@ class CreationForm(Document):
     session_name: Annotated[
         str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
     ] = _LEFT_OUT
-    exercise_name: Exercise
+    exercise_name: Annotated[
+        Exercise, Field(description="needed, except where a movement says it")
+    ] = _LEFT_OUT
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
         Field(description="or one text with commas; of Joint Angle Mobility trunk and neck too"),
+    ] = _LEFT_OUT
+    movement: Annotated[
+        str,
+        Field(
+            json_schema_extra={"enum": list(tables.load("movements"))},
+            description="of Joint Angle Mobility, the one to measure: with it, exercise_name and "
+            "body_joint_angles may be left out",
+        ),
     ] = _LEFT_OUT
     standing: Annotated[
         Literal["straight", "free"]

@@ -34,7 +34,7 @@ OVERHEAD_BYTES = 1 << 20
 FIELDS = frozenset(
     {
         *("user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"),
-        *("standing", "model", "subject"),
+        *("movement", "standing", "model", "subject"),
     }
 )
 SUFFIXES = frozenset(
@@ -53,6 +53,8 @@ _HEADER_LENGTH = 1000
 _MOST_PARTS = 32
 """Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
 _DEEPEST = 32
+_ANY_EXERCISE = {"exercise_name": "Overhead Squat"}
+"""In the place of one that is missing, so that the other fields are checked too."""
 _QUOTED = 100
 """Characters of a name that is refused."""
 
@@ -226,7 +228,7 @@ class Upload:
         faults: dict[str, list[str]] = {}
         given: dict[str, str | None] = {}
         for name in (
-            *("user_id", "session_name", "exercise_name", "exercise"),
+            *("user_id", "session_name", "exercise_name", "exercise", "movement"),
             *_Options.model_fields,
         ):
             values = self._values.get(name, [])
@@ -248,7 +250,8 @@ class Upload:
             ]
         elif self.video.stat().st_size == 0:
             faults["video"] = [f"{self.video.name}: is empty"]
-        if given["exercise_name"] is None:
+        movement = (given["movement"] or "").strip() or None
+        if given["exercise_name"] is None and movement is None:
             faults.setdefault("exercise_name", ["is missing"])
         user_id = given["user_id"] if given["user_id"] is not None else own_id
         if user_id is None:
@@ -258,6 +261,7 @@ class Upload:
             "exercise_name": given["exercise_name"],
             # An empty field of a form is no name.
             "session_name": (given["session_name"] or "").strip() or None,
+            "movement": movement,
         }
         try:
             fields["body_joint_angles"] = _joints(self._values.get("body_joint_angles", []))
@@ -265,7 +269,7 @@ class Upload:
                 **(
                     fields
                     | {"user_id": user_id if user_id is not None else "unknown"}
-                    | ({} if fields["exercise_name"] else {"exercise_name": "Overhead Squat"})
+                    | ({} if fields["exercise_name"] or movement else _ANY_EXERCISE)
                 )
             )
         except BadInputError as error:

@@ -166,6 +166,9 @@ class SessionRecord(Document):
     exercise: Exercise
     session_name: str | None = None
     joints: list[Joint]
+    movement: Annotated[
+        str | None, Field(description="of the table movements, that was said to be filmed")
+    ] = None
     created_at: Annotated[AwareDatetime, Field(description="with offset")]
     video: VideoFile
     second_video: Annotated[

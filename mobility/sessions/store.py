@@ -175,9 +175,10 @@ class SessionStore(Generic[S]):
         second_video: str | os.PathLike[str] | None = None,
         *,
         user_id: str,
-        exercise_name: str,
+        exercise_name: str | None = None,
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
+        movement: str | None = None,
         session_id: str | None = None,
         calibration: str | os.PathLike[str] | None = None,
     ) -> S:
@@ -193,12 +194,15 @@ class SessionStore(Generic[S]):
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
-            "Overhead Squat" or "Joint Angle Mobility".
+            "Overhead Squat" or "Joint Angle Mobility"; "overhead-squat" will do.
         session_name
             Title of the session.
         body_joint_angles
             Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and in Joint
             Angle Mobility "trunk" and "neck" too; a list, or one text with commas.
+        movement
+            Of Joint Angle Mobility, the movement of the table ``movements`` that was filmed; with
+            it the exercise need not be said, and "all" joints are the one of it.
         session_id
             Id of the session; default: made of the time and chance.
         calibration
@@ -224,6 +228,7 @@ class SessionStore(Generic[S]):
             exercise_name=exercise_name,
             session_name=session_name,
             body_joint_angles=body_joint_angles,
+            movement=movement,
         )
         sources = [_source(each) for each in (video, second_video) if each is not None]
         if calibration is not None:
@@ -267,6 +272,7 @@ class SessionStore(Generic[S]):
                     exercise=exercise,
                     session_name=name,
                     joints=joints,
+                    movement=movement,
                     created_at=created,
                     video=files[0],
                     second_video=files[1] if len(files) > 1 else None,
@@ -801,9 +807,10 @@ def _is_reserved(session_id: str) -> bool:
 def check_creation(
     *,
     user_id: str,
-    exercise_name: str,
+    exercise_name: str | None,
     session_name: str | None,
     body_joint_angles: str | Sequence[str],
+    movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
     """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
 
@@ -821,14 +828,38 @@ def check_creation(
             faults[field] = [str(error)]
 
     tried("user_id", lambda: check_id(user_id, what="user_id"))
-    exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+    exercise = "Joint Angle Mobility"
+    if exercise_name is not None or movement is None:
+        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
     joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
+    if movement is not None and exercise and joints:
+        every = body_joint_angles == "all" or list(body_joint_angles) == ["all"]
+        joints = tried(
+            "movement", lambda: _joints_of(movement, exercise, None if every else joints)
+        )
     name = session_name
     if session_name is not None:
         name = tried("session_name", lambda: check_name(session_name, what="session_name"))
     if faults:
         raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
     return exercise, joints, name
+
+
+def _joints_of(movement: str, exercise: str, joints: list[Joint] | None) -> list[Joint]:
+    """Joints of a session in which a movement is measured: its own, where none were chosen."""
+    from mobility.assessment.movements import movement as entry_of
+
+    joint = cast("Joint", entry_of(movement)["joint"])
+    if exercise != "Joint Angle Mobility":
+        raise BadInputError(
+            f"movement {movement}: is of Joint Angle Mobility, not of {exercise}; leave out one of "
+            "both"
+        )
+    if joints is not None and joint not in joints:
+        raise BadInputError(
+            f"movement {movement}: is of the {joint}, which is not among the joints; add it"
+        )
+    return joints or [joint]
 
 
 def available_exercises() -> list[str]:
@@ -861,11 +892,7 @@ def _checkout() -> Path:
 
 
 def _demo_folder(exercise_name: str) -> Path:
-    if exercise_name not in EXERCISES:
-        raise BadInputError(
-            f"exercise_name {exercise_name!r}: unknown{likely(exercise_name, EXERCISES)}"
-        )
-    return _checkout() / "data" / "demo" / REPORT_NAMES[exercise_name]
+    return _checkout() / "data" / "demo" / REPORT_NAMES[_exercise(exercise_name)]
 
 
 def _absent_demo(exercise_name: str) -> NotFoundError:
@@ -874,11 +901,19 @@ def _absent_demo(exercise_name: str) -> NotFoundError:
     )
 
 
-def _exercise(name: str) -> str:
-    if name not in EXERCISES:
-        choice = likely(name, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+def _exercise(name: str | None) -> str:
+    """Name of an exercise as it is kept; capitals, hyphens and underscores make no difference."""
+    known = {_plain(each): each for each in EXERCISES}
+    if _plain(name) not in known:
+        choice = (
+            likely(str(name), EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+        )
         raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
-    return name
+    return known[_plain(name)]
+
+
+def _plain(name: str | None) -> str:
+    return " ".join(re.split(r"[\s_-]+", str(name).strip())).lower()
 
 
 def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:

@@ -19,24 +19,39 @@ function uploadForm({ model, el }) {
     return box;
   });
   const jointBox = h("fieldset", { class: "mobility-choice", "aria-label": "Joints" }, ...joints.map((box) => h("label", {}, box, box.value)));
+  const shownAs = Object.fromEntries(model.get("movements").map((each) => [each.name, each]));
+  fields.movement = h("select", { id: newId("movement"), onchange: showMovement },
+    h("option", { value: "" }, "found in the video"),
+    ...model.get("movements").map((each) => h("option", { value: each.name }, each.label)));
+  const drawing = h("img", { alt: "", hidden: true });
+  const film = h("div", { class: "mobility-dim" });
+  const movementBox = h("div", {}, fields.movement, drawing, film);
+  fields.exercise_name.addEventListener("change", showMovement);
   const send = h("button", { class: "mobility-main", type: "button", onclick: begin }, "Upload");
   const cancel = h("button", { type: "button", hidden: true, onclick: () => { upload = null; ask(model, "cancel"); showState(); } }, "Cancel");
   const bar = h("progress", { max: 1, value: 0, "aria-label": "Uploaded" });
   const sent = h("span", { class: "mobility-dim" });
   const sending = h("div", { class: "mobility-progress", hidden: true }, bar, sent);
 
+  const rowOf = {};
   const rows = [
     ["Video", drop, "video"],
     ["Participant", fields.user_id, "user_id"],
     ["Title", fields.session_name, "session_name"],
     ["Exercise", fields.exercise_name, "exercise_name"],
+    ["Movement", movementBox, "movement"],
     ["Joints", jointBox, "body_joint_angles"],
   ].flatMap(([label, control, field]) => {
-    const faults = faultLine(model, field, control === drop ? pick : control);
-    return [
-      control.id ? h("label", { for: control.id }, label) : h("span", { class: "mobility-label" }, label),
+    const input = { video: pick, movement: fields.movement }[field] || control;
+    const faults = faultLine(model, field, input);
+    const labelled = control === drop ? control : input;
+    const head = labelled.id ? h("label", { for: labelled.id }, label) : h("span", { class: "mobility-label" }, label);
+    const row = [
+      head,
       h("div", {}, control, field === "video" ? h("div", { class: "mobility-dim" }, `at most ${size(model.get("most_bytes"))}`) : null, faults),
     ];
+    rowOf[field] = row;
+    return row;
   });
   place.append(
     h("h3", {}, "Take a video in"),
@@ -45,6 +60,22 @@ function uploadForm({ model, el }) {
     sending,
     noticeLine(model),
   );
+
+  function isOfJoints() {
+    return fields.exercise_name.value === "Joint Angle Mobility";
+  }
+  /** How the chosen movement is filmed; its joint follows from it. */
+  function showMovement() {
+    const chosen = isOfJoints() ? shownAs[fields.movement.value] : null;
+    for (const part of rowOf.movement) part.hidden = !isOfJoints();
+    for (const part of rowOf.body_joint_angles) part.hidden = Boolean(chosen);
+    drawing.hidden = !chosen;
+    if (chosen) {
+      drawing.src = `data:image/svg+xml,${encodeURIComponent(chosen.drawing)}`;
+      drawing.alt = `${chosen.label}: what the camera sees, and where it stands`;
+    }
+    film.textContent = chosen ? chosen.film : isOfJoints() ? "Choose a movement to see how it is filmed." : "";
+  }
 
   function choose(chosen) {
     file = chosen || null;
@@ -68,7 +99,9 @@ function uploadForm({ model, el }) {
         user_id: fields.user_id.value.trim(),
         session_name: fields.session_name.value.trim() || null,
         exercise_name: fields.exercise_name.value,
-        body_joint_angles: joints.filter((box) => box.checked).map((box) => box.value),
+        ...(isOfJoints() && fields.movement.value
+          ? { movement: fields.movement.value, body_joint_angles: ["all"] }
+          : { movement: null, body_joint_angles: joints.filter((box) => box.checked).map((box) => box.value) }),
       },
     });
   }
@@ -108,6 +141,7 @@ function uploadForm({ model, el }) {
   model.on("change:progress", showState);
   model.on("change:participants", showParticipants);
   showParticipants();
+  showMovement();
   showState();
   return () => {
     upload = null;

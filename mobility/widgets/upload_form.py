@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from mobility import tables
+from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import JOINTS, MEASURED
@@ -51,12 +53,13 @@ class UploadForm(Widget):
 
     _esm = module("upload_form")
     fields_of_page = frozenset(
-        {"video", "user_id", "session_name", "exercise_name", "body_joint_angles"}
+        {"video", "user_id", "session_name", "exercise_name", "body_joint_angles", "movement"}
     )
 
     exercises = traitlets.List().tag(sync=True)
     joints = traitlets.List(list(MEASURED)).tag(sync=True)
     checked_joints = traitlets.List(list(JOINTS)).tag(sync=True)
+    movements = traitlets.List().tag(sync=True)
     participants = traitlets.List().tag(sync=True)
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
@@ -67,6 +70,7 @@ class UploadForm(Widget):
         self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
             exercises=list(available_exercises()),
+            movements=_movements(),
             participants=store.participants(),
             most_bytes=most_bytes,
         )
@@ -107,6 +111,7 @@ class UploadForm(Widget):
             "exercise_name": "",
             "session_name": None,
             "body_joint_angles": [],
+            "movement": None,
             **dict(content.get("fields") or {}),
         }
         faults: dict[str, list[str]] = {}
@@ -185,6 +190,17 @@ class UploadForm(Widget):
         if self._upload is not None:
             self._upload.remove()
             self._upload = None
+
+
+def _movements() -> list[dict[str, str]]:
+    """List the movements with how each is filmed: a sentence and a drawing (SVG)."""
+    found = []
+    for name in tables.load("movements"):
+        film = how_to_film(name)
+        drawing = film.drawing.read_text(encoding="utf-8")
+        label = name.replace("_", " ").capitalize()
+        found.append({"name": name, "label": label, "film": film.sentence, "drawing": drawing})
+    return found
 
 
 class _Upload:

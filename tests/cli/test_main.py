@@ -115,6 +115,11 @@ def test_nobody_in_the_video(tmp_path, store, clips):
     ("options", "words"),
     [
         (["--exercise", "Overhead Sqat"], ["Overhead Sqat", "did you mean 'Overhead Squat'?"]),
+        (["--movement", "elbow_flexio"], ["did you mean 'elbow_flexion'?"]),
+        (
+            ["--movement", "elbow_flexion", "--exercise", "overhead-squat"],
+            ["--movement elbow_flexion", "not of Overhead Squat"],
+        ),
         (["--joints", "knee,ancle"], ["ancle", "did you mean 'ankle'?"]),
         (["--user-id", "../p01"], ["../p01"]),
         (["--user-id", ""], ["--user-id: must be a non-empty text"]),

@@ -11,9 +11,10 @@ import xarray as xr
 
 from mobility.documents import fill as documents
 from mobility.documents.contract import JointMobilityDocument
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.provenance import history
 from mobility.reports import sections
+from mobility.reports.first_page import in_short, trust
 from mobility.sessions.record import Participant
 from mobility.store import Session, Store
 from tests.limbs import limb_pose, there_and_back
@@ -131,6 +132,11 @@ def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(
     assert list(document["angles"]) == keys
     assert document["angles"]["left_trunk_angle"]["max"] == pytest.approx(30, abs=1)
     assert document["angles"]["right_trunk_angle"]["max"] == pytest.approx(0, abs=1)
+    # Not the side that the camera sees best, but the one to which the trunk bent.
+    made.set_camera_side("right")
+    for told in (made.joint_mobility, made.details, made.export):
+        angles = told()["angles"]
+        assert angles["trunk_angle"] == angles["left_trunk_angle"]
     assert set(document["angles"]["neck_angle"]["values"]) == {None}
     assert made.repetitions()["joints"].values.tolist() == ["left trunk"] * 2
     assert shown == [("trunk_lateral_flexion", "neck_lateral_flexion")]
@@ -140,6 +146,43 @@ def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(
     every.analyze(fit=False)
     keys = [f"{side}{joint}_angle" for joint in FIVE for side in SIDES]
     assert list(every.joint_mobility()["angles"]) == list(every.export()["angles"]) == keys
+
+
+def test_the_movement_that_was_said_at_first_is_the_one_that_is_measured(
+    store, shown, stand_in_data, tmp_path
+):
+    video = stand_in_data.video(tmp_path / "camera")
+    made = store.create(video, user_id="p01", movement="elbow_extension").analyze(fit=False)
+    assert history(made.metrics())[-1]["arguments"]["movement"] == "elbow_extension"
+    assert made.metrics()["shown"].sel(joint="elbow", side="left") == "elbow_extension"
+    made.analyze(movement="elbow_flexion")
+    assert made.metrics()["shown"].sel(joint="elbow", side="left") == "elbow_flexion"
+
+
+def test_nobody_in_a_close_up_is_told_with_how_to_film(store, shown, stand_in_data, tmp_path):
+    def nobody(video, **options):
+        raise VideoError("a.mp4: nobody was found in it; film one person")
+
+    sys.modules["mobility.capture.pose"].estimate_pose = nobody
+    made = store.create(
+        stand_in_data.video(tmp_path / "camera"), user_id="p01", movement="ankle_dorsiflexion"
+    )
+    with pytest.raises(VideoError, match=r"nobody was found in it\. Film the ankle from the side"):
+        made.analyze(fit=False)
+
+
+def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_data, tmp_path):
+    video = stand_in_data.video(tmp_path / "camera")
+    squat = store.create(video, user_id="p01", exercise_name="overhead-squat").analyze(fit=False)
+    (told,) = [each.message for each in squat.record.warnings if each.code == "no_squat"]
+    assert told == (
+        "No squat was found. A joint moves (left elbow): run again with --exercise "
+        "joint-angle-mobility."
+    )
+    assert in_short(squat)[1] == told
+    html = trust({"view": {"verdict": "poor", "advice": "Film."}}, squat.record.warnings)
+    assert html.count("<p") == 1
+    assert "<strong>No squat was found.</strong> A joint moves (left elbow)" in html
 
 
 def test_display_settings_choose_what_is_shown(session):

@@ -33,7 +33,8 @@ def test_a_clean_pose_hardly_changes(squat_pose):
     assert error(cleaned, truth) < 0.05
     assert steps(cleaned)["hampel"]["removed_points"]["position"] == 0
     assert list(steps(cleaned)) == [
-        "visibility_gate", "swap_repair", "limb_length_gate", "hampel", "gaps", "low_pass"
+        "visibility_gate", "sides_mixed", "swap_repair", "limb_length_gate", "hampel", "gaps",
+        "low_pass",
     ]  # fmt: skip
     assert "warnings" not in history(cleaned)[-1]
 
@@ -168,7 +169,7 @@ def test_exchanged_sides_are_put_back_in_every_variable(squat_pose, span):
     assert frames >= 2
     cleaned = clean_pose(pose)
     assert steps(cleaned)["swap_repair"]["swapped_frames"] == dict.fromkeys(
-        ("legs", "hips", "shoulders", "arms"), frames
+        ("legs", "trunk", "arms"), frames
     )
     expected = clean_pose(plain)
     for name in ("position", "image_position", "image_depth", "confidence"):
@@ -191,7 +192,7 @@ def test_only_the_exchanged_part_of_the_body_is_put_back(squat_pose):
             swapped[name][{**rows, "keypoint": right + offset}] = a
     cleaned = clean_pose(swapped)
     assert steps(cleaned)["swap_repair"]["swapped_frames"] == {
-        "legs": 15, "hips": 0, "shoulders": 0, "arms": 0
+        "legs": 15, "trunk": 0, "arms": 0
     }  # fmt: skip
     np.testing.assert_allclose(cleaned.position, clean_pose(pose).position, atol=1e-9)
     kept = clean_pose(swapped, repair_swaps=False)
@@ -344,10 +345,9 @@ def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
 PARTS = {
     "legs": ("knee", "ankle", "heel", "foot_index"),
     "arms": ("elbow", "wrist", "pinky", "index", "thumb"),
-    "hips": ("hip",),
-    "shoulders": ("shoulder",),
+    "trunk": ("hip", "shoulder"),
 }
-WHOLE = ("legs", "arms", "hips", "shoulders")
+WHOLE = ("legs", "arms", "trunk")
 
 
 def exchange(pose, parts, rows):
@@ -507,3 +507,54 @@ def test_a_filmed_exchange_is_mended_in_the_whole_body(shared_data, pose_model):
 
     assert leftwards(raw, "shoulder") < 0.85
     assert leftwards(cleaned, "shoulder") > 0.97
+
+
+def test_frames_in_which_the_sides_pass_through_each_other_are_left_out(squat_pose):
+    """On the way from one side to the other landmarks are on neither."""
+    pose = squat_pose(reps=2).pose
+    mixed = pose.copy(deep=True)
+    rows = slice(60, 64)
+    for name in ("position", "image_position"):
+        for part in ("hip", "knee", "ankle"):
+            pair = [f"left_{part}", f"right_{part}"]
+            middle = mixed[name][{"time": rows}].sel(keypoint=pair).mean("keypoint")
+            for one in pair:
+                mixed[name][{"time": rows, "keypoint": INDEX[one]}] = middle
+    cleaned = clean_pose(mixed)
+    assert steps(cleaned)["sides_mixed"]["removed_frames"] == 4
+    assert cleaned.attrs["lost_share"] == pytest.approx(4 / pose.sizes["time"])
+    legs = {"keypoint": slice(INDEX["left_hip"], None)}
+    off = cleaned.position[legs] - clean_pose(pose).position[legs]
+    assert float(np.abs(off).max()) < 0.01
+    assert clean_pose(pose).attrs["lost_share"] == 0
+
+
+def test_frames_without_a_pose_between_others_are_lost(squat_pose):
+    pose = squat_pose(reps=1).pose
+    position = pose.position.copy(deep=True)
+    position[{"time": slice(0, 20)}] = np.nan  # not there yet
+    position[{"time": slice(40, 50)}] = np.nan
+    cleaned = clean_pose(pose.assign(position=position))
+    assert cleaned.attrs["lost_share"] == pytest.approx(10 / (pose.sizes["time"] - 20))
+
+
+def test_legs_that_change_places_in_the_picture_only_are_counted(squat_pose):
+    """From the side, one leg ahead: what space does not show nobody can put back."""
+    pose = squat_pose(heading=90, reps=1).pose
+    apart = pose.copy(deep=True)
+    legs = [INDEX[f"left_{name}"] for name in PARTS["legs"]]
+    apart.image_position[{"pixel": 0, "keypoint": legs}] += 150.0
+    assert clean_pose(apart).attrs["legs_exchanged"] == 0
+    jumping = apart.copy(deep=True)
+    for rows in (slice(30, 50), slice(70, 80)):
+        for name in PARTS["legs"]:
+            pair = [INDEX[f"left_{name}"], INDEX[f"right_{name}"]]
+            values = apart.image_position[{"time": rows}]
+            jumping.image_position[{"time": rows, "keypoint": pair[0]}] = values[
+                {"keypoint": pair[1]}
+            ]
+            jumping.image_position[{"time": rows, "keypoint": pair[1]}] = values[
+                {"keypoint": pair[0]}
+            ]
+    cleaned = clean_pose(jumping)
+    assert cleaned.attrs["legs_exchanged"] == 4

@@ -95,6 +95,15 @@ def test_a_creation_says_how_it_is_to_be_analysed(working):
     assert options["subject"] == [3, 4]
 
 
+def test_a_movement_says_its_exercise_and_joint(server, admin):
+    made = server.upload(
+        admin, user_id="moves", exercise_name=None, movement="trunk_lateral_flexion"
+    )
+    assert made.status_code == 200, made.text
+    record = json.loads((server.store / made.json()["session_id"] / "session.json").read_text())
+    assert (record["exercise"], record["joints"]) == ("Joint Angle Mobility", ["trunk"])
+
+
 def test_joints_may_be_a_list_several_fields_or_none(server, admin):
     for given, joints in (
         ('["hip", "knee"]', ["knee", "hip"]),
@@ -121,7 +130,9 @@ def test_a_session_of_ones_own_needs_no_user_id(server):
     ("fields", "content", "field"),
     [
         ({"exercise_name": None}, b"video 1", "exercise_name"),
-        ({"exercise_name": "Overhead squat"}, b"video 1", "exercise_name"),
+        ({"exercise_name": "Overhead squats"}, b"video 1", "exercise_name"),
+        ({"movement": "elbow_flexio"}, b"video 1", "movement"),
+        ({"movement": "elbow_flexion"}, b"video 1", "movement"),  # of a squat
         ({"user_id": None}, b"video 1", "user_id"),
         ({"user_id": "../../etc"}, b"video 1", "user_id"),
         ({"session_name": "a\x00b"}, b"video 1", "session_name"),

@@ -25,13 +25,25 @@ schemathesis.openapi.format("binary", videos)
 """
 
 # That this is refused for a session of the other exercise is documented so, and no schema can
-# tell which sessions are of which.
+# tell which sessions are of which, which joints they have, or of which joint a movement is.
 CONFIG = """
 hooks = "hooks.py"
 
 [[operations]]
 include-name = "POST /mobility-assessment/sessions/{session_id}/joint-mobility/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404"]
+
+[[operations]]
+include-name = "POST /mobility-assessment/sessions/{session_id}/joint-mobility-config/"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
+
+[[operations]]
+include-name = "POST /mobility-assessment/sessions/"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
+
+[[operations]]
+include-name = "POST /mobility-assessment/management/sessions/"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
 """
 
 RUNS = {

@@ -59,6 +59,7 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         "exercise_name": "Overhead Squat",
         "session_name": None,
         "body_joint_angles": ["all"],
+        "movement": None,
         "options": {},
     }
     assert taken.video.read_bytes() == b"video\r\n--edg\r\n--edg"
@@ -93,6 +94,16 @@ def test_options_of_the_analysis_are_those_of_the_command(tmp_path, name, given,
     else:
         options = take_whole(tmp_path, body, KIND)["options"]
         assert options == ({} if taken is None else {name: taken})
+
+
+def test_a_movement_says_its_exercise_and_is_refused_for_another(tmp_path):
+    exercise = part("exercise_name", b"Overhead Squat")
+    body = part("movement", b"knee_flexion") + BODY
+    taken = take_whole(tmp_path, body.replace(exercise, b""), KIND)
+    assert (taken["exercise_name"], taken["movement"]) == (None, "knee_flexion")
+    with pytest.raises(FieldError) as refused:
+        take_whole(tmp_path, body, KIND)
+    assert "not of Overhead Squat" in refused.value.fields["movement"][0]
 
 
 def test_nothing_is_written_before_the_video_begins(tmp_path):
@@ -149,7 +160,8 @@ def test_no_body_raises_anything_but_our_own_errors(tmp_path, noise, place, cut)
     with suppress(BadInputError, TooLargeError):
         fields = take_whole(tmp_path, BODY[:place] + noise + BODY[place + cut :])
         assert set(fields) == {
-            *("user_id", "exercise_name", "session_name", "body_joint_angles", "options"),
+            *("user_id", "exercise_name", "session_name", "body_joint_angles", "movement"),
+            "options",
         }
     assert not list(tmp_path.iterdir())
 

@@ -206,6 +206,31 @@ def test_joints(store, video, given_joints, joints):
     assert session.record.joints == joints
 
 
+@pytest.mark.parametrize("given", ["overhead-squat", "overhead_squat", " OVERHEAD  squat "])
+def test_capitals_and_hyphens_of_an_exercise_make_no_difference(store, video, given):
+    made = store.create(video, **{**SQUAT, "exercise_name": given})
+    assert made.record.exercise == "Overhead Squat"
+
+
+def test_a_movement_says_its_exercise_and_its_joint(store, video):
+    person = {"user_id": "p01", "movement": "elbow_extension"}
+    alone = store.create(video, **person).record
+    assert (alone.exercise, alone.joints) == ("Joint Angle Mobility", ["elbow"])
+    assert alone.movement == "elbow_extension"
+    more = store.create(
+        video, exercise_name="joint-angle-mobility", body_joint_angles="knee, elbow", **person
+    )
+    assert more.record.joints == ["knee", "elbow"]
+    for wrong, message in (
+        ({"exercise_name": "Overhead Squat"}, "not of Overhead Squat"),
+        ({"body_joint_angles": "knee"}, "not among the joints"),
+        ({"movement": "elbow"}, "choose of elbow_flexion"),
+    ):
+        with pytest.raises(BadInputError, match=message) as caught:
+            store.create(video, **{**person, **wrong})
+        assert list(caught.value.fields) == ["movement"]
+
+
 def test_trunk_and_neck_are_measured_where_they_are_named(store, video):
     mobility = {**SQUAT, "exercise_name": "Joint Angle Mobility"}
     named = store.create(video, body_joint_angles="neck, trunk, knee", **mobility)

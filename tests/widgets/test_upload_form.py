@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mobility import tables
+from mobility.assessment.movements import how_to_film
 from mobility.widgets import UploadForm, upload_form
 
 GOOD = {
@@ -76,6 +78,21 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
     assert form.errors["video"] == ["choose a video file"]
     assert "did you mean 'Overhead Squat'?" in form.errors["exercise_name"][0]
     assert not store.path.exists()
+
+
+def test_a_movement_shows_how_it_is_filmed_and_is_kept(form, store, ask, sent, clip):
+    shown = {each["name"]: each for each in form.movements}
+    assert list(shown) == list(tables.load("movements"))
+    neck = shown["neck_lateral_flexion"]
+    assert neck["film"] == how_to_film("neck_lateral_flexion").sentence
+    assert "<svg" in neck["drawing"]
+    mobility = {"exercise_name": "Joint Angle Mobility", "body_joint_angles": ["all"]}
+    upload(form, ask, sent, clip, movement="neck_lateral_flexion", **mobility)
+    (session,) = store.sessions()
+    assert session.record.joints == ["neck"]
+    assert session.record.movement == "neck_lateral_flexion"
+    upload(form, ask, sent, clip, movement="neck_lateral_flexion")  # of a squat
+    assert set(form.errors) == {"movement"}
 
 
 def test_no_joint_is_a_fault(form, ask, sent):
