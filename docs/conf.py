@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 from pathlib import Path
 
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -23,19 +24,19 @@ version = release = mobility.__version__
 html_title = "mobility"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["README.md", "_build", "systemd"]
+exclude_patterns = ["systemd"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 
 # Tutorials run when the pages are built, on the demo, in a folder of their own.
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE.parent / "build" / "docs-cache")
+nb_execution_cache_path = str(HERE.parent / "build" / "docs" / "cache")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
-os.environ["MOBILITY_DEMO"] = str(HERE.parent / "data" / "demo")
+nb_ipywidgets_js: dict[str, object] = {}  # they would come from a network
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
@@ -55,8 +56,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-project_copyright = "BSD-3-Clause"
-html_sidebars = {"index": [], "changelog": []}
+project_copyright = "2026, the mobility developers. BSD-3-Clause"
+html_sidebars = {"index": []}
 
 
 def visit_math(self: object, node: nodes.Element) -> None:
@@ -69,8 +70,29 @@ def visit_math(self: object, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def _lead(text: list[str]) -> None:
+    text[0] = reference_pages.seen_from_here(text[0])
+
+
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|source|video)[^>]*src=[\"']?(?:https?:)?//|<link[^>]*rel=[\"']?"
+    r"(?:stylesheet|preload|icon|preconnect)[^>]*href=[\"']?(?:https?:)?//"
+)
+
+
+def refuse_what_needs_a_network(app: Sphinx, exception: Exception | None) -> None:
+    """Fail where a page would fetch anything from elsewhere."""
+    if exception is None and app.builder.format == "html":
+        for page in Path(app.outdir).rglob("*.html"):
+            found = FETCHED.search(page.read_text(encoding="utf-8"))
+            if found:
+                raise ExtensionError(f"{page}: needs a network: {found.group()}")
+
+
 def setup(app: Sphinx) -> None:
     """Make the pages of the reference, and show formulas by the browser's own means."""
+    app.connect("source-read", lambda _app, _name, text: _lead(text))
+    app.connect("build-finished", refuse_what_needs_a_network)
     reference_pages.write(HERE / "reference")
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
 

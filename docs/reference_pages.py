@@ -14,6 +14,8 @@ import mobility
 from mobility import tables
 from mobility.cli import app
 
+ROOT = Path(__file__).resolve().parents[1]
+
 API: Mapping[str, tuple[str, ...]] = {
     "From a video to angles": ("estimate_pose", "clean_pose", "fit_body", "joint_angles"),
     "Squats": ("find_repetitions", "overhead_squat"),
@@ -23,6 +25,9 @@ API: Mapping[str, tuple[str, ...]] = {
 }
 
 WIDGETS = ("UploadForm", "SessionBrowser", "TrialViewer", "ConfigEditor")
+
+MEASURED = ("real", "findings", "findings_pairs")
+"""Outputs of benchmarks that are pages too."""
 
 Rows = Iterable[Iterable[Any]]
 
@@ -38,6 +43,7 @@ def write(folder: Path) -> None:
         "criteria": criteria(),
         "findings": findings(),
         "tables": all_tables(),
+        **{name: measured(name) for name in MEASURED},
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
@@ -88,7 +94,7 @@ def _commands(command: Any, name: str) -> Iterator[str]:
     rows = []
     for option in command.params:
         if option.param_type_name == "argument":
-            rows.append((f"`{option.human_readable_name}`", _cell(getattr(option, "help", "") or "")))
+            rows.append((f"`{option.metavar or option.name.upper()}`", _cell(getattr(option, "help", "") or "")))
         elif option.name != "help" and not option.hidden:
             names = ", ".join(f"`{each}`" for each in (*option.opts, *option.secondary_opts))
             record = option.get_help_record(context)
@@ -279,6 +285,22 @@ def all_tables() -> Iterator[str]:
         first = comment.split("\n\n")[0]
         rows.append((f"[{path.stem}](../../mobility/tables/{path.name})", _cell(first)))
     yield "\n" + _table(("table", "what it holds"), rows)
+
+
+def measured(name: str) -> Iterator[str]:
+    """Give what a benchmark wrote, with its links as seen from here."""
+    text = (ROOT / "benchmarks" / f"{name}.md").read_text(encoding="utf-8")
+    title = {
+        "real": "",
+        "findings": "# Findings counted, one camera\n",
+        "findings_pairs": "# Findings counted, two cameras\n",
+    }[name]
+    yield title + re.sub(r"\]\((?!http)([\w.]+\.yaml)\)", r"](../../benchmarks/\1)", text)
+
+
+def seen_from_here(text: str) -> str:
+    """Lead links to those outputs to their pages."""
+    return re.sub(r"\]\(\.\./benchmarks/(\w+)\.md", r"](reference/\1.md", text)
 
 
 def _view(entry: Mapping[str, Any]) -> str:

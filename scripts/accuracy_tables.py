@@ -116,6 +116,8 @@ def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
         shown = "" if rendered is None else f"{rendered:.1f}"
         which = verdict(errors, given, rendered)
         error = _span(errors) + (f", {len(row.clips)} people" if len(row.clips) > 1 else "")
+        if given == 0:
+            error = f"refused ({error})"
         found.append((which, f"| {VERDICTS[which]} | {row.what} | {error} | {given:.0f} % | {shown} |"))
     yield from (line for _, line in sorted(found, key=lambda one: one[0]))
 

@@ -29,7 +29,7 @@ def main() -> None:
         axis.plot(true["time"], true, "--", color="#222222", lw=1.2, label="truth")
         axis.set_ylabel(f"{name.replace('_', ' ')}, °")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(frameon=False, ncols=2, loc="upper right")
+    axes[0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     axes[1].set_xlabel("time, s")
     figure.savefig(PROJECT / "docs" / "images" / "fit_error.svg", metadata={"Date": None})
 
