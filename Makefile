@@ -110,4 +110,4 @@ versions: $(READY)
 	$(BIN)/python scripts/renew_versions.py $$(sh scripts/interpreters.sh)
 
 clean:
-	rm -rf $(VENV) $(VENV)-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache

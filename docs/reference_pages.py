@@ -43,7 +43,7 @@ def write(folder: Path) -> None:
         "criteria": criteria(),
         "findings": findings(),
         "tables": all_tables(),
-        **{name: measured(name) for name in MEASURED},
+        **{f"measured-{name}": measured(name) for name in MEASURED},
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
@@ -54,7 +54,7 @@ def write(folder: Path) -> None:
 def api() -> Iterator[str]:
     """Every public name of the package, by what it is for."""
     named = [name for names in API.values() for name in names]
-    assert sorted(named) == sorted(mobility.__all__), "docs: API lacks a public name, or has another"
+    assert sorted(named) == sorted(mobility.__all__), "API here has not the public names"
     yield "# Python"
     yield "\nThe public names of `mobility`; `import mobility as mb` is the custom."
     for title, names in API.items():
@@ -73,8 +73,8 @@ def command_line() -> Iterator[str]:
     """Every command with its arguments and options, as ``--help`` has them."""
     yield "# Command line"
     yield (
-        "\nBad input ends with status 2 and one line that says what to do; where some of many failed "
-        "(`batch`, `watch --once`, a study, a sweep, `prune`), the status is 1. "
+        "\nBad input ends with status 2 and one line that says what to do; where some of many "
+        "failed (`batch`, `watch --once`, a study, a sweep, `prune`), the status is 1. "
         "The same text is printed by `mobility COMMAND --help`."
     )
     root = typer.main.get_command(app)
@@ -94,7 +94,8 @@ def _commands(command: Any, name: str) -> Iterator[str]:
     rows = []
     for option in command.params:
         if option.param_type_name == "argument":
-            rows.append((f"`{option.metavar or option.name.upper()}`", _cell(getattr(option, "help", "") or "")))
+            name = f"`{option.metavar or option.name.upper()}`"
+            rows.append((name, _cell(getattr(option, "help", "") or "")))
         elif option.name != "help" and not option.hidden:
             names = ", ".join(f"`{each}`" for each in (*option.opts, *option.secondary_opts))
             record = option.get_help_record(context)
@@ -108,12 +109,13 @@ def angles() -> Iterator[str]:
     limits, views = tables.load("angle_limits"), tables.load("view_support")
     yield "# Angles"
     yield (
-        "\nWhat each angle is, in which direction it counts, from which expected error on (a standard "
-        "deviation) a value of it is refused, and which views support it. Made of the tables "
-        "`angles`, `angle_limits` and `view_support`; every value has its error beside it, `<name>_sd`."
+        "\nWhat each angle is, in which direction it counts, from which expected error on (a "
+        "standard deviation) a value of it is refused, and which views support it. Made of the "
+        "tables `angles`, `angle_limits` and `view_support`; every value has its error beside it, "
+        "`<name>_sd`."
     )
     for name, entry in tables.load("angles").items():
-        support = views["angles"][name]
+        support, largest = views["angles"][name], limits["angles"][name]["largest_sd_deg"]
         yield f"\n## {_capital(entry['long_name'])}\n\n`{name}`\n"
         yield _definition(
             {
@@ -121,13 +123,13 @@ def angles() -> Iterator[str]:
                 "Plane": entry["plane"],
                 "Zero": entry["zero"],
                 "Positive": entry["positive"],
-                "Refused": f"from an expected error of {limits['angles'][name]['largest_sd_deg']} degrees on",
+                "Refused": f"from an expected error of {largest} degrees on",
                 "Views": f"{', '.join(support['supported'])}. {support['source']}",
                 "Source": entry["source"],
             }
         )
     yield "\n## Angles of single joints"
-    yield "\nMeasured in the plane of the picture; how to film each: [single joints](../joint-mobility.md).\n"
+    yield "\nMeasured in the picture; [how to film each](../joint-mobility.md).\n"
     yield _table(
         ("movement", "angle", "zero", "positive or negative"),
         (
@@ -142,9 +144,10 @@ def metrics() -> Iterator[str]:
     squat = tables.load("overhead_squat")
     yield "# Metrics of the overhead squat"
     yield (
-        "\nOf each angle there are `<name>_bottom`, `<name>_peak` and `<name>_phase`, of each repetition "
-        "and as the median over the accepted ones, and of those with two sides `<name>_asymmetry`; each "
-        "with its error, `_sd`. Made of the tables `overhead_squat` and `indices`."
+        "\nOf each angle there are `<name>_bottom`, `<name>_peak` and `<name>_phase`, of each "
+        "repetition and as the median over the accepted ones, and of those with two sides "
+        "`<name>_asymmetry`; each with its error, `_sd`. Made of the tables `overhead_squat` and "
+        "`indices`."
     )
     titles = {
         "angles": "Angles",
@@ -159,12 +162,10 @@ def metrics() -> Iterator[str]:
     for part, title in titles.items():
         yield f"\n## {title}\n"
         yield _table(
-            ("metric", "", "unit", "definition", "why, or from where"),
+            ("metric", "definition", "why, or from where"),
             (
                 (
-                    f"`{name}`",
-                    _cell(entry["long_name"]),
-                    _unit(entry.get("units", "degree" if part == "angles" else "")),
+                    _named(name, entry, "degree" if part == "angles" else ""),
                     _cell(entry["reference"]),
                     _cell(entry["source"]),
                 )
@@ -179,14 +180,15 @@ def metrics() -> Iterator[str]:
     for name, index in tables.load("indices").items():
         if "parts" not in index:
             continue
-        yield f"\n### {_capital(index['long_name'])}\n\n`{name}`, version {index['version']}. {_text(index['source'])}\n"
+        yield f"\n### {_capital(index['long_name'])}\n"
+        yield f"`{name}`, version {index['version']}. {_text(index['source'])}\n"
         yield _table(
             ("part", "weight", "reference", "source"),
             (
                 (
                     f"`{part}`",
                     entry["weight"],
-                    entry.get("reference", f"no loss up to {entry.get('a')}, all lost at {entry.get('b')}"),
+                    _reference(entry),
                     _cell(entry["source"]),
                 )
                 for part, entry in index["parts"].items()
@@ -194,15 +196,27 @@ def metrics() -> Iterator[str]:
         )
 
 
+def _reference(part: Mapping[str, Any]) -> str:
+    if "reference" in part:
+        return str(part["reference"])
+    return f"no loss up to {part['a']}, all lost at {part['b']}"
+
+
+def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
+    shown = _unit(entry.get("units", unit))
+    return f"{_cell(entry['long_name'])}{f', {shown}' if shown else ''} `{name}`"
+
+
 def criteria() -> Iterator[str]:
     """Criteria of the deep squat and compensations, with their thresholds."""
     table = tables.load("criteria")
     deep, seen = table["fms_deep_squat"], table["compensations"]
+    least = table["statement"]["probability"]["value"]
     yield "# Criteria and compensations"
     yield (
-        "\nA criterion is a metric against a threshold. What is told is the probability that it is met, "
-        f"from the value and its error; it is stated from {table['statement']['probability']['value']:.0%} on, "
-        "else it cannot be told. Made of the table `criteria`."
+        "\nA criterion is a metric against a threshold. What is told is the probability that it is "
+        f"met, from the value and its error; it is stated from {least:.0%} on, else it cannot be "
+        "told. Made of the table `criteria`."
     )
     yield f"\n## Deep squat of the Functional Movement Screen\n\n{_text(deep['source'])}\n"
     yield _thresholds(deep["criteria"], "fails", "not met where")
@@ -235,8 +249,8 @@ def findings() -> Iterator[str]:
     """Every statement of the report with its rule, and the exercises."""
     yield "# Findings and advice"
     yield (
-        "\nWhat the report may say of a squat, and from when on. A finding is stated where it is at least "
-        "four times as likely as not. Made of the tables `findings` and `advice`."
+        "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
+        "at least four times as likely as not. Made of the tables `findings` and `advice`."
     )
     yield "\n## Findings\n"
     rules = tables.load("findings")["rules"]
@@ -244,11 +258,13 @@ def findings() -> Iterator[str]:
     rows = []
     for name, rule in rules.items():
         if rule["direction"] == "beyond_mdc":
-            limit = f"beyond its smallest detectable change; {rule['relevant']} {_unit(rule['unit'])} matter"
+            matters = f"{rule['relevant']} {_unit(rule['unit'])}"
+            limit = f"beyond its smallest detectable change; {matters} matter"
         else:
             limit = f"{words[rule['direction']]} {rule['threshold']} {_unit(rule['unit'])}"
         only = ", ".join(rule.get("only_from", [])) or _view(rule)
-        rows.append((_cell(rule["label"]), f"`{rule['metric']}`", limit, only, _cell(rule["source"]), f"`{name}`"))
+        label, source = _cell(rule["label"]), _cell(rule["source"])
+        rows.append((label, f"`{rule['metric']}`", limit, only, source, f"`{name}`"))
     yield _table(("finding", "metric", "where", "only from", "source", "rule"), rows)
     yield "\n## Exercises\n"
     advice = tables.load("advice")
@@ -271,7 +287,7 @@ def findings() -> Iterator[str]:
 
 
 def all_tables() -> Iterator[str]:
-    """The tables themselves, with the comment at their head."""
+    """Name the tables, with the comment at their head."""
     yield "# Tables"
     yield (
         "\nWhat the package knows apart from its code, each entry with its source. "
@@ -300,11 +316,12 @@ def measured(name: str) -> Iterator[str]:
 
 def seen_from_here(text: str) -> str:
     """Lead links to those outputs to their pages."""
-    return re.sub(r"\]\(\.\./benchmarks/(\w+)\.md", r"](reference/\1.md", text)
+    return re.sub(r"\]\(\.\./benchmarks/(\w+)\.md", r"](reference/measured-\1.md", text)
 
 
 def _view(entry: Mapping[str, Any]) -> str:
-    return f"views that support `{entry['only_where_supported']}`" if "only_where_supported" in entry else ""
+    angle = entry.get("only_where_supported")
+    return f"views that support `{angle}`" if angle else ""
 
 
 def _unit(unit: str) -> str:

@@ -1,9 +1,9 @@
-"""Write what was measured into README.md and docs/accuracy.md: ``python scripts/accuracy_tables.py``.
+"""Write what was measured into README.md and docs/accuracy.md.
 
 The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``) and
 reports/virtual-lab/virtual-lab.nc (rendered people; ``mobility virtual-lab sweep
-benchmarks/reporting.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME -->``
-and ``<!-- end -->``; a test holds the files against them.
+benchmarks/reporting.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME
+-->`` and ``<!-- end -->``; a test holds the files against them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Film:
     def of(
         self, clip: str, angle: str, posture: str = "all", method: str = "fit", reference: str = ""
     ) -> Measured | None:
-        """What one method gives, where it was measured."""
+        """Give what one method has, where it was measured."""
         for row in self._rows:
             asked = (row["clip"], row["angle"], row["posture"]) == (clip, angle, posture)
             if asked and row[method] and row["reference"] in (reference or row["reference"]):
@@ -78,19 +78,20 @@ def _cells(line: str) -> list[str]:
 
 
 def rows(film: Film) -> list[Row]:
-    """What the README speaks of."""
-    standing = film.clips("standing")
+    """Choose what the README speaks of."""
+    standing, both = film.clips("standing"), ("knee flexion", "hip flexion")
+    ankle, elbow = ("ankle dorsiflexion",), ("elbow flexion",)
     return [
-        Row("trunk lean in a squat", SQUATS, ["trunk lean"], "all", "trunk_lean"),
-        Row("knee flexion in a squat", SQUATS, ["knee flexion"], "all", "knee_flexion"),
-        Row("ankle in a squat, feet flat", SQUATS, ["ankle dorsiflexion"], "all", "ankle_dorsiflexion"),
-        Row("hip flexion in a squat", SQUATS, ["hip flexion"], "all", "hip_flexion"),
-        Row("ankle at the bottom of a squat", SQUATS, ["ankle dorsiflexion"], "bottom", None),
-        Row("knees and hips of people who stand", standing, ["knee flexion", "hip flexion"], "all", None),
-        Row("knee and hip while walking", WALKERS, ["knee flexion", "hip flexion"], "all", None),
-        Row("shoulder in a squat", SQUATS, ["shoulder flexion"], "all", "shoulder_flexion"),
-        Row("elbow", [*SQUATS, *WALKERS], ["elbow flexion"], "all", "elbow_flexion"),
-        Row("ankle while walking", WALKERS, ["ankle dorsiflexion"], "all", None),
+        Row("trunk lean in a squat", SQUATS, ("trunk lean",), "all", "trunk_lean"),
+        Row("knee flexion in a squat", SQUATS, ("knee flexion",), "all", "knee_flexion"),
+        Row("ankle in a squat, feet flat", SQUATS, ankle, "all", "ankle_dorsiflexion"),
+        Row("hip flexion in a squat", SQUATS, ("hip flexion",), "all", "hip_flexion"),
+        Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", None),
+        Row("knees and hips of people who stand", standing, both, "all", None),
+        Row("knee and hip while walking", WALKERS, both, "all", None),
+        Row("shoulder in a squat", SQUATS, ("shoulder flexion",), "all", "shoulder_flexion"),
+        Row("elbow", (*SQUATS, *WALKERS), elbow, "all", "elbow_flexion"),
+        Row("ankle while walking", WALKERS, ankle, "all", None),
     ]
 
 
@@ -104,7 +105,7 @@ def verdict(errors: Sequence[float], given: float, rendered: float | None) -> in
 
 
 def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
-    """What to trust, with an error each."""
+    """Say what to trust, with an error each."""
     yield "| | | error on film, degrees | values given | rendered people |"
     yield "|---|---|---|---|---|"
     found = []
@@ -118,7 +119,8 @@ def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
         error = _span(errors) + (f", {len(row.clips)} people" if len(row.clips) > 1 else "")
         if given == 0:
             error = f"refused ({error})"
-        found.append((which, f"| {VERDICTS[which]} | {row.what} | {error} | {given:.0f} % | {shown} |"))
+        cells = (VERDICTS[which], row.what, error, f"{given:.0f} %", shown)
+        found.append((which, f"| {' | '.join(cells)} |"))
     yield from (line for _, line in sorted(found, key=lambda one: one[0]))
 
 
@@ -127,7 +129,8 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
     angles = ("knee flexion", "hip flexion", "ankle dorsiflexion", "trunk lean")
     yield "| | " + " | ".join(angles) + " |"
     yield "|---" * (len(angles) + 1) + "|"
-    named = {"landmarks": "landmarks", "fit": "fitted body", "fit, standing free": "fitted body, not told that they stand"}
+    free = "fitted body, not told that they stand"
+    named = {"landmarks": "landmarks", "fit": "fitted body", "fit, standing free": free}
     for what, clips, methods in (
         ("eight people who stand straight", film.clips("standing"), list(named)),
         ("five squats of one woman, obliquely", SQUATS, ["landmarks", "fit", "OpenCap Monocular"]),
@@ -145,11 +148,11 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
 
 
 def rendered_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
-    """Rendered people, by angle and view."""
+    """List the errors on rendered people, by angle and view."""
     views = [str(view) for view in lab["view"].to_numpy()]
     yield "| mean absolute error | " + " | ".join(views) + " | given | within 1.96 sd |"
     yield "|---" * (len(views) + 3) + "|"
-    for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "shoulder_flexion", "elbow_flexion", "trunk_lean"):
+    for name in filter(None, dict.fromkeys(row.rendered for row in rows(film))):
         errors = [_rendered(lab, name, "mae", view) for view in views]
         shares = [f"{100 * _rendered(lab, name, share):.0f} %" for share in ("given", "coverage")]
         cells = [f"{e:.1f}" if np.isfinite(e) else "" for e in errors]
@@ -180,7 +183,9 @@ def filled(text: str) -> str:
         for name, table in TABLES.items():
             mark = f"<!-- made by scripts/accuracy_tables.py: {name} -->\n"
             made = f"{mark}\n" + "\n".join(table(film, lab)) + "\n\n<!-- end -->"
-            text = re.sub(re.escape(mark) + r".*?<!-- end -->", made.replace("\\", r"\\"), text, flags=re.S)
+            if mark in text:
+                before, _, after = text.partition(mark)
+                text = before + made + after.partition("<!-- end -->")[2]
     return text
 
 

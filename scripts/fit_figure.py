@@ -23,7 +23,8 @@ def main() -> None:
     for axis, name in zip(axes, ("knee_flexion", "elbow_flexion"), strict=True):
         value, sd = (angles[each].sel(side=SIDE).squeeze() for each in (name, f"{name}_sd"))
         time = value["time"]
-        axis.fill_between(time, value - 1.96 * sd, value + 1.96 * sd, color="#0072b2", alpha=0.2, lw=0)
+        half = 1.96 * sd
+        axis.fill_between(time, value - half, value + half, color="#0072b2", alpha=0.2, lw=0)
         axis.plot(time, value, color="#0072b2", label="fitted body, ± 95 %")
         true = truth[name].sel(side=SIDE).squeeze()
         axis.plot(true["time"], true, "--", color="#222222", lw=1.2, label="truth")

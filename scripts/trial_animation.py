@@ -1,4 +1,4 @@
-"""Film the trial viewer on the demo, docs/images/trial.webp: ``python scripts/trial_animation.py``."""
+"""Film the trial viewer on the demo, for docs/images/trial.webp."""
 
 from __future__ import annotations
 

@@ -55,7 +55,8 @@ def test_what_is_told_of_a_squat_on_film(modules, project):
     text = (project / "benchmarks" / "real.md").read_text(encoding="utf-8")
     film = modules[0].Film(text)
     clip = "opencap_s4_squats1_phone"
-    (row,) = [x for x in text.splitlines() if x.startswith(f"| {clip} | markers | knee flexion | all |")]
+    head = f"| {clip} | markers | knee flexion | all |"
+    (row,) = [line for line in text.splitlines() if line.startswith(head)]
     error, bias, given, within = film.of(clip, "knee flexion")
     assert f"| {error:.1f}, {bias:+.1f}; {given:.0f} / {within:.0f} |" in row
     assert film.of(clip, "knee flexion", "lying") is None
@@ -98,9 +99,9 @@ def test_every_public_name_command_and_definition_is_in_the_reference(pages):
         assert f"\n`{name}`\n" in pages["angles"]
     for part in ("posture", "stance", "knee_movement", "tempo", "smoothness", "symmetry"):
         for name in tables.load("overhead_squat")[part]:
-            assert f"| `{name}` |" in pages["metrics"]
+            assert f" `{name}` |" in pages["metrics"]
     for rule in tables.load("findings")["rules"]:
-        assert f"| `{rule}` |" in pages["findings"]
+        assert f"| `{rule}` |\n" in pages["findings"]
     criteria = tables.load("criteria")
     for entry in (
         *criteria["fms_deep_squat"]["criteria"].values(),
