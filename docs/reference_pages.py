@@ -204,7 +204,7 @@ def _reference(part: Mapping[str, Any]) -> str:
 
 def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
     shown = _unit(entry.get("units", unit))
-    return f"{_cell(entry['long_name'])}{f', {shown}' if shown else ''} `{name}`"
+    return f"{_cell(entry['long_name'])}{f',{shown}' if shown else ''} `{name}`"
 
 
 def criteria() -> Iterator[str]:
@@ -219,9 +219,9 @@ def criteria() -> Iterator[str]:
         "told. Made of the table `criteria`."
     )
     yield f"\n## Deep squat of the Functional Movement Screen\n\n{_text(deep['source'])}\n"
-    yield _thresholds(deep["criteria"], "fails", "not met where")
+    yield _thresholds(deep["criteria"], "fails", "Not met where")
     yield f"\n## Compensations of the overhead squat assessment\n\n{_text(seen['source'])}\n"
-    yield _thresholds(seen["assessed"], "found", "found where")
+    yield _thresholds(seen["assessed"], "found", "Found where")
     yield "\nNot assessed:\n"
     for name, why in seen["not_assessed"].items():
         if name != "source":
@@ -229,20 +229,29 @@ def criteria() -> Iterator[str]:
 
 
 def _thresholds(entries: Mapping[str, Any], side: str, title: str) -> str:
-    words = {"above": ">", "below": "<", "outside": "beyond ±"}
-    return _table(
-        ("", "metric", title, "only from", "source"),
-        (
-            (
-                _cell(entry["long_name"]),
-                f"`{entry['measure']}`",
-                f"{words[entry[side]]} {entry['threshold']} {_unit(entry['units'])}",
-                ", ".join(entry.get("only_from", [])) or _view(entry),
-                _cell(entry["source"]),
-            )
+    return _definition(
+        {
+            _capital(entry["long_name"]): f"{title} `{entry['measure']}` is {_beyond(entry[side])} "
+            f"{entry['threshold']}{_unit(entry['units'])}.{_only(entry)} {_ended(entry['source'])}"
             for entry in entries.values()
-        ),
+        }
     )
+
+
+def _beyond(side: str) -> str:
+    return {"above": "above", "below": "below", "outside": "beyond ±"}[side]
+
+
+def _only(entry: Mapping[str, Any]) -> str:
+    """Say from where it is told, where that is not from everywhere."""
+    if "only_from" in entry:
+        return f" Only from {', '.join(entry['only_from'])}." if entry["only_from"] else " Nowhere."
+    angle = entry.get("only_where_supported")
+    return f" Only in views that support `{angle}`." if angle else ""
+
+
+def _ended(text: str) -> str:
+    return text.strip().rstrip(".") + "."
 
 
 def findings() -> Iterator[str]:
@@ -253,19 +262,19 @@ def findings() -> Iterator[str]:
         "at least four times as likely as not. Made of the tables `findings` and `advice`."
     )
     yield "\n## Findings\n"
-    rules = tables.load("findings")["rules"]
-    words = {"above": ">", "below": "<", "outside": "beyond ±"}
-    rows = []
-    for name, rule in rules.items():
+    found = {}
+    for name, rule in tables.load("findings")["rules"].items():
+        limit = f"{rule.get('threshold')}{_unit(rule['unit'])}"
         if rule["direction"] == "beyond_mdc":
-            matters = f"{rule['relevant']} {_unit(rule['unit'])}"
-            limit = f"beyond its smallest detectable change; {matters} matter"
+            matters = f"{rule['relevant']}{_unit(rule['unit'])}"
+            where = f"beyond its smallest detectable change; {matters} matter"
         else:
-            limit = f"{words[rule['direction']]} {rule['threshold']} {_unit(rule['unit'])}"
-        only = ", ".join(rule.get("only_from", [])) or _view(rule)
-        label, source = _cell(rule["label"]), _cell(rule["source"])
-        rows.append((label, f"`{rule['metric']}`", limit, only, source, f"`{name}`"))
-    yield _table(("finding", "metric", "where", "only from", "source", "rule"), rows)
+            where = f"{_beyond(rule['direction'])} {limit}"
+        label = _capital(rule["label"].format(threshold=limit, limit=rule.get("threshold")))
+        found[f"{label} (`{name}`)"] = (
+            f"Where `{rule['metric']}` is {where}.{_only(rule)} {_ended(rule['source'])}"
+        )
+    yield _definition(found)
     yield "\n## Exercises\n"
     advice = tables.load("advice")
     yield _text(advice["notice"]["text"]) + "\n"
@@ -319,13 +328,8 @@ def seen_from_here(text: str) -> str:
     return re.sub(r"\]\(\.\./benchmarks/(\w+)\.md", r"](reference/measured-\1.md", text)
 
 
-def _view(entry: Mapping[str, Any]) -> str:
-    angle = entry.get("only_where_supported")
-    return f"views that support `{angle}`" if angle else ""
-
-
 def _unit(unit: str) -> str:
-    return {"degree": "°", "1": "", "percent": "%"}.get(unit, unit)
+    return {"degree": "°", "1": "", "": "", "percent": " %"}.get(unit, f" {unit}")
 
 
 def _capital(text: str) -> str:

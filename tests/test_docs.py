@@ -101,13 +101,13 @@ def test_every_public_name_command_and_definition_is_in_the_reference(pages):
         for name in tables.load("overhead_squat")[part]:
             assert f" `{name}` |" in pages["metrics"]
     for rule in tables.load("findings")["rules"]:
-        assert f"| `{rule}` |\n" in pages["findings"]
+        assert f"(`{rule}`)\n: Where " in pages["findings"]
     criteria = tables.load("criteria")
     for entry in (
         *criteria["fms_deep_squat"]["criteria"].values(),
         *criteria["compensations"]["assessed"].values(),
     ):
-        assert entry["long_name"] in pages["criteria"]
+        assert f"{entry['long_name'][1:]}\n: " in pages["criteria"]
 
 
 def test_rows_of_a_table_have_as_many_cells_as_its_head(pages):
