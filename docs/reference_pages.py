@@ -204,7 +204,7 @@ def _reference(part: Mapping[str, Any]) -> str:
 
 def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
     shown = _unit(entry.get("units", unit))
-    return f"{_cell(entry['long_name'])}{f',{shown}' if shown else ''} `{name}`"
+    return f"{_cell(entry['long_name'])}{f', {shown.strip()}' if shown else ''} `{name}`"
 
 
 def criteria() -> Iterator[str]:
