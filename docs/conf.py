@@ -47,6 +47,7 @@ html_static_path = ["static"]
 html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # would be fetched, which a page that is a file cannot
 html_theme_options = {
     "show_nav_level": 1,
     "navigation_with_keys": False,
