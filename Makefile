@@ -99,7 +99,7 @@ accuracy: $(LAB)
 
 # The documentation, in build/docs/html; a warning is an error.
 docs: $(VENV)/.ready-docs
-	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet --doctree-dir build/docs/doctrees docs build/docs/html
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --fresh-env --quiet --doctree-dir build/docs/doctrees docs build/docs/html
 	@echo "build/docs/html/index.html"
 
 $(VENV)/.ready-docs: $(READY)

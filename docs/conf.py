@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE))
 import reference_pages  # noqa: E402
 
 import mobility  # noqa: E402
+from mobility.provenance import code_digest  # noqa: E402
 
 project = "mobility"
 author = "The mobility developers"
@@ -29,9 +30,10 @@ exclude_patterns = ["systemd"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 
-# Tutorials run when the pages are built, on the demo, in a folder of their own.
+# Tutorials run when the pages are built, on the demo, in a folder of their own; again only after a
+# change of their cells or of the package.
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE.parent / "build" / "docs" / "cache")
+nb_execution_cache_path = str(HERE.parent / "build" / "docs" / f"cache-{code_digest()[:12]}")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
