@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 LAB    := $(VENV)/.ready-virtual-lab
 SYSTEM := $(VENV)/.ready-system
 
-.PHONY: setup demo test test-all test-pythons test-short lint lab demo-data benchmarks accuracy versions clean
+.PHONY: setup demo test test-all test-pythons test-short lint lab demo-data benchmarks accuracy versions docs clean
 
 setup: $(READY)
 
@@ -95,10 +95,20 @@ accuracy: $(LAB)
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
 	$(BIN)/python benchmarks/cameras.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python scripts/accuracy_tables.py
+
+# The documentation, in build/docs/html; a warning is an error.
+docs: $(VENV)/.ready-docs
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --fresh-env --quiet --doctree-dir build/docs/doctrees docs build/docs/html
+	@echo "build/docs/html/index.html"
+
+$(VENV)/.ready-docs: $(READY)
+	$(PIP) --constraint constraints.txt --editable ".[docs]"
+	touch $@
 
 # The newest versions that fit together, for every Python of this machine; then run all tests.
 versions: $(READY)
 	$(BIN)/python scripts/renew_versions.py $$(sh scripts/interpreters.sh)
 
 clean:
-	rm -rf $(VENV) $(VENV)-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache

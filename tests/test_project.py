@@ -119,21 +119,16 @@ def test_no_notebook_is_stored_with_outputs(project):
 def test_readme_commands_exist(project):
     readme = (project / "README.md").read_text()
     targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.MULTILINE))
-    for target in set(re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE)):
-        assert target in targets
-    commands = set(re.findall(r"^(?:\| `)?mobility ([a-z-]+)", readme, re.MULTILINE))
-    assert {"demo", "analyze"} <= commands
+    asked = set(re.findall(r"(?:^|`)make ([a-z-]+)", readme, re.MULTILINE))
+    assert {"demo", "lab", "docs"} <= asked <= targets
+    commands = set(re.findall(r"^(?:\.venv/bin/)?mobility ([a-z-]+)", readme, re.MULTILINE))
+    assert "analyze" in commands
     for command in commands:
         subprocess.run(
             [sys.executable, "-m", "mobility.cli", command, "--help"],
             check=True,
             capture_output=True,
         )
-
-
-def test_readme_holds_no_place_that_was_to_be_filled(project):
-    lines = (project / "README.md").read_text().splitlines()
-    assert [line for line in lines if re.fullmatch(r"[A-Z]{4,}", line)] == []
 
 
 def test_readme_names_every_file_it_links_to(project):
@@ -151,4 +146,4 @@ def test_the_python_of_the_readme_runs(project, tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "left_knee_flexion" in done.stdout
+    assert (tmp_path / "knee.png").stat().st_size > 10_000

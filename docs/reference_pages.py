@@ -1,0 +1,355 @@
+"""Pages of the reference, made of what the package holds: docstrings, commands, tables."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import mobility
+from mobility import tables
+from mobility.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[1]
+
+API: Mapping[str, tuple[str, ...]] = {
+    "From a video to angles": ("estimate_pose", "clean_pose", "fit_body", "joint_angles"),
+    "Squats": ("find_repetitions", "overhead_squat"),
+    "Single joints": ("joint_movements", "joint_mobility", "reference_range"),
+    "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
+    "Sessions": ("Store", "Session"),
+}
+
+WIDGETS = ("UploadForm", "SessionBrowser", "TrialViewer", "ConfigEditor")
+
+MEASURED = ("real", "findings", "findings_pairs")
+"""Outputs of benchmarks that are pages too."""
+
+Rows = Iterable[Iterable[Any]]
+
+
+def write(folder: Path) -> None:
+    """Write every page of which the content has changed, so that Sphinx reads no other again."""
+    folder.mkdir(exist_ok=True)
+    pages = {
+        "api": api(),
+        "command-line": command_line(),
+        "angles": angles(),
+        "metrics": metrics(),
+        "criteria": criteria(),
+        "findings": findings(),
+        "tables": all_tables(),
+        **{f"measured-{name}": measured(name) for name in MEASURED},
+    }
+    for name, lines in pages.items():
+        path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def api() -> Iterator[str]:
+    """Every public name of the package, by what it is for."""
+    named = [name for names in API.values() for name in names]
+    assert sorted(named) == sorted(mobility.__all__), "API here has not the public names"
+    yield "# Python"
+    yield "\nThe public names of `mobility`; `import mobility as mb` is the custom."
+    for title, names in API.items():
+        yield f"\n## {title}"
+        for name in names:
+            if inspect.isclass(getattr(mobility, name)):
+                yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
+            else:
+                yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"
+    yield "\n## Widgets\n\nFor notebooks, of `mobility.widgets`."
+    for name in WIDGETS:
+        yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.widgets.{name}\n```"
+
+
+def command_line() -> Iterator[str]:
+    """Every command with its arguments and options, as ``--help`` has them."""
+    yield "# Command line"
+    yield (
+        "\nBad input ends with status 2 and one line that says what to do; where some of many "
+        "failed (`batch`, `watch --once`, a study, a sweep, `prune`), the status is 1. "
+        "The same text is printed by `mobility COMMAND --help`."
+    )
+    root = typer.main.get_command(app)
+    yield from _commands(root, "mobility")
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    below = getattr(command, "commands", {})
+    for each in sorted(below):
+        yield from _commands(below[each], f"{name} {each}")
+    if below:
+        return
+    context = command.context_class(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    yield f"\n## {name.removeprefix('mobility ')}\n\n```\n{usage}\n```\n"
+    yield _text(inspect.cleandoc(command.help or ""))
+    rows = []
+    for option in command.params:
+        if option.param_type_name == "argument":
+            name = f"`{option.metavar or option.name.upper()}`"
+            rows.append((name, _cell(getattr(option, "help", "") or "")))
+        elif option.name != "help" and not option.hidden:
+            names = ", ".join(f"`{each}`" for each in (*option.opts, *option.secondary_opts))
+            record = option.get_help_record(context)
+            rows.append((names, _cell(record[1] if record else "")))
+    if rows:
+        yield "\n" + _table(("", ""), rows)
+
+
+def angles() -> Iterator[str]:
+    """Definition, limit and views of every angle."""
+    limits, views = tables.load("angle_limits"), tables.load("view_support")
+    yield "# Angles"
+    yield (
+        "\nWhat each angle is, in which direction it counts, from which expected error on (a "
+        "standard deviation) a value of it is refused, and which views support it. Made of the "
+        "tables `angles`, `angle_limits` and `view_support`; every value has its error beside it, "
+        "`<name>_sd`."
+    )
+    for name, entry in tables.load("angles").items():
+        support, largest = views["angles"][name], limits["angles"][name]["largest_sd_deg"]
+        yield f"\n## {_capital(entry['long_name'])}\n\n`{name}`\n"
+        yield _definition(
+            {
+                "Between": entry["segments"],
+                "Plane": entry["plane"],
+                "Zero": entry["zero"],
+                "Positive": entry["positive"],
+                "Refused": f"from an expected error of {largest} degrees on",
+                "Views": f"{', '.join(support['supported'])}. {support['source']}",
+                "Source": entry["source"],
+            }
+        )
+    yield "\n## Angles of single joints"
+    yield "\nMeasured in the picture; [how to film each](../joint-mobility.md).\n"
+    yield _table(
+        ("movement", "angle", "zero", "positive or negative"),
+        (
+            (f"`{name}`", f"`{entry['angle']}`", _cell(entry["zero"]), _cell(entry["sign"]))
+            for name, entry in tables.load("movements").items()
+        ),
+    )
+
+
+def metrics() -> Iterator[str]:
+    """Every metric of the overhead squat, and both indices."""
+    squat = tables.load("overhead_squat")
+    yield "# Metrics of the overhead squat"
+    yield (
+        "\nOf each angle there are `<name>_bottom`, `<name>_peak` and `<name>_phase`, of each "
+        "repetition and as the median over the accepted ones, and of those with two sides "
+        "`<name>_asymmetry`; each with its error, `_sd`. Made of the tables `overhead_squat` and "
+        "`indices`."
+    )
+    titles = {
+        "angles": "Angles",
+        "posture": "Posture",
+        "stance": "Stance",
+        "knee_movement": "Knee movement",
+        "frontal_plane": "Frontal plane",
+        "tempo": "Tempo",
+        "smoothness": "Smoothness",
+        "symmetry": "Symmetry",
+    }
+    for part, title in titles.items():
+        yield f"\n## {title}\n"
+        yield _table(
+            ("metric", "definition", "why, or from where"),
+            (
+                (
+                    _named(name, entry, "degree" if part == "angles" else ""),
+                    _cell(entry["reference"]),
+                    _cell(entry["source"]),
+                )
+                for name, entry in squat[part].items()
+            ),
+        )
+    yield "\n## Indices\n"
+    yield (
+        "Definitions of this package: criteria, not percentiles. 100 is the movement that the "
+        "references describe."
+    )
+    for name, index in tables.load("indices").items():
+        if "parts" not in index:
+            continue
+        yield f"\n### {_capital(index['long_name'])}\n"
+        yield f"`{name}`, version {index['version']}. {_text(index['source'])}\n"
+        yield _table(
+            ("part", "weight", "reference", "source"),
+            (
+                (
+                    f"`{part}`",
+                    entry["weight"],
+                    _reference(entry),
+                    _cell(entry["source"]),
+                )
+                for part, entry in index["parts"].items()
+            ),
+        )
+
+
+def _reference(part: Mapping[str, Any]) -> str:
+    if "reference" in part:
+        return str(part["reference"])
+    return f"no loss up to {part['a']}, all lost at {part['b']}"
+
+
+def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
+    shown = _unit(entry.get("units", unit))
+    return f"{_cell(entry['long_name'])}{f', {shown.strip()}' if shown else ''} `{name}`"
+
+
+def criteria() -> Iterator[str]:
+    """Criteria of the deep squat and compensations, with their thresholds."""
+    table = tables.load("criteria")
+    deep, seen = table["fms_deep_squat"], table["compensations"]
+    least = table["statement"]["probability"]["value"]
+    yield "# Criteria and compensations"
+    yield (
+        "\nA criterion is a metric against a threshold. What is told is the probability that it is "
+        f"met, from the value and its error; it is stated from {least:.0%} on, else it cannot be "
+        "told. Made of the table `criteria`."
+    )
+    yield f"\n## Deep squat of the Functional Movement Screen\n\n{_text(deep['source'])}\n"
+    yield _thresholds(deep["criteria"], "fails", "Not met where")
+    yield f"\n## Compensations of the overhead squat assessment\n\n{_text(seen['source'])}\n"
+    yield _thresholds(seen["assessed"], "found", "Found where")
+    yield "\nNot assessed:\n"
+    for name, why in seen["not_assessed"].items():
+        if name != "source":
+            yield f"- {name.replace('_', ' ')}: {_text(why)}"
+
+
+def _thresholds(entries: Mapping[str, Any], side: str, title: str) -> str:
+    return _definition(
+        {
+            _capital(entry["long_name"]): f"{title} `{entry['measure']}` is {_beyond(entry[side])} "
+            f"{entry['threshold']}{_unit(entry['units'])}.{_only(entry)} {_ended(entry['source'])}"
+            for entry in entries.values()
+        }
+    )
+
+
+def _beyond(side: str) -> str:
+    return {"above": "above", "below": "below", "outside": "beyond ±"}[side]
+
+
+def _only(entry: Mapping[str, Any]) -> str:
+    """Say from where it is told, where that is not from everywhere."""
+    if "only_from" in entry:
+        return f" Only from {', '.join(entry['only_from'])}." if entry["only_from"] else " Nowhere."
+    angle = entry.get("only_where_supported")
+    return f" Only in views that support `{angle}`." if angle else ""
+
+
+def _ended(text: str) -> str:
+    return text.strip().rstrip(".") + "."
+
+
+def findings() -> Iterator[str]:
+    """Every statement of the report with its rule, and the exercises."""
+    yield "# Findings and advice"
+    yield (
+        "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
+        "at least four times as likely as not. Made of the tables `findings` and `advice`."
+    )
+    yield "\n## Findings\n"
+    found = {}
+    for name, rule in tables.load("findings")["rules"].items():
+        limit = f"{rule.get('threshold')}{_unit(rule['unit'])}"
+        if rule["direction"] == "beyond_mdc":
+            matters = f"{rule['relevant']}{_unit(rule['unit'])}"
+            where = f"beyond its smallest detectable change; {matters} matter"
+        else:
+            where = f"{_beyond(rule['direction'])} {limit}"
+        label = _capital(rule["label"].format(threshold=limit, limit=rule.get("threshold")))
+        found[f"{label} (`{name}`)"] = (
+            f"Where `{rule['metric']}` is {where}.{_only(rule)} {_ended(rule['source'])}"
+        )
+    yield _definition(found)
+    yield "\n## Exercises\n"
+    advice = tables.load("advice")
+    yield _text(advice["notice"]["text"]) + "\n"
+    yield _table(
+        ("exercise", "dose", "what it is for", "advised where", "source"),
+        (
+            (
+                _cell(entry["name"]),
+                f"{entry['sets']} x "
+                + (f"{entry['seconds']} s" if "seconds" in entry else f"{entry['repetitions']}")
+                + f", {entry['per_week']} days a week",
+                _cell(entry["purpose"]),
+                ", ".join(f"`{rule}`" for rule in entry["for"]),
+                _cell(entry["source"]),
+            )
+            for entry in advice["exercises"].values()
+        ),
+    )
+
+
+def all_tables() -> Iterator[str]:
+    """Name the tables, with the comment at their head."""
+    yield "# Tables"
+    yield (
+        "\nWhat the package knows apart from its code, each entry with its source. "
+        "They are YAML files; each can be downloaded here."
+    )
+    folder = Path(tables.__file__).parent
+    rows = []
+    for path in sorted(folder.glob("*.yaml")):
+        head = re.match(r"(?:#[^\n]*\n)+", path.read_text(encoding="utf-8"))
+        comment = re.sub(r"^# ?", "", head.group(), flags=re.MULTILINE) if head else ""
+        first = comment.split("\n\n")[0]
+        rows.append((f"[{path.stem}](../../mobility/tables/{path.name})", _cell(first)))
+    yield "\n" + _table(("table", "what it holds"), rows)
+
+
+def measured(name: str) -> Iterator[str]:
+    """Give what a benchmark wrote, with its links as seen from here."""
+    text = (ROOT / "benchmarks" / f"{name}.md").read_text(encoding="utf-8")
+    title = {
+        "real": "",
+        "findings": "# Findings counted, one camera\n",
+        "findings_pairs": "# Findings counted, two cameras\n",
+    }[name]
+    yield title + re.sub(r"\]\((?!http)([\w.]+\.yaml)\)", r"](../../benchmarks/\1)", text)
+
+
+def seen_from_here(text: str) -> str:
+    """Lead links to those outputs to their pages."""
+    return re.sub(r"\]\(\.\./benchmarks/(\w+)\.md", r"](reference/measured-\1.md", text)
+
+
+def _unit(unit: str) -> str:
+    return {"degree": "°", "1": "", "": "", "percent": " %"}.get(unit, f" {unit}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _definition(entries: Mapping[str, str]) -> str:
+    return "\n\n".join(f"{term}\n: {_text(text)}" for term, text in entries.items())
+
+
+def _table(head: Iterable[Any], rows: Rows) -> str:
+    lines = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _text(text: str) -> str:
+    """Plain words in Markdown: what would be a tag, emphasis or a formula is none."""
+    return re.sub(r"(?<!`)([<>*$\[\]])(?!`)", r"\\\1", str(text).strip())
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", _text(text)).replace("|", "\\|")

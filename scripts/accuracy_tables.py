@@ -1,0 +1,200 @@
+"""Write what was measured into README.md and docs/accuracy.md.
+
+The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``) and
+reports/virtual-lab/virtual-lab.nc (rendered people; ``mobility virtual-lab sweep
+benchmarks/reporting.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME
+-->`` and ``<!-- end -->``; a test holds the files against them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+PROJECT = Path(__file__).resolve().parents[1]
+FILES = ("README.md", "docs/accuracy.md")
+SQUATS = ("opencap_s4_squats1_phone",)
+WALKERS = ("opencap_walk", "opencap_walk_ts")
+
+TRUSTED_DEG, TRUSTED_RENDERED_DEG = 4.0, 6.0
+"""Largest mean absolute errors, on film and rendered, of what is to be trusted."""
+
+CAREFUL_DEG, LEAST_GIVEN = 10.0, 50.0
+"""Beyond this error, or with fewer percent of the values given, it is not to be trusted."""
+
+VERDICTS = ("**trust**", "**take care**", "**do not trust**")
+
+
+class Measured(NamedTuple):
+    """One method, angle and posture of one clip, degrees and percent."""
+
+    error: float
+    bias: float
+    given: float
+    within: float
+
+
+class Film:
+    """The tables of benchmarks/real.md."""
+
+    def __init__(self, text: str) -> None:
+        lines = text[text.index("## All clips") :].splitlines()
+        head, _, *rows = [_cells(line) for line in lines if line.startswith("|")]
+        self._rows = [dict(zip(head, row, strict=True)) for row in rows]
+
+    def clips(self, reference: str) -> list[str]:
+        """Clips that have a reference of this kind."""
+        return list(dict.fromkeys(r["clip"] for r in self._rows if r["reference"] == reference))
+
+    def of(
+        self, clip: str, angle: str, posture: str = "all", method: str = "fit", reference: str = ""
+    ) -> Measured | None:
+        """Give what one method has, where it was measured."""
+        for row in self._rows:
+            asked = (row["clip"], row["angle"], row["posture"]) == (clip, angle, posture)
+            if asked and row[method] and row["reference"] in (reference or row["reference"]):
+                numbers = [float(x) for x in re.findall(r"[-+]?\d+(?:\.\d+)?", row[method])]
+                return Measured(*(numbers + [np.nan] * 4)[:4])
+        return None
+
+
+class Row(NamedTuple):
+    """One line of the README."""
+
+    what: str
+    clips: Sequence[str]
+    angles: Sequence[str]
+    posture: str
+    rendered: str | None
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def rows(film: Film) -> list[Row]:
+    """Choose what the README speaks of."""
+    standing, both = film.clips("standing"), ("knee flexion", "hip flexion")
+    ankle, elbow = ("ankle dorsiflexion",), ("elbow flexion",)
+    return [
+        Row("trunk lean in a squat", SQUATS, ("trunk lean",), "all", "trunk_lean"),
+        Row("knee flexion in a squat", SQUATS, ("knee flexion",), "all", "knee_flexion"),
+        Row("ankle in a squat, feet flat", SQUATS, ankle, "all", "ankle_dorsiflexion"),
+        Row("hip flexion in a squat", SQUATS, ("hip flexion",), "all", "hip_flexion"),
+        Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", None),
+        Row("knees and hips of people who stand", standing, both, "all", None),
+        Row("knee and hip while walking", WALKERS, both, "all", None),
+        Row("shoulder in a squat", SQUATS, ("shoulder flexion",), "all", "shoulder_flexion"),
+        Row("elbow", (*SQUATS, *WALKERS), elbow, "all", "elbow_flexion"),
+        Row("ankle while walking", WALKERS, ankle, "all", None),
+    ]
+
+
+def verdict(errors: Sequence[float], given: float, rendered: float | None) -> int:
+    """Which of VERDICTS; the mean decides."""
+    mean = float(np.mean(errors))
+    if mean > CAREFUL_DEG or given < LEAST_GIVEN:
+        return 2
+    trusted = mean <= TRUSTED_DEG and (rendered is None or rendered <= TRUSTED_RENDERED_DEG)
+    return 0 if trusted else 1
+
+
+def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """Say what to trust, with an error each."""
+    yield "| | | error on film, degrees | values given | rendered people |"
+    yield "|---|---|---|---|---|"
+    found = []
+    for row in rows(film):
+        each = [film.of(c, a, row.posture) for c in row.clips for a in row.angles]
+        measured = [one for one in each if one is not None]
+        errors, given = [m.error for m in measured], float(np.mean([m.given for m in measured]))
+        rendered = None if row.rendered is None else _rendered(lab, row.rendered, "mae")
+        shown = "" if rendered is None else f"{rendered:.1f}"
+        which = verdict(errors, given, rendered)
+        error = _span(errors) + (f", {len(row.clips)} people" if len(row.clips) > 1 else "")
+        if given == 0:
+            error = f"refused ({error})"
+        cells = (VERDICTS[which], row.what, error, f"{given:.0f} %", shown)
+        found.append((which, f"| {' | '.join(cells)} |"))
+    yield from (line for _, line in sorted(found, key=lambda one: one[0]))
+
+
+def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """Landmarks, fitted body and OpenCap Monocular on film."""
+    angles = ("knee flexion", "hip flexion", "ankle dorsiflexion", "trunk lean")
+    yield "| | " + " | ".join(angles) + " |"
+    yield "|---" * (len(angles) + 1) + "|"
+    free = "fitted body, not told that they stand"
+    named = {"landmarks": "landmarks", "fit": "fitted body", "fit, standing free": free}
+    for what, clips, methods in (
+        ("eight people who stand straight", film.clips("standing"), list(named)),
+        ("five squats of one woman, obliquely", SQUATS, ["landmarks", "fit", "OpenCap Monocular"]),
+        ("two walkers", WALKERS, ["landmarks", "fit", "OpenCap Monocular"]),
+    ):
+        for method in methods:
+            cells = []
+            for angle in angles:
+                each = [film.of(clip, angle, method=method) for clip in clips]
+                measured = [one for one in each if one is not None]
+                cells.append(_span([one.error for one in measured]) if measured else "")
+                if measured and all(one.given == 0 for one in measured):
+                    cells[-1] = "refused"
+            yield f"| {what}: {named.get(method, method)} | {' | '.join(cells)} |"
+
+
+def rendered_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """List the errors on rendered people, by angle and view."""
+    views = [str(view) for view in lab["view"].to_numpy()]
+    yield "| mean absolute error | " + " | ".join(views) + " | given | within 1.96 sd |"
+    yield "|---" * (len(views) + 3) + "|"
+    for name in filter(None, dict.fromkeys(row.rendered for row in rows(film))):
+        errors = [_rendered(lab, name, "mae", view) for view in views]
+        shares = [f"{100 * _rendered(lab, name, share):.0f} %" for share in ("given", "coverage")]
+        cells = [f"{e:.1f}" if np.isfinite(e) else "" for e in errors]
+        yield f"| {name.replace('_', ' ')} | {' | '.join([*cells, *shares])} |"
+
+
+def _rendered(lab: xr.Dataset, angle: str, what: str, view: str = "all") -> float:
+    chosen = {"estimator": "fitted", "angle": angle, "view": view, "clips": "all", "part": "all"}
+    return float(lab[what].sel(chosen))
+
+
+def _span(errors: Sequence[float]) -> str:
+    low, high = min(errors), max(errors)
+    return f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
+
+
+TABLES: Mapping[str, Callable[[Film, xr.Dataset], Iterator[str]]] = {
+    "what to trust": ten_rows,
+    "on film": film_table,
+    "rendered": rendered_table,
+}
+
+
+def filled(text: str) -> str:
+    """Give `text` with today's figures between its marks."""
+    film = Film((PROJECT / "benchmarks" / "real.md").read_text(encoding="utf-8"))
+    with xr.open_dataset(PROJECT / "reports" / "virtual-lab" / "virtual-lab.nc") as lab:
+        for name, table in TABLES.items():
+            mark = f"<!-- made by scripts/accuracy_tables.py: {name} -->\n"
+            made = f"{mark}\n" + "\n".join(table(film, lab)) + "\n\n<!-- end -->"
+            if mark in text:
+                before, _, after = text.partition(mark)
+                text = before + made + after.partition("<!-- end -->")[2]
+    return text
+
+
+def main() -> None:
+    """Write the files anew."""
+    for name in FILES:
+        path = PROJECT / name
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

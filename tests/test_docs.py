@@ -1,0 +1,133 @@
+"""README, documentation and citation: their figures, their size, and that nothing is missing."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+
+import pytest
+import xarray as xr
+import yaml
+
+import mobility as mb
+from mobility import tables
+
+
+@pytest.fixture(scope="module")
+def modules(project):
+    """The scripts of the documentation."""
+    added = [str(project / "scripts"), str(project / "docs")]
+    sys.path[:0] = added
+    import accuracy_tables
+    import reference_pages
+
+    yield accuracy_tables, reference_pages
+    for each in added:
+        sys.path.remove(each)
+
+
+@pytest.fixture(scope="module")
+def pages(modules, tmp_path_factory):
+    """What is made of the package, by name."""
+    folder = tmp_path_factory.mktemp("reference")
+    modules[1].write(folder)
+    return {path.stem: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def test_the_readme_is_short(project):
+    text = (project / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert len(text.split()) <= 900
+    assert len((project / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_the_figures_are_those_of_the_benchmarks(modules, project):
+    """After a change of the benchmarks' outputs: ``python scripts/accuracy_tables.py``."""
+    for name in modules[0].FILES:
+        text = (project / name).read_text(encoding="utf-8")
+        assert "<!-- made by scripts/accuracy_tables.py: what to trust -->\n\n|" in text
+        assert modules[0].filled(text) == text, name
+
+
+def test_what_is_told_of_a_squat_on_film(modules, project):
+    """By hand from real.md: the row of the fit, its four numbers."""
+    text = (project / "benchmarks" / "real.md").read_text(encoding="utf-8")
+    film = modules[0].Film(text)
+    clip = "opencap_s4_squats1_phone"
+    head = f"| {clip} | markers | knee flexion | all |"
+    (row,) = [line for line in text.splitlines() if line.startswith(head)]
+    error, bias, given, within = film.of(clip, "knee flexion")
+    assert f"| {error:.1f}, {bias:+.1f}; {given:.0f} / {within:.0f} |" in row
+    assert film.of(clip, "knee flexion", "lying") is None
+    assert len(film.clips("standing")) == 8
+
+
+@pytest.mark.parametrize(
+    ("errors", "given", "rendered", "verdict"),
+    [
+        ([4.0], 100, 6.0, 0),
+        ([4.0], 100, None, 0),
+        ([3.0], 100, 6.1, 1),
+        ([2.0, 6.1], 100, None, 1),
+        ([10.0], 50, None, 1),
+        ([10.1], 100, 1.0, 2),
+        ([1.0], 49, 1.0, 2),
+    ],
+)
+def test_what_is_to_be_trusted(modules, errors, given, rendered, verdict):
+    assert modules[0].verdict(errors, given, rendered) == verdict
+
+
+def test_rendered_errors_are_those_of_the_sweep(modules, project):
+    with xr.open_dataset(project / "reports/virtual-lab/virtual-lab.nc") as lab:
+        film = modules[0].Film((project / "benchmarks/real.md").read_text(encoding="utf-8"))
+        table = "\n".join(modules[0].rendered_table(film, lab))
+        knee = lab["mae"].sel(
+            estimator="fitted", angle="knee_flexion", view="front", clips="all", part="all"
+        )
+        assert f"| knee flexion | {float(knee):.1f} |" in table
+
+
+def test_every_public_name_command_and_definition_is_in_the_reference(pages):
+    for name in mb.__all__:
+        assert f":: mobility.{name}\n" in pages["api"]
+    for command in ("analyze", "sessions list", "virtual-lab sweep", "keys create"):
+        assert f"\n## {command}\n" in pages["command-line"]
+    assert "`--standing`" in pages["command-line"]
+    for name in tables.load("angles"):
+        assert f"\n`{name}`\n" in pages["angles"]
+    for part in ("posture", "stance", "knee_movement", "tempo", "smoothness", "symmetry"):
+        for name in tables.load("overhead_squat")[part]:
+            assert f" `{name}` |" in pages["metrics"]
+    for rule in tables.load("findings")["rules"]:
+        assert f"(`{rule}`)\n: Where " in pages["findings"]
+    criteria = tables.load("criteria")
+    for entry in (
+        *criteria["fms_deep_squat"]["criteria"].values(),
+        *criteria["compensations"]["assessed"].values(),
+    ):
+        assert f"{entry['long_name'][1:]}\n: " in pages["criteria"]
+
+
+def test_rows_of_a_table_have_as_many_cells_as_its_head(pages):
+    for name, text in pages.items():
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+            assert len(cells) == 1, (name, table.splitlines()[0])
+
+
+def test_docstrings_of_public_names_begin_with_one_sentence():
+    for name in mb.__all__:
+        first = (inspect.getdoc(getattr(mb, name)) or "").split("\n\n")[0]
+        assert first.endswith("."), name
+
+
+def test_pictures_are_small(project):
+    for path in (project / "docs" / "images").iterdir():
+        assert path.stat().st_size <= 1_500_000, path.name
+
+
+def test_the_citation_is_of_this_version(project):
+    citation = yaml.safe_load((project / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], citation["license"]) == (mb.__version__, "BSD-3-Clause")
