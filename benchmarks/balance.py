@@ -24,9 +24,9 @@ import xarray as xr
 
 import mobility as mb
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angles_from_points
 from mobility.kinematics.calibration import known_cameras
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
+from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.sessions.files import read_dataset, write_dataset
 

@@ -35,8 +35,8 @@ import mobility as mb
 from mobility.assessment import movements as known_movements
 from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
-from mobility.kinematics.angles import angle_between
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
+from mobility.kinematics.geometry import angle_between
 from mobility.validation.reliability import mdc95
 from mobility.virtual_lab.case import (
     Case,

@@ -41,15 +41,12 @@ from mobility.assessment.posture import _JOINTS as BODY
 from mobility.assessment.posture import _posture
 from mobility.assessment.propagation import values_and_sd
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import (
-    angles_from_points,
-    image_plane_angles,
-    largest_sd,
-    legs_unseen,
-)
+from mobility.kinematics.angle_errors import largest_sd, legs_unseen
+from mobility.kinematics.angles import image_plane_angles
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import kind_of, metric_sd, spread_factors
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
+from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.sessions.files import read_dataset
 from mobility.validation.lab_files import read_lab

@@ -24,7 +24,7 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
-from mobility.kinematics.angles import angles_from_points
+from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from mobility.assessment.propagation import at_frames
-from mobility.kinematics.angles import angle_draws
+from mobility.kinematics.angle_errors import angle_draws
 
 
 def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:

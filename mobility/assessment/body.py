@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import provenance
 from mobility.assessment.phases import watched
-from mobility.kinematics.angles import body_frame
+from mobility.kinematics.geometry import body_frame
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]

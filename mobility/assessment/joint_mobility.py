@@ -19,7 +19,8 @@ from mobility.assessment import movements as known_movements
 from mobility.assessment.overhead_squat import MDC95
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between, angle_draws, legs_unseen, of_single_joints
+from mobility.kinematics.angle_errors import angle_draws, legs_unseen
+from mobility.kinematics.geometry import angle_between, of_single_joints
 from mobility.kinematics.in_picture import guessed_landmarks, measured_angles
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import check_times, checked, likely

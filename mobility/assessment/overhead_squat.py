@@ -33,7 +33,7 @@ from mobility.assessment.summaries import (
     right_minus_left,
     sample_sd,
 )
-from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, require_pose

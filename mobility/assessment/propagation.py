@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment.body import points_of
-from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import metric_sd
 from mobility.kinematics.skeleton import SIDES
 

@@ -17,12 +17,8 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import (
-    angle_sd,
-    angles_from_points,
-    legs_unseen_sd,
-    of_single_joints,
-)
+from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
+from mobility.kinematics.geometry import angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.options import checked
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_between
 from mobility.kinematics.clean import low_pass
+from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.skeleton import INDEX, SIDES, require_pose
 from mobility.options import checked
 from mobility.provenance import with_history

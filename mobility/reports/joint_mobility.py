@@ -25,7 +25,8 @@ from mobility.assessment.movements import (
     movements_of,
     refusal_advice,
 )
-from mobility.kinematics.angles import definitions, legs_unseen
+from mobility.kinematics.angle_errors import legs_unseen
+from mobility.kinematics.geometry import definitions
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.provenance import cameras_of, history
 from mobility.reports import sections

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.kinematics.angles import DEFAULT_METHOD
+from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import another_model, of_fit, unlike_measured
 from mobility.provenance import cameras_of, history, warnings_of
 from mobility.view import azimuths, view_of

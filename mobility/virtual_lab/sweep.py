@@ -26,9 +26,10 @@ from mobility import tables
 from mobility.capture.models import model_sha256
 from mobility.capture.pose import estimate_pose
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.kinematics.angles import angles_from_points, image_plane_angles, joint_angles
+from mobility.kinematics.angles import image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
+from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar

@@ -217,7 +217,7 @@ class RemoteSession:
     ) -> xr.Dataset:
         import xarray as xr
 
-        from mobility.kinematics.angles import definitions
+        from mobility.kinematics.geometry import definitions
 
         words = definitions()
         found = {}

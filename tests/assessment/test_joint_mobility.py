@@ -21,7 +21,9 @@ from mobility.assessment.joint_mobility import (
     single_joint_limits,
 )
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import definitions, joint_angles, largest_sd, legs_unseen
+from mobility.kinematics.angle_errors import largest_sd, legs_unseen
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.geometry import definitions
 from mobility.provenance import warnings_of
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back

@@ -18,7 +18,7 @@ from mobility.assessment.movements import (
 )
 from mobility.assessment.reference_ranges import reference_range
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import definitions
+from mobility.kinematics.geometry import definitions
 
 NAMES = tuple(tables.load(TABLE))
 

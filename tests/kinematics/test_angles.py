@@ -11,17 +11,19 @@ from scipy.spatial.transform import Rotation
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.angles import (
     IMAGE_ANGLES,
-    angle_between,
-    angle_sd,
-    elbow_flexion,
     image_plane_angles,
     joint_angles,
+    with_raw_angles,
+)
+from mobility.kinematics.geometry import (
+    angle_between,
+    elbow_flexion,
     knee_flexion,
     sagittal_angle,
     shoulder_flexion,
-    with_raw_angles,
 )
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of

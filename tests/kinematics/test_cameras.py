@@ -12,10 +12,11 @@ from kinematics.test_fit import body, errors, last, points_of
 
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import angle_sd, joint_angles
+from mobility.kinematics.angle_errors import angle_sd
+from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.calibration import Calibration, Camera, rotation
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, terms
+from mobility.kinematics.fit import entry, solver, terms
 from mobility.kinematics.fit.cameras import overlaid
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.repetitions import find_repetitions
@@ -235,7 +236,7 @@ def test_gradient_of_a_view_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch)
         caught.append((problem, joints, shared))
         return build(problem, joints, shared)
 
-    monkeypatch.setattr(terms, "normal_equations", spy)
+    monkeypatch.setattr(solver, "normal_equations", spy)
     first, second, *_ = pair(noise_px=2.0)
     entry.fit_body([first, second])
     problem, joints, shared = next(each for each in reversed(caught) if each[0].views)

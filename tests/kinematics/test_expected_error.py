@@ -14,7 +14,8 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.assessment.posture import posture
-from mobility.kinematics.angles import angle_draws, joint_angles
+from mobility.kinematics.angle_errors import angle_draws
+from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import (
     TABLE,
     another_model,

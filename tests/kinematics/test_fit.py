@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics import angles
-from mobility.kinematics.angles import angles_from_points
+from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, observed, standing, terms, trial
+from mobility.kinematics.fit import entry, observed, solver, standing, terms, trial
+from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 
 SIZE = (720, 1280)
@@ -186,11 +186,11 @@ def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(
     wrist = {"time": (time > 1.2) & (time < 1.7), "keypoint": INDEX["right_wrist"], "pixel": 1}
     pose["image_position"][wrist] -= 250.0  # farther than an arm reaches
     robust = errors(entry.fit_body(pose), truth)["elbow_flexion"]
-    terms = copy.deepcopy(parts.TERMS)
-    terms["picture"]["huber"] = 1e3
+    quadratic = copy.deepcopy(parts.TERMS)
+    quadratic["picture"]["huber"] = 1e3
     for name in ("depths", "feet", "balance"):
-        terms[name]["cauchy"] = 1e3
-    monkeypatch.setattr(body, "TERMS", terms)
+        quadratic[name]["cauchy"] = 1e3
+    monkeypatch.setattr(terms, "TERMS", quadratic)
     assert robust < 0.9 * errors(entry.fit_body(pose), truth)["elbow_flexion"]
 
 
@@ -292,7 +292,9 @@ def test_missing_landmarks_and_frames() -> None:
     assert np.isnan(points[120:130]).all()
     assert np.isfinite(points[:110, INDEX["right_knee"]]).all()
     assert errors(fitted, truth)["knee_flexion"] < 7.0
-    sd, full = (angles.angle_sd(f) for f in (fitted, entry.fit_body(whole, focal_length=FOCAL)))
+    sd, full = (
+        angle_errors.angle_sd(f) for f in (fitted, entry.fit_body(whole, focal_length=FOCAL))
+    )
     assert np.isnan(sd["knee_flexion_sd"][125]).all()
     hidden, seen = (d["knee_flexion_sd"].sel(side="right")[35:55].mean() for d in (sd, full))
     assert float(hidden) > 1.1 * float(seen)
@@ -316,7 +318,7 @@ def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
     for seed, azimuth in enumerate((0.0, 45.0, 90.0, -50.0)):
         pose = filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=seed)
         fitted = entry.fit_body(pose, focal_length=FOCAL)
-        sd = angles.angle_sd(fitted)
+        sd = angle_errors.angle_sd(fitted)
         got = angles_from_points(points_of(fitted))
         for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
             error = np.abs(got[name] - want[name])
@@ -327,7 +329,7 @@ def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
 
 def test_draws_carry_the_correlation_of_the_sides() -> None:
     time, knee = squat(3.0)
-    draws = angles.angle_draws(entry.fit_body(filmed(time, body(knee)), draws=64))
+    draws = angle_errors.angle_draws(entry.fit_body(filmed(time, body(knee)), draws=64))
     assert draws["knee_flexion"].dims == ("draw", "fit_time", "side")
     left, right = (draws["knee_flexion"].sel(side=s) for s in ("left", "right"))
     apart = float((right - left).std("draw").mean())
@@ -474,7 +476,7 @@ def test_frames_of_standing_do_not_average_away_how_a_person_stands(
     time, knee = squat(9.0)
     pose = filmed(time, body(knee), azimuth=0.0, noise_px=1.0)
     fitted = entry.fit_body(pose, focal_length=FOCAL, standing=standing, draws=200)
-    drawn = angles.angle_draws(fitted)["knee_flexion"]
+    drawn = angle_errors.angle_draws(fitted)["knee_flexion"]
     stands = drawn.isel(fit_time=np.interp(drawn["fit_time"], time, knee) < 9.0)
     factor = spread_factors(fitted)["knee_flexion"]
     # One person is off in all repetitions alike, and both knees are.
@@ -516,7 +518,7 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
 
 
 def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "_WINDOW_KNOTS", 40)
+    monkeypatch.setattr(trial, "WINDOW_KNOTS", 40)
     monkeypatch.setattr(trial, "_OVERLAP_KNOTS", 8)
     time, knee = squat(4.0)
     both = np.concatenate([knee, np.full(2 * len(knee), 60.0)])
@@ -560,13 +562,13 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
         return build(problem, joints, shared)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(terms, "normal_equations", spy)
+        patch.setattr(solver, "normal_equations", spy)
         entry.fit_body(pose)
     problem, joints, shared = caught[-1]
     rng = np.random.default_rng(1)
     # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.
     held = parts.offset_directions(joints, parts.up_of(shared))
-    monkeypatch.setattr(body, "offset_directions", lambda joints, up: held)
+    monkeypatch.setattr(terms, "offset_directions", lambda joints, up: held)
     here = build(problem, joints, shared)
     # Away from the minimum, where the gradient vanishes.
     beside = shared + rng.standard_normal(shared.size) / np.sqrt(np.diag(here.shared_hessian))
@@ -610,7 +612,7 @@ def rows_of_bends(bend: np.ndarray) -> tuple[terms.Rows, np.ndarray]:
     rows = terms.Rows(len(bend), 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            body, "LIMBS", [limb for limb in parts.LIMBS if limb[:2] == (parts.RS, parts.RE)]
+            terms, "LIMBS", [limb for limb in parts.LIMBS if limb[:2] == (parts.RS, parts.RE)]
         )
         terms.bend_rows(rows, SimpleNamespace(), joints, np.zeros(1), 1.0)
     return rows, 2 * np.sin(bend / 2)
@@ -693,7 +695,7 @@ def test_refusals() -> None:
     with pytest.raises(BadInputError, match="frames show a person"):
         entry.fit_body(pose.where(pose["time"] < 0.1))
     with pytest.raises(BadInputError, match="fit_body"):
-        angles.angle_sd(pose)
+        angle_errors.angle_sd(pose)
 
 
 def on_its_toes(points: np.ndarray, knee: np.ndarray, degrees: float) -> np.ndarray:

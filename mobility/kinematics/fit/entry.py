@@ -131,7 +131,7 @@ def fit_body(
     solutions. The usual angles of standing and walking are drawn as people differ, one of each for
     the whole trial, however many frames show it (considered parameters, Schmidt 1966). Any quantity
     is propagated by computing it from each draw; see
-    :func:`~mobility.kinematics.angles.angle_draws`.
+    :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     Parameters
     ----------

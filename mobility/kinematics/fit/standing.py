@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobility.kinematics.angles import angle_between
+from mobility.kinematics.geometry import angle_between
 from mobility.options import Standing
 
 if TYPE_CHECKING:

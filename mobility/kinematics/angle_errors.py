@@ -1,0 +1,149 @@
+"""How far an angle may be off: from the draws of the fit, and what is known of landmarks."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import TABLE, spread_factors
+from mobility.kinematics.geometry import Array, angles_from_points
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
+from mobility.provenance import cameras_of
+
+DEFAULT_METHOD = "mediapipe_world"
+"""How the positions of a pose were obtained, where its attrs have no ``method``."""
+
+
+def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
+    """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
+
+    Parameters
+    ----------
+    fitted
+        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations
+        in degrees, times the factors of :func:`~mobility.kinematics.expected_error.spread_factors`.
+        The standard deviation of anything computed from angles (a difference of sides, a median
+        over repetitions) is that of its values over the draws.
+
+    Raises
+    ------
+    BadInputError
+        If `fitted` has no ``position_draws``.
+    """
+    if "position_draws" not in fitted:
+        raise BadInputError("angle_draws: the pose has no 'position_draws'; make it with fit_body")
+    draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
+    knots = fitted["fit_time"].to_numpy()
+    middle = _angles_at_knots(fitted)
+    # One draw after the other: all at once would need gigabytes for a trial of minutes.
+    each = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
+    definitions = tables.load("angles")
+    factors = spread_factors(fitted)
+    variables = {}
+    for name, value in middle.items():
+        off = np.stack([drawn[name] for drawn in each]) - value
+        dims = ("draw", "fit_time", "side")[: off.ndim]
+        variables[name] = (
+            dims,
+            factors[name] * ((off + 180.0) % 360.0 - 180.0),
+            {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
+        )
+    return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
+
+
+def _angles_at_knots(fitted: xr.Dataset, off: Array | float = 0.0) -> dict[str, Array]:
+    """Angles of a fitted body, moved by `off` (fit_time, fit_keypoint, fit_space), at its knots."""
+    centre = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
+    body = np.full((len(centre), len(KEYPOINTS), 3), np.nan)
+    body[:, [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]] = centre + off
+    return angles_from_points(body)
+
+
+def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
+    """Give the standard deviation of each joint angle of a fitted body at its frames.
+
+    Parameters
+    ----------
+    fitted
+        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``<angle>_sd`` in degrees over (time, side) or (time,): root mean square of
+        :func:`angle_draws`, interpolated from the knots. NaN where the position is NaN.
+
+    Raises
+    ------
+    BadInputError
+        If `fitted` has no ``position_draws``.
+    """
+    draws = angle_draws(fitted)
+    time = fitted["time"].to_numpy()
+    knots = draws["fit_time"].to_numpy()
+    hip = fitted["position"].sel(keypoint=["left_hip", "right_hip"])
+    lost = hip.isnull().any([d for d in hip.dims if d != "time"]).to_numpy()
+    variables = {}
+    for name, off in draws.data_vars.items():
+        values = np.sqrt((off.to_numpy() ** 2).mean(axis=0))
+        columns = values.reshape(knots.size, -1)
+        sd = np.stack([np.interp(time, knots, c) for c in columns.T], axis=-1)
+        sd[lost] = np.nan
+        variables[f"{name}_sd"] = (
+            ("time", "side")[: values.ndim],
+            sd.reshape(time.size, *values.shape[1:]),
+            {"units": "degree", "long_name": f"standard deviation of the error of {name}"},
+        )
+    return xr.Dataset(variables, coords={"time": fitted["time"].variable, "side": list(SIDES)})
+
+
+def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
+    """Largest standard deviation of its error, degrees, with which an angle is reported.
+
+    Parameters
+    ----------
+    angle
+        Name of the angle, as in ``tables/angle_limits.yaml``.
+    method
+        How the positions of the pose were obtained; some have limits of their own.
+    """
+    table = tables.load("angle_limits")
+    angles = {**table["angles"], **table["single_joints"]}
+    return float(table["methods"].get(method, angles[angle])["largest_sd_deg"])
+
+
+def legs_unseen(pose: xr.Dataset) -> bool:
+    """Whether both knees are outside the picture or hidden in most of the frames.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset with ``confidence``, ``image_position`` or both; what is missing hides nothing.
+    """
+    limits = tables.load(TABLE)["legs_unseen"]
+    knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])
+    if "individual" in knees.dims:
+        knees = knees.isel(individual=0, drop=True)
+    unseen = np.zeros((knees.sizes["time"], len(SIDES)), dtype=bool)
+    if "confidence" in knees:
+        unseen |= (knees["confidence"] < limits["visibility"]).transpose("time", ...).to_numpy()
+    if "image_position" in knees and {"image_width", "image_height"} <= set(pose.attrs):
+        for pixel, size in (("u", "image_width"), ("v", "image_height")):
+            place = knees["image_position"].sel(pixel=pixel).transpose("time", ...)
+            unseen |= ((place < 0) | (place > pose.attrs[size])).to_numpy()
+    return bool(unseen.size and unseen.all(axis=1).mean() > limits["share"])
+
+
+def legs_unseen_sd(pose: xr.Dataset) -> dict[str, float]:
+    """Degrees to be added to the error of each angle where one camera does not see the legs."""
+    if len(cameras_of(pose)) > 1 or not legs_unseen(pose):
+        return {}
+    entries = tables.load(TABLE)["legs_unseen"]["angles"]
+    return {name: float(entry["sd"]) for name, entry in entries.items()}
