@@ -1,4 +1,4 @@
-"""Joint and segment angles of a pose.
+r"""Joint and segment angles of a pose.
 
 The frame follows the recommendations of the International Society of Biomechanics, reduced to what
 landmarks can give: :math:`e_Y` is up, :math:`e_Z` the horizontal part of the line from the left to
@@ -20,8 +20,8 @@ from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_s
 from mobility.kinematics.expected_error import TABLE, another_model, spread_factors
 from mobility.kinematics.geometry import (
     Array,
-    angles_in,
     angles_from_points,
+    angles_in,
     definitions,
     of_single_joints,
 )
@@ -35,7 +35,6 @@ _MENTIONED = 0.05
 """Share of refused values from which the refusal of an angle is a warning."""
 
 _PICTURE_ONLY = "measured in the picture only, of a body that is fitted to one camera"
-
 
 
 @checked

@@ -12,7 +12,8 @@ from pydantic.json_schema import models_json_schema
 
 import mobility
 from mobility.documents import contract
-from mobility.server import handlers, handlers_more
+from mobility.server import creation, documents, media, participants, states
+from mobility.server.access import Caller
 from mobility.server.base import PREFIX, Handler
 from mobility.server.models import (
     ID,
@@ -66,73 +67,86 @@ class Endpoint:
 _ALWAYS = (400, 401, 429, 500, 507)
 _OF_ONE = (*_ALWAYS, 403, 404)
 
+
+class Description(Handler):
+    """The OpenAPI document."""
+
+    async def authenticated(self) -> Caller:
+        """Let everybody in: it says nothing of anybody."""
+        return Caller(f"reader {self.request.remote_ip}", "participant", None)
+
+    async def get(self) -> None:
+        """Answer with the document."""
+        self.finish_json(description(f"{self.base_url.rstrip('/')}/"))
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        *("get", f"{SESSION}/", handlers.Details, "Details of a session"),
+        *("get", f"{SESSION}/", documents.Details, "Details of a session"),
         contract.SessionDocument,
         _OF_ONE,
         demo=True,
     ),
     Endpoint(
-        *("post", f"{PREFIX}/management/sessions/", handlers.CreationForOthers),
+        *("post", f"{PREFIX}/management/sessions/", creation.CreationForOthers),
         "Take a video in as a session of another user",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationFormForOthers,
     ),
     Endpoint(
-        *("post", f"{PREFIX}/sessions/", handlers.Sessions),
+        *("post", f"{PREFIX}/sessions/", creation.Sessions),
         "Take a video in as a session of one's own",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationForm,
     ),
     Endpoint(
-        *("get", f"{SESSION}/export/", handlers.Export, "Landmarks and angles of a session"),
+        *("get", f"{SESSION}/export/", documents.Export, "Landmarks and angles of a session"),
         contract.ExportDocument,
         _OF_ONE,
         demo=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/recommendation/", handlers.Recommendation),
+        *("post", f"{SESSION}/recommendation/", documents.Recommendation),
         "Make recommendation threads",
         ThreadIds,
         (*_OF_ONE, 409, 413),
         system=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/report/", handlers.Report, "Overhead Squat report"),
+        *("post", f"{SESSION}/report/", documents.Report, "Overhead Squat report"),
         contract.ReportDocument,
         (*_OF_ONE, 413),
         demo=True,
     ),
     Endpoint(
-        *("get", f"{SESSION}/summary/", handlers.Summary, "Overhead Squat summary"),
+        *("get", f"{SESSION}/summary/", documents.Summary, "Overhead Squat summary"),
         contract.SummaryDocument,
         _OF_ONE,
         demo=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/summary/", handlers.Summary, "Make summary threads"),
+        *("post", f"{SESSION}/summary/", documents.Summary, "Make summary threads"),
         ThreadIds,
         (*_OF_ONE, 409, 413),
         system=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/joint-mobility/", handlers.JointMobility),
+        *("post", f"{SESSION}/joint-mobility/", documents.JointMobility),
         "Joint Angle Mobility report",
         contract.JointMobilityDocument,
         (*_OF_ONE, 413),
         demo=True,
     ),
     Endpoint(
-        *("get", f"{SESSION}/joint-mobility-config/", handlers.Config),
+        *("get", f"{SESSION}/joint-mobility-config/", documents.Config),
         "Display settings of a Joint Angle Mobility session",
         record.DisplayConfig,
         _OF_ONE,
     ),
     Endpoint(
-        *("post", f"{SESSION}/joint-mobility-config/", handlers.Config),
+        *("post", f"{SESSION}/joint-mobility-config/", documents.Config),
         "Save display settings",
         record.DisplayConfig,
         (*_OF_ONE, 409, 413),
@@ -141,28 +155,28 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     # What follows is beside the documented interface.
     Endpoint(
-        *("get", f"{PREFIX}/sessions/", handlers.Sessions, "Sessions that the caller may see"),
+        *("get", f"{PREFIX}/sessions/", creation.Sessions, "Sessions that the caller may see"),
         SessionState,
         _ALWAYS,
         listed=True,
     ),
     Endpoint(
-        *("delete", f"{SESSION}/", handlers.Details, "Delete a session for good"),
+        *("delete", f"{SESSION}/", documents.Details, "Delete a session for good"),
         None,
         (*_OF_ONE, 409),
     ),
     Endpoint(
-        *("get", f"{SESSION}/state/", handlers_more.State, "How far a session is"),
+        *("get", f"{SESSION}/state/", states.State, "How far a session is"),
         SessionState,
         _OF_ONE,
     ),
     Endpoint(
-        *("post", f"{SESSION}/state/", handlers_more.State, "Queue the analysis again"),
+        *("post", f"{SESSION}/state/", states.State, "Queue the analysis again"),
         SessionState,
         (*_OF_ONE, 409, 413),
     ),
     Endpoint(
-        *("get", f"{SESSION}/media/{{name}}", handlers_more.Media),
+        *("get", f"{SESSION}/media/{{name}}", media.Media),
         "A video or picture of a session; ranges are answered",
         ("video/*", "image/*", "text/html", "application/octet-stream"),
         (*_OF_ONE, 416),
@@ -170,19 +184,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         signed=True,
     ),
     Endpoint(
-        *("get", f"{PARTICIPANT}/export/", handlers_more.ParticipantExport),
+        *("get", f"{PARTICIPANT}/export/", participants.ParticipantExport),
         "Everything that is stored of a participant",
         ("application/zip",),
         _OF_ONE,
     ),
     Endpoint(
-        *("delete", f"{PARTICIPANT}/", handlers_more.Participant),
+        *("delete", f"{PARTICIPANT}/", participants.Participant),
         "Delete everything of a participant for good",
         None,
         (*_OF_ONE, 409),
     ),
     Endpoint(
-        *("get", f"{PREFIX}/openapi.json", handlers_more.Description),
+        *("get", f"{PREFIX}/openapi.json", Description),
         "This document",
         ("application/json",),
         (429, 500),
@@ -292,7 +306,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
                 "multipart/form-data" if "encoding" in content else "application/json": content
             },
         }
-    if endpoint.handler is handlers_more.Description:
+    if endpoint.handler is Description:
         operation["security"] = []
     return operation
 

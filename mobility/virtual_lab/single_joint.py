@@ -20,14 +20,14 @@ from mobility.virtual_lab.squat import (
     Corners,
     Squat,
     Trial,
-    _about,
-    _arm,
-    _foot,
-    _frame,
-    _minimum_jerk,
-    _rest_forward,
-    _unit,
+    arm_chain,
+    foot_chain,
+    frame_of,
+    minimum_jerk,
     perform,
+    rest_forward,
+    rotated_about,
+    unit_vector,
 )
 
 Array = NDArray[np.float64]
@@ -235,8 +235,8 @@ def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
     start: Array = first + np.arange(motion.repetitions) * (each + motion.pause_s)
     progress = np.zeros(len(time))
     for begin in start:
-        progress += _minimum_jerk((time - begin) / motion.out_s)
-        progress -= _minimum_jerk((time - begin - motion.out_s - motion.hold_s) / motion.back_s)
+        progress += minimum_jerk((time - begin) / motion.out_s)
+        progress -= minimum_jerk((time - begin - motion.out_s - motion.hold_s) / motion.back_s)
     rest = REST[motion.movement]
     angle = np.radians(rest + (motion.to - rest) * progress)
 
@@ -270,7 +270,7 @@ def _bend_aside(posed: dict[str, Array], shares: dict[str, float], angle: Array)
     """Turn a chain of bones, and the head at its end, about the sagittal axis, by radians."""
     above = {**shares, **dict.fromkeys(_NECK_BEND, 1.0)} if "spine01" in shares else shares
     for name, share in above.items():
-        posed[name] = _about("z", share * angle) @ posed[name]
+        posed[name] = rotated_about("z", share * angle) @ posed[name]
 
 
 def _pose_arms(
@@ -296,7 +296,7 @@ def _pose_arms(
         spread = steady * np.radians(motion.arm_spread)
         if motion.movement == "trunk_lateral_flexion" and side in motion.sides:
             spread = spread + angle  # it hangs, beside the thigh
-        posed |= _arm(body, posed["spine01"], side, spread, raised, bend, sideways=sideways)
+        posed |= arm_chain(body, posed["spine01"], side, spread, raised, bend, sideways=sideways)
 
 
 def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: Array) -> None:
@@ -331,7 +331,7 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
             else:
                 foot = angle
         for name, turned in _leg(body, motion, side, thigh, knee, foot).items():
-            posed[name] = _about("z", aside) @ turned
+            posed[name] = rotated_about("z", aside) @ turned
 
 
 def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corners, ...]]:
@@ -353,14 +353,14 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
         return np.eye(3), np.array([0.0, seat - hip, 0.0]), (stool, post)
     if motion.posture == "side_lying":
         up = SIDE_SIGN[motion.side]
-        turned = _about("z", np.asarray(up * np.pi / 2))
+        turned = rotated_about("z", np.asarray(up * np.pi / 2))
         shoulder = body.joint("shoulder", "left")[0] + _DELTOID_M
         deep = max(float(-(up * trunk[:, 0]).min()), float(shoulder))
         ends = np.sort([up * 0.95 * leg, -up * (tall - hip + 0.1)])
         couch = ((ends[0], 0.0, -0.35), (ends[1], _COUCH_M, 0.35))
     else:
         face = 1.0 if motion.posture == "supine" else -1.0
-        turned = _about("x", np.asarray(-face * np.pi / 2))
+        turned = rotated_about("x", np.asarray(-face * np.pi / 2))
         deep = -(face * trunk[:, 2]).min()
         ends = np.sort([face * 0.93 * leg, -face * (tall - hip + 0.1)])
         couch = ((-0.35, 0.0, ends[0]), (0.35, _COUCH_M, ends[1]))
@@ -419,7 +419,7 @@ def _leg(
     """Orientations of the bones of a leg that swings in its vertical plane; radians."""
     suffix = SUFFIX[side]
     out = SIDE_SIGN[side] * np.radians(motion.toe_out)
-    plane = _about("y", np.asarray(out))
+    plane = rotated_about("y", np.asarray(out))
     shank = thigh - knee
 
     def hanging(angle: Array) -> Array:
@@ -429,16 +429,16 @@ def _leg(
 
     hinge = np.broadcast_to(plane @ np.array([-1.0, 0.0, 0.0]), (len(thigh), 3))
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
-    hinge_rest = _unit(np.cross(rest["ankle"] - rest["hip"], _rest_forward(body, side)))
+    hinge_rest = unit_vector(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
     found = {
-        "upperleg01" + suffix: _frame(hanging(thigh), hinge)
-        @ _frame(rest["knee"] - rest["hip"], hinge_rest).T,
-        "lowerleg01" + suffix: _frame(hanging(shank), hinge)
-        @ _frame(rest["ankle"] - rest["knee"], hinge_rest).T,
+        "upperleg01" + suffix: frame_of(hanging(thigh), hinge)
+        @ frame_of(rest["knee"] - rest["hip"], hinge_rest).T,
+        "lowerleg01" + suffix: frame_of(hanging(shank), hinge)
+        @ frame_of(rest["ankle"] - rest["knee"], hinge_rest).T,
     }
     still = Squat(repetitions=1, toe_out=motion.toe_out)
-    level = _foot(body, still, side, np.zeros(1))[1][0]
-    foot = plane @ _about("x", -shank - dorsiflexion) @ plane.T @ level
+    level = foot_chain(body, still, side, np.zeros(1))[1][0]
+    foot = plane @ rotated_about("x", -shank - dorsiflexion) @ plane.T @ level
     found["foot" + suffix] = foot
     for toe in range(1, 6):
         found[f"toe{toe}-1{suffix}"] = foot

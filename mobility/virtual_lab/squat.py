@@ -226,7 +226,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     start, bottom, end, depth = _schedule(squat, depths, time)
     progress = depth / depths.max()
 
-    soles = {side: _foot(body, squat, side, progress) for side in SUFFIX}
+    soles = {side: foot_chain(body, squat, side, progress) for side in SUFFIX}
     roll = -np.radians(squat.pelvis_drop) * progress
     floor_ankle = float(np.mean([body.joint("ankle", side)[1] for side in SUFFIX]))
     standing = _standing(body, squat)
@@ -311,7 +311,7 @@ def _legs(
     bending: Array | float = 1.0,
 ) -> _Legs:
     """Place hips and knees over planted feet."""
-    pelvis_roll = _about("z", roll)
+    pelvis_roll = rotated_about("z", roll)
     width = body.joint("hip", "left") - body.mid_hip
     hips = {side: mid_hip + SIDE_SIGN[side] * (pelvis_roll @ width) for side in SUFFIX}
     knees, inclination, short = {}, [], []
@@ -342,13 +342,13 @@ def _leg_rotations(
         for toe in range(1, 6):
             rotations[f"toe{toe}-1{suffix}"] = toes
         rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
-        hinge_rest = np.cross(rest["ankle"] - rest["hip"], _rest_forward(body, side))
+        hinge_rest = np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side))
         hinge = np.cross(ankle - hip, knee - hip) * np.reshape(legs.bending, (-1, 1))
-        hinge_rest, hinge = _unit(hinge_rest), _unit(hinge)
-        rotations["upperleg01" + suffix] = _frame(knee - hip, hinge) @ _frame(
+        hinge_rest, hinge = unit_vector(hinge_rest), unit_vector(hinge)
+        rotations["upperleg01" + suffix] = frame_of(knee - hip, hinge) @ frame_of(
             rest["knee"] - rest["hip"], hinge_rest
         ).swapaxes(-1, -2)
-        rotations["lowerleg01" + suffix] = _frame(ankle - knee, hinge) @ _frame(
+        rotations["lowerleg01" + suffix] = frame_of(ankle - knee, hinge) @ frame_of(
             rest["ankle"] - rest["knee"], hinge_rest
         ).swapaxes(-1, -2)
     return rotations
@@ -363,7 +363,7 @@ class _Standing(NamedTuple):
 def _standing(body: Body, squat: Squat) -> _Standing:
     """Where the hips are while standing in balance."""
     still = np.zeros(1)
-    soles = {side: _foot(body, squat, side, still) for side in SUFFIX}
+    soles = {side: foot_chain(body, squat, side, still) for side in SUFFIX}
     ends = [_heel_toe(body, soles[side], side) for side in SUFFIX]
     heel, toe = (float(np.mean([end[i][0, 2] for end in ends])) for i in (0, 1))
     target = heel + squat.standing_balance * (toe - heel)
@@ -414,13 +414,13 @@ def _schedule(squat: Squat, depths: Array, time: Array) -> tuple[Array, Array, A
     start: Array = first + np.arange(squat.repetitions) * (each + squat.pause_s)
     depth = np.zeros(len(time))
     for begin, deepest in zip(start, depths, strict=True):
-        down = _minimum_jerk((time - begin) / squat.descent_s)
-        up = _minimum_jerk((time - begin - squat.descent_s - squat.bottom_s) / squat.ascent_s)
+        down = minimum_jerk((time - begin) / squat.descent_s)
+        up = minimum_jerk((time - begin - squat.descent_s - squat.bottom_s) / squat.ascent_s)
         depth += deepest * (down - up)
     return start, start + squat.descent_s + squat.bottom_s / 2, start + each, depth
 
 
-def _minimum_jerk(x: Array) -> Array:
+def minimum_jerk(x: Array) -> Array:
     """Smooth step from 0 to 1: the minimum-jerk trajectory (Flash & Hogan 1985)."""
     x = np.clip(x, 0.0, 1.0)
     return x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
@@ -430,12 +430,13 @@ def _sided(value: float | Sided, side: str) -> float:
     return float(getattr(value, side)) if isinstance(value, Sided) else float(value)
 
 
-def _unit(v: Array) -> Array:
+def unit_vector(v: Array) -> Array:
+    """Vectors of length 1 along the last axis."""
     unit: Array = v / np.linalg.norm(v, axis=-1, keepdims=True)
     return unit
 
 
-def _about(axis: str, angle: Array) -> Array:
+def rotated_about(axis: str, angle: Array) -> Array:
     """Rotation matrices (..., 3, 3) about an axis of the world, by radians."""
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     matrix = np.zeros((*np.shape(angle), 3, 3))
@@ -446,10 +447,10 @@ def _about(axis: str, angle: Array) -> Array:
     return matrix
 
 
-def _frame(axis: Array, second: Array) -> Array:
+def frame_of(axis: Array, second: Array) -> Array:
     """Rotation matrices whose first column is `axis` and whose second lies towards `second`."""
-    a = _unit(axis)
-    b = _unit(second - (second * a).sum(axis=-1, keepdims=True) * a)
+    a = unit_vector(axis)
+    b = unit_vector(second - (second * a).sum(axis=-1, keepdims=True) * a)
     return np.stack([a, b, np.cross(a, b)], axis=-1)
 
 
@@ -470,18 +471,18 @@ def _standing_reach(body: Body, knee_flexion: float) -> float:
     return float(np.mean(found))
 
 
-def _rest_forward(body: Body, side: str) -> Array:
+def rest_forward(body: Body, side: str) -> Array:
     """Direction from heel to toe at rest; the knee hinges at right angles to it."""
-    return _unit(body.toe[side] - body.heel[side])
+    return unit_vector(body.toe[side] - body.heel[side])
 
 
-def _foot(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Array, Array, Array]:
+def foot_chain(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Array, Array, Array]:
     """Orientation of foot and toes, and the ankle, (time, ...), of a planted foot."""
-    forward = _rest_forward(body, side)
+    forward = rest_forward(body, side)
     now = np.arctan2(forward[0], forward[2])
     turn = SIDE_SIGN[side] * np.radians(_sided(squat.toe_out, side)) - now
-    toes = np.broadcast_to(_about("y", np.asarray(turn)), (len(progress), 3, 3))
-    foot = toes @ _about("x", np.radians(_sided(squat.heel_rise, side)) * progress)
+    toes = np.broadcast_to(rotated_about("y", np.asarray(turn)), (len(progress), 3, 3))
+    foot = toes @ rotated_about("x", np.radians(_sided(squat.heel_rise, side)) * progress)
     ankle, ball = body.joint("ankle", side), body.heads[body.bone("toe2-1" + SUFFIX[side])]
     shoulders = _across(body, "shoulder")
     sign = SIDE_SIGN[side]
@@ -512,7 +513,7 @@ def _two_links(
     along = (thigh**2 - shank**2 + span**2) / (2 * span)
     aside = np.sqrt(np.maximum(thigh**2 - along**2, 0.0))
     down = line / far[:, None]
-    bend = _unit(pole - (pole * down).sum(axis=1, keepdims=True) * down)
+    bend = unit_vector(pole - (pole * down).sum(axis=1, keepdims=True) * down)
     return hip + along[:, None] * down + aside[:, None] * bend, np.abs(far - span)
 
 
@@ -549,7 +550,7 @@ def _upper_body(
     share |= {"neck01": (0.7, 0.0, 0.0), "neck02": (0.5, 0.0, 0.0), "head": (0.3, 0.0, 0.0)}
     for name, (leaning, rolling, behind) in share.items():
         pitch = leaning * lean - behind * np.radians(flexion)
-        rotations[name] = _about("z", rolling * roll) @ _about("x", pitch)
+        rotations[name] = rotated_about("z", rolling * roll) @ rotated_about("x", pitch)
     thorax = rotations["spine01"]
     if squat.arms != "overhead":
         pitch = np.arctan2(thorax[..., 2, 1], thorax[..., 1, 1])
@@ -561,7 +562,7 @@ def _upper_body(
         sign = SIDE_SIGN[side]
         # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
         for bone, raised in (("clavicle", 16.0), ("shoulder01", 38.0)):
-            turn = _about("z", np.asarray(sign * np.radians(raised)))
+            turn = rotated_about("z", np.asarray(sign * np.radians(raised)))
             rotations[bone + suffix] = thorax @ turn
         spread, fall = np.radians(squat.arm_spread), np.radians(squat.arm_fall) * progress
         inside = np.stack(
@@ -575,7 +576,7 @@ def _upper_body(
         upper = np.einsum("tij,tj->ti", thorax, inside)
         # The crease of the externally rotated arm faces the head: the elbow bends inwards.
         bend = np.radians(_sided(squat.elbow_bend, side))
-        inwards = _unit(np.cross(sign * forward, upper))
+        inwards = unit_vector(np.cross(sign * forward, upper))
         lower = np.cos(bend) * upper + np.sin(bend) * inwards
         rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
         ahead = np.array([0.0, 0.0, 1.0])
@@ -587,7 +588,7 @@ def _upper_body(
                 rest["wrist"] - rest["elbow"],
             ),
         ):
-            swing = _frame(direction, forward) @ _frame(at_rest, ahead).T
+            swing = frame_of(direction, forward) @ frame_of(at_rest, ahead).T
             for bone, twist in bones:
                 turned = _around(direction, -sign * np.radians(twist))
                 rotations[bone + suffix] = turned @ swing
@@ -611,10 +612,10 @@ def _arm_in_front(
         bent = np.radians(_sided(squat.elbow_bend, side))
         spread = np.full(len(progress), np.radians(squat.arm_spread))
     bend = np.full(len(progress), bent)
-    return _arm(body, thorax, side, spread, raised, bend, across=crossed)
+    return arm_chain(body, thorax, side, spread, raised, bend, across=crossed)
 
 
-def _arm(
+def arm_chain(
     body: Body,
     thorax: Array,
     side: str,
@@ -655,7 +656,7 @@ def _arm(
         outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
         turn = _around(upper, sign * outwards)
         front = np.einsum("tij,tj->ti", turn, front)
-    front = _unit(front - (front * upper).sum(axis=1, keepdims=True) * upper)
+    front = unit_vector(front - (front * upper).sum(axis=1, keepdims=True) * upper)
     lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
     # Perpendicular to the forearm, in the plane in which the elbow bends.
     crease_below = np.cos(bend)[:, None] * front - np.sin(bend)[:, None] * upper
@@ -663,14 +664,14 @@ def _arm(
     # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
     share = np.clip(raised, 0.0, None) / np.radians(166.0)
     for bone, most in (("clavicle", 16.0), ("shoulder01", 38.0)):
-        found[bone + suffix] = thorax @ _about("z", sign * np.radians(most) * share)
+        found[bone + suffix] = thorax @ rotated_about("z", sign * np.radians(most) * share)
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
     ahead = np.array([0.0, 0.0, 1.0])
     for bones, direction, second, at_rest in (
         (("upperarm01", "upperarm02"), upper, front, rest["elbow"] - rest["shoulder"]),
         (("lowerarm01", "lowerarm02", "wrist"), lower, crease_below, rest["wrist"] - rest["elbow"]),
     ):
-        swing = _frame(direction, second) @ _frame(at_rest, ahead).T
+        swing = frame_of(direction, second) @ frame_of(at_rest, ahead).T
         for bone in bones:
             found[bone + suffix] = swing
     return found
@@ -679,7 +680,7 @@ def _arm(
 def _around(axis: Array, angle: Array | float) -> Array:
     """Rotation matrices about unit axes (time, 3), by radians, one or (time,) (Rodrigues)."""
     angle = np.reshape(angle, (-1, 1, 1))
-    x, y, z = np.moveaxis(_unit(axis), -1, 0)
+    x, y, z = np.moveaxis(unit_vector(axis), -1, 0)
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
     rotation: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross

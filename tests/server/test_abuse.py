@@ -22,9 +22,9 @@ from mobility.errors import TooManyRequestsError
 from mobility.server.access import Caller
 from mobility.server.answers import Answers
 from mobility.server.base import Served
-from mobility.server.handlers import Sessions
-from mobility.server.handlers_more import ParticipantExport
+from mobility.server.creation import Sessions
 from mobility.server.jobs import Queue
+from mobility.server.participants import ParticipantExport
 from mobility.server.settings import MobilityServer
 from mobility.sessions.files import lock, write_json
 from mobility.store import Store

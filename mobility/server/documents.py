@@ -1,4 +1,4 @@
-"""The documented endpoints."""
+"""The documented endpoints of one session."""
 
 from __future__ import annotations
 
@@ -10,23 +10,14 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from tornado.ioloop import PeriodicCallback
-
 from mobility.errors import (
     ConflictError,
     FieldError,
-    MobilityError,
     NotFoundError,
-    TooLargeError,
-    TooManyRequestsError,
-    TooSlowError,
 )
-from mobility.privacy.retention import sessions_of
-from mobility.server.access import OTHERS, permit
-from mobility.server.base import Handler, Served
-from mobility.server.handlers_more import state_of
+from mobility.server.base import Handler
 from mobility.server.models import ETAG
-from mobility.server.uploads import OVERHEAD_BYTES, Upload, refuse_unknown, too_large
+from mobility.server.uploads import refuse_unknown
 from mobility.sessions.files import check_id
 from mobility.store import Session
 
@@ -238,161 +229,3 @@ def _revision(tag: str) -> int:
             "the header If-Match is no ETag of these display settings; read them again"
         )
     return int(found[1])
-
-
-class Creation(Handler):
-    """Takes a video in as a new session."""
-
-    what = "creation"
-    both_errors = True
-    for_others = False
-    """Whether this is the path for sessions of somebody else."""
-
-    def initialize(
-        self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
-    ) -> None:
-        """Take what the handlers share."""
-        super().initialize(served, template, parameters)
-        self._upload: Upload | None = None
-        self._counted = False
-        self._seen = 0
-        self._watch = PeriodicCallback(self._look, served.settings.upload_stall_seconds * 1000)
-
-    def most_bytes(self) -> int:
-        """Size of the largest body that is taken."""
-        return int(self.served.settings.most_bytes) + OVERHEAD_BYTES
-
-    def too_large(self) -> TooLargeError:
-        """Fault of a body that is larger."""
-        return too_large(self.served.settings.most_bytes)
-
-    def begin_body(self, connection: Any) -> None:
-        """Make ready for a video, or refuse it before it is sent."""
-        if self.request.method != "POST":
-            return
-        settings = self.served.settings
-        if self.for_others and self.caller.role not in OTHERS["create for others"]:
-            permit(self.caller, "create for others", "")
-        self.served.queue.check_room(self.caller.user_id if self.shares() else None)
-        uploads, name = self.served.uploads, self.caller.name
-        share = settings.uploads_per_key if self.shares() else 0
-        if uploads.total() >= settings.uploads_at_once or (share and uploads[name] >= share):
-            raise TooManyRequestsError("too many uploads at once; send it again", retry_after_s=5)
-        self._upload = Upload(
-            self.request.headers.get("Content-Type", ""),
-            folder=self.served.queue.uploads,
-            most_bytes=settings.most_bytes,
-            before_file=self.served.queue.require_hold,
-        )
-        uploads[name] += 1
-        self._counted = True
-        self.give_place_back()  # it has one of the uploads
-        connection.set_body_timeout(None)
-        self._watch.start()
-
-    def take(self, chunk: bytes) -> None:
-        """Hand the next bytes of the body on to the disk."""
-        if self._upload is not None:
-            self._upload.take(chunk)
-
-    def refuse(self, error: MobilityError) -> None:
-        """Answer with a fault, and leave nothing of the upload."""
-        self._clean()
-        super().refuse(error)
-
-    async def post(self) -> None:
-        """Make the session, and answer at once; its analysis waits in the queue."""
-        self._watch.stop()
-        assert self._upload is not None
-        fields = self._upload.finish(own_id=self.caller.user_id, for_others=self.for_others)
-        permit(self.caller, "create", fields["user_id"])
-        if self.served.settings.sessions_per_user or self.shares():
-            turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
-            async with turn:
-                await asyncio.to_thread(self._check_number, fields["user_id"])
-                made = await self._made(fields)
-        else:
-            made = await self._made(fields)
-        self.audited = made["session_id"]
-        self.finish_json(made)
-
-    async def _made(self, fields: dict[str, Any]) -> dict[str, str]:
-        """Have the session made, if its key still holds: the video may have taken an hour."""
-        assert self._upload is not None
-        assert self._upload.video is not None
-        return await self.served.queue.create(
-            self._upload.video, confirm=self.authenticated, shared=self.shares(), **fields
-        )
-
-    def finish(self, chunk: Any = None) -> Any:
-        """Answer, when nothing is left of the upload."""
-        self._clean()
-        return super().finish(chunk)
-
-    def on_connection_close(self) -> None:
-        """Leave nothing of an upload that was broken off."""
-        super().on_connection_close()
-        # A body that is whole is taken in, also if its client is gone.
-        if self._watch.is_running():
-            self._clean()
-
-    def _look(self) -> None:
-        """End an upload that hardly moves."""
-        settings = self.served.settings
-        if self.received - self._seen < settings.upload_least_bytes:
-            error = TooSlowError(
-                f"the upload is too slow: less than {settings.upload_least_bytes} bytes in "
-                f"{settings.upload_stall_seconds:g} s; send it again"
-            )
-            self.refuse(error)
-        self._seen = self.received
-
-    def _check_number(self, user_id: str) -> None:
-        most = self.served.settings.sessions_per_user
-        if not most:
-            return
-        have = len(sessions_of(self.served.store, user_id))
-        if have >= most:
-            raise NotFoundError(f"the limit of {most} sessions of one user is reached")
-
-    def _clean(self) -> None:
-        self._watch.stop()
-        if self._upload is not None:
-            self._upload.close()
-        if self._counted:
-            self._counted = False
-            self.served.uploads[self.caller.name] -= 1
-
-
-class CreationForOthers(Creation):
-    """Takes a video in for somebody else, which administrators may."""
-
-    for_others = True
-
-
-class Sessions(Creation):
-    """The sessions that the caller may see; takes a video in as a new one."""
-
-    what = "sessions"
-
-    async def get(self) -> None:
-        """Answer with the sessions, the oldest first."""
-        self.audited = "list of sessions"
-        self.finish_json(await asyncio.to_thread(self._listed))
-
-    def _listed(self) -> list[dict[str, Any]]:
-        answers = self.served.answers
-        # Looked up once: a look at the queue for each of them takes the square of their number.
-        places = self.served.queue.positions()
-        found = []
-        for session_id in self.served.store.ids():
-            # Records are kept, and not read again for everybody who asks.
-            try:
-                session = answers.session(session_id)
-                record = answers.record(session)
-                if self.caller.may("read", record.user_id):
-                    state = state_of(self.served, session, places.get(session_id))
-                    found.append((record.created_at, session_id, state))
-            except MobilityError as error:
-                log.warning("left out: %s", error)
-        return [state for *_, state in sorted(found, key=lambda each: each[:2])]

@@ -1,0 +1,105 @@
+"""Files of a session: videos, pictures, reports, in ranges."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from mobility.errors import NotFoundError
+from mobility.server.access import SIGNED, Caller
+from mobility.server.base import Handler, signed_name
+
+_KINDS = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".qt": "video/quicktime",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".avi": "video/x-msvideo",
+    ".png": "image/png",
+    ".html": "text/html; charset=UTF-8",
+}
+_RANGE_LENGTH = 40
+# Whatever a file holds, it is no page of this server: it runs nothing, and asks nothing of it.
+_FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+class Media(Handler):
+    """Videos and pictures of a session, in ranges."""
+
+    what = "media"
+
+    async def authenticated(self) -> Caller:
+        """Let in who has a key, or an address with a signature."""
+        until, who, media_key = (
+            self.get_query_argument(name, "") for name in ("until", "signed_for", "media_key")
+        )
+        if media_key:
+            session_id, name = self.path_args
+            signed = signed_name(session_id, demo=self.asks_demo())
+            if self.served.media_keys.is_valid(
+                signed, name, until=until, signed_for=who, media_key=media_key
+            ):
+                return Caller(who, SIGNED, None)
+        return await super().authenticated()
+
+    async def get(self, session_id: str, name: str) -> None:
+        """Answer with the file, or the range of it that is asked for."""
+        await self._serve(session_id, name, with_body=True)
+
+    async def head(self, session_id: str, name: str) -> None:
+        """Answer with the headers of the file."""
+        await self._serve(session_id, name, with_body=False)
+
+    async def _serve(self, session_id: str, name: str, *, with_body: bool) -> None:
+        session = await self.opened(session_id, "read", demo=self.asks_demo())
+        file = self.served.answers.media(session).get(name)
+        if file is None or not file.is_file():
+            raise NotFoundError(f"session {session_id}: has no such file")
+        status = file.stat()
+        tag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+        self.set_header("ETag", tag)
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Content-Type", _KINDS.get(file.suffix, "application/octet-stream"))
+        self.set_header("Content-Security-Policy", _FENCE)
+        self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
+        start, stop = 0, status.st_size
+        asked = self.request.headers.get("Range", "") if with_body else ""
+        if self.request.headers.get("If-Range", tag) == tag and (ranges := _ranges(asked)):
+            size = status.st_size
+            found = (each for first, last in ranges if (each := _within(size, first, last)))
+            start, stop = next(found, (0, 0))
+            if start == stop:
+                self.set_header("Content-Range", f"bytes */{size}")
+                self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+                self.finish_json({"error": "there is no such range in this file"})
+                return
+            self.set_status(HTTPStatus.PARTIAL_CONTENT)
+            self.set_header("Content-Range", f"bytes {start}-{stop - 1}/{status.st_size}")
+        self.set_header("Content-Length", str(stop - start))
+        if with_body:
+            await self.send_file(file, start, stop)
+
+
+def _ranges(asked: str) -> list[tuple[str, str]]:
+    """First and last byte of each range of a header; none where it is malformed: all is sent."""
+    unit, _, given = asked.partition("=")
+    found = [re.fullmatch(r"\s*([0-9]*)-([0-9]*)\s*", each) for each in given.split(",")]
+    ranges = [(each[1], each[2]) for each in found if each and len(each[0]) < _RANGE_LENGTH]
+    is_good = (
+        unit.strip().lower() == "bytes"
+        and len(ranges) == len(found)
+        and all(
+            (first or last) and not (first and last and int(first) > int(last))
+            for first, last in ranges
+        )
+    )
+    return ranges if is_good else []
+
+
+def _within(size: int, first: str, last: str) -> tuple[int, int] | None:
+    """Start and stop of a range in a file; None where it has none of it."""
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    return (start, stop) if start < stop else None

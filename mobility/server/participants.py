@@ -1,0 +1,104 @@
+"""Everything of a participant: given out, erased."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from secrets import token_hex
+
+from mobility.errors import ConflictError, NotFoundError, StorageError, TooManyRequestsError
+from mobility.privacy.retention import erase, nothing_of, sessions_of, unassigned, what_is_of
+from mobility.privacy.takeout import write_takeout
+from mobility.server.access import permit
+from mobility.server.base import Handler
+from mobility.sessions.files import check_id, make_folder, writing
+
+
+class ParticipantExport(Handler):
+    """Everything that is stored of a participant."""
+
+    what = "export"
+
+    async def get(self, user_id: str) -> None:
+        """Answer with a ZIP file."""
+        check_id(user_id, what="user_id")
+        self.audited = "everything of a participant"
+        permit(self.caller, "export", user_id)
+        with self._taking_turns(user_id), self._temporary_file() as file:
+            # It keeps a thread for long, of which there are few for all requests.
+            async with self.served.exports:
+                await asyncio.to_thread(self._write, user_id, file)
+            self.set_header("Content-Type", "application/zip")
+            self.set_header("Content-Disposition", f'attachment; filename="{user_id}.zip"')
+            self.set_header("Content-Length", str(file.stat().st_size))
+            await self.send_file(file, 0, file.stat().st_size)
+
+    def _write(self, user_id: str, file: Path) -> None:
+        store = self.served.store
+        if not what_is_of(store, user_id):
+            raise nothing_of(store, user_id)
+        write_takeout(store, user_id, file)
+
+    @contextmanager
+    def _taking_turns(self, user_id: str) -> Iterator[None]:
+        """Refuse a second copy of all their videos while there is one."""
+        if user_id in self.served.exporting:
+            raise TooManyRequestsError(
+                "everything of this participant is being handed over already; ask again later",
+                retry_after_s=30,
+            )
+        self.served.exporting.add(user_id)
+        try:
+            yield
+        finally:
+            self.served.exporting.discard(user_id)
+
+    @contextmanager
+    def _temporary_file(self) -> Iterator[Path]:
+        # In the store, where the next start removes what a killed server left.
+        folder = self.served.queue.exports / token_hex(16)
+        with writing(folder):
+            make_folder(folder)
+        try:
+            yield folder / "export.zip"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Participant(Handler):
+    """A participant, who may be forgotten."""
+
+    what = "everything"
+
+    async def delete(self, user_id: str) -> None:
+        """Delete everything of a participant: sessions, reports, record, keys."""
+        check_id(user_id, what="user_id")
+        self.audited = "everything of a participant"
+        permit(self.caller, "erase", user_id)
+        # First the keys, so that nothing comes in again; where that fails the rest goes still.
+        keys, fault = list[str](), None
+        try:
+            keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)
+        except StorageError as error:
+            fault = error
+        await self.served.queue.forget_all(user_id)
+        for session_id in await asyncio.to_thread(sessions_of, self.served.store, user_id):
+            await self.served.queue.forget(session_id)
+        deleted = await asyncio.to_thread(erase, self.served.store, user_id)
+        for name in deleted:
+            await self.served.deleted(name)
+        if fault is not None:
+            raise fault
+        if left := await asyncio.to_thread(unassigned, self.served.store):
+            raise ConflictError(
+                f"participant {user_id}: what is known to be of them is deleted; of "
+                f"{len(left)} sessions nobody can tell whose they are, for their records are "
+                "damaged: an administrator must look at them"
+            )
+        if not (keys or deleted):
+            raise NotFoundError(f"participant {user_id}: nothing is stored of them")
+        self.set_status(HTTPStatus.NO_CONTENT)

@@ -1,0 +1,61 @@
+"""How far a session is, and its deletion."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mobility.documents import fill as documents
+from mobility.errors import ConflictError
+from mobility.server.base import Handler, Served
+from mobility.server.jobs import Place
+from mobility.server.models import SessionState
+from mobility.store import Session
+
+
+def state_of(served: Served, session: Session, place: Place | None) -> dict[str, Any]:
+    """How far a session is: its record, and its place in the queue, where it has one."""
+    record = served.answers.record(session)
+    state: Any = record.state
+    reason = record.reason if state == "failed" else ""
+    if place is not None:
+        reason = served.queue.held(session.id)
+        state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
+    return SessionState(
+        session_id=session.id,
+        # Not its title itself, which reads the record thrice.
+        title=documents.title(record, session.store.stored_participant(record.user_id)),
+        user_id=record.user_id,
+        exercise=record.exercise,
+        joints=record.joints,
+        created_at=record.created_at,
+        state=state,
+        waiting_before=place[1] if place else 0,
+        stages=list(record.stages),
+        reason=served.without_places(reason),
+        warnings=[served.without_places(warning.message) for warning in record.warnings],
+    ).model_dump(mode="json")
+
+
+class State(Handler):
+    """How far a session is."""
+
+    what = "state"
+
+    async def get(self, session_id: str) -> None:
+        """Answer with the state."""
+        session = await self.opened(session_id, "read")
+        self.finish_json(await self._state(session))
+
+    async def post(self, session_id: str) -> None:
+        """Queue the analysis again: of a session that failed, was corrected, or never had one."""
+        session = await self.opened(session_id, "annotate")
+        record = self.served.answers.record(session)
+        if record.state == "analyzed":
+            raise ConflictError(f"session {session.id}: is analysed")
+        self.served.queue.add(session.id, record.user_id, shared=self.shares())
+        self.finish_json(await self._state(session))
+
+    async def _state(self, session: Session) -> dict[str, Any]:
+        place = self.served.queue.position(session.id)
+        return await asyncio.to_thread(state_of, self.served, session, place)
