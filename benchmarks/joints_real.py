@@ -4,9 +4,10 @@ usage: python benchmarks/joints_real.py [--poses FOLDER] [--data FOLDER]
 
 Clips of real.yaml in which a limb moves in the picture, each measured as a session of Joint Angle
 Mobility is. For each joint and side that is told: the largest and the smallest angle with the
-half-width of the 95 % interval, and the picture's: 180 degrees less the angle at the middle
-landmark (of a shoulder that at the side's own shoulder, between hip and elbow), its extremes in
-each movement, median over the movements, positive to the side to which the joint goes farthest.
+half-width of the 95 % interval, and the picture's, of landmarks after cleaning, whose sides are not
+exchanged: 180 degrees less the angle at the middle landmark (of a shoulder that at the side's own
+shoulder, between hip and elbow; of a hip in abduction that between thigh and pelvis), its extremes
+in each movement, median over the movements, positive to the side to which the joint goes farthest.
 Then, of two movements or more, by how much their turns differ (standard deviation), as measured and
 in the picture, and, of three, the change to another recording that is stated as detectable.
 """
@@ -47,12 +48,21 @@ SEEN = {
 """Joints that move in the picture, by clip."""
 
 
-def in_picture(pose: xr.Dataset, joint: str, side: str) -> NDArray[np.float64]:
-    """Angle of three landmarks in the picture, degrees, zero where a limb is straight."""
+def in_picture(
+    pose: xr.Dataset, joint: str, side: str, *, of_pelvis: bool = False
+) -> NDArray[np.float64]:
+    """Angle of three landmarks in the picture, degrees, zero where a limb is straight.
+
+    `of_pelvis`: of a hip, zero where the thigh is square to the line from hip to hip, as the
+    goniometer has it in abduction.
+    """
     image = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
     one, middle, other = (image.sel(keypoint=f"{side}_{k}").values for k in LANDMARKS[joint])
     u, v = one - middle, other - middle
     u = u if joint == "shoulder" else -u
+    if of_pelvis:
+        x, y = (image.sel(keypoint="left_hip") - image.sel(keypoint="right_hip")).values.T
+        u = np.stack([-y, x], axis=-1) * np.sign(x)[:, None]
     cross = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
     angle: NDArray[np.float64] = np.degrees(np.arctan2(cross, (u * v).sum(axis=1)))
     # Flexion, or abduction, is where the joint goes farthest.
@@ -80,14 +90,14 @@ def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
             if not int(one["movements"]):
                 yield {"clip": name, "joint": f"{side} {joint}", "note": str(one["note"].item())}
                 continue
-            looked = in_picture(pose, joint, side)
+            shown = str(one["shown"].item())
+            looked = in_picture(cleaned, joint, side, of_pelvis=shown == "hip_abduction")
             windows = [
                 looked[(time >= start - 0.3) & (time <= end + 0.3)]
                 for start, end in zip(
                     spans["movement_start"].values, spans["movement_end"].values, strict=True
                 )
             ]
-            shown = str(one["shown"].item())
             turns = movement(shown)["end"] if shown else "largest"
             for end, extreme in (("maximum", np.nanmax), ("minimum", np.nanmin)):
                 reached = [extreme(window) for window in windows]
