@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 import mobility as mb
 from mobility.assessment import movements as known_movements
-from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
+from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angle_between

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from real import clips
 
 import mobility as mb
-from mobility.assessment.joint_mobility import feet_may_stay, single_joint_limits
+from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.assessment.movements import movement
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 

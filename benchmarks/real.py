@@ -78,7 +78,7 @@ _MARKERS = {  # of the TRC: heel and toe
     "right_heel": "r_calc",
     "right_foot_index": "r_toe",
 }
-_LEAST_FACTOR, _STEP, _SHARE, _Z95 = 0.6, 0.05, 0.95, 1.96
+_LEAST_FACTOR, _STEP, _SHARE, Z95 = 0.6, 0.05, 0.95, 1.96
 _ENOUGH = 5
 """People from whom on a factor may be below 1: fewer do not tell that errors are overstated."""
 _MANY = 20
@@ -490,7 +490,7 @@ def needed(
         Standard deviation that is added in quadrature and has no factor.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # no spread: without a bound
-        least = np.sqrt(np.maximum((off / _Z95) ** 2 - beside**2, 0.0)) / sd
+        least = np.sqrt(np.maximum((off / Z95) ** 2 - beside**2, 0.0)) / sd
         most = np.sqrt(np.maximum(largest**2 - np.square(beside), 0.0)) / sd
     known = np.isfinite(off) & np.isfinite(sd) & np.isfinite(least)
     return Needed(least[known], np.broadcast_to(most, known.shape)[known])
@@ -540,7 +540,7 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
                     share * values[name],
                 )
                 off, sd, beside = (np.atleast_1d(v[inside] if v.ndim else v) for v in each)
-                one = needed(off, sd, entry["largest_interval"]["value"] / _Z95, beside)
+                one = needed(off, sd, entry["largest_interval"]["value"] / Z95, beside)
                 parts.setdefault((METRICS, name), []).append(one)
     return {key: together(values) for key, values in parts.items()}
 

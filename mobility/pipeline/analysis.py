@@ -612,7 +612,7 @@ def _fitted(run: _Run) -> xr.Dataset:
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
     planted: dict[str, Any] = {}
     if run.is_mobility:
-        from mobility.assessment.joint_mobility import feet_may_stay
+        from mobility.assessment.joint_courses import feet_may_stay
 
         planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
     cameras: dict[str, Any] = {}
@@ -640,7 +640,7 @@ def _angles(run: _Run) -> xr.Dataset:
 
     limits: dict[str, Any] = {"in_picture": True} if run.is_mobility else {}
     if run.is_mobility and run.fit:
-        from mobility.assessment.joint_mobility import single_joint_limits
+        from mobility.assessment.joint_courses import single_joint_limits
 
         limits["limits"] = single_joint_limits()
     angles: xr.Dataset = joint_angles(run["fitted"], **limits)
@@ -699,7 +699,8 @@ def _metrics(run: _Run) -> xr.Dataset:
 
 def _joints_that_move(fitted: xr.Dataset) -> list[str]:
     """Name the joints that move by themselves: not both knees or hips (squats, steps)."""
-    from mobility.assessment.joint_mobility import joint_movements, single_joint_limits
+    from mobility.assessment.joint_courses import single_joint_limits
+    from mobility.assessment.joint_mobility import joint_movements
     from mobility.kinematics.angles import joint_angles
 
     limits = {"limits": single_joint_limits()} if "position_draws" in fitted else {}

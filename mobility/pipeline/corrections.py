@@ -42,7 +42,7 @@ def set_repetitions(
     intervals
         ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in
         seconds of the video, in order and without overlap; of a movement also
-        ``joints``, as :func:`mobility.assessment.joint_mobility.checked_movements`
+        ``joints``, as :func:`mobility.assessment.joint_excursions.checked_movements`
         takes them. None goes back to what the analysis finds.
     by
         Who says so; by default the user of this computer.
@@ -51,12 +51,13 @@ def set_repetitions(
     ------
     BadInputError
         Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses, or
-        :func:`mobility.assessment.joint_mobility.checked_movements`.
+        :func:`mobility.assessment.joint_excursions.checked_movements`.
     """
     record = session.record
     after: list[dict[str, Any]] | None = None
     if record.exercise == "Joint Angle Mobility" and intervals is not None:
-        from mobility.assessment.joint_mobility import checked_movements, joint_movements
+        from mobility.assessment.joint_excursions import checked_movements
+        from mobility.assessment.joint_mobility import joint_movements
 
         joints = tuple(record.joints)
         after = checked_movements(intervals, joints=joints)

@@ -11,15 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility import tables
-from mobility.assessment.joint_mobility import (
-    JOINTS,
-    _detectable,
-    checked_movements,
-    feet_may_stay,
-    joint_mobility,
-    joint_movements,
-    single_joint_limits,
-)
+from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
+from mobility.assessment.joint_excursions import JOINTS, checked_movements
+from mobility.assessment.joint_mobility import joint_mobility, joint_movements
+from mobility.assessment.joint_values import _detectable
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import joint_angles

@@ -1,0 +1,420 @@
+"""Angles of single joints over time: what was seen of them, in which posture, what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment import movements as known_movements
+from mobility.assessment.joint_excursions import (
+    ALONG,
+    LEGS,
+    TABLE,
+    Z95,
+    Array,
+    Course,
+    Mark,
+    Mask,
+    at_the_same_time,
+    by_hand,
+    excursions_of,
+    rests_of,
+)
+from mobility.errors import BadInputError
+from mobility.kinematics.angle_errors import legs_unseen
+from mobility.kinematics.geometry import angle_between
+from mobility.kinematics.in_picture import guessed_landmarks
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.provenance import cameras_of
+from mobility.view import camera_view
+
+
+def single_joint_limits() -> dict[str, float]:
+    """Largest expected error with which angles are given where single joints move, degrees.
+
+    For :func:`~mobility.kinematics.angles.joint_angles`.
+    """
+    table = tables.load(TABLE)["joints"]
+    return {
+        entry[name]: float(entry["largest_sd_deg"])
+        for entry in table.values()
+        for name in ("angle", "frontal")
+        if name in entry
+    }
+
+
+def feet_may_stay(pose: xr.Dataset) -> bool:
+    """Whether a fit should look whether the feet stay: only of someone who stands.
+
+    Parameters
+    ----------
+    pose
+        A pose, not fitted yet.
+
+    Returns
+    -------
+    bool
+        False (seated, lying, or not to be told): the body is to be fitted without planted feet,
+        which would also say that the centre of mass is over them.
+    """
+    require_pose(pose, what="feet_may_stay")
+    return postures_of(landmark_points(pose))[1] == "standing"
+
+
+def upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
+    """Warn where the knees are hardly ever in the picture."""
+    if not legs_unseen(pose):
+        return []
+    text = (
+        "Only the upper body is in the picture: nothing tells how large the body is, and arms that "
+        "do not move in the plane of the picture are measured with large errors."
+    )
+    return [{"code": "upper_body_only", "message": text}]
+
+
+def landmark_points(pose: xr.Dataset) -> Array:
+    """Positions (time, 33, 3), metres, y up."""
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    ordered = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
+    points: Array = ordered.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
+    return points
+
+
+def courses_of(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    joints: Sequence[str],
+    marks: Sequence[Mark] | None = None,
+    movement: str | None = None,
+) -> list[Course]:
+    """Curve of each joint and side, what of it was refused and why, and its movements."""
+    require_pose(pose, what="joint_mobility")
+    table = tables.load(TABLE)
+    wanted = [table["joints"][joint]["angle"] for joint in joints]
+    absent = [name for angle in wanted for name in (angle, f"{angle}_sd") if name not in angles]
+    if absent:
+        raise BadInputError(
+            f"joint_mobility: the angles have no {', '.join(absent)}; make them with joint_angles"
+        )
+    time = angles["time"].to_numpy().astype(np.float64)
+    if not np.array_equal(pose["time"].to_numpy(), angles["time"].to_numpy()):
+        raise BadInputError("joint_mobility: the pose and the angles have different frames")
+    if len(set(joints)) < len(joints):
+        raise BadInputError(f"joint_mobility: a joint stands twice in {', '.join(joints)}")
+    points = landmark_points(pose)
+    postures, _ = postures_of(points)
+    steep = _hip_line(points) > table["hip_line_deg"]["value"]
+    outside, hidden = _unseen(pose)
+    exchanged = _exchanged(pose, points, hidden)
+    azimuth = camera_view(pose).azimuth_deg if len(cameras_of(pose)) < 2 else np.nan
+    found = []
+    for joint in joints:
+        entry = table["joints"][joint]
+        for k, side in enumerate(SIDES):
+            plane = str(angles[entry["angle"]].attrs.get(f"plane_{side}", ""))
+            name = entry.get(plane, entry["angle"])
+            angle = angles[name].sel(side=side)
+            values = angle.to_numpy().astype(np.float64)
+            sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
+            reasons = []
+            other, beside = entry.get("other_side", []), _beside(entry, azimuth)
+            marks_seen = [*entry["landmarks"], *other]
+            columns = [INDEX[f"{side}_{name}"] for name in entry["landmarks"]]
+            columns += [INDEX[f"{SIDES[1 - k]}_{name}"] for name in other]
+            beyond = outside[:, columns]
+            beyond[:, : len(entry["landmarks"])] &= ~_guessed(pose, angle, entry, side)
+            refuse: Mask = np.any(beyond, axis=1)
+            if beside:
+                reasons.append(beside)
+                refuse = np.ones_like(refuse)
+            elif refuse.mean() > table["seen"]["outside_share"]:
+                names = [
+                    mark
+                    for mark, share in zip(marks_seen, beyond.mean(axis=0), strict=True)
+                    if share > table["seen"]["outside_share"]
+                ] or marks_seen
+                names = list(dict.fromkeys(names))
+                reasons.append(f"{_listed(names)} outside the picture")
+                refuse = np.ones_like(refuse)
+            elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
+                share = hidden[:, columns].mean(axis=0)
+                mark = marks_seen[int(share.argmax())].replace("foot_index", "toe")
+                reasons.append(f"{mark} hidden from the camera in {_frames(share.max())}")
+                refuse = np.ones_like(refuse)
+            if exchanged and joint in LEGS and not refuse.all():
+                reasons.append(exchanged)
+                refuse = np.ones_like(refuse)
+            in_the_picture = f"in_picture_{side}" in angle.attrs and not entry.get("upright")
+            if entry["needs_frame"] and not in_the_picture:
+                lying = postures == "lying"
+                if lying.any():
+                    reasons.append(
+                        f"lying in {_frames(lying.mean())}: no sagittal plane is defined"
+                    )
+                elif steep.any():
+                    reasons.append(
+                        f"one hip far above the other in {_frames(steep.mean())}: no sagittal "
+                        "plane is defined"
+                    )
+                refuse = refuse | lying | steep
+            low, high = entry["possible_deg"]
+            impossible = (values < low) | (values > high)
+            refuse = refuse | impossible
+            if impossible.mean() > table["seen"]["impossible_share"]:
+                reasons.append(
+                    f"beyond what a {joint} can do in {_frames(impossible.mean())}: the landmarks "
+                    "are not on the limb"
+                )
+                refuse = np.ones_like(refuse)
+            if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
+                "disagree_share"
+            ]:
+                reasons.append(f"picture and fitted body contradict each other in {_frames(apart)}")
+            unsure = np.isnan(values).any() and not refuse.all()
+            if unsure and (why := angle.attrs.get("refused")):
+                reasons.append(_too_uncertain(str(why)))
+            values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
+            if entry.get("upright") and (level := _stood(values, time, table["stood"])):
+                values = values - level
+                if abs(level) >= table["stood"]["told_deg"]:
+                    reasons.append(
+                        f"zero is how the {joint} rests, {abs(level):.0f} degrees aslant in the "
+                        "picture: the camera is not level, or the person leans"
+                    )
+            if np.isnan(values).all() and not reasons:
+                elsewhere = plane and plane not in planes_of(joint)
+                moves = f"moves in the {plane} plane of the body, where it is not measured"
+                reasons.append(moves if elsewhere else "landmarks missing in all frames")
+            course = Course(
+                *(joint, side, values, sd, np.nan),
+                note="; ".join(reasons),
+                angle=name,
+                plane=plane,
+                added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
+            )
+            found.append(excursions_of(course, time, table, _end_wanted(joint, movement)))
+    found = rests_of(found, table["movement"])
+    if marks is None:
+        return found
+    groups = at_the_same_time([each for course in found for each in course.excursions])
+    return [by_hand(course, time, marks, groups, table) for course in found]
+
+
+def _stood(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
+    """Angle against the vertical at rest, where a recording begins and ends with the same one.
+
+    No camera is level, and who bends to the side starts upright. Zero where rest is not known: it
+    is then the vertical of the picture.
+    """
+    first = time <= time[0] + rules["seconds"]
+    last = time >= time[-1] - rules["seconds"]
+    ends = []
+    for part in (values[first], values[last]):
+        known = part[np.isfinite(part)]
+        if 2 * known.size < part.size or np.ptp(known) > rules["apart_deg"]:
+            return 0.0
+        ends.append(float(np.median(known)))
+    level = float(np.mean(ends))
+    rests = abs(ends[1] - ends[0]) <= rules["apart_deg"] and abs(level) <= rules["most_deg"]
+    return level if rests else 0.0
+
+
+def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
+    """Say how far the camera stands beside the view that a joint needs; empty where it is near."""
+    wanted = entry.get("camera")
+    if wanted is None or not np.isfinite(azimuth):
+        return ""
+    ahead = abs((azimuth + 180.0) % 360.0 - 180.0)
+    off = min({"front": ahead, "back": 180.0 - ahead}[view] for view in wanted["views"])
+    if off <= wanted["beside_deg"]:
+        return ""
+    where = {"front": "straight in front", "back": "straight behind"}
+    told = " or ".join(where[view] for view in wanted["views"])
+    return f"the camera stands {off:.0f}° off {told} (at most {wanted['beside_deg']}°)"
+
+
+def _end_wanted(joint: str, movement: str | None) -> str | None:
+    """End of the angle of a joint at which a movement that was asked for turns."""
+    if movement is None or movement not in known_movements.movements_of(joint):
+        return None
+    return str(known_movements.movement(movement)["end"])
+
+
+def _too_uncertain(reason: str) -> str:
+    """Say why an angle was refused in part, with halves of 95 % intervals as everywhere else."""
+    found = re.search(r"\bsd (?:(\d+) deg|without a bound) \(limit ([\d.]+)\)", reason)
+    if found is None:
+        return reason
+    sd, limit = found.groups()
+    most = f"at most ± {Z95 * float(limit):.0f}° is reported"
+    return f"too uncertain in part ({f'± {Z95 * float(sd):.0f}°; ' if sd else ''}{most})"
+
+
+def _frames(share: float) -> str:
+    """Say in which part of the frames something is so."""
+    return "all frames" if share > 0.995 else f"{100 * share:.0f} % of the frames"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).replace("foot_index", "toe").rsplit(", ", 1))
+
+
+def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
+    """Landmarks outside the picture, and landmarks hidden from the camera, (time, 33)."""
+    table = tables.load(TABLE)["seen"]
+    shape = pose.sizes["time"], len(KEYPOINTS)
+    outside: Mask = np.zeros(shape, dtype=bool)
+    hidden: Mask = np.zeros(shape, dtype=bool)
+
+    def values(name: str, *dims: str) -> Array:
+        variable = pose[name]
+        if "individual" in variable.dims:
+            variable = variable.isel(individual=0, drop=True)
+        ordered: Array = variable.sel(keypoint=list(KEYPOINTS)).transpose(*dims).to_numpy()
+        return ordered
+
+    if "image_position" in pose and {"image_width", "image_height"} <= set(pose.attrs):
+        marks = values("image_position", "time", "keypoint", "pixel")
+        size = np.array([pose.attrs["image_width"], pose.attrs["image_height"]], dtype=float)
+        with np.errstate(invalid="ignore"):
+            outside = np.asarray(((marks < 0) | (marks > size)).any(axis=-1))
+    if "confidence" in pose:
+        with np.errstate(invalid="ignore"):
+            hidden = values("confidence", "time", "keypoint") < table["visibility"]
+    return outside, hidden
+
+
+def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str) -> Mask:
+    """Tell which landmarks may be outside the picture, since the pose model is sure of them."""
+    found: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
+    if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
+        return found
+    sure = pose["confidence"]
+    if "individual" in sure.dims:
+        sure = sure.isel(individual=0, drop=True)
+    for name, least in guessed_landmarks(entry["angle"]).items():
+        found[:, entry["landmarks"].index(name)] = sure.sel(keypoint=f"{side}_{name}") >= least
+    return found
+
+
+def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
+    """Say why one leg may be taken for the other; empty where it is not to be feared.
+
+    From the side the far leg is behind the near one. Where the far leg seems to move more than the
+    near one, and comes into sight in a part of the frames only, the pose model cannot tell which
+    leg moves: it was seen to call the raised near leg the far one.
+    """
+    limits = tables.load(TABLE)["legs_told_apart"]
+    lost = float(pose.attrs.get("lost_share", 0.0))
+    if lost > limits["lost_share"]:
+        return (
+            f"in {lost:.0%} of the frames nobody is found, or left and right are not told apart: "
+            "film with head and feet in the picture"
+        )
+    if (times := int(pose.attrs.get("legs_exchanged", 0))) > 0:
+        return (
+            f"the legs change places in the picture {times} times, and nothing tells which is "
+            "which: film from obliquely in front"
+        )
+    if _toes_ahead(points) < -limits["toes_back"]:
+        return (
+            "left and right are exchanged, or feet not found: the toes point backwards; film "
+            "with head and feet in the picture"
+        )
+    azimuth = camera_view(pose).azimuth_deg
+    if not (abs(abs(azimuth) - 90) <= limits["side_deg"]):
+        return ""
+    near = "right" if azimuth > 0 else "left"
+    far = SIDES[1 - SIDES.index(near)]
+    in_sight = 1 - float(hidden[:, INDEX[f"{far}_knee"]].mean())
+    moves = {side: _leg_range(points, side) for side in SIDES}
+    least = limits["least_share"]
+    if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
+        return ""
+    return (
+        "one leg may be taken for the other: the far one seems to move, and is in sight in "
+        f"{_frames(in_sight)}; film from obliquely in front"
+    )
+
+
+def _toes_ahead(points: Array) -> float:
+    """Cosine between feet and the front of the subject, while the shank goes on from the trunk.
+
+    The median over such frames, of the foot that points more to the front; NaN without any.
+    """
+    trunk = np.zeros_like(points[:, 0])
+    for side in SIDES:
+        trunk += points[:, INDEX[f"{side}_shoulder"]] - points[:, INDEX[f"{side}_hip"]]
+    ahead = np.cross(trunk, points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]])
+    found = []
+    for side in SIDES:
+        shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
+        foot = points[:, INDEX[f"{side}_foot_index"]] - points[:, INDEX[f"{side}_heel"]]
+        size = np.linalg.norm(foot, axis=-1) * np.linalg.norm(ahead, axis=-1)
+        cosine = (foot * ahead).sum(axis=-1) / np.where(size > 0, size, np.nan)
+        along = angle_between(-trunk, shank) < ALONG
+        found.append(cosine[along & np.isfinite(cosine)])
+    return max(float(np.median(each)) if each.size else np.nan for each in found)
+
+
+def _leg_range(points: Array, side: str) -> float:
+    """How far thigh or knee turn (P95 - P5), degrees."""
+    down = np.array([0.0, -1.0, 0.0])
+    thigh = points[:, INDEX[f"{side}_knee"]] - points[:, INDEX[f"{side}_hip"]]
+    shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
+    ranges = []
+    for turned in (angle_between(thigh, down), angle_between(thigh, shank)):
+        known = turned[np.isfinite(turned)]
+        ranges.append(float(np.ptp(np.percentile(known, [5, 95]))) if known.size else 0.0)
+    return max(ranges)
+
+
+def _hip_line(points: Array) -> Array:
+    """Angle of the hip line from the horizontal, degrees."""
+    across = points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]]
+    angle: Array = np.degrees(
+        np.arctan2(np.abs(across[:, 1]), np.hypot(across[:, 0], across[:, 2]))
+    )
+    return angle
+
+
+def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
+    """Posture of each frame, and the most frequent one; "other" where it cannot be told."""
+    limits = tables.load(TABLE)["posture"]
+    up = np.array([0.0, 1.0, 0.0])
+
+    def middle(name: str) -> Array:
+        mean: Array = (points[:, INDEX[f"left_{name}"]] + points[:, INDEX[f"right_{name}"]]) / 2
+        return mean
+
+    trunk = angle_between(middle("shoulder") - middle("hip"), up)
+    thighs = np.stack(
+        [
+            angle_between(points[:, INDEX[f"{s}_knee"]] - points[:, INDEX[f"{s}_hip"]], -up)
+            for s in SIDES
+        ]
+    )
+    with np.errstate(invalid="ignore"):
+        hangs = np.where(np.isnan(thighs), np.inf, thighs).min(axis=0)
+        known = np.isfinite(hangs)
+        upright = trunk < limits["upright_deg"]
+        found = np.full(len(points), "other", dtype="<U8")
+        found[upright & (hangs < limits["thigh_deg"])] = "standing"
+        found[upright & known & (hangs >= limits["thigh_deg"])] = "seated"
+        found[(trunk > limits["lying_deg"]) & ~(hangs < limits["thigh_deg"])] = "lying"
+    names, counts = np.unique(found, return_counts=True)
+    return found, str(names[counts.argmax()]) if names.size else "other"
+
+
+def planes_of(joint: str) -> set[str]:
+    """Planes of the body in which the movements of a joint lie."""
+    own = known_movements.movements_of(joint)
+    return {str(known_movements.movement(name)["plane"]) for name in own}

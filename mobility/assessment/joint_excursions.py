@@ -1,0 +1,694 @@
+"""Movements of single joints: where one begins, turns and ends, and what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import SIDES
+from mobility.options import check_times, likely
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck"]
+JOINTS: tuple[Joint, ...] = ("ankle", "knee", "hip", "shoulder", "elbow")
+Joints = Annotated[tuple[Joint, ...], Field(min_length=1)]
+Movements = Sequence[Mapping[str, Any]]
+
+POSTURES = ("standing", "seated", "lying", "other")
+
+TABLE = "joint_mobility"
+
+CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
+_ORDER = 3
+"""Of the polynomial of the smoothing."""
+
+_MORE_AT_REST = 1.5
+"""A joint rests bent only where it spends so many times more frames bent than straight, or more and
+the recording begins and ends so."""
+
+LEGS = ("ankle", "knee", "hip")
+
+ALONG = 60.0
+"""Degrees between trunk and shank up to which a foot points to the front."""
+
+_NEAR = 0.2
+"""Share of the range within which a frame is at one of its ends."""
+
+BEHIND_DEG = 5.0
+"""From how far behind the trunk on a thigh or an arm is extended."""
+
+Z95 = 1.96
+
+_EDGE_S = 0.15
+"""Seconds from the end of what was seen within which a turn may still be going on."""
+
+NONE_MARKED = {
+    "code": "no_movement",
+    "message": "No movement: a person said that there is none.",
+}
+
+
+@dataclass(frozen=True)
+class Excursion:
+    """One movement of one joint: away from rest and back; times in seconds, angles in degrees."""
+
+    joint: str
+    side: str
+    start: float
+    turn_start: float
+    turn: float
+    turn_end: float
+    end: float
+    rest: float
+    extreme: float
+    peak_velocity: float
+    peak_time: float
+    mean_velocity: float
+    accepted: bool
+    start_seen: bool
+    end_seen: bool
+    reason: str = ""
+    mark: int = -1  # which of the movements that a person marked
+
+    @property
+    def excursion(self) -> float:
+        """Degrees from the smaller of both ends to the turn."""
+        return abs(self.extreme - self.rest)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the curve of one joint and side says."""
+
+    joint: str
+    side: str
+    values: Array
+    sd: Array
+    threshold: float
+    excursions: tuple[Excursion, ...] = ()
+    highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
+    lows: tuple[tuple[float, float], ...] = ()
+    note: str = ""
+    angle: str = ""  # of kinematics.angles
+    plane: str = ""  # of the body, in which the joint moves
+    added_sd: float = 0.0  # what a fit does not know of its error, degrees
+
+    @property
+    def accepted(self) -> list[Excursion]:
+        """Excursions that count as movements."""
+        return [each for each in self.excursions if each.accepted]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A movement that a person marked, in seconds; of `joints`, or of all that move in it."""
+
+    start: float
+    turn: float
+    end: float
+    joints: tuple[str, ...] = ()
+
+    def is_of(self, joint: str, side: str) -> bool:
+        """Whether it is a mark on this joint and side."""
+        return not self.joints or f"{side} {joint}" in self.joints
+
+
+def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> list[dict[str, Any]]:
+    """Check movements that a person marked.
+
+    Parameters
+    ----------
+    given
+        For each ``start``, ``bottom`` (the turn) and ``end`` in seconds, in the order of their
+        starts, and ``joints``, which joints it is of ("left elbow", as a list or as one text with
+        commas); without them it is of every joint that moves in it. Movements of the same joint
+        do not overlap. What else a row of `Session.repetitions_table` says is left out.
+    joints
+        Joints that are measured.
+
+    Returns
+    -------
+    list of dict
+        ``start``, ``bottom``, ``end``, and ``joints`` as a list where they were given.
+
+    Raises
+    ------
+    BadInputError
+        A time is missing or out of order, or a joint or the name of an entry is unknown.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
+    known = [f"{side} {joint}" for joint in joints for side in SIDES]
+    found: list[dict[str, Any]] = []
+    for number, movement in enumerate(given, start=1):
+        what = f"movement {number}"
+        start, bottom, end = check_times(movement, others=["joints"], what=what)
+        if not (np.isfinite([start, bottom, end]).all() and 0 <= start < bottom < end):
+            raise BadInputError(
+                f"{what} from {start:g} over {bottom:g} to {end:g} s: must not begin before 0, "
+                "turn after its start and end after its turn"
+            )
+        of = movement.get("joints") or []
+        of = of.split(",") if isinstance(of, str) else of
+        if not isinstance(of, Sequence):
+            raise BadInputError(f"{what}: joints must be a list of names (got {of!r})")
+        names = [str(part).strip() for part in of]
+        for name in names:
+            if name not in known:
+                raise BadInputError(f"{what}: joint {name!r} is not measured{likely(name, known)}")
+        for before, other in enumerate(found, start=1):
+            if start < other["start"]:
+                raise BadInputError(f"{what}: begins before movement {before}; put them in order")
+            others = other.get("joints", [])
+            apart = names and others and not set(names) & set(others)
+            if start < other["end"] and not apart:
+                raise BadInputError(
+                    f"{what}: begins before movement {before} of the same joint ends"
+                )
+        found.append(
+            {"start": start, "bottom": bottom, "end": end} | ({"joints": names} if names else {})
+        )
+    return found
+
+
+def given_movements(movements: Movements | None, joints: Sequence[str]) -> dict[str, Any]:
+    """Name marked movements for the history."""
+    return {} if movements is None else {"movements": checked_movements(movements, joints=joints)}
+
+
+def marks_of(
+    movements: Movements | None, joints: Sequence[str], angles: xr.Dataset
+) -> list[Mark] | None:
+    """Take marked movements, which must lie in the recording; None where none were given."""
+    if movements is None:
+        return None
+    time = angles["time"].to_numpy()
+    marks = []
+    for number, given in enumerate(checked_movements(movements, joints=joints), start=1):
+        if given["start"] < time[0] - 1e-6 or given["end"] > time[-1] + 1e-6:
+            raise BadInputError(
+                f"movement {number}: outside the recording, which lasts from {time[0]:.3f} to "
+                f"{time[-1]:.3f} s"
+            )
+        of = tuple(given.get("joints", ()))
+        marks.append(Mark(given["start"], given["bottom"], given["end"], of))
+    return marks
+
+
+def _least_excursion(course: Course, table: dict[str, Any]) -> float:
+    """Excursion from which on a joint moved, however far it moves otherwise, degrees."""
+    sd = course.sd[np.isfinite(course.sd)]
+    error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
+    return max(float(table["joints"][course.joint]["prominence_deg"]), error)
+
+
+def excursions_of(
+    course: Course, time: Array, table: dict[str, Any], wanted: str | None = None
+) -> Course:
+    """Find the turns and the movements of a curve, to the end of it that was asked for."""
+    rules = table["movement"]
+    values = _one_way(course, table)
+    known = np.isfinite(values)
+    least = _least_excursion(course, table)
+    if known.sum() < 2:
+        return replace(course, threshold=least)
+    low, high = np.percentile(values[known], [5, 95])
+    threshold = max(least, rules["range_share"] * (high - low))
+    near = _NEAR * (high - low)
+    # What was refused within the recording lies between its neighbours.
+    bridged = np.interp(time, time[known], values[known])
+    at_low = int((bridged <= low + near).sum())
+    at_high = int((bridged >= high - near).sum())
+    ends = bridged[[0, -1]]
+    if wanted is not None:
+        rests_high = wanted == "smallest"
+    elif (ends <= low + near).all():
+        rests_high = False
+    else:
+        rests_high = at_high > (1.0 if (ends >= high - near).all() else _MORE_AT_REST) * at_low
+    excursions: list[Excursion] = []
+    highs: list[tuple[float, float]] = []
+    lows: list[tuple[float, float]] = []
+    for piece in _pieces(time, known, rules["longest_gap_s"]):
+        curve = _Curve.of(time[piece], values[piece], rules)
+        if curve is None:
+            continue
+        turns = _turning_points(curve.smooth, threshold)
+        spans = [_turn(curve, turns, i, rules["turn_share"]) for i in range(len(turns))]
+        rising = len(turns) > 1 and curve.smooth[turns[1]] > curve.smooth[turns[0]]
+        for i, span in enumerate(spans):
+            is_high = (i % 2 == 1) == rising
+            if is_high == rests_high:
+                # Where values were refused next to it, the joint may have gone on to its rest.
+                at = float(curve.time[turns[i]])
+                cut = _near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])
+                if not (cut or _passing(span, curve, at)):
+                    (highs if is_high else lows).append((at, span.value))
+                continue
+            each = _possible(_excursion(course, curve, spans, i, rules), rules)
+            excursions.append(each)
+            if each.accepted:
+                (highs if is_high else lows).append((each.turn, each.extreme))
+    return replace(
+        course,
+        threshold=threshold,
+        excursions=tuple(excursions),
+        highs=tuple(highs),
+        lows=tuple(lows),
+    )
+
+
+def _one_way(course: Course, table: dict[str, Any]) -> Array:
+    """Values in which movements are looked for: those to the other side are the other side's."""
+    if table["joints"][course.joint].get("from_zero"):
+        return np.maximum(course.values, 0.0)
+    return course.values
+
+
+def _near(at: float, end: float, end_of_all: float) -> bool:
+    """Whether a place is at the end of a piece that is not that of the recording."""
+    return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
+
+
+def _passing(span: _Span, curve: _Curve, at: float) -> bool:
+    """Whether a joint was on its way where the recording begins or ends, and not at rest."""
+    edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
+    return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
+
+
+def _possible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
+    """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
+    reason = ""
+    if each.peak_velocity > rules["fastest_deg_s"]:
+        reason = f"{each.peak_velocity:.0f} degrees/s: too fast to show how far it goes"
+    elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
+        reason = (
+            f"there and back in {each.end - each.start:.1f} s: too quick to show how far it goes"
+        )
+    return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
+
+
+def rests_of(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
+    """Refuse what a side seems to do while the other one moves much farther: it rests."""
+    found = []
+    for course in courses:
+        others = [
+            each
+            for other in courses
+            if other.joint == course.joint and other.side != course.side
+            for each in other.accepted
+        ]
+
+        sway = local_sd(course)
+
+        def rests(
+            each: Excursion, others: Sequence[Excursion] = others, sway: float = sway
+        ) -> bool:
+            return each.excursion < rules["beside_errors"] * sway and any(
+                each.excursion < rules["beside_share"] * other.excursion
+                and min(each.end, other.end) > max(each.start, other.start)
+                for other in others
+            )
+
+        why = "rests while the other side moves"
+        excursions = tuple(
+            replace(each, accepted=False, reason=why) if each.accepted and rests(each) else each
+            for each in course.excursions
+        )
+        turned = {each.turn for each in excursions if each.reason == why}
+        found.append(
+            replace(
+                course,
+                excursions=excursions,
+                highs=tuple(pair for pair in course.highs if pair[0] not in turned),
+                lows=tuple(pair for pair in course.lows if pair[0] not in turned),
+            )
+        )
+    return found
+
+
+def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
+    """Known frames, apart where a gap is longer than can be bridged."""
+    rows = np.flatnonzero(known)
+    breaks = np.flatnonzero(np.diff(time[rows]) > longest_gap + np.median(np.diff(time))) + 1
+    pieces = []
+    for part in np.split(rows, breaks):
+        mask = np.zeros(len(known), dtype=bool)
+        mask[part] = True
+        pieces.append(mask)
+    return pieces
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A smoothed curve on a regular grid, and its slope in degrees per second."""
+
+    time: Array
+    smooth: Array
+    slope: Array
+
+    @classmethod
+    def of(cls, time: Array, values: Array, rules: dict[str, Any]) -> _Curve | None:
+        from scipy.signal import savgol_filter
+
+        if time.size < 2 or time[-1] - time[0] < rules["shortest_s"]:
+            return None
+        step = float(np.median(np.diff(time)))
+        grid = np.linspace(time[0], time[-1], round((time[-1] - time[0]) / step) + 1)
+        regular = np.interp(grid, time, values)
+        step = float(grid[1] - grid[0])
+        window = max(2 * round(rules["smoothing_s"] / step / 2) + 1, _ORDER + 2)
+        if window > grid.size:
+            return None
+        smooth = savgol_filter(regular, window, _ORDER)
+        slope = savgol_filter(regular, window, _ORDER, deriv=1, delta=step)
+        return cls(grid, smooth, slope)
+
+
+def _turning_points(values: Array, threshold: float) -> list[int]:
+    """Places of alternating extremes that differ by the threshold or more; none if none does."""
+    lowest = highest = 0
+    turns: list[int] = []
+    rising: bool | None = None
+    for i, value in enumerate(values):
+        if value > values[highest]:
+            highest = i
+        if value < values[lowest]:
+            lowest = i
+        if rising is not False and values[highest] - value >= threshold and highest < i:
+            turns.append(highest)
+            rising, lowest = False, i
+        elif rising is not True and value - values[lowest] >= threshold and lowest < i:
+            turns.append(lowest)
+            rising, highest = True, i
+    if rising is not None:
+        turns.append(highest if rising else lowest)
+    return turns
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Frames of a turn, and its value."""
+
+    first: int
+    last: int
+    value: float
+    place: int
+
+
+def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
+    """Frames around a turn that are within a share of the smaller neighbouring excursion."""
+    place = turns[i]
+    beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
+    size = min(abs(curve.smooth[place] - curve.smooth[k]) for k in beside)
+    return _plateau(curve, place, share * size, 0, len(curve.smooth) - 1)
+
+
+def _excursion(
+    course: Course, curve: _Curve, spans: Sequence[_Span], i: int, rules: dict[str, Any]
+) -> Excursion:
+    span = spans[i]
+    before, after = i > 0, i + 1 < len(spans)
+    resting = [spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)]
+    rest = float(np.mean(resting))
+    away = np.abs(curve.smooth - rest) / abs(span.value - rest)
+    first = spans[i - 1].last if before else 0
+    last = spans[i + 1].first if after else len(away) - 1
+    edge = rules["edge_share"]
+    out = first + np.flatnonzero(away[first : span.place + 1] <= edge)
+    back = span.place + np.flatnonzero(away[span.place : last + 1] <= edge)
+    start = int(out[-1]) if out.size else first
+    end = int(back[0]) if back.size else last
+    step = float(curve.time[1] - curve.time[0])
+    # A turn at the very end of what was seen may not be the turn yet.
+    going = (not after and len(away) - 1 - span.place < _EDGE_S / step) or (
+        not before and span.place < _EDGE_S / step
+    )
+    return replace(
+        _read(course, curve, span, rest, (start, end), (before, after), rules),
+        accepted=not going,
+        reason="cut off before the turn was seen" if going else "",
+    )
+
+
+def _read(
+    course: Course,
+    curve: _Curve,
+    span: _Span,
+    rest: float,
+    ends: tuple[int, int],
+    seen: tuple[bool, bool],
+    rules: dict[str, Any],
+) -> Excursion:
+    """Describe the movement between two frames of a curve that turns at `span`."""
+    start, end = ends
+    away = np.abs(curve.smooth - rest) / abs(span.value - rest)
+    speeds = np.abs(curve.slope[start : end + 1])
+    fastest = start + int(speeds.argmax())
+    mean = np.nan
+    if seen[0]:
+        low, high = (
+            curve.time[start + int(np.argmax(away[start : span.place + 1] >= part))]
+            for part in rules["outward_shares"]
+        )
+        covered = rules["outward_shares"][1] - rules["outward_shares"][0]
+        if high > low:
+            mean = covered * abs(span.value - rest) / float(high - low)
+    return Excursion(
+        joint=course.joint,
+        side=course.side,
+        start=float(curve.time[start]),
+        turn_start=float(curve.time[span.first]),
+        turn=float(curve.time[span.place]),
+        turn_end=float(curve.time[span.last]),
+        end=float(curve.time[end]),
+        rest=rest,
+        extreme=span.value,
+        peak_velocity=float(speeds.max()),
+        peak_time=float(curve.time[fastest]),
+        mean_velocity=mean,
+        accepted=True,
+        start_seen=seen[0],
+        end_seen=seen[1],
+    )
+
+
+def leading_excursion(group: Sequence[Excursion]) -> Excursion:
+    """Of what moves at the same time, the one that moves most."""
+    return max(group, key=lambda each: (each.accepted, each.excursion))
+
+
+def as_marked(mark: Mark, group: Sequence[Excursion]) -> Excursion:
+    """Give what moves most in a marked movement the times of the marks."""
+    if not group:
+        return Excursion(
+            *("", "", mark.start, mark.turn, mark.turn, mark.turn, mark.end),
+            *(np.nan, np.nan, np.nan, np.nan, np.nan),
+            *(False, True, True, "no joint moves far enough there"),
+        )
+    each = leading_excursion(group)
+    return replace(
+        each,
+        start=mark.start,
+        turn_start=min(max(each.turn_start, mark.start), mark.turn),
+        turn=mark.turn,
+        turn_end=max(min(each.turn_end, mark.end), mark.turn),
+        end=mark.end,
+    )
+
+
+def by_hand(
+    course: Course,
+    time: Array,
+    marks: Sequence[Mark],
+    groups: Sequence[Sequence[Excursion]],
+    table: dict[str, Any],
+) -> Course:
+    """Take the movements of a curve from the marks of a person, in the place of what was found."""
+    rules = table["movement"]
+    least = _least_excursion(course, table)
+    known = np.isfinite(course.values)
+    curves: list[_Curve] = []
+    if known.sum() > 1:
+        pieces = _pieces(time, known, rules["longest_gap_s"])
+        values = _one_way(course, table)
+        made = (_Curve.of(time[piece], values[piece], rules) for piece in pieces)
+        curves = [curve for curve in made if curve is not None]
+    frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
+    excursions: list[Excursion] = []
+    rests: dict[float, float] = {}
+    missing: list[str] = []
+    own = [k for k, mark in enumerate(marks) if mark.is_of(course.joint, course.side)]
+    for place, k in enumerate(own):
+        mark = marks[k]
+        same = _same_marks(mark, groups, frame / 2)
+        found = [e for e in same if (e.joint, e.side) == (course.joint, course.side)]
+        if same and not found and not mark.joints:
+            continue
+        curve = next((c for c in curves if c.time[0] <= mark.turn <= c.time[-1]), None)
+        if curve is None:
+            if mark.joints and known.any():
+                missing.append(f"{mark.turn:.2f} s")
+            continue
+        before = marks[own[place - 1]].end if place else -np.inf
+        after = marks[own[place + 1]].start if place + 1 < len(own) else np.inf
+        each, beside = _read_at(course, curve, mark, (before, after), frame, rules)
+        if found:
+            each = replace(found[0], accepted=True, reason="")
+        elif each is None or each.excursion < least:
+            if mark.joints and each is not None:
+                why = f"moves by less than {least:.0f} degrees between the marks"
+                excursions.append(replace(each, accepted=False, reason=why, mark=k))
+            continue
+        excursions.append(replace(each, mark=k))
+        # Where values were refused next to it, the joint may have gone on to its rest.
+        ends = ((curve.time[0], time[0]), (curve.time[-1], time[-1]))
+        rests |= {t: value for t, value in beside if not any(_near(t, *end) for end in ends)}
+    turns = [each for each in excursions if each.accepted]
+    highs = [(each.turn, each.extreme) for each in turns if each.extreme > each.rest]
+    lows = [(each.turn, each.extreme) for each in turns if each.extreme < each.rest]
+    note = course.note
+    if missing:
+        told = f"no values at the marked turn of {', '.join(missing)}"
+        note = f"{note}; {told}" if note else told
+    return replace(
+        course,
+        threshold=least,
+        excursions=tuple(excursions),
+        highs=tuple(highs or rests.items()),
+        lows=tuple(lows or rests.items()),
+        note=note,
+    )
+
+
+def _same_marks(
+    mark: Mark, groups: Sequence[Sequence[Excursion]], tolerance: float
+) -> Sequence[Excursion]:
+    """Movements that were found where a person marked one; empty where the marks are others."""
+    for group in groups:
+        each = leading_excursion(group)
+        pairs = ((each.start, mark.start), (each.turn, mark.turn), (each.end, mark.end))
+        if all(abs(found - marked) <= tolerance for found, marked in pairs):
+            return group
+    return ()
+
+
+def _read_at(
+    course: Course,
+    curve: _Curve,
+    mark: Mark,
+    others: tuple[float, float],
+    frame: float,
+    rules: dict[str, Any],
+) -> tuple[Excursion | None, list[tuple[float, float]]]:
+    """Read a curve where a person marked a movement.
+
+    Parameters
+    ----------
+    course, curve, mark, rules
+        The joint, the piece of its curve in which the turn lies, the marks, and the table.
+    others
+        End of the movement before, and start of the one after.
+    frame
+        Seconds between frames.
+
+    Returns
+    -------
+    excursion
+        None where the joint does not move at all.
+    rests
+        Time and value of the rest before and after, as far as they are seen.
+    """
+    smooth = curve.smooth
+    start, turn, end = (
+        int(np.argmin(np.abs(curve.time - t))) for t in (mark.start, mark.turn, mark.end)
+    )
+    out, back = smooth[turn] - smooth[start], smooth[turn] - smooth[end]
+    if not start < turn < end or out + back == 0:
+        return None, []
+    sign = float(np.sign(out + back))
+    size = max(sign * out, sign * back)
+    # What ends at the edge of the curve, away from rest, was cut off there.
+    seen = (
+        curve.time[start] - curve.time[0] > 1.5 * frame or sign * out > (1 - _NEAR) * size,
+        curve.time[-1] - curve.time[end] > 1.5 * frame or sign * back > (1 - _NEAR) * size,
+    )
+    gaps = (
+        (int(np.argmin(np.abs(curve.time - others[0]))) if curve.time[0] < others[0] else 0, start),
+        (
+            end,
+            int(np.argmin(np.abs(curve.time - others[1])))
+            if others[1] < curve.time[-1]
+            else len(smooth) - 1,
+        ),
+    )
+    rests = []
+    for (first, last), is_seen in zip(gaps, seen, strict=True):
+        if not is_seen:
+            continue
+        first = min(first, last)
+        place = first + int(np.argmin(sign * smooth[first : last + 1]))
+        share = rules["turn_share"] * abs(smooth[turn] - smooth[place])
+        rest = _plateau(curve, place, share, first, last)
+        rests.append((float(curve.time[place]), rest.value))
+    if not rests:
+        return None, []
+    level = float(np.mean([value for _, value in rests]))
+    span = _plateau(curve, turn, rules["turn_share"] * abs(smooth[turn] - level), start, end)
+    if span.value == level:
+        return None, []
+    return _read(course, curve, span, level, (start, end), seen, rules), rests
+
+
+def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
+    """Frames around a place where the curve is about as high, and their median."""
+    close = np.abs(curve.smooth - curve.smooth[place]) <= near
+    first = last = place
+    while first > least and close[first - 1]:
+        first -= 1
+    while last < most and close[last + 1]:
+        last += 1
+    return _Span(first, last, float(np.median(curve.smooth[first : last + 1])), place)
+
+
+def in_order(excursions: Sequence[Excursion]) -> list[Excursion]:
+    """Excursions in the order of time."""
+    return sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
+
+
+def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
+    """Group what moves at the same time, in the order of time."""
+    share = tables.load(TABLE)["movement"]["together_share"]
+    groups: list[list[Excursion]] = []
+    for each in in_order(excursions):
+        for group in groups:
+            first = group[0]
+            same = (each.joint, each.side) in [(e.joint, e.side) for e in group]
+            common = min(first.end, each.end) - max(first.start, each.start)
+            if not same and common > share * min(first.end - first.start, each.end - each.start):
+                group.append(each)
+                break
+        else:
+            groups.append([each])
+    return groups
+
+
+def local_sd(course: Course) -> float:
+    """Give the standard deviation of what differs from frame to frame, degrees."""
+    sd = course.sd[np.isfinite(course.sd)]
+    return float(np.median(sd)) if sd.size else float("nan")
+
+
+def root_mean_square(shared: Array | float) -> float:
+    """Root of the mean square."""
+    return float(np.sqrt(np.mean(np.square(shared))))

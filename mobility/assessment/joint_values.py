@@ -1,0 +1,230 @@
+"""What is told of a joint: its ends, their errors, what repeats, how it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.special import stdtrit
+
+from mobility import tables
+from mobility.assessment import movements as known_movements
+from mobility.assessment.joint_courses import planes_of, postures_of
+from mobility.assessment.joint_excursions import (
+    BEHIND_DEG,
+    TABLE,
+    Array,
+    Course,
+    local_sd,
+    root_mean_square,
+)
+from mobility.assessment.overhead_squat import MDC95
+from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
+from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import INDEX, SIDES
+
+_LEAST_SCORED = 20.0
+"""Degrees of a published range from which on a share of it says something."""
+
+_LEAST_REPEATED = 3
+"""Movements from which on their spread is told."""
+
+
+def shown_movement(course: Course, *, borne: bool) -> str:
+    """Name the movement that a joint and side shows; empty where it shows none."""
+    accepted = course.accepted
+    if not accepted:
+        return ""
+    larger = np.median([each.extreme - each.rest for each in accepted]) > 0
+    if course.joint in ("hip", "shoulder"):  # what comes back from in front is no extension
+        larger = larger or np.median([each.extreme for each in accepted]) > -BEHIND_DEG
+    planes = planes_of(course.joint)
+    # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways.
+    sideways = "sagittal" not in planes or (course.plane == "frontal" and "frontal" in planes)
+    try:
+        return known_movements.movement_of(
+            course.joint,
+            plane="frontal" if sideways else "sagittal",
+            direction="largest" if larger else "smallest",
+            weight_bearing=borne,
+        )
+    except BadInputError:  # an arm that is lowered, a leg that is brought to the other
+        return ""
+
+
+def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
+    """How far the turns of three movements or more differ, and what change that can hide.
+
+    Else nothing, and why.
+    """
+    turns = np.array([each.extreme for each in course.accepted])
+    if turns.size < _LEAST_REPEATED:
+        why = f"no detectable change: of {turns.size} movements, not {_LEAST_REPEATED} or more"
+        return {}, why if turns.size else ""
+    spread = float(turns.std(ddof=1))
+    again = float(tables.load(TABLE)["filmed_again"]["sem_deg"])
+    change = float(_detectable(spread, turns.size, again=again))
+    return {"repeatability": spread, "detectable_change": change}, ""
+
+
+def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | float:
+    """By how much two recordings of one set-up differ by chance in one of twenty, degrees.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation of the turns.
+    turns
+        How many there are in each recording.
+    again
+        Standard error of measurement of what another recording changes for all its turns.
+    """
+    # The standard error of a median is 1.25 times that of a mean.
+    medians = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    change: Array | float = np.hypot(medians, MDC95 * again)
+    return change
+
+
+def end_of_range_of(shown: str, found: Mapping[str, float]) -> dict[str, float]:
+    """How far a movement goes, in its own direction."""
+    end = known_movements.movement(shown)["end"]
+    name = "maximum" if end == "largest" else "minimum"
+    return {
+        "end_of_range": known_movements.in_own_direction(shown, found.get(name, np.nan)),
+        "end_of_range_sd": found.get(f"{name}_sd", np.nan),
+    }
+
+
+def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float]:
+    """Numbers of one joint and side, without those that need a reference."""
+    if np.isnan(course.values).all():
+        return {}
+    accepted = course.accepted
+    if not accepted:
+        return _still(course)
+    off = None
+    if draws is not None:
+        off = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
+    knots = None if draws is None else draws["fit_time"].to_numpy()
+
+    def deviations(times: Sequence[float]) -> Array | None:
+        """Of each draw, the median over times; (draw,)."""
+        if off is None or knots is None:
+            return None
+        at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in off])
+        median: Array = np.nanmedian(at, axis=1)
+        return median
+
+    found: dict[str, float] = {}
+    shared: dict[str, Array | float] = {}
+    for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
+        if not turns:
+            shared[name] = found[name] = found[f"{name}_sd"] = np.nan
+            continue
+        values = np.array([value for _, value in turns])
+        drawn = deviations([t for t, _ in turns])
+        shared[name] = local_sd(course) if drawn is None else drawn
+        found[name] = float(np.median(values))
+        found[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
+    high, low = shared["maximum"], shared["minimum"]
+    difference: Array | float
+    if isinstance(high, float) or isinstance(low, float):
+        difference = float(np.hypot(root_mean_square(high), root_mean_square(low)))
+    else:
+        difference = high - low
+    sizes = np.array([each.excursion for each in accepted])
+    found["range_of_motion"] = found["maximum"] - found["minimum"]
+    both = np.sqrt(2) * course.added_sd
+    found["range_of_motion_sd"] = _combined(difference, sizes, added=both)
+    peaks = np.array([each.peak_velocity for each in accepted])
+    found["peak_velocity"] = float(np.median(peaks))
+    if off is not None and knots is not None:
+        slopes = np.gradient(off, knots, axis=1)
+        times = [each.peak_time for each in accepted]
+        at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
+        # As the range: what is not known of both ends is not known of the way between.
+        less = both / float(np.median(sizes)) * found["peak_velocity"]
+        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
+    elif len(peaks) > 1:
+        found["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
+    means = np.array([each.mean_velocity for each in accepted])
+    if np.isfinite(means).any():
+        means = means[np.isfinite(means)]
+        found["mean_velocity"] = float(np.median(means))
+        relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
+        found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
+    return found
+
+
+def _still(course: Course) -> dict[str, float]:
+    """Extremes of a curve without a movement: of its running median, that noise does not widen."""
+    known = course.values[np.isfinite(course.values)]
+    low, high = np.percentile(known, [2.5, 97.5])
+    sd = local_sd(course)
+    return {"maximum": float(high), "maximum_sd": sd, "minimum": float(low), "minimum_sd": sd}
+
+
+def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> float:
+    """Combine the error that all share with the spread over movements: sqrt(m² + a² + s²/n)."""
+    spread = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else 0.0
+    return float(np.hypot(np.hypot(root_mean_square(shared), added), spread))
+
+
+def bears_weight(course: Course, points: Array, time: Array) -> bool:
+    """Whether the foot carries the body: its toe stays where it is, on the floor, standing."""
+    limits = tables.load(TABLE)["weight_bearing"]
+    if not course.accepted or postures_of(points)[1] != "standing":
+        return False
+    # Against the other foot: the origin of world landmarks moves with the hips.
+    own, other = course.side, SIDES[1 - SIDES.index(course.side)]
+    toe = points[:, INDEX[f"{own}_foot_index"]] - points[:, INDEX[f"{other}_foot_index"]]
+    feet = [INDEX[f"{side}_{name}"] for side in SIDES for name in ("heel", "foot_index")]
+    above = points[:, INDEX[f"{own}_foot_index"], 1] - points[:, feet, 1].min(axis=1)
+    moved, raised = [], []
+    for each in course.accepted:
+        first, last = (int(np.argmin(np.abs(time - t))) for t in (each.start, each.turn))
+        moved.append(float(np.linalg.norm(toe[last] - toe[first])))
+        raised.append(float(above[last]))
+    stays = np.median(moved) < limits["foot_moves_m"]
+    return bool(stays and np.median(raised) < limits["above_lowest_m"])
+
+
+def reference_of(
+    course: Course, shown: str, sex: Sex | None, age: float | None
+) -> ReferenceRange | None:
+    """Look up the range of the movement that was shown, in whose direction more is farther."""
+    if not shown:
+        known = (
+            not course.accepted
+            and course.angle == tables.load(TABLE)["joints"][course.joint]["angle"]
+        )
+        return reference_range(course.angle, sex=sex, age=age, kind="active") if known else None
+    wanted = known_movements.movement(shown)["range"]
+    return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
+
+
+def described_reference(reference: ReferenceRange) -> dict[str, Any]:
+    """JSON values of a reference; null for what it does not have."""
+    names = ("kind", "study", "statistic", "sex", "age", "sample", "n", "source", "note")
+    found = {name: getattr(reference, name) for name in names}
+    for name in ("mean", "sd", "lowest", "highest"):
+        value = getattr(reference, name)
+        found[name] = value if np.isfinite(value) else None
+    return found
+
+
+def score_of(
+    found: dict[str, float], reference: ReferenceRange, *, moved: bool
+) -> tuple[float, float, str]:
+    """Score, its error, and a remark."""
+    reached = found.get("end_of_range", found["maximum"])
+    if not moved or not np.isfinite(reached):
+        return np.nan, np.nan, ""
+    if reference.mean < _LEAST_SCORED:
+        return np.nan, np.nan, "no score: the range is too small for one"
+    if reference.note:  # the person is not known to be one of those measured
+        return np.nan, np.nan, f"no score: {reference.note}"
+    score = 100 * float(np.clip(reached / reference.mean, 0, 1))
+    return score, 100 * found.get("end_of_range_sd", found["maximum_sd"]) / reference.mean, ""
