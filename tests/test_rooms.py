@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from types import ModuleType
 
@@ -36,3 +37,28 @@ def test_no_arrow_runs_back_up(rooms):
 def test_an_arrow_that_a_longer_way_tells_is_left_out(rooms):
     found = rooms.without_shortcuts({"a": {"b", "c"}, "b": {"c"}, "c": set()})
     assert found == {"a": {"b"}, "b": {"c"}, "c": set()}
+
+
+def test_no_module_reaches_for_what_another_keeps_to_itself(project):
+    found = []
+    for file in sorted((project / "mobility").rglob("*.py")):
+        tree = ast.parse(file.read_bytes())
+        modules = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mobility"):
+                modules |= {alias.asname or alias.name for alias in node.names}
+                found += [
+                    f"{file.name}: {alias.name}"
+                    for alias in node.names
+                    if alias.name.startswith("_") and alias.name != "__version__"
+                ]
+        found += [
+            f"{file.name}: {node.value.id}.{node.attr}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules
+            and node.attr.startswith("_")
+            and not node.attr.startswith("__")
+        ]
+    assert found == []

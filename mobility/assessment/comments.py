@@ -13,6 +13,7 @@ from mobility.assessment.findings import Z95, Finding, Level, find, label, say
 from mobility.assessment.reasons import plain
 from mobility.options import checked
 from mobility.provenance import warnings_of
+from mobility.wording import capital
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -297,20 +298,16 @@ def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
 def _work(works: Sequence[Work]) -> list[str]:
     if not works:
         return []
-    return [f"Work: {'. '.join(f'{_capital(work.name)}, {work.dose}' for work in works)}."]
+    return [f"Work: {'. '.join(f'{capital(work.name)}, {work.dose}' for work in works)}."]
 
 
 def _exercise(number: int, work: Work, level: Level) -> str:
-    text = f"{number}. {_capital(work.name)}: {work.dose}. {work.how} Purpose: it {work.purpose}."
+    text = f"{number}. {capital(work.name)}: {work.dose}. {work.how} Purpose: it {work.purpose}."
     because = dict.fromkeys(f"{label(f)}{f' ({f.side})' if f.side else ''}" for f in work.because)
     text += f" Because of: {'; '.join(because)}."
     if level == "professional":
         text += f" Kind: {work.kind}. Source: {work.source}."
     return text
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _value(metrics: xr.Dataset, name: str) -> float:

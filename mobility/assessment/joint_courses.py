@@ -33,6 +33,7 @@ from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
 from mobility.provenance import cameras_of
 from mobility.view import camera_view
+from mobility.wording import listed
 
 
 def single_joint_limits() -> dict[str, float]:
@@ -142,7 +143,8 @@ def courses_of(
                     if share > table["seen"]["outside_share"]
                 ] or marks_seen
                 names = list(dict.fromkeys(names))
-                reasons.append(f"{_listed(names)} outside the picture")
+                called = [name.replace("foot_index", "toe") for name in names]
+                reasons.append(f"{listed(called)} outside the picture")
                 refuse = np.ones_like(refuse)
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
@@ -261,10 +263,6 @@ def _too_uncertain(reason: str) -> str:
 def _frames(share: float) -> str:
     """Say in which part of the frames something is so."""
     return "all frames" if share > 0.995 else f"{100 * share:.0f} % of the frames"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(", ".join(names).replace("foot_index", "toe").rsplit(", ", 1))
 
 
 def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:

@@ -30,6 +30,7 @@ from mobility.kinematics.skeleton import KEYPOINTS, SIDES, require_pose
 from mobility.options import checked, likely
 from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
+from mobility.wording import capital
 
 _MENTIONED = 0.05
 """Share of refused values from which the refusal of an angle is a warning."""
@@ -210,7 +211,7 @@ def joint_angles(
             variables[name] = variables[name].where(~refused)
             variables[name].attrs.update(refused=reason, refused_share=share)
             if share > _MENTIONED:
-                text = f"{_capital(definition['long_name'])} refused in {share:.0%} of the values: "
+                text = f"{capital(definition['long_name'])} refused in {share:.0%} of the values: "
                 warnings.append({"code": "angle_refused", "message": f"{text}{reason}."})
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(known & ~refused, sd, np.nan),
@@ -365,7 +366,3 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
     more |= {f"{name}_image": values for name, values in image.data_vars.items()}
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     return with_history(angles.assign(more), "with_raw_angles", {}, raw_method=method)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

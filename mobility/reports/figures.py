@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility.wording import capital
 from mobility.assessment.overhead_squat import PHASES, body_axes, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.repetitions import normalise_repetitions
@@ -270,10 +271,10 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
             label = metrics[name].attrs["long_name"].split(",")[0]
             sign = "°" if scale == 1 else " %"
             if np.isnan(difference):
-                labels.append(f"{_capital(label)}\nnot available")
+                labels.append(f"{capital(label)}\nnot available")
             else:
                 error = "" if np.isnan(sd) else f" ± {_Z95 * sd:.0f}"
-                labels.append(f"{_capital(label)}\nR − L {_signed(difference)}{error}{sign}")
+                labels.append(f"{capital(label)}\nR − L {_signed(difference)}{error}{sign}")
         axis.set_yticks(range(len(names)), labels, fontsize=SMALL)
         middle = (len(names) - 1) / 2  # the same spacing in both panels
         axis.set_ylim(middle + len(_GROUPS) / 2, middle - len(_GROUPS) / 2)
@@ -430,12 +431,10 @@ def _say_empty(axis: Axes, text: str) -> None:
     )
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _label(variable: xr.DataArray) -> str:
-    return _capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " "))
+    return capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " "))
 
 
 def _unit(variable: xr.DataArray) -> str:
@@ -507,7 +506,7 @@ def _legend(
                     linestyle=line,
                     marker=marker,
                     lw=1.8,
-                    label=_capital(side),
+                    label=capital(side),
                 )
             )
     if dashed:

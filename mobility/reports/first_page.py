@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility.wording import spoken
 from mobility import tables
 from mobility.assessment.comments import parts_left_out
 from mobility.assessment.estimates import NEEDS_TWO
@@ -431,7 +432,7 @@ def _listed(items: list[str], close: str, metrics: xr.Dataset) -> str:
         else "{}"
     )
     if unseen:
-        named = ", ".join(map(_words, unseen))
+        named = ", ".join(map(spoken, unseen))
         items = [*items, f"not seen by any camera with these landmarks: {named}"]
     if not items:
         return "<p>Everything that is looked for could be told.</p>"
@@ -456,5 +457,3 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     return list(alike.values())
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mobility.wording import capital
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import statements
 from mobility.assessment.findings import Finding
@@ -250,7 +251,7 @@ def value_table(
         if name not in metrics:
             continue
         attrs = metrics[name].attrs
-        head = escape(_capital(str(attrs.get("long_name", name.replace("_", " ")))))
+        head = escape(capital(str(attrs.get("long_name", name.replace("_", " ")))))
         head += references.cite(str(attrs.get("reference", "")))
         if "side" not in metrics[name].dims:
             shown = cell(metrics, name, repetitions, signed=_is_signed(name))
@@ -325,7 +326,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         kinds = [f"{name}_variability", f"{name}_curve_variability"]
         if name not in metrics or not all(kind in metrics for kind in kinds):
             continue
-        row = [escape(_capital(name.replace("_", " ")))]
+        row = [escape(capital(name.replace("_", " ")))]
         for kind in kinds:
             sided = "side" in metrics[kind].dims
             sides = ("left", "right") if sided else (None,)
@@ -356,7 +357,7 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         difference = f"{name}_asymmetry"
         if difference not in metrics or f"{difference}_mdc95" not in metrics:
             continue
-        head = escape(_capital(name.replace("_", " ")))
+        head = escape(capital(name.replace("_", " ")))
         if not math.isfinite(value_of(metrics, difference)):
             shown = cell(metrics, difference, repetitions)
             rows.append([head, f"<td colspan='6' class='both'>{shown}</td>"])
@@ -405,5 +406,3 @@ def _tenths(value: float, suffix: str = "") -> str:
     return f"{value:.1f}{suffix}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from mobility.wording import capital, spoken
 from mobility import tables
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import another_model, of_fit, unlike_measured
@@ -190,13 +191,11 @@ def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None
     held = [last[kind] for kind in kinds if last[kind].after is not None]
     names = {"repetitions": repetitions}
     told = [
-        f"{_words(names.get(e.kind, e.kind))} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held
+        f"{spoken(names.get(e.kind, e.kind))} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held
     ]
     return "; ".join(told) or None
 
 
-def _words(kind: str) -> str:
-    return kind.replace("_", " ")
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:
@@ -771,7 +770,7 @@ def definition_table(angles: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
         rows.append(
             [
-                escape(_capital(attrs.get("long_name", name))),
+                escape(capital(attrs.get("long_name", name))),
                 escape(attrs.get("segments", "–")),
                 escape(attrs.get("plane", "–")),
                 f"0°: {escape(attrs.get('zero', '–'))}<br>+: {escape(attrs.get('positive', '–'))}",
@@ -795,7 +794,7 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
         return paragraphs(f"No errors are known for poses made by {method}.")
     rows = [
         [
-            escape(_capital(name.replace("_", " "))),
+            escape(capital(name.replace("_", " "))),
             quantity(known["angles"][name]["sd"], "degree"),
             escape(" ".join(str(known["angles"][name]["source"]).split())),
         ]
@@ -889,7 +888,7 @@ def cleaning(dataset: xr.Dataset) -> str:
                     f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"
                 )
         rows.append(
-            [escape(_capital(str(step["step"]).replace("_", " "))), escape("; ".join(words))]
+            [escape(capital(str(step["step"]).replace("_", " "))), escape("; ".join(words))]
         )
     share = entries[-1].get("removed_share_of_body")
     told = "" if share is None else f" ({100 * share:.1f} % of the points of the body were removed)"
@@ -1009,8 +1008,6 @@ def _versions(dataset: xr.Dataset) -> dict[str, str]:
     return {name: v for entry in history(dataset) for name, v in entry["versions"].items()}
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _short(value: Any) -> str:

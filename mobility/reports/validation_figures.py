@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from mobility.wording import capital, spoken
 from mobility.reports.figures import COLOURS, GREY, LINES, MARKERS, NORMAL, SMALL, panels
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
                     time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
                 )
             axis.set_ylim(limits)
-            axis.set_title(f"{_words(name)}, {side}", fontsize=NORMAL, loc="left", pad=4)
+            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
             if column == 0:
                 axis.set_ylabel("Degrees", fontsize=NORMAL)
     for axis in axes[-2:]:
@@ -127,7 +128,7 @@ def difference_curves(
             axis.fill_between(
                 percent, curve - spread, curve + spread, color=COLOURS[key], alpha=0.15, lw=0
             )
-        axis.set_title(_words(name), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlim(0, 100)
     for axis in axes[len(names) :]:
         axis.remove()
@@ -211,7 +212,7 @@ def bland_altman(
                     ms=5.5,
                 )
             axis.margins(x=0.12, y=0.15)
-            axis.set_title(f"{_words(name)}, {side}", fontsize=NORMAL, loc="left", pad=4)
+            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
             if column == 0:
                 axis.set_ylabel("Difference (°)", fontsize=NORMAL)
     for axis in axes[-2:]:
@@ -270,7 +271,7 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
             axis.set_xlim(ends)
             axis.set_ylim(ends)
         axis.set_aspect("equal")
-        axis.set_title(_words(name), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlabel("Lab (°)", fontsize=NORMAL)
     for axis in axes[len(names) :]:
         axis.remove()
@@ -338,8 +339,6 @@ def _shade(axis: Axes, curves: xr.Dataset) -> None:
             )
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
 
 
 def _line(label: str, **style: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from mobility.wording import spoken
 from mobility import tables
 from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
@@ -217,7 +218,7 @@ def match_text(sync: Mapping[str, Any]) -> str:
         second = f"{sync['second_lag_s']:+.2f}".replace("-", "−")
         text += f"; second best {sync['second_correlation']:.3f} at {second} s"
     if sync["signals"]:
-        text += f" ({len(sync['signals'])} angles: {', '.join(_words(s) for s in sync['signals'])})"
+        text += f" ({len(sync['signals'])} angles: {', '.join(spoken(s) for s in sync['signals'])})"
     return text
 
 
@@ -394,7 +395,7 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
         said = differences.get(angle)
         if said is None and not measured:
             continue
-        row = [escape(_words(angle).capitalize()), f"<td class='words'>{escape(said or '–')}</td>"]
+        row = [escape(spoken(angle).capitalize()), f"<td class='words'>{escape(said or '–')}</td>"]
         if measured:
             curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
             middle = curve.mean("side", skipna=True).to_numpy()
@@ -561,7 +562,7 @@ def _sync_text(document: Mapping[str, Any]) -> str:
 
 def _named(signals: Sequence[str]) -> str:
     """Name angles, each once, without their sides."""
-    names = list(dict.fromkeys(_words(signal.split()[0]) for signal in signals))
+    names = list(dict.fromkeys(spoken(signal.split()[0]) for signal in signals))
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
 
 
@@ -800,10 +801,8 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _called(angle: str, side: str) -> str:
-    words = _words(angle).capitalize()
+    words = spoken(angle).capitalize()
     return words if side == "middle" else f"{words}, {side}"
