@@ -65,7 +65,7 @@ def batch(videos: Path, place: Path, workers: int) -> list[str]:
         *(
             sys.executable,
             "-m",
-            "mobility.cli.main",
+            "mobility.cli",
             "batch",
             str(videos),
             "--workers",

@@ -231,7 +231,8 @@ class Session(StoredSession):
     def _create_threads(self, kind: str, system: str) -> dict[str, str]:
         from mobility.documents.threads import create_threads
 
-        self.bring_up_to_date()
+        if self.record.exercise == "Overhead Squat":
+            self.bring_up_to_date()
         return create_threads(self, kind, system=system)
 
     def threads(self, kind: str | None = None) -> list[dict[str, Any]]:

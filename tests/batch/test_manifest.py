@@ -230,7 +230,7 @@ def test_a_bad_file_of_a_folder_is_refused_alone(place):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"exercise": "overhead squat"}, "did you mean 'Overhead Squat'?"),
+        ({"exercise": "overhead sqat"}, "did you mean 'Overhead Squat'?"),
         ({"participant": "no id!"}, "no id!"),
     ],
 )

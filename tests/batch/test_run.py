@@ -69,7 +69,7 @@ def start(place, *options, fault="none:none:0", manifest="m.csv"):
         [
             sys.executable,
             "-m",
-            "mobility.cli.main",
+            "mobility.cli",
             "batch",
             manifest,
             "--json",

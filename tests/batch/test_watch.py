@@ -241,7 +241,7 @@ def test_stopped_and_killed_it_goes_on_where_it_was(place):
         *(
             sys.executable,
             "-m",
-            "mobility.cli.main",
+            "mobility.cli",
             "watch",
             "in",
             "--every",

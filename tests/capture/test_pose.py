@@ -483,7 +483,7 @@ def test_a_worker_starts_no_other_program(clips, tmp_path, pose_model):
         "    if event in ('subprocess.Popen', 'os.posix_spawn', 'os.exec', 'os.fork'):\n"
         "        print('started:', args[:2], file=sys.stderr)\n"
         "sys.addaudithook(tell)\n"
-        "runpy.run_module('mobility.capture.pose_worker', run_name='__main__')"
+        "runpy.run_module('mobility.capture.pose_worker', run_name='__main__', alter_sys=True)"
     )
     video = clips.make_clip(tmp_path / "a.mp4", 3)
     done = subprocess.run(

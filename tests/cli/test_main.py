@@ -696,7 +696,7 @@ def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp
     command = [
         sys.executable,
         "-m",
-        "mobility.cli.main",
+        "mobility.cli",
         "analyze",
         str(tfjs_video),
         "--workers",

@@ -255,7 +255,7 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     command = [
         sys.executable,
         "-m",
-        "mobility.cli.main",
+        "mobility.cli",
         "virtual-lab",
         "sweep",
         "grid.yaml",
