@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 
 from mobility.errors import NotFoundError
 from mobility.server.access import SIGNED, Caller
 from mobility.server.base import Handler, signed_name
+from mobility.server.ranges import asked_range
 
 _KINDS = {
     ".mp4": "video/mp4",
@@ -20,7 +20,6 @@ _KINDS = {
     ".png": "image/png",
     ".html": "text/html; charset=UTF-8",
 }
-_RANGE_LENGTH = 40
 # Whatever a file holds, it is no page of this server: it runs nothing, and asks nothing of it.
 _FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -66,12 +65,11 @@ class Media(Handler):
         self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
         start, stop = 0, status.st_size
         asked = self.request.headers.get("Range", "") if with_body else ""
-        if self.request.headers.get("If-Range", tag) == tag and (ranges := _ranges(asked)):
-            size = status.st_size
-            found = (each for first, last in ranges if (each := _within(size, first, last)))
-            start, stop = next(found, (0, 0))
-            if start == stop:
-                self.set_header("Content-Range", f"bytes */{size}")
+        found = asked_range(asked, status.st_size)
+        if found and self.request.headers.get("If-Range", tag) == tag:
+            start, stop = found
+            if start >= stop:
+                self.set_header("Content-Range", f"bytes */{status.st_size}")
                 self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
                 self.finish_json({"error": "there is no such range in this file"})
                 return
@@ -80,26 +78,3 @@ class Media(Handler):
         self.set_header("Content-Length", str(stop - start))
         if with_body:
             await self.send_file(file, start, stop)
-
-
-def _ranges(asked: str) -> list[tuple[str, str]]:
-    """First and last byte of each range of a header; none where it is malformed: all is sent."""
-    unit, _, given = asked.partition("=")
-    found = [re.fullmatch(r"\s*([0-9]*)-([0-9]*)\s*", each) for each in given.split(",")]
-    ranges = [(each[1], each[2]) for each in found if each and len(each[0]) < _RANGE_LENGTH]
-    is_good = (
-        unit.strip().lower() == "bytes"
-        and len(ranges) == len(found)
-        and all(
-            (first or last) and not (first and last and int(first) > int(last))
-            for first, last in ranges
-        )
-    )
-    return ranges if is_good else []
-
-
-def _within(size: int, first: str, last: str) -> tuple[int, int] | None:
-    """Start and stop of a range in a file; None where it has none of it."""
-    start = int(first) if first else max(0, size - int(last))
-    stop = min(size, int(last) + 1) if first and last else size
-    return (start, stop) if start < stop else None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import logging
 import mimetypes
-import re
 import secrets
 import threading
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mobility.errors import MobilityError, NotFoundError
+from mobility.server.ranges import asked_range
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteMedia
@@ -123,19 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._relay(file, with_body=with_body)
             return
         size = file.stat().st_size
-        start, stop = 0, size
-        asked = self.headers.get("Range")
-        if asked is not None:
-            found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked.strip())
-            if found is None or not any(found.groups()):
-                self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
-                return
-            first, last = found.groups()
-            start = int(first) if first else max(0, size - int(last))
-            stop = min(size, int(last) + 1) if first and last else size
-            if start >= stop:
-                self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
-                return
+        asked = asked_range(self.headers.get("Range", ""), size)
+        start, stop = asked or (0, size)
+        if asked and start >= stop:
+            self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
+            return
         self.send_response(HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT)
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         self.send_header("Content-Type", kind)

@@ -95,13 +95,17 @@ def test_ranges(video, asked, start, stop):
     assert answer.getheader("Content-Range") == f"bytes {first}-{last}/{len(CONTENT)}"
 
 
-@pytest.mark.parametrize(
-    "asked", ["bytes=9999999-", "bytes=5-2", "bytes=-", "lines=1-2", "bytes=a"]
-)
+@pytest.mark.parametrize("asked", ["bytes=9999999-", "bytes=-0"])
 def test_impossible_ranges(video, asked):
     answer, body = get(address(video, {}), Range=asked)
     assert (answer.status, body) == (416, b"")
     assert answer.getheader("Content-Range") == f"bytes */{len(CONTENT)}"
+
+
+@pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=-", "lines=1-2", "bytes=a"])
+def test_malformed_ranges_are_ignored(video, asked):
+    answer, body = get(address(video, {}), Range=asked)
+    assert (answer.status, body) == (200, CONTENT)
 
 
 def test_only_what_was_shared_is_served(video):
