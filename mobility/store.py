@@ -18,6 +18,7 @@ from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
     from mobility.pipeline.lab_comparison import Validation
@@ -45,6 +46,15 @@ class Session(StoredSession):
         Movements of single joints also have the joints that move, as text.
         """
         return of_session.repetitions_table(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """All metrics as one long table: a row for each metric, side and repetition.
+
+        The columns are those of :func:`mobility.pipeline.cohort.to_dataframe`.
+        """
+        from mobility.pipeline.cohort import to_dataframe
+
+        return to_dataframe([self])
 
     def analyze(self, **options: Any) -> Session:
         """Run what is not done yet of the analysis.

@@ -381,3 +381,9 @@ def test_sessions_with_other_texts_share_one_column(frame):
     assert set(frame["user_id"].cat.categories) == {"ann", "anonymous", "bob", "cid"}
     without_texts = frame.select_dtypes("number").memory_usage(index=False).sum()
     assert frame.memory_usage(index=False).sum() < 3 * without_texts
+
+
+def test_a_session_gives_its_own_table(template):
+    store = Store(template)
+    session = store.sessions()[0]
+    pd.testing.assert_frame_equal(session.to_dataframe(), cohort.to_dataframe([session]))
