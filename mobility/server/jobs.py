@@ -186,7 +186,7 @@ class Queue:
         options: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> dict[str, str]:
-        """Take a video in as a new session and queue its analysis.
+        """Add a video as a new session and queue its analysis.
 
         Parameters
         ----------

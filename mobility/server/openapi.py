@@ -89,14 +89,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         *("post", f"{PREFIX}/management/sessions/", creation.CreationForOthers),
-        "Take a video in as a session of another user",
+        "Add a video as a session of another user",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationFormForOthers,
     ),
     Endpoint(
         *("post", f"{PREFIX}/sessions/", creation.Sessions),
-        "Take a video in as a session of one's own",
+        "Add a video as a session of one's own",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationForm,

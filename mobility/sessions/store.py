@@ -182,7 +182,7 @@ class SessionStore(Generic[S]):
         session_id: str | None = None,
         calibration: str | os.PathLike[str] | None = None,
     ) -> S:
-        """Take a video in as a new session; everything is checked before anything is written.
+        """Add a video as a new session; everything is checked before anything is written.
 
         Parameters
         ----------

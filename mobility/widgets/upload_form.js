@@ -1,5 +1,5 @@
 function uploadForm({ model, el }) {
-  const place = root(el, "upload", "Take a video in");
+  const place = root(el, "upload", "Add a video");
   const size = (bytes) =>
     bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
   let file = null;
@@ -54,7 +54,7 @@ function uploadForm({ model, el }) {
     return row;
   });
   place.append(
-    h("h3", {}, "Take a video in"),
+    h("h3", {}, "Add a video"),
     h("div", { class: "mobility-form" }, ...rows), known,
     h("div", { class: "mobility-row" }, send, cancel),
     sending,

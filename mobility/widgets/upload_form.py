@@ -1,4 +1,4 @@
-"""Take a video in from the browser: in parts, into a temporary file, then into the store."""
+"""Add a video from the browser: in parts, into a temporary file, then into the store."""
 
 from __future__ import annotations
 
