@@ -647,16 +647,16 @@ def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, str]]:
         )
         warn(
             "other_people",
-            f"{number} in the picture. Followed was the one at {survey.said(seen['subject'])}, "
-            f"{because}; check in the annotated video that it is the right person. To follow "
-            f"another: subject {where}, as --subject x,y of mobility edit, or by a click in the "
-            "viewer of the trial.",
+            f"{number} in the picture. Measured is the person at {survey.said(seen['subject'])}, "
+            f"{because}; see in the annotated video whether that is right. To measure another, "
+            f"name a point on them ({where}) with mobility edit ID --subject x,y, or click on them "
+            "in the trial viewer.",
         )
     if seen["camera_moving"]:
         warn(
             "moving_camera",
-            f"The camera moved in {seen['camera_moving_share']:.0%} of the looks at the "
-            f"background, by up to {seen['camera_shift_max']:.1%} of the width in two seconds. "
+            f"The camera moved in {seen['camera_moving_share']:.0%} of the moments that were "
+            f"compared, by up to {seen['camera_shift_max']:.1%} of the width in two seconds. "
             "Put it on a stand.",
         )
     return found
