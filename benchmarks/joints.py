@@ -195,10 +195,7 @@ def measured(
 
 
 def take(clip: Clip, cache: Path) -> list[dict[str, Any]]:
-    """Measure one of several takes, of the movement that is asked for; a row for each side.
-
-    What is taken for another movement is no measurement of this one.
-    """
+    """Measure one of several takes, of the movement that is asked for; a row for each side."""
     pose, truth = pose_and_truth(clip.case, cache)
     motion = clip.case.motion
     assert isinstance(motion, JointMotion)
@@ -477,8 +474,9 @@ def aims(table: pd.DataFrame) -> pd.DataFrame:
                 "ends": len(part),
                 "aim": aim,
                 "within": _share(given["error"].abs() <= aim) if aim == aim else np.nan,
+                "of all": _share(part["error"].abs() <= aim) if aim == aim else np.nan,
                 "mean error": given["error"].abs().mean(),
-                "picture": part["picture_error"].abs().mean(),
+                "picture": given["picture_error"].abs().mean(),
                 "held (90 %)": _share(given["held"]),
                 f"half <= {HALF_WIDTH:g}": _share(given["half"] <= HALF_WIDTH),
                 "refused": _share(part["error"].isna()),

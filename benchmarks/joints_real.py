@@ -8,6 +8,7 @@ half-width of the 95 % interval, and the picture's, of landmarks after cleaning,
 exchanged: 180 degrees less the angle at the middle landmark (of a shoulder that at the side's own
 shoulder, between hip and elbow; of a hip in abduction that between thigh and pelvis), its extremes
 in each movement, median over the movements, positive to the side to which the joint goes farthest.
+`to_trunk` is the same of a hip in abduction between thigh and trunk, else what `picture` is.
 Then, of two movements or more, by how much their turns differ (standard deviation), as measured and
 in the picture, and, of three, the change to another recording that is stated as detectable.
 """
@@ -91,16 +92,17 @@ def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
                 yield {"clip": name, "joint": f"{side} {joint}", "note": str(one["note"].item())}
                 continue
             shown = str(one["shown"].item())
+            plain = in_picture(cleaned, joint, side)
             looked = in_picture(cleaned, joint, side, of_pelvis=shown == "hip_abduction")
             windows = [
-                looked[(time >= start - 0.3) & (time <= end + 0.3)]
+                (time >= start - 0.3) & (time <= end + 0.3)
                 for start, end in zip(
                     spans["movement_start"].values, spans["movement_end"].values, strict=True
                 )
             ]
             turns = movement(shown)["end"] if shown else "largest"
             for end, extreme in (("maximum", np.nanmax), ("minimum", np.nanmin)):
-                reached = [extreme(window) for window in windows]
+                reached = [extreme(looked[window]) for window in windows]
                 turn = turns == {"maximum": "largest", "minimum": "smallest"}[end]
                 yield {
                     "clip": name,
@@ -110,6 +112,7 @@ def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
                     "ours": float(one[end]),
                     "half": 1.96 * float(one[f"{end}_sd"]),
                     "picture": float(np.median(reached)),
+                    "to_trunk": float(np.median([extreme(plain[window]) for window in windows])),
                     "movements": len(reached),
                     "spread": spread(spans["movement_extreme"].values) if turn else np.nan,
                     "picture_spread": spread(reached),

@@ -229,20 +229,24 @@ class Session(StoredSession):
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
-        return self._create_threads("summary", system)
+        return self.create_threads("summary", system=system)
 
     def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
         """Threads on what to do: id by metric; the same ones until the data change.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
-        return self._create_threads("recommendation", system)
+        return self.create_threads("recommendation", system=system)
 
-    def _create_threads(self, kind: str, system: str) -> dict[str, str]:
-        from mobility.documents.threads import create_threads
+    def create_threads(self, kind: str, *, system: str = "metric") -> dict[str, str]:
+        """Threads of a kind, "summary" or "recommendation": id by metric.
 
-        if self.record.exercise == "Overhead Squat":
-            self.bring_up_to_date()
+        See :func:`mobility.documents.threads.create_threads`.
+        """
+        from mobility.documents.threads import check_threads, create_threads
+
+        check_threads(self, kind, system=system)
+        self.bring_up_to_date()
         return create_threads(self, kind, system=system)
 
     def threads(self, kind: str | None = None) -> list[dict[str, Any]]:

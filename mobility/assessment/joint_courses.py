@@ -186,11 +186,10 @@ def courses_of(
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if entry.get("upright") and (level := _stood(values, time, table["stood"])):
                 values = values - level
-                if abs(level) >= table["stood"]["told_deg"]:
-                    reasons.append(
-                        f"zero is how the {joint} rests, {abs(level):.0f} degrees aslant in the "
-                        "picture: the camera is not level, or the person leans"
-                    )
+                reasons.append(
+                    f"zero is how the {joint} rests, {abs(level):.1f} degrees aslant in the "
+                    "picture: the camera is not level, or the person leans"
+                )
             if np.isnan(values).all() and not reasons:
                 elsewhere = plane and plane not in planes_of(joint)
                 moves = f"moves in the {plane} plane of the body, where it is not measured"

@@ -180,8 +180,8 @@ def joint_mobility(
         Which movement of the table ``movements`` was asked for; None: the one that is found. It
         names how to film what is refused, and where another one is found the note says so.
     movements
-        Movements that a person marked, as for :func:`checked_movements`, in the place of those that
-        are found in the curves.
+        Movements that a person marked, in the place of those that are found in the curves, as for
+        :func:`~mobility.assessment.joint_excursions.checked_movements`.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def joint_mobility(
     value, did not move.
 
     ``detectable_change`` is sqrt(d² + (1.96 sqrt(2) SEM)²): d by how much medians of n turns with
-    the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of 2 (n - 1) degrees of freedom; SEM,
+    the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of n - 1 degrees of freedom; SEM,
     the standard error of measurement of what another recording changes for all its turns, from
     movements that were filmed twice (table ``joint_mobility``). What is wrong in every recording of
     a set-up cancels in a change and is in neither.

@@ -82,7 +82,7 @@ def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | f
         Standard error of measurement of what another recording changes for all its turns.
     """
     # The standard error of a median is 1.25 times that of a mean.
-    medians = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(2 * (turns - 1), 0.975)
+    medians = 1.25 * np.sqrt(2.0 / turns) * spread * stdtrit(turns - 1, 0.975)
     change: Array | float = np.hypot(medians, MDC95 * again)
     return change
 

@@ -334,6 +334,8 @@ _LIMBS = tuple(
     for chain in ((11, 13, 15), (23, 11, 13), (11, 23, 25), (23, 25, 27))
 )
 """Landmarks of elbow, shoulder, hip and knee of each side, the joint in the middle."""
+FOLLOWED = frozenset({"elbow", "shoulder", "hip", "knee"})
+"""Joints by whose way it is told who moves."""
 
 
 def limb_way(poses: Array) -> float:

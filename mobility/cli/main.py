@@ -546,9 +546,8 @@ def threads(
     as_json: JsonOption = False,
 ) -> None:
     """Print the ids of the threads on each metric, making them where the data are new."""
-    from mobility.documents.threads import create_threads
-
-    ids = create_threads(_session(store, reports, session_id, demo=demo), kind, system=system)
+    session = _session(store, reports, session_id, demo=demo)
+    ids = session.create_threads(kind, system=system)
     if as_json:
         _print_json(ids)
         return

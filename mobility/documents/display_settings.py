@@ -161,7 +161,7 @@ def save_config(
     comments
         Text on angles, by the same keys; it replaces all earlier ones.
     revision
-        The :attr:`StoredConfig.revision` that was edited (0: there was
+        The revision that was edited (0: there was
         none), so that what was saved meanwhile is not overwritten.
     **unknown
         Refused, with the likely spelling.

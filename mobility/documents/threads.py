@@ -77,8 +77,7 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
     StorageError
         The store cannot be written.
     """
-    chosen: ThreadKind = _one_of(KINDS, kind, "kind")
-    units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
+    chosen, units = check_threads(session, kind, system=system)
     made = list(_made(session, chosen, units))
     ids: dict[str, str] = {thread.metric: thread.id for thread in made}
     if session.store.read_only or _is_current(session, made):
@@ -97,6 +96,16 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
                 changed = thread.model_copy(update={"superseded_by": superseded_by})
                 write_json(folder / f"{thread.id}.json", changed.model_dump(mode="json"))
     return ids
+
+
+def check_threads(
+    session: StoredSession, kind: str, *, system: str
+) -> tuple[ThreadKind, MeasurementSystem]:
+    """Refuse what has no threads, as :func:`create_threads`, before anything is analysed."""
+    chosen: ThreadKind = _one_of(KINDS, kind, "kind")
+    units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
+    _require_squat(session, kind)
+    return chosen, units
 
 
 def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
@@ -178,13 +187,7 @@ def append_message(
 
 def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
     """Make the threads on the present data, in memory."""
-    record = session.record
-    if record.exercise != "Overhead Squat":
-        raise BadInputError(
-            f"session {session.id}: is of the exercise '{record.exercise}'; {kind} threads are of "
-            "the Overhead Squat only"
-        )
-    session.analyzed()
+    _require_squat(session, kind)
     record, metrics = session.record, session.metrics()
     if session.record.stages != record.stages:
         raise StorageError(f"session {session.id}: is being analyzed; ask again when that is done")
@@ -225,6 +228,16 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
                 if metric == SUMMARY or finding.group == metric
             ],
         )
+
+
+def _require_squat(session: StoredSession, kind: str) -> None:
+    record = session.record
+    if record.exercise != "Overhead Squat":
+        raise BadInputError(
+            f"session {session.id}: is of the exercise '{record.exercise}'; {kind} threads are of "
+            "the Overhead Squat only"
+        )
+    session.analyzed()
 
 
 def _id(*parts: str) -> str:

@@ -194,7 +194,7 @@ def _unwrapped(angle: Array) -> Array:
 
 
 def angles_from_points(points: Array) -> dict[str, Array]:
-    """All angles of an array of positions; the kernel of :func:`joint_angles`.
+    """All angles of an array of positions, for :mod:`mobility.kinematics.angles`.
 
     Parameters
     ----------

@@ -596,8 +596,16 @@ def _second_pose(run: _Run) -> xr.Dataset:
 def _of_whom(
     run: _Run, point: tuple[float, float] | None
 ) -> tuple[float, float] | Literal["moving"] | None:
-    """Where nobody was pointed at, of single joints the one who moves one."""
-    return "moving" if point is None and run.is_mobility else point
+    """Where nobody was pointed at, of single joints the one who moves one.
+
+    Of ankle, trunk and neck nobody's way is followed: an arm of somebody else would decide.
+    """
+    from mobility.assessment.movements import movement
+    from mobility.capture.survey import FOLLOWED
+
+    said = [movement(run.movement)["joint"]] if run.movement else run.record.joints
+    follows = run.is_mobility and not FOLLOWED.isdisjoint(said)
+    return "moving" if point is None and follows else point
 
 
 def _fitted(run: _Run) -> xr.Dataset:

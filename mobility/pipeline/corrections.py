@@ -6,13 +6,14 @@ import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mobility.documents import fill
 from mobility.errors import (
     BadInputError,
 )
 from mobility.options import check_point, check_times
+from mobility.pipeline.analysis import forget_edited
 from mobility.sessions.files import (
     check_name,
     sweep,
@@ -23,10 +24,6 @@ from mobility.sessions.record import (
     Edits,
     Side,
 )
-
-if TYPE_CHECKING:
-    pass
-from mobility.pipeline.analysis import forget_edited
 from mobility.sessions.stored import StoredSession, current_user
 
 
@@ -89,7 +86,7 @@ def set_subject(
     second_camera
         Whether it is a point in the video of the second camera.
     by
-        As for :meth:`set_repetitions`.
+        As for :func:`set_repetitions`.
     """
     after = None
     video = session.second_video if second_camera else session.video

@@ -812,7 +812,7 @@ def check_creation(
     body_joint_angles: str | Sequence[str],
     movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
-    """Exercise, joints and name of a session to be made, from the fields of :meth:`Store.create`.
+    """Exercise, joints and name of a session that :meth:`SessionStore.create` is to make.
 
     Raises
     ------

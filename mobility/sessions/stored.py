@@ -204,7 +204,7 @@ class StoredSession:
                 write_json(self.folder / "session.json", changed.model_dump(mode="json"))
 
     def delete(self) -> None:
-        """Delete the session; see :meth:`Store.delete`."""
+        """Delete the session; see :meth:`~mobility.sessions.store.SessionStore.delete`."""
         self.store.require_writable()
         self.store.delete(self.id)
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.kinematics.skeleton import SIDES
-
-if TYPE_CHECKING:
-    pass
-
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

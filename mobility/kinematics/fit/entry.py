@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -25,12 +25,6 @@ from threadpoolctl import threadpool_limits
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Calibration, Known, known_cameras
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
-from mobility.options import Standing, checked, likely
-from mobility.provenance import history, with_history
-
-if TYPE_CHECKING:
-    pass
 from mobility.kinematics.fit.body import (
     FEET,
     FIRST_DEPTH_ERROR,
@@ -64,6 +58,9 @@ from mobility.kinematics.fit.result import (
 from mobility.kinematics.fit.standing import with_standing
 from mobility.kinematics.fit.start import starting_point, with_depths
 from mobility.kinematics.fit.trial import COARSE_HZ, solve_trial
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.options import Standing, checked, likely
+from mobility.provenance import history, with_history
 
 log = logging.getLogger(__name__)
 

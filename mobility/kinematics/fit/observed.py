@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,12 +12,9 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Known
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, require_pose
-
-if TYPE_CHECKING:
-    pass
 from mobility.kinematics.fit.body import FITTED, SETTINGS, TERMS, USUAL_STATURE, Array, Mask
 from mobility.kinematics.fit.problem import Problem
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, require_pose
 
 HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""

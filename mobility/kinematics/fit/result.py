@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
-from mobility.options import Standing
-
-if TYPE_CHECKING:
-    pass
 from mobility.kinematics.fit.body import (
     FEET,
     FIRST_LENGTH,
@@ -31,6 +24,8 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.observed import LEAST_WEIGHT, seen_at
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.trial import SolvedTrial
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.options import Standing
 
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""

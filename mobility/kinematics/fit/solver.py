@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    pass
 from mobility.kinematics.fit.body import BAND, KNEE_BEND, N_COORDINATES, TRUNK_LEAN, Array
 from mobility.kinematics.fit.problem import Normal, Problem, Solution, usual_angles
 from mobility.kinematics.fit.terms import normal_equations

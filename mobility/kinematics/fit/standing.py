@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobility.kinematics.geometry import angle_between
-from mobility.options import Standing
-
-if TYPE_CHECKING:
-    pass
 from mobility.kinematics.fit.body import (
     KNEE_OF_STANDING,
     LA,
@@ -31,6 +25,8 @@ from mobility.kinematics.fit.observed import LEAST_WEIGHT
 from mobility.kinematics.fit.problem import Problem, part_of
 from mobility.kinematics.fit.solver import schur_complement, shifts, solve
 from mobility.kinematics.fit.trial import first_shared, sampled, windows_of
+from mobility.kinematics.geometry import angle_between
+from mobility.options import Standing
 
 _GATE_DRAWS = 256
 

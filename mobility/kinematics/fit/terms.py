@@ -4,33 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mobility.kinematics.calibration import cross_matrix
 from mobility.kinematics.fit.body import (
     DEPTH_ERRORS,
-    FIRST_DEPTH_ERROR,
-    FIRST_FOOT,
-    FIRST_OFFSET,
-    FOCAL_FACTOR,
-    PITCH,
-    ROLL,
-    SHARE_OF_SEVERAL,
-    TILT_SD,
-    up_of,
-    up_slopes,
-)
-from mobility.kinematics.fit.problem import OFFSET_SD, View
-
-if TYPE_CHECKING:
-    pass
-from mobility.kinematics.fit.body import (
     DEPTHS,
     FEET,
+    FIRST_DEPTH_ERROR,
+    FIRST_FOOT,
     FIRST_LENGTH,
+    FIRST_OFFSET,
     FLOOR,
+    FOCAL_FACTOR,
     HEIGHT,
     KNEE_BEND,
     LA,
@@ -45,17 +33,21 @@ from mobility.kinematics.fit.body import (
     N_COORDINATES,
     N_JOINTS,
     OFFSETS,
+    PITCH,
     RA,
     RC,
     RH,
     RK,
+    ROLL,
     RS,
     RT,
     SCALE,
     SEGMENT_NAMES,
     SEGMENTS,
     SETTINGS,
+    SHARE_OF_SEVERAL,
     TERMS,
+    TILT_SD,
     TRUNK_LEAN,
     USUAL_RATIO_SDS,
     USUAL_RATIOS,
@@ -64,9 +56,18 @@ from mobility.kinematics.fit.body import (
     offset_directions,
     turned_about,
     unit_vectors,
+    up_of,
+    up_slopes,
 )
 from mobility.kinematics.fit.observed import HELD_RAD, LEFT_OUT
-from mobility.kinematics.fit.problem import Normal, Problem, usual_angles, with_gravity
+from mobility.kinematics.fit.problem import (
+    OFFSET_SD,
+    Normal,
+    Problem,
+    View,
+    usual_angles,
+    with_gravity,
+)
 
 
 class Rows:

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobility.kinematics.fit.problem import part_of
-from mobility.kinematics.skeleton import SIDES
-from mobility.progress import progress_bar
-
-if TYPE_CHECKING:
-    pass
 from mobility.kinematics.fit.body import (
     FEET,
     FIRST_DEPTH_ERROR,
@@ -42,8 +35,10 @@ from mobility.kinematics.fit.body import (
     USUAL_RATIOS,
     Array,
 )
-from mobility.kinematics.fit.problem import Normal, Problem, Solution, usual_angles
+from mobility.kinematics.fit.problem import Normal, Problem, Solution, part_of, usual_angles
 from mobility.kinematics.fit.solver import banded, schur_complement, shifts, solve
+from mobility.kinematics.skeleton import SIDES
+from mobility.progress import progress_bar
 
 COARSE_HZ = 2.5
 
