@@ -90,7 +90,7 @@ def rows(film: Film) -> list[Row]:
         Row("knees and hips of people who stand", standing, both, "all", None),
         Row("knee and hip while walking", WALKERS, both, "all", None),
         Row("shoulder in a squat", SQUATS, ("shoulder flexion",), "all", "shoulder_flexion"),
-        Row("elbow", (*SQUATS, *WALKERS), elbow, "all", "elbow_flexion"),
+        Row("elbow in a squat or walking", (*SQUATS, *WALKERS), elbow, "all", "elbow_flexion"),
         Row("ankle while walking", WALKERS, ankle, "all", None),
     ]
 

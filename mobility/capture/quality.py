@@ -39,8 +39,8 @@ FEWEST_KEYFRAMES = 10
 """With fewer keyframes the video is read through, since each sample would cost a long way."""
 
 MODEL_INPUT = 256
-"""Height in pixels to which the person is brought for the sharpness: that of the landmark model's
-input, so that only a blur that the model sees counts."""
+"""Pixels to which the person's longer side is brought for the sharpness: those of the landmark
+model's input, so that only a blur that the model sees counts."""
 
 EDGE_SHARE = 95.0
 """Percentile of the gradient from which a place counts as an edge."""
@@ -181,11 +181,10 @@ def fraction_near_border(pose: xr.Dataset, *, margin: float) -> dict[str, float]
 
 
 def body_height_px(pose: xr.Dataset) -> float:
-    """Height of the standing body from heels to nose in pixels; NaN where it was not seen."""
-    v = pose["image_position"].isel(individual=0).sel(pixel="v")
-    height = (v.sel(keypoint=["left_heel", "right_heel"]).max("keypoint")).to_numpy() - v.sel(
-        keypoint="nose"
-    ).to_numpy()
+    """Length of the body from heels to nose in pixels; NaN where it was not seen."""
+    marks = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
+    away = marks.sel(keypoint=["left_heel", "right_heel"]) - marks.sel(keypoint="nose")
+    height = ((away**2).sum("pixel", skipna=False) ** 0.5).max("keypoint").to_numpy()
     height = height[np.isfinite(height)]
     # Standing is when it is tallest; not the maximum, which is the largest error.
     return float(np.percentile(height, 95)) if height.size else float("nan")
@@ -272,10 +271,10 @@ def _pictures(frames: Iterable[Frame], pose: xr.Dataset) -> dict[str, Any]:
         grey = cv2.cvtColor(frame.image[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
         brightness.append(float(grey.mean()) / 255)
         clipped.append(float(((grey <= BLACK) | (grey >= WHITE)).mean()))
-        scale = MODEL_INPUT / grey.shape[0]
+        scale = MODEL_INPUT / max(grey.shape)
         if scale < 1:
-            size = (max(1, round(grey.shape[1] * scale)), MODEL_INPUT)
-            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+            tall, wide = (max(1, round(side * scale)) for side in grey.shape)
+            grey = cv2.resize(grey, (wide, tall), interpolation=cv2.INTER_AREA)
         edges.append(edge_width(np.asarray(grey, np.uint8)) * max(scale, 1.0))
 
     def typical(values: list[float]) -> float:

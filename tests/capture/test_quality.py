@@ -158,6 +158,10 @@ def test_height_in_the_picture_is_that_of_standing(squat_pose):
         for name in ("nose", "left_heel")
     )
     assert body_height_px(pose) == pytest.approx(400 * float(nose - heel), rel=0.01)
+    lying = pose.copy(deep=True)
+    marks = pose["image_position"]
+    lying["image_position"] = (marks.dims, marks.sel(pixel=["v", "u"]).values)
+    assert body_height_px(lying) == pytest.approx(body_height_px(pose))
     assert verdict("body_height_px", 500) == "ok"
     assert verdict("body_height_px", 100) == "poor"
     assert verdict("body_height_px", 30) == "unusable"

@@ -282,6 +282,30 @@ def test_other_exercises_have_no_threads(session):
         session.create_summary_threads()
 
 
+@pytest.mark.parametrize("way", ["session", "command"])
+def test_a_session_out_of_date_is_analysed_before_its_threads(way, session, store, stand_ins):
+    from typer.testing import CliRunner
+
+    from mobility.cli.main import app
+
+    store.set_participant(session.record.user_id, height_m=1.9)
+    assert not session.is_current()
+    if way == "session":
+        session.create_summary_threads()
+    else:
+        where = ["--store", str(store.path), "--reports", str(store.reports)]
+        done = CliRunner().invoke(app, ["threads", session.id, "--kind", "summary", *where])
+        assert done.exit_code == 0, done.output
+    assert session.is_current()
+
+
+def test_what_has_no_threads_is_not_analysed_first(session, store):
+    store.set_participant(session.record.user_id, height_m=1.9)
+    with pytest.raises(BadInputError, match="system 'bogus': unknown"):
+        session.create_summary_threads(system="bogus")
+    assert not session.is_current()
+
+
 def test_a_damaged_thread_is_named(session):
     ids = session.create_summary_threads()
     file = session.folder / "threads" / f"{ids['hip_flexion']}.json"
