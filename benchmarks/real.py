@@ -132,6 +132,8 @@ def known() -> dict[str, Any]:
 
 def clips(data: Path, poses: Path, only: Sequence[str] = ()) -> Iterator[Clip]:
     """Read the clips; poses that are not in the folder are estimated into it."""
+    if not data.is_dir():
+        raise SystemExit(f"{data}: no such folder; the clips are not part of the project: --data")
     views: dict[str, xr.Dataset] = {}
     entries = known()["clips"]
     for name, entry in entries.items():
