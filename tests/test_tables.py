@@ -68,6 +68,21 @@ def deciding(project: Any) -> list[str]:
     return [name for name in DECIDING if name in known]
 
 
+def test_every_angle_is_in_every_table_of_angles():
+    errors = tables.load("expected_error")
+    places = {
+        "angle_limits.yaml, angles": tables.load("angle_limits")["angles"],
+        "view_support.yaml, angles": tables.load("view_support")["angles"],
+    }
+    for part in ("fitted", "landmarks"):
+        for kind, entry in errors[part].items():
+            if kind != "pose_models":
+                places[f"expected_error.yaml, {part}, {kind}"] = entry["angles"]
+    angles = tables.load("angles").keys()
+    differ = {place: sorted(angles ^ known.keys()) for place, known in places.items()}
+    assert {place: names for place, names in differ.items() if names} == {}
+
+
 def test_every_number_stands_beside_its_source(project):
     names = deciding(project)
     assert {"criteria", "indices"} <= set(names)
