@@ -79,8 +79,12 @@ def test_every_angle_is_in_every_table_of_angles():
             if kind != "pose_models":
                 places[f"expected_error.yaml, {part}, {kind}"] = entry["angles"]
     angles = tables.load("angles").keys()
-    differ = {place: sorted(angles ^ known.keys()) for place, known in places.items()}
-    assert {place: names for place, names in differ.items() if names} == {}
+    wrong = [
+        f"{place}: {name} is {'missing' if name in angles else 'no angle of angles.yaml'}"
+        for place, known in places.items()
+        for name in sorted(angles ^ known.keys())
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_number_stands_beside_its_source(project):
