@@ -18,15 +18,12 @@ import pandas as pd
 import xarray as xr
 
 import mobility as mb
+from mobility import tables
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import read_truth, render_case, truth_pose
 
 ROOT = Path(__file__).resolve().parents[1]
-ANGLES = (
-    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction", "shoulder_flexion"),
-    *("elbow_flexion", "trunk_lean", "tibia_inclination", "thigh_elevation", "pelvis_obliquity"),
-    *("trunk_lateral_lean", "arm_fall"),
-)
+ANGLES = tuple(tables.load("angles"))
 METHODS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "landmarks, cleaned": mb.clean_pose,
     "fitted body": lambda pose: mb.fit_body(

@@ -68,6 +68,25 @@ def deciding(project: Any) -> list[str]:
     return [name for name in DECIDING if name in known]
 
 
+def test_every_angle_is_in_every_table_of_angles():
+    errors = tables.load("expected_error")
+    places = {
+        "angle_limits.yaml, angles": tables.load("angle_limits")["angles"],
+        "view_support.yaml, angles": tables.load("view_support")["angles"],
+    }
+    for part in ("fitted", "landmarks"):
+        for kind, entry in errors[part].items():
+            if kind != "pose_models":
+                places[f"expected_error.yaml, {part}, {kind}"] = entry["angles"]
+    angles = tables.load("angles").keys()
+    wrong = [
+        f"{place}: {name} is {'missing' if name in angles else 'no angle of angles.yaml'}"
+        for place, known in places.items()
+        for name in sorted(angles ^ known.keys())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_every_number_stands_beside_its_source(project):
     names = deciding(project)
     assert {"criteria", "indices"} <= set(names)

@@ -17,17 +17,15 @@ from mobility.errors import BadInputError
 
 TABLE = tables.load("findings")
 RULES = TABLE["rules"]
+_SQUAT = tables.load("overhead_squat")
 SIDED = {
-    *("hip_flexion", "hip_abduction", "knee_flexion", "knee_flexion_variability"),
-    *(
-        "knee_deviation",
-        "knee_deviation_at_bottom",
-        "toe_out",
-        "ankle_dorsiflexion",
-        "heel_rise",
-        "thigh_elevation",
-    ),
+    f"{name}{statistic}"
+    for part in ("angles", "posture", "knee_movement", "frontal_plane")
+    for name, entry in _SQUAT[part].items()
+    for statistic in ("", "_variability", "_at_bottom", "_from_standing")
+    if entry["sided"]
 }
+"""Metrics that have a left and a right, if there are such."""
 by_rule = pytest.mark.parametrize("name", RULES)
 
 

@@ -13,6 +13,7 @@ from analytic import fitted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
@@ -709,6 +710,16 @@ def test_phases(squat_pose: Any, repetitions_of: Any) -> None:
         np.testing.assert_allclose(middle, (1 + lowest) / 2, atol=0.02)
     when = trial.truth["time"].where(frames).mean("time")
     assert (when.diff("phase") > 0).all()
+
+
+def test_everything_that_the_table_describes_is_measured(squat_pose: Any, measure: Any) -> None:
+    table, metrics = tables.load("overhead_squat"), measure(squat_pose())
+    parts = ("angles", "posture", "stance", "knee_movement", "tempo")
+    described = {name for part in parts for name in table[part]}
+    described |= {f"{name}_phase" for name in table["frontal_plane"]}
+    described |= {f"{way}_{name}" for name in table["smoothness"] for way in ("descent", "ascent")}
+    described |= {f"knee_flexion_{name}" for name in table["symmetry"]}
+    assert described - {str(name) for name in metrics} == set()
 
 
 def test_every_variable_says_what_it_is(squat_pose: Any, measure: Any) -> None:

@@ -360,6 +360,10 @@ def test_hanging_arms_do_not_jump_by_a_turn(squat_pose):
     assert float(fall.mean()) == pytest.approx(180, abs=1)
 
 
+def test_the_landmarks_that_an_angle_needs_are_told_of_every_angle():
+    assert {*SIDED, *UNSIDED} == set(tables.load("angles"))
+
+
 @pytest.mark.parametrize("missing", KEYPOINTS)
 def test_a_missing_landmark_removes_exactly_the_angles_that_need_it(squat_pose, missing):
     pose = squat_pose(reps=1, fps=5, missing={missing: (0, 99)}).pose

@@ -542,7 +542,8 @@ def test_each_term_can_be_left_out(term: str) -> None:
     without = entry.fit_body(pose, feet_planted=planted, without=[term])
     assert last(without)["arguments"]["without"] == [term]
     moved = np.nanmax(np.abs(points_of(whole) - points_of(without)))
-    assert 1e-6 < moved < 5.0
+    assert moved > 1e-6, f"{term} is in the table and moves nothing: is it registered in terms.py?"
+    assert moved < 5.0
 
 
 def test_a_term_that_there_is_not_is_told_with_the_likely_one() -> None:
