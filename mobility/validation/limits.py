@@ -214,82 +214,6 @@ def bland_altman(
     return _assembled(pairs, n, bias, of_mean, spread, interval, found.sd_between, found.sd_within)
 
 
-@checked
-def bland_altman_replicates(
-    first: ArrayLike, second: ArrayLike, *, interval: Literal["mover", "approximate"] = "mover"
-) -> BlandAltman:
-    r"""Limits of agreement of single values where replicates measure a constant true value.
-
-    The replicates of the two ways are not paired. With :math:`s_{\bar d}^2` the variance of the
-    differences of the participants' means, the variance of the difference of two single values is
-    :math:`s_{\bar d}^2 + (1 - \overline{1/m_1}) s_{1w}^2 + (1 - \overline{1/m_2}) s_{2w}^2`.
-
-    Parameters
-    ----------
-    first, second
-        Values over (participant, replicate), of any unit; NaN where a participant has fewer. A
-        participant without any value of one way is left out.
-    interval
-        As in :func:`bland_altman`; the components are taken as independent.
-
-    Returns
-    -------
-    BlandAltman
-        `bias` is the mean of the participants' mean differences, `sd_between` the standard
-        deviation of these, `sd_within` that of the difference of two single values of a
-        participant.
-
-    Raises
-    ------
-    BadInputError
-        The arrays are not both over the same participants, or nothing was measured twice.
-
-    References
-    ----------
-    Bland & Altman 1999, Stat Methods Med Res 8:135, sections 5.1 and 5.2. Zou 2013, Stat Methods
-    Med Res 22:630.
-    """
-    one, other = (numbers(each, what="bland_altman_replicates") for each in (first, second))
-    if one.ndim != 2 or other.ndim != 2 or len(one) != len(other):
-        raise BadInputError(
-            "bland_altman_replicates: values must be over (participant, replicate), with the same"
-            f" participants (got {one.shape} and {other.shape})"
-        )
-    used = np.isfinite(one).any(axis=1) & np.isfinite(other).any(axis=1)
-    one, other, n = one[used], other[used], int(used.sum())
-    if n < LEAST:
-        reason = f"limits of agreement: {n} participants, needs {LEAST}"
-        return BlandAltman(n, n, *(np.nan,) * 12, reason=reason)
-    difference = np.nanmean(one, axis=1) - np.nanmean(other, axis=1)
-    bias, between = float(difference.mean()), float(difference.var(ddof=1))
-    terms, freedom, within = [between], [n - 1], 0.0
-    pairs = 0
-    for values in (one, other):
-        m = np.isfinite(values).sum(axis=1)
-        pairs = max(pairs, int(m.sum()))
-        if m.sum() == n:
-            raise BadInputError(
-                "bland_altman_replicates: no participant was measured twice in the same way; use"
-                " bland_altman"
-            )
-        squares = float(np.nansum((values - np.nanmean(values, axis=1, keepdims=True)) ** 2))
-        variance = squares / float(m.sum() - n)
-        within += variance
-        terms.append((1 - float((1 / m).mean())) * variance)
-        freedom.append(int(m.sum()) - n)
-    spread = _Variance(sum(terms), tuple(terms), tuple(freedom))
-    return _assembled(
-        pairs,
-        n,
-        bias,
-        between / n,
-        spread,
-        interval,
-        float(np.sqrt(between)),
-        float(np.sqrt(within)),
-    )
-
-
 class Regression(NamedTuple):
     """Regression of the difference on the mean of two values: proportional bias.
 
@@ -410,56 +334,6 @@ def limits_interval_width(
         of_mean = between / n + within / (n * m)
     inside, outside = _margins(of_mean, spread, n, interval)
     return inside + outside
-
-
-@checked
-def participants_for_width(
-    width: float,
-    *,
-    sd: _ExpectedSd,
-    repetitions: Annotated[int, Field(ge=1)] = 1,
-    within_share: Annotated[float, Field(ge=0, le=1)] = 0.0,
-    interval: IntervalMethod = "mover",
-) -> int:
-    """Fewest participants whose limits of agreement are known to within `width`.
-
-    Parameters
-    ----------
-    width
-        Wanted width of the 95 % confidence interval of a limit, in the unit of `sd`.
-    sd, repetitions, within_share, interval
-        As in :func:`limits_interval_width`.
-
-    Returns
-    -------
-    int
-        Number of participants.
-
-    Raises
-    ------
-    BadInputError
-        The width is not positive, or would need more than a million participants.
-    """
-    if not (np.isfinite(width) and width > 0):
-        raise BadInputError(f"participants_for_width: the width must be positive (got {width})")
-
-    def wide(n: int) -> bool:
-        return width < limits_interval_width(
-            n, sd=sd, repetitions=repetitions, within_share=within_share, interval=interval
-        )
-
-    low, high = LEAST - 1, LEAST
-    while wide(high):
-        low, high = high, 2 * high
-        if high > MOST_PARTICIPANTS:
-            raise BadInputError(
-                f"participants_for_width: a width of {width:g} would need more than"
-                f" {MOST_PARTICIPANTS} participants; ask for a larger one"
-            )
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if wide(middle) else (low, middle)
-    return high
 
 
 def numbers(values: ArrayLike, *, what: str) -> Array:

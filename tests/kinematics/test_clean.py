@@ -8,7 +8,7 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.clean import clean_pose, low_pass, residual_cutoff
+from mobility.kinematics.clean import clean_pose, low_pass
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import history, warnings_of
 
@@ -301,15 +301,6 @@ def test_misspelt_and_impossible_options_are_refused(squat_pose):
         clean_pose(pose, visibility_threshold=2.0)
     with pytest.raises(BadInputError, match="MediaPipe's order"):
         clean_pose(pose.isel(keypoint=slice(None, None, -1)))
-
-
-def test_residual_analysis_finds_the_noise_and_a_sensible_cutoff(squat_pose):
-    pose = squat_pose(fps=60, reps=4, noise=0.004).pose
-    found = residual_cutoff(pose)
-    assert float(found.noise.median()) == pytest.approx(0.004, rel=0.15)
-    moving = found.cutoff.sel(keypoint=["left_shoulder", "right_shoulder"], space="y")
-    assert ((moving > 1) & (moving < 6)).all()
-    assert residual_cutoff(pose.isel(time=slice(0, 5))).cutoff.isnull().all()
 
 
 def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):

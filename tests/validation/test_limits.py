@@ -12,10 +12,8 @@ from hypothesis.extra.numpy import arrays
 from mobility.errors import BadInputError
 from mobility.validation.limits import (
     bland_altman,
-    bland_altman_replicates,
     limits_interval_width,
     limits_of_agreement,
-    participants_for_width,
     proportional_bias,
 )
 
@@ -57,19 +55,6 @@ def test_mover_interval_of_peak_flow():
     assert found.lower - found.lower_low == pytest.approx(found.upper_high - found.upper)
 
 
-def test_mean_of_two_readings_of_1986_corrected_for_it():
-    found = bland_altman_replicates(MINI, WRIGHT)
-    assert found.bias == pytest.approx(6.0, abs=0.05)
-    assert found.sd_between == pytest.approx(33.2, abs=0.05)
-    assert found.sd == pytest.approx(37.7, abs=0.05)
-    # The paper takes twice the rounded standard deviation.
-    assert found.bias - 2 * found.sd == pytest.approx(-69.4, abs=0.15)
-    assert found.bias + 2 * found.sd == pytest.approx(81.4, abs=0.15)
-    # Repeatability: the standard deviation of a difference of two readings by the same meter.
-    twice = bland_altman(WRIGHT[:, 0], WRIGHT[:, 1])
-    assert np.sqrt(twice.bias**2 + twice.sd**2 * 16 / 17) == pytest.approx(21.6, abs=0.05)
-
-
 def test_blood_pressure_of_1999_as_printed():
     J, S = published.BLOOD_PRESSURE["J"], published.BLOOD_PRESSURE["S"]
     found = bland_altman(J[:, 0], S[:, 0], interval="approximate")
@@ -80,17 +65,6 @@ def test_blood_pressure_of_1999_as_printed():
     assert (found.upper_high - found.upper) / t == pytest.approx(3.650, abs=0.001)
 
 
-def test_repeated_blood_pressure_of_1999_as_printed():
-    J, R, S = (published.BLOOD_PRESSURE[who] for who in "JRS")
-    found = bland_altman_replicates(J, S)
-    assert (round(found.bias, 2), round(found.sd, 2)) == (-15.62, 20.95)
-    assert found.sd_between**2 == pytest.approx(358.493, abs=0.002)
-    assert found.sd_within**2 == pytest.approx(37.408 + 83.141, abs=0.001)
-    assert (found.lower, found.upper) == pytest.approx((-56.68, 25.44), abs=0.005)
-    observers = bland_altman_replicates(J, R)
-    assert observers.sd == pytest.approx(7.214, abs=0.001)
-
-
 def by_subject(column):
     table = np.full((12, 6), np.nan)
     count = np.zeros(12, int)
@@ -99,15 +73,6 @@ def by_subject(column):
         table[subject, count[subject]] = row[column]
         count[subject] += 1
     return table
-
-
-def test_cardiac_output_with_a_constant_true_value():
-    found = bland_altman_replicates(by_subject(1), by_subject(2))
-    assert found.bias == pytest.approx(0.7092, abs=5e-5)
-    assert found.sd_between**2 == pytest.approx(0.9127, abs=5e-4)
-    assert found.sd_within**2 == pytest.approx(0.1072 + 0.1379, abs=1e-4)
-    assert found.sd == pytest.approx(1.0519, abs=5e-5)
-    assert (found.lower, found.upper) == pytest.approx((-1.352, 2.771), abs=1e-3)
 
 
 def test_cardiac_output_with_a_varying_true_value_of_2007():
@@ -277,10 +242,6 @@ def test_bad_input_says_what_to_do():
         bland_altman(np.arange(6), np.ones(6), participants=list("aabbcc"), interval="exact")
     with pytest.raises(BadInputError, match="did you mean 'interval'"):
         bland_altman([1, 2, 3], [1, 2, 4], intervall="exact")
-    with pytest.raises(BadInputError, match="same participants"):
-        bland_altman_replicates(np.ones((3, 2)), np.ones((4, 2)))
-    with pytest.raises(BadInputError, match="measured twice"):
-        bland_altman_replicates(np.ones((3, 1)), np.ones((3, 1)))
 
 
 def test_proportional_bias_is_found_and_absent():
@@ -314,45 +275,6 @@ def test_width_of_the_limits_for_a_number_of_participants(interval):
     # Bland's advice: ± 0.34 s with 100 and ± 0.24 s with 200 subjects.
     assert limits_interval_width(100, sd=1, interval=interval) / 2 == pytest.approx(0.34, abs=5e-3)
     assert limits_interval_width(200, sd=5, interval=interval) / 10 == pytest.approx(0.24, abs=5e-3)
-
-
-def test_participants_for_a_width():
-    n = participants_for_width(0.68, sd=1, interval="approximate")
-    assert n == pytest.approx(100, abs=2)
-    assert limits_interval_width(n, sd=1, interval="approximate") <= 0.68
-    assert limits_interval_width(n - 1, sd=1, interval="approximate") > 0.68
-    assert participants_for_width(6.8, sd=10, interval="approximate") == n
-    assert participants_for_width(1e6, sd=1) == 3
-
-
-@given(st.floats(0.3, 3), st.integers(1, 6), st.floats(0, 1))
-def test_more_repetitions_help_as_far_as_the_spread_is_within(width, repetitions, within):
-    def needed(m):
-        return participants_for_width(width, sd=1, repetitions=m, within_share=within)
-
-    assert needed(repetitions) >= needed(repetitions + 1) - 1
-    if within == 0:
-        assert needed(repetitions) == needed(1)
-
-
-def test_sample_size_refuses_what_cannot_be():
-    with pytest.raises(BadInputError, match="whole number from 3"):
-        limits_interval_width(2, sd=1)
-    with pytest.raises(BadInputError, match="must be positive"):
-        participants_for_width(0, sd=1)
-    with pytest.raises(BadInputError, match="ask for a larger one"):
-        participants_for_width(1e-6, sd=1)
-    with pytest.raises(BadInputError, match="sd"):
-        limits_interval_width(10, sd=-1)
-    for sd in (1e13, 1e308):
-        with pytest.raises(BadInputError, match=r"sd: .* equal to 1000000000000 "):
-            limits_interval_width(10, sd=sd)
-        with pytest.raises(BadInputError, match=r"sd: .* equal to 1000000000000 "):
-            participants_for_width(1, sd=sd)
-    with np.errstate(all="raise"):
-        for repetitions in (1, 3):
-            width = limits_interval_width(5, sd=1e12, repetitions=repetitions, within_share=0.5)
-            assert np.isfinite(width)
 
 
 @pytest.mark.slow
