@@ -382,8 +382,10 @@ def use_config(
         # The kernel has taken it once its curve is there; answered later, it would undo the next.
         widget.locator("figcaption").get_by_text(label, exact=True).wait_for()
     # A curve that is drawn meanwhile moves the button away under the mouse.
-    third = widget.locator("figure.mobility-curve").nth(2)
-    third.locator("svg path").first.wait_for(state="attached")
+    curves = widget.locator("figure.mobility-curve")
+    for place in (0, 1):
+        curves.nth(place).locator("svg path").first.wait_for()
+    curves.nth(2).locator("svg path").first.wait_for(state="attached")
     widget.get_by_role("button", name="Undo").click()
     widget.get_by_label(undone, exact=True).and_(widget.locator(":not(:checked)")).wait_for()
     widget.get_by_role("button", name=f"Move {second} up").click()
