@@ -202,8 +202,8 @@ def _remarks(one: xr.Dataset, *, moved: bool) -> str:
         spread = float(one["repeatability"])
         told.append(
             f"The turns differed by {spread:.1f}° (standard deviation): a difference below "
-            f"{change:.0f}° to another recording of the same set-up may be chance. That is of rendered "
-            "people: how a person varies from day to day is not in it."
+            f"{change:.0f}° to another recording of the same set-up may be chance (measured on "
+            "rendered people; how a person varies from day to day comes on top)."
         )
     if advice := str(one["advice"].item()):
         told.append("To measure this side, film it too." if moved else advice)
