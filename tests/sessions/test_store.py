@@ -868,3 +868,15 @@ def test_a_report_is_made_where_the_store_can_only_be_read(store, video, caplog)
     assert session.report_is_current()
     assert session.record == before
     assert "how long its report took is not kept" in caplog.text
+
+
+def test_a_session_and_what_is_read_of_it_say_whose_they_are(store, video):
+    demo = store.demo("Overhead Squat")
+    who = demo.record.user_id
+    assert f"Overhead Squat of {who}" in repr(demo)
+    assert ", analyzed, in" in repr(demo)
+    assert demo.angles().attrs["title"] == f"angles of {who}, Overhead Squat"
+    session = store.create(video, **SQUAT)
+    assert ", created, in" in repr(session)
+    (session.folder / "session.json").unlink()
+    assert "no record that can be read" in repr(session)
