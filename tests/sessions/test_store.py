@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import mobility
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -766,7 +765,7 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     checkout = tmp_path / "checkout"
     shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr(mobility, "__file__", str(checkout / "mobility" / "__init__.py"))
+    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda name: checkout / name)
     demo = store.demo("Overhead Squat")
     assert demo.id == session.id
     assert demo_video("Overhead Squat").read_bytes() == video.read_bytes()
@@ -796,12 +795,12 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(mobility, "__file__", str(tmp_path / "mobility" / "__init__.py"))
-    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not here"):
+    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda folder: tmp_path / folder)
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not in"):
         store.demo("Overhead Squat")
     with pytest.raises(NotFoundError):
         store.demo("Joint Angle Mobility")
-    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not here"):
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not in"):
         demo_video("Overhead Squat")
     with pytest.raises(BadInputError, match="did you mean 'Overhead Squat'"):
         store.demo("Overhead Squad")
