@@ -79,7 +79,7 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     Parameters
     ----------
     entry
-        Of a table; its ``only_where_supported`` names an angle of ``tables/view_support.yaml``, its
+        Of a table; its ``only_where_supported`` names an angle of ``tables/angles.yaml``, its
         ``only_from`` kinds of view, none where no view supports it.
     view
         Name of the view (:func:`mobility.view.trial_view`); None or "unknown" where it is not
@@ -92,7 +92,7 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     """
     declared = entry.get("only_from")
     if angle := entry.get("only_where_supported"):
-        declared = tables.load("view_support")["angles"][angle]["supported"]
+        declared = tables.load("angles")[angle]["seen"]["from"]
     if declared is None or view is None or view == UNKNOWN:
         return ""
     kind = view_kind(view)

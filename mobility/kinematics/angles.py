@@ -17,7 +17,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
-from mobility.kinematics.expected_error import TABLE, another_model, spread_factors
+from mobility.kinematics.expected_error import TABLE, another_model, of_landmarks, spread_factors
 from mobility.kinematics.geometry import (
     Array,
     angles_from_points,
@@ -91,7 +91,7 @@ def joint_angles(
         the expected error of one value as a standard deviation: of a fitted body from the posterior
         of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, what that
         table says of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
-        Values whose expected error exceeds the limit of the angle (``tables/angle_limits.yaml``)
+        Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
         are refused: NaN, the reason in the attribute ``refused`` (with the view of the camera, and
         the median error of what was refused), the share of the values in ``refused_share``, and a
         warning. An angle is NaN where a landmark that it needs is NaN or two of them coincide.
@@ -191,9 +191,9 @@ def joint_angles(
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
                 source += f"; {added[name]:g} degrees added, as the legs are not seen"
-        elif errors is not None:
-            sd = np.full(values.shape, float(errors["angles"][of_body]["sd"]))
-            source = f"{errors['source']} {errors['angles'][of_body]['source']}"
+        elif errors is not None and (error := of_landmarks(method, of_body)) is not None:
+            sd = np.full(values.shape, float(error["sd"]))
+            source = f"{errors['source']} {error['source']}"
         else:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)

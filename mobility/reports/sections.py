@@ -20,7 +20,7 @@ import xarray as xr
 from mobility.wording import capital, spoken
 from mobility import tables
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
-from mobility.kinematics.expected_error import another_model, of_fit, unlike_measured
+from mobility.kinematics.expected_error import another_model, of_fit, of_landmarks, unlike_measured
 from mobility.provenance import cameras_of, history, warnings_of
 from mobility.view import azimuths, view_of
 from mobility.reports.figures import png
@@ -480,14 +480,14 @@ def _supported(view: Mapping[str, Any]) -> str:
     """Say which angles the view is declared to support, and why not the others."""
     if not view.get("supports"):
         return ""
-    declared = tables.load("view_support")["angles"]
+    declared = tables.load("angles")
 
     def words(name: str) -> str:
         return name.replace("_", " ")
 
     texts = [f"This view supports {', '.join(words(name) for name in view['supports'])}."]
     for name in view["does_not_support"]:
-        why = " ".join(str(declared[name]["source"]).split()) if name in declared else ""
+        why = " ".join(str(declared[name]["seen"]["source"]).split()) if name in declared else ""
         texts.append(f"It does not support {words(name)} well. {why}".strip())
     return paragraphs(*texts)
 
@@ -795,10 +795,11 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     rows = [
         [
             escape(capital(name.replace("_", " "))),
-            quantity(known["angles"][name]["sd"], "degree"),
-            escape(" ".join(str(known["angles"][name]["source"]).split())),
+            quantity(error["sd"], "degree"),
+            escape(" ".join(str(error["source"]).split())),
         ]
         for name in names
+        if (error := of_landmarks(method, name)) is not None
         if name in known["angles"]
     ]
     return paragraphs(" ".join(str(known["source"]).split())) + table(
