@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.assessment.reasons import bare
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
 from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
@@ -68,7 +69,7 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     )
     reason = ""
     if not np.isfinite(value).all():
-        said = str(metric.attrs.get("note", "")).removeprefix("refused: ")
+        said = bare(metric.attrs.get("note", ""))
         reason = said or "could not be measured"
     return Estimate(value, np.where(np.isfinite(value), sd, np.nan), reason)
 
