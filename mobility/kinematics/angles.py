@@ -249,6 +249,10 @@ IMAGE_ANGLES = (
 def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     """Angles between the landmarks in the picture: what can be measured without any depth.
 
+    For comparison with what 2D programs measure, whatever the view and the movement;
+    :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which a single
+    joint moves and says how far off it may be, so that one cannot serve for the other.
+
     The definitions are those of :func:`joint_angles` with the picture for the sagittal plane. From
     the side they agree with the angles in space, as far as the limbs move in that plane; from
     elsewhere they are those of a projection. Forward is to the right of the picture where the
