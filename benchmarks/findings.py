@@ -91,7 +91,7 @@ SEEN_AS = {
     "ankle_dorsiflexion_asymmetry": "hip_abduction",
     "knee_deviation_asymmetry": "hip_abduction",
 }
-"""The angle in whose plane a metric lies, for what `view_support.yaml` declares; both sides are
+"""The angle in whose plane a metric lies, for what `angles.yaml` declares; both sides are
 seen where hip abduction is."""
 
 ONLY_FROM = {
@@ -333,7 +333,7 @@ def supported(measure: str, view: str) -> bool:
     if measure in ONLY_FROM:
         return view in ONLY_FROM[measure]
     angle = SEEN_AS.get(measure, measure)
-    return view in tables.load("view_support")["angles"][angle]["supported"]
+    return view in tables.load("angles")[angle]["seen"]["from"]
 
 
 COUNTS = ("TP", "FN", "FP", "TN", "not told", "grey")

@@ -360,14 +360,14 @@ def measured(
         if clip.monocular is not None:
             methods[MONOCULAR] = clip.monocular
     methods |= {name: fitted(clip.pose, **how) for name, how in fits.items()}
-    supported = tables.load("view_support")["angles"]
+    known = tables.load("angles")
     rows = []
     for method, found in methods.items():
         for reference, truth in clip.references.items():
             if method == reference:
                 continue
             for row in compared(found, at_frames(truth, found, reference)):
-                seen = found.attrs.get("view") in supported[row["angle"]]["supported"]
+                seen = found.attrs.get("view") in known[row["angle"]]["seen"]["from"]
                 about = {"clip": clip.name, "kind": clip.kind, "person": clip.person}
                 rows.append(
                     {**about, "reference": reference, "method": method, **row, "seen": seen}

@@ -109,25 +109,27 @@ def _commands(command: Any, name: str) -> Iterator[str]:
 
 def angles() -> Iterator[str]:
     """Definition, limit and views of every angle."""
-    limits, views = tables.load("angle_limits"), tables.load("view_support")
     yield "# Angles"
     yield (
         "\nWhat each angle is, in which direction it counts, from which expected error on (a "
         "standard deviation) a value of it is refused, and which views support it. Made of the "
-        "tables `angles`, `angle_limits` and `view_support`; every value has its error beside it, "
-        "`<name>_sd`."
+        "table `angles`; every value has its error beside it, `<name>_sd`."
     )
     for name, entry in tables.load("angles").items():
-        support, largest = views["angles"][name], limits["angles"][name]["largest_sd_deg"]
+        seen, largest = entry["seen"], entry["refused"]["largest_sd_deg"]
+        needed = ", ".join(entry["landmarks"])
+        if "of_other_side" in entry:
+            needed += f"; of the other side {', '.join(entry['of_other_side'])}"
         yield f"\n## {_capital(entry['long_name'])}\n\n`{name}`\n"
         yield _definition(
             {
                 "Between": entry["segments"],
+                "Needs": needed.replace("_", " "),
                 "Plane": entry["plane"],
                 "Zero": entry["zero"],
                 "Positive": entry["positive"],
                 "Refused": f"from an expected error of {largest} degrees on",
-                "Views": f"{', '.join(support['supported'])}. {support['source']}",
+                "Views": f"{', '.join(seen['from'])}. {seen['source']}",
                 "Source": entry["source"],
             }
         )

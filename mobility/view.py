@@ -22,7 +22,7 @@ TWO_CAMERAS = "two-cameras"
 """View of a trial that two cameras saw from directions that are apart."""
 
 VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
-"""Kinds of view of one camera, as in ``view_support.yaml``."""
+"""Kinds of view of one camera, as in ``views.yaml``."""
 
 _STANDING = 0.9
 """Share of the usual height of the hips over the feet from which a frame counts as standing."""
@@ -41,7 +41,7 @@ class View:
     Attributes
     ----------
     kind
-        "front", "front-oblique", "side", "back-oblique", "back" (see ``view_support.yaml``), or
+        "front", "front-oblique", "side", "back-oblique", "back" (see ``views.yaml``), or
         "unknown".
     name
         The kind with the subject's side that the camera sees: "front-oblique left", and "left" or
@@ -64,7 +64,7 @@ class View:
         """The view in words that begin a reason: "frontal camera"; empty where unknown."""
         if self.kind == UNKNOWN:
             return ""
-        return str(tables.load("view_support")["views"][self.kind]["camera"])
+        return str(tables.load("views")["views"][self.kind]["camera"])
 
 
 def camera_view(pose: xr.Dataset) -> View:
@@ -150,9 +150,9 @@ def trial_view(pose: xr.Dataset) -> str:
     -------
     str
         "two-cameras" where the lines of sight of two cameras are as far apart as
-        ``view_support.yaml`` says, else the name of the view of the first.
+        ``views.yaml`` says, else the name of the view of the first.
     """
-    least = tables.load("view_support")["two_cameras"]["least_apart_deg"]
+    least = tables.load("views")["two_cameras"]["least_apart_deg"]
     seen_from = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
     apart = np.abs(_wrapped(seen_from[:, None] - seen_from))
     if ((apart >= least) & (apart <= 180.0 - least)).any():
@@ -172,7 +172,7 @@ def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
     """
     if not np.isfinite(azimuth_deg):
         return View(UNKNOWN, UNKNOWN, float("nan"), float("nan"))
-    views = tables.load("view_support")["views"]
+    views = tables.load("views")["views"]
     kind = next(k for k, v in views.items() if abs(azimuth_deg) <= v["largest_azimuth_deg"])
     side = "right" if azimuth_deg > 0 else "left"
     name = {"front": kind, "back": kind, "side": side}.get(kind, f"{kind} {side}")
@@ -204,8 +204,8 @@ def view_kind(view: str) -> str:
 
 def supports(view: View, angle: str) -> bool | None:
     """Whether a view is declared to support an angle; None where view or angle is not known."""
-    entry = tables.load("view_support")["angles"].get(angle)
-    return None if entry is None or view.kind == UNKNOWN else view.kind in entry["supported"]
+    entry = tables.load("angles").get(angle)
+    return None if entry is None or view.kind == UNKNOWN else view.kind in entry["seen"]["from"]
 
 
 def _azimuths(joints: Mapping[str, Array], camera: Array | None) -> tuple[list[Array], Array]:

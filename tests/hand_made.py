@@ -46,8 +46,12 @@ def metrics_of(changed: Mapping[str, Any] | None = None, **attrs: Any) -> xr.Dat
             continue
         for key, value in zip((name, f"{name}_sd"), given, strict=True):
             coords = {"side": ["left", "right"]} if isinstance(value, tuple) else None
+            kind = next((kind for kind in ("asymmetry", "variability") if key.endswith(kind)), "")
             variables[key] = xr.DataArray(
-                np.asarray(value, dtype=float), dims=list(coords or {}), coords=coords
+                np.asarray(value, dtype=float),
+                dims=list(coords or {}),
+                coords=coords,
+                attrs={"quantity": name.removesuffix(f"_{kind}"), "kind": kind},
             )
     variables["accepted_repetitions"] = xr.DataArray(5)
     dataset = xr.Dataset(variables, attrs={"ds_type": "metrics", **attrs})

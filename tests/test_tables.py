@@ -6,9 +6,12 @@ import re
 from collections.abc import Container, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mobility import tables
+from mobility.kinematics.geometry import angles_from_points
+from mobility.kinematics.skeleton import KEYPOINTS
 
 DECIDING = ("criteria", "findings", "indices", "movements", "reference_ranges")
 """Tables of thresholds and references, as far as they exist."""
@@ -68,23 +71,11 @@ def deciding(project: Any) -> list[str]:
     return [name for name in DECIDING if name in known]
 
 
-def test_every_angle_is_in_every_table_of_angles():
-    errors = tables.load("expected_error")
-    places = {
-        "angle_limits.yaml, angles": tables.load("angle_limits")["angles"],
-        "view_support.yaml, angles": tables.load("view_support")["angles"],
-    }
-    for part in ("fitted", "landmarks"):
-        for kind, entry in errors[part].items():
-            if kind != "pose_models":
-                places[f"expected_error.yaml, {part}, {kind}"] = entry["angles"]
-    angles = tables.load("angles").keys()
-    wrong = [
-        f"{place}: {name} is {'missing' if name in angles else 'no angle of angles.yaml'}"
-        for place, known in places.items()
-        for name in sorted(angles ^ known.keys())
-    ]
-    assert not wrong, "\n".join(wrong)
+def test_every_angle_is_described_and_computed():
+    described = tables.load("angles")
+    found = angles_from_points(np.zeros((1, len(KEYPOINTS), 3)))
+    shapes = {name: (1, 2) if entry["sided"] else (1,) for name, entry in described.items()}
+    assert {name: values.shape for name, values in found.items()} == shapes
 
 
 def test_every_number_stands_beside_its_source(project):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity, stature
 from mobility.assessment.findings import Z95, Finding, Level, find, label, say
-from mobility.assessment.reasons import plain
+from mobility.assessment.reasons import bare, plain
 from mobility.options import checked
 from mobility.provenance import warnings_of
 from mobility.wording import capital
@@ -213,7 +213,7 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
             continue
         value = float(metrics[name])
         if not math.isfinite(value):
-            reason = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+            reason = bare(metrics[name].attrs.get("note", ""))
             if level == "participant" or not reason:
                 reason = "too little of it could be measured well enough"
             said.append(f"{words}: none ({reason}).")

@@ -151,7 +151,7 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     probability = np.array([1.0 - one.probability for one in said.values()])
     joint = float(np.prod(probability))
     about = {
-        **_about(entry, said, certain),
+        **_about(entry, said, certain, quantity="fms"),
         "verdict": _verdict(entry, probability, certain),
         "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),
@@ -166,7 +166,11 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
             "fms_joint_probability": (
                 (),
                 joint,
-                {**about, "long_name": "FMS deep squat, probability that all criteria are met"},
+                {
+                    **about,
+                    "kind": "joint_probability",
+                    "long_name": "FMS deep squat, probability that all criteria are met",
+                },
             ),
         },
         coords={"fms_criterion": list(entry["criteria"])},
@@ -231,7 +235,7 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     }
     unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
     about = {
-        **_about(entry, said, certain),
+        **_about(entry, said, certain, quantity="compensation"),
         "not_assessed": json.dumps(unseen),
         "thresholds": _thresholds(entry["assessed"], "found"),
         "long_name": "overhead squat, probability of a compensation",
@@ -278,11 +282,15 @@ def _thresholds(entries: Mapping[str, Any], side: str) -> str:
     )
 
 
-def _about(entry: Mapping[str, Any], said: Mapping[str, _Said], certain: float) -> dict[str, Any]:
+def _about(
+    entry: Mapping[str, Any], said: Mapping[str, _Said], certain: float, *, quantity: str
+) -> dict[str, Any]:
     notes = {name: one.note for name, one in said.items() if one.note}
     about: dict[str, Any] = {
         "units": "1",
         "group": "",
+        "quantity": quantity,
+        "kind": "probability",
         "statistic": "probability, from the value and its expected error",
         "reference": " ".join(str(entry["source"]).split()),
         "stated": certain,

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.assessment.reasons import bare
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
 from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
@@ -68,7 +69,7 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     )
     reason = ""
     if not np.isfinite(value).all():
-        said = str(metric.attrs.get("note", "")).removeprefix("refused: ")
+        said = bare(metric.attrs.get("note", ""))
         reason = said or "could not be measured"
     return Estimate(value, np.where(np.isfinite(value), sd, np.nan), reason)
 
@@ -79,7 +80,7 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     Parameters
     ----------
     entry
-        Of a table; its ``only_where_supported`` names an angle of ``tables/view_support.yaml``, its
+        Of a table; its ``only_where_supported`` names an angle of ``tables/angles.yaml``, its
         ``only_from`` kinds of view, none where no view supports it.
     view
         Name of the view (:func:`mobility.view.trial_view`); None or "unknown" where it is not
@@ -92,7 +93,7 @@ def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
     """
     declared = entry.get("only_from")
     if angle := entry.get("only_where_supported"):
-        declared = tables.load("view_support")["angles"][angle]["supported"]
+        declared = tables.load("angles")[angle]["seen"]["from"]
     if declared is None or view is None or view == UNKNOWN:
         return ""
     kind = view_kind(view)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
-from mobility.assessment.reasons import plain
+from mobility.assessment.kinds import kind_of
+from mobility.assessment.reasons import bare, plain
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -141,7 +142,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "measured": " and ".join(_measured(finding, rule) for finding in oriented),
         "threshold": limit,
         "relevant": number(rule["relevant"], rule) if "relevant" in rule else "",
-        "limit": limit.removesuffix(_suffix(rule)),
+        "limit": "unknown" if first.threshold is None else _digits(first.threshold, rule),
         "sign": _sign(first, rule),
         "reason": plain(first.reason) if level == "participant" else first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
@@ -169,19 +170,24 @@ def label(finding: Finding) -> str:
 
 def number(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, as the rule shows it."""
-    shown = {**_SHOWN[rule["unit"]], **rule.get("shown", {})}
-    scaled = round(value * shown.get("scale", 1), shown["digits"]) + 0.0
-    return f"{scaled:.{shown['digits']}f}{shown['suffix']}".replace("-", _MINUS)
+    return f"{_digits(value, rule)}{_shown(rule)['suffix']}"
 
 
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
     """Write a 95 % interval, the unit once: "88 to 108°"."""
-    low, high = (number(bound, rule) for bound in interval)
-    return f"{low.removesuffix(_suffix(rule))} to {high}"
+    low, high = interval
+    return f"{_digits(low, rule)} to {number(high, rule)}"
 
 
-def _suffix(rule: Mapping[str, Any]) -> str:
-    return str({**_SHOWN[rule["unit"]], **rule.get("shown", {})}["suffix"])
+def _digits(value: float, rule: Mapping[str, Any]) -> str:
+    """Write a value in the unit of a rule, without that unit."""
+    shown = _shown(rule)
+    scaled = round(value * shown.get("scale", 1), shown["digits"]) + 0.0
+    return f"{scaled:.{shown['digits']}f}".replace("-", _MINUS)
+
+
+def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**_SHOWN[rule["unit"]], **rule.get("shown", {})}
 
 
 def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
@@ -319,13 +325,14 @@ def _reason(metrics: xr.Dataset, metric: str) -> str:
     if count == 0:
         return "there is no accepted repetition"
     # Comes first: with too few repetitions no view of the camera would give a spread.
-    if metric.endswith("_variability") and count < 3:
+    spread = kind_of(metrics, metric) == "variability"
+    if spread and count < 3:
         there = "is one accepted repetition" if count == 1 else "are two accepted repetitions"
         return f"there {there}, and a spread needs three"
-    note = str(metrics[metric].attrs.get("note", "")).removeprefix("refused: ")
+    note = bare(metrics[metric].attrs.get("note", ""))
     if note:
         return note
-    if metric.endswith("_variability"):
+    if spread:
         return "there are fewer than three repetitions with a value"
     return "the recording gives no value"
 
@@ -384,7 +391,7 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     text = number(finding.value, rule)
     if finding.interval is not None:
         text = f"{text} ({interval_text(finding.interval, rule)})"
-    suffix = _suffix(rule)
+    suffix = str(_shown(rule)["suffix"])
     if len(suffix) > 3:
         text = f"{text.replace(suffix, '')}{suffix}"
     return f"{finding.side} {text}" if finding.side else text

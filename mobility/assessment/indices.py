@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.assessment.estimates import Estimate, estimate, seen_sides
+from mobility.assessment.kinds import BESIDE, ERROR, kind_of
 from mobility.errors import BadInputError
 from mobility.options import checked
 
@@ -295,12 +296,16 @@ def mobility_index(
     result = _dataset(
         "mobility_index", "mobility_part", entry, index, details, notes, metrics, view
     )
-    about = result["mobility_index"].attrs
+    about = {key: each for key, each in result["mobility_index"].attrs.items() if key != BESIDE}
     return result.assign(
         mobility_index_worse_side=(
             (),
             of_worse.value,
-            {**about, "long_name": f"{entry['long_name']}, of the worse side of each angle"},
+            {
+                **about,
+                "kind": "worse_side",
+                "long_name": f"{entry['long_name']}, of the worse side of each angle",
+            },
         )
     )
 
@@ -392,7 +397,7 @@ def _measures(
 
 def _with_sampling_error(metrics: xr.Dataset, name: str, given: Estimate) -> Estimate:
     """Add the error that a standard deviation over few repetitions has; it has no ``_sd``."""
-    if not name.endswith("_variability") or "accepted_repetitions" not in metrics:
+    if kind_of(metrics, name) != "variability" or "accepted_repetitions" not in metrics:
         return given
     degrees_of_freedom = max(int(metrics["accepted_repetitions"]) - 1, 1)
     return given._replace(sd=given.value / np.sqrt(2.0 * degrees_of_freedom))
@@ -428,37 +433,52 @@ def _dataset(
     over = [dim]
     weight = [float(part["weight"]) for part in parts.values()]
     variables: dict[str, tuple[Any, ...]] = {
-        name: ((), index.value, "", "weighted mean of the parts, of 100"),
-        f"{name}_sd": ((), index.sd, ", standard deviation of the error", "of the draws"),
+        name: ((), index.value, "", "weighted mean of the parts, of 100", "score"),
+        f"{name}_sd": ((), index.sd, ", standard deviation of the error", "of the draws", ERROR),
         f"{name}_interval": (
             ["bound"],
             [index.lower, index.upper],
             ", 95 % interval",
             "of the draws",
+            "interval",
         ),
         f"{name}_coverage": (
             (),
             index.coverage,
             ", weights available of all",
             "share of the weights",
+            "coverage",
         ),
-        f"{name}_contribution": (over, index.contribution, ", points of each part", "of 100"),
-        f"{name}_part": (over, details["value"], ", value of each part", "measured"),
-        f"{name}_part_sd": (over, details["sd"], ", error of each part", "standard deviation"),
-        f"{name}_part_weight": (over, weight, ", weight of each part", "of the table"),
-        f"{name}_part_score": (over, details["score"], ", score of each part", "0 to 1"),
+        **{
+            f"{name}_{key}": (over, values, f", {what} of each part", statistic, kind)
+            for key, values, what, statistic, kind in (
+                ("contribution", index.contribution, "points", "of 100", "contribution"),
+                ("part", details["value"], "value", "measured", "part"),
+                ("part_sd", details["sd"], "error", "standard deviation", ERROR),
+                ("part_weight", weight, "weight", "of the table", "part_weight"),
+                ("part_score", details["score"], "score", "0 to 1", "part_score"),
+            )
+        },
     }
     result = xr.Dataset(
         {
             key: (
                 dims,
                 np.asarray(value, dtype=np.float64),
-                {**about, "long_name": f"{long_name}{suffix}", "statistic": statistic},
+                {
+                    **about,
+                    "long_name": f"{long_name}{suffix}",
+                    "statistic": statistic,
+                    "quantity": name,
+                    "kind": kind,
+                },
             )
-            for key, (dims, value, suffix, statistic) in variables.items()
+            for key, (dims, value, suffix, statistic, kind) in variables.items()
         },
         coords={dim: list(parts), "bound": ["lower", "upper"]},
     )
+    result[name].attrs[BESIDE] = f"{name}_sd {name}_interval"
+    result[f"{name}_part"].attrs[BESIDE] = f"{name}_part_sd"
     if name == "mobility_index":
         for key in ("part", "part_sd"):
             result[f"{name}_{key}"].attrs["units"] = "degree"

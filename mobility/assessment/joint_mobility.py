@@ -47,6 +47,7 @@ from mobility.assessment.joint_values import (
     score_of,
     shown_movement,
 )
+from mobility.assessment.kinds import BESIDE
 from mobility.assessment.reference_ranges import Sex
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_draws
@@ -331,7 +332,11 @@ def joint_mobility(
     variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
     over_time = ("time", *dims)
     degree = {"units": "degree"}
-    variables["angle"] = (over_time, curves, {**degree, "long_name": "angle of the joint"})
+    variables["angle"] = (
+        over_time,
+        curves,
+        {**degree, "long_name": "angle of the joint", BESIDE: "angle_sd"},
+    )
     variables["angle_sd"] = (
         over_time,
         curves_sd,
@@ -409,11 +414,14 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
     units = {"peak_velocity": "degree/s", "mean_velocity": "degree/s", "score": "percent"}
     units |= {"refused_share": "1"}
     found = {}
+    errors = {f"{name}_sd": name for name in numbers}
     for name, values in numbers.items():
-        base = name.removesuffix("_sd")
+        base = errors.get(name, name)
         attrs = {"units": units.get(base, "degree")}
         text = base.replace("_", " ")
-        if name.endswith("_sd"):
+        if f"{name}_sd" in numbers:
+            attrs[BESIDE] = f"{name}_sd"
+        if name in errors:
             attrs["long_name"] = f"standard deviation of the error of {text}"
         else:
             attrs["long_name"] = text

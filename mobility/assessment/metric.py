@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
+from mobility.assessment.kinds import BESIDE, ERROR
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -30,36 +31,40 @@ def add(
     entry: dict[str, Any],
     statistic: str,
     *,
+    quantity: str,
+    kind: str,
     suffix: str = "",
 ) -> None:
-    """Add a metric and its sd with the attributes that every metric carries."""
+    """Add a metric and its sd with the attributes that every metric carries.
+
+    Of what it is measured is its `quantity`, and `kind` which number of it: one of those of
+    ``tables/overhead_squat.yaml``.
+    """
     dims = [dim for dim in _DIMS if dim in value.dims]
-    attrs = {key: entry[key] for key in ("units", "group", "reference")}
+    attrs = {key: entry[key] for key in ("units", "group", "reference")} | {"quantity": quantity}
     long_name = f"{entry['long_name']}{suffix}"
-    bare = value.transpose(*dims).reset_coords(drop=True)
-    metrics[name] = bare.assign_attrs(attrs, long_name=long_name, statistic=statistic)
+
+    def described(array: xr.DataArray, **told: str) -> xr.DataArray:
+        bare = array.transpose(*dims).reset_coords(drop=True).assign_attrs(attrs, **told)
+        bare.attrs.pop(BESIDE, None)  # it names the error of what this was made of
+        return bare
+
+    metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)
     if sd is not None:
-        metrics[f"{name}_sd"] = (
-            sd.transpose(*dims)
-            .reset_coords(drop=True)
-            .assign_attrs(
-                attrs,
-                long_name=f"{long_name}, standard deviation of the error",
-                statistic=f"error of: {statistic}",
-            )
+        metrics[name].attrs[BESIDE] = f"{name}_sd"
+        metrics[f"{name}_sd"] = described(
+            sd,
+            kind=ERROR,
+            long_name=f"{long_name}, standard deviation of the error",
+            statistic=f"error of: {statistic}",
         )
 
 
-def belongs(key: str, name: str) -> bool:
-    """Say whether a metric, as ``knee_flexion_bottom_sd``, is made of `name`."""
-    return key == name or key.startswith(f"{name}_")
-
-
-def add_note(metrics: dict[str, xr.DataArray], name: str, note: str) -> None:
-    """State, in place, why values of what is made of `name` are missing."""
-    for key in metrics:
-        if belongs(key, name):
-            metrics[key].attrs["note"] = note
+def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None:
+    """State, in place, why values of a quantity are missing."""
+    for metric in metrics.values():
+        if metric.attrs["quantity"] == quantity:
+            metric.attrs["note"] = note
 
 
 def refuse_uncertain(
@@ -123,7 +128,11 @@ def frame_variables(
             xr.DataArray(v, dims=dims, coords={d: coords[d] for d in dims})
             for v in (value, np.where(np.isnan(value), np.nan, sd[name]))
         ]
-        add(variables, name, labelled[0], labelled[1], entry, "frame")
+        add(
+            *(variables, name, labelled[0], labelled[1], entry, "frame"),
+            quantity=name,
+            kind="frame",
+        )
         if reason:
             variables[name].attrs["note"] = reason
     return variables, found

@@ -15,8 +15,9 @@ from mobility.assessment.body import body_axes as body_axes
 from mobility.assessment.body import camera_angle, lean_at_rest
 from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.indices import mobility_index, quality_index
+from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
-from mobility.assessment.metric import CARRIED, add, add_note, belongs, merged_history
+from mobility.assessment.metric import CARRIED, add, add_note, merged_history
 from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import REPETITION, between, require, same_frames
 from mobility.assessment.phases import phase_frames as phase_frames
@@ -41,6 +42,9 @@ from mobility.view import trial_view
 
 Metrics = dict[str, xr.DataArray]
 
+_COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", "asymmetry_mdc95", *SYMMETRY)
+"""Kinds of metrics that compare left and right."""
+
 MDC95 = 1.96 * 2**0.5
 """Smallest change of two measurements that exceeds their error, in standard deviations of one."""
 
@@ -62,7 +66,9 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     -------
     xarray.Dataset
         The metrics, each with the attributes ``units``, ``long_name``, ``group``,
-        ``statistic`` and ``reference``. Values that cannot be supported are NaN.
+        ``statistic`` and ``reference``, of what it is measured (``quantity``), which number of it
+        (``kind``, explained in ``tables/overhead_squat.yaml``), and the name of its error
+        (``ancillary_variables``). Values that cannot be supported are NaN.
 
         Per repetition: ``<angle>_bottom`` (median of the frames within the bottom),
         ``<angle>_peak`` (the extreme within the repetition; maximum, for
@@ -212,10 +218,37 @@ def _add_angles(
         bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
         peak, peak_sd = peak_within(angle, sd, rep_frames, entry["peak"])
         described = {**entry, "units": "degree"}
-        add(metrics, f"{name}_phase", phase, phase_sd, described, "median within the phase")
-        add(metrics, f"{name}_bottom", bottom, bottom_sd, described, "median within the bottom")
+        add(
+            metrics,
+            f"{name}_phase",
+            phase,
+            phase_sd,
+            described,
+            "median within the phase",
+            quantity=name,
+            kind="phase",
+        )
+        add(
+            metrics,
+            f"{name}_bottom",
+            bottom,
+            bottom_sd,
+            described,
+            "median within the bottom",
+            quantity=name,
+            kind="bottom",
+        )
         peak_text = {"magnitude": "value farthest from zero"}.get(entry["peak"], entry["peak"])
-        add(metrics, f"{name}_peak", peak, peak_sd, described, f"{peak_text} in the repetition")
+        add(
+            metrics,
+            f"{name}_peak",
+            peak,
+            peak_sd,
+            described,
+            f"{peak_text} in the repetition",
+            quantity=name,
+            kind="peak",
+        )
         apart_sd = None
         if entry["sided"]:
             apart_sd = independent(bottom_sd)
@@ -233,6 +266,8 @@ def _add_angles(
                 apart_sd.where(right_minus_left(bottom).notnull()),
                 described,
                 "right minus left, within the bottom",
+                quantity=name,
+                kind="bottom_asymmetry",
                 suffix=", asymmetry",
             )
         _add_over_repetitions(
@@ -245,6 +280,8 @@ def _add_angles(
             None,
             described,
             "standard deviation over accepted repetitions",
+            quantity=name,
+            kind="variability",
             suffix=", variability",
         )
         add(
@@ -254,6 +291,8 @@ def _add_angles(
             None,
             described,
             "standard deviation over accepted repetitions, mean of the points of their curves",
+            quantity=name,
+            kind="curve_variability",
             suffix=", variability of the curve",
         )
         if entry["sided"]:
@@ -269,6 +308,8 @@ def _add_angles(
                 value_sd,
                 described,
                 "median over accepted repetitions of bottom minus standing",
+                quantity=name,
+                kind="from_standing",
                 suffix=" from standing",
             )
         if reason := angle.attrs.get("refused"):
@@ -287,6 +328,8 @@ def _add_symmetry(metrics: Metrics, name: str, entry: Mapping[str, Any]) -> None
         None,
         dict(entry),
         f"1.96 sqrt(2) times the standard deviation of the error of: {statistic}",
+        quantity=name,
+        kind="asymmetry_mdc95",
         suffix=", smallest detectable asymmetry (95 %)",
     )
     left, right = (metrics[name].sel(side=side, drop=True) for side in SIDES)
@@ -301,6 +344,8 @@ def _add_symmetry(metrics: Metrics, name: str, entry: Mapping[str, Any]) -> None
             None,
             {**entry, "units": "percent", "reference": described["reference"]},
             metrics[name].attrs["statistic"],
+            quantity=name,
+            kind=kind,
             suffix=f", {described['long_name']}",
         )
         if not large and bool((left + right).notnull()):
@@ -324,7 +369,16 @@ def _add_knee_movement(
     standing = repetitions["standing"].astype(bool)
     for name, entry in tables.load("overhead_squat")["knee_movement"].items():
         phase, phase_sd = median_within(movement[name], movement[f"{name}_sd"], frames)
-        add(metrics, f"{name}_phase", phase, phase_sd, entry, "median within the phase")
+        add(
+            metrics,
+            f"{name}_phase",
+            phase,
+            phase_sd,
+            entry,
+            "median within the phase",
+            quantity=name,
+            kind="phase",
+        )
         extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
         _add_over_repetitions(
             metrics,
@@ -347,6 +401,8 @@ def _add_knee_movement(
                 value_sd,
                 entry,
                 statistic,
+                quantity=name,
+                kind="at_bottom",
                 suffix=" at the bottom",
             )
         if name == "knee_ankle_separation_ratio":
@@ -359,13 +415,24 @@ def _add_knee_movement(
                 value_sd,
                 entry,
                 "median in standing",
+                quantity=name,
+                kind="standing",
                 suffix=" in standing",
             )
         if note := movement[name].attrs.get("note"):
             add_note(metrics, name, note)
     for name, entry in tables.load("overhead_squat")["frontal_plane"].items():
         phase, phase_sd = median_within(movement[name], movement[f"{name}_sd"], frames)
-        add(metrics, f"{name}_phase", phase, phase_sd, entry, "median within the phase")
+        add(
+            metrics,
+            f"{name}_phase",
+            phase,
+            phase_sd,
+            entry,
+            "median within the phase",
+            quantity=name,
+            kind="phase",
+        )
         if note := movement[name].attrs.get("note"):
             add_note(metrics, name, note)
 
@@ -377,14 +444,32 @@ def _add_posture(
     bottom_frames = frames.sel(phase="bottom", drop=True)
     for name, entry in table["posture"].items():
         bottom, bottom_sd = median_within(stature[name], stature[f"{name}_sd"], bottom_frames)
-        add(metrics, f"{name}_bottom", bottom, bottom_sd, entry, "median within the bottom")
+        add(
+            metrics,
+            f"{name}_bottom",
+            bottom,
+            bottom_sd,
+            entry,
+            "median within the bottom",
+            quantity=name,
+            kind="bottom",
+        )
         _add_over_repetitions(
             metrics, name, bottom, bottom_sd, accepted, entry, "median at the bottom"
         )
         if note := stature[name].attrs.get("note"):
             add_note(metrics, name, note)
     for name, entry in table["stance"].items():
-        add(metrics, name, stature[name], stature[f"{name}_sd"], entry, "median in standing")
+        add(
+            metrics,
+            name,
+            stature[name],
+            stature[f"{name}_sd"],
+            entry,
+            "median in standing",
+            quantity=name,
+            kind="standing",
+        )
         if note := stature[name].attrs.get("note"):
             metrics[name].attrs["note"] = note
 
@@ -403,8 +488,17 @@ def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
         "accepted_repetitions": xr.DataArray(int(repetitions["accepted"].sum())),
     }
     for name, value in tempo.items():
-        statistic = "count" if name == "accepted_repetitions" else "value of the repetition"
-        add(metrics, name, value, None, tables.load("overhead_squat")["tempo"][name], statistic)
+        counted = name == "accepted_repetitions"
+        add(
+            metrics,
+            name,
+            value,
+            None,
+            tables.load("overhead_squat")["tempo"][name],
+            "count" if counted else "value of the repetition",
+            quantity=name,
+            kind="count" if counted else "repetition",
+        )
 
 
 def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset) -> None:
@@ -424,6 +518,8 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
                 None,
                 entry,
                 "value of the repetition",
+                quantity=kind,
+                kind=phase,
                 suffix=suffix,
             )
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
@@ -437,12 +533,15 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
         value_sd,
         table["sparc"],
         "mean of descent and ascent, median over accepted repetitions",
+        quantity="sparc",
+        kind="median",
     )
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     for name in (*labelled, "smoothness_sparc", "smoothness_sparc_sd"):
-        if name.split("_")[1] == "sparc":
+        kind = metrics[name].attrs["quantity"]
+        if kind == "sparc":
             metrics[name].attrs["cutoff_hz"] = cutoff
-        if method in table[name.split("_")[1]]["not_of"]["value"]:
+        if method in table[kind]["not_of"]["value"]:
             note = "refused: noise of landmarks without a fit looks like an unsmooth movement"
             metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note)
 
@@ -463,7 +562,7 @@ def _add_over_repetitions(
     """
     over, over_sd = over_repetitions(value, sd, accepted)
     statistic = f"{statistic}, median over accepted repetitions"
-    add(metrics, name, over, over_sd, entry, statistic)
+    add(metrics, name, over, over_sd, entry, statistic, quantity=name, kind="median")
     if "side" not in value.dims:
         return
     # The difference of the two reported medians, so that the reader can check it.
@@ -477,6 +576,8 @@ def _add_over_repetitions(
         difference_error.where(right_minus_left(over).notnull()),
         entry,
         f"right minus left: {statistic}",
+        quantity=name,
+        kind="asymmetry",
         suffix=", asymmetry",
     )
 
@@ -520,11 +621,11 @@ def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
         return []
     turned = f"(the line of the hips is {angle:.0f}° out of the image)"
     frontal = _frontal()
-    compare = ("_asymmetry", *(f"_{kind}" for kind in SYMMETRY))
+    metric_of = owners(metrics)
     for name, variable in metrics.items():
-        if any(belongs(name, each) for each in frontal):
+        if variable.attrs["quantity"] in frontal:
             note = f"refused: the camera sees the frontal plane edge-on {turned}"
-        elif any(kind in name for kind in compare) and (
+        elif metrics[metric_of.get(name, name)].attrs["kind"] in _COMPARES_SIDES and (
             "note" not in variable.attrs or variable.notnull().any()
         ):
             note = f"refused: seen from the side, one leg hides the other {turned}"

@@ -18,6 +18,11 @@ _PLAIN = (
 """Patterns of reasons and the words for all of them, the first that fits."""
 
 
+def bare(note: object) -> str:
+    """Give the reason in a note, without "refused" or "cannot be told" before it."""
+    return str(note).removeprefix("refused: ").removeprefix("cannot be told: ")
+
+
 def plain(reason: str) -> str:
     """Say a reason in plain words; one that has no measured sizes in it stays, less its brackets.
 
@@ -31,7 +36,7 @@ def plain(reason: str) -> str:
     str
         Without a full stop. Reasons that differ in sizes only get the same words.
     """
-    reason = reason.removeprefix("refused: ").rstrip(".")
+    reason = bare(reason).rstrip(".")
     for pattern, words in _PLAIN:
         if re.search(pattern, reason):
             return words

@@ -301,7 +301,7 @@ def _seen_by(best: xr.Dataset, camera: int) -> View:
 
 def _view(view: View, *, beside: bool) -> dict[str, Any]:
     """Judge a view; `beside` another camera that stands apart, one at the side is welcome."""
-    known = tables.load("view_support")["angles"]
+    known = tables.load("angles")
     entry = dict(_limits("view")[view.kind])
     if beside and "verdict_beside_another" in entry:
         entry |= {"verdict": entry["verdict_beside_another"], "advice": None}

@@ -8,7 +8,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import TABLE, spread_factors
-from mobility.kinematics.geometry import Array, angles_from_points
+from mobility.kinematics.geometry import Array, angles_from_points, definitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.provenance import cameras_of
 
@@ -110,13 +110,12 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
     Parameters
     ----------
     angle
-        Name of the angle, as in ``tables/angle_limits.yaml``.
+        Name of the angle, as in ``tables/angles.yaml``.
     method
         How the positions of the pose were obtained; some have limits of their own.
     """
-    table = tables.load("angle_limits")
-    angles = {**table["angles"], **table["single_joints"]}
-    return float(table["methods"].get(method, angles[angle])["largest_sd_deg"])
+    of_method = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
+    return float((of_method or definitions()[angle]["refused"])["largest_sd_deg"])
 
 
 def legs_unseen(pose: xr.Dataset) -> bool:

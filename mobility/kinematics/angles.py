@@ -17,7 +17,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
-from mobility.kinematics.expected_error import TABLE, another_model, spread_factors
+from mobility.kinematics.expected_error import TABLE, another_model, of_landmarks, spread_factors
 from mobility.kinematics.geometry import (
     Array,
     angles_from_points,
@@ -91,7 +91,7 @@ def joint_angles(
         the expected error of one value as a standard deviation: of a fitted body from the posterior
         of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, what that
         table says of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
-        Values whose expected error exceeds the limit of the angle (``tables/angle_limits.yaml``)
+        Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
         are refused: NaN, the reason in the attribute ``refused`` (with the view of the camera, and
         the median error of what was refused), the share of the values in ``refused_share``, and a
         warning. An angle is NaN where a landmark that it needs is NaN or two of them coincide.
@@ -191,9 +191,9 @@ def joint_angles(
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
                 source += f"; {added[name]:g} degrees added, as the legs are not seen"
-        elif errors is not None:
-            sd = np.full(values.shape, float(errors["angles"][of_body]["sd"]))
-            source = f"{errors['source']} {errors['angles'][of_body]['source']}"
+        elif errors is not None and (error := of_landmarks(method, of_body)) is not None:
+            sd = np.full(values.shape, float(error["sd"]))
+            source = f"{errors['source']} {error['source']}"
         else:
             sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)
@@ -248,6 +248,10 @@ IMAGE_ANGLES = (
 
 def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     """Angles between the landmarks in the picture: what can be measured without any depth.
+
+    For comparison with what 2D programs measure, whatever the view and the movement;
+    :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which a single
+    joint moves and says how far off it may be, so that one cannot serve for the other.
 
     The definitions are those of :func:`joint_angles` with the picture for the sagittal plane. From
     the side they agree with the angles in space, as far as the limbs move in that plane; from

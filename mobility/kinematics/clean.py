@@ -91,37 +91,12 @@ def clean_pose(
 ) -> xr.Dataset:
     r"""Remove what is not believable in a pose, fill short gaps and filter it.
 
-    In this order:
-
-    1. Points with a visibility below `visibility_threshold` become NaN, and so do frames in which
-       both hips, or both shoulders, lie nearer to each other in space than in any adult: the pose
-       model takes one side for the other, or sees no person (table ``in_picture``).
-    2. Exchanges of left and right are undone, for trunk, legs and arms each on its own, in space
-       and picture together. One begins or ends where a frame jumps by more than 10 % of the trunk
-       length and lies, with its sides exchanged, less than half as far from the frame before, or
-       from where constant velocity leads, as it does unexchanged. Of the two parts that meet there,
-       the one against the usual direction from right to left is exchanged, as far as it goes
-       against it; the labels of the greater part of the trial are taken to be right. Where the
-       sides nearly coincide, nothing is exchanged. All variables are exchanged alike. Not below 10
-       frames/s.
-    3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
-       one second around the frame becomes NaN in ``position``. The median is local because the
-       depth of a raw pose is biased in a way that follows the posture: in a measured squat the
-       thigh was more than 15 % short of its median over the trial in three quarters of the
-       crouched frames, and a gate against that would remove the very part that is studied. Slow
-       bias is left to the body fit; only sudden errors are removed.
-    4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
-       off the median of 7 frames become NaN. Not below 12 frames/s.
-    5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer ones stay NaN, and
-       nothing is extrapolated.
-    6. Each gap-free part is filtered by itself: Butterworth of second order, forwards and
-       backwards, with the cutoff corrected for the two passes,
-       :math:`w_n = \frac{2}{\pi}\arctan(\tan(\pi f_c/f_s)/C)`, :math:`C=(\sqrt2-1)^{1/4}`, so that
-       the gain at `cutoff_hz` is :math:`1/\sqrt2`. Uneven times are brought to a regular grid by
-       PCHIP and back, so that the output has the times of the frames.
-
-    Swaps come before the outliers because Hampel would hollow out a swap of two or three frames
-    that can be repaired.
+    What is left is what was seen: points that were hidden, jumped or exchanged with the other side
+    are NaN or put right, gaps of more than `max_gap_s` stay gaps, and what is faster than
+    `cutoff_hz` is smoothed away. Angles of landmarks
+    (:func:`~mobility.kinematics.angles.joint_angles`) are to be made of this. For
+    :func:`~mobility.kinematics.fit.entry.fit_body`, which weighs hidden points itself, use
+    ``visibility_threshold=0.1``. The notes say what is done, step by step.
 
     Parameters
     ----------
@@ -154,6 +129,40 @@ def clean_pose(
     ------
     BadInputError
         If `pose` is not a pose Dataset of one person, or an option is out of range.
+
+    Notes
+    -----
+    In this order:
+
+    1. Points with a visibility below `visibility_threshold` become NaN, and so do frames in which
+       both hips, or both shoulders, lie nearer to each other in space than in any adult: the pose
+       model takes one side for the other, or sees no person (table ``in_picture``).
+    2. Exchanges of left and right are undone, for trunk, legs and arms each on its own, in space
+       and picture together. One begins or ends where a frame jumps by more than 10 % of the trunk
+       length and lies, with its sides exchanged, less than half as far from the frame before, or
+       from where constant velocity leads, as it does unexchanged. Of the two parts that meet there,
+       the one against the usual direction from right to left is exchanged, as far as it goes
+       against it; the labels of the greater part of the trial are taken to be right. Where the
+       sides nearly coincide, nothing is exchanged. All variables are exchanged alike. Not below 10
+       frames/s.
+    3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
+       one second around the frame becomes NaN in ``position``. The median is local because the
+       depth of a raw pose is biased in a way that follows the posture: in a measured squat the
+       thigh was more than 15 % short of its median over the trial in three quarters of the
+       crouched frames, and a gate against that would remove the very part that is studied. Slow
+       bias is left to the body fit; only sudden errors are removed.
+    4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
+       off the median of 7 frames become NaN. Not below 12 frames/s.
+    5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer ones stay NaN, and
+       nothing is extrapolated.
+    6. Each gap-free part is filtered by itself: Butterworth of second order, forwards and
+       backwards, with the cutoff corrected for the two passes,
+       :math:`w_n = \frac{2}{\pi}\arctan(\tan(\pi f_c/f_s)/C)`, :math:`C=(\sqrt2-1)^{1/4}`, so that
+       the gain at `cutoff_hz` is :math:`1/\sqrt2`. Uneven times are brought to a regular grid by
+       PCHIP and back, so that the output has the times of the frames.
+
+    Swaps come before the outliers because Hampel would hollow out a swap of two or three frames
+    that can be repaired.
 
     References
     ----------

@@ -26,10 +26,10 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     Returns
     -------
     dict
-        By angle, of the entry that :func:`kind_of` names.
+        By angle, of the entry that :func:`kind_of` names; 1 where none was measured.
     """
     found: dict[str, float] = tables.load(TABLE)["fitted"][kind_of(fitted)]["angles"]
-    return {name: float(factor) for name, factor in found.items()}
+    return {name: float(found.get(name, 1.0)) for name in tables.load("angles")}
 
 
 def kind_of(fitted: xr.Dataset) -> str:
@@ -62,6 +62,21 @@ def unlike_measured(fitted: xr.Dataset) -> list[str]:
     lines = [] if told is None else [str(told)]
     other = another_model(fitted)
     return lines if other is None else [*lines, other]
+
+
+def of_landmarks(method: str, angle: str) -> dict[str, Any] | None:
+    """Give ``sd`` and ``source`` of an angle of a pose without a fit; None where it is not known.
+
+    Parameters
+    ----------
+    method
+        How the positions were obtained.
+    angle
+        One of ``tables/angles.yaml``.
+    """
+    known = tables.load(TABLE)["landmarks"].get(method, {})
+    found: dict[str, Any] | None = known.get("angles", {}).get(angle, known.get("every_angle"))
+    return found
 
 
 def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:

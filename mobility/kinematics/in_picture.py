@@ -29,21 +29,6 @@ TABLE = "in_picture"
 _GRID = np.radians(np.arange(0.0, 89.0, 4.0))
 """Elevations at which their likelihood is looked at."""
 
-_EDGE_ON = 0.35
-"""Cosine between the plane of a movement and that of the picture below which no side is told."""
-
-_BESIDE = np.cos(np.radians(45.0))
-"""The same for shoulder and hip, which move in any plane: farther beside it they are not told."""
-
-_TURNED_SHARE = 0.2
-"""Share of the frames in which the subject may seem to face the other way."""
-
-_IN_PLANE = 30.0
-"""Degrees by which a segment may leave the plane of the picture and still be seen in it."""
-
-_BENT = 20.0
-"""Degrees that a joint must be seen to bend to tell to which side it bends."""
-
 
 @dataclass(frozen=True)
 class _Segment:
@@ -123,6 +108,7 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     stature = _stature(of_limbs, table["length"])
     planes = {key: _plane(one, stature, table) for key, one in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
+    beside = np.cos(np.radians(table["seen"]["beside_deg"]))
     variables: dict[str, Any] = {}
     for name, entry in table["angles"].items():
         columns = []
@@ -141,13 +127,13 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             if sideways:
                 sign = _sideways(space, side)
             elif signed:
-                sign = _outward(marks, space, side, plane) if normal[2] > _BESIDE else np.nan
+                sign = _outward(marks, space, side, plane) if normal[2] > beside else np.nan
             else:
                 sign = _bent_to(pair)
                 if sign == 0 and plane == "sagittal":
                     bends = {"front": 1.0, "back": -1.0}[entry["bends"]]
                     sign = np.nan_to_num(bends * _outward(marks, space, side, plane))
-            if normal[2] < _EDGE_ON:
+            if normal[2] < table["seen"]["edge_on"]:
                 sign *= 0.0
             value, spread = _in_plane(pair, both, normal, sign, tilt=tilt, wraps=signed)
             if "back_deg" in entry and _bends_back(value, entry["back_deg"]):
@@ -228,7 +214,9 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         # Where only one of them sees, nothing contradicts it.
         contradicted = np.nan_to_num(np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0))
         # In the picture's plane it is the body that is wrong; elsewhere nobody knows.
-        in_plane = flat[f"{name}_out_of_plane"].to_numpy() < _IN_PLANE
+        in_plane = (
+            flat[f"{name}_out_of_plane"].to_numpy() < tables.load(TABLE)["seen"]["in_plane_deg"]
+        )
         seen_sd = np.sqrt(seen_sd**2 + np.where(in_plane, 0.0, contradicted))
         weight = own_sd**2 + contradicted
         weight = weight / (weight + seen_sd**2)
@@ -423,7 +411,7 @@ def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: b
     if sign == 0:
         found = np.abs(found)
     else:
-        least = -90.0 if wraps else -60.0
+        least = tables.load(TABLE)["cut"]["swings_deg" if wraps else "bends_deg"]
         found = np.where(sign * found < least, sign * found + 360.0, sign * found)
     return found
 
@@ -434,12 +422,14 @@ def _bent_to(pair: Sequence[_Segment]) -> float:
     turned = _turned(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
     seen = np.isfinite(turned)
+    limits = tables.load(TABLE)["seen"]
     for each in pair:  # a segment that points at the camera turns to any side
-        seen &= each.length > 0.5 * np.nanmax(each.length, initial=0.0)  # NaN is not longer
+        longest = np.nanmax(each.length, initial=0.0)
+        seen &= each.length > limits["length_share"] * longest  # NaN is not longer
     if not seen.any():
         return 0.0
     low, high = np.percentile(turned[seen], [2, 98])
-    return float(np.sign(high + low)) if max(high, -low) > _BENT else 0.0
+    return float(np.sign(high + low)) if max(high, -low) > limits["bent_deg"] else 0.0
 
 
 def _axes(space: Array) -> tuple[Array, Array, Array]:
@@ -474,7 +464,8 @@ def _outward(marks: Array, space: Array, side: str, plane: str) -> float:
     turn = down[:, 0] * toward[:, 1] - down[:, 1] * toward[:, 0]
     signs = np.sign(turn[np.isfinite(turn)])
     sign = float(np.sign(signs.sum()))
-    same = bool(signs.size) and float((signs == sign).mean()) > 1.0 - _TURNED_SHARE
+    most = tables.load(TABLE)["seen"]["turned_share"]
+    same = bool(signs.size) and float((signs == sign).mean()) > 1.0 - most
     return sign if same and sign else np.nan
 
 

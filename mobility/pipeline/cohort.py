@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("session_id", "user_id", "date", "exercise", "state", "sex", "age", "height_m", "weight_kg"),
     *("view", "recording", "cameras", "method", "software"),
-    *("metric", "side", "level", "rep", "phase", "item"),
+    *("metric", "quantity", "kind", "side", "level", "rep", "phase", "item"),
     *("value", "sd", "lower", "upper", "units", "text", "reason", "long_name", "group", "version"),
 )
 """Columns of the table, in order; :func:`to_dataframe` says what they hold."""
@@ -73,11 +73,13 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
         (the worst verdict on it), ``cameras`` (their number), ``method`` of the pose, ``software``
         (version, and "outdated" where other code or another record of the participant was used).
 
-        ``metric``, ``side`` ("left", "right", or empty), ``level`` ("session",
-        "repetition" or "phase"), ``rep``, ``phase``, ``item`` (what else the value is of, such as
-        a part of an index, or empty); ``value``, ``sd`` of its error, ``lower`` and ``upper``
-        limit of its 95 % interval, ``units``, ``text`` where the metric is a text, ``reason``
-        where there is no value, ``long_name``, ``group`` of the report, ``version`` of an index.
+        ``metric``, of what it is (``quantity``) and which number of it (``kind``, as in
+        ``tables/overhead_squat.yaml``; empty for joint mobility), ``side`` ("left",
+        "right", or empty), ``level`` ("session", "repetition" or "phase"), ``rep``, ``phase``,
+        ``item`` (what else the value is of, such as a part of an index, or empty); ``value``,
+        ``sd`` of its error, ``lower`` and ``upper`` limit of its 95 % interval, ``units``,
+        ``text`` where the metric is a text, ``reason`` where there is no value, ``long_name``,
+        ``group`` of the report, ``version`` of an index.
 
         A session without metrics has one row, without metric, that says why in ``reason``.
         Texts are categories.

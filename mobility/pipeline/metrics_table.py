@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility.assessment.kinds import owners
+from mobility.assessment.reasons import bare
+
 if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 Z95 = 1.96
 
 TEXTS = (
-    *("method", "metric", "side", "level", "phase", "item"),
+    *("method", "metric", "quantity", "kind", "side", "level", "phase", "item"),
     *("units", "text", "reason", "long_name", "group", "version"),
 )
 NUMBERS = ("value", "sd", "lower", "upper")
@@ -83,14 +86,17 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
     rows = []
     # As plain variables: a Dataset that is asked for an absent one looks for likely spellings.
     variables = metrics.variables
+    beside = owners(variables)
     for name in map(str, metrics.data_vars):
-        if name.endswith(("_sd", "_interval")):
+        if name in beside:
             continue
         variable = variables[name]
         sd = variables.get(f"{name}_sd")
         interval = variables.get(f"{name}_interval")
         described = {
             "metric": name,
+            "quantity": variable.attrs.get("quantity", name),
+            "kind": variable.attrs.get("kind", ""),
             "units": variable.attrs.get("units", ""),
             "long_name": variable.attrs.get("long_name", name.replace("_", " ")),
             "group": variable.attrs.get("group", ""),
@@ -137,12 +143,12 @@ def _place(where: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reason(variables: Mapping[Any, xr.Variable], name: str) -> str:
-    note = str(variables[name].attrs.get("note", "")).removeprefix("refused: ")
+    note = bare(variables[name].attrs.get("note", ""))
     if note:
         return note
     count = variables.get("accepted_repetitions")
     if count is not None and int(count) == 0:
         return "no repetition was accepted"
-    if name.endswith("_variability"):
+    if variables[name].attrs.get("kind") == "variability":
         return "fewer than three repetitions have a value"
     return "not seen well enough"

@@ -53,7 +53,7 @@ _PHASE_TITLES = {
     "mid_ascent": "Mid-ascent",
 }
 _SEEN_DIRECTLY_DEG = 20.0
-"""Up to where a picture shows what a camera saw: as far as "front" reaches in view_support.yaml."""
+"""Up to where a picture shows what a camera saw: as far as "front" reaches in views.yaml."""
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:

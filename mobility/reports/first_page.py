@@ -16,7 +16,7 @@ from mobility.assessment.comments import parts_left_out
 from mobility.assessment.estimates import NEEDS_TWO
 from mobility.assessment.findings import Z95, Finding, find, label, say
 from mobility.assessment.movements import how_to_film, refusal_advice
-from mobility.assessment.reasons import plain
+from mobility.assessment.reasons import bare, plain
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
 from mobility.reports.joint_mobility import judged, reached, unmeasured
@@ -245,7 +245,7 @@ def short_reason(metrics: xr.Dataset, name: str) -> str:
     """Say in a few words why a metric has no value, without what stands in brackets."""
     if name not in metrics:
         return "it is not part of this analysis"
-    note = str(metrics[name].attrs.get("note", "")).removeprefix("refused: ")
+    note = bare(metrics[name].attrs.get("note", ""))
     return note.split(" (")[0] or "nothing was measured"
 
 
@@ -266,7 +266,7 @@ def fms(metrics: xr.Dataset) -> str:
     rows = []
     for name in map(str, given["fms_criterion"].values):
         p = float(given.sel(fms_criterion=name))
-        why = str(notes.get(name, "")).removeprefix("refused: ").removeprefix("cannot be told: ")
+        why = bare(notes.get(name, ""))
         rows.append(
             [
                 escape(str(known[name]["long_name"]).capitalize()),

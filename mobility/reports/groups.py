@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mobility import tables
 from mobility.wording import capital
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import statements
 from mobility.assessment.findings import Finding
+from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.reports.figures import repetition_curves
 from mobility.reports.references import References
@@ -55,14 +57,9 @@ _KINDS: dict[Kind, str] = {
 
 
 def section_of(finding: Finding) -> str:
-    """Say in which section a finding stands: its group, or where its number is shown."""
-    if finding.metric in FEET_AND_STANCE:
-        return "feet_and_stance"
-    if finding.metric.endswith(("_variability", "_asymmetry")):
-        return "variability_and_asymmetry"
-    if finding.metric.startswith("smoothness"):
-        return "tempo"
-    return "trunk_and_arms" if finding.group == "whole_movement" else finding.group
+    """Say in which section a finding stands: where its number is shown, or its group."""
+    section: str = tables.load("findings")["rules"][finding.rule].get("section", finding.group)
+    return section
 
 
 def show_curves(
@@ -254,7 +251,7 @@ def value_table(
         head = escape(capital(str(attrs.get("long_name", name.replace("_", " ")))))
         head += references.cite(str(attrs.get("reference", "")))
         if "side" not in metrics[name].dims:
-            shown = cell(metrics, name, repetitions, signed=_is_signed(name))
+            shown = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
             rows.append([head, f"<td colspan='3' class='both'>{shown}</td>"])
         elif why := nothing_measured(metrics, name, repetitions):
             shown = f"<span class='missing'>not measurable ({escape(why)})</span>"
@@ -396,10 +393,6 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         "(else –)",
         numeric=True,
     )
-
-
-def _is_signed(name: str) -> bool:
-    return name in ("dowel_offset", "lateral_shift", "pelvis_obliquity", "trunk_tibia_difference")
 
 
 def _tenths(value: float, suffix: str = "") -> str:

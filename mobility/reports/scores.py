@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
+from mobility.assessment.reasons import bare
 from mobility.reports.first_page import (
     INDICES,
     fms,
@@ -70,7 +71,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
         )
         used = f"<td>{_digits(points, 1)}</td>"
         if not math.isfinite(points) and part in notes:
-            used = f"<td class='text missing'>{escape(_plain(notes[part]))}</td>"
+            used = f"<td class='text missing'>{escape(bare(notes[part]))}</td>"
         rows.append(
             [
                 escape(str(known.get("long_name", part.replace("_", " "))).capitalize())
@@ -181,23 +182,23 @@ def _criteria(
         p = float(given.sel({dim: name}))
         shown = probability(p)
         if not math.isfinite(p):
-            why = _plain(notes.get(name, "refused: not measured"))
+            why = bare(notes.get(name, "refused: not measured"))
             shown = f"<span class='missing'>cannot be told: {escape(why)}</span>"
         elif name in notes:
-            shown += f" <span class='note'>({escape(_plain(notes[name]))})</span>"
+            shown += f" <span class='note'>({escape(bare(notes[name]))})</span>"
         rows.append(
             [
                 escape(str(entry["long_name"]).capitalize()) + references.cite(entry["source"]),
                 _measured(metrics, entry["measure"]),
-                _threshold(entry, "fails" if opposite else "found"),
+                _threshold(metrics, entry, "fails" if opposite else "found"),
                 shown,
             ]
         )
     return rows
 
 
-def _threshold(entry: Mapping[str, Any], kind: str) -> str:
-    share = factor_of(entry["measure"])
+def _threshold(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
+    share = factor_of(metrics, entry["measure"])
     unit = "percent" if share != 1 else str(entry["units"])
     words = {"above": "above", "below": "below", "outside": "beyond ±"}[entry[kind]]
     return f"{words} {quantity(share * float(entry['threshold']), unit)}"
@@ -236,7 +237,3 @@ def _of_unit(value: float, sd: float, unit: str, *, signed: bool = False) -> str
 
 def _digits(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
-
-
-def _plain(note: object) -> str:
-    return str(note).removeprefix("refused: ").removeprefix("cannot be told: ")

@@ -19,8 +19,10 @@ import xarray as xr
 
 from mobility.wording import capital, spoken
 from mobility import tables
+from mobility.assessment.kinds import entry_of, kind_of
+from mobility.assessment.reasons import bare
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
-from mobility.kinematics.expected_error import another_model, of_fit, unlike_measured
+from mobility.kinematics.expected_error import another_model, of_fit, of_landmarks, unlike_measured
 from mobility.provenance import cameras_of, history, warnings_of
 from mobility.view import azimuths, view_of
 from mobility.reports.figures import png
@@ -480,14 +482,14 @@ def _supported(view: Mapping[str, Any]) -> str:
     """Say which angles the view is declared to support, and why not the others."""
     if not view.get("supports"):
         return ""
-    declared = tables.load("view_support")["angles"]
+    declared = tables.load("angles")
 
     def words(name: str) -> str:
         return name.replace("_", " ")
 
     texts = [f"This view supports {', '.join(words(name) for name in view['supports'])}."]
     for name in view["does_not_support"]:
-        why = " ".join(str(declared[name]["source"]).split()) if name in declared else ""
+        why = " ".join(str(declared[name]["seen"]["source"]).split()) if name in declared else ""
         texts.append(f"It does not support {words(name)} well. {why}".strip())
     return paragraphs(*texts)
 
@@ -511,8 +513,8 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
     if not bool(repetitions["accepted"].any()):
         return "no repetition was accepted"
     if note := metrics[name].attrs.get("note"):
-        return str(note).removeprefix("refused: ")
-    if name.endswith("_asymmetry"):
+        return bare(note)
+    if kind_of(metrics, name) == "asymmetry":
         return "needs both sides"
     return "not seen well enough"
 
@@ -555,7 +557,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     least = value_of(metrics, f"{name}_mdc95")
     if abs(value) <= (least if math.isfinite(least) else Z95 * math.sqrt(2) * sd):
         return "within error"
-    measured = metrics.get(name.removesuffix("_asymmetry"))
+    measured = metrics.get(metrics[name].attrs.get("quantity"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):
         return "of different phases"
     return "right larger" if value > 0 else "left larger"
@@ -697,9 +699,9 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                 ),
                 *(
                     quantity(
-                        factor_of(deviation) * _median(here[deviation].sel(side=side)),
+                        factor_of(metrics, deviation) * _median(here[deviation].sel(side=side)),
                         units_of(metrics, deviation),
-                        sd=factor_of(deviation) * _median(here[f"{deviation}_sd"].sel(side=side)),
+                        sd=factor_of(metrics, deviation) * _median(here[f"{deviation}_sd"].sel(side=side)),
                     )
                     for side in ("left", "right")
                 ),
@@ -795,10 +797,11 @@ def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
     rows = [
         [
             escape(capital(name.replace("_", " "))),
-            quantity(known["angles"][name]["sd"], "degree"),
-            escape(" ".join(str(known["angles"][name]["source"]).split())),
+            quantity(error["sd"], "degree"),
+            escape(" ".join(str(error["source"]).split())),
         ]
         for name in names
+        if (error := of_landmarks(method, name)) is not None
         if name in known["angles"]
     ]
     return paragraphs(" ".join(str(known["source"]).split())) + table(
@@ -978,7 +981,7 @@ def value_of(
         if rep not in array["rep"].values:
             return math.nan
         array = array.sel(rep=rep)
-    return factor_of(name) * float(array) if array.ndim == 0 else math.nan
+    return factor_of(metrics, name) * float(array) if array.ndim == 0 else math.nan
 
 
 def _fitted(*datasets: xr.Dataset) -> bool:
@@ -994,14 +997,15 @@ def _median(array: xr.DataArray) -> float:
 
 def units_of(metrics: xr.Dataset, name: str) -> str:
     """Look the unit of :func:`value_of` up."""
-    if factor_of(name) != 1:
+    if factor_of(metrics, name) != 1:
         return "percent"
     return str(metrics[name].attrs.get("units", "1")) if name in metrics else "1"
 
 
-def factor_of(name: str) -> float:
+def factor_of(metrics: xr.Dataset, name: str) -> float:
     """Give 100 for shares of the ankle width, which are shown in percent."""
-    return 100.0 if name.startswith(("knee_deviation", "lateral_shift")) else 1.0
+    quantity = str(metrics[name].attrs.get("quantity", "")) if name in metrics else ""
+    return 100.0 if entry_of(quantity).get("percent") else 1.0
 
 
 def _versions(dataset: xr.Dataset) -> dict[str, str]:

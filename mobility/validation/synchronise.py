@@ -142,23 +142,9 @@ def find_lag(
 ) -> Synchronisation:
     r"""Find what must be added to video time to get lab time.
 
-    On a common grid of 100 Hz the angles of all joints and sides are compared together. For each
-    lag, with every angle less its mean over the frames that both recordings have,
-
-    .. math:: \rho = \frac{\sum_j \sum_t a_j(t)\, b_j(t + lag)}
-        {\sqrt{\sum_j \sum_t a_j(t)^2 \sum_j \sum_t b_j(t + lag)^2}}.
-
-    The lag is the one that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)`
-    with the number N of independent values in the overlap, to a fraction of a step by the parabola
-    through the three values around the peak of :math:`\rho`. Offsets between the definitions of
-    angles do not matter, and gaps stay gaps.
-
-    Its error is taken from the residuals: with r what is left of the video's angles after the best
-    line through the lab's, and b' their derivative, the lag of a part of the trial differs from
-    that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole is that of sums
-    over blocks of the trial, all joints together, with the length of the blocks that gives the
-    largest (Künsch 1989); where the lags of the joints by themselves differ by more than that,
-    their standard error counts.
+    Both recordings show the same movement by angles of their own, so neither needs a trigger. Where
+    two lags fit about as well, nothing moves, or too little is in common, there is no answer but an
+    error that says what to do; then give `lag_s`.
 
     Parameters
     ----------
@@ -187,6 +173,24 @@ def find_lag(
 
     Notes
     -----
+    On a common grid of 100 Hz the angles of all joints and sides are compared together. For each
+    lag, with every angle less its mean over the frames that both recordings have,
+
+    .. math:: \rho = \frac{\sum_j \sum_t a_j(t)\, b_j(t + lag)}
+        {\sqrt{\sum_j \sum_t a_j(t)^2 \sum_j \sum_t b_j(t + lag)^2}}.
+
+    The lag is the one that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)`
+    with the number N of independent values in the overlap, to a fraction of a step by the parabola
+    through the three values around the peak of :math:`\rho`. Offsets between the definitions of
+    angles do not matter, and gaps stay gaps.
+
+    Its error is taken from the residuals: with r what is left of the video's angles after the best
+    line through the lab's, and b' their derivative, the lag of a part of the trial differs from
+    that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole is that of sums
+    over blocks of the trial, all joints together, with the length of the blocks that gives the
+    largest (Künsch 1989); where the lags of the joints by themselves differ by more than that,
+    their standard error counts.
+
     Repeated movements match one repetition off as well. A second lag is refused as a rival unless
     it is less likely by a factor of :math:`e^4` on its own overlap; what lies outside of it speaks
     neither for nor against it.

@@ -35,9 +35,6 @@ CLIPS = ("all", "straight", "bent")
 VIEW_CLASSES = (*VIEWS, "all")
 """Views, left and right together; and all clips."""
 
-_MIRRORED = ("pelvis_obliquity", "trunk_lateral_lean")
-"""Angles whose sign changes when the picture is mirrored."""
-
 
 def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Compare angles with the truth, by case and by view.
@@ -229,7 +226,7 @@ def _by_view(
         chosen &= {"all": True, "straight": ~bent, "bent": bent}[CLIPS[k]]
         part = (chosen, m, a, slice(None), p)
         n = count[part].astype(np.float64)
-        sign = mirrored[chosen, None] if angles[a] in _MIRRORED else 1.0
+        sign = mirrored[chosen, None] if tables.load("angles")[angles[a]].get("mirrors") else 1.0
         means, variances, counts = _per_clip(sign * sums["bias"][part], sums["var"][part], n)
         limits = limits_of_agreement(means, variances, counts)
         values = {

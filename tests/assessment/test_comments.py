@@ -101,7 +101,11 @@ def test_one_repetition_is_the_first_reason_against_a_spread():
     for count, said in ((1, "there is one accepted"), (2, "there are two"), (5, "too uncertain")):
         data = metrics().assign(
             accepted_repetitions=count,
-            knee_flexion_variability=("side", [np.nan] * 2, {"units": "degree", "note": note}),
+            knee_flexion_variability=(
+                "side",
+                [np.nan] * 2,
+                {"units": "degree", "note": note, "kind": "variability"},
+            ),
         )
         (told,) = {f.participant for f in find(data) if f.rule == "knee_flexion_varies"}
         assert said in told

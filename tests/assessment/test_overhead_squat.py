@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
+from mobility.assessment.kinds import owners
 from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
@@ -115,14 +116,36 @@ def test_symmetric_squat_has_no_asymmetry(squat_pose: Any, measure: Any) -> None
         assert float(abs(metrics[f"{name}_asymmetry"])) < 1e-9, name
 
 
-def reverses(name: str) -> bool:
+def reverses(metric: xr.DataArray) -> bool:
     """Whether the sign of a metric says which side it is about."""
-    if name.endswith("_sd") or "variability" in name:
-        return False
-    signed = ("_asymmetry", "_asymmetry_index", "_symmetry_angle")
-    return name.startswith(("pelvis_obliquity", "lateral_shift")) or (
-        name.endswith(signed) and not name.endswith("limb_symmetry_index")
-    )
+    kind, quantity = metric.attrs["kind"], metric.attrs["quantity"]
+    if kind in ("asymmetry", "bottom_asymmetry", "asymmetry_index", "symmetry_angle"):
+        return True
+    sizes = ("standard_error", "variability", "curve_variability")
+    return quantity in ("pelvis_obliquity", "lateral_shift") and kind not in sizes
+
+
+def test_a_metric_says_of_what_it_is_and_which_number(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose())
+    known = tables.load("overhead_squat")["kinds"]["words"]
+    kinds = {name: metrics[name].attrs["kind"] for name in metrics.data_vars}
+    assert set(kinds.values()) == known.keys() - {"frame"}
+    named = {
+        (metrics[name].attrs["quantity"], kind): name
+        for name, kind in kinds.items()
+        if kind not in ("standard_error", "interval")
+    }
+    assert len(named) == sum(kind not in ("standard_error", "interval") for kind in kinds.values())
+    assert named["knee_flexion", "bottom_asymmetry"] == "knee_flexion_bottom_asymmetry"
+    assert named["sparc", "descent"] == "descent_sparc"
+    of = owners(metrics)
+    assert of.keys() == {n for n, k in kinds.items() if k in ("standard_error", "interval")}
+    for name, owner in of.items():
+        assert name in (f"{owner}_sd", f"{owner}_interval")
+        assert metrics[name].attrs["quantity"] == metrics[owner].attrs["quantity"]
+        assert metrics[name].dims == metrics[owner].dims or kinds[name] == "interval"
+    assert metrics["knee_deviation_asymmetry"].attrs["quantity"] == "knee_deviation"
+    assert metrics["stance_width_m"].attrs["quantity"] == "stance_width_m"
 
 
 @settings(max_examples=6, deadline=None)
@@ -161,7 +184,7 @@ def test_mirror_swaps_sides_and_signs(
         value, mirror = one[name], other[name]
         if "side" in value.dims:
             mirror = mirror.sel(side=["right", "left"]).assign_coords(side=["left", "right"])
-        if reverses(str(name)):
+        if reverses(value):
             mirror = -mirror
         np.testing.assert_allclose(value, mirror, atol=1e-6, err_msg=str(name))
 

@@ -266,5 +266,5 @@ def test_every_limit_is_in_order_and_has_its_advice():
         below = entry.get("below")
         assert below is None or below["poor"] > below["unusable"], name
         assert not (entry.get("above") or below) or entry["advice"], name
-    assert set(table["view"]) == {*tables.load("view_support")["views"], "unknown"}
+    assert set(table["view"]) == {*tables.load("views")["views"], "unknown"}
     assert set(table["framing"]["advice"]) >= {"head", "hands", "feet"}

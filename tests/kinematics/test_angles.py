@@ -20,6 +20,7 @@ from mobility.kinematics.angles import (
 )
 from mobility.kinematics.geometry import (
     angle_between,
+    definitions,
     elbow_flexion,
     knee_flexion,
     sagittal_angle,
@@ -30,29 +31,6 @@ from mobility.provenance import history, warnings_of
 from tests.analytic import squat_pose
 from tests.limbs import limb_pose
 
-SIDED = {
-    "knee_flexion": {"hip", "knee", "ankle"},
-    "hip_flexion": {"hip", "knee", "shoulder"},
-    "ankle_dorsiflexion": {"knee", "ankle", "heel", "foot_index"},
-    "hip_abduction": {"hip", "knee"},
-    "shoulder_flexion": {"shoulder", "elbow", "hip"},
-    "elbow_flexion": {"shoulder", "elbow", "wrist"},
-    "tibia_inclination": {"knee", "ankle", "hip"},
-    "thigh_elevation": {"hip", "knee"},
-}
-BOTH_SIDES = {  # landmarks of the other side that a sided angle needs: trunk line or frame
-    "hip_flexion": {"hip", "shoulder"},
-    "hip_abduction": {"hip"},
-    "shoulder_flexion": {"hip", "shoulder"},
-    "tibia_inclination": {"hip"},
-    "thigh_elevation": {"hip"},
-}
-UNSIDED = {
-    "trunk_lean": {"hip", "shoulder"},
-    "trunk_lateral_lean": {"hip", "shoulder"},
-    "pelvis_obliquity": {"hip"},
-    "arm_fall": {"hip", "shoulder", "wrist"},
-}
 THREE_POINT = (
     *("knee_flexion", "ankle_dorsiflexion", "elbow_flexion", "shoulder_flexion"),
     "hip_abduction",
@@ -360,24 +338,16 @@ def test_hanging_arms_do_not_jump_by_a_turn(squat_pose):
     assert float(fall.mean()) == pytest.approx(180, abs=1)
 
 
-def test_the_landmarks_that_an_angle_needs_are_told_of_every_angle():
-    assert {*SIDED, *UNSIDED} == set(tables.load("angles"))
-
-
 @pytest.mark.parametrize("missing", KEYPOINTS)
 def test_a_missing_landmark_removes_exactly_the_angles_that_need_it(squat_pose, missing):
     pose = squat_pose(reps=1, fps=5, missing={missing: (0, 99)}).pose
     a = joint_angles(pose)
     own, _, name = missing.partition("_")
-    for angle, needed in SIDED.items():
-        for side in ("left", "right"):
-            gone = (side == own and name in needed) or (
-                own != side and own in ("left", "right") and name in BOTH_SIDES.get(angle, ())
-            )
-            values = a[angle].sel(side=side)
+    for angle, entry in tables.load("angles").items():
+        for side in ("left", "right") if entry["sided"] else (own,):
+            gone = name in entry.get("landmarks" if side == own else "of_other_side", ())
+            values = a[angle].sel(side=side) if entry["sided"] else a[angle]
             assert values.isnull().all() if gone else values.notnull().all(), (angle, side)
-    for angle, needed in UNSIDED.items():
-        assert a[angle].isnull().all() if name in needed else a[angle].notnull().all(), angle
 
 
 def test_coincident_points_and_absent_people_are_nan_without_a_warning(squat_pose):
@@ -520,13 +490,12 @@ def test_skeleton_names_are_consistent():
 
 
 def test_every_table_entry_has_a_source():
-    for name, entry in tables.load("angles").items():
+    for name, entry in definitions().items():
         assert entry["source"], name
-    limits = tables.load("angle_limits")
-    assert limits["angles"].keys() == tables.load("angles").keys()
-    for entry in [*limits["angles"].values(), *limits["methods"].values()]:
-        assert entry["source"]
-        assert entry["largest_sd_deg"] > 0
+        assert entry["refused"]["source"], name
+        assert entry["refused"]["largest_sd_deg"] > 0, name
+    for name, entry in tables.load("angles").items():
+        assert entry["seen"]["source"], name
     for part in tables.load("landmarks").values():
         assert part["source"]
 

@@ -38,7 +38,7 @@ def test_pairs_are_of_people_whose_trunks_flex_and_each_has_its_folder(
 
 
 def test_a_second_camera_is_aimed_and_framed_as_the_first(pairs: ModuleType, project: Path) -> None:
-    least = tables.load("view_support")["two_cameras"]["least_apart_deg"]
+    least = tables.load("views")["two_cameras"]["least_apart_deg"]
     grid = pairs.read_pairs(project / "benchmarks" / GRID)
     assert np.std([second.start for _, second in grid]) > 0.1  # not started together
     for case, second in grid:

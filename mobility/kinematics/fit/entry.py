@@ -94,41 +94,11 @@ def fit_body(
 ) -> xr.Dataset:
     r"""Fit a body with constant segment lengths to all frames of a trial.
 
-    Minimised over the joint positions :math:`x_t` at regular knots and the shared numbers
-    :math:`\beta` is the sum of squares, each in units of its standard deviation, of
-
-    - the distance in the picture between each landmark and its joint (pinhole camera, Huber);
-    - segment lengths less their shared values, and these less usual fractions of stature;
-    - depth between the ends of segments less that of the world landmarks (Cauchy);
-    - second differences in time;
-    - feet turned far from the pelvis;
-    - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
-      rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
-    - with planted feet, where the subject stands tall and still: knees and trunk less the usual
-      angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
-      all through the trial, as a static trial calibrates markers;
-    - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
-      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
-      weakly to straight, and beyond :math:`w` no bend likelier than another;
-    - with moving feet: the centre of mass less its place over the ankles, and the trunk less its
-      usual lean (Cauchy);
-    - camera tilt, focal length and offsets of the landmarks less what is usual.
-
-    The table ``fit`` has each term with its numbers and their source.
-
-    But for standing, the bends and that lean, no term concerns the posture of a joint that is
-    measured; bends make up for nearly all places of a limb's joints bending it. Errors of landmarks
-    last from frame to frame, so frames count as one independent observation in 1.3 s. Starting
-    points with single limbs mirrored in depth are tried; those that explain the picture nearly as
-    well widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they
-    come late; the usual delay (table ``synchronisation``) is taken off.
-
-    The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
-    Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
-    solutions. The usual angles of standing and walking are drawn as people differ, one of each for
-    the whole trial, however many frames show it (considered parameters, Schmidt 1966). Any quantity
-    is propagated by computing it from each draw; see
-    :func:`~mobility.kinematics.angle_errors.angle_draws`.
+    The result is a pose of a body whose segments keep their lengths, whose feet stay on the floor
+    where they stand, and that looks as the landmarks in the pictures of one or more cameras do;
+    with draws that say how far off it may be. :func:`~mobility.kinematics.angles.joint_angles`
+    takes it as any pose, and gives each angle its error. Give `height_m` where lengths matter
+    (angles do not depend on it), and a `calibration` where there is one.
 
     Parameters
     ----------
@@ -189,6 +159,44 @@ def fit_body(
     BadInputError
         If `pose` lacks what is needed, both focal length and field of view are given, or fewer than
         5 frames show a person.
+
+    Notes
+    -----
+    Minimised over the joint positions :math:`x_t` at regular knots and the shared numbers
+    :math:`\beta` is the sum of squares, each in units of its standard deviation, of
+
+    - the distance in the picture between each landmark and its joint (pinhole camera, Huber);
+    - segment lengths less their shared values, and these less usual fractions of stature;
+    - depth between the ends of segments less that of the world landmarks (Cauchy);
+    - second differences in time;
+    - feet turned far from the pelvis;
+    - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
+      rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
+    - with planted feet, where the subject stands tall and still: knees and trunk less the usual
+      angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
+      all through the trial, as a static trial calibrates markers;
+    - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
+      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
+      weakly to straight, and beyond :math:`w` no bend likelier than another;
+    - with moving feet: the centre of mass less its place over the ankles, and the trunk less its
+      usual lean (Cauchy);
+    - camera tilt, focal length and offsets of the landmarks less what is usual.
+
+    The table ``fit`` has each term with its numbers and their source.
+
+    But for standing, the bends and that lean, no term concerns the posture of a joint that is
+    measured; bends make up for nearly all places of a limb's joints bending it. Errors of landmarks
+    last from frame to frame, so frames count as one independent observation in 1.3 s. Starting
+    points with single limbs mirrored in depth are tried; those that explain the picture nearly as
+    well widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they
+    come late; the usual delay (table ``synchronisation``) is taken off.
+
+    The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
+    Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
+    solutions. The usual angles of standing and walking are drawn as people differ, one of each for
+    the whole trial, however many frames show it (considered parameters, Schmidt 1966). Any quantity
+    is propagated by computing it from each draw; see
+    :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
     ----------

@@ -1,0 +1,45 @@
+"""Of which quantity a metric is, which number of it, and what stands beside it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mobility import tables
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BESIDE = "ancillary_variables"
+"""Attribute with the names of the variables that belong to one, as in the CF conventions."""
+
+ERROR = "standard_error"
+"""Kind of a standard deviation of an error."""
+
+PARTS = (*("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness"),)
+"""Parts of ``tables/overhead_squat.yaml`` that describe quantities."""
+
+
+def kind_of(metrics: xr.Dataset, name: str) -> str:
+    """Give the kind of a metric; empty where it is absent, or does not say."""
+    return str(metrics[name].attrs.get("kind", "")) if name in metrics else ""
+
+
+def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> dict[str, str]:
+    """Name the metric of each variable that stands beside one: of its sd, of its interval."""
+    return {
+        each: str(name)
+        for name, variable in metrics.items()
+        for each in str(variable.attrs.get(BESIDE, "")).split()
+    }
+
+
+@functools.cache
+def entry_of(quantity: str) -> dict[str, Any]:
+    """Give the description of a quantity of the squat; empty where it is none."""
+    table = tables.load("overhead_squat")
+    found: list[dict[str, Any]] = [
+        table[part][quantity] for part in PARTS if quantity in table[part]
+    ]
+    return found[0] if found else {}
