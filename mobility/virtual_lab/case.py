@@ -114,16 +114,26 @@ def read_case(path: str | os.PathLike[str]) -> Case:
         There is no such file, it is not YAML, or a name or a value in it is wrong.
     """
     source = Path(path)
+    return case_from(read_yaml(source, kind="case"), what=source.name)
+
+
+def read_yaml(source: Path, *, kind: str) -> Any:
+    """Read what a user wrote, a case or a grid.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        There is no such file, or it is not YAML.
+    """
     try:
-        values = tables.read_given(source.read_text(encoding="utf-8"))
+        return tables.read_given(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
-            f"{source}: there is no such case; give the path of a YAML file"
+            f"{source}: there is no such {kind}; give the path of a YAML file"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
-    return case_from(values, what=source.name)
 
 
 def case_from(values: Any, *, what: str = "case") -> Case:
