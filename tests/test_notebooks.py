@@ -21,17 +21,6 @@ from mobility.store import Store
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
-@pytest.fixture
-def demo(project: Path) -> Path:
-    """Folder of the demo session."""
-    folder = project / "data" / "demo" / "overhead-squat"
-    if not (folder / "session.json").is_file():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have the demo session in data/demo")
-        pytest.skip("needs the demo session in data/demo")
-    return folder
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_stripped_and_checks_itself(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)

@@ -16,18 +16,8 @@ from mobility.store import Store
 
 
 @pytest.fixture(scope="module")
-def demo(project: Path) -> Path:
-    return project / "data" / "demo" / "overhead-squat"
-
-
-@pytest.fixture(scope="module")
 def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_truth(demo, tmp_path_factory.mktemp("lab") / "truth.trc", lag=0.25)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", reports=tmp_path / "reports")
 
 
 def mobility(store: Store, *arguments: Any) -> subprocess.CompletedProcess[str]:

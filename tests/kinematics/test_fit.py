@@ -81,36 +81,38 @@ def filmed(
     *,
     azimuth: float = 40.0,
     pitch: float = 0.0,
+    focal: float = FOCAL,
+    distance: float = 3.2,
+    size: tuple[int, int] = SIZE,
     noise_px: float = 0.0,
+    drift_px: float = 0.0,
     shrink: float = 0.75,
     seed: int = 0,
 ) -> xr.Dataset:
-    """The pose that MediaPipe might give: a good picture, and depth shrunk to a fraction."""
+    """The pose that MediaPipe might give: a good picture, and depth shrunk to a fraction.
+
+    `drift_px` is the size of errors that last for about a second.
+    """
     rng = np.random.default_rng(seed)
     a, p = np.radians(azimuth), np.radians(pitch)
     back = np.array([np.sin(a), 0.0, np.cos(a)])
     right = np.cross([0.0, 1.0, 0.0], back)
-    level = (points - 3.2 * back - [0, 1.0, 0]) @ np.stack([right, [0, 1, 0], back]).T
+    level = (points - distance * back - [0, 1.0, 0]) @ np.stack([right, [0, 1, 0], back]).T
     tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     camera = level @ tilt.T
-    offset = np.zeros_like(points)
     fitted = [INDEX[name] for name in parts.FITTED]
     # The landmarks lie where they usually do.
     means = [o.mean for o in parts.OFFSETS.values()]
     directions = parts.offset_directions(camera[:, fitted], tilt @ [0.0, 1.0, 0.0])
-    offset[:, fitted] = np.einsum("o,nojx->njx", means, directions)
-    seen = camera + offset
-    image = np.stack(
-        [
-            SIZE[0] / 2 + FOCAL * seen[..., 0] / -seen[..., 2],
-            SIZE[1] / 2 - FOCAL * seen[..., 1] / -seen[..., 2],
-        ],
-        axis=-1,
-    )
+    seen = camera.copy()
+    seen[:, fitted] += np.einsum("o,nojx->njx", means, directions)
+    image = np.array(size) / 2 + focal * seen[..., :2] / -seen[..., 2:] * [1.0, -1.0]
     image += noise_px * rng.standard_normal(image.shape)
+    waves = drift_px * rng.standard_normal((4, *image.shape[1:]))
+    for i, wave in enumerate(waves):
+        image += 0.7 * wave * np.cos(2 * np.pi * (i + 0.5) * time / 4 + i)[:, None, None]
     hips = camera[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1, keepdims=True)
-    world = camera - hips
-    world[..., 2] *= shrink
+    world = (camera - hips) * [1.0, 1.0, shrink]
     blank = np.isnan(points).any(axis=-1)
     dims = ("time", "keypoint", "individual")
     return xr.Dataset(
@@ -126,7 +128,7 @@ def filmed(
             "keypoint": list(KEYPOINTS),
             "individual": ["subject"],
         },
-        attrs={"image_width": SIZE[0], "image_height": SIZE[1], "ds_type": "poses"},
+        attrs={"image_width": size[0], "image_height": size[1], "ds_type": "poses"},
     )
 
 

@@ -17,6 +17,7 @@ from secrets import token_hex
 from types import SimpleNamespace
 
 import pytest
+from processes import wait_for
 
 from mobility.errors import (
     BadInputError,
@@ -623,13 +624,6 @@ def while_gone(s3, seconds, stand_ins, name="clean_pose"):
 
     setattr(module, name, interrupted)
     return back
-
-
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.slow
