@@ -19,13 +19,7 @@ GROUPED_BY = (
 
 
 def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it.
-
-    Raises
-    ------
-    NotFoundError
-        If it is in neither place.
-    """
+    """Find a report notebook: in the checkout, else where the installation put it."""
     checkout = Path(__file__).resolve().parents[2] / "notebooks"
     installed = Path(sysconfig.get_path("data")) / "share" / "mobility" / "notebooks"
     for place in (checkout, installed):

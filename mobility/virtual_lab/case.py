@@ -79,13 +79,7 @@ class Case(Strict):
 
     @property
     def squat(self) -> Squat:
-        """The motion, where it is a squat.
-
-        Raises
-        ------
-        BadInputError
-            A single joint moves instead.
-        """
+        """The motion, where it is a squat."""
         if not isinstance(self.motion, Squat):
             raise BadInputError(f"{self.name}: its motion is that of a single joint, not a squat")
         return self.motion
@@ -249,11 +243,6 @@ def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDA
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
     """Truth of a trial.
 
-    Parameters
-    ----------
-    case, body, trial
-        As performed.
-
     Returns
     -------
     xarray.Dataset
@@ -302,13 +291,7 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
 
 
 def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a `truth.nc` into memory.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    """
+    """Read a `truth.nc` into memory."""
     if not Path(path).is_file():
         raise NotFoundError(f"{path}: there is no such truth; render the case first")
     return xr.load_dataset(path, engine="h5netcdf")
@@ -316,11 +299,6 @@ def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def truth_pose(truth: xr.Dataset) -> xr.Dataset:
     """Truth in the layout of a pose, for :func:`mobility.kinematics.angles.joint_angles`.
-
-    Parameters
-    ----------
-    truth
-        As from :func:`true_positions`.
 
     Returns
     -------

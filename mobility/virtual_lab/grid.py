@@ -153,11 +153,6 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
 def grid_cases(grid: Grid) -> list[Case]:
     """List the cases of a grid.
 
-    Parameters
-    ----------
-    grid
-        As read.
-
     Returns
     -------
     list of Case
