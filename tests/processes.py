@@ -1,15 +1,24 @@
-"""Copies of this process, which faults may end, and waiting for what others do."""
+"""Other processes: commands, copies of this one that faults may end, and waiting for them."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from mobility.errors import StorageError
 
 REFUSED = 7
 """Exit status of a child that could not write."""
+
+
+def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, however it ends; what it said is kept."""
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, **how
+    )
 
 
 def in_child(act: Callable[[], object]) -> int:

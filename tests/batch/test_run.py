@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from batches import RESULTS, contents, surroundings
-from processes import wait_for
+from processes import ended, wait_for
 
 from mobility.batch import run as batch
 from mobility.batch.manifest import read_manifest
@@ -395,14 +395,11 @@ main()
 @pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
 def test_the_clock_is_set_during_the_run(place, undisturbed, seconds):
     """Of the batch and of its worker, while it works: nothing is lost, or done again."""
-    process = subprocess.run(
+    process = ended(
         [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
         cwd=place,
         env=surroundings(place, f"metrics:clock={seconds}:1"),
-        capture_output=True,
-        text=True,
         timeout=300,
-        check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")
     found = json.loads(process.stdout)
@@ -555,8 +552,6 @@ def test_a_log_without_space_is_said_once_without_a_traceback(tmp_path):
         "    for number in range(3):\n"
         "        logging.getLogger('mobility.any').info('line %d', number)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=False
-    )
+    done = ended([sys.executable, "-c", code, str(log)])
     assert done.returncode == 0
     assert done.stderr == f"warning: log file {log}: lines are lost (No space left on device)\n"

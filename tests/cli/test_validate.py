@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lab_trials import add_demo_session, write_truth
+from processes import ended
 
 from mobility.store import Store
 
@@ -22,17 +23,14 @@ def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def mobility(store: Store, *arguments: Any) -> subprocess.CompletedProcess[str]:
     """Run ``mobility validate`` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "mobility.cli", "validate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
+    return ended(
+        [sys.executable, "-m", "mobility.cli", "validate", *arguments],
         cwd=store.path.parent,
         env={
             **os.environ,
             "MOBILITY_STORE": str(store.path),
             "MOBILITY_REPORTS": str(store.reports),
         },
-        check=False,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import pose_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, observed, solver, standing, terms, trial
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.kinematics.skeleton import INDEX
 
 SIZE = (720, 1280)
 FOCAL = 1100.0
@@ -114,22 +115,12 @@ def filmed(
     hips = camera[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1, keepdims=True)
     world = (camera - hips) * [1.0, 1.0, shrink]
     blank = np.isnan(points).any(axis=-1)
-    dims = ("time", "keypoint", "individual")
-    return xr.Dataset(
-        {
-            "position": (("time", "space", *dims[1:]), world.transpose(0, 2, 1)[..., None]),
-            "image_position": (("time", "pixel", *dims[1:]), image.transpose(0, 2, 1)[..., None]),
-            "confidence": (dims, np.where(blank, np.nan, 0.95)[..., None]),
-        },
-        coords={
-            "time": time,
-            "space": ["x", "y", "z"],
-            "pixel": ["u", "v"],
-            "keypoint": list(KEYPOINTS),
-            "individual": ["subject"],
-        },
-        attrs={"image_width": size[0], "image_height": size[1], "ds_type": "poses"},
-    )
+    return pose_dataset(
+        time,
+        position=world.transpose(0, 2, 1),
+        image_position=image.transpose(0, 2, 1),
+        confidence=np.where(blank, np.nan, 0.95),
+    ).assign_attrs(image_width=size[0], image_height=size[1], ds_type="poses")
 
 
 def points_of(pose: xr.Dataset) -> np.ndarray:
