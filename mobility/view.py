@@ -186,13 +186,7 @@ def view_of_azimuth(azimuth: float) -> str:
 
 
 def view_kind(view: str) -> str:
-    """Kind of a view from its name, with or without the side of the camera; or "two-cameras".
-
-    Raises
-    ------
-    BadInputError
-        There is no such view.
-    """
+    """Kind of a view from its name, with or without the side of the camera; or "two-cameras"."""
     words = view.replace("-", " ").replace(",", " ").split()
     kind = "-".join(word for word in words if word not in ("from", "the", "left", "right"))
     if not kind and words:

@@ -299,34 +299,15 @@ def squat_pose(
         for array in arrays:
             array[rows] = np.nan
 
-    pose = xr.Dataset(
+    pose = pose_dataset(
+        time,
+        position=position,
+        confidence=confidence,
+        presence=presence,
+        image_position=image,
+        image_depth=depth,
+    ).assign_attrs(
         {
-            "position": (
-                ("time", "space", "keypoint", "individual"),
-                position[..., None],
-                {"units": "m"},
-            ),
-            "confidence": (("time", "keypoint", "individual"), confidence[..., None]),
-            "presence": (("time", "keypoint", "individual"), presence[..., None]),
-            "image_position": (
-                ("time", "pixel", "keypoint", "individual"),
-                image[..., None],
-                {"units": "pixel"},
-            ),
-            "image_depth": (
-                ("time", "keypoint", "individual"),
-                depth[..., None],
-                {"units": "pixel"},
-            ),
-        },
-        coords={
-            "time": time,
-            "space": ["x", "y", "z"],
-            "keypoint": list(KEYPOINTS),
-            "individual": ["subject"],
-            "pixel": ["u", "v"],
-        },
-        attrs={
             "method": "truth",
             "source_software": "analytic",
             "ds_type": "poses",
@@ -337,9 +318,29 @@ def squat_pose(
             "image_height": 1280,
             "schema_version": "1",
             "history": "[]",
-        },
+        }
     )
     return Trial(pose, truth)
+
+
+def pose_dataset(time: np.ndarray, **arrays: np.ndarray) -> xr.Dataset:
+    """A pose of one person from arrays (time, axis, keypoint), or (time, keypoint)."""
+    axes = {"position": ("space", "m"), "image_position": ("pixel", "pixel")}
+    variables: dict[str, tuple[object, ...]] = {}
+    for name, values in arrays.items():
+        axis, units = axes.get(name, (None, "pixel" if name == "image_depth" else None))
+        dims = ("time", *([axis] if axis else []), "keypoint", "individual")
+        variables[name] = (dims, values[..., None], {"units": units} if units else {})
+    return xr.Dataset(
+        variables,
+        coords={
+            "time": time,
+            "space": ["x", "y", "z"],
+            "pixel": ["u", "v"],
+            "keypoint": list(KEYPOINTS),
+            "individual": ["subject"],
+        },
+    )
 
 
 def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:

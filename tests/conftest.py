@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -9,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from extras import require
 from hypothesis import settings
+from processes import wait_for
 
 # A machine that checks a change says the same of it each time; elsewhere new examples are tried.
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -39,6 +40,34 @@ PROJECT = Path(__file__).resolve().parents[1]
 def project() -> Path:
     """Root of the checkout."""
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def program(project: Path) -> Iterator[Callable[[str], ModuleType]]:
+    """Give a module of benchmarks/ or scripts/ by its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in ("benchmarks", "scripts"):
+            patch.syspath_prepend(project / folder)
+        yield importlib.import_module
+
+
+@pytest.fixture(scope="session")
+def demo(project: Path) -> Path:
+    """Folder of the demo session of the exercise Overhead Squat."""
+    folder = project / "data" / "demo" / "overhead-squat"
+    if not (folder / "session.json").is_file():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have the demo session in data/demo")
+        pytest.skip("needs the demo session in data/demo")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    """An empty store."""
+    from mobility.store import Store
+
+    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
 
 
 @pytest.fixture(scope="session")
@@ -191,23 +220,16 @@ class S3:
         """Let nobody answer inside."""
         self.away.touch()
         try:
-            wait_until(lambda: not self.answers())
+            wait_for(lambda: not self.answers())
             yield
         finally:
             self.away.unlink(missing_ok=True)
-            wait_until(self.answers)
+            wait_for(self.answers)
 
     def answers(self) -> bool:
         port = int(self.environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
         with socket.socket() as tried:
             return tried.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -231,7 +253,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
                 "AWS_DEFAULT_REGION": "us-east-1",
             }
             server = S3(process, away, environment)
-            wait_until(server.answers)
+            wait_for(server.answers)
             yield server
         finally:
             process.kill()

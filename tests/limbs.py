@@ -25,6 +25,7 @@ from tests.analytic import (
     TRUNK,
     UPPER_ARM,
     minimum_jerk,
+    pose_dataset,
     squat_pose,
 )
 
@@ -191,31 +192,11 @@ def with_positions(time: np.ndarray, position: np.ndarray, *, distance: float = 
         axis=1,
     )
     template = squat_pose(reps=1).pose
-    axes = template.coords["keypoint"]
-    pose = xr.Dataset(
-        {
-            "position": (
-                ("time", "space", "keypoint", "individual"),
-                position.transpose(0, 2, 1)[..., None],
-                {"units": "m"},
-            ),
-            "image_position": (
-                ("time", "pixel", "keypoint", "individual"),
-                image[..., None],
-                {"units": "pixel"},
-            ),
-            "confidence": (
-                ("time", "keypoint", "individual"),
-                np.full((time.size, len(axes), 1), 0.95),
-            ),
-        },
-        coords={
-            "time": time,
-            "space": ["x", "y", "z"],
-            "keypoint": axes.to_numpy(),
-            "individual": ["subject"],
-            "pixel": ["u", "v"],
-        },
-        attrs=dict(template.attrs),
+    pose = pose_dataset(
+        time,
+        position=position.transpose(0, 2, 1),
+        image_position=image,
+        confidence=np.full((time.size, template.sizes["keypoint"]), 0.95),
     )
+    pose.attrs = dict(template.attrs)
     return pose.assign_attrs(image_width=width, image_height=height, fps=FPS)

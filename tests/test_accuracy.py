@@ -6,8 +6,6 @@ where the method breaks, not where a version of a library moves a landmark.
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -19,12 +17,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def accuracy(project):
-    """The module benchmarks/accuracy.py."""
-    spec = importlib.util.spec_from_file_location("accuracy", project / "benchmarks/accuracy.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def accuracy(program):
+    return program("accuracy")
 
 
 def fitted(pose):

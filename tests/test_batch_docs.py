@@ -6,9 +6,9 @@ import ast
 import csv
 import re
 import shutil
-import subprocess
 
 import pytest
+from processes import ended
 
 from mobility.batch.manifest import COLUMNS, RowOptions
 
@@ -51,9 +51,7 @@ def test_the_units_of_systemd(project, tmp_path):
         units.append(tmp_path / unit.name)
         units[-1].write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text))
     assert len(units) == 3
-    done = subprocess.run(
-        [analyze, "verify", *map(str, units)], capture_output=True, text=True, check=False
-    )
+    done = ended([analyze, "verify", *map(str, units)])
     if "Failed to" in done.stderr:
         pytest.skip(f"systemd-analyze does not work here: {done.stderr.splitlines()[0]}")
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

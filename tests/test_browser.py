@@ -30,17 +30,6 @@ from mobility.store import Store
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def demo(project: Path) -> Path:
-    """Folder of the demo session."""
-    folder = project / "data" / "demo" / "overhead-squat"
-    if not (folder / "session.json").is_file():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have the demo session in data/demo")
-        pytest.skip("needs the demo session in data/demo")
-    return folder
-
-
 def hosts(addresses: list[str]) -> set[str | None]:
     """Hosts that were asked; the file through which Jupyter opens a browser is of none."""
     return {urlsplit(address).hostname for address in addresses if not address.startswith("file:")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -20,11 +19,9 @@ START = 0.3
 """Seconds by which the second camera was started later."""
 
 
-@pytest.fixture
-def benchmark(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give the module benchmarks/cameras.py."""
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    return importlib.import_module("cameras")
+@pytest.fixture(scope="module")
+def benchmark(program) -> ModuleType:
+    return program("cameras")
 
 
 def angles(names: tuple[str, ...], times: np.ndarray, error: Any, late: float = 0.0) -> xr.Dataset:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import subprocess
 import sys
+
+from processes import ended
 
 
 def test_a_cell_shows_one_line_for_an_error_and_a_traceback_for_a_bug() -> None:
@@ -11,12 +12,7 @@ def test_a_cell_shows_one_line_for_an_error_and_a_traceback_for_a_bug() -> None:
         "try:\n    get_ipython().run_cell('asked()')\n"
         "finally:\n    get_ipython().run_cell('1 / 0')\n"
     )
-    told = subprocess.run(
-        [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = ended([sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code])
     one, _, bug = told.stdout.partition("BadInputError: ")
     assert one == ""
     assert "did you mean 'feet_planted'" in bug.splitlines()[0]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -20,14 +18,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def benchmark(project):
-    """The module benchmarks/findings.py."""
-    path = project / "benchmarks/findings.py"
-    spec = importlib.util.spec_from_file_location("findings_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["findings_benchmark"] = module
-    spec.loader.exec_module(module)
-    return module
+def benchmark(program):
+    return program("findings")
 
 
 @pytest.mark.parametrize(

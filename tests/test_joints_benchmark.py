@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -17,11 +16,9 @@ from mobility.virtual_lab.case import perform_case, true_positions, write_datase
 from mobility.virtual_lab.single_joint import Movement, joint_duration_s
 
 
-@pytest.fixture
-def benchmark(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give the module benchmarks/joints.py."""
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    return importlib.import_module("joints")
+@pytest.fixture(scope="module")
+def benchmark(program) -> ModuleType:
+    return program("joints")
 
 
 def test_grids_draw_the_same_each_time_and_different_people(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -15,12 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def lbmc(project) -> ModuleType:
-    """The module benchmarks/lbmc.py."""
-    spec = importlib.util.spec_from_file_location("lbmc", project / "benchmarks/lbmc.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def lbmc(program) -> ModuleType:
+    return program("lbmc")
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,13 @@ from pathlib import Path
 import av
 import pytest
 from network_trace import addresses_outside, refused, tracing
+from processes import ended
 
 pytestmark = pytest.mark.slow
 
 
 def traced(log: Path, command: Sequence[object]) -> None:
-    done = subprocess.run(
-        [*tracing(log), *map(str, command)], capture_output=True, text=True, check=False
-    )
+    done = ended([*tracing(log), *map(str, command)])
     assert done.returncode == 0, done.stderr[-2000:]
 
 

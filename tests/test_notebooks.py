@@ -14,22 +14,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from cohort_cases import add_failed, add_session
+from processes import ended
 
 from mobility.reports.render import check_parameters, render_cohort
 from mobility.store import Store
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-
-
-@pytest.fixture
-def demo(project: Path) -> Path:
-    """Folder of the demo session."""
-    folder = project / "data" / "demo" / "overhead-squat"
-    if not (folder / "session.json").is_file():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have the demo session in data/demo")
-        pytest.skip("needs the demo session in data/demo")
-    return folder
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -54,7 +44,7 @@ def test_notebook_is_stripped_and_checks_itself(path: Path) -> None:
 )
 def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]
-    done = subprocess.run(
+    done = ended(
         [
             *(sys.executable, "-m", "pytest", *options),
             "--nbval-current-env",
@@ -69,9 +59,6 @@ def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_p
             "MOBILITY_REPORTS": str(tmp_path / "reports"),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert " passed" in done.stdout

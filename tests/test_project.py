@@ -15,6 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from processes import ended
 
 import mobility as mb
 from mobility import tables
@@ -143,8 +144,6 @@ def test_the_python_of_the_readme_runs(project, tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "demo").symlink_to(project / "data" / "demo")
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = ended([sys.executable, "-c", code], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "knee.png").stat().st_size > 10_000

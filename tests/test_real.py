@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,11 +16,9 @@ TIME = np.arange(200) / 20
 KNEE = np.concatenate([np.full(80, 5.0), np.linspace(5.0, 105.0, 80), np.full(40, 105.0)])
 
 
-@pytest.fixture
-def real(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module benchmarks/real.py."""
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    return importlib.import_module("real")
+@pytest.fixture(scope="module")
+def real(program) -> ModuleType:
+    return program("real")
 
 
 def angles(knee: np.ndarray, lean: np.ndarray, time: np.ndarray = TIME) -> xr.Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,11 +19,9 @@ import mobility as mb
 PAGE = "<style>p {}</style><h1>Squat</h1><p>It is <b>deep</b>.</p><p>Filmed 2026-11-27</p>"
 
 
-@pytest.fixture
-def record(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module benchmarks/record.py."""
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    return importlib.import_module("record")
+@pytest.fixture(scope="module")
+def record(program) -> ModuleType:
+    return program("record")
 
 
 def metrics(knee: float = 118.0) -> xr.Dataset:

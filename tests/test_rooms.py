@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 from types import ModuleType
 
 import pytest
 
 
 @pytest.fixture(scope="module")
-def rooms(project) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rooms", project / "scripts" / "rooms.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def rooms(program) -> ModuleType:
+    return program("rooms")
 
 
 def test_the_picture_shows_what_is_imported_now(rooms):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 
 import pytest
@@ -15,11 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def scale(project):
-    """The module benchmarks/scale.py."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(project / "benchmarks"))
-        yield importlib.import_module("scale")
+def scale(program):
+    return program("scale")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -17,12 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def uiprmd(project) -> ModuleType:
-    """The module benchmarks/uiprmd.py."""
-    spec = importlib.util.spec_from_file_location("uiprmd", project / "benchmarks/uiprmd.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def uiprmd(program) -> ModuleType:
+    return program("uiprmd")
 
 
 @pytest.fixture(scope="module")

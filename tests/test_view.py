@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.provenance import with_history
+from mobility.sessions.files import read_dataset
 from mobility.view import (
     TWO_CAMERAS,
     VIEWS,
@@ -63,10 +63,8 @@ def test_the_trunk_turning_in_the_squat_does_not_move_the_view(squat_pose):
 
 
 @pytest.mark.parametrize("file", ["pose.nc", "fitted.nc"])
-def test_the_demo_is_seen_from_where_it_was_rendered(project, file):
-    path = project / "data" / "demo" / "overhead-squat" / file
-    with xr.open_dataset(path, engine="h5netcdf") as pose:
-        view = camera_view(pose.load())
+def test_the_demo_is_seen_from_where_it_was_rendered(demo, file):
+    view = camera_view(read_dataset(demo / file))
     assert view.name == "front-oblique left"
     assert abs(view.azimuth_deg - DEMO_AZIMUTH) < 1.96 * view.sd_deg
 
@@ -141,10 +139,8 @@ def test_every_kind_of_view_says_what_it_supports():
         ((10.0, -172.0), "front-oblique left"),  # along the same line
     ],
 )
-def test_two_cameras_are_a_view_of_their_own_where_they_are_apart(project, azimuths, name):
-    path = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
-    with xr.open_dataset(path, engine="h5netcdf") as pose:
-        fitted = pose.load()
+def test_two_cameras_are_a_view_of_their_own_where_they_are_apart(demo, azimuths, name):
+    fitted = read_dataset(demo / "fitted.nc")
     assert trial_view(fitted) == "front-oblique left"
     both = with_history(
         fitted, "fit_body", {}, cameras=[{"azimuth_deg": azimuth} for azimuth in azimuths]

@@ -23,6 +23,7 @@ from pydantic import Field
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import ModelName, Standing, Strict, check_point, likely, validate
+from mobility.pipeline.analysis import DEFAULTS
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
 from mobility.sessions.files import check_decodable
@@ -44,19 +45,19 @@ LARGEST_BYTES = 64 << 20
 
 
 class RowOptions(Strict):
-    """Options of the analysis that a row may give; those not given are the defaults."""
+    """Options of the analysis that a row may give."""
 
-    subject: str = "largest"
+    subject: str | None = None
     second_subject: str | None = None
-    model: ModelName = "auto"
-    fit: bool = True
+    model: ModelName | None = None
+    fit: bool | None = None
     field_of_view: float | None = Field(None, ge=10, le=160)
     height_m: float | None = Field(None, ge=0.5, le=2.6)
-    standing: Standing = "straight"
-    movement: str = "auto"
-    keep_raw: bool = False
-    annotate: bool = True
-    blur_face: bool = False
+    standing: Standing | None = None
+    movement: str | None = None
+    keep_raw: bool | None = None
+    annotate: bool | None = None
+    blur_face: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -179,13 +180,7 @@ def read_manifest(
 
 
 def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
-    """Say that only folders and files of this machine can be used, where `path` is a URL.
-
-    Raises
-    ------
-    BadInputError
-        It is one.
-    """
+    """Say that only folders and files of this machine can be used, where `path` is a URL."""
     text = os.fspath(path)
     scheme, separator, _ = text.replace(":/", "://", 1).partition("://")
     if separator and scheme.isalnum() and len(scheme) > 1:
@@ -470,22 +465,11 @@ def _options(text: str, *, two: bool) -> dict[str, Any]:
     valid = validate(RowOptions, given, what="options")
     if valid.second_subject is not None and not two:
         raise BadInputError("second_subject: needs a second_video")
-    if two and not valid.fit:
+    if two and valid.fit is False:
         raise BadInputError("fit: two videos need the fit; leave the option out, or one video")
-    options: dict[str, Any] = {
-        "subject": _subject(valid.subject, "subject"),
-        "model": valid.model,
-        "fit": valid.fit,
-        "field_of_view": valid.field_of_view or "auto",
-        "height_m": valid.height_m or "auto",
-        "standing": valid.standing,
-        "movement": valid.movement,
-        "keep_raw": valid.keep_raw,
-        "annotate": valid.annotate,
-        "blur_face": valid.blur_face,
-    }
-    if two:
-        options["second_subject"] = _subject(valid.second_subject or "largest", "second_subject")
+    options = {**DEFAULTS, **valid.model_dump(exclude_none=True)}
+    for name in ("subject", "second_subject") if two else ("subject",):
+        options[name] = _subject(options.get(name, "largest"), name)
     return options
 
 

@@ -458,11 +458,6 @@ def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     Frames that an edit list hides are not counted. A damaged file may have more
     times than frames that can be decoded.
 
-    Parameters
-    ----------
-    path
-        The file.
-
     Returns
     -------
     numpy.ndarray
@@ -501,11 +496,6 @@ def keyframe_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """List the times of the pictures that are stored whole, without decoding the video.
 
     Reading from one of them costs no decoding of what comes before.
-
-    Parameters
-    ----------
-    path
-        The file.
 
     Returns
     -------

@@ -19,11 +19,6 @@ DEFAULT_METHOD = "mediapipe_world"
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
 
-    Parameters
-    ----------
-    fitted
-        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
-
     Returns
     -------
     xarray.Dataset
@@ -68,11 +63,6 @@ def _angles_at_knots(fitted: xr.Dataset, off: Array | float = 0.0) -> dict[str, 
 
 def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     """Give the standard deviation of each joint angle of a fitted body at its frames.
-
-    Parameters
-    ----------
-    fitted
-        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
 
     Returns
     -------

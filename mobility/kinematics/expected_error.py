@@ -18,11 +18,6 @@ TABLE = "expected_error"
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     """Give the factor on the spread of the draws of each angle of a fitted body.
 
-    Parameters
-    ----------
-    fitted
-        What :func:`~mobility.kinematics.fit.entry.fit_body` returned.
-
     Returns
     -------
     dict

@@ -313,26 +313,14 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
 
 
 def check_exercise(exercise: str) -> None:
-    """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all.
-
-    Raises
-    ------
-    BadInputError
-        There is no such exercise.
-    """
+    """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all."""
     if exercise and exercise not in EXERCISES:
         choice = likely(exercise, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
         raise BadInputError(f"exercise {exercise!r}: unknown{choice}")
 
 
 def check_group(group_by: str) -> None:
-    """Refuse what :func:`by_group` cannot group by.
-
-    Raises
-    ------
-    BadInputError
-        It is none of `GROUPED_BY`.
-    """
+    """Refuse what :func:`by_group` cannot group by."""
     if group_by not in GROUPED_BY:
         raise BadInputError(
             f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
@@ -341,13 +329,7 @@ def check_group(group_by: str) -> None:
 
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
-    """Refuse metrics that no session has.
-
-    Raises
-    ------
-    BadInputError
-        It names the first of them.
-    """
+    """Refuse metrics that no session has."""
     known: dict[str, None] = {}
     for session in sessions:
         with suppress(MobilityError):

@@ -134,11 +134,6 @@ def validate(
     folder
         Where it is kept; by default in the session. Needed for the demo, which is not changed.
 
-    Returns
-    -------
-    Validation
-        What was stored.
-
     Raises
     ------
     NotFoundError
@@ -238,13 +233,7 @@ def validations(
 def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
-    """One stored comparison.
-
-    Raises
-    ------
-    NotFoundError
-        There is none of this name.
-    """
+    """One stored comparison."""
     known = validations(session, folder=folder)
     for one in known:
         if one.name == name:

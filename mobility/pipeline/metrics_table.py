@@ -31,11 +31,6 @@ NUMBERS = ("value", "sd", "lower", "upper")
 def metrics_table(metrics: xr.Dataset) -> pa.Table:
     """Put each value of the metrics of a session into a row.
 
-    Parameters
-    ----------
-    metrics
-        Of :func:`mobility.assessment.overhead_squat.overhead_squat`, or of joint mobility.
-
     Returns
     -------
     pyarrow.Table

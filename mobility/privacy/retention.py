@@ -196,13 +196,6 @@ def erase(store: Store, user_id: str) -> list[str]:
     such an order that, wherever it is interrupted, doing it once more finds the rest. What is in
     other places (exports, reports written with ``--out``) is not found here.
 
-    Parameters
-    ----------
-    store
-        The store.
-    user_id
-        The participant.
-
     Returns
     -------
     list of str

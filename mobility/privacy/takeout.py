@@ -18,15 +18,6 @@ _STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
     """Write everything of a participant to a ZIP file: record, sessions as they are, reports.
 
-    Parameters
-    ----------
-    store
-        The store.
-    user_id
-        The participant.
-    path
-        The file.
-
     Raises
     ------
     NotFoundError

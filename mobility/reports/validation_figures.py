@@ -46,13 +46,6 @@ _LABELS = {
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw the angles of video and lab over time, one row for each angle, one column for each side.
 
-    Parameters
-    ----------
-    curves
-        Of one trial.
-    names
-        Angles with sides.
-
     Returns
     -------
     matplotlib.figure.Figure

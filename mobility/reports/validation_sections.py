@@ -610,11 +610,6 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     folder
         Made if absent.
 
-    Returns
-    -------
-    list of Path
-        The files.
-
     Raises
     ------
     StorageError

@@ -78,13 +78,7 @@ STRANGER = Caller("nobody known", "none", None)
 
 
 def permit(caller: Caller, action: Action, user_id: str) -> None:
-    """Refuse what the caller may not do with what belongs to `user_id`.
-
-    Raises
-    ------
-    NotPermittedError
-        It says what; an administrator may.
-    """
+    """Refuse what the caller may not do with what belongs to `user_id`."""
     if not caller.may(action, user_id):
         raise NotPermittedError(
             f"the role {caller.role} may not {_TOLD[action]}; ask an administrator"

@@ -23,13 +23,7 @@ Mark = tuple[tuple[int, int, int], ...]
 
 
 class Answers:
-    """Reads the sessions of a store for the handlers; its functions are for threads.
-
-    Parameters
-    ----------
-    store
-        The store.
-    """
+    """Reads the sessions of a store for the handlers; its functions are for threads."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -55,13 +49,7 @@ class Answers:
         return self.store.session(session_id)
 
     def demo(self, session_id: str) -> Session:
-        """Open the demo session of this id, for its media.
-
-        Raises
-        ------
-        NotFoundError
-            There is none.
-        """
+        """Open the demo session of this id, for its media."""
         for exercise in EXERCISES:
             session = self.store.demo(exercise)
             if session.id == session_id:
@@ -86,17 +74,7 @@ class Answers:
     def document(
         self, session: Session, name: str, make: Callable[[Session], Mapping[str, Any]]
     ) -> bytes:
-        """Give a document as JSON, with places in it for the addresses of media.
-
-        Parameters
-        ----------
-        session
-            Of which session.
-        name
-            Of which document.
-        make
-            Makes it.
-        """
+        """Give a document as JSON, with places in it for the addresses of media."""
         key = (str(session.folder), name)
         mark = self._mark_of(session)
         with self._guard:

@@ -384,13 +384,7 @@ class Handler(JupyterHandler):
         return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
-        """Whether the query asks for the demo.
-
-        Raises
-        ------
-        BadInputError
-            It says neither true nor false.
-        """
+        """Whether the query asks for the demo."""
         given = self.get_query_arguments("demo") or ["false"]
         found = {"true": True, "1": True, "false": False, "0": False}.get(given[-1].lower())
         if found is None or len(given) > 1:
@@ -398,13 +392,7 @@ class Handler(JupyterHandler):
         return found
 
     def json_object(self) -> dict[str, Any]:
-        """Body of the request, a JSON object; an empty body is an empty one.
-
-        Raises
-        ------
-        BadInputError
-            It is none.
-        """
+        """Body of the request, a JSON object; an empty body is an empty one."""
         body = bytes(self._body)
         if not body.strip():
             return {}

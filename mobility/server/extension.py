@@ -15,13 +15,7 @@ from mobility.store import Store
 
 
 def load(app: Any) -> None:
-    """Add the handlers to a server and start the queue.
-
-    Parameters
-    ----------
-    app
-        The ``ServerApp``.
-    """
+    """Add the handlers to a server and start the queue."""
     settings = MobilityServer(parent=app)
     store = Store(settings.store_place(), reports=settings.reports_path())
     store.require_shared("the HTTP interface")

@@ -91,15 +91,7 @@ class Pause:
 
 
 class Queue:
-    """The queue of a store, and the processes that work on it.
-
-    Parameters
-    ----------
-    store
-        The store.
-    settings
-        Limits.
-    """
+    """The queue of a store, and the processes that work on it."""
 
     def __init__(self, store: Store, settings: MobilityServer) -> None:
         self._store = store
@@ -373,13 +365,7 @@ class Queue:
                 await self.forget(job.session_id)
 
     def require_hold(self) -> None:
-        """Take the queue of the store for this server.
-
-        Raises
-        ------
-        ConflictError
-            Another server has it.
-        """
+        """Take the queue of the store for this server."""
         if not self._hold():
             raise ConflictError(
                 "another Jupyter server works on the queue of this store; send it there, or stop it"

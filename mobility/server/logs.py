@@ -24,13 +24,7 @@ _LEFT_OUT = "[left out: it may hold a key]"
 
 
 def keep_keys_out(settings: dict[str, Any]) -> None:
-    """Keep keys out of all that this process logs, whoever logs it.
-
-    Parameters
-    ----------
-    settings
-        Of the web application.
-    """
+    """Keep keys out of all that this process logs, whoever logs it."""
     settings["log_function"] = _without_what_was_sent(settings["log_function"])
     made = logging.getLogRecordFactory()
 

@@ -160,15 +160,7 @@ class Worker:
 
 
 class Pool:
-    """A few workers that are kept, for short work.
-
-    Parameters
-    ----------
-    size
-        How many.
-    limits
-        Of each.
-    """
+    """A few workers that are kept, for short work."""
 
     def __init__(self, size: int, limits: Limits) -> None:
         self._free = [Worker(limits) for _ in range(size)]

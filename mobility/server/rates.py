@@ -28,13 +28,7 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> None:
-        """Take one request out of the bucket of a caller.
-
-        Raises
-        ------
-        TooManyRequestsError
-            It is empty.
-        """
+        """Take one request out of the bucket of a caller."""
         if not self._size:
             return
         now = self._clock()

@@ -17,64 +17,52 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     store = Unicode(
         help="Folder of the sessions, or s3://bucket/prefix; default: MOBILITY_STORE, else "
         "data/sessions."
-    ).tag(config=True)
-    reports = Unicode(help="Folder of the reports; default: MOBILITY_REPORTS, else reports.").tag(
-        config=True
     )
+    reports = Unicode(help="Folder of the reports; default: MOBILITY_REPORTS, else reports.")
     jupyter_role = Enum(
         ("", *ROLES),
         "administrator",
         help="Role of those who log in to Jupyter or have its token; '': they need a key.",
-    ).tag(config=True)
-    queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.").tag(
-        config=True
     )
-    analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.").tag(config=True)
-    pose_workers = Int(0, min=0, help="Pose processes of an analysis; 0: all processors.").tag(
-        config=True
-    )
-    most_bytes = Int(2 * 10**9, min=1, help="Size of the largest video.").tag(config=True)
+    queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.")
+    analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.")
+    pose_workers = Int(0, min=0, help="Pose processes of an analysis; 0: all processors.")
+    most_bytes = Int(2 * 10**9, min=1, help="Size of the largest video.")
     most_pixels = Int(
         36_000_000, min=0, help="Of a picture of a video (8K has 33 million); 0: no limit."
-    ).tag(config=True)
-    most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.").tag(
-        config=True
     )
-    sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.").tag(config=True)
+    most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.")
+    sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.")
     queue_per_user = Int(
         50, min=0, help="Of queue_length, for one user; administrators may fill it. 0: no limit."
-    ).tag(config=True)
-    uploads_at_once = Int(256, min=1, help="Uploads that may be under way.").tag(config=True)
+    )
+    uploads_at_once = Int(256, min=1, help="Uploads that may be under way.")
     uploads_per_key = Int(
         8, min=0, help="Of uploads_at_once, with a key of no administrator; 0: no limit."
-    ).tag(config=True)
+    )
     upload_stall_seconds = Float(
         30.0, min=0.1, help="An upload of which less than upload_least_bytes comes in it is ended."
-    ).tag(config=True)
-    upload_least_bytes = Int(1 << 20, min=1, help="See upload_stall_seconds.").tag(config=True)
+    )
+    upload_least_bytes = Int(1 << 20, min=1, help="See upload_stall_seconds.")
     memory_bytes = Int(
         12 * 10**9, min=0, help="Address space of each process of an analysis; 0: no limit."
-    ).tag(config=True)
-    analysis_seconds = Float(3600.0, min=1, help="Time that an analysis may take.").tag(config=True)
-    intake_seconds = Float(
-        60.0, min=1, help="Time in which a video must be opened and taken in."
-    ).tag(config=True)
-    report_seconds = Float(300.0, min=1, help="Time that a report may take.").tag(config=True)
-    requests_per_minute = Int(12_000, min=0, help="Of one key or login; 0: no limit.").tag(
-        config=True
     )
+    analysis_seconds = Float(3600.0, min=1, help="Time that an analysis may take.")
+    intake_seconds = Float(60.0, min=1, help="Time in which a video must be opened and taken in.")
+    report_seconds = Float(300.0, min=1, help="Time that a report may take.")
+    requests_per_minute = Int(12_000, min=0, help="Of one key or login; 0: no limit.")
     requests_at_once = Int(
         8, min=1, help="Under way with one key of no administrator, beside its uploads."
-    ).tag(config=True)
+    )
     idle_seconds = Float(
         30.0, min=0.1, help="A connection on which no whole head of a request comes in it is ended."
-    ).tag(config=True)
+    )
     refused_per_minute = Int(
         120, min=0, help="Requests without a valid key, from one address; 0: no limit."
-    ).tag(config=True)
+    )
     media_seconds = Int(
         3600, min=0, help="How long the address of a video in a document works without a key."
-    ).tag(config=True)
+    )
 
     def store_place(self) -> str:
         """Folder or URL of the sessions."""
@@ -84,3 +72,7 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     def reports_path(self) -> Path:
         """Folder of the reports."""
         return Path(self.reports or os.environ.get("MOBILITY_REPORTS") or "reports").absolute()
+
+
+for _trait in MobilityServer.class_own_traits().values():
+    _trait.tag(config=True)

@@ -314,13 +314,7 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json`, no deeper and longer than serves anything.
-
-    Raises
-    ------
-    BadInputError
-        It is none.
-    """
+    """Read a JSON body, as :func:`parse_json`, no deeper and longer than serves anything."""
     try:
         value = parse_json(body)
         _check_depth(value, _DEEPEST)
@@ -341,13 +335,7 @@ def _check_depth(value: Any, left: int) -> None:
 
 
 def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
-    """Read a small body of named texts, as a form or as JSON.
-
-    Raises
-    ------
-    BadInputError
-        It is neither.
-    """
+    """Read a small body of named texts, as a form or as JSON."""
     values: dict[str, list[str]] = {}
     if not body.strip():
         return values

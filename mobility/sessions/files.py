@@ -134,13 +134,7 @@ DELETING = ".deleting-"
 
 
 def refuse_link(folder: Path) -> None:
-    """Refuse to delete a link in the place of a folder: what it points to would stay.
-
-    Raises
-    ------
-    StorageError
-        It is one.
-    """
+    """Refuse to delete a link in the place of a folder: what it points to would stay."""
     if folder.is_symlink():
         raise StorageError(
             f"{folder}: is a link, of which nothing was deleted; put the folder itself there "

@@ -35,15 +35,7 @@ WATCH_S = 2.5 * BEAT_S
 
 
 class Lease:
-    """A lock that at most one holds; see :meth:`acquire`.
-
-    Parameters
-    ----------
-    objects
-        Where it is.
-    key
-        Its object.
-    """
+    """A lock that at most one holds; see :meth:`acquire`."""
 
     def __init__(self, objects: Objects, key: str) -> None:
         self._objects = objects

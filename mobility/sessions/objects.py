@@ -55,12 +55,6 @@ class Found:
     """Seconds since it was written, by the clock of the server alone."""
 
 
-def is_url(place: str) -> bool:
-    """Whether a place is a URL, and not a path."""
-    scheme, separator, _ = place.partition("://")
-    return bool(separator) and len(scheme) > 1 and scheme.replace("+", "").isalnum()
-
-
 class Objects:
     """Objects below a URL.
 
@@ -118,13 +112,7 @@ class Objects:
         return self.kind != "memory"
 
     def require_writable(self) -> None:
-        """Refuse a store to which nothing can be written safely.
-
-        Raises
-        ------
-        NotPermittedError
-            It is one.
-        """
+        """Refuse a store to which nothing can be written safely."""
         if not self.can_be_written:
             raise NotPermittedError(
                 f"store {self.url}: can be read only; locks and whole writes are known to hold in "

@@ -318,15 +318,7 @@ class Remote:
             log.info("session %s: removed %d objects of an interrupted run", session_id, len(left))
 
     def document(self, key: str) -> Any:
-        """JSON document of the store itself.
-
-        Raises
-        ------
-        NotFoundError
-            There is none.
-        BadInputError
-            It is none.
-        """
+        """JSON document of the store itself."""
         found = self.objects.get(key)
         if found is None:
             raise NotFoundError(f"{self.objects.address(key)}: no such object")

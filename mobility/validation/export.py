@@ -11,7 +11,6 @@ import io
 import math
 import os
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -48,11 +47,6 @@ def write_trc(pose: xr.Dataset, path: str | os.PathLike[str], *, units: LengthUn
         The file to write.
     units
         Unit of the numbers in the file: m, cm or mm.
-
-    Returns
-    -------
-    Path
-        The file.
 
     Raises
     ------
@@ -101,19 +95,12 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path
         The file to write.
 
-    Returns
-    -------
-    Path
-        The file.
-
     Raises
     ------
     BadInputError
         There are no angles, or the times do not increase.
-    NotFoundError
-        The folder of `path` does not exist.
-    StorageError
-        It cannot be written.
+    NotFoundError, StorageError
+        As :func:`write_trc`.
     """
     time = _time(angles, what="write_mot")
     columns: dict[str, Array] = {}
@@ -162,20 +149,13 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path
         The file to write.
 
-    Returns
-    -------
-    Path
-        The file.
-
     Raises
     ------
     BadInputError
         There are no positions, a time lies off an even clock by more than half a frame or is before
         0, there are more than 65535 frames, or `path` does not end in ``.c3d``.
-    NotFoundError
-        The folder of `path` does not exist.
-    StorageError
-        It cannot be written.
+    NotFoundError, StorageError
+        As :func:`write_trc`.
     """
     import ezc3d
 
@@ -225,26 +205,12 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     row for each time, angle and side (empty for those of the whole body): ``time, angle, side,
     value_deg, sd_deg``. What is NaN is an empty cell. Every digit is kept.
 
-    Parameters
-    ----------
-    dataset
-        Pose, markers or angles.
-    path
-        The file to write.
-
-    Returns
-    -------
-    Path
-        The file.
-
     Raises
     ------
     BadInputError
         It is none of these.
-    NotFoundError
-        The folder of `path` does not exist.
-    StorageError
-        It cannot be written.
+    NotFoundError, StorageError
+        As :func:`write_trc`.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -280,8 +246,6 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 FORMATS = {"trc": write_trc, "c3d": write_c3d, "mot": write_mot, "csv": write_csv}
 """The writer of each format; TRC and C3D take positions, MOT takes angles, CSV either."""
-
-Format = Literal["trc", "c3d", "mot", "csv"]
 
 
 def _require_folder(path: Path) -> None:

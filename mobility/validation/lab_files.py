@@ -12,7 +12,7 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,7 +58,7 @@ def read_lab(
     ----------
     path
         C3D, TRC, MOT, STO or CSV, also gzipped, or saved again by a spreadsheet; the content
-        decides, then the ending.
+        decides, then the ending. See the notes for what is read of each.
     mapping
         What markers and columns are: the name of a built-in mapping, a YAML file, or its content;
         default the built-in one that knows most of the names.
@@ -92,161 +92,58 @@ def read_lab(
     BadInputError
         It is empty, cut off or of another kind, or holds something else, such as forces, which is
         named; units, rate or axes contradict each other or cannot be told; a mapping does not fit.
-    """
-    where = Path(path)
-    content = _content(where)
-    reader = _reader(where, content)
-    return reader(
-        where,
-        mapping=mapping,
-        units=units,
-        vertical_axis=vertical_axis,
-        rate_hz=rate_hz,
-        subject=subject,
-    )
 
-
-@checked
-def read_c3d(
-    path: str | os.PathLike[str],
-    *,
-    mapping: MappingLike | None = None,
-    units: Unit | None = None,
-    vertical_axis: VerticalAxis | None = None,
-    rate_hz: float | None = None,
-    subject: str | None = None,
-) -> xr.Dataset:
-    """Read a C3D file: markers, modelled angles, and the pose matrices of Theia3D.
-
-    Parameters and result are those of :func:`read_lab`. Points with a negative residual are gaps.
-    Modelled angles (``LKneeAngles``) become columns ``LKneeAngles.x``, ``.y``, ``.z``; of pose
-    matrices the origins become markers. Forces, moments, powers and analog channels are not read.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        As :func:`read_lab`.
-    """
-    where = Path(path)
-    content = _content(where)
-    found = c3d(where, content)
-    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
-
-
-@checked
-def read_trc(
-    path: str | os.PathLike[str],
-    *,
-    mapping: MappingLike | None = None,
-    units: Unit | None = None,
-    vertical_axis: VerticalAxis | None = None,
-    rate_hz: float | None = None,
-    subject: str | None = None,
-) -> xr.Dataset:
-    """Read a TRC file of markers; parameters and result are those of :func:`read_lab`.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        As :func:`read_lab`.
-    """
-    where = Path(path)
-    found = trc(where.name, _lines(where))
-    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
-
-
-@checked
-def read_mot(
-    path: str | os.PathLike[str],
-    *,
-    mapping: MappingLike | None = None,
-    units: Unit | None = None,
-    vertical_axis: VerticalAxis | None = None,
-    rate_hz: float | None = None,
-    subject: str | None = None,
-) -> xr.Dataset:
-    """Read an OpenSim MOT or STO file of angles; parameters and result as of :func:`read_lab`.
-
-    ``inDegrees`` says whether it is in degrees; where it is missing, the range does. Of states
+    Notes
+    -----
+    Of a C3D file the markers are read (those with a negative residual are gaps), modelled angles
+    (``LKneeAngles`` become the columns ``LKneeAngles.x``, ``.y``, ``.z``) and of the pose matrices
+    of Theia3D the origins; no forces, moments, powers or analog channels. Of MOT and STO
+    ``inDegrees`` says whether they are in degrees; where it is missing, the range does. Of states
     (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) the values are read.
 
-    Raises
-    ------
-    NotFoundError, BadInputError
-        As :func:`read_lab`.
-    """
-    where = Path(path)
-    found = mot(where.name, _lines(where))
-    return _made(where, found, mapping, units, vertical_axis, rate_hz, subject)
-
-
-@checked
-def read_csv(
-    path: str | os.PathLike[str],
-    *,
-    mapping: MappingLike | None = None,
-    units: Unit | None = None,
-    vertical_axis: VerticalAxis | None = None,
-    rate_hz: float | None = None,
-    subject: str | None = None,
-) -> xr.Dataset:
-    """Read a table of markers or angles; parameters and result are those of :func:`read_lab`.
-
-    Separated by commas, semicolons, tabs or blanks, one row a frame, with a header; decimals may
-    stand behind commas where something else separates, or in quotes. A marker is
+    A table is separated by commas, semicolons, tabs or blanks, one row a frame, with a header;
+    decimals may stand behind commas where something else separates, or in quotes. A marker is
     three columns (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, with a unit behind if wished:
     ``LKNE_x_mm``); every other column may be an angle. Read too are the tables that
     :func:`mobility.validation.export.write_csv` writes, those of Visual3D (five rows of header)
     and of Vicon Nexus (sections Trajectories and Model Outputs), and tables without a header whose
     mapping says their ``columns``.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        As :func:`read_lab`.
     """
     where = Path(path)
     chosen = given_mapping(mapping) if mapping is not None else None
-    found = table(where.name, _lines(where), chosen)
-    return _made(where, found, chosen, units, vertical_axis, rate_hz, subject)
-
-
-def _made(
-    path: Path,
-    found: Found,
-    mapping: MappingLike | None,
-    units: Unit | None,
-    vertical_axis: VerticalAxis | None,
-    rate_hz: float | None,
-    subject: str | None,
-) -> xr.Dataset:
+    found = _taken_apart(where, chosen)
     if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise BadInputError(f"{path.name}: rate_hz must be above 0 (got {rate_hz:g})")
+        raise BadInputError(f"{where.name}: rate_hz must be above 0 (got {rate_hz:g})")
     asked = Asked(
-        mapping=given_mapping(mapping) if mapping is not None else None,
+        mapping=chosen,
         units=units,
         vertical_axis=vertical_axis,
         rate_hz=rate_hz,
         subject=subject,
     )
-    source = {"source_file": path.name, "source_sha256": sha256(path)}
+    source = {"source_file": where.name, "source_sha256": sha256(where)}
     return dataset(found, asked, source=source)
 
 
-def _reader(path: Path, content: bytes) -> Callable[..., xr.Dataset]:
-    """Choose by the content, and by the ending where the content does not tell."""
-    if content[1:2] == bytes([MARK]) and b"\0" in content[:512]:
-        return read_c3d
-    start = (
-        content[:65536].replace(b"\0", b"").lower()
-    )  # a text in UTF-16 has a zero at each letter
-    if re.match(rb"\W*pathfiletype", start):
-        return read_trc
-    if re.search(rb"^\W*endheader", start, re.MULTILINE):
-        return read_mot
+def _taken_apart(path: Path, mapping: LabMapping | None) -> Found:
+    """Choose the format by the content, and by the ending where the content does not tell."""
+    content = _content(path)
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    known = {".c3d": read_c3d, ".trc": read_trc, ".mot": read_mot, ".sto": read_mot}
-    return known.get(endings[-1] if endings else "", read_csv)
+    ending = endings[-1] if endings else ""
+    # A text in UTF-16 has a zero at each letter.
+    start = content[:65536].replace(b"\0", b"").lower()
+    says_c3d = content[1:2] == bytes([MARK]) and b"\0" in content[:512]
+    says_trc = re.match(rb"\W*pathfiletype", start) is not None
+    says_mot = re.search(rb"^\W*endheader", start, re.MULTILINE) is not None
+    untold = not (says_c3d or says_trc or says_mot)
+    if says_c3d or (untold and ending == ".c3d"):
+        return c3d(path, content)
+    lines = _lines(path.name, content)
+    if says_trc or (untold and ending == ".trc"):
+        return trc(path.name, lines)
+    if says_mot or (untold and ending in (".mot", ".sto")):
+        return mot(path.name, lines)
+    return table(path.name, lines, mapping)
 
 
 def _content(path: Path) -> bytes:
@@ -269,10 +166,9 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _lines(path: Path) -> list[str]:
-    content = _content(path)
+def _lines(what: str, content: bytes) -> list[str]:
     start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = next((kind for sign, kind in _OTHER_KINDS.items() if start.startswith(sign)), None)
     if kind is not None:
-        raise BadInputError(f"{path.name}: is {kind}; give C3D, TRC, MOT, STO or CSV")
-    return text_lines(path.name, content)
+        raise BadInputError(f"{what}: is {kind}; give C3D, TRC, MOT, STO or CSV")
+    return text_lines(what, content)

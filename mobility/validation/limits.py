@@ -21,9 +21,6 @@ Z95 = 1.96
 LEAST = 3
 """Fewest independent units (participants, else repetitions) from which a spread is told."""
 
-MOST_PARTICIPANTS = 1_000_000
-"""Where the search for a sample size ends."""
-
 # Much larger ones have a fourth power, for the interval, that is no number.
 _ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 

@@ -122,11 +122,6 @@ def parametric_body(
     weight_kg
         Mass, kilograms: the volume of the mesh at 980 kg/m^3.
 
-    Returns
-    -------
-    Body
-        The body at rest.
-
     Raises
     ------
     BadInputError

@@ -79,13 +79,7 @@ class Case(Strict):
 
     @property
     def squat(self) -> Squat:
-        """The motion, where it is a squat.
-
-        Raises
-        ------
-        BadInputError
-            A single joint moves instead.
-        """
+        """The motion, where it is a squat."""
         if not isinstance(self.motion, Squat):
             raise BadInputError(f"{self.name}: its motion is that of a single joint, not a squat")
         return self.motion
@@ -114,16 +108,26 @@ def read_case(path: str | os.PathLike[str]) -> Case:
         There is no such file, it is not YAML, or a name or a value in it is wrong.
     """
     source = Path(path)
+    return case_from(read_yaml(source, kind="case"), what=source.name)
+
+
+def read_yaml(source: Path, *, kind: str) -> Any:
+    """Read what a user wrote, a case or a grid.
+
+    Raises
+    ------
+    NotFoundError, BadInputError
+        There is no such file, or it is not YAML.
+    """
     try:
-        values = tables.read_given(source.read_text(encoding="utf-8"))
+        return tables.read_given(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
-            f"{source}: there is no such case; give the path of a YAML file"
+            f"{source}: there is no such {kind}; give the path of a YAML file"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
-    return case_from(values, what=source.name)
 
 
 def case_from(values: Any, *, what: str = "case") -> Case:
@@ -239,11 +243,6 @@ def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDA
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
     """Truth of a trial.
 
-    Parameters
-    ----------
-    case, body, trial
-        As performed.
-
     Returns
     -------
     xarray.Dataset
@@ -292,13 +291,7 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
 
 
 def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a `truth.nc` into memory.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    """
+    """Read a `truth.nc` into memory."""
     if not Path(path).is_file():
         raise NotFoundError(f"{path}: there is no such truth; render the case first")
     return xr.load_dataset(path, engine="h5netcdf")
@@ -306,11 +299,6 @@ def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def truth_pose(truth: xr.Dataset) -> xr.Dataset:
     """Truth in the layout of a pose, for :func:`mobility.kinematics.angles.joint_angles`.
-
-    Parameters
-    ----------
-    truth
-        As from :func:`true_positions`.
 
     Returns
     -------

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import yaml
 from pydantic import Field, model_validator
 
-from mobility import tables
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import BadInputError
 from mobility.options import Strict, checked, likely, validate
-from mobility.virtual_lab.case import Case, Film, case_from
+from mobility.virtual_lab.case import Case, Film, case_from, read_yaml
 
 VIEWS: Mapping[str, tuple[float, float, float]] = {
     "front": (-15.0, 15.0, 0.0),
@@ -143,32 +141,17 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
         There is no such file, it is not YAML, or a name or a value in it is wrong.
     """
     source = Path(path)
-    try:
-        values = tables.read_given(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"{source}: there is no such grid; give the path of a YAML file"
-        ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
+    values = read_yaml(source, kind="grid")
     if not isinstance(values, Mapping):
-        raise BadInputError(f"{source.name}: a grid is a mapping with {', '.join(_sections())}")
+        raise BadInputError(
+            f"{source.name}: a grid is a mapping with {', '.join(Grid.model_fields)}"
+        )
     texts = {str(key): value for key, value in values.items()}
     return validate(Grid, {"name": source.stem, **texts}, what=source.name)
 
 
-def _sections() -> list[str]:
-    return list(Grid.model_fields)
-
-
 def grid_cases(grid: Grid) -> list[Case]:
     """List the cases of a grid.
-
-    Parameters
-    ----------
-    grid
-        As read.
 
     Returns
     -------

@@ -81,11 +81,6 @@ def write_report(
     grid
         What the cases are called together.
 
-    Returns
-    -------
-    pathlib.Path
-        The page.
-
     Raises
     ------
     StorageError

@@ -283,13 +283,7 @@ def _measure(folder: Path, *, keep_video: bool, resume: bool) -> None:
 
 
 def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a `pose.nc` or `angles.nc` of the cache into memory.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    """
+    """Read a `pose.nc` or `angles.nc` of the cache into memory."""
     if not Path(path).is_file():
         raise NotFoundError(f"{path}: there is no such file; run the sweep first")
     return xr.load_dataset(path, engine="h5netcdf", decode_times=False)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import re
 import xml.etree.ElementTree as ET
 
@@ -181,12 +180,8 @@ def test_the_advice_on_a_refusal_says_where_the_camera_stands():
 
 
 @pytest.fixture(scope="module")
-def script(project):
-    path = project / "scripts" / "movement_drawings.py"
-    spec = importlib.util.spec_from_file_location("movement_drawings", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(program):
+    return program("movement_drawings")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,55 +12,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from batches import RESULTS, contents, surroundings
+from processes import ended, wait_for
 
 from mobility.batch import run as batch
 from mobility.batch.manifest import read_manifest
 from mobility.errors import BadInputError, InUseError
-from mobility.sessions.files import read_dataset
 from mobility.store import Store
-
-RESULTS = (
-    *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
-)
-FAULTY = Path(__file__).parents[1] / "faulty_worker.py"
-
-
-MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
-
-
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory, clips):
-    """Three short videos; made once, for the same pictures do not always give the same file."""
-    folder = tmp_path_factory.mktemp("originals")
-    for number, name in enumerate(("a", "b", "c")):
-        clips.make_clip(folder / f"{name}.mp4", 3 + number)
-    (folder / "m.csv").write_text(MANIFEST)
-    return folder
-
-
-@pytest.fixture
-def place(tmp_path, originals):
-    """A folder with three short videos of two people, and a manifest of them."""
-    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
-    return tmp_path
-
-
-def surroundings(place, fault):
-    """Environment in which workers have stand-ins, and the fault."""
-    return {
-        **os.environ,
-        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
-        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
-        "FAULT": fault,
-        "FAULT_FOLDER": str(place),
-    }
 
 
 def start(place, *options, fault="none:none:0", manifest="m.csv"):
@@ -102,30 +65,14 @@ def rows_of(found):
 
 
 def results(place):
-    """Content of all results, by video and file; nothing else may be there but the records.
-
-    Bytes, but for NetCDF: HDF5 may lay out the same content in another order.
-    """
+    """Content of all results, by video and file; nothing else may be there but the records."""
     found = {}
     for session in Store(place / "data" / "sessions").sessions():
         assert session.record.state == "analyzed"
         names = {file.name for file in session.folder.iterdir()}
         assert names == {*RESULTS, "session.json"}
-        for name in RESULTS:
-            path = session.folder / name
-            content = everything_in(path) if path.suffix == ".nc" else path.read_bytes()
-            found[session.record.video.original_name, name] = content
+        found |= contents(session)
     return found
-
-
-def everything_in(path):
-    """All that a NetCDF file says, as bytes and texts."""
-    dataset = read_dataset(path)
-    variables = [
-        (name, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
-        for name, v in dataset.variables.items()
-    ]
-    return variables, str(dataset.attrs), dict(dataset.sizes)
 
 
 @pytest.fixture(scope="module")
@@ -448,14 +395,11 @@ main()
 @pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
 def test_the_clock_is_set_during_the_run(place, undisturbed, seconds):
     """Of the batch and of its worker, while it works: nothing is lost, or done again."""
-    process = subprocess.run(
+    process = ended(
         [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
         cwd=place,
         env=surroundings(place, f"metrics:clock={seconds}:1"),
-        capture_output=True,
-        text=True,
         timeout=300,
-        check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")
     found = json.loads(process.stdout)
@@ -578,13 +522,6 @@ def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
     ]
 
 
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def listens(port):
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
@@ -615,8 +552,6 @@ def test_a_log_without_space_is_said_once_without_a_traceback(tmp_path):
         "    for number in range(3):\n"
         "        logging.getLogger('mobility.any').info('line %d', number)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=False
-    )
+    done = ended([sys.executable, "-c", code, str(log)])
     assert done.returncode == 0
     assert done.stderr == f"warning: log file {log}: lines are lost (No space left on device)\n"

@@ -21,33 +21,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from batches import FAULTY, RESULTS, contents, in_netcdf, surroundings
 from demo_sessions import with_current_keys
+from processes import wait_for
 
-from mobility.sessions.files import read_dataset
 from mobility.store import Store
-
-FAULTY = Path(__file__).parents[1] / "faulty_worker.py"
-MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
-RESULTS = (
-    *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
-)
-
-
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory, clips):
-    """Three short videos and a manifest of them."""
-    folder = tmp_path_factory.mktemp("originals")
-    for number, name in enumerate(("a", "b", "c")):
-        clips.make_clip(folder / f"{name}.mp4", 3 + number)
-    (folder / "m.csv").write_text(MANIFEST)
-    return folder
-
-
-@pytest.fixture
-def place(tmp_path, originals):
-    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
-    return tmp_path
 
 
 def start(place, *arguments, fault="none:none:0"):
@@ -58,14 +36,7 @@ def start(place, *arguments, fault="none:none:0"):
         "sys.argv[0] = 'mobility'\n"
         "from mobility.cli.main import main\nmain()"
     )
-    environment = {
-        **os.environ,
-        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
-        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
-        "FAULT": fault,
-        "FAULT_FOLDER": str(place),
-        "TMPDIR": str(place / "tmp"),
-    }
+    environment = {**surroundings(place, fault), "TMPDIR": str(place / "tmp")}
     (place / "tmp").mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -98,7 +69,7 @@ def batch(place, url, *options, **more):
 
 
 def results(url):
-    """Content of all results, by video and file; of NetCDF, all that it says."""
+    """Content of all results, by video and file."""
     found = {}
     store = Store(url)
     for session in store.sessions():
@@ -107,21 +78,9 @@ def results(url):
         assert names - {"session.json"} == set(RESULTS)
         for name in RESULTS:
             store.fetch(session.id, name)
-            path = session.folder / name
-            content = in_netcdf(path) if path.suffix == ".nc" else path.read_bytes()
-            found[session.record.video.original_name, name] = content
+        found |= contents(session)
     store.close()
     return found
-
-
-def in_netcdf(path):
-    """All that a file says, in whatever order HDF5 has laid it out."""
-    data = read_dataset(path)
-    variables = [
-        (key, v.dims, str(v.dtype), v.values.tobytes(), str(v.attrs))
-        for key, v in data.variables.items()
-    ]
-    return variables, str(data.attrs), dict(data.sizes)
 
 
 @pytest.fixture(scope="module")
@@ -542,10 +501,3 @@ def test_a_real_report_from_a_bucket(s3, tmp_path):
         assert (place in text) == place.startswith("s3")
     first, second = pages.values()
     assert first == second
-
-
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

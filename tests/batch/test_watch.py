@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import time_machine
+from batches import surroundings
+from processes import wait_for
 
 from mobility.batch import watch as module
 from mobility.batch.record import BatchRow
@@ -22,8 +22,6 @@ from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.privacy.retention import erase
 from mobility.sessions.files import lock
 from mobility.store import Store
-
-FAULTY = Path(__file__).parents[1] / "faulty_worker.py"
 
 
 class Client:
@@ -238,32 +236,13 @@ def test_bad_folder_or_ledger(place, worked):
 @pytest.mark.slow
 def test_stopped_and_killed_it_goes_on_where_it_was(place):
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "mobility.cli",
-            "watch",
-            "in",
-            "--every",
-            "0.2",
-            "--settle",
-            "0.5",
-        ),
+        *(sys.executable, "-m", "mobility.cli", "watch", "in", "--every", "0.2", "--settle", "0.5"),
         *("--workers", "1", "--store", "store", "--reports", "reports"),
     ]
-    environment = {
-        **os.environ,
-        "DASK_DISTRIBUTED__WORKER__PRELOAD": str(FAULTY),
-        "STAND_INS": str(FAULTY.with_name("stand_ins.py")),
-        "FAULT": "metrics:wait:1",
-        "FAULT_FOLDER": str(place),
-    }
+    environment = surroundings(place, "metrics:wait:1")
     told = {"cwd": place, "env": environment, "stdout": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command, **told, stderr=subprocess.PIPE)
-    end = time.monotonic() + 120
-    while not (place / "fault-0").exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for((place / "fault-0").exists)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     second = subprocess.run([*command, "--once"], **told, timeout=300, check=False)

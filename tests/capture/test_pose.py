@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from processes import ended
 
 import mobility as mb
 from mobility import tables
@@ -207,12 +208,7 @@ def test_the_pose_file_is_accepted_by_movement(opencap_pose, tmp_path, project):
         "    keypoint_names=list(pose.keypoint.values), fps=pose.attrs['fps'])\n"
         "print(pose.attrs['ds_type'], pose.attrs['time_unit'])\n"
     )
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", code, tmp_path / "pose.nc"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ended([python, "-W", "ignore", "-c", code, tmp_path / "pose.nc"])
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["poses", "seconds"]
 

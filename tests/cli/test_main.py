@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import ended
 
 from mobility.capture.video import read_frames, write_video
 from mobility.store import Store
@@ -19,13 +20,10 @@ from mobility.store import Store
 
 def mobility(*arguments, store, **environment):
     """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "mobility.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
+    return ended(
+        [sys.executable, "-m", "mobility.cli", *arguments],
         cwd=store.parent,
         env={**os.environ, "MOBILITY_STORE": str(store), **environment},
-        check=False,
     )
 
 
@@ -402,7 +400,7 @@ def test_a_log_that_cannot_be_written_is_one_warning():
         "    logging.getLogger('mobility.any').warning('line %d', number)\n"
         "print('went on')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = ended([sys.executable, "-c", code])
     assert (done.returncode, done.stdout) == (0, "went on\n")
     assert done.stderr == (
         "warning: log file /dev/full: lines are lost (No space left on device)\n"
@@ -431,12 +429,7 @@ def test_a_warning_of_the_video_is_said_once_and_by_its_own_name(store, tmp_path
         "cli.main()\n"
     )
     command = [sys.executable, "-c", code, Path(__file__).parents[1], "analyze", video, "--no-fit"]
-    done = subprocess.run(
-        [*map(str, command), "--no-report", "--store", str(store)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ended([*command, "--no-report", "--store", str(store)])
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if "the file ends at" in line]
     assert len(told) == 1, done.stderr
@@ -473,12 +466,7 @@ def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, numbe
         "cli.main()\n"
     )
     video = clips.make_clip(tmp_path / "a.mp4", 3)
-    done = subprocess.run(
-        [sys.executable, "-c", code, "analyze", str(video), "--store", str(store)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ended([sys.executable, "-c", code, "analyze", str(video), "--store", str(store)])
     assert done.returncode == 130
     (session,) = Store(store).sessions()
     assert done.stderr.strip().splitlines() == [
@@ -495,12 +483,7 @@ def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips):
         "cli.main()\n"
     )
     video = clips.make_clip(tmp_path / "a.mp4", 3)
-    done = subprocess.run(
-        [sys.executable, "-c", code, "analyze", str(video), "--store", str(store)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ended([sys.executable, "-c", code, "analyze", str(video), "--store", str(store)])
     assert "ZeroDivisionError" in done.stderr
     assert files_below(store) == []
 
@@ -637,14 +620,7 @@ def test_all_that_is_written_of_a_participant_is_for_the_owner_only(tmp_path, um
         "$m export-lab $one --out demo.trc && $m participants export demo --out demo.zip && "
         "$m keys create --role participant --user-id demo"
     )
-    done = subprocess.run(
-        ["sh", "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "MOBILITY_STORE": "store"},
-        check=False,
-    )
+    done = ended(["sh", "-c", script], cwd=tmp_path, env={**os.environ, "MOBILITY_STORE": "store"})
     assert done.returncode == 0, done.stderr
     places = [tmp_path, *tmp_path.rglob("*")]
     assert {"analyzed.mp4", "cohort.parquet", "demo.zip", "demo.log"} <= {p.name for p in places}
@@ -720,9 +696,7 @@ def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp
         "    session.analyze(workers=1)\n"
         "    print(session.id, session.details()['segments'], session.report()['exercise'])\n"
     )
-    again = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    again = ended([sys.executable, "-c", code], cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     for line in again.stdout.splitlines():
         assert line.endswith("3 Overhead Squat")

@@ -11,13 +11,9 @@ from typing import Any
 
 import pytest
 from lab_trials import add_demo_session, write_truth
+from processes import ended
 
 from mobility.store import Store
-
-
-@pytest.fixture(scope="module")
-def demo(project: Path) -> Path:
-    return project / "data" / "demo" / "overhead-squat"
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +21,16 @@ def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_truth(demo, tmp_path_factory.mktemp("lab") / "truth.trc", lag=0.25)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", reports=tmp_path / "reports")
-
-
 def mobility(store: Store, *arguments: Any) -> subprocess.CompletedProcess[str]:
     """Run ``mobility validate`` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "mobility.cli", "validate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
+    return ended(
+        [sys.executable, "-m", "mobility.cli", "validate", *arguments],
         cwd=store.path.parent,
         env={
             **os.environ,
             "MOBILITY_STORE": str(store.path),
             "MOBILITY_REPORTS": str(store.reports),
         },
-        check=False,
     )
 
 

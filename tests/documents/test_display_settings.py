@@ -34,11 +34,6 @@ KNEE_AND_HIP = {
 }
 
 
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
-
-
 def session_of(store: Store, stand_ins, exercise: str, joints: str = "all") -> Session:
     """A session of any exercise, also of one that creation does not know."""
     video = stand_ins.video(store.path.parent / "camera")

@@ -36,11 +36,6 @@ def filmed() -> xr.Dataset:
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
-
-
-@pytest.fixture
 def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
     """What only a video can give is put in its place; the angles that the overlay shows."""
     found: list[tuple[str, ...]] = []

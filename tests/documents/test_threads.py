@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from processes import in_child
 
 from mobility.documents import threads as module
 from mobility.documents.contract import Thread
@@ -31,29 +32,12 @@ METRICS = [
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
-
-
-@pytest.fixture
 def session(store, stand_ins, tmp_path) -> Session:
     return store.create(stand_ins.video(tmp_path / "camera"), **SQUAT).analyze()
 
 
 def files(session: Session) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in (session.folder / "threads").iterdir()}
-
-
-def in_child(act) -> int:
-    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def change_data(session: Session, stand_ins) -> None:

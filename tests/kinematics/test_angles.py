@@ -28,6 +28,7 @@ from mobility.kinematics.geometry import (
 )
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
+from mobility.sessions.files import read_dataset
 from tests.analytic import squat_pose
 from tests.limbs import limb_pose
 
@@ -392,12 +393,9 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     assert raw.knee_flexion.notnull().all()
 
 
-def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
+def test_each_angle_of_a_fit_has_a_limit_of_its_own(demo):
     """With errors four times as large as the fit's, what exceeds the table is refused, no more."""
-    with xr.open_dataset(
-        project / "data" / "demo" / "overhead-squat" / "fitted.nc", engine="h5netcdf"
-    ) as stored:
-        fitted = stored.load()
+    fitted = read_dataset(demo / "fitted.nc")
     worse = fitted.assign(position_draws=4 * fitted.position_draws)
     sd, angles = angle_sd(worse), joint_angles(worse)
     limits = {"trunk_lean": 10, "knee_flexion": 15, "ankle_dorsiflexion": 15, "elbow_flexion": 25}
@@ -418,12 +416,9 @@ def test_each_angle_of_a_fit_has_a_limit_of_its_own(project):
     assert "refused" not in joint_angles(fitted).trunk_lean.attrs
 
 
-def test_an_angle_that_a_draw_cannot_have_is_refused(project):
+def test_an_angle_that_a_draw_cannot_have_is_refused(demo):
     """Draws so wide that in some of them the subject lies on the side."""
-    with xr.open_dataset(
-        project / "data" / "demo" / "overhead-squat" / "fitted.nc", engine="h5netcdf"
-    ) as stored:
-        fitted = stored.load()
+    fitted = read_dataset(demo / "fitted.nc")
     worse = fitted.assign(position_draws=20 * fitted.position_draws)
     boundless = angle_sd(worse)["thigh_elevation_sd"].isnull()
     assert boundless.any()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from kinematics.test_fit import body, errors, last, points_of
+from kinematics.test_fit import body, errors, filmed, last, points_of
 
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
@@ -20,7 +20,7 @@ from mobility.kinematics.fit import entry, solver, terms
 from mobility.kinematics.fit.cameras import overlaid
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.kinematics.skeleton import INDEX
 from mobility.view import camera_view
 
 ANGLES = (
@@ -40,59 +40,6 @@ def motion(time: np.ndarray, reps: tuple[tuple[float, float, float], ...]) -> np
 
 
 SQUATS = ((0.8, 2.2, 90.0), (3.4, 2.6, 80.0))
-
-
-def filmed(
-    time: np.ndarray,
-    points: np.ndarray,
-    *,
-    azimuth: float,
-    focal: float = 1100.0,
-    distance: float = 3.2,
-    size: tuple[int, int] = (720, 1280),
-    noise_px: float = 0.0,
-    drift_px: float = 0.0,
-    shrink: float = 0.75,
-    seed: int = 0,
-) -> xr.Dataset:
-    """The pose that MediaPipe might give, its landmarks where they usually lie off the joints.
-
-    `drift_px` is the size of errors that last for about a second.
-    """
-    rng = np.random.default_rng(seed)
-    a = np.radians(azimuth)
-    back = np.array([np.sin(a), 0.0, np.cos(a)])
-    axes = np.stack([np.cross([0.0, 1.0, 0.0], back), [0.0, 1.0, 0.0], back])
-    camera = (points - distance * back - [0.0, 1.0, 0.0]) @ axes.T
-    joints = camera[:, FITTED]
-    means = [offset.mean for offset in parts.OFFSETS.values()]
-    directions = parts.offset_directions(joints, np.array([0.0, 1.0, 0.0]))
-    seen = camera.copy()
-    seen[:, FITTED] += np.einsum("o,nojx->njx", means, directions)
-    image = np.array(size) / 2 + focal * seen[..., :2] / -seen[..., 2:] * [1.0, -1.0]
-    image += noise_px * rng.standard_normal(image.shape)
-    waves = drift_px * rng.standard_normal((4, *image.shape[1:]))
-    for i, wave in enumerate(waves):
-        image += 0.7 * wave * np.cos(2 * np.pi * (i + 0.5) * time / 4 + i)[:, None, None]
-    hips = camera[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1, keepdims=True)
-    world = (camera - hips) * [1.0, 1.0, shrink]
-    dims = ("time", "keypoint", "individual")
-    blank = np.isnan(points).any(axis=-1)
-    return xr.Dataset(
-        {
-            "position": (("time", "space", *dims[1:]), world.transpose(0, 2, 1)[..., None]),
-            "image_position": (("time", "pixel", *dims[1:]), image.transpose(0, 2, 1)[..., None]),
-            "confidence": (dims, np.where(blank, np.nan, 0.95)[..., None]),
-        },
-        coords={
-            "time": time,
-            "space": ["x", "y", "z"],
-            "pixel": ["u", "v"],
-            "keypoint": list(KEYPOINTS),
-            "individual": ["subject"],
-        },
-        attrs={"image_width": size[0], "image_height": size[1], "ds_type": "poses"},
-    )
 
 
 def pair(

@@ -11,6 +11,7 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose, low_pass
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import history, warnings_of
+from mobility.sessions.files import read_dataset
 
 
 def steps(cleaned):
@@ -378,11 +379,8 @@ def labels_right(swapped, pose, parts):
 
 
 @pytest.fixture(scope="module")
-def demo_pose(project):
-    with xr.open_dataset(
-        project / "data" / "demo" / "overhead-squat" / "pose.nc", engine="h5netcdf"
-    ) as stored:
-        return stored.load()
+def demo_pose(demo):
+    return read_dataset(demo / "pose.nc")
 
 
 @pytest.mark.parametrize("parts", [("legs",), ("arms",), WHOLE])

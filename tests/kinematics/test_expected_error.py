@@ -26,6 +26,7 @@ from mobility.kinematics.expected_error import (
 )
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import warnings_of
+from mobility.sessions.files import read_dataset
 
 CALIBRATED = {"arguments": {"calibration": "cameras.toml"}}
 
@@ -48,10 +49,8 @@ def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 
 
 @pytest.fixture
-def fitted(project) -> xr.Dataset:
-    file = project / "data" / "demo" / "overhead-squat" / "fitted.nc"
-    with xr.open_dataset(file, engine="h5netcdf") as stored:
-        return stored.load()
+def fitted(demo) -> xr.Dataset:
+    return read_dataset(demo / "fitted.nc")
 
 
 def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import pose_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, observed, solver, standing, terms, trial
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.kinematics.skeleton import INDEX
 
 SIZE = (720, 1280)
 FOCAL = 1100.0
@@ -81,53 +82,45 @@ def filmed(
     *,
     azimuth: float = 40.0,
     pitch: float = 0.0,
+    focal: float = FOCAL,
+    distance: float = 3.2,
+    size: tuple[int, int] = SIZE,
     noise_px: float = 0.0,
+    drift_px: float = 0.0,
     shrink: float = 0.75,
     seed: int = 0,
 ) -> xr.Dataset:
-    """The pose that MediaPipe might give: a good picture, and depth shrunk to a fraction."""
+    """The pose that MediaPipe might give: a good picture, and depth shrunk to a fraction.
+
+    `drift_px` is the size of errors that last for about a second.
+    """
     rng = np.random.default_rng(seed)
     a, p = np.radians(azimuth), np.radians(pitch)
     back = np.array([np.sin(a), 0.0, np.cos(a)])
     right = np.cross([0.0, 1.0, 0.0], back)
-    level = (points - 3.2 * back - [0, 1.0, 0]) @ np.stack([right, [0, 1, 0], back]).T
+    level = (points - distance * back - [0, 1.0, 0]) @ np.stack([right, [0, 1, 0], back]).T
     tilt = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     camera = level @ tilt.T
-    offset = np.zeros_like(points)
     fitted = [INDEX[name] for name in parts.FITTED]
     # The landmarks lie where they usually do.
     means = [o.mean for o in parts.OFFSETS.values()]
     directions = parts.offset_directions(camera[:, fitted], tilt @ [0.0, 1.0, 0.0])
-    offset[:, fitted] = np.einsum("o,nojx->njx", means, directions)
-    seen = camera + offset
-    image = np.stack(
-        [
-            SIZE[0] / 2 + FOCAL * seen[..., 0] / -seen[..., 2],
-            SIZE[1] / 2 - FOCAL * seen[..., 1] / -seen[..., 2],
-        ],
-        axis=-1,
-    )
+    seen = camera.copy()
+    seen[:, fitted] += np.einsum("o,nojx->njx", means, directions)
+    image = np.array(size) / 2 + focal * seen[..., :2] / -seen[..., 2:] * [1.0, -1.0]
     image += noise_px * rng.standard_normal(image.shape)
+    waves = drift_px * rng.standard_normal((4, *image.shape[1:]))
+    for i, wave in enumerate(waves):
+        image += 0.7 * wave * np.cos(2 * np.pi * (i + 0.5) * time / 4 + i)[:, None, None]
     hips = camera[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1, keepdims=True)
-    world = camera - hips
-    world[..., 2] *= shrink
+    world = (camera - hips) * [1.0, 1.0, shrink]
     blank = np.isnan(points).any(axis=-1)
-    dims = ("time", "keypoint", "individual")
-    return xr.Dataset(
-        {
-            "position": (("time", "space", *dims[1:]), world.transpose(0, 2, 1)[..., None]),
-            "image_position": (("time", "pixel", *dims[1:]), image.transpose(0, 2, 1)[..., None]),
-            "confidence": (dims, np.where(blank, np.nan, 0.95)[..., None]),
-        },
-        coords={
-            "time": time,
-            "space": ["x", "y", "z"],
-            "pixel": ["u", "v"],
-            "keypoint": list(KEYPOINTS),
-            "individual": ["subject"],
-        },
-        attrs={"image_width": SIZE[0], "image_height": SIZE[1], "ds_type": "poses"},
-    )
+    return pose_dataset(
+        time,
+        position=world.transpose(0, 2, 1),
+        image_position=image.transpose(0, 2, 1),
+        confidence=np.where(blank, np.nan, 0.95),
+    ).assign_attrs(image_width=size[0], image_height=size[1], ds_type="poses")
 
 
 def points_of(pose: xr.Dataset) -> np.ndarray:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from processes import in_child
 
 from mobility import provenance
 from mobility.errors import (
@@ -48,11 +49,6 @@ FILES = {
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
-
-
-@pytest.fixture
 def session(store, tmp_path, stand_ins) -> Session:
     return store.create(stand_ins.video(tmp_path), **SQUAT)
 
@@ -71,18 +67,6 @@ def calls(stand_ins):
 
 def by_hand(*intervals: tuple[float, float]) -> list[dict[str, float]]:
     return [{"start": start, "bottom": (start + end) / 2, "end": end} for start, end in intervals]
-
-
-def in_child(act) -> int:
-    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def results(session: Session) -> dict[str, str]:

@@ -28,11 +28,8 @@ MDC = 1.96 * math.sqrt(2) * SD  # 13.86
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
     """Ann three times, Bob once, Cid failed, and two of nobody knows whom."""
-    demo = project / "data" / "demo" / "overhead-squat"
-    if not (demo / "metrics.nc").is_file():
-        pytest.skip("needs the demo session in data/demo")
     made = Store(tmp_path_factory.mktemp("cohort"))
     for i, day in enumerate(("2026-03-01", "2026-04-01", "2026-05-01")):
         values = {"knee_flexion": [KNEES["left"][i], KNEES["right"][i]]}

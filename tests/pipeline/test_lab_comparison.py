@@ -24,11 +24,6 @@ from mobility.validation.export import write_mot
 
 
 @pytest.fixture(scope="module")
-def demo(project: Path) -> Path:
-    return project / "data" / "demo" / "overhead-squat"
-
-
-@pytest.fixture(scope="module")
 def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The truth of the demo as a TRC, its clock 0.25 s late, with a millimetre of noise."""
     folder = tmp_path_factory.mktemp("lab")
@@ -36,8 +31,7 @@ def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def session(demo: Path, tmp_path: Path) -> Session:
-    store = Store(tmp_path / "store", reports=tmp_path / "reports")
+def session(demo: Path, store: Store) -> Session:
     return add_demo_session(store, demo, "s1")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import pose_dataset
 
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.errors import BadInputError
@@ -38,27 +39,12 @@ def standing_pose(scale: float = 1.0, times: np.ndarray = TIMES) -> xr.Dataset:
             x, y = BODY.get(part, BODY["wrist"])
             x *= side
         points[:, k] = scale * (WIDTH / 2 + x), scale * y
-    n = len(times)
-    image_position = np.broadcast_to(points[None, :, :, None], (n, 2, len(KEYPOINTS), 1)).copy()
-    return xr.Dataset(
-        {
-            "position": (
-                ("time", "space", "keypoint", "individual"),
-                np.zeros((n, 3, len(KEYPOINTS), 1)),
-            ),
-            "image_position": (("time", "pixel", "keypoint", "individual"), image_position),
-            "confidence": (
-                ("time", "keypoint", "individual"),
-                np.ones((n, len(KEYPOINTS), 1)),
-            ),
-        },
-        coords={
-            "time": times,
-            "space": ["x", "y", "z"],
-            "pixel": ["u", "v"],
-            "keypoint": list(KEYPOINTS),
-            "individual": ["subject"],
-        },
+    shape = (len(times), len(KEYPOINTS))
+    return pose_dataset(
+        times,
+        position=np.zeros((shape[0], 3, shape[1])),
+        image_position=np.broadcast_to(points, (shape[0], *points.shape)).copy(),
+        confidence=np.ones(shape),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import subprocess
 import sys
 
 import pytest
+from processes import ended
 
 from mobility.errors import BadInputError
 from mobility.privacy.retention import duration, prune, to_prune
@@ -123,16 +123,13 @@ def test_an_age_beyond_all_dates(store, text):
 
 def test_nothing_goes_without_yes(store):
     def command(*options):
-        return subprocess.run(
+        return ended(
             [sys.executable, "-m", "mobility.cli", "prune", "--keep", "3", *options],
             env={
                 **os.environ,
                 "MOBILITY_STORE": str(store.path),
                 "MOBILITY_REPORTS": str(store.reports),
             },
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
     dry = command()

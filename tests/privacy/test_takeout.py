@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import zipfile
 
 import pytest
+from processes import ended
 
 from mobility.cli import main as cli
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
@@ -83,12 +83,7 @@ def test_a_session_of_nobody_knows_whom_is_told(store, damage):
         record.write_text(damage)
     words = ["participants", "delete", "ann", "--yes", "--store", store.path]
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = ended([sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports])
         assert done.returncode == 1
         assert "session s2: its record is damaged" in done.stderr
         assert "deleted what is known to be of ann" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from processes import wait_for
 
 from mobility.errors import ReportError
 from mobility.reports import render as reports
@@ -109,10 +110,3 @@ def test_a_kernel_or_server_that_is_killed(tmp_path):
         server.send_signal(signal.SIGKILL)
         server.wait()
         assert said(tmp_path, "print(who)") == "Ann\n"
-
-
-def wait_for(condition, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -58,18 +57,14 @@ def admin(server: Any) -> str:
 
 
 @pytest.fixture
-def analysed(project: Path, server: Any) -> Callable[..., str]:
+def analysed(demo: Path, server: Any) -> Callable[..., str]:
     """Factory of analysed sessions in the shared server's store: the demo, under another name."""
-    if not (project / "data" / "demo" / "overhead-squat" / "session.json").is_file():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have the demo session in data/demo")
-        pytest.skip("needs the demo session in data/demo")
 
     def make(session_id: str, user_id: str, *, exercise: str = "overhead-squat") -> str:
         folder = server.store / session_id
         hidden = server.store / f".copy-{session_id}"
         server.store.mkdir(exist_ok=True)
-        shutil.copytree(project / "data" / "demo" / exercise, hidden)
+        shutil.copytree(demo.parent / exercise, hidden)
         record = read_json(hidden / "session.json")
         record |= {"session_id": session_id, "user_id": user_id}
         write_json(hidden / "session.json", record)

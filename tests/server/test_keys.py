@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import ended
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.server import keys as module
@@ -125,11 +126,8 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``mobility keys`` on a store, by default that of the test."""
 
     def command(*arguments: str, store: object = tmp_path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mobility.cli", "keys", *arguments, "--store", str(store)],
-            capture_output=True,
-            text=True,
-            check=False,
+        return ended(
+            [sys.executable, "-m", "mobility.cli", "keys", *arguments, "--store", str(store)]
         )
 
     return command

@@ -12,6 +12,7 @@ import zipfile
 
 import network_trace
 import pytest
+from processes import ended
 
 from mobility.client import Client
 
@@ -27,14 +28,11 @@ def test_the_extension_is_on_where_the_wheel_is_installed(project, tmp_path):
     for name in ("mobility", "notebooks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(project / name, source / name, ignore=ignored)
-    made = subprocess.run(
+    made = ended(
         [
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"),
             *("--no-build-isolation", "--wheel-dir", str(tmp_path), str(source)),
         ],
-        capture_output=True,
-        text=True,
-        check=False,
         cwd=tmp_path,
     )
     assert made.returncode == 0, made.stderr[-2000:]

@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import REFUSED, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
@@ -162,20 +163,6 @@ def test_a_place_without_write_access():
         files.write_json("/proc/store/a.json", 1)
 
 
-def in_child(act) -> int:
-    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        except StorageError:
-            os._exit(7)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def test_a_limit_on_file_size_is_reported_and_nothing_is_left(tmp_path):
     rng = np.random.default_rng(0)
     large = xr.Dataset({"noise": ("time", rng.normal(size=50_000))})
@@ -185,7 +172,7 @@ def test_a_limit_on_file_size_is_reported_and_nothing_is_left(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         files.write_dataset(tmp_path / "a.nc", large)
 
-    assert in_child(act) == 7
+    assert in_child(act) == REFUSED
     assert list(tmp_path.iterdir()) == []
 
 

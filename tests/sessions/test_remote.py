@@ -17,6 +17,7 @@ from secrets import token_hex
 from types import SimpleNamespace
 
 import pytest
+from processes import ended, wait_for
 
 from mobility.errors import (
     BadInputError,
@@ -328,9 +329,7 @@ def test_working_copies_of_dead_processes_are_removed(s3, video, stand_ins, tmp_
         "print(store.path, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
-    )
+    done = ended([sys.executable, "-c", code], env=environment)
     left = Path(done.stdout.strip())
     assert left.is_dir(), done.stderr
     living = Store(url)
@@ -623,13 +622,6 @@ def while_gone(s3, seconds, stand_ins, name="clean_pose"):
 
     setattr(module, name, interrupted)
     return back
-
-
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.slow

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from processes import ended
 
 from mobility.sessions.scratch import scratch, scratch_folder, sweep_scratch
 
@@ -35,9 +35,7 @@ def test_the_folder_of_a_process_that_was_killed_is_removed_by_the_next(place, k
         f"print(scratch_folder({kind!r})[0], flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     environment = {**os.environ, "TMPDIR": str(place)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
-    )
+    done = ended([sys.executable, "-c", code], env=environment)
     assert done.returncode == -signal.SIGKILL
     left = Path(done.stdout.strip())
     assert left.is_dir()

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processes import in_child
 
 from mobility.errors import (
     BadInputError,
@@ -37,11 +38,6 @@ SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
-
-
-@pytest.fixture
 def video(tmp_path, stand_ins) -> Path:
     return stand_ins.video(tmp_path / "camera")
 
@@ -53,18 +49,6 @@ def everything(folder: Path) -> set[str]:
         for file in folder.rglob("*")
         if ".locks" not in file.parts
     }
-
-
-def in_child(act) -> int:
-    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def path_of(uri: str) -> Path:

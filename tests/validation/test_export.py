@@ -16,6 +16,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from processes import ended
 
 import mobility as mb
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -361,13 +362,10 @@ def test_nothing_given_is_changed(squat, angles, tmp_path: Path) -> None:
 
 
 def mobility(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mobility.cli", "export-lab", *map(str, arguments)],
-        capture_output=True,
-        text=True,
+    return ended(
+        [sys.executable, "-m", "mobility.cli", "export-lab", *arguments],
         cwd=folder,
         env={**os.environ, "MOBILITY_STORE": str(folder / "store")},
-        check=False,
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -384,13 +382,6 @@ def test_the_markers_are_not_changed(squat) -> None:
 # Real trials.
 
 
-def benchmark(project: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, project / f"benchmarks/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def opencap(lab: Path) -> tuple[xr.Dataset, xr.Dataset]:
     """Pose and angles of the filmed squats from their markers, with the static trial."""
@@ -400,12 +391,11 @@ def opencap(lab: Path) -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def test_filmed_squats_agree_with_the_joint_centres_of_opencap_s_model(
-    project: Path, lab: Path, opencap, monkeypatch: pytest.MonkeyPatch
+    program, lab: Path, opencap
 ) -> None:
     """Marker means against the centres of a scaled model, up to some centimetres apart."""
     _, angles = opencap
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    model = benchmark(project, "real").of_model(
+    model = program("real").of_model(
         lab / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv",
         lab / "opencap_s4" / "squats1.trc",
     )
@@ -456,8 +446,8 @@ def test_the_trunk_of_an_uneven_squat_leans_to_the_side_as_in_opensim(lab: Path)
     assert float(xr.corr(ours, theirs)) > 0.88
 
 
-def test_uiprmd_as_in_its_benchmark(project: Path, lab: Path) -> None:
-    uiprmd = benchmark(project, "uiprmd")
+def test_uiprmd_as_in_its_benchmark(program, lab: Path) -> None:
+    uiprmd = program("uiprmd")
     path = uiprmd.trials(lab / "uiprmd")[4]
     expected = mb.joint_angles(uiprmd.pose(path))
     pose = lab_pose(read_lab(path, mapping="uiprmd_positions"), level_feet=False)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mobility.errors import BadInputError, NotFoundError
 from mobility.provenance import history, sha256, warnings_of
 from mobility.validation.lab_datasets import _TURNS
-from mobility.validation.lab_files import read_c3d, read_csv, read_lab, read_mot, read_trc
+from mobility.validation.lab_files import read_lab
 
 
 def codes(dataset) -> set[str]:
@@ -285,33 +285,33 @@ def test_gaps_are_nan_and_zeros_are_gaps(trc, body) -> None:
 def test_degrees_or_radians_by_range(mot) -> None:
     knee = np.linspace(0, 100, 50)
     both = {"knee_angle_l": knee, "knee_angle_r": knee}
-    said = read_mot(mot(both))
+    said = read_lab(mot(both))
     assert said.attrs["angle_units_found"] == "file"
-    silent = read_mot(mot(both, in_degrees=None))
+    silent = read_lab(mot(both, in_degrees=None))
     assert silent.attrs["angle_units_read"] == "degree"
     radians = {name: np.radians(v) for name, v in both.items()}
-    found = read_mot(mot(radians, in_degrees=None))
+    found = read_lab(mot(radians, in_degrees=None))
     assert found.attrs["angle_units_read"] == "radian"
     assert "range" in found.attrs["angle_units_found"]
     np.testing.assert_allclose(found["knee_flexion"].sel(side="left"), knee, atol=1e-5)
     with pytest.raises(BadInputError, match="more than a full turn"):
-        read_mot(mot(both, in_degrees="no"))
-    assert codes(read_mot(mot(radians, in_degrees="yes"))) == {"small_angles"}
+        read_lab(mot(both, in_degrees="no"))
+    assert codes(read_lab(mot(radians, in_degrees="yes"))) == {"small_angles"}
     still = {name: 0.01 * np.sin(v) for name, v in both.items()}
     with pytest.raises(BadInputError, match="degree or radian, and their range"):
-        read_mot(mot(still, in_degrees=None))
-    assert read_mot(mot(still, in_degrees=None), units="degree")["knee_flexion"].max() < 0.011
+        read_lab(mot(still, in_degrees=None))
+    assert read_lab(mot(still, in_degrees=None), units="degree")["knee_flexion"].max() < 0.011
 
 
 def test_a_knee_that_is_negative_in_flexion_is_turned_over(mot) -> None:
     knee = np.linspace(-3, 100, 50)
-    old = read_mot(mot({"knee_angle_l": -knee, "knee_angle_r": -knee, "hip_flexion_r": -knee}))
+    old = read_lab(mot({"knee_angle_l": -knee, "knee_angle_r": -knee, "hip_flexion_r": -knee}))
     np.testing.assert_allclose(old["knee_flexion"].sel(side="right"), knee, atol=1e-6)
     assert old["knee_flexion"].attrs["scale"] == -1
     assert codes(old) == {"sign_found"}
     # The hip extends too: it is left as it is.
     np.testing.assert_allclose(old["hip_flexion"].sel(side="right"), -knee, atol=1e-6)
-    straight = read_mot(mot({"knee_angle_l": -0.1 * knee, "knee_angle_r": -0.1 * knee}))
+    straight = read_lab(mot({"knee_angle_l": -0.1 * knee, "knee_angle_r": -0.1 * knee}))
     assert straight["knee_flexion"].attrs["scale"] == 1
 
 
@@ -604,7 +604,7 @@ def test_visual3d_table_with_names_as_of_theia(tmp_path: Path) -> None:
 def test_csv_with_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     path = tmp_path / "winkel.csv"
     path.write_text("time;knee_angle_l;knee_angle_r\n0,00;1,5;2\n0,01;20,5;30\n0,02;40;N/A\n")
-    angles = read_csv(path)
+    angles = read_lab(path)
     np.testing.assert_allclose(angles["knee_flexion"].sel(side="left"), [1.5, 20.5, 40])
     np.testing.assert_allclose(angles["time"], [0, 0.01, 0.02])
 
@@ -793,7 +793,7 @@ def test_one_of_several_people_in_a_trc(trc, body) -> None:
     two = {f"{who}:{name}": place for who in ("Ann", "Bob") for name, place in body.items()}
     with pytest.raises(BadInputError, match="several people"):
         read_lab(trc(markers=two))
-    trial = read_trc(trc(markers=two), subject="Ann")
+    trial = read_lab(trc(markers=two), subject="Ann")
     assert trial.sizes["marker"] == len(body)
     with pytest.raises(BadInputError, match="has no subject 'Ann'; it has none"):
         read_lab(trc(), subject="Ann")
@@ -970,15 +970,15 @@ def test_headers_that_do_not_fit(trc, mot) -> None:
     path = trc(name="b.trc")
     path.write_text(path.read_text().replace("\t14\tm", "\t13\tm"))
     with pytest.raises(BadInputError, match="says 13 markers and names 14"):
-        read_trc(path)
+        read_lab(path)
     path = trc(name="c.trc")
     path.write_text(path.read_text().replace("r_toe", "L_toe"))
     with pytest.raises(BadInputError, match="L_toe more than once"):
-        read_trc(path)
+        read_lab(path)
     path = trc(name="d.trc")
     path.write_text(path.read_text().replace("0.500000", "half", 1))
     with pytest.raises(BadInputError, match=r"line 7: 'half' is not a number"):
-        read_trc(path)
+        read_lab(path)
 
 
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999"])
@@ -1016,12 +1016,18 @@ def test_a_file_of_another_kind_than_its_ending(trc, tmp_path: Path) -> None:
     renamed = tmp_path / "trial.mot"
     renamed.write_bytes(path.read_bytes())
     assert read_lab(renamed).attrs["source_format"] == "TRC"
-    with pytest.raises(BadInputError, match="no line 'endheader'"):
-        read_mot(renamed)
-    with pytest.raises(BadInputError, match="is no C3D file"):
-        read_c3d(path)
+    text = "time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n"
+    for ending, message in {
+        "mot": "no line 'endheader'",
+        "trc": "is no TRC file",
+        "c3d": "is no C3D file",
+    }.items():
+        renamed = tmp_path / f"table.{ending}"
+        renamed.write_text(text)
+        with pytest.raises(BadInputError, match=message):
+            read_lab(renamed)
     table = tmp_path / "a.csv"
-    table.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n")
+    table.write_text(text)
     with pytest.raises(BadInputError, match="has no markers, so that units='mm' does not fit"):
         read_lab(table, units="mm")
 

@@ -24,11 +24,6 @@ from mobility.validation.trial import (
 
 
 @pytest.fixture(scope="module")
-def demo(project: Path) -> Path:
-    return project / "data" / "demo" / "overhead-squat"
-
-
-@pytest.fixture(scope="module")
 def video(demo: Path) -> xr.Dataset:
     return read_dataset(demo / "angles.nc")
 

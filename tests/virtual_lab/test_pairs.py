@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -15,17 +14,14 @@ from mobility.view import TWO_CAMERAS
 GRID = "findings_pairs_2.yaml"
 
 
-@pytest.fixture
-def pairs(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give the module benchmarks/pairs.py."""
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    return importlib.import_module("pairs")
+@pytest.fixture(scope="module")
+def pairs(program) -> ModuleType:
+    return program("pairs")
 
 
-@pytest.fixture
-def benchmark(pairs: ModuleType) -> ModuleType:
-    """Give the module benchmarks/findings_pairs.py."""
-    return importlib.import_module("findings_pairs")
+@pytest.fixture(scope="module")
+def benchmark(program) -> ModuleType:
+    return program("findings_pairs")
 
 
 def test_pairs_are_of_people_whose_trunks_flex_and_each_has_its_folder(

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import xarray as xr
 from network_trace import addresses_outside, refused, tracing
+from processes import ended
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.provenance import sha256
@@ -262,7 +263,7 @@ def test_the_command_reports_what_it_measured_and_what_failed(
         "--json",
     ]
     command = [*tracing(tmp_path / "trace"), *command]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = ended(command, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert refused(tmp_path / "trace") > 0
     assert addresses_outside(tmp_path / "trace") == set()

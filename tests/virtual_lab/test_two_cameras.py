@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -14,11 +13,9 @@ from mobility.provenance import cameras_of
 from mobility.virtual_lab.case import case_from, render_case
 
 
-@pytest.fixture
-def benchmark(project: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give the module benchmarks/cameras.py."""
-    monkeypatch.syspath_prepend(project / "benchmarks")
-    return importlib.import_module("cameras")
+@pytest.fixture(scope="module")
+def benchmark(program) -> ModuleType:
+    return program("cameras")
 
 
 def test_two_cameras_are_better_than_the_better_one(

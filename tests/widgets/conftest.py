@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,18 +14,8 @@ from mobility.store import Session, Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "sessions", reports=tmp_path / "reports")
-
-
-@pytest.fixture
-def analysed(project: Path, store: Store) -> Callable[..., Session]:
+def analysed(demo: Path, store: Store) -> Callable[..., Session]:
     """Factory of analysed sessions: the demo, copied into the store under another name."""
-    demo = project / "data" / "demo" / "overhead-squat"
-    if not (demo / "session.json").is_file():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have the demo session in data/demo")
-        pytest.skip("needs the demo session in data/demo")
 
     def make(session_id: str = "s1", **changed: Any) -> Session:
         folder = store.path / session_id

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fnmatch
 import re
 import shutil
-import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+from processes import ended
 
 from mobility import widgets
 from mobility.widgets.base import FOLDER, module, stylesheet
@@ -60,7 +60,7 @@ def test_a_page_is_whole(name, tmp_path: Path):
         pytest.skip("needs node, to read the modules as a browser would")
     file = tmp_path / f"{name}.mjs"
     file.write_text(module(name), encoding="utf-8")
-    done = subprocess.run([node, "--check", file], capture_output=True, text=True, check=False)
+    done = ended([node, "--check", file])
     assert done.returncode == 0, done.stderr
 
 

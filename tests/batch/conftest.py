@@ -1,0 +1,26 @@
+"""Three short videos of two people, and a manifest of them."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, clips):
+    """Made once, for the same pictures do not always give the same file."""
+    folder = tmp_path_factory.mktemp("originals")
+    for number, name in enumerate(("a", "b", "c")):
+        clips.make_clip(folder / f"{name}.mp4", 3 + number)
+    (folder / "m.csv").write_text(MANIFEST)
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path, originals):
+    """A folder with them."""
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
+    return tmp_path
