@@ -332,14 +332,13 @@ def main_findings(findings: Sequence[Finding]) -> str:
     if more > 0:
         named = "; ".join(label(each[0]) for each in found[MOST_FINDINGS:])
         also = f"<p>Also found: {escape(named)}.</p>"
-    order = ""
-    if len(found) > 1:
-        order = (
-            "<p class='note'>The largest first: by how far each is expected to lie beyond its "
-            "threshold, its error considered, as a share of a large deviation (10°, or 0.2 of a "
-            "ratio; half a foot for the hands, 0.9 for smoothness).</p>"
-        )
-    return f"<ol>{items}</ol>{also}{order}"
+    return f"<ol>{items}</ol>{also}"
+
+
+def largest(findings: Sequence[Finding]) -> Finding | None:
+    """Choose the main finding: the largest by :func:`excess`; None where nothing was found."""
+    found = [finding for finding in findings if finding.status == "found"]
+    return max(found, key=excess, default=None)
 
 
 def excess(finding: Finding) -> float:

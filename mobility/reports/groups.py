@@ -15,10 +15,11 @@ from mobility.assessment.advice import advise
 from mobility.assessment.comments import statements
 from mobility.assessment.findings import Finding
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
-from mobility.reports.figures import repetition_curves
+from mobility.reports.figures import angle_curves, repetition_curves
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
+    charts,
     nothing_measured,
     quantity,
     show,
@@ -101,6 +102,46 @@ def show_curves(
     show(repetition_curves(angles, repetitions, names=drawn), alt=alt, caption=caption)
 
 
+def curves(
+    angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, names: Sequence[str]
+) -> str:
+    """Draw the accepted repetitions of those angles that could be measured on some side.
+
+    Parameters
+    ----------
+    angles, repetitions, metrics
+        Datasets of the session.
+    names
+        Angles; one whose metric was refused is not drawn, since its curve is no more certain.
+    """
+    drawn = [
+        name
+        for name in names
+        if name in angles and not nothing_measured(metrics, name, repetitions)
+    ]
+    if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
+        return ""
+    made = []
+    for name in drawn:
+        figure = repetition_curves(angles, repetitions, names=[name])
+        figure.set_size_inches(4.5, 2.9)
+        made.append((figure, f"{capital(name.replace('_', ' '))} over the course of a repetition"))
+    return charts(*made) + (
+        "<p class='note'>Accepted repetitions from start (0 %) to end (100 %), their mean, and "
+        "from three on ± 1 SD.</p>"
+    )
+
+
+def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> str:
+    """Draw angles over the whole recording, with their errors and the repetitions."""
+    made = []
+    for name in names:
+        figure = angle_curves(angles, repetitions, names=[name])
+        figure.set_size_inches(4.5, 2.7)
+        made.append((figure, f"{capital(name.replace('_', ' '))} over the whole recording"))
+    return charts(*made)
+
+
 def commented(findings: Sequence[Finding], section: str, references: References) -> str:
     """Say what was found, not found and cannot be told, for the participant and for others.
 
@@ -129,6 +170,30 @@ def commented(findings: Sequence[Finding], section: str, references: References)
 def _headed(line: str) -> str:
     heading, _, rest = line.partition(": ")
     return f"<strong>{escape(heading)}:</strong> {escape(rest)}"
+
+
+def in_detail(findings: Sequence[Finding], references: References) -> str:
+    """List what was found and what was not, each with its numbers, and cite the thresholds."""
+    heads = {"found": "Found", "not found": "Not found"}
+    parts = []
+    for status, head in heads.items():
+        own = [f for f in findings if f.status == status]
+        if own:
+            items = "".join(f"<li>{escape(f.professional)}</li>" for f in own)
+            cite = references.cite(*(f.source for f in own))
+            parts.append(f"<h3>{head} {cite}</h3><ul>{items}</ul>")
+    return "".join(parts)
+
+
+def exercises_in_short(findings: Sequence[Finding], *, most: int = 3) -> str:
+    """Name the first exercises for what was found with their doses."""
+    works = advise(findings)[:most]
+    if not works:
+        return "<p>Nothing was found that asks for an exercise.</p>"
+    items = "".join(
+        f"<li>{escape(capital(work.name))}: {escape(work.dose)}</li>" for work in works
+    )
+    return f"<ul>{items}</ul>"
 
 
 def what_to_do(findings: Sequence[Finding], references: References) -> str:

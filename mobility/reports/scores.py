@@ -38,6 +38,11 @@ _RULE = {
 }
 
 
+def index_tables(metrics: xr.Dataset, references: References) -> str:
+    """Show both indices with every part of them."""
+    return "".join(index_table(metrics, name, references) for name in INDICES)
+
+
 def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     """Show every part of an index with value, score, weight and points, and their sum.
 

@@ -7,8 +7,10 @@ from a person (names, file names, reasons) is escaped.
 
 from __future__ import annotations
 
+import base64
 import datetime
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -28,6 +30,7 @@ from mobility.reports.figures import png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mobility.reports.references import References
     from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
 
 Z95 = 1.96
@@ -52,6 +55,7 @@ PHASES = {
     "mid_ascent": "middle of the ascent",
 }
 
+_TAG = re.compile(r"<[^>]*>")
 _DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2}
 _SUFFIX = {"degree": "°", "percent": " %", "%": " %", "s": " s", "second": " s", "m": " m"}
 
@@ -102,12 +106,16 @@ def table(
         Whether all columns after the first are numbers, set to the right.
     """
     columns = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
-    body = "".join(
-        f"<tr><th scope='row'>{row[0]}</th>"
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
+    # On a narrow page each row stands as lines of its own, with the heads beside the values.
+    names = [escape(_TAG.sub("", cell), quote=True) for cell in head]
+
+    def cells(row: Sequence[str]) -> str:
+        return "".join(
+            cell if cell.startswith("<td") else f"<td data-head='{name}'>{cell}</td>"
+            for cell, name in zip(row[1:], [*names[1:], *[""] * len(row)], strict=False)
+        )
+
+    body = "".join(f"<tr><th scope='row'>{row[0]}</th>{cells(row)}</tr>" for row in rows)
     kind = " class='numeric'" if numeric else ""
     return (
         f"<div class='table'><table{kind}><caption>{escape(caption)}</caption>"
@@ -179,6 +187,29 @@ def who_and_what(
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )
+
+
+def in_a_line(
+    record: SessionRecord,
+    participant: Participant | None,
+    repetitions: xr.Dataset,
+    quality: Mapping[str, Any],
+    edits: Edits,
+) -> str:
+    """Say in one line who was filmed, when, from where, and how often the movement was seen."""
+    view = quality.get("view") or {}
+    squat = record.exercise != "Joint Angle Mobility"
+    count = int(np.asarray(repetitions["accepted"].values, bool).sum())
+    noun = "repetition" if squat else "movement"
+    name = record.user_id if participant is None else person(participant, record)
+    parts = [
+        name,
+        f"filmed {record.created_at:%Y-%m-%d}",
+        f"from {str(view['name']).replace('-', ' ')}" if view.get("azimuth_deg") is not None else "",
+        f"{count} {noun}{'' if count == 1 else 's'}",
+        "corrected by hand" if edits.edits else "",
+    ]
+    return f"<p class='who'>{escape(' · '.join(filter(None, parts)))}</p>"
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
@@ -851,6 +882,38 @@ def uncertainty(pose: xr.Dataset) -> str:
     )
 
 
+def uncertainty_in_short(pose: xr.Dataset) -> str:
+    """Say in few lines where the errors come from, and what they leave out."""
+    source = (
+        f"from {pose.sizes['draw']} bodies that explain the landmarks about as well as the fitted one"
+        if "position_draws" in pose
+        else "from a table of errors of landmarks, not from this recording"
+    )
+    return paragraphs(
+        f"Every ± is half of an estimated 95 % interval, {source}. The larger part of an error is the "
+        "same in all repetitions and does not shrink with more of them. Depth and durations have no "
+        "interval. A difference of the sides counts from its minimal detectable difference (MDC₉₅) on."
+    ) + gravity(pose)
+
+
+def definitions_in_short(
+    angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
+) -> str:
+    """Say of each angle where it is zero and where positive."""
+    rows = []
+    for name in names:
+        attrs = {key: str(value) for key, value in angles[name].attrs.items()}
+        head = escape(capital(attrs.get("long_name", name)))
+        rows.append(
+            [
+                head + references.cite(attrs.get("reference", "")),
+                escape(attrs.get("zero", "–")),
+                escape(attrs.get("positive", "–")),
+            ]
+        )
+    return table(["Angle", "Zero", "Positive"], rows, caption="Definition of each angle")
+
+
 def gravity(pose: xr.Dataset) -> str:
     """Say what is known about the tilt of the camera."""
     if (of_fit(pose).get("calibrated") or {}).get("vertical"):
@@ -963,6 +1026,18 @@ def show(
         raw=True,
         metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
     )
+
+
+def charts(*shown: tuple[Figure, str]) -> str:
+    """Set figures side by side, each with a description; one below the other on a narrow page."""
+    figures = "".join(
+        f"<figure><img class='chart' src='data:image/png;base64,"
+        f"{base64.b64encode(png(figure)).decode()}' alt='{escape(alt, quote=True)}' "
+        f"width='{round(96 * figure.get_figwidth())}' "
+        f"height='{round(96 * figure.get_figheight())}'></figure>"
+        for figure, alt in shown
+    )
+    return f"<div class='charts'>{figures}</div>"
 
 
 def value_of(
