@@ -29,6 +29,8 @@ from mobility.reports.sections import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.assessment.verdict import Verdict
+
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
 _KINDS = ("part", "part_sd", "part_score", "part_weight", "contribution")
 _RULE = {
@@ -144,12 +146,14 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
     )
 
 
-def compensation_table(metrics: xr.Dataset, references: References) -> str:
+def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> str:
     """Show the probability of each compensation, and which are not assessed and why."""
     if "compensation_probability" not in metrics:
         return "<p class='missing'>Compensations are not part of this analysis.</p>"
     given = metrics["compensation_probability"]
     known = tables.load("criteria")["compensations"]["assessed"]
+    seen = [name for name in given["compensation"].values if verdict.keeps(known[name]["measure"])]
+    given = given.sel(compensation=seen)
     rows = _criteria(metrics, given, "compensation", known, references, opposite=False)
     stated = float(given.attrs.get("stated", 0.8))
     for name, why in json.loads(given.attrs.get("not_assessed", "{}")).items():

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from mobility.assessment.criteria import fms_deep_squat
+from mobility.assessment.verdict import judge
 from mobility.assessment.findings import Finding, find, label
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.reports import first_page
@@ -117,11 +118,11 @@ def test_findings_come_by_size_and_certainty_and_the_others_are_named() -> None:
     trivial = found("hip_flexion_limited", 119.0, 0.1)
     large = found("knee_flexion_limited", 90.0, 40.0)
     between = found("ankle_dorsiflexion_limited", 25.0, 2.0)
-    shown = text(first_page.main_findings([trivial, between, large]))
+    shown = text(first_page.main_findings([trivial, between, large], judge([])))
     assert shown.index("knees") < shown.index("ankles") < shown.index("hips")
     assert "The largest first" in shown
     assert "Also found" not in shown
-    assert "The largest first" not in text(first_page.main_findings([trivial]))
+    assert "The largest first" not in text(first_page.main_findings([trivial], judge([])))
 
 
 def test_the_expected_excess_is_that_of_draws() -> None:
@@ -196,9 +197,9 @@ def test_what_needs_two_cameras_is_named_first() -> None:
 
 
 def test_without_findings_the_page_says_whether_all_could_be_told() -> None:
-    assert first_page.main_findings([]) == "<p>No fault was found.</p>"
+    assert first_page.main_findings([], judge([])) == "<p>No fault was found.</p>"
     open_one = finding(status="cannot be told", reason="dark", probability=None)
-    assert "Not everything could be told" in first_page.main_findings([open_one])
+    assert "Not everything could be told" in first_page.main_findings([open_one], judge([]))
 
 
 def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
@@ -211,40 +212,12 @@ def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
     assert "could be told" in nothing
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "said"),
-    [
-        ({}, "was not checked"),
-        ({"light": "ok"}, "good enough"),
-        ({"light": "ok", "framing": "poor"}, "Recording: poor"),
-        ({"light": "unusable", "framing": "poor"}, "Recording: unusable"),
-    ],
-)
-def test_the_worst_check_decides_the_trust(verdicts, said) -> None:
-    quality = {name: {"verdict": v, "advice": f"mend {name}"} for name, v in verdicts.items()}
-    shown = text(first_page.trust(quality))
-    assert said in shown
-    for name, verdict in verdicts.items():
-        assert (f"mend {name}" in shown) == (verdict != "ok")
-    second = first_page.trust(
-        {"light": {"verdict": "ok", "advice": None}, "second_camera": quality}
-    )
-    assert ("second camera" in second.lower()) == any(v != "ok" for v in verdicts.values())
-
-
-@pytest.mark.parametrize(
-    ("check", "seen"),
-    [
-        ("rate", {"frame_rate": 5.0}),
-        ("camera", {"moving": True}),
-        ("frames", {"total": 10, "with_person": 6}),
-    ],
-)
-def test_a_fault_of_the_recording_stands_beside_no_good_enough(check, seen) -> None:
-    quality = {check: {**seen, "verdict": "poor", "advice": "mend it"}}
-    assert "Recording: poor." in text(first_page.trust(quality))
-    told = text(sections.capture_quality(quality))
-    assert "poor mend it" in told
+def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
+    quality = {"rate": {"frame_rate": 5.0, "verdict": "poor", "advice": "mend it"}}
+    shown = text(first_page.trust(judge([], quality)))
+    assert "has limits" in shown
+    assert "mend it" in shown
+    assert "poor mend it" in text(sections.capture_quality(quality))
 
 
 @pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])
@@ -254,19 +227,24 @@ def test_a_distance_has_no_error_of_nothing(sd, said) -> None:
     assert said in text(sections.capture_quality(quality))
 
 
-def test_what_all_numbers_depend_on_is_told_on_the_first_page() -> None:
-    quality = {"light": {"verdict": "ok", "advice": None}}
-    warned = [
-        Warned(code="hands_not_overhead", message="This was no <overhead> squat."),
-        Warned(code="angle_refused", message="Elbow refused."),
-    ]
-    shown = first_page.trust(quality, warned)
-    assert "This was no &lt;overhead&gt; squat." in shown
-    assert "Elbow" not in shown
-    known = Store("absent").demo("Overhead Squat")
-    record = known.record.model_copy(update={"warnings": warned})
-    args = (known.fitted(), known.repetitions(), quality, known.edits())
-    assert "no &lt;overhead&gt; squat" in first_page.who_when_how(record, None, *args)
+def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
+    demo = Store("absent").demo("Overhead Squat")
+    metrics, findings = demo.metrics(), find(demo.metrics())
+    good = {"light": {"verdict": "ok", "advice": None}}
+    hanging = judge([Warned(code="hands_not_overhead", message="No <overhead> squat.")], good)
+    shown = text(first_page.scores(metrics, hanging))
+    assert shown.strip() == (
+        "Indices and the score of the deep squat are not given: the hands are below the shoulders "
+        "at the bottom."
+    )
+    assert "Arms fall" not in text(scores.compensation_table(metrics, References(), hanging))
+    assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
+    moved = [Warned(code="no_squat", message="No squat was found. A <joint> moves: run again.")]
+    nothing = judge(moved, good)
+    shown = first_page.main_findings(nothing.keep(findings), nothing)
+    assert text(shown) == "Findings are not given: a &lt;joint&gt; moves: run again."
+    args = (demo.fitted(), demo.repetitions(), good, demo.edits())
+    assert "No squat was found." in first_page.who_when_how(demo.record, None, *args, nothing)
 
 
 def test_a_session_in_short_is_what_its_report_says() -> None:
@@ -277,7 +255,7 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     )
     told = "; ".join(faults) or "none that could be told"
     assert found == f"repetitions: 3 accepted of 3 found; faults: {told}"
-    assert careful.startswith("Recording: good enough. None of its ")
+    assert careful.startswith("The recording is good. Its checks found no fault. ")
     assert careful.endswith(" cannot be told.")
     found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
     measured = store.demo("Joint Angle Mobility").metrics().sel(side="left")
@@ -287,7 +265,7 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
         end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
         told.append(f"left {joint} flexion {end:.0f}° ± {half:.0f}°")
     assert found == f"movements: 3 accepted of 3 found; {'; '.join(told)}"
-    assert careful.startswith("Recording: ")
+    assert careful == "The recording is good. Its checks found no fault."
 
 
 @pytest.mark.parametrize(
