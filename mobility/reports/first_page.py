@@ -273,6 +273,12 @@ def fms_verdict(metrics: xr.Dataset) -> str:
     return {"3": "score 3 (all criteria met)"}.get(verdict, f"score {verdict}")
 
 
+def fms_in_short(metrics: xr.Dataset) -> str:
+    """Say the score in a line; nothing where none can be told."""
+    told = fms_verdict(metrics) if "fms_probability" in metrics else "no score"
+    return "" if told.startswith("no score") else f"<p>FMS deep squat: {escape(told)}.</p>"
+
+
 def probability(p: float) -> str:
     """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
     if not math.isfinite(p):
@@ -293,7 +299,7 @@ def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
 
 
 def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
-    """State the largest findings in words, one for each rule; the others are named.
+    """State the largest findings in words, one for each rule.
 
     They stand in the order of :func:`excess`, of sides the larger.
     """
@@ -312,18 +318,14 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
     items = "".join(
         f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
     )
-    more = len(found) - MOST_FINDINGS
-    also = ""
-    if more > 0:
-        named = "; ".join(label(each[0]) for each in found[MOST_FINDINGS:])
-        also = f"<p>Also found: {escape(named)}.</p>"
-    return f"<ol>{items}</ol>{also}"
+    return f"<ol>{items}</ol>"
 
 
-def largest(findings: Sequence[Finding]) -> Finding | None:
-    """Choose the main finding: the largest by :func:`excess`; None where nothing was found."""
+def largest(findings: Sequence[Finding]) -> list[Finding]:
+    """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
     found = [finding for finding in findings if finding.status == "found"]
-    return max(found, key=excess, default=None)
+    rule = max(found, key=excess).rule if found else ""
+    return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
 
 
 def excess(finding: Finding) -> float:

@@ -20,9 +20,9 @@ SQUAT = {
     "knee_flexion_limited": "Knee bend",
     "hip_flexion_limited": "Hip bend",
     "ankle_dorsiflexion_limited": "Ankle bend",
-    "depth_not_reached": "Thigh above horizontal",
-    "trunk_leans_forward": "Trunk lean beyond shins",
-    "knee_inside_foot": "Knee inside the foot, of ankle distance",
+    "depth_not_reached": "Thigh over level",
+    "trunk_leans_forward": "Trunk lean past shins",
+    "knee_inside_foot": "Knee inside foot",
     "heel_rise": "Heel rise",
     "arms_fall_forward": "Arms forward of trunk",
 }
@@ -80,8 +80,8 @@ def of_squat(metrics: xr.Dataset, keeps: Callable[[str], bool] = lambda _: True)
             continue
         units = units_of(metrics, metric)
         goal = factor_of(metric) * float(rules[rule]["threshold"])
-        better = {"below": "or more", "above": "or less"}[rules[rule]["direction"]]
-        found.append(Gauge(name, values, units, goal, f"aim {quantity(goal, units)} {better}"))
+        better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
+        found.append(Gauge(name, values, units, goal, f"aim {better} {quantity(goal, units)}"))
     return found[:MOST]
 
 
@@ -157,6 +157,25 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> str:
     )
 
 
+def in_words(gauges: Sequence[Gauge], *, most: int = 3) -> str:
+    """Say in a sentence each how the first gauges compare with what is usual."""
+    told = []
+    for gauge in gauges:
+        for side, (value, half) in gauge.values.items():
+            if not (math.isfinite(gauge.goal) and math.isfinite(half)):
+                continue
+            where = "as far as usual, within the error"
+            if value + half < gauge.goal:
+                where = "less far than usual"
+            elif value - half > gauge.goal:
+                where = "farther than usual"
+            name = f"{side} {gauge.name}".strip().capitalize()
+            reached = quantity(value, gauge.units)
+            told.append(f"{name}: {where} ({reached}; people of this age {gauge.goal:.0f}°).")
+    items = "".join(f"<li>{escape(text)}</li>" for text in told[:most])
+    return f"<ul>{items}</ul>" if items else "<p>There is nothing to compare it with.</p>"
+
+
 def _values(gauge: Gauge) -> str:
     told = []
     for side, (value, half) in gauge.values.items():
@@ -170,8 +189,11 @@ def _values(gauge: Gauge) -> str:
 
 
 def _bar(gauge: Gauge) -> str:
-    ends = [v + sign * (h if math.isfinite(h) else 0) for v, h in gauge.values.values()
-            for sign in (-1, 1)]
+    ends = [
+        value + sign * (half if math.isfinite(half) else 0)
+        for value, half in gauge.values.values()
+        for sign in (-1, 1)
+    ]
     ends += [gauge.goal] if math.isfinite(gauge.goal) else []
     low, high = min(ends), max(ends)
     if not gauge.units:

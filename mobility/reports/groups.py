@@ -46,6 +46,9 @@ SYMMETRY = (
     *("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"),
     *("thigh_elevation", "tibia_inclination", "shoulder_flexion", "elbow_flexion"),
 )
+MOST_EXERCISES = 6
+"""Exercises that a report lists."""
+
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")
 _KINDS: dict[Kind, str] = {
     "passive": "moved by an examiner",
@@ -185,20 +188,23 @@ def in_detail(findings: Sequence[Finding], references: References) -> str:
     return "".join(parts)
 
 
-def exercises_in_short(findings: Sequence[Finding], *, most: int = 3) -> str:
+def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
     """Name the first exercises for what was found with their doses."""
     works = advise(findings)[:most]
     if not works:
         return "<p>Nothing was found that asks for an exercise.</p>"
     items = "".join(
-        f"<li>{escape(capital(work.name))}: {escape(work.dose)}</li>" for work in works
+        f"<li>{escape(capital(work.name))}: {escape(work.dose.partition(';')[0])}.</li>"
+        for work in works
     )
     return f"<ul>{items}</ul>"
 
 
-def what_to_do(findings: Sequence[Finding], references: References) -> str:
-    """List the exercises for what was found, each with dose, purpose and source."""
-    works = advise(findings)
+def what_to_do(
+    findings: Sequence[Finding], references: References, *, most: int = MOST_EXERCISES
+) -> str:
+    """List the first exercises for what was found, each with dose, purpose and source."""
+    works = advise(findings)[:most]
     if not works:
         return "<p>Nothing was found that asks for an exercise.</p>"
     rows = []
@@ -345,10 +351,6 @@ def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Refere
     if repetitions.sizes.get("rep", 0) == 0:
         return "<p class='missing'>No repetition was found in this video.</p>"
     columns = {
-        "depth": "Depth",
-        "descent_duration": "Down",
-        "bottom_duration": "Low",
-        "ascent_duration": "Up",
         "tempo_ratio": "Down / up",
         "descent_sparc": "SPARC down",
         "ascent_sparc": "SPARC up",
@@ -410,7 +412,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 
 def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> str:
-    """Show the differences of the sides beside the smallest that could be detected."""
+    """Show the differences of the sides that exceed the smallest that could be detected."""
     rows = []
     ratios = {
         "asymmetry_index": "Asymmetry index",
@@ -424,16 +426,14 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             continue
         head = escape(capital(name.replace("_", " ")))
         if not math.isfinite(value_of(metrics, difference)):
-            shown = cell(metrics, difference, repetitions)
-            rows.append([head, f"<td colspan='6' class='both'>{shown}</td>"])
             continue
         cells = []
         least = value_of(metrics, f"{difference}_mdc95")
-        beyond = not abs(value_of(metrics, difference)) <= least  # without an error, all
+        if abs(value_of(metrics, difference)) <= least:  # without an error, all are told
+            continue
         for kind in ratios:
             variable = f"{name}_{kind}"
-            ratio = value_of(metrics, variable) if beyond else math.nan
-            cells.append(_tenths(ratio, " %"))
+            cells.append(_tenths(value_of(metrics, variable), " %"))
             if variable in metrics:
                 cites[kind] = references.cite(str(metrics[variable].attrs.get("reference", "")))
         rows.append(
@@ -446,7 +446,9 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             ]
         )
     if not rows:
-        return "<p class='missing'>Not part of this analysis.</p>"
+        return (
+            "<p>No difference of the sides exceeds its minimal detectable difference (MDC₉₅).</p>"
+        )
     return table(
         [
             "Angle",
@@ -456,9 +458,8 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
         ],
         rows,
-        caption="Differences of the sides at the bottom. Within error: not larger than the minimal "
-        "detectable difference (MDC₉₅). Ratios are given beyond that, from a mean of 20° on "
-        "(else –)",
+        caption="Differences of the sides at the bottom beyond their minimal detectable difference "
+        "(MDC₉₅); ratios from a mean of 20° on",
         numeric=True,
     )
 

@@ -29,8 +29,9 @@ Z95 = 1.96
 HEIGHT = 560
 """Pixels of a picture from top to bottom."""
 
-_IN_PLANE_DEG = 20.0
-"""An arc is drawn where the angle in the picture is that of the body, within so much."""
+_IN_PLANE_DEG = 35.0
+"""An arc is drawn where the angle in the picture is that of the body, within so much; it shows
+which angle is meant, the number how large it is."""
 
 _ARC = (255, 209, 71)
 _SHAPES = (0.62, 1.5)  # narrowest and widest picture, width over height
@@ -89,10 +90,10 @@ class Moment:
         """Moment, and what was measured in it with half of its 95 % interval."""
         of = " ".join(part for part in (self.side, self.label) if part)
         if not self.measured:
-            return f"{self.title}, {self.time:.1f} s"
+            return self.title
         digits = 2 if self.units in ("", " foot lengths") else 0
         error = f" ± {Z95 * self.sd:.{digits}f}" if math.isfinite(self.sd) else ""
-        return f"{self.title}, {self.time:.1f} s: {of} {self.measured}{error}"
+        return f"{self.title}: {of} {self.measured}{error}"
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def as_html(frames: Sequence[KeyFrame]) -> str:
 
 
 def of_session(
-    session: StoredSession, finding: Finding | None = None, *, faces: bool = False
+    session: StoredSession, findings: Sequence[Finding] = (), *, faces: bool = False
 ) -> list[KeyFrame]:
     """Take the pictures of an analysed session; none where its video is not kept.
 
@@ -206,8 +207,8 @@ def of_session(
     ----------
     session
         The session.
-    finding
-        Of a squat, the main finding.
+    findings
+        Of a squat, the main finding, as of :func:`squat_moments`.
     faces
         Whether the subject's face is shown rather than blurred.
     """
@@ -215,7 +216,7 @@ def of_session(
         return []
     pose, angles, repetitions = session.pose(), session.angles(), session.repetitions()
     if session.record.exercise == "Overhead Squat":
-        moments = squat_moments(pose, angles, repetitions, session.metrics(), finding)
+        moments = squat_moments(pose, angles, repetitions, session.metrics(), findings)
     else:
         moments = joint_moments(angles, session.metrics())
     return key_frames(session.video, pose, moments, faces=faces)
@@ -226,7 +227,7 @@ def squat_moments(
     angles: xr.Dataset,
     repetitions: xr.Dataset,
     metrics: xr.Dataset,
-    finding: Finding | None,
+    findings: Sequence[Finding] = (),
 ) -> list[Moment]:
     """Choose three moments of a squat: standing, bottom, and what the main finding is about.
 
@@ -234,8 +235,9 @@ def squat_moments(
     ----------
     pose, angles, repetitions, metrics
         Of the session.
-    finding
-        The main finding; without one, the third picture is of the way up.
+    findings
+        The main finding, with those of the same rule on the other side; without one, the third
+        picture is of the way up.
 
     Returns
     -------
@@ -264,16 +266,22 @@ def squat_moments(
         of_angle("Standing", standing, angles, "knee_flexion", side),
         of_angle("Bottom", bottom, angles, "knee_flexion", side),
     ]
-    if finding is None:
+    if not findings:
         return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
+    finding = findings[0]
     metric = finding.metric.removesuffix("_at_bottom")
     base = metric.removesuffix("_asymmetry").removesuffix("_variability")
     drawn = ANGLE_OF_METRIC.get(base, base if base in DRAWN else "")
     when = _of_extreme(metrics, base, rep, {"mid_descent": middle("mid_descent", bottom),
                                             "bottom": bottom, "mid_ascent": up})
+    if drawn == "knee_flexion" and when == bottom:
+        chosen[1] = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
+    if drawn in angles and "side" in angles[drawn].dims and finding.side != "" and len(findings) > 1:
+        clear = clearer_side(pose, angles, drawn, when)
+        finding = next((each for each in findings if each.side == clear), finding)
     on = finding.side
-    if not on and base in DRAWN and base in angles and "side" in angles[base].dims:
-        on = clearer_side(pose, angles, base, when)
+    if not on and drawn in angles and "side" in angles[drawn].dims:
+        on = clearer_side(pose, angles, drawn, when)
     if finding.rule.endswith("asymmetry") and finding.value is not None:
         on = "right" if finding.value > 0 else "left"
     value, sd = _value(finding)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from html import escape
 
-OWN = "Geometry, definitions and choices of this package: its reference of metrics and criteria."
-"""What stands in the list for all that is not literature."""
-
 _NAME = r"[A-Z][\w'’-]+"
 _PAPER = re.compile(
     rf"({_NAME}(?:(?:, | and | & |, and ){_NAME})*(?: et al\.)?) (\d{{4}}),? ?\(?"
@@ -30,7 +27,7 @@ class References:
         self._texts: list[str] = []
 
     def cite(self, *sources: str) -> str:
-        """Give each source its number, the old one if it has one, as links; empty for none."""
+        """Give the literature of each source its numbers, as links; empty for none."""
         numbers = set()
         for source in sources:
             text = " ".join(str(source).split())
@@ -40,7 +37,7 @@ class References:
         return f"<span class='cite'>[{', '.join(links)}]</span>" if numbers else ""
 
     def _number(self, text: str) -> int:
-        key = text.casefold()
+        key = text.casefold().replace("&", "and")
         if key not in self._numbers:
             self._texts.append(text)
             self._numbers[key] = len(self._texts)
@@ -48,17 +45,18 @@ class References:
 
     def listed(self) -> str:
         """List all sources that were cited, numbered."""
+        own = "<p>What is not cited is geometry, or a choice of this package: see its documentation.</p>"
         if not self._texts:
-            return "<p>Nothing was cited.</p>"
+            return own
         items = "".join(
             f"<li id='ref-{number}'>{escape(text)}</li>"
             for number, text in enumerate(self._texts, start=1)
         )
-        return f"<ol class='references'>{items}</ol>"
+        return f"<ol class='references'>{items}</ol>{own}"
 
 
 def papers(source: str) -> list[str]:
-    """Name the literature of a source; :data:`OWN` where it is none.
+    """Name the literature of a source; none where it is a choice of this package.
 
     Parameters
     ----------
@@ -70,4 +68,4 @@ def papers(source: str) -> list[str]:
         found.append(_NASM)
     if not found and re.search(r"\b(1[89]|20)\d\d\b", source):
         found = [source]
-    return list(dict.fromkeys(found)) or [OWN]
+    return list(dict.fromkeys(found))

@@ -508,7 +508,7 @@ def check_headings() -> dict[str, str]:
 
 
 def _supported(view: Mapping[str, Any]) -> str:
-    """Say which angles the view is declared to support, and why not the others."""
+    """Say which angles the view is declared not to support, and why."""
     if not view.get("supports"):
         return ""
     declared = tables.load("view_support")["angles"]
@@ -516,10 +516,10 @@ def _supported(view: Mapping[str, Any]) -> str:
     def words(name: str) -> str:
         return name.replace("_", " ")
 
-    texts = [f"This view supports {', '.join(words(name) for name in view['supports'])}."]
+    texts = []
     for name in view["does_not_support"]:
         why = " ".join(str(declared[name]["source"]).split()) if name in declared else ""
-        texts.append(f"It does not support {words(name)} well. {why}".strip())
+        texts.append(f"This view does not support {words(name)} well. {why}".strip())
     return paragraphs(*texts)
 
 
