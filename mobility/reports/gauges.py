@@ -92,7 +92,9 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
         value = value_of(metrics, name)
         if math.isfinite(value):
             half = Z95 * value_of(metrics, f"{name}_sd")
-            found.append(Gauge(words, {"": (value, half)}, "", math.nan, "of 100"))
+            share = value_of(metrics, f"{name}_coverage")
+            told = f"of 100, from {100 * share:.0f} % of its parts" if share < 1 else "of 100"
+            found.append(Gauge(words, {"": (value, half)}, "", math.nan, told))
     return found
 
 

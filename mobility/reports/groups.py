@@ -56,53 +56,7 @@ _KINDS: dict[Kind, str] = {
     "weight_bearing": "under the body's weight",
     "unstated": "active or passive is not stated",
 }
-
-
-def section_of(finding: Finding) -> str:
-    """Say in which section a finding stands: its group, or where its number is shown."""
-    if finding.metric in FEET_AND_STANCE:
-        return "feet_and_stance"
-    if finding.metric.endswith(("_variability", "_asymmetry")):
-        return "variability_and_asymmetry"
-    if finding.metric.startswith("smoothness"):
-        return "tempo"
-    return "trunk_and_arms" if finding.group == "whole_movement" else finding.group
-
-
-def show_curves(
-    angles: xr.Dataset,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    *,
-    names: Sequence[str],
-    alt: str,
-) -> None:
-    """Display the accepted repetitions of those angles that could be measured on some side.
-
-    Parameters
-    ----------
-    angles, repetitions, metrics
-        Datasets of the session.
-    names
-        Angles; one whose metric was refused is not drawn, since its curve is no more certain.
-    alt
-        What the figure shows, as text.
-    """
-    drawn = [
-        name
-        for name in names
-        if name in angles and not nothing_measured(metrics, name, repetitions)
-    ]
-    count = int((repetitions["accepted"] & repetitions["complete"]).sum())
-    if not drawn or not count:
-        return
-    if count > 2:
-        caption = "The accepted repetitions from start (0 %) to end (100 %): mean and ± 1 SD."
-    elif count == 2:
-        caption = "Both accepted repetitions from start (0 %) to end (100 %), and their mean."
-    else:
-        caption = "The accepted repetition from start (0 %) to end (100 %)."
-    show(repetition_curves(angles, repetitions, names=drawn), alt=alt, caption=caption)
+_NEAREST: tuple[Kind, ...] = ("weight_bearing", "active", "passive", "unstated")
 
 
 def curves(
@@ -127,7 +81,6 @@ def curves(
     made = []
     for name in drawn:
         figure = repetition_curves(angles, repetitions, names=[name])
-        figure.set_size_inches(4.5, 2.9)
         made.append((figure, f"{capital(name.replace('_', ' '))} over the course of a repetition"))
     return charts(*made) + (
         "<p class='note'>Accepted repetitions from start (0 %) to end (100 %), their mean, and "
@@ -140,39 +93,9 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
     made = []
     for name in names:
         figure = angle_curves(angles, repetitions, names=[name])
-        figure.set_size_inches(4.5, 2.7)
         made.append((figure, f"{capital(name.replace('_', ' '))} over the whole recording"))
-    return charts(*made)
-
-
-def commented(findings: Sequence[Finding], section: str, references: References) -> str:
-    """Say what was found, not found and cannot be told, for the participant and for others.
-
-    Parameters
-    ----------
-    findings
-        All findings of the session; those of the section are chosen.
-    section
-        Of :func:`section_of`.
-    references
-        Where the sources of the thresholds are numbered.
-    """
-    own = [finding for finding in findings if section_of(finding) == section]
-    if not own:
-        return ""
-    cite = references.cite(*(finding.source for finding in own))
-    readers = {"participant": "For the participant", "professional": "For the professional"}
-    parts = []
-    for level, heading in readers.items():
-        lines = statements(own, level)  # type: ignore[arg-type]
-        told = "".join(f"<p>{_headed(line)}</p>" for line in lines)
-        parts.append(f"<div><h3>{heading}</h3>{told}</div>")
-    return f"<div class='comments'>{''.join(parts)}</div><p class='note'>Thresholds: {cite}</p>"
-
-
-def _headed(line: str) -> str:
-    heading, _, rest = line.partition(": ")
-    return f"<strong>{escape(heading)}:</strong> {escape(rest)}"
+    told = "<p class='note'>Band: 95 % interval. Shaded: repetitions; hatched: rejected.</p>"
+    return charts(*made) + told
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> str:
@@ -222,25 +145,32 @@ def what_to_do(
 
 
 def published_ranges(
-    angle: str, participant: Participant | None, record: SessionRecord, references: References
+    angles: Sequence[str],
+    participant: Participant | None,
+    record: SessionRecord,
+    references: References,
 ) -> str:
-    """Set published largest angles of people like this one beside the squat, where there are any.
+    """List published largest angles of people like this one, where there are any.
 
     Parameters
     ----------
-    angle
-        Name of the angle.
+    angles
+        Names of the angles.
     participant, record
         Sex and age at the session; of an unknown one all groups that come into question are told.
     references
         Where the studies are numbered.
     """
     sex = None if participant is None else participant.sex
+    ages = _ages(participant, record)
     rows = []
-    for kind, words in _KINDS.items():
-        found = _range_for(angle, sex, _ages(participant, record), kind)
-        if found is None:
+    for angle in angles:
+        each = [(kind, _range_for(angle, sex, ages, kind)) for kind in _NEAREST]
+        known = [(kind, one) for kind, one in each if one is not None]
+        if not known:
             continue
+        # Of people of this sex and age before others; then what is nearest to a squat.
+        kind, found = min(known, key=lambda pair: not pair[1].sex)
         mean = (
             quantity(found.mean, found.units)
             if math.isfinite(found.mean)
@@ -248,22 +178,21 @@ def published_ranges(
         )
         if math.isfinite(found.sd):
             mean += f" (SD {quantity(found.sd, found.units)})"
-        ages = "" if found.age is None else f", {found.age[0]} to {found.age[1]} years"
-        whom = f"{found.sex}{ages}" if found.sex else found.sample
+        group = "" if found.age is None else f", {found.age[0]} to {found.age[1]} years"
+        whom = f"{found.sex}{group}" if found.sex else found.sample
         rows.append(
             [
-                escape(words.capitalize()) + references.cite(found.source),
-                f"{mean} <span class='note'>({escape(found.statistic)})</span>",
+                escape(capital(angle.replace("_", " "))) + references.cite(found.source),
+                f"{mean}, {escape(_KINDS[kind])}",
                 escape(whom) + (f"; {escape(found.note)}" if found.note else ""),
             ]
         )
     if not rows:
         return "<p class='note'>No published range is known to this package.</p>"
     return table(
-        ["Kind", "Largest angle", "Of whom"],
+        ["Angle", "Largest", "Of whom"],
         rows,
-        caption="Published largest angles, measured otherwise: what joints can do, not what a "
-        "squat must reach",
+        caption="Published largest angles: what joints can do, not what a squat must reach",
     )
 
 

@@ -697,7 +697,6 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             one = Shown(each.key, each.joint, (side,))
             if is_seen(metrics, one):
                 figure = angle_figure(metrics, one)
-                figure.set_size_inches(4.5, 2.7)
                 made.append((figure, f"{one.heading}: angle over time with its extremes"))
     return sections.charts(*made)
 

@@ -434,7 +434,8 @@ class _Body:
         self.side = side or "left"
 
     def of(self, part: str, side: str = "") -> NDArray[np.float64]:
-        return self.points[INDEX[f"{side or self.side}_{part}"]]
+        found: NDArray[np.float64] = self.points[INDEX[f"{side or self.side}_{part}"]]
+        return found
 
     def mid(self, part: str) -> NDArray[np.float64]:
         return (self.of(part, "left") + self.of(part, "right")) / 2

@@ -28,7 +28,7 @@ class References:
 
     def cite(self, *sources: str) -> str:
         """Give the literature of each source its numbers, as links; empty for none."""
-        numbers = set()
+        numbers: set[int] = set()
         for source in sources:
             text = " ".join(str(source).split())
             if text and text != "–":

@@ -75,7 +75,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             else f"{known.get('a', math.nan):g} – {known.get('b', math.nan):g}"
             f"{'°' if unit == 'degree' else ''}"
         )
-        used = f"<td>{_digits(points, 1)}</td>"
+        used = _digits(points, 1)
         if not math.isfinite(points) and part in notes:
             used = f"<td class='text missing'>{escape(_plain(notes[part]))}</td>"
         rows.append(
@@ -147,7 +147,7 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
 
 
 def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> str:
-    """Show the probability of each compensation, and which are not assessed and why."""
+    """Show the probability of each compensation, and of those that a camera sees."""
     if "compensation_probability" not in metrics:
         return "<p class='missing'>Compensations are not part of this analysis.</p>"
     given = metrics["compensation_probability"]
@@ -156,13 +156,6 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
     given = given.sel(compensation=seen)
     rows = _criteria(metrics, given, "compensation", known, references, opposite=False)
     stated = float(given.attrs.get("stated", 0.8))
-    for name, why in json.loads(given.attrs.get("not_assessed", "{}")).items():
-        rows.append(
-            [
-                escape(name.replace("_", " ").capitalize()),
-                f"<td colspan='3' class='missing'>not assessed: {escape(why)}</td>",
-            ]
-        )
     return (
         table(
             ["Compensation", "Measured", "Is one when", "Probability"],

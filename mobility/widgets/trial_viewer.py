@@ -20,6 +20,7 @@ from mobility.widgets.media import address
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession
 
+
 class TrialViewer(Widget):
     """Watch an analysed session: the video, and what was measured in it.
 
