@@ -128,7 +128,7 @@ def of_joints(metrics: xr.Dataset, most: int = MOST) -> list[Gauge]:
             values,
             "degree",
             goal if goal > -1e9 else math.nan,
-            f"usual {goal:.0f}°" if goal > -1e9 else "no usual range known",
+            f"mean of others {goal:.0f}°" if goal > -1e9 else "no study of it is known",
         )
         for (name, goal), values in list(found.items())[:most]
     ]
@@ -160,20 +160,20 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> str:
 
 
 def in_words(gauges: Sequence[Gauge], *, most: int = 3) -> str:
-    """Say in a sentence each how the first gauges compare with what is usual."""
+    """Say in a sentence each how the first gauges compare with their goals."""
     told = []
     for gauge in gauges:
         for side, (value, half) in gauge.values.items():
             if not (math.isfinite(gauge.goal) and math.isfinite(half)):
                 continue
-            where = "as far as usual, within the error"
+            where = "not told apart from the mean of others"
             if value + half < gauge.goal:
-                where = "less far than usual"
+                where = "below the mean of others"
             elif value - half > gauge.goal:
-                where = "farther than usual"
+                where = "beyond the mean of others"
             name = f"{side} {gauge.name}".strip().capitalize()
             reached = quantity(value, gauge.units)
-            told.append(f"{name}: {where} ({reached}; people of this age {gauge.goal:.0f}°).")
+            told.append(f"{name}: {where} ({reached}, mean {gauge.goal:.0f}°).")
     items = "".join(f"<li>{escape(text)}</li>" for text in told[:most])
     return f"<ul>{items}</ul>" if items else "<p>There is nothing to compare it with.</p>"
 

@@ -46,7 +46,7 @@ SYMMETRY = (
     *("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"),
     *("thigh_elevation", "tibia_inclination", "shoulder_flexion", "elbow_flexion"),
 )
-MOST_EXERCISES = 6
+MOST_EXERCISES = 5
 """Exercises that a report lists."""
 
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")

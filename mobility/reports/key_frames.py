@@ -600,7 +600,7 @@ def _write(image: NDArray[np.uint8], text: str, centre: Any) -> None:
     """Write a short text on a dark ground around a place, inside the picture."""
     if not text or not np.isfinite(centre).all():
         return
-    mask = _text(text, round(0.052 * image.shape[0]))
+    mask = _text(text, round(0.062 * image.shape[0]))
     pad = 6
     height, width = mask.shape[0] + 2 * pad, mask.shape[1] + 2 * pad
     if height > image.shape[0] or width > image.shape[1]:

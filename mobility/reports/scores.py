@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
 
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
+_TOO_UNCERTAIN = re.compile(r"its error \(.*")
 _KINDS = ("part", "part_sd", "part_score", "part_weight", "contribution")
 _RULE = {
     "mobility_index": "Score = value / reference, at least 0 and at most 1.",
@@ -77,7 +79,8 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
         )
         used = _digits(points, 1)
         if not math.isfinite(points) and part in notes:
-            used = f"<td class='text missing'>{escape(_plain(notes[part]))}</td>"
+            why = _TOO_UNCERTAIN.sub("error too large", _plain(notes[part]))
+            used = f"<td class='text missing'>{escape(why)}</td>"
         rows.append(
             [
                 escape(str(known.get("long_name", part.replace("_", " "))).capitalize())

@@ -672,9 +672,8 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     return table(
         ["Phase", "Separation ratio", "Left deviation", "Right deviation"],
         rows,
-        caption="Knee movement by phase, median over accepted repetitions, ± half of the 95 % "
-        "interval; positive deviation is inwards. Standing is shown beside the movement and is "
-        "not part of its extremes",
+        caption="Knee movement by phase, median over the accepted repetitions; positive deviation is "
+        "inwards",
         numeric=True,
     )
 

@@ -59,7 +59,7 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
 
 def test_joints_are_compared_in_words_with_what_is_usual() -> None:
     told = gauges.in_words([knee(100.0), knee(118.0), knee(130.0)])
-    assert told.index("less far") < told.index("within the error") < told.index("farther")
+    assert told.index("below") < told.index("not told apart") < told.index("beyond")
     assert "nothing to compare" in gauges.in_words([knee(100.0, math.nan)])
 
 
