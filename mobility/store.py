@@ -180,14 +180,14 @@ class Session(StoredSession):
         self.bring_up_to_date()
         return of_session.joint_mobility(self)
 
-    def render_report(self) -> dict[str, Path]:
+    def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
         """Render the report unless it is there and its inputs are the same.
 
         See :func:`mobility.reports.stored.current_report`.
         """
         from mobility.reports.stored import current_report
 
-        return current_report(self)
+        return current_report(self, faces=faces)
 
     def report_is_current(self) -> bool:
         """Whether the report is there and was made of what holds now."""

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
 WIDTHS = (1000, 400)
@@ -83,6 +84,64 @@ def see_report(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
         seen["widths"][width] = page.evaluate(MEASURE_WIDTH)
         if folder:
             page.screenshot(path=folder / f"report-{width}.png", full_page=True)
+    return seen
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression holds, in a page that lets nobody evaluate texts by itself."""
+    for _ in range(600):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    raise TimeoutError(expression)
+
+
+def see_trial(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Play a report's trial, step in it, choose a curve; print it, and look without script."""
+    page.goto(url)
+    until(page, "document.querySelector('.live video')?.readyState >= 2")
+    seen: dict[str, Any] = {
+        "ready": page.evaluate("document.querySelector('.live video').readyState"),
+    }
+    page.get_by_label("One frame on").click()
+    text = "document.querySelector('.live input[type=range]').getAttribute('aria-valuetext')"
+    seen["frame"] = page.evaluate(text).split(", ")[1]
+    page.get_by_role("button", name="Play", exact=True).click()
+    until(page, f"Number({text}.split(' ')[0]) > 0.3")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    seen["played"] = int(page.evaluate(text).split("frame ")[1].split(" ")[0])
+    page.get_by_label("Trunk lean", exact=True).check()
+    seen["panels"] = page.locator(".live .mobility-panels canvas").count()
+    still = page.locator(".still").first
+    seen["still"] = {"screen": still.is_visible()}
+    page.emulate_media(media="print")
+    seen["still"]["print"] = still.is_visible()
+    more = page.get_by_text("What else is told.").or_(page.get_by_text("It is not a diagnosis"))
+    seen["more printed"] = more.first.is_visible()
+    page.emulate_media(media="screen")
+    seen["widths"], seen["axe"] = {}, []
+    assert page.context.browser is not None
+    for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")):
+        # The page allows no script but its own, and so none that checks it.
+        context = page.context.browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+        )
+        other = context.new_page()
+        other.goto(url)
+        until(other, "document.querySelector('.live video')?.readyState >= 2")
+        other.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        seen["widths"][width] = other.evaluate(MEASURE_WIDTH)
+        rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        found = Axe().run(other, options=rules).response["violations"]
+        seen["axe"] += [f"{width} {scheme}: {each['id']}" for each in found]
+        if folder:
+            other.screenshot(path=folder / f"trial-{width}-{scheme}.png", full_page=True)
+        context.close()
+    context = page.context.browser.new_context(java_script_enabled=False)
+    bare = context.new_page()
+    bare.goto(url)
+    seen["still"]["no script"] = bare.locator(".still").first.is_visible()
+    context.close()
     return seen
 
 
@@ -570,6 +629,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     see = {
         "report": see_report,
         "video": see_video,
+        "trial": see_trial,
         "notebook": see_notebook,
         "widgets": see_widgets,
         "settings": see_settings,

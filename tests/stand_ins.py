@@ -232,7 +232,10 @@ def annotate_video(
     Path(out).write_bytes(f"annotated {raw.sizes['time']} {reps.sizes['rep']} {blur_face}".encode())
 
 
-def render_report(session: object) -> dict[str, Path]:
+_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
+
+
+def render_report(session: object, *, faces: bool = False) -> dict[str, Path]:
     CALLS.append("report")
     folder = session.report_folder  # type: ignore[attr-defined]
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -240,7 +243,7 @@ def render_report(session: object) -> dict[str, Path]:
     for image in images.values():
         (folder / image).write_bytes(b"png")
     paths = {}
-    for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json")):
+    for kind, suffix in _ENDINGS.items():
         paths[kind] = folder / f"overhead-squat.{suffix}"
         paths[kind].write_text("{}")
     document = report_document(

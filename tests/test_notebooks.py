@@ -111,7 +111,7 @@ def test_a_report_runs_as_a_notebook_job(project, tmp_path):
     job = json.loads(done.stdout.splitlines()[-1])
     assert job["status"] == "COMPLETED", job
     page = Path(job["paths"]["html"]).read_text(encoding="utf-8")
-    assert "Most important findings" in page
+    assert "What stands out" in page
     assert "Knee flexion" in page
 
 

@@ -23,11 +23,14 @@ from mobility.cli.keys import keys_app
 from mobility.cli.options import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
+    ClientOption,
     DemoOption,
+    FacesOption,
     IdArgument,
     JsonOption,
     LogOption,
     ModelOption,
+    PdfOption,
     ReportsOption,
     StandingOption,
     StoreOption,
@@ -168,9 +171,20 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
     typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
 
 
-def _say_report(session: Session, document: Any, *, as_json: bool) -> None:
+def _say_report(
+    session: Session,
+    document: Any,
+    *,
+    as_json: bool,
+    client: bool = False,
+    pdf: bool = False,
+) -> None:
     """Name the page of a report to a person, and give its document to a program."""
-    page = session.render_report()["html"]
+    page = session.render_report()["client" if client else "html"]
+    if pdf:
+        from mobility.reports.pdf import to_pdf
+
+        page = to_pdf(page)
     if sys.stdout.isatty() and not as_json:
         typer.echo(str(page))
         return
@@ -485,6 +499,9 @@ def report(
     session_id: IdArgument = None,
     *,
     demo: DemoOption = False,
+    client: ClientOption = False,
+    pdf: PdfOption = False,
+    faces: FacesOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
@@ -494,7 +511,9 @@ def report(
     With --json, or where the output is no terminal, the report document is printed.
     """
     session = _session(store, reports, session_id, demo=demo)
-    _say_report(session, session.report(), as_json=as_json)
+    session.require_exercise("Overhead Squat", "report")
+    session.render_report(faces=faces)
+    _say_report(session, session.report(), as_json=as_json, client=client, pdf=pdf)
 
 
 @app.command()
@@ -515,6 +534,9 @@ def joint_mobility(
     session_id: IdArgument = None,
     *,
     demo: DemoOption = False,
+    client: ClientOption = False,
+    pdf: PdfOption = False,
+    faces: FacesOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     as_json: JsonOption = False,
@@ -526,8 +548,9 @@ def joint_mobility(
     exercise = "Joint Angle Mobility"
     session = _session(store, reports, session_id, demo=demo, exercise=exercise)
     if session.record.exercise == exercise:  # else the document itself says what it is of
-        session.render_report()
-    _say_report(session, session.joint_mobility(), as_json=as_json)
+        session.render_report(faces=faces)
+    document = session.joint_mobility()
+    _say_report(session, document, as_json=as_json, client=client, pdf=pdf)
 
 
 @app.command()

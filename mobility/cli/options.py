@@ -74,6 +74,15 @@ LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document and nothing else.")
 ]
+ClientOption = Annotated[
+    bool, typer.Option("--client", help="Name the first page alone, as a page of its own.")
+]
+PdfOption = Annotated[
+    bool, typer.Option("--pdf", help="Make a PDF of the page, with a browser that is installed.")
+]
+FacesOption = Annotated[
+    bool, typer.Option("--faces", help="Show the subject's face in pictures and video of the page.")
+]
 DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
 IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
 WorkersOption = Annotated[

@@ -144,6 +144,47 @@ def annotate_video(
     return write_video(out_path, drawn(), crf=26)
 
 
+def blurred_heads(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
+    """Return what blurs the subject's head in a picture of a time, in place.
+
+    Parameters
+    ----------
+    pose
+        ``image_position`` and ``confidence``, of the video.
+    scale
+        Size of the pictures as a share of that of the video.
+    """
+    times = pose["time"].to_numpy()
+    heads, row = _Heads(times, _landmarks(pose)[0] * scale), _row_finder(times)
+    return lambda image, time: heads.hide(image, time, row(time))
+
+
+def skeleton(
+    pose: xr.Dataset, *, scale: float = 1.0, thickness: int = 3
+) -> Callable[[Image, float], None]:
+    """Return what draws the skeleton of a time into a picture, in place.
+
+    Parameters
+    ----------
+    pose
+        ``image_position`` and ``confidence``, of the video.
+    scale
+        Size of the pictures as a share of that of the video.
+    thickness
+        Of the bones, in pixels.
+    """
+    points, visible = _landmarks(pose)
+    drawn = _Skeleton(points * scale, visible, thickness=thickness)
+    find_row = _row_finder(pose["time"].to_numpy())
+
+    def draw(image: Image, time: float) -> None:
+        row = find_row(time)
+        if row is not None:
+            drawn.draw(image, row)
+
+    return draw
+
+
 def _landmarks(pose: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Pixels (time, keypoint, 2), NaN where unknown, and whether each is to be drawn."""
     pose = pose.isel(individual=0) if "individual" in pose.dims else pose

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ from mobility.assessment.estimates import NEEDS_TWO
 from mobility.assessment.findings import Z95, Finding, find, label, say
 from mobility.assessment.movements import how_to_film, refusal_advice
 from mobility.assessment.reasons import bare, plain
+from mobility.assessment.verdict import PARTS, Part, Verdict, judge
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
-from mobility.reports.joint_mobility import judged, reached, unmeasured
+from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.reports.joint_mobility import judged, reached, relevant, unmeasured
 from mobility.reports.sections import (
-    check_headings,
     count_repetitions,
     facts,
     person,
@@ -51,11 +53,13 @@ _MOST_REASONS = 2
 close to a limit, and for what no camera sees."""
 
 
-_CONCERNS_ALL = (
-    *("no_repetition", "not_standing", "hands_not_overhead", "nobody_stands"),
-    *("cameras_disagree", "models_contradict", "other_movement"),
-)
-"""Warnings on which all numbers of a report depend."""
+_COLOURS = {
+    "good": "ok",
+    "limited": "poor",
+    "not_this_exercise": "unusable",
+    "unusable": "unusable",
+}
+"""Classes of the style sheet."""
 
 _MOST_NAMES = 6
 """Names for one reason on the first page."""
@@ -68,8 +72,9 @@ def who_when_how(
     repetitions: xr.Dataset,
     quality: Mapping[str, Any],
     edits: Edits,
+    verdict: Verdict,
 ) -> str:
-    """Say in few lines who was filmed, when and how, and whether the recording is good enough."""
+    """Say in few lines who was filmed, when and how, and what the recording is good for."""
     view = quality.get("view") or {}
     filmed = [f"{record.created_at:%Y-%m-%d}", seen_from(view) if "azimuth_deg" in view else None]
     if cameras_of(pose):
@@ -85,24 +90,38 @@ def who_when_how(
             or None,
         }
     )
-    return told + trust(quality, record.warnings)
+    return told + trust(verdict)
 
 
-def trust(quality: Mapping[str, Any], warnings: Sequence[Warned] = ()) -> str:
-    """Say whether the recording can be trusted: its worst checks, and what to do about them.
-
-    Before them stands each warning that the whole report depends on.
-    """
-    if instead := _no_squat(warnings):
-        return _boxed("unusable", "No squat was found.", instead.partition(". ")[2])
-    of_all = "".join(f"<p class='trust poor'>{escape(text)}</p>" for text in _of_all(warnings))
-    return of_all + _boxed(*_verdict(quality))
+def verdict_of(session: StoredSession) -> Verdict:
+    """Say what the recording of a session is good for."""
+    record, quality, metrics = session.record, session.capture_quality(), session.metrics()
+    if record.exercise == "Overhead Squat":
+        return judge(record.warnings, quality, metrics)
+    return verdict_in_joints(quality, metrics, session.fitted(), record.warnings)
 
 
-def _boxed(worst: str, verdict: str, told: str) -> str:
-    if not worst:
-        return f"<p class='trust'>{told}</p>"
-    return f"<p class='trust {worst}'><strong>{verdict}</strong> {escape(told)}</p>"
+def verdict_in_joints(
+    quality: Mapping[str, Any],
+    metrics: xr.Dataset,
+    pose: xr.Dataset,
+    warnings: Sequence[Warned] = (),
+) -> Verdict:
+    """Say what a recording of single joints is good for: nothing, where none was measured."""
+    what, why, name = unmeasured(metrics)
+    if what:
+        do = refusal_advice(name) if name else ""
+        return Verdict("unusable", what, why, do, frozenset(PARTS))
+    names = [ANGLE_OF_JOINT[str(joint)] for joint in metrics["joint"].values]
+    return judge(relevant(warnings, names, quality), judged(quality, metrics, pose), metrics)
+
+
+def trust(verdict: Verdict) -> str:
+    """Say what the recording is good for, why, and what to do about it."""
+    return (
+        f"<p class='trust {_COLOURS[verdict.level]}'><strong>{escape(verdict.headline)}</strong> "
+        f"{escape(' '.join(filter(None, [verdict.why, verdict.what_to_do])))}</p>"
+    )
 
 
 def trust_in_joints(
@@ -111,85 +130,49 @@ def trust_in_joints(
     pose: xr.Dataset,
     warnings: Sequence[Warned] = (),
 ) -> str:
-    """Say whether what was to be measured of single joints was, and how sure it is.
-
-    Where it was not, that comes first, with how to film it.
-    """
-    what, why, name = unmeasured(metrics)
-    if not what:
-        return trust(judged(quality, metrics, pose), warnings)
-    box = _boxed("unusable", what, why)
+    """Say the same of single joints; where none was measured, with a drawing of how to film it."""
+    verdict = verdict_in_joints(quality, metrics, pose, warnings)
+    name = unmeasured(metrics)[2]
     if not name:
-        return box
-    filming = how_to_film(name)
-    drawing = filming.drawing.read_text(encoding="utf-8")
+        return trust(verdict)
+    drawing = how_to_film(name).drawing.read_text(encoding="utf-8")
+    said = trust(replace(verdict, what_to_do=""))
     return (
-        f"{box}<figure class='film'>{drawing}"
-        f"<figcaption>{escape(refusal_advice(name))}</figcaption></figure>"
+        f"{said}<figure class='film'>{drawing}"
+        f"<figcaption>{escape(verdict.what_to_do)}</figcaption></figure>"
     )
 
 
-def _no_squat(warnings: Sequence[Warned]) -> str:
-    """Say that something else than a squat was filmed; then nothing else matters."""
-    return next((each.message for each in warnings if each.code == "no_squat"), "")
+def absent(verdict: Verdict, *parts: Part) -> str:
+    """Say in a paragraph which parts are not given, and why; empty where all are."""
+    told = verdict.absent(*parts)
+    return f"<p class='missing'>{escape(told)}</p>" if told else ""
 
 
-def _of_all(warnings: Sequence[Warned]) -> list[str]:
-    return [warning.message for warning in warnings if warning.code in _CONCERNS_ALL]
-
-
-def _verdict(quality: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Worst verdict of the checks of the recording ("" without any), in words, and why."""
-    faults: dict[str, list[str]] = {"unusable": [], "poor": []}
-    advice = []
-    checked = 0
-    second = quality.get("second_camera") or {}
-    for camera, seen in (("", quality), ("second camera: ", second)):
-        for name, heading in check_headings().items():
-            check = seen.get(name)
-            if not isinstance(check, Mapping):
-                continue
-            verdict = check.get("verdict")
-            checked += verdict is not None
-            if verdict in faults:
-                faults[verdict].append(f"{camera}{heading.lower()}")
-                advice.append(str(check["advice"] or ""))
-    worst = next((verdict for verdict, names in faults.items() if names), "ok")
-    if not checked:
-        return "", "", "The recording was not checked."
-    words = {
-        "ok": "Recording: good enough.",
-        "poor": "Recording: poor. Errors may be larger than stated.",
-        "unusable": "Recording: unusable. Do not rely on the numbers.",
-    }
-    if worst == "ok":
-        return worst, words[worst], f"None of its {checked} checks found a fault."
-    told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in faults.items() if names)
-    return worst, words[worst], f"{told[:1].upper()}{told[1:]}. {' '.join(filter(None, advice))}"
+def scores(metrics: xr.Dataset, verdict: Verdict) -> str:
+    """Show the indices and the score of the deep squat, less what the verdict rules out."""
+    out = verdict.rules_out
+    return (
+        ("" if "indices" in out else indices(metrics))
+        + ("" if "fms" in out else fms(metrics))
+        + absent(verdict, "indices", "fms")
+    )
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
     """Say in one line each what was found in a session, and what to distrust."""
     counted = count_repetitions(session.repetitions())
-    quality = session.capture_quality()
+    metrics, verdict = session.metrics(), verdict_of(session)
     if session.record.exercise != "Overhead Squat":
-        metrics = session.metrics()
-        what, why, name = unmeasured(metrics)
-        if what:
-            told = " ".join(filter(None, [what, why, refusal_advice(name) if name else ""]))
-        else:
-            quality = judged(quality, metrics, session.fitted())
-            told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
-        return f"movements: {'; '.join([counted, *reached(metrics)])}", told
-    if instead := _no_squat(session.record.warnings):
-        return f"repetitions: {counted}", instead
-    findings = find(session.metrics())
+        return f"movements: {'; '.join([counted, *reached(metrics)])}", verdict.said
+    if "findings" in verdict.rules_out:
+        return f"repetitions: {counted}", verdict.said
+    findings = verdict.keep(find(metrics))
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
     unknown = sum(f.status == "cannot be told" for f in findings)
-    told = " ".join([*_of_all(session.record.warnings), *_verdict(quality)[1:]]).strip()
     return (
         f"repetitions: {counted}; faults: {faults or 'none that could be told'}",
-        f"{told} Of {len(findings)} possible findings {unknown} cannot be told.",
+        f"{verdict.said} Of {len(findings)} possible findings {unknown} cannot be told.",
     )
 
 
@@ -290,6 +273,12 @@ def fms_verdict(metrics: xr.Dataset) -> str:
     return {"3": "score 3 (all criteria met)"}.get(verdict, f"score {verdict}")
 
 
+def fms_in_short(metrics: xr.Dataset) -> str:
+    """Say the score in a line; nothing where none can be told."""
+    told = fms_verdict(metrics) if "fms_probability" in metrics else "no score"
+    return "" if told.startswith("no score") else f"<p>FMS deep squat: {escape(told)}.</p>"
+
+
 def probability(p: float) -> str:
     """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
     if not math.isfinite(p):
@@ -309,11 +298,13 @@ def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
     return "<span class='missing'>open: too close to tell</span>"
 
 
-def main_findings(findings: Sequence[Finding]) -> str:
-    """State the largest findings in words, one for each rule; the others are named.
+def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
+    """State the largest findings in words, one for each rule.
 
     They stand in the order of :func:`excess`, of sides the larger.
     """
+    if ruled_out := absent(verdict, "findings"):
+        return ruled_out
     found = _alike([f for f in findings if f.status == "found"])
     if not found:
         open_ones = any(f.status == "cannot be told" for f in findings)
@@ -327,19 +318,14 @@ def main_findings(findings: Sequence[Finding]) -> str:
     items = "".join(
         f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
     )
-    more = len(found) - MOST_FINDINGS
-    also = ""
-    if more > 0:
-        named = "; ".join(label(each[0]) for each in found[MOST_FINDINGS:])
-        also = f"<p>Also found: {escape(named)}.</p>"
-    order = ""
-    if len(found) > 1:
-        order = (
-            "<p class='note'>The largest first: by how far each is expected to lie beyond its "
-            "threshold, its error considered, as a share of a large deviation (10°, or 0.2 of a "
-            "ratio; half a foot for the hands, 0.9 for smoothness).</p>"
-        )
-    return f"<ol>{items}</ol>{also}{order}"
+    return f"<ol>{items}</ol>"
+
+
+def largest(findings: Sequence[Finding]) -> list[Finding]:
+    """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
+    found = [finding for finding in findings if finding.status == "found"]
+    rule = max(found, key=excess).rule if found else ""
+    return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
 
 
 def excess(finding: Finding) -> float:
@@ -455,5 +441,3 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     for finding in findings:
         alike.setdefault((finding.rule, finding.reason), []).append(finding)
     return list(alike.values())
-
-

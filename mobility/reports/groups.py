@@ -17,10 +17,11 @@ from mobility.assessment.comments import statements
 from mobility.assessment.findings import Finding
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
-from mobility.reports.figures import repetition_curves
+from mobility.reports.figures import angle_curves, repetition_curves
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
+    charts,
     nothing_measured,
     quantity,
     show,
@@ -47,6 +48,9 @@ SYMMETRY = (
     *("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"),
     *("thigh_elevation", "tibia_inclination", "shoulder_flexion", "elbow_flexion"),
 )
+MOST_EXERCISES = 5
+"""Exercises that a report lists."""
+
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")
 _KINDS: dict[Kind, str] = {
     "passive": "moved by an examiner",
@@ -54,23 +58,13 @@ _KINDS: dict[Kind, str] = {
     "weight_bearing": "under the body's weight",
     "unstated": "active or passive is not stated",
 }
+_NEAREST: tuple[Kind, ...] = ("weight_bearing", "active", "passive", "unstated")
 
 
-def section_of(finding: Finding) -> str:
-    """Say in which section a finding stands: where its number is shown, or its group."""
-    section: str = tables.load("findings")["rules"][finding.rule].get("section", finding.group)
-    return section
-
-
-def show_curves(
-    angles: xr.Dataset,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    *,
-    names: Sequence[str],
-    alt: str,
-) -> None:
-    """Display the accepted repetitions of those angles that could be measured on some side.
+def curves(
+    angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, names: Sequence[str]
+) -> str:
+    """Draw the accepted repetitions of those angles that could be measured on some side.
 
     Parameters
     ----------
@@ -78,59 +72,64 @@ def show_curves(
         Datasets of the session.
     names
         Angles; one whose metric was refused is not drawn, since its curve is no more certain.
-    alt
-        What the figure shows, as text.
     """
     drawn = [
         name
         for name in names
         if name in angles and not nothing_measured(metrics, name, repetitions)
     ]
-    count = int((repetitions["accepted"] & repetitions["complete"]).sum())
-    if not drawn or not count:
-        return
-    if count > 2:
-        caption = "The accepted repetitions from start (0 %) to end (100 %): mean and ± 1 SD."
-    elif count == 2:
-        caption = "Both accepted repetitions from start (0 %) to end (100 %), and their mean."
-    else:
-        caption = "The accepted repetition from start (0 %) to end (100 %)."
-    show(repetition_curves(angles, repetitions, names=drawn), alt=alt, caption=caption)
-
-
-def commented(findings: Sequence[Finding], section: str, references: References) -> str:
-    """Say what was found, not found and cannot be told, for the participant and for others.
-
-    Parameters
-    ----------
-    findings
-        All findings of the session; those of the section are chosen.
-    section
-        Of :func:`section_of`.
-    references
-        Where the sources of the thresholds are numbered.
-    """
-    own = [finding for finding in findings if section_of(finding) == section]
-    if not own:
+    if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
         return ""
-    cite = references.cite(*(finding.source for finding in own))
-    readers = {"participant": "For the participant", "professional": "For the professional"}
+    made = []
+    for name in drawn:
+        figure = repetition_curves(angles, repetitions, names=[name])
+        made.append((figure, f"{capital(name.replace('_', ' '))} over the course of a repetition"))
+    return charts(*made) + (
+        "<p class='note'>Accepted repetitions from start (0 %) to end (100 %), their mean, and "
+        "from three on ± 1 SD.</p>"
+    )
+
+
+def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> str:
+    """Draw angles over the whole recording, with their errors and the repetitions."""
+    made = []
+    for name in names:
+        figure = angle_curves(angles, repetitions, names=[name])
+        made.append((figure, f"{capital(name.replace('_', ' '))} over the whole recording"))
+    told = "<p class='note'>Band: 95 % interval. Shaded: repetitions; hatched: rejected.</p>"
+    return charts(*made) + told
+
+
+def in_detail(findings: Sequence[Finding], references: References) -> str:
+    """List what was found and what was not, each with its numbers, and cite the thresholds."""
+    heads = {"found": "Found", "not found": "Not found"}
     parts = []
-    for level, heading in readers.items():
-        lines = statements(own, level)  # type: ignore[arg-type]
-        told = "".join(f"<p>{_headed(line)}</p>" for line in lines)
-        parts.append(f"<div><h3>{heading}</h3>{told}</div>")
-    return f"<div class='comments'>{''.join(parts)}</div><p class='note'>Thresholds: {cite}</p>"
+    for status, head in heads.items():
+        own = [f for f in findings if f.status == status]
+        if own:
+            items = "".join(f"<li>{escape(f.professional)}</li>" for f in own)
+            cite = references.cite(*(f.source for f in own))
+            parts.append(f"<h3>{head} {cite}</h3><ul>{items}</ul>")
+    return "".join(parts)
 
 
-def _headed(line: str) -> str:
-    heading, _, rest = line.partition(": ")
-    return f"<strong>{escape(heading)}:</strong> {escape(rest)}"
+def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
+    """Name the first exercises for what was found with their doses."""
+    works = advise(findings)[:most]
+    if not works:
+        return "<p>Nothing was found that asks for an exercise.</p>"
+    items = "".join(
+        f"<li>{escape(capital(work.name))}: {escape(work.dose.partition(';')[0])}.</li>"
+        for work in works
+    )
+    return f"<ul>{items}</ul>"
 
 
-def what_to_do(findings: Sequence[Finding], references: References) -> str:
-    """List the exercises for what was found, each with dose, purpose and source."""
-    works = advise(findings)
+def what_to_do(
+    findings: Sequence[Finding], references: References, *, most: int = MOST_EXERCISES
+) -> str:
+    """List the first exercises for what was found, each with dose, purpose and source."""
+    works = advise(findings)[:most]
     if not works:
         return "<p>Nothing was found that asks for an exercise.</p>"
     rows = []
@@ -148,25 +147,32 @@ def what_to_do(findings: Sequence[Finding], references: References) -> str:
 
 
 def published_ranges(
-    angle: str, participant: Participant | None, record: SessionRecord, references: References
+    angles: Sequence[str],
+    participant: Participant | None,
+    record: SessionRecord,
+    references: References,
 ) -> str:
-    """Set published largest angles of people like this one beside the squat, where there are any.
+    """List published largest angles of people like this one, where there are any.
 
     Parameters
     ----------
-    angle
-        Name of the angle.
+    angles
+        Names of the angles.
     participant, record
         Sex and age at the session; of an unknown one all groups that come into question are told.
     references
         Where the studies are numbered.
     """
     sex = None if participant is None else participant.sex
+    ages = _ages(participant, record)
     rows = []
-    for kind, words in _KINDS.items():
-        found = _range_for(angle, sex, _ages(participant, record), kind)
-        if found is None:
+    for angle in angles:
+        each = [(kind, _range_for(angle, sex, ages, kind)) for kind in _NEAREST]
+        known = [(kind, one) for kind, one in each if one is not None]
+        if not known:
             continue
+        # Of people of this sex and age before others; then what is nearest to a squat.
+        kind, found = min(known, key=lambda pair: not pair[1].sex)
         mean = (
             quantity(found.mean, found.units)
             if math.isfinite(found.mean)
@@ -174,22 +180,21 @@ def published_ranges(
         )
         if math.isfinite(found.sd):
             mean += f" (SD {quantity(found.sd, found.units)})"
-        ages = "" if found.age is None else f", {found.age[0]} to {found.age[1]} years"
-        whom = f"{found.sex}{ages}" if found.sex else found.sample
+        group = "" if found.age is None else f", {found.age[0]} to {found.age[1]} years"
+        whom = f"{found.sex}{group}" if found.sex else found.sample
         rows.append(
             [
-                escape(words.capitalize()) + references.cite(found.source),
-                f"{mean} <span class='note'>({escape(found.statistic)})</span>",
+                escape(capital(angle.replace("_", " "))) + references.cite(found.source),
+                f"{mean}, {escape(_KINDS[kind])}",
                 escape(whom) + (f"; {escape(found.note)}" if found.note else ""),
             ]
         )
     if not rows:
         return "<p class='note'>No published range is known to this package.</p>"
     return table(
-        ["Kind", "Largest angle", "Of whom"],
+        ["Angle", "Largest", "Of whom"],
         rows,
-        caption="Published largest angles, measured otherwise: what joints can do, not what a "
-        "squat must reach",
+        caption="Published largest angles: what joints can do, not what a squat must reach",
     )
 
 
@@ -277,10 +282,6 @@ def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Refere
     if repetitions.sizes.get("rep", 0) == 0:
         return "<p class='missing'>No repetition was found in this video.</p>"
     columns = {
-        "depth": "Depth",
-        "descent_duration": "Down",
-        "bottom_duration": "Low",
-        "ascent_duration": "Up",
         "tempo_ratio": "Down / up",
         "descent_sparc": "SPARC down",
         "ascent_sparc": "SPARC up",
@@ -342,7 +343,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 
 def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> str:
-    """Show the differences of the sides beside the smallest that could be detected."""
+    """Show the differences of the sides that exceed the smallest that could be detected."""
     rows = []
     ratios = {
         "asymmetry_index": "Asymmetry index",
@@ -356,16 +357,14 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             continue
         head = escape(capital(name.replace("_", " ")))
         if not math.isfinite(value_of(metrics, difference)):
-            shown = cell(metrics, difference, repetitions)
-            rows.append([head, f"<td colspan='6' class='both'>{shown}</td>"])
             continue
         cells = []
         least = value_of(metrics, f"{difference}_mdc95")
-        beyond = not abs(value_of(metrics, difference)) <= least  # without an error, all
+        if abs(value_of(metrics, difference)) <= least:  # without an error, all are told
+            continue
         for kind in ratios:
             variable = f"{name}_{kind}"
-            ratio = value_of(metrics, variable) if beyond else math.nan
-            cells.append(_tenths(ratio, " %"))
+            cells.append(_tenths(value_of(metrics, variable), " %"))
             if variable in metrics:
                 cites[kind] = references.cite(str(metrics[variable].attrs.get("reference", "")))
         rows.append(
@@ -378,7 +377,9 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             ]
         )
     if not rows:
-        return "<p class='missing'>Not part of this analysis.</p>"
+        return (
+            "<p>No difference of the sides exceeds its minimal detectable difference (MDC₉₅).</p>"
+        )
     return table(
         [
             "Angle",
@@ -388,9 +389,8 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
         ],
         rows,
-        caption="Differences of the sides at the bottom. Within error: not larger than the minimal "
-        "detectable difference (MDC₉₅). Ratios are given beyond that, from a mean of 20° on "
-        "(else –)",
+        caption="Differences of the sides at the bottom beyond their minimal detectable difference "
+        "(MDC₉₅); ratios from a mean of 20° on",
         numeric=True,
     )
 

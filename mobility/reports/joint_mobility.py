@@ -689,6 +689,18 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         )  # fmt: skip
 
 
+def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+    """Draw every shown joint that has values, each side by itself."""
+    made = []
+    for each in angles:
+        for side in each.sides:
+            one = Shown(each.key, each.joint, (side,))
+            if is_seen(metrics, one):
+                figure = angle_figure(metrics, one)
+                made.append((figure, f"{one.heading}: angle over time with its extremes"))
+    return sections.charts(*made)
+
+
 def _spans(rows: NDArray[np.bool_], time: NDArray[np.float64]) -> list[tuple[float, float]]:
     """Beginning and end of each run of True, seconds."""
     if not rows.size:

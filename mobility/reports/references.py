@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
+
+_NAME = r"[A-Z][\w'’-]+"
+_PAPER = re.compile(
+    rf"({_NAME}(?:(?:, | and | & |, and ){_NAME})*(?: et al\.)?) (\d{{4}}),? ?\(?"
+    r"([A-Z][A-Za-z ]+? \d+(?:\(\w+\))?:\w?\d+)"
+)
+_BOOK = re.compile(r"NASM Essentials of Corrective Exercise Training|\(NASM\)")
+_NASM = "Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training"
 
 
 class References:
     """The sources that a report has cited so far, in the order of their numbers.
 
     Sections of a report cite while they are written, so that the list holds all that was used and
-    nothing else.
+    nothing else. A paper that stands in many sources has one number; what is not literature, and
+    how it was come by, is in the documentation.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._texts: list[str] = []
 
     def cite(self, *sources: str) -> str:
-        """Give each source its number, the old one if it has one, as links; empty for none."""
-        numbers = []
+        """Give the literature of each source its numbers, as links; empty for none."""
+        numbers: set[int] = set()
         for source in sources:
             text = " ".join(str(source).split())
             if text and text != "–":
-                numbers.append(self._numbers.setdefault(text, len(self._numbers) + 1))
-        links = (f"<a href='#ref-{n}'>{n}</a>" for n in sorted(set(numbers)))
+                numbers.update(self._number(paper) for paper in papers(text))
+        links = (f"<a href='#ref-{n}'>{n}</a>" for n in sorted(numbers))
         return f"<span class='cite'>[{', '.join(links)}]</span>" if numbers else ""
+
+    def _number(self, text: str) -> int:
+        key = text.casefold().replace("&", "and")
+        if key not in self._numbers:
+            self._texts.append(text)
+            self._numbers[key] = len(self._texts)
+        return self._numbers[key]
 
     def listed(self) -> str:
         """List all sources that were cited, numbered."""
-        if not self._numbers:
-            return "<p>Nothing was cited.</p>"
+        own = "<p>What is not cited is geometry, or a choice of this package: see its documentation.</p>"
+        if not self._texts:
+            return own
         items = "".join(
-            f"<li id='ref-{number}'>{escape(text)}</li>" for text, number in self._numbers.items()
+            f"<li id='ref-{number}'>{escape(text)}</li>"
+            for number, text in enumerate(self._texts, start=1)
         )
-        return f"<ol class='references'>{items}</ol>"
+        return f"<ol class='references'>{items}</ol>{own}"
+
+
+def papers(source: str) -> list[str]:
+    """Name the literature of a source; none where it is a choice of this package.
+
+    Parameters
+    ----------
+    source
+        Source of a table or definition: literature among words on how it is used.
+    """
+    found = [f"{who} {year}, {where}" for who, year, where in _PAPER.findall(source)]
+    if _BOOK.search(source):
+        found.append(_NASM)
+    if not found and re.search(r"\b(1[89]|20)\d\d\b", source):
+        found = [source]
+    return list(dict.fromkeys(found))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
 from mobility.progress import watched
 from mobility.reports import warm_kernels
+from mobility.reports.trial import embedded
 from mobility.sessions.files import replaced, write_json, writing
 from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
 from mobility.sessions.scratch import scratch
@@ -35,16 +38,27 @@ NAME = "overhead-squat"
 MOBILITY_NAME = "joint-angle-mobility"
 IMAGES = "images"
 
+CLIENT = "client"
+"""What stands before the ending of the first page alone."""
+
+TRIAL = "trial"
+"""Tag of the cell in whose place a page plays the trial."""
+
 KERNEL_LOG = "kernel.log"
 
 CELL_TIMEOUT_S = 600
 """Longest time that one cell of a report may take."""
 
+_FRONT = "<section class='front' aria-label='First page'>"
+
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 def render_report(
-    session: StoredSession, *, parameters: Mapping[str, Any] | None = None
+    session: StoredSession,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    faces: bool = False,
 ) -> dict[str, Path]:
     """Render the report of an analysed session.
 
@@ -58,12 +72,15 @@ def render_report(
         An analysed session.
     parameters
         Parameters of the notebook besides those that name the session.
+    faces
+        Whether the subject's face is shown rather than blurred.
 
     Returns
     -------
     dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths of the finished files in
-        ``<reports>/<session_id>/``, of squats beside ``images/{left,right,front}.png``.
+        ``"html"``, ``"client"`` (its first page alone), ``"notebook"`` and ``"json"``: paths of the
+        finished files in ``<reports>/<session_id>/``, of squats beside
+        ``images/{left,right,front}.png``.
 
     Raises
     ------
@@ -89,8 +106,9 @@ def render_report(
         folder,
         name=name,
         title=of_session.title(session),
-        parameters={**which, **own, **(parameters or {})},
+        parameters={**which, **own, **({"faces": True} if faces else {}), **(parameters or {})},
         finish=write_document,
+        trial=lambda: embedded(session, faces=faces),
     )
 
 
@@ -237,6 +255,7 @@ def render_notebook(
     parameters: Mapping[str, Any],
     begin: Callable[[Path], None] | None = None,
     finish: Callable[[Path], None] | None = None,
+    trial: Callable[[], Mapping[str, str]] | None = None,
 ) -> dict[str, Path]:
     """Run a notebook and keep what it shows in a folder that appears whole.
 
@@ -255,12 +274,15 @@ def render_notebook(
         Values for the parameters of the notebook.
     begin, finish
         Called with the unfinished folder before and after the run, to add files of their own.
+    trial
+        What makes the parts of :func:`mobility.reports.trial.embedded`. With it the page has a
+        first page, which is kept alone as well, and headings that open below it.
 
     Returns
     -------
     dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`. The JSON
-        document is there if `finish` writes it.
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`; with a trial ``"client"``,
+        too. The JSON document is there if `finish` writes it.
 
     Raises
     ------
@@ -281,10 +303,16 @@ def render_notebook(
             import nbformat
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
-            (unfinished / f"{name}.html").write_text(to_html(node, title=title), encoding="utf-8")
+            parts = None if trial is None else trial()
+            page = to_html(node, title=title, trial=parts)
+            (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
+            if trial is not None:
+                first = to_html(_first_page(node), title=title)
+                (unfinished / f"{name}.{CLIENT}.html").write_text(first, encoding="utf-8")
         if finish is not None:
             finish(unfinished)
     endings = {"html": "html", "notebook": "ipynb", "json": "json"}
+    endings |= {} if trial is None else {"client": f"{CLIENT}.html"}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
 
 
@@ -318,7 +346,7 @@ class _Parameters(Strict):
     model_config = ConfigDict(strict=True)
 
 
-def to_html(node: Any, *, title: str) -> str:
+def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) -> str:
     """Convert a notebook that was run to one self-contained HTML page without code.
 
     Parameters
@@ -327,6 +355,9 @@ def to_html(node: Any, *, title: str) -> str:
         The notebook, as `nbformat` reads it.
     title
         Title of the page.
+    trial
+        Parts of :func:`mobility.reports.trial.embedded`: then all from the first second-level
+        heading on stands under headings that open, and the trial plays in its cell.
 
     Returns
     -------
@@ -345,8 +376,47 @@ def to_html(node: Any, *, title: str) -> str:
         exclude_anchor_links=True,
     )
     html: str
-    html, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": title}})
+    resources = {"metadata": {"name": title}, "trial": trial, "end": ""}
+    if trial is not None:
+        node, resources["end"] = _folded(node)
+    html, _ = exporter.from_notebook_node(node, resources=resources)
     return html
+
+
+def _first_page(node: Any) -> Any:
+    """Keep the cells before the first second-level heading."""
+    kept = copy.deepcopy(node)
+    first = next((k for k, cell in enumerate(kept.cells) if _heading(cell)), len(kept.cells))
+    kept.cells = kept.cells[:first]
+    if kept.cells:
+        kept.cells[0].metadata["before"] = _FRONT
+        kept.cells[-1].metadata["after"] = "</section>"
+    return kept
+
+
+def _folded(node: Any) -> tuple[Any, str]:
+    """Put what stands below each second-level heading under one that opens; also give the end."""
+    folded = copy.deepcopy(node)
+    end = "</section>"
+    for index, cell in enumerate(folded.cells):
+        before = _FRONT if index == 0 else ""
+        if title := _heading(cell):
+            cell.source = cell.source.partition("\n")[2]
+            is_open = TRIAL in cell.metadata.get("tags", [])
+            before += f"{end}<details{' open' if is_open else ''}><summary><h2>{escape(title)}</h2>"
+            before += "</summary><div class='inside'>"
+            end = "</div></details>"
+        elif TRIAL in cell.metadata.get("tags", []):
+            before += "<div class='live' id='mobility-trial'></div><div class='still'>"
+            cell.metadata["after"] = "</div>"
+        cell.metadata["before"] = before
+    return folded, end
+
+
+def _heading(cell: Any) -> str:
+    """Second-level heading with which a cell begins; empty for none."""
+    first = cell.source.partition("\n")[0]
+    return first[3:].strip() if cell.cell_type == "markdown" and first.startswith("## ") else ""
 
 
 def _stated_parameters(notebook: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -30,13 +31,21 @@ from mobility.reports.sections import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.assessment.verdict import Verdict
+
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
+_TOO_UNCERTAIN = re.compile(r"its error \(.*")
 _KINDS = ("part", "part_sd", "part_score", "part_weight", "contribution")
 _RULE = {
     "mobility_index": "Score = value / reference, at least 0 and at most 1.",
     "quality_index": "Score = (b − value) / (b − a), at least 0 and at most 1: up to a nothing is "
     "deducted, from b on everything.",
 }
+
+
+def index_tables(metrics: xr.Dataset, references: References) -> str:
+    """Show both indices with every part of them."""
+    return "".join(index_table(metrics, name, references) for name in INDICES)
 
 
 def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
@@ -69,9 +78,10 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             else f"{known.get('a', math.nan):g} – {known.get('b', math.nan):g}"
             f"{'°' if unit == 'degree' else ''}"
         )
-        used = f"<td>{_digits(points, 1)}</td>"
+        used = _digits(points, 1)
         if not math.isfinite(points) and part in notes:
-            used = f"<td class='text missing'>{escape(bare(notes[part]))}</td>"
+            why = _TOO_UNCERTAIN.sub("error too large", bare(notes[part]))
+            used = f"<td class='text missing'>{escape(why)}</td>"
         rows.append(
             [
                 escape(str(known.get("long_name", part.replace("_", " "))).capitalize())
@@ -140,21 +150,16 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
     )
 
 
-def compensation_table(metrics: xr.Dataset, references: References) -> str:
-    """Show the probability of each compensation, and which are not assessed and why."""
+def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> str:
+    """Show the probability of each compensation, and of those that a camera sees."""
     if "compensation_probability" not in metrics:
         return "<p class='missing'>Compensations are not part of this analysis.</p>"
     given = metrics["compensation_probability"]
     known = tables.load("criteria")["compensations"]["assessed"]
+    seen = [name for name in given["compensation"].values if verdict.keeps(known[name]["measure"])]
+    given = given.sel(compensation=seen)
     rows = _criteria(metrics, given, "compensation", known, references, opposite=False)
     stated = float(given.attrs.get("stated", 0.8))
-    for name, why in json.loads(given.attrs.get("not_assessed", "{}")).items():
-        rows.append(
-            [
-                escape(name.replace("_", " ").capitalize()),
-                f"<td colspan='3' class='missing'>not assessed: {escape(why)}</td>",
-            ]
-        )
     return (
         table(
             ["Compensation", "Measured", "Is one when", "Probability"],

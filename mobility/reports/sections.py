@@ -7,8 +7,10 @@ from a person (names, file names, reasons) is escaped.
 
 from __future__ import annotations
 
+import base64
 import datetime
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -30,6 +32,7 @@ from mobility.reports.figures import png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mobility.reports.references import References
     from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
 
 Z95 = 1.96
@@ -54,6 +57,11 @@ PHASES = {
     "mid_ascent": "middle of the ascent",
 }
 
+_KEY = (
+    "<p class='note'><span class='left-text'>━━ left</span> "
+    "<span class='right-text'>╌╌ right</span></p>"
+)
+_TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
 _DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2}
 _SUFFIX = {"degree": "°", "percent": " %", "%": " %", "s": " s", "second": " s", "m": " m"}
 
@@ -104,12 +112,16 @@ def table(
         Whether all columns after the first are numbers, set to the right.
     """
     columns = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
-    body = "".join(
-        f"<tr><th scope='row'>{row[0]}</th>"
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
+    # On a narrow page each row stands as lines of its own, with the heads beside the values.
+    names = [escape(_TAG.sub("", cell), quote=True) for cell in head]
+
+    def cells(row: Sequence[str]) -> str:
+        return "".join(
+            cell if cell.startswith("<td") else f"<td data-head='{name}'>{cell}</td>"
+            for cell, name in zip(row[1:], [*names[1:], *[""] * len(row)], strict=False)
+        )
+
+    body = "".join(f"<tr><th scope='row'>{row[0]}</th>{cells(row)}</tr>" for row in rows)
     kind = " class='numeric'" if numeric else ""
     return (
         f"<div class='table'><table{kind}><caption>{escape(caption)}</caption>"
@@ -181,6 +193,29 @@ def who_and_what(
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )
+
+
+def in_a_line(
+    record: SessionRecord,
+    participant: Participant | None,
+    repetitions: xr.Dataset,
+    quality: Mapping[str, Any],
+    edits: Edits,
+) -> str:
+    """Say in one line who was filmed, when, from where, and how often the movement was seen."""
+    view = quality.get("view") or {}
+    squat = record.exercise != "Joint Angle Mobility"
+    count = int(np.asarray(repetitions["accepted"].values, bool).sum())
+    noun = "repetition" if squat else "movement"
+    name = record.user_id if participant is None else person(participant, record)
+    parts = [
+        name,
+        f"filmed {record.created_at:%Y-%m-%d}",
+        f"from {str(view['name']).replace('-', ' ')}" if view.get("azimuth_deg") is not None else "",
+        f"{count} {noun}{'' if count == 1 else 's'}",
+        "corrected by hand" if edits.edits else "",
+    ]
+    return f"<p class='who'>{escape(' · '.join(filter(None, parts)))}</p>"
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
@@ -479,7 +514,7 @@ def check_headings() -> dict[str, str]:
 
 
 def _supported(view: Mapping[str, Any]) -> str:
-    """Say which angles the view is declared to support, and why not the others."""
+    """Say which angles the view is declared not to support, and why."""
     if not view.get("supports"):
         return ""
     declared = tables.load("angles")
@@ -487,10 +522,10 @@ def _supported(view: Mapping[str, Any]) -> str:
     def words(name: str) -> str:
         return name.replace("_", " ")
 
-    texts = [f"This view supports {', '.join(words(name) for name in view['supports'])}."]
+    texts = []
     for name in view["does_not_support"]:
         why = " ".join(str(declared[name]["seen"]["source"]).split()) if name in declared else ""
-        texts.append(f"It does not support {words(name)} well. {why}".strip())
+        texts.append(f"This view does not support {words(name)} well. {why}".strip())
     return paragraphs(*texts)
 
 
@@ -608,77 +643,6 @@ def nothing_measured(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) ->
     return reason_missing(metrics, name, repetitions)
 
 
-def group_summary(metrics: xr.Dataset, repetitions: xr.Dataset, group: str) -> str:
-    """Say in plain sentences what was measured for one group, and how sure it is."""
-    name = "knee_deviation" if group == "knee_movement" else group
-    sentences = []
-    why = nothing_measured(metrics, name, repetitions)
-    if group == "knee_movement":
-        ratio = "knee_ankle_separation_ratio"
-        if math.isfinite(value_of(metrics, ratio)):
-            sentences.append(
-                f"Smallest knee–ankle separation ratio{_where(metrics, ratio)}: "
-                f"{cell(metrics, ratio, repetitions)} (1 means knees over ankles, less than 1 "
-                "means knees nearer to each other than the ankles)."
-            )
-        elif (reason := reason_missing(metrics, ratio, repetitions)) != why:
-            sentences.append(
-                f"The knee–ankle separation ratio is not measurable: {escape(reason)}."
-            )
-    if why:
-        what = "The knee deviation is not" if sentences else "Not"
-        sentences.append(f"{what} measurable: {escape(why)}.")
-        return f"<p>{' '.join(sentences)}</p>"
-    where = "At the bottom"
-    if group == "knee_movement":
-        where = f"Largest deviation{_where(metrics, name)}"
-    sides = [f"{side} {cell(metrics, name, repetitions, side=side)}" for side in ("left", "right")]
-    spread = [
-        quantity(value_of(metrics, f"{name}_variability", side), units_of(metrics, name))
-        for side in ("left", "right")
-    ]
-    sentences.append(f"{where}: {sides[0]}, {sides[1]}.")
-    if any(text != "–" for text in spread):
-        sentences.append(f"Spread (SD) between repetitions: left {spread[0]}, right {spread[1]}.")
-    if group == "ankle_dorsiflexion":
-        sentences.append(_from_standing(metrics, repetitions))
-    difference = f"{name}_asymmetry"
-    shown = cell(metrics, difference, repetitions, signed=True)
-    meaning = {
-        "within error": "within error: it does not show that the sides differ",
-        "right larger": "beyond error: the right value is the larger one",
-        "left larger": "beyond error: the left value is the larger one",
-        "error unknown": "its error is not known, so it must not be interpreted",
-        "of different phases": "but the sides are at their most inward in different phases, so it "
-        "does not show that the sides differ",
-        "": "",
-    }[verdict(metrics, difference)]
-    sentences.append(f"Right − left: {shown}{', ' + meaning if meaning else ''}.")
-    return "<p>" + " ".join(sentences) + "</p>"
-
-
-def _where(metrics: xr.Dataset, name: str) -> str:
-    """Say which phases an extreme is of, and in which it occurs."""
-    phase = metrics[name].attrs.get("phase")
-    found = f"; here: {escape(str(phase))}" if phase else ""
-    return f" of the movement (mid-descent, bottom, mid-ascent{found})"
-
-
-def _from_standing(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
-    """Say how the ankle moved from standing, and whether that can be."""
-    name = "ankle_dorsiflexion_from_standing"
-    sides = ("left", "right")
-    shown = [f"{side} {cell(metrics, name, repetitions, side=side, signed=True)}" for side in sides]
-    text = f"Change from standing: {shown[0]}, {shown[1]}."
-    if any(value_of(metrics, name, side) < 0 for side in sides):
-        text += (
-            " In a squat with the heels on the floor the shin leans forward and this change is "
-            "positive: a negative one means lifted heels or, more often, feet that were not "
-            "recognised well."
-        )
-    return text
-
-
 def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """Make the table of knee movement by phase over accepted repetitions; empty without values.
 
@@ -710,9 +674,8 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     return table(
         ["Phase", "Separation ratio", "Left deviation", "Right deviation"],
         rows,
-        caption="Knee movement by phase, median over accepted repetitions, ± half of the 95 % "
-        "interval; positive deviation is inwards. Standing is shown beside the movement and is "
-        "not part of its extremes",
+        caption="Knee movement by phase, median over the accepted repetitions; positive deviation is "
+        "inwards",
         numeric=True,
     )
 
@@ -760,98 +723,41 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         ],
         rows,
         caption="Every repetition found; angles at the bottom, left / right, in degrees. The error "
-        "of one repetition is at least that of the table at a glance",
+        "of one repetition is at least that of the medians",
         numeric=True,
     )
 
 
-def definition_table(angles: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
-    """Make the table of angle definitions from the attributes of the angles themselves."""
+def uncertainty_in_short(pose: xr.Dataset) -> str:
+    """Say in few lines where the errors come from, and what they leave out."""
+    source = (
+        f"from {pose.sizes['draw']} bodies that explain the landmarks about as well as the fitted one"
+        if "position_draws" in pose
+        else "from a table of errors of landmarks, not from this recording"
+    )
+    return paragraphs(
+        f"Every ± is half of an estimated 95 % interval, {source}. The larger part of an error is the "
+        "same in all repetitions and does not shrink with more of them. Depth and durations have no "
+        "interval. A difference of the sides counts from its minimal detectable difference (MDC₉₅) on."
+    ) + gravity(pose)
+
+
+def definitions_in_short(
+    angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
+) -> str:
+    """Say of each angle where it is zero and where positive."""
     rows = []
     for name in names:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
+        head = escape(capital(attrs.get("long_name", name)))
         rows.append(
             [
-                escape(capital(attrs.get("long_name", name))),
-                escape(attrs.get("segments", "–")),
-                escape(attrs.get("plane", "–")),
-                f"0°: {escape(attrs.get('zero', '–'))}<br>+: {escape(attrs.get('positive', '–'))}",
-                escape(attrs.get("reference", "–")),
+                head + references.cite(attrs.get("reference", "")),
+                escape(attrs.get("zero", "–")),
+                escape(attrs.get("positive", "–")),
             ]
         )
-    return table(
-        ["Angle", "Segments", "Plane", "Zero and positive direction", "Reference"],
-        rows,
-        caption="Definition of each angle",
-    )
-
-
-def error_table(pose: xr.Dataset, names: Sequence[str] = ANGLES) -> str:
-    """Make the table of the expected errors of poses made like this one, and how each is known."""
-    method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    if "position_draws" in pose:
-        return ""  # the fit gives each value its own error
-    known = tables.load("expected_error")["landmarks"].get(method)
-    if known is None:
-        return paragraphs(f"No errors are known for poses made by {method}.")
-    rows = [
-        [
-            escape(capital(name.replace("_", " "))),
-            quantity(error["sd"], "degree"),
-            escape(" ".join(str(error["source"]).split())),
-        ]
-        for name in names
-        if (error := of_landmarks(method, name)) is not None
-        if name in known["angles"]
-    ]
-    return paragraphs(" ".join(str(known["source"]).split())) + table(
-        ["Angle", "SD", "How it is known"],
-        rows,
-        caption="Expected error of a single value, as a standard deviation",
-    )
-
-
-def uncertainty(pose: xr.Dataset) -> str:
-    """Say where the standard deviations of the errors come from."""
-    if "position_draws" in pose:
-        source = (
-            f"That standard deviation is computed from this recording: "
-            f"{pose.sizes['draw']} bodies that explain the landmarks about as well as the fitted "
-            "one are drawn, and each quantity is computed from every one of them. Where errors "
-            "were found to be larger or smaller than these draws say, their spread is multiplied "
-            "by a factor. What the fit takes for granted, such as constant segments and usual "
-            "errors of landmarks, is not questioned by it."
-        )
-    else:
-        source = (
-            "That standard deviation comes from a table of errors that were measured or, where "
-            "nothing was measured, assumed; it is not computed from this recording."
-        )
-    apart = "The error of a difference is taken"
-    if "position_draws" in pose:
-        apart = (
-            "The error of a difference of the sides in a joint angle, and of the trunk against the "
-            "shanks, is computed from the drawn bodies, in which errors that belong together "
-            "cancel or add up as they do. That of other differences (of the sides in knee "
-            "deviation, heel rise and toe-out; of the ankle from standing) is taken"
-        )
-    return paragraphs(
-        "Every ± is half of an estimated 95 % interval, 1.96 times the standard deviation of the "
-        f"error. {source}",
-        "The standard deviation of a repetition is the median of those of its frames; over n "
-        "repetitions it is √(m² + s²/n), m being the median of those of the repetitions and s the "
-        "spread of their values. So m does not shrink with more frames or repetitions: it is "
-        "assumed, not measured, that this part of the error is the same in all of them. As far as "
-        "it differs from one to the next, the interval is wider than it need be.",
-        f"{apart} as if both values erred independently, which is more likely too large than too "
-        "small. A difference of the sides counts from its minimal detectable difference on, MDC₉₅ "
-        "= 1.96 √2 standard deviations of its error, which is 1.41 times the half of its interval "
-        "that is printed; a smaller one is within error and shows nothing.",
-        "Depth and durations are printed without an interval. The depth carries the error of the "
-        "landmarks of hips and ankles. The bottom is the time in which the hips are within 3 % of "
-        "the depth of their lowest place: it is longer, and descent and ascent are shorter, than "
-        "between the turning points.",
-    )
+    return table(["Angle", "Zero", "Positive"], rows, caption="Definition of each angle")
 
 
 def gravity(pose: xr.Dataset) -> str:
@@ -870,41 +776,6 @@ def gravity(pose: xr.Dataset) -> str:
         "The camera is taken to be level. A tilt of 10° moves trunk lean and thigh elevation by "
         "10°, which no interval here includes."
     )
-
-
-def cleaning(dataset: xr.Dataset) -> str:
-    """Say how much each step of the cleaning removed; empty where nothing was cleaned."""
-    entries = [e for e in history(dataset) if e["operation"] == "clean_pose"]
-    if not entries:
-        return ""
-    rows = []
-    for step in entries[-1].get("steps", []):
-        counts = {key: value for key, value in step.items() if key != "step"}
-        words = []
-        for key, value in counts.items():
-            name = key.replace("_", " ")
-            if isinstance(value, dict):
-                parts = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in value.items())
-                words.append(f"{name}: {parts}")
-            else:
-                words.append(
-                    f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"
-                )
-        rows.append(
-            [escape(capital(str(step["step"]).replace("_", " "))), escape("; ".join(words))]
-        )
-    share = entries[-1].get("removed_share_of_body")
-    told = "" if share is None else f" ({100 * share:.1f} % of the points of the body were removed)"
-    return table(["Step", "Found"], rows, caption=f"What the cleaning did{told}")
-
-
-def step_table(dataset: xr.Dataset) -> str:
-    """Make the table of the steps that led to `dataset`, with the options of each."""
-    rows = []
-    for entry in history(dataset):
-        options = ", ".join(f"{key} = {_short(value)}" for key, value in entry["arguments"].items())
-        rows.append([f"<code>{escape(str(entry['operation']))}</code>", escape(options or "none")])
-    return table(["Step", "Options"], rows, caption="What was done, in order")
 
 
 def provenance(
@@ -966,6 +837,32 @@ def show(
         raw=True,
         metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
     )
+
+
+def charts(*shown: tuple[Figure, str], size: tuple[float, float] = (4.5, 2.7)) -> str:
+    """Set figures side by side, and one below the other on a narrow page.
+
+    Parameters
+    ----------
+    *shown
+        Each figure with its description. Its legend, which stands below once, is taken off.
+    size
+        Of each in inches: small enough for its words to be read at the width of a phone.
+    """
+    if not shown:
+        return ""
+    for figure, _ in shown:
+        for legend in list(figure.legends):
+            legend.remove()
+        figure.set_size_inches(*size)
+    figures = "".join(
+        f"<figure><img class='chart' src='data:image/png;base64,"
+        f"{base64.b64encode(png(figure)).decode()}' alt='{escape(alt, quote=True)}' "
+        f"width='{round(96 * figure.get_figwidth())}' "
+        f"height='{round(96 * figure.get_figheight())}'></figure>"
+        for figure, alt in shown
+    )
+    return f"<div class='charts'>{figures}</div>{_KEY}"
 
 
 def value_of(

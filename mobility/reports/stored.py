@@ -24,6 +24,8 @@ from mobility.sessions.stored import StoredSession
 
 log = logging.getLogger(__name__)
 
+_ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
+
 
 def report_document(session: StoredSession) -> dict[str, Any]:
     """Overhead Squat report document of :func:`current_report`; URLs are ``file://`` URIs.
@@ -46,16 +48,24 @@ def report_document(session: StoredSession) -> dict[str, Any]:
     return answer
 
 
-def current_report(session: StoredSession) -> dict[str, Path]:
+def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
     """Render the report unless it is there and its inputs are the same.
 
     What was analyzed by other code, or before the participant's record was changed, is
     analyzed again first, so that old numbers never stand in a new report.
 
+    Parameters
+    ----------
+    session
+        An analysed session.
+    faces
+        Whether the subject's face is shown rather than blurred; None takes a report that is there
+        as it is, and blurs in a new one.
+
     Returns
     -------
     dict
-        Paths of "html", "notebook" and "json".
+        Paths of "html", "client" (the first page alone), "notebook" and "json".
 
     Raises
     ------
@@ -65,7 +75,7 @@ def current_report(session: StoredSession) -> dict[str, Path]:
         The analysis that has to come first fails, as :func:`mobility.pipeline.analysis.analyze` says.
     """
     paths, key_file = report_files(session)
-    if _is_current(key_file, report_key(session), paths.values()):
+    if _is_current(key_file, _keys(session, faces), paths.values()):
         return paths
     from mobility.reports.render import render_report
 
@@ -73,11 +83,11 @@ def current_report(session: StoredSession) -> dict[str, Path]:
     guard = session.store.reports / f".{session.id}.asked.lock"
     with lock(guard, what=f"the report of session {session.id}", wait_s=600):
         bring_up_to_date(session)
-        key = report_key(session)
-        if not _is_current(key_file, key, paths.values()):
+        if not _is_current(key_file, _keys(session, faces), paths.values()):
             started = time.perf_counter()
+            key = report_key(session, faces=bool(faces))
             key_file.unlink(missing_ok=True)
-            rendered = render_report(session)
+            rendered = render_report(session, faces=bool(faces))
             with atomic(key_file) as hidden:
                 hidden.write_text(key, encoding="utf-8")
             _note_rendering(session, time.perf_counter() - started)
@@ -88,7 +98,7 @@ def current_report(session: StoredSession) -> dict[str, Path]:
 def report_is_current(session: StoredSession) -> bool:
     """Whether the report is there and was made of what holds now."""
     paths, key_file = report_files(session)
-    return _is_current(key_file, report_key(session), paths.values())
+    return _is_current(key_file, _keys(session, None), paths.values())
 
 
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
@@ -96,7 +106,7 @@ def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
     name = REPORT_NAMES[session.analyzed().exercise]
     paths = {
         kind: session.report_folder / f"{name}.{suffix}"
-        for kind, suffix in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
+        for kind, suffix in _ENDINGS.items()
     }
     return paths, session.report_folder / f".{name}.key"
 
@@ -119,7 +129,8 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
         log.debug("session %s: how long its report took is not kept (%s)", session.id, error)
 
 
-def report_key(session: StoredSession) -> str:
+def report_key(session: StoredSession, *, faces: bool = False) -> str:
+    """Digest of what a report is made of; another one where faces are shown."""
     record = session.record
     participant = session.participant
     absent = {name for name in ("second_video", "calibration") if not getattr(record, name)}
@@ -131,6 +142,7 @@ def report_key(session: StoredSession) -> str:
         participant.model_dump_json() if participant else "",
         session.edits().model_dump_json(),
         *_shown(session),
+        *(["faces"] if faces else []),
     )
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
@@ -151,9 +163,13 @@ def _shown(session: StoredSession) -> list[str]:
     return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
 
 
-def _is_current(key_file: Path, key: str, paths: Iterable[Path]) -> bool:
+def _keys(session: StoredSession, faces: bool | None) -> set[str]:
+    return {report_key(session, faces=each) for each in (True, False) if faces in (each, None)}
+
+
+def _is_current(key_file: Path, keys: set[str], paths: Iterable[Path]) -> bool:
     return (
         key_file.is_file()
-        and key_file.read_text(encoding="utf-8") == key
+        and key_file.read_text(encoding="utf-8") in keys
         and all(path.is_file() for path in paths)
     )

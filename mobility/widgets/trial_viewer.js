@@ -720,4 +720,5 @@ function trialViewer({ model, el }) {
   };
 }
 
-export default shown(trialViewer);
+const widget = shown(trialViewer);
+export default widget;

@@ -7,27 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import traitlets
-import xarray as xr
 
-from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.errors import BadInputError, NotFoundError
-from mobility.kinematics.skeleton import BONES
 from mobility.options import check_point, likely
+from mobility.reports.curves import angle_names
+from mobility.reports.trial import repetition_rows, shown_at_first, trial_data
 from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
-from mobility.widgets.curves import angle_names, curve_buffers
 from mobility.widgets.media import address
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession
-
-VISIBLE = 0.5
-"""Visibility below which a landmark is not drawn, as in the annotated video."""
-
-MOST_CURVES = 4
-"""Curves that are shown at first."""
 
 
 class TrialViewer(Widget):
@@ -80,14 +71,13 @@ class TrialViewer(Widget):
     def __init__(self, session: Session | RemoteSession) -> None:
         self.session = session
         self._local = session if isinstance(session, Session) else None
-        known = angle_names(session.angles())
-        self._known = known
-        wanted = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
-        preferred = [*_moved(self._local), "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
-        wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
+        self._known = angle_names(session.angles())
+        local = self._local
+        found = local is not None and "repetitions" in local.record.stages
+        repetitions = local.repetitions() if local is not None and found else None
         super().__init__(
             title=session.title,
-            shown=[name for name in wanted if name in known][:MOST_CURVES],
+            shown=shown_at_first(session.record.joints, session.angles(), repetitions),
             noun="repetition" if session.record.exercise == "Overhead Squat" else "movement",
             can_correct=self._local is not None,
             not_served=[] if isinstance(session, Session) else list(session.not_served),
@@ -199,60 +189,17 @@ class TrialViewer(Widget):
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 
     def _take_repetitions(self) -> None:
-        rows: list[dict[str, Any]] = []
         session = self._local
-        if session is not None and "repetitions" in session.record.stages:
-            found = session.repetitions()
-            for rep in range(found.sizes["rep"]):
-                one = found.isel(rep=rep)
-                row: dict[str, Any] = {
-                    name: round(float(one[name]), 4)
-                    for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
-                    if name in one and np.isfinite(one[name])
-                }
-                if {"start", "bottom", "end"} <= row.keys():
-                    row["accepted"] = bool(one["accepted"])
-                    row["reason"] = str(one["reason"].values)
-                    if named := str(one["joints"].values) if "joints" in one else "":
-                        row["joints"] = named.split(", ")
-                    rows.append(row)
+        found = session is not None and "repetitions" in session.record.stages
+        rows = repetition_rows(session.repetitions()) if session is not None and found else []
         edited = None if session is None else session.edits().current("repetitions")
         self.by_hand = edited is not None
         self.repetitions = rows
 
     def _send_trial(self) -> None:
-        pose, angles = self.session.pose(), self.session.angles()
-        described, curves = curve_buffers(angles, self._known)
-        person = pose.isel(individual=0)
-        points = [str(name) for name in person["keypoint"].values]
-        image = person["image_position"].transpose("time", "keypoint", "pixel").values
-        seen = (person["confidence"].transpose("time", "keypoint").values >= VISIBLE) & np.isfinite(
-            image
-        ).all(axis=-1)
-        body_points, body = (
-            ([], np.empty((0, 3))) if self._local is None else _body(self._local.fitted())
-        )
-        head = {
-            "kind": "trial",
-            "time": np.round(angles["time"].values.astype(float), 6).tolist(),
-            "width": int(pose.attrs.get("image_width", 0)),
-            "height": int(pose.attrs.get("image_height", 0)),
-            "points": points,
-            "image_bones": _bones(points),
-            "body_points": body_points,
-            "body_bones": _bones(body_points),
-            "box": _box(body),
-            "curves": described,
-        }
-        self.send(
-            head,
-            buffers=[
-                image.astype(np.float32).tobytes(),
-                seen.astype(np.uint8).tobytes(),
-                body.astype(np.float32).tobytes(),
-                *curves,
-            ],
-        )
+        fitted = None if self._local is None else self._local.fitted()
+        head, buffers = trial_data(self.session.pose(), self.session.angles(), fitted)
+        self.send(head, buffers=buffers)
 
     def _send_video(self, content: Mapping[str, Any]) -> None:
         page = content.get("page") or {}
@@ -276,45 +223,3 @@ def _others(session: Session | None) -> list[dict[str, Any]]:
         for other in seen
         if "subject" in other
     ]
-
-
-def _moved(session: Session | None) -> list[str]:
-    """Angles of the joints that move in the movements of a session of single joints."""
-    if session is None or "repetitions" not in session.record.stages:
-        return []
-    found = session.repetitions()
-    named = "" if "joints" not in found else ", ".join(map(str, found["joints"].values))
-    return [angle for joint, angle in ANGLE_OF_JOINT.items() if f" {joint}" in named]
-
-
-def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:
-    """Points of the fitted body that are ever known; their places (time, point, xyz), metres."""
-    person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
-    places = person["position"].transpose("time", "keypoint", "space").values
-    known = np.isfinite(places).all(axis=-1).any(axis=0)
-    points = [str(name) for name in person["keypoint"].values[known]]
-    return points, places[:, known]
-
-
-def _bones(points: Sequence[str]) -> list[list[Any]]:
-    """Bones between `points`, as two indices and the side ("" for what joins both)."""
-    found: list[list[Any]] = []
-    for a, b in BONES:
-        if a in points and b in points:
-            side = a.partition("_")[0]
-            same = b.startswith(f"{side}_")
-            found.append([points.index(a), points.index(b), side if same else ""])
-    return found
-
-
-def _box(body: Any) -> dict[str, list[float]]:
-    """Lowest, highest and middle place of the body over the trial, robust against single frames."""
-    if not body.size or not np.isfinite(body).any():
-        return {"low": [-1, -1, -1], "high": [1, 1, 1], "middle": [0, 0, 0]}
-    flat = body.reshape(-1, 3)
-    low, middle, high = np.nanpercentile(flat, [0.5, 50, 99.5], axis=0)
-    return {
-        "low": low.round(3).tolist(),
-        "high": high.round(3).tolist(),
-        "middle": middle.round(3).tolist(),
-    }

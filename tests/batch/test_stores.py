@@ -367,9 +367,9 @@ def test_the_table_of_commands_on_both_stores(s3, originals, tmp_path, request, 
 
     reports = sys.modules["mobility.reports.render"]
 
-    def rendered(session):
+    def rendered(session, *, faces):
         if session.record.exercise == "Overhead Squat":
-            return stand_ins.render_report(session)
+            return stand_ins.render_report(session, faces=faces)
         paths, _ = report_files(session)
         for path in paths.values():
             path.parent.mkdir(parents=True, exist_ok=True)

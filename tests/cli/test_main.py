@@ -553,7 +553,7 @@ def tfjs_video(shared_data):
 def test_analyze_prints_one_json_document(analyzed):
     store, answer = analyzed
     assert set(answer) == {"session_id", "title", "report"}
-    assert set(answer["report"]) == {"html", "notebook", "json"}
+    assert set(answer["report"]) == {"html", "client", "notebook", "json"}
     for uri in answer["report"].values():
         assert uri.startswith("file:///")
         assert Path(uri.removeprefix("file://")).is_file()
@@ -662,7 +662,7 @@ def test_no_complete_repetition_is_a_warning(opencap_video, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "repetition" in done.stderr
     html = Path(json.loads(done.stdout)["report"]["html"].removeprefix("file://")).read_text()
-    assert "repetition" in html[: html.index("At a glance")]
+    assert "repetition" in html[: html.index("All measures")]
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "title":
             self.title += data
-        elif self._inside != "style":
+        elif self._inside not in ("style", "script"):
             self.text += data
 
     def handle_endtag(self, tag: str) -> None:
@@ -233,7 +233,10 @@ def test_files_are_where_they_should_be(session: mb.Session, report: dict[str, P
     folder = session.report_folder
     assert report == {
         kind: folder.absolute() / f"overhead-squat.{ending}"
-        for kind, ending in (("html", "html"), ("notebook", "ipynb"), ("json", "json"))
+        for kind, ending in (
+            *(("html", "html"), ("client", "client.html")),
+            *(("notebook", "ipynb"), ("json", "json")),
+        )
     }
     for view in ("left", "right", "front"):
         image = (folder / "images" / f"{view}.png").read_bytes()
@@ -265,35 +268,40 @@ def test_page_is_titled_and_accessible(page: Page, session: mb.Session) -> None:
     assert page.title == session.title
     assert page.all("html") == [{"lang": "en"}]
     images = page.all("img")
-    assert len(images) >= 3 + 8
+    assert len(images) >= 4 + 5
     assert len({image["src"] for image in images}) == len(images)  # no picture twice
     assert all(len(image["alt"] or "") > 15 for image in images)
     assert len(page.all("h1")) == 1
     assert len(page.all("caption")) == len(page.all("table"))
+    assert len(page.all("details")) == len(page.all("summary")) == 9
     assert {attrs.get("scope") for attrs in page.all("th")} == {"col", "row"}
 
 
-def test_first_page_says_what_is_elsewhere(page: Page) -> None:
-    assert page.text.index("What cannot be told") < page.text.index("What to do")
-    assert page.text.count("What cannot be told, in full") == 1
-    assert "The picture from the " in page.text
-    # Norms of overhead squats that exist are named, and that they are not here.
-    for study in ("Heredia et al. 2021", "Butler et al. 2010", "Hoogenboom et al. 2023"):
-        assert study in page.text
-    assert "their values are not in this package" in page.text
+def words(text: str) -> int:
+    """Words that a reader sees."""
+    return len(text.split())
+
+
+def test_the_first_page_has_250_words_and_all_of_it_3000(
+    page: Page, report: dict[str, Path]
+) -> None:
+    client = Page(report["client"].read_text(encoding="utf-8"))
+    assert words(client.text) <= 250
+    assert page.text.strip().startswith(client.text.strip()[:200])
+    assert words(page.text) <= 3000
+    assert not client.all("details")
+    assert not client.all("script")
 
 
 def test_page_holds_no_code_and_asks_for_nothing(page: Page, report: dict[str, Path]) -> None:
     text = report["html"].read_text(encoding="utf-8")
     assert "import mobility" not in text
     assert "session_id" not in page.text
-    assert not page.all("script")
+    assert [script["type"] for script in page.all("script")] == ["application/json", "module"]
     assert not page.all("link")
-    assert all(
-        (image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img")
-    )
+    assert all((image["src"] or "").startswith("data:image/") for image in page.all("img"))
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", text)
-    assert not re.search(r"@import|url\(", text)
+    assert not re.search(r"@import|[^.\w]url\(|fetch\(|XMLHttpRequest|WebSocket", text)
 
 
 def test_what_people_wrote_is_escaped(page: Page) -> None:
@@ -308,36 +316,26 @@ def test_order_is_what_a_reader_looks_for(page: Page) -> None:
     found = [
         page.text.index(mark)
         for mark in (
-            "Participant",
-            "accepted of",
-            "Mobility index",
-            "FMS deep squat",
-            "Most important findings",
-            "What cannot be told",
+            "filmed 20",
+            "What stands out",
             "What to do",
-            "what to distrust",
-            "Frames with the person",
-            "At a glance",
+            "The trial",
+            "All measures",
             "Median over the accepted repetitions, ± half of the 95 % interval",
-            "How the indices come about",
+            "Findings",
+            "Cannot be told",
+            "Exercises",
             "Compensations of the overhead squat assessment",
             "Every repetition found",
-            "Method",
-            "Limits",
+            "accepted of",
+            "Frames with the person",
+            "Method and limits",
+            "It is not a diagnosis",
             "a" * 64,
             "References",
         )
     ]
     assert found == sorted(found)
-
-
-def test_asymmetry_smaller_than_its_interval_is_within_error(session: mb.Session) -> None:
-    metrics, repetitions = session.metrics(), session.repetitions()
-    name = "knee_flexion_asymmetry"  # 16 degrees
-    for sd, said in ((10.0, "within error: it does not"), (5.0, "right value is the larger one")):
-        metrics[f"{name}_sd"] = xr.full_like(metrics[name], sd)
-        metrics[f"{name}_mdc95"] = metrics[f"{name}_sd"] * 1.96 * np.sqrt(2)
-        assert said in sections.group_summary(metrics, repetitions, "knee_flexion")
 
 
 def test_rendered_notebook_holds_no_path_of_this_machine(
@@ -359,7 +357,10 @@ def test_same_session_gives_the_same_page(session: mb.Session, report: dict[str,
         if file.is_file()
     }
     reports.render_report(session)
-    for name in ("overhead-squat.html", "overhead-squat.json", "overhead-squat.ipynb", "front.png"):
+    for name in (
+        *("overhead-squat.html", "overhead-squat.client.html"),
+        *("overhead-squat.json", "overhead-squat.ipynb", "front.png"),
+    ):
         [file] = session.report_folder.rglob(name)
         assert file.read_bytes() == first[name], name
 
@@ -390,6 +391,7 @@ def test_recording_without_a_repetition_has_a_whole_report(tmp_path: Path, analy
     page = Page(files["html"].read_text(encoding="utf-8"))
     assert "none found" in page.text
     assert page.text.count("not measurable (no repetition was found)") >= 6
+    assert "No squat was found." in page.text
     assert "nan" not in re.sub(r"[^a-z ]", " ", page.text.lower()).split()
     document = ReportDocument.model_validate_json(files["json"].read_text(encoding="utf-8"))
     assert document.knee_movement_phases.front is None
@@ -498,10 +500,7 @@ def test_group_without_a_value_says_why(session: mb.Session) -> None:
         metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note, units="1")
     glance = sections.at_a_glance(metrics, repetitions)
     assert glance.count("not measurable (the camera sees the frontal plane edge-on)") == 2
-    summary = sections.group_summary(metrics, repetitions, "knee_movement")
-    assert summary.count("the camera sees the frontal plane edge-on") == 1
-    assert "Not measurable: the camera" in summary
-    assert "nan" not in (glance + summary).lower()
+    assert "nan" not in glance.lower()
 
 
 def test_no_repetition_is_said_everywhere(session: mb.Session) -> None:
@@ -532,14 +531,6 @@ def test_phase_table_is_of_accepted_repetitions_with_intervals(session: mb.Sessi
     assert "0.20 <span" in sections.phase_table(metrics, repetitions.assign(accepted=one))
 
 
-def test_extreme_is_said_with_its_phase(session: mb.Session) -> None:
-    metrics, repetitions = session.metrics(), session.repetitions()
-    for name in ("knee_deviation", "knee_ankle_separation_ratio"):
-        metrics[name] = xr.full_like(metrics[name], 0.8).assign_attrs(phase="mid-ascent", units="1")
-    text = sections.group_summary(metrics, repetitions, "knee_movement")
-    assert text.count("of the movement (mid-descent, bottom, mid-ascent; here: mid-ascent)") == 2
-
-
 def test_cut_off_repetition_is_accepted_and_said_so(session: mb.Session) -> None:
     repetitions = session.repetitions()
     complete = repetitions["complete"].copy(data=[False, *[True] * (repetitions.sizes["rep"] - 1)])
@@ -556,19 +547,10 @@ def test_text_depends_on_the_method(session: mb.Session) -> None:
     assert "20 degrees" not in sections.distrust([], body)
     assert "moves trunk lean and thigh elevation by 10°" in sections.gravity(raw)
     assert "gravity is estimated in the fit" in sections.gravity(body)
-    assert "from a table" in sections.uncertainty(raw)
+    assert "from a table" in sections.uncertainty_in_short(raw)
     drawn = body.assign(position_draws=("draw", np.zeros(32)))
-    assert "32 bodies" in sections.uncertainty(drawn)
-    assert "SD" in sections.error_table(raw)
-    assert sections.error_table(drawn) == ""
-    for pose in (raw, drawn):
-        told = sections.uncertainty(pose)
-        assert "within 3 % of the depth" in told
-        assert "assumed, not measured" in told
-        assert "MDC₉₅" in told
-        # What over_repetitions does: only the spread shrinks with their number.
-        assert "√(m² + s²/n)" in told
-        assert ("computed from the drawn bodies" in told) is (pose is drawn)
+    assert "32 bodies" in sections.uncertainty_in_short(drawn)
+    assert "MDC₉₅" in sections.uncertainty_in_short(drawn)
 
 
 @pytest.mark.parametrize(
@@ -614,34 +596,6 @@ def test_nobody_who_stands_is_warned_of_in_the_report(session: mb.Session) -> No
 @pytest.mark.parametrize("name", ["overhead_squat", "joint_angle_mobility"])
 def test_every_report_shows_the_calibration(project: Path, name: str) -> None:
     assert "sections.calibration(pose)" in (project / "notebooks" / f"{name}.ipynb").read_text()
-
-
-def test_cleaning_is_counted_in_the_report(session: mb.Session) -> None:
-    text = sections.cleaning(session.fitted())
-    assert "% of the points of the body were removed" in text
-    assert "removed points: 0" in text
-    assert "swapped frames: arms 0, legs 0, trunk 0" in text
-    assert sections.cleaning(session.pose()) == ""
-
-
-def test_one_side_only_has_no_asymmetry(session: mb.Session) -> None:
-    metrics = session.metrics()
-    metrics["hip_flexion"] = metrics["hip_flexion"].copy()
-    metrics["hip_flexion"].loc[{"side": "right"}] = np.nan
-    metrics["hip_flexion_asymmetry"] = xr.full_like(metrics["hip_flexion_asymmetry"], np.nan)
-    text = sections.group_summary(metrics, session.repetitions(), "hip_flexion")
-    assert "needs both sides" in text
-    assert "not seen well enough" in text
-
-
-def test_ankle_that_moves_the_wrong_way_is_called_doubtful(session: mb.Session) -> None:
-    metrics, repetitions = session.metrics(), session.repetitions()
-    text = sections.group_summary(metrics, repetitions, "ankle_dorsiflexion")
-    assert "Change from standing: left +2" in text
-    assert "not recognised well" not in text
-    metrics["ankle_dorsiflexion_from_standing"] = -metrics["ankle_dorsiflexion_from_standing"]
-    text = sections.group_summary(metrics, repetitions, "ankle_dorsiflexion")
-    assert "not recognised well" in text
 
 
 @pytest.mark.parametrize(
@@ -713,14 +667,6 @@ def test_sides_of_different_phases_are_not_compared() -> None:
     metrics = xr.Dataset({"a": 1.0, "a_asymmetry": 5.0, "a_asymmetry_sd": 1.0})
     metrics["a"].attrs["phase"] = "left: bottom, right: mid-descent"
     assert sections.verdict(metrics, "a_asymmetry") == "of different phases"
-    from mobility import Store
-
-    demo = Store("unused").demo("Overhead Squat")
-    squat = demo.metrics()
-    squat["knee_deviation"].attrs["phase"] = "left: bottom, right: mid-descent"
-    squat["knee_deviation_asymmetry"][()] = 5.0
-    said = sections.group_summary(squat, demo.repetitions(), "knee_movement")
-    assert "different phases" in said
     metrics["a"].attrs["phase"] = "bottom"
     assert sections.verdict(metrics, "a_asymmetry") == "right larger"
 
@@ -731,8 +677,7 @@ def test_a_check_that_failed_says_what_to_do(session: mb.Session) -> None:
     assert "<td class='poor'>poor</td>" in text
     assert "Move the camera back &lt;now&gt;." in text
     assert "the camera stands 35° ± 12° from the front, on the subject&#x27;s right" in text
-    assert "This view supports knee flexion." in text
-    assert "It does not support pelvis obliquity well." in text
+    assert "This view does not support pelvis obliquity well." in text
 
 
 def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
@@ -808,8 +753,8 @@ def test_two_cameras_are_told_with_view_offset_and_residual(session: mb.Session)
     quality = session.capture_quality()
     both = sections.capture_quality({**quality, "second_camera": quality})
     assert both.count("Frames with the person") == 2
-    assert "This view supports" in sections.capture_quality(quality)
-    assert "This view supports" not in both
+    assert "This view does not support" in sections.capture_quality(quality)
+    assert "This view does not support" not in both
     assert "First camera" in both
     assert "Second camera" in both
 

@@ -716,7 +716,7 @@ def test_a_rendering_that_fails_is_not_served(store, video, stand_ins, monkeypat
     session.report()
     store.set_participant("p01", display_name="Ann")
 
-    def fail(session: object) -> None:
+    def fail(session: object, *, faces: bool) -> None:
         raise RuntimeError("no kernel")
 
     whole = sys.modules["mobility.reports.render"].render_report

@@ -1,0 +1,288 @@
+"""What a recording is good for: one verdict from all that was warned of and checked.
+
+It decides the page. What it rules out is not given at all, by report, documents and command line
+alike, and a page says that a recording is good or what is wrong with it, never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
+
+from mobility import tables
+from mobility.assessment.findings import Finding
+from mobility.view import UNKNOWN, view_kind
+from mobility.wording import capital, listed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Level = Literal["good", "limited", "not_this_exercise", "unusable"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""From good to bad."""
+
+Part = Literal["indices", "fms", "arms", "exercises", "findings"]
+"""What a verdict may rule out: indices, score of the FMS deep squat, all that is said of the arms,
+exercises, findings altogether."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
+
+_LEVEL_OF_CHECK: Mapping[str, Level] = {"poor": "limited", "unusable": "unusable"}
+
+
+class Warned(Protocol):
+    """A warning as a session records it."""
+
+    @property
+    def code(self) -> str: ...  # noqa: D102
+
+    @property
+    def message(self) -> str: ...  # noqa: D102
+
+
+class Recorded(NamedTuple):
+    """A warning as a Dataset records it: ``Recorded(**warning)``."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that is wrong with a recording.
+
+    Attributes
+    ----------
+    level
+        What it makes of the recording.
+    why
+        As a clause, without a capital and a full stop.
+    what_to_do
+        In a sentence; empty where there is nothing to do.
+    rules_out
+        What is not given because of it.
+    headline
+        In place of that of the level; else empty.
+    """
+
+    level: Level
+    why: str
+    what_to_do: str = ""
+    rules_out: frozenset[str] = frozenset()
+    headline: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a recording is good for.
+
+    Attributes
+    ----------
+    level
+        "good", "limited", "not_this_exercise" or "unusable".
+    headline
+        The verdict in a few words.
+    why
+        Why, in one plain sentence.
+    what_to_do
+        What to do about it, in a sentence or two; empty where there is nothing to do.
+    rules_out
+        What is not given, see :data:`Part`.
+    reasons
+        All that is wrong with the recording, the worst first.
+    """
+
+    level: Level
+    headline: str
+    why: str
+    what_to_do: str = ""
+    rules_out: frozenset[str] = frozenset()
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """Headline, why and what to do, as one text."""
+        return " ".join(filter(None, [self.headline, self.why, self.what_to_do]))
+
+    def absent(self, *parts: Part) -> str:
+        """Say in one sentence which of `parts` are not given, and why; empty where all are."""
+        out = [part for part in parts if part in self.rules_out]
+        if not out:
+            return ""
+        names = tables.load("verdict")["parts"]
+        because = [each.why for each in self.reasons if each.rules_out.issuperset(out)]
+        why = f": {because[0]}" if because else ""
+        return f"{capital(listed([names[part] for part in out]))} are not given{why}."
+
+    def keep(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Leave out the findings that are ruled out."""
+        if "findings" in self.rules_out:
+            return ()
+        return tuple(each for each in findings if self.keeps(each.metric))
+
+    def keeps(self, metric: str) -> bool:
+        """Whether something may be said of a metric: it is not of the arms where those are out."""
+        arms: Sequence[str] = tables.load("verdict")["arms"]["metrics"]
+        return "arms" not in self.rules_out or not metric.startswith(tuple(arms))
+
+
+def judge(
+    warnings: Iterable[Warned],
+    quality: Mapping[str, Any] | None = None,
+    metrics: xr.Dataset | None = None,
+) -> Verdict:
+    """Say what a recording is good for.
+
+    Parameters
+    ----------
+    warnings
+        All that were recorded; of single joints, those that concern what is shown.
+    quality
+        The document of :func:`mobility.capture.quality.capture_quality`. None where there is none:
+        then the warnings alone decide.
+    metrics
+        Of the squat, or of the single joints.
+
+    Returns
+    -------
+    Verdict
+        Good only where nothing was warned of and no check found a fault. What was never checked
+        has limits.
+    """
+    joints = metrics is not None and "joint" in metrics.dims
+    found = list(_warned(warnings))
+    if metrics is not None and not joints and _without_repetition(metrics) and not _whole(found):
+        entry = tables.load("verdict")["warnings"]["no_repetition"]
+        found.append(_reason(entry, entry["level"], why="no repetition could be measured"))
+    checked = quality is not None and any(_verdicts(quality))
+    if quality is not None:
+        found += _checked(quality, joints=joints)
+    if quality is not None and not checked:
+        found.append(Reason("limited", "the recording was not checked"))
+    if not found:
+        none = "Its checks found no fault." if checked else ""
+        return Verdict("good", _headline("good", joints=joints), none)
+    return _of(found, joints=joints)
+
+
+def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
+    """One verdict from all reasons: the worst say why, all say what is ruled out."""
+    worst_first = sorted(found, key=lambda each: -LEVELS.index(each.level))
+    # What is out of the picture most of the time is so for a part of it, too.
+    most = [each.why for each in found if "most of the time" in each.why]
+    implied = {why.replace("most of the time", "for a part of the time") for why in most}
+    once: dict[str, Reason] = {}
+    for each in worst_first:
+        if each.why not in implied:
+            once.setdefault(each.why, each)
+    reasons = list(once.values())
+    level = reasons[0].level
+    worst = [each for each in reasons if each.level == level]
+    worst = [each for each in worst if each.headline][:1] or worst
+    does = list(dict.fromkeys(each.what_to_do for each in worst if each.what_to_do))
+    return Verdict(
+        level=level,
+        headline=worst[0].headline or _headline(level, joints=joints),
+        why=f"{capital(listed([each.why for each in worst]))}.",
+        what_to_do=" ".join(does),
+        rules_out=frozenset().union(*(each.rules_out for each in found)),
+        reasons=tuple(reasons),
+    )
+
+
+def _headline(level: Level, *, joints: bool) -> str:
+    words: Mapping[str, str] = tables.load("verdict")["levels"][level]
+    return words["joints" if joints else "headline"]
+
+
+def _reason(entry: Mapping[str, Any], level: Level, *, why: str, do: str = "") -> Reason:
+    always = tables.load("verdict")["levels"][level].get("rules_out", ())
+    return Reason(
+        level=level,
+        why=why,
+        what_to_do=do or entry.get("do", ""),
+        rules_out=frozenset((*always, *entry.get("rules_out", ()))),
+        headline=entry.get("headline", ""),
+    )
+
+
+def _warned(warnings: Iterable[Warned]) -> Iterator[Reason]:
+    """Reasons in the order of the table, so that what explains most comes first."""
+    known = list(warnings)
+    for code, entry in tables.load("verdict")["warnings"].items():
+        for warning in known if "level" in entry else ():
+            if warning.code == code:
+                why = entry.get("is") or _clause(warning.message, entry.get("headline", ""))
+                yield _reason(entry, entry["level"], why=why)
+
+
+def _clause(message: str, headline: str) -> str:
+    """Make a clause of a message, less what the headline says already."""
+    text = message.removeprefix(headline).removeprefix("No repetition:").strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _without_repetition(metrics: xr.Dataset) -> bool:
+    return "accepted_repetitions" in metrics and int(metrics["accepted_repetitions"]) == 0
+
+
+def _whole(found: Iterable[Reason]) -> bool:
+    """Whether something already says that this is another exercise as a whole."""
+    return any("findings" in each.rules_out for each in found)
+
+
+def _verdicts(quality: Mapping[str, Any]) -> Iterator[bool]:
+    """Of each check of each camera, whether it was made."""
+    for seen in (quality, quality.get("second_camera") or {}):
+        for name in tables.load("verdict")["checks"]:
+            check = seen.get(name)
+            yield isinstance(check, Mapping) and check.get("verdict") is not None
+
+
+def _checked(quality: Mapping[str, Any], *, joints: bool) -> Iterator[Reason]:
+    second = quality.get("second_camera") or {}
+    for camera, seen in (("", quality), ("in the second video ", second)):
+        for name, entry in tables.load("verdict")["checks"].items():
+            check = seen.get(name)
+            if not isinstance(check, Mapping):
+                continue
+            level = _LEVEL_OF_CHECK.get(str(check.get("verdict")))
+            if level is None:
+                continue
+            for one, its, do in _faults(name, entry, check, level, joints=joints):
+                yield _reason(one, its, why=f"{camera}{one['is']}", do=do)
+
+
+def _faults(
+    name: str, entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, *, joints: bool
+) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
+    """Give entry, level and advice of each fault that a check found."""
+    do = str(check.get("advice") or "")
+    if name == "view":
+        seen = str(check.get("name", UNKNOWN))
+        kind = seen if seen == UNKNOWN else view_kind(seen)
+        yield entry["joints" if joints else kind], level, do
+    elif name == "framing":
+        yield from _out_of_picture(entry, check, level, do, joints=joints)
+    else:
+        yield {**entry, **entry.get(str(check["verdict"]), {})}, level, do
+
+
+def _out_of_picture(
+    entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, do: str, *, joints: bool
+) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
+    """Of a squat each part of the body by itself, for the hands are not needed for the legs."""
+    framing = tables.load("capture_quality")["framing"]
+    limits = framing["share"]["above"]
+    outside = {} if joints else check.get("outside") or {}
+    told = False
+    for part, share in outside.items():
+        if share is None or part not in entry or not share > limits["poor"]:
+            continue
+        told = True
+        its: Level = "unusable" if share > limits["unusable"] else "limited"
+        one = {**entry[part], **entry[part].get(its, {})}
+        yield one, one.get("level", its), framing["advice"][part]
+    if not told:
+        yield entry["joints"], level, do

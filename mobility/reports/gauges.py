@@ -1,0 +1,222 @@
+"""The numbers that matter on a first page: each with its error, beside what it is compared with."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from mobility import tables
+from mobility.kinematics.skeleton import SIDES
+from mobility.reports.sections import Z95, factor_of, quantity, units_of, value_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SQUAT = {
+    "knee_flexion_limited": "Knee bend",
+    "hip_flexion_limited": "Hip bend",
+    "ankle_dorsiflexion_limited": "Ankle bend",
+    "depth_not_reached": "Thigh over level",
+    "trunk_leans_forward": "Trunk lean past shins",
+    "knee_inside_foot": "Knee inside foot",
+    "heel_rise": "Heel rise",
+    "arms_fall_forward": "Arms forward of trunk",
+}
+"""Rules of the findings whose measures stand on the first page of a squat, and their names there."""
+
+MOST = 6
+"""Gauges on a first page."""
+
+_INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One number of a first page.
+
+    Attributes
+    ----------
+    name
+        What it is, in words.
+    values
+        Value and half of the 95 % interval (NaN where unknown), by side: "left", "right", "".
+    units
+        As of :func:`mobility.reports.sections.quantity`.
+    goal
+        What it is compared with, in `units`; NaN for nothing.
+    told
+        The same in words.
+    """
+
+    name: str
+    values: dict[str, tuple[float, float]]
+    units: str
+    goal: float
+    told: str
+
+
+def of_squat(metrics: xr.Dataset, keeps: Callable[[str], bool] = lambda _: True) -> list[Gauge]:
+    """Choose the numbers of a squat: those that were measured, at most :data:`MOST`.
+
+    Parameters
+    ----------
+    metrics
+        Of :func:`mobility.overhead_squat`.
+    keeps
+        Whether something may be said of a metric.
+    """
+    rules = tables.load("findings")["rules"]
+    found = []
+    for rule, name in SQUAT.items():
+        metric = rules[rule]["metric"]
+        if not keeps(metric) or metric not in metrics:
+            continue
+        values = values_of(metrics, metric)
+        if not values:
+            continue
+        units = units_of(metrics, metric)
+        goal = factor_of(metrics, metric) * float(rules[rule]["threshold"])
+        better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
+        found.append(Gauge(name, values, units, goal, f"aim {better} {quantity(goal, units)}"))
+    return found[:MOST]
+
+
+def of_indices(metrics: xr.Dataset) -> list[Gauge]:
+    """Give the indices, from 0 to 100."""
+    found = []
+    for name, words in _INDICES.items():
+        value = value_of(metrics, name)
+        if math.isfinite(value):
+            half = Z95 * value_of(metrics, f"{name}_sd")
+            share = value_of(metrics, f"{name}_coverage")
+            told = f"of 100, from {100 * share:.0f} % of its parts" if share < 1 else "of 100"
+            found.append(Gauge(words, {"": (value, half)}, "", math.nan, told))
+    return found
+
+
+def of_joints(metrics: xr.Dataset, most: int = MOST) -> list[Gauge]:
+    """Choose the numbers of single joints: how far each went that moved.
+
+    Parameters
+    ----------
+    metrics
+        Of :func:`mobility.joint_mobility`.
+    most
+        Number of gauges at most.
+    """
+    references = json.loads(metrics.attrs["references"])
+    found: dict[tuple[str, float], dict[str, tuple[float, float]]] = {}
+    for joint in map(str, metrics["joint"].values):
+        for side in map(str, metrics["side"].values):
+            one = metrics.sel(joint=joint, side=side)
+            end = float(one["end_of_range"])
+            if not int(one["movements"]) or not math.isfinite(end):
+                continue
+            shown = str(one["shown"].item())
+            known = references.get(f"{side}_{joint}") or {}
+            goal = float(known["mean"]) if known.get("mean") is not None else math.nan
+            name = (shown or joint).replace("_", " ").capitalize()
+            half = Z95 * float(one["end_of_range_sd"])
+            found.setdefault((name, goal if math.isfinite(goal) else -1e9), {})[side] = (end, half)
+    return [
+        Gauge(
+            name,
+            values,
+            "degree",
+            goal if goal > -1e9 else math.nan,
+            f"mean of others {goal:.0f}°" if goal > -1e9 else "no study of it is known",
+        )
+        for (name, goal), values in list(found.items())[:most]
+    ]
+
+
+def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]]:
+    """Give value and half of the 95 % interval of a metric for each side that was measured."""
+    sides: Iterable[str] = SIDES if "side" in metrics[metric].dims else ("",)
+    found = {}
+    for side in sides:
+        value = value_of(metrics, metric, side or None)
+        if math.isfinite(value):
+            found[side] = (value, Z95 * value_of(metrics, f"{metric}_sd", side or None))
+    return found
+
+
+def show(gauges: Sequence[Gauge], *, caption: str) -> str:
+    """Make the table of gauges: name, bar with interval and goal, and the value as text."""
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(g.name)}<small>{escape(g.told)}</small></th>"
+        f"<td>{_bar(g)}</td><td>{_values(g)}</td></tr>"
+        for g in gauges
+    )
+    if not rows:
+        return ""
+    return (
+        f"<table class='gauges'><caption>{escape(caption)}</caption><tbody>{rows}</tbody></table>"
+    )
+
+
+def in_words(gauges: Sequence[Gauge], *, most: int = 3) -> str:
+    """Say in a sentence each how the first gauges compare with their goals."""
+    told = []
+    for gauge in gauges:
+        for side, (value, half) in gauge.values.items():
+            if not (math.isfinite(gauge.goal) and math.isfinite(half)):
+                continue
+            where = "not told apart from the mean of others"
+            if value + half < gauge.goal:
+                where = "below the mean of others"
+            elif value - half > gauge.goal:
+                where = "beyond the mean of others"
+            name = f"{side} {gauge.name}".strip().capitalize()
+            reached = quantity(value, gauge.units)
+            told.append(f"{name}: {where} ({reached}, mean {gauge.goal:.0f}°).")
+    items = "".join(f"<li>{escape(text)}</li>" for text in told[:most])
+    return f"<ul>{items}</ul>" if items else "<p>There is nothing to compare it with.</p>"
+
+
+def _values(gauge: Gauge) -> str:
+    told = []
+    for side, (value, half) in gauge.values.items():
+        letter = f"<span class='{side}-text'>{side[0].upper()}</span> " if side else ""
+        units = gauge.units or "1"
+        text = quantity(value, units) if gauge.units else f"{value:.0f}"
+        digits = 2 if units == "1" and gauge.units else 0
+        error = f" ± {half:.{digits}f}" if math.isfinite(half) else ""
+        told.append(f"{letter}{text}<span class='interval'>{error}</span>")
+    return "<br>".join(told)
+
+
+def _bar(gauge: Gauge) -> str:
+    ends = [
+        value + sign * (half if math.isfinite(half) else 0)
+        for value, half in gauge.values.values()
+        for sign in (-1, 1)
+    ]
+    ends += [gauge.goal] if math.isfinite(gauge.goal) else []
+    low, high = min(ends), max(ends)
+    if not gauge.units:
+        low, high = 0.0, 100.0
+    room = 0.08 * (high - low) if gauge.units else 0.0
+    low, high = low - room, max(high + room, low - room + 1e-6)
+
+    def at(value: float) -> str:
+        return f"{100 * min(max((value - low) / (high - low), 0), 1):.1f}%"
+
+    parts = ["<rect class='track' x='0' y='3' width='100%' height='20' rx='3'/>"]
+    if math.isfinite(gauge.goal):
+        x = at(gauge.goal)
+        parts.append(f"<line class='goal' x1='{x}' x2='{x}' y1='0' y2='26'/>")
+    for number, (side, (value, half)) in enumerate(gauge.values.items()):
+        y = 13 if len(gauge.values) == 1 else 8 + 10 * number
+        kind = side or "both"
+        if math.isfinite(half):
+            span = f"x1='{at(value - half)}' x2='{at(value + half)}'"
+            parts.append(f"<line class='{kind}' {span} y1='{y}' y2='{y}'/>")
+        parts.append(f"<circle class='{kind}' cx='{at(value)}' cy='{y}' r='4'/>")
+    return f"<svg aria-hidden='true' focusable='false'>{''.join(parts)}</svg>"
+
+

@@ -1,0 +1,626 @@
+"""Pictures of the video at the moments that matter, with the angle that is meant drawn in."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility.assessment.phases import phase_frames
+from mobility.capture.video import read_frames
+from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
+from mobility.pipeline.overlay import VISIBLE, blurred_heads, skeleton
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from mobility.assessment.findings import Finding
+    from mobility.sessions.stored import StoredSession
+
+Z95 = 1.96
+HEIGHT = 560
+"""Pixels of a picture from top to bottom."""
+
+_IN_PLANE_DEG = 35.0
+"""An arc is drawn where the angle in the picture is that of the body, within so much; it shows
+which angle is meant, the number how large it is."""
+
+_ARC = (255, 209, 71)
+_SHAPES = (0.62, 1.5)  # narrowest and widest picture, width over height
+_QUALITY = 82
+
+ANGLE_OF_METRIC = {
+    "knee_ankle_separation_ratio": "knees",
+    "knee_deviation": "knees",
+    "dowel_offset": "dowel",
+    "lateral_shift": "knees",
+    "trunk_tibia_difference": "trunk_tibia_difference",
+    "heel_rise": "heel_rise",
+}
+"""What is drawn for a metric that is not an angle of the same name."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One picture to take.
+
+    Attributes
+    ----------
+    title
+        What the moment is.
+    time
+        Seconds.
+    angle, side
+        What is drawn: a name of :data:`DRAWN`, "" for nothing; "left", "right" or "".
+    value, sd
+        What was measured there, in `units`; NaN where it is not known.
+    units
+        What stands behind the number.
+    label
+        What the value is of, in words.
+    """
+
+    title: str
+    time: float
+    angle: str = ""
+    side: str = ""
+    value: float = math.nan
+    sd: float = math.nan
+    units: str = "°"
+    label: str = ""
+
+    @property
+    def measured(self) -> str:
+        """Value as text, without its error; empty where it is not known."""
+        if not math.isfinite(self.value):
+            return ""
+        digits = 2 if self.units in ("", " foot lengths") else 0
+        return f"{round(self.value, digits) + 0.0:.{digits}f}{self.units}".replace("-", "−")
+
+    @property
+    def caption(self) -> str:
+        """Moment, and what was measured in it with half of its 95 % interval."""
+        of = " ".join(part for part in (self.side, self.label) if part)
+        if not self.measured:
+            return self.title
+        digits = 2 if self.units in ("", " foot lengths") else 0
+        error = f" ± {Z95 * self.sd:.{digits}f}" if math.isfinite(self.sd) else ""
+        return f"{self.title}: {of} {self.measured}{error}"
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """A picture: what it is of, JPEG, and its size in pixels."""
+
+    moment: Moment
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def key_frames(
+    video_path: str | os.PathLike[str],
+    pose: xr.Dataset,
+    moments: Sequence[Moment],
+    *,
+    faces: bool = False,
+) -> list[KeyFrame]:
+    """Take pictures out of a video, around the subject and of one scale, and draw in them.
+
+    Parameters
+    ----------
+    video_path
+        The video from which `pose` was made.
+    pose
+        ``image_position`` and ``confidence``.
+    moments
+        When, and what is drawn.
+    faces
+        Whether the subject's face is shown rather than blurred.
+
+    Returns
+    -------
+    list of KeyFrame
+        In the order of `moments`; without those for which the video has no picture.
+
+    Raises
+    ------
+    VideoError
+        The video cannot be decoded.
+    """
+    import cv2
+
+    if not moments:
+        return []
+    times = pose["time"].to_numpy()
+    points = _points(pose)
+    rows = {id(moment): int(np.argmin(np.abs(times - moment.time))) for moment in moments}
+    wanted = {float(times[row]) for row in rows.values()}
+    near = 0.6 * float(np.median(np.diff(times))) if len(times) > 1 else 0.1
+    images: dict[float, NDArray[np.uint8]] = {}
+    last = max(wanted) + near
+    for frame in read_frames(
+        video_path, stop=last, only=lambda t: any(abs(t - want) <= near for want in wanted)
+    ):
+        closest = min(wanted, key=lambda want: abs(want - frame.time))
+        images.setdefault(closest, frame.image.copy())
+    if not images:
+        return []
+    size = next(iter(images.values())).shape
+    left, top, right, bottom = _around(
+        [points[row] for row in rows.values()], width=size[1], height=size[0]
+    )
+    scale = HEIGHT / (bottom - top)
+    out = (max(2, round((right - left) * scale)), HEIGHT)
+    hide = None if faces else blurred_heads(pose)
+    made = []
+    for moment in moments:
+        row = rows[id(moment)]
+        image = images.get(float(times[row]))
+        if image is None:
+            continue
+        image = image.copy()
+        if hide is not None:
+            hide(image, float(times[row]))
+        whole = cv2.resize(image[top:bottom, left:right], out, interpolation=cv2.INTER_AREA)
+        moved = pose.assign(
+            image_position=pose["image_position"] - _offset(pose["image_position"], left, top)
+        )
+        skeleton(moved.isel(time=[row]), scale=scale, thickness=4)(whole, float(times[row]))
+        _draw(whole, (points[row] - (left, top)) * scale, moment)
+        done, coded = cv2.imencode(
+            ".jpg", cv2.cvtColor(whole, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+        )
+        if done:
+            made.append(KeyFrame(moment, coded.tobytes(), *out))
+    return made
+
+
+def as_html(frames: Sequence[KeyFrame]) -> str:
+    """Set pictures side by side with what was measured in each; empty without pictures."""
+    if not frames:
+        return ""
+    figures = "".join(
+        f"<figure><img src='data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}' "
+        f"width='{frame.width}' height='{frame.height}' "
+        f"alt='Picture of the video with the skeleton, {escape(frame.moment.caption, quote=True)}'>"
+        f"<figcaption>{escape(frame.moment.caption)}</figcaption></figure>"
+        for frame in frames
+    )
+    return f"<div class='frames'>{figures}</div>"
+
+
+def of_session(
+    session: StoredSession, findings: Sequence[Finding] = (), *, faces: bool = False
+) -> list[KeyFrame]:
+    """Take the pictures of an analysed session; none where its video is not kept.
+
+    Parameters
+    ----------
+    session
+        The session.
+    findings
+        Of a squat, the main finding, as of :func:`squat_moments`.
+    faces
+        Whether the subject's face is shown rather than blurred.
+    """
+    if not session.video.is_file():
+        return []
+    pose, angles, repetitions = session.pose(), session.angles(), session.repetitions()
+    if session.record.exercise == "Overhead Squat":
+        moments = squat_moments(pose, angles, repetitions, session.metrics(), findings)
+    else:
+        moments = joint_moments(angles, session.metrics())
+    return key_frames(session.video, pose, moments, faces=faces)
+
+
+def squat_moments(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    findings: Sequence[Finding] = (),
+) -> list[Moment]:
+    """Choose three moments of a squat: standing, bottom, and what the main finding is about.
+
+    Parameters
+    ----------
+    pose, angles, repetitions, metrics
+        Of the session.
+    findings
+        The main finding, with those of the same rule on the other side; without one, the third
+        picture is of the way up.
+
+    Returns
+    -------
+    list of Moment
+        Empty where no repetition was accepted.
+    """
+    accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
+    if not accepted.size:
+        return []
+    depth = repetitions["depth"].values[accepted]
+    # The repetition in the middle, as values are medians.
+    rep = int(accepted[int(np.argsort(depth)[(len(depth) - 1) // 2])])
+    one = repetitions.isel(rep=rep)
+    time = repetitions["time"].values
+    frames = phase_frames(repetitions).isel(rep=rep)
+
+    def middle(phase: str, otherwise: float) -> float:
+        found = np.flatnonzero(frames.sel(phase=phase).values)
+        return float(time[found[len(found) // 2]]) if found.size else otherwise
+
+    standing = middle("standing", float(one["start"]))
+    bottom = float(one["bottom"])
+    side = clearer_side(pose, angles, "knee_flexion", bottom)
+    up = middle("mid_ascent", float(one["end"]))
+    chosen = [
+        of_angle("Standing", standing, angles, "knee_flexion", side),
+        of_angle("Bottom", bottom, angles, "knee_flexion", side),
+    ]
+    if not findings:
+        return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
+    finding = findings[0]
+    metric = finding.metric.removesuffix("_at_bottom")
+    base = metric.removesuffix("_asymmetry").removesuffix("_variability")
+    drawn = ANGLE_OF_METRIC.get(base, base if base in DRAWN else "")
+    when = _of_extreme(metrics, base, rep, {"mid_descent": middle("mid_descent", bottom),
+                                            "bottom": bottom, "mid_ascent": up})
+    if drawn == "knee_flexion" and when == bottom:
+        chosen[1] = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
+    if drawn in angles and "side" in angles[drawn].dims and finding.side != "" and len(findings) > 1:
+        clear = clearer_side(pose, angles, drawn, when)
+        finding = next((each for each in findings if each.side == clear), finding)
+    on = finding.side
+    if not on and drawn in angles and "side" in angles[drawn].dims:
+        on = clearer_side(pose, angles, drawn, when)
+    if finding.rule.endswith("asymmetry") and finding.value is not None:
+        on = "right" if finding.value > 0 else "left"
+    value, sd = _value(finding)
+    units = {"degree": "°"}.get(finding.units, "")
+    label = str(metrics[finding.metric].attrs.get("long_name", finding.metric.replace("_", " ")))
+    label = label.partition(" (")[0]
+    if base.startswith(("knee_deviation", "lateral_shift")):
+        value, sd, units = 100 * value, 100 * sd, " %"
+    elif base == "dowel_offset":
+        units = " foot lengths"
+    return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
+
+
+def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
+    """Choose three moments of the movement of a joint: at rest, half way, and at its turn.
+
+    It is that of the joint that went the farthest of those that the pictures can show; empty
+    where none moved.
+    """
+    best: tuple[float, int] | None = None
+    for i in np.flatnonzero(metrics["movement_accepted"].values.astype(bool)):
+        rest, end = (float(metrics[f"movement_{name}"].values[i]) for name in ("rest", "extreme"))
+        joint = str(metrics["movement_joint"].values[i])
+        if ANGLE_OF_JOINT[joint] in angles and math.isfinite(end - rest):
+            best = max(best or (-1.0, -1), (abs(end - rest), int(i)))
+    if best is None:
+        return []
+    joint, side = (str(metrics[f"movement_{name}"].values[best[1]]) for name in ("joint", "side"))
+    start, turn = (float(metrics[f"movement_{name}"].values[best[1]]) for name in ("start", "turn"))
+    curve = metrics["angle"].sel(joint=joint, side=side).values
+    error = metrics["angle_sd"].sel(joint=joint, side=side).values
+    time = metrics["time"].values
+    name = ANGLE_OF_JOINT[joint]
+    label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
+    found = []
+    for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Turn", turn)):
+        row = int(np.argmin(np.abs(time - when)))
+        value, sd = float(curve[row]), float(error[row])
+        found.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
+    return found
+
+
+def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:
+    """Take a moment with what an angle is in it."""
+    row = int(np.argmin(np.abs(angles["time"].values - time)))
+
+    def at(variable: str) -> float:
+        if variable not in angles:
+            return math.nan
+        values = angles[variable].isel(time=row)
+        return float(values.sel(side=side) if "side" in values.dims else values)
+
+    label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
+    sided = "side" in angles[name].dims
+    return Moment(title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "°", label)
+
+
+def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
+    """Say on which side the picture of a moment shows an angle as it was measured.
+
+    Of legs that are seen alike, one may bend towards the camera and the other across its view.
+    """
+    points = _points(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
+    here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))
+
+    def apart(side: str) -> float:
+        turn = _turn(points, name, side)[1]
+        off = abs(abs(turn) - abs(float(here.sel(side=side))))
+        return off if math.isfinite(off) else math.inf
+
+    return min(("right", "left"), key=apart)
+
+
+def _of_extreme(
+    metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]
+) -> float:
+    """Find when in a repetition a metric of several phases is at the extreme that is reported."""
+    by_phase = f"{name}_phase"
+    if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
+        return moments["bottom"]
+    if by_phase in metrics and phase.replace("-", "_") in moments:
+        return moments[phase.replace("-", "_")]
+    return moments["bottom"]
+
+
+def _value(finding: Finding) -> tuple[float, float]:
+    if finding.value is None:
+        return math.nan, math.nan
+    if finding.interval is None:
+        return finding.value, math.nan
+    low, high = finding.interval
+    return finding.value, (high - low) / (2 * Z95)
+
+
+def _points(pose: xr.Dataset) -> NDArray[np.float64]:
+    """Pixels (time, keypoint, 2) of the landmarks that are seen, NaN elsewhere."""
+    person = pose.isel(individual=0) if "individual" in pose.dims else pose
+    person = person.sel(keypoint=list(KEYPOINTS))
+    places: NDArray[np.float64] = (
+        person["image_position"].sel(pixel=["u", "v"]).transpose("time", "keypoint", "pixel")
+    ).to_numpy().astype(float)
+    seen = person["confidence"].transpose("time", "keypoint").to_numpy() >= VISIBLE
+    return np.where(seen[..., None], places, np.nan)
+
+
+def _offset(positions: xr.DataArray, left: int, top: int) -> Any:
+    import xarray as xr
+
+    return xr.DataArray([left, top], dims="pixel", coords={"pixel": ["u", "v"]})
+
+
+def _around(
+    rows: Sequence[NDArray[np.float64]], *, width: int, height: int
+) -> tuple[int, int, int, int]:
+    """Choose the part of the picture that holds the subject in all rows, with room around."""
+    places = np.concatenate([row[np.isfinite(row).all(axis=-1)] for row in rows])
+    if not len(places):
+        return 0, 0, width, height
+    (x0, y0), (x1, y1) = places.min(axis=0), places.max(axis=0)
+    room = 0.12 * max(x1 - x0, y1 - y0) + 4
+    x0, x1 = max(0.0, x0 - room), min(float(width), x1 + room)
+    y0, y1 = max(0.0, y0 - room), min(float(height), y1 + room)
+    narrow, wide = _SHAPES
+    missing = narrow * (y1 - y0) - (x1 - x0)
+    if missing > 0:
+        x0, x1 = _widened(x0, x1, missing, width)
+    missing = (x1 - x0) / wide - (y1 - y0)
+    if missing > 0:
+        y0, y1 = _widened(y0, y1, missing, height)
+    return int(x0), int(y0), max(int(x1), int(x0) + 2), max(int(y1), int(y0) + 2)
+
+
+def _widened(low: float, high: float, by: float, most: int) -> tuple[float, float]:
+    low, high = low - by / 2, high + by / 2
+    low, high = low - max(0.0, high - most), high - min(0.0, low)
+    return max(0.0, low), min(float(most), high)
+
+
+# What is drawn
+
+_Point = Any  # two numbers, x to the right and y downwards
+_Rays = tuple[_Point, _Point, _Point]
+
+
+class _Body:
+    """Landmarks of one picture by their names; left and right as `side` says."""
+
+    def __init__(self, points: NDArray[np.float64], side: str) -> None:
+        self.points = points
+        self.side = side or "left"
+
+    def of(self, part: str, side: str = "") -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self.points[INDEX[f"{side or self.side}_{part}"]]
+        return found
+
+    def mid(self, part: str) -> NDArray[np.float64]:
+        return (self.of(part, "left") + self.of(part, "right")) / 2
+
+
+def _bent(above: str, joint: str, below: str) -> Any:
+    """Rays of a flexion: the upper segment prolonged, and the lower one."""
+
+    def rays(body: _Body) -> _Rays:
+        at = body.of(joint)
+        upper = body.mid(above) if above == "shoulder" and joint == "hip" else body.of(above)
+        return at, 2 * at - upper, body.of(below)
+
+    return rays
+
+
+def _against_up(low: str, high: str, *, middle: bool) -> Any:
+    def rays(body: _Body) -> _Rays:
+        at, to = (body.mid(low), body.mid(high)) if middle else (body.of(low), body.of(high))
+        return at, at - (0.0, np.hypot(*(to - at))), to
+
+    return rays
+
+
+def _against_level(at: str, to: str) -> Any:
+    def rays(body: _Body) -> _Rays:
+        a, b = body.of(at), body.of(to)
+        return a, a + (np.copysign(np.hypot(*(b - a)), b[0] - a[0]), 0.0), b
+
+    return rays
+
+
+def _ankle(body: _Body) -> _Rays:
+    at, knee, foot = body.of("ankle"), body.of("knee"), body.of("foot_index") - body.of("heel")
+    across = np.array([foot[1], -foot[0]])
+    if across @ (knee - at) < 0:
+        across = -across
+    return at, at + across * np.hypot(*(knee - at)) / max(np.hypot(*across), 1e-6), knee
+
+
+def _abduction(body: _Body) -> _Rays:
+    at, line = body.of("hip"), body.of("hip", "right") - body.of("hip", "left")
+    across = np.array([line[1], -line[0]])
+    knee = body.of("knee")
+    if across[1] < 0:
+        across = -across
+    return at, at + across * np.hypot(*(knee - at)) / max(np.hypot(*across), 1e-6), knee
+
+
+def _trunk_and_shank(body: _Body) -> _Rays:
+    at, to = body.mid("hip"), body.mid("shoulder")
+    shank = body.mid("knee") - body.mid("ankle")
+    return at, at + shank * np.hypot(*(to - at)) / max(np.hypot(*shank), 1e-6), to
+
+
+def _hip_line(body: _Body) -> _Rays:
+    a, b = body.of("hip", "left"), body.of("hip", "right")
+    return a, np.array([b[0], a[1]]), b
+
+
+DRAWN: Mapping[str, Any] = {
+    "knee_flexion": _bent("hip", "knee", "ankle"),
+    "hip_flexion": _bent("shoulder", "hip", "knee"),
+    "elbow_flexion": _bent("shoulder", "elbow", "wrist"),
+    "arm_fall": _bent("hip", "shoulder", "wrist"),
+    "shoulder_flexion": lambda body: (body.of("shoulder"), body.of("hip"), body.of("elbow")),
+    "ankle_dorsiflexion": _ankle,
+    "hip_abduction": _abduction,
+    "tibia_inclination": _against_up("ankle", "knee", middle=False),
+    "thigh_elevation": _against_level("knee", "hip"),
+    "heel_rise": _against_level("foot_index", "heel"),
+    "trunk_lean": _against_up("hip", "shoulder", middle=True),
+    "trunk_lateral_flexion": _against_up("hip", "shoulder", middle=True),
+    "trunk_lateral_lean": _against_up("hip", "shoulder", middle=True),
+    "trunk_tibia_difference": _trunk_and_shank,
+    "pelvis_obliquity": _hip_line,
+}
+"""For the name of an angle: vertex, and the ends of the two lines between which it is."""
+
+
+def _draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) -> None:
+    body = _Body(points, moment.side)
+    if moment.angle == "knees":
+        for part in ("knee", "ankle"):
+            _dashed(image, body.of(part, "left"), body.of(part, "right"))
+        if moment.measured:
+            knees = body.mid("knee")
+            _write(image, moment.measured, knees - (0.0, 0.04 * image.shape[0]))
+        return
+    if moment.angle == "dowel":
+        foot = (body.mid("heel") + body.mid("foot_index")) / 2
+        hands = body.mid("wrist")
+        _dashed(image, foot, np.array([foot[0], hands[1]]))
+        _dashed(image, np.array([foot[0], hands[1]]), hands)
+        _write(image, moment.measured, (np.array([foot[0], hands[1]]) + hands) / 2 + (0.0, 30.0))
+        return
+    if moment.angle not in DRAWN or not moment.measured:
+        return
+    first, turn = _turn(points, moment.angle, moment.side)
+    if not math.isfinite(turn):
+        return
+    at, one, other = (np.asarray(point, float) for point in DRAWN[moment.angle](body))
+    room = 0.45 * min(float(np.hypot(*(one - at))), float(np.hypot(*(other - at))))
+    radius = float(np.clip(room, 0.045 * image.shape[0], 0.11 * image.shape[0]))
+    # Of what happens towards the camera or away from it the picture shows something else.
+    in_plane = abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
+    if in_plane:
+        _dashed(image, at, at + (one - at) * min(1.0, 2.4 * radius / max(np.hypot(*(one - at)), 1)))
+        _arc(image, at, radius, first, turn)
+        # Beside a small angle, not on it.
+        towards = math.radians(first + (turn / 2 if abs(turn) > 25 else 90))
+    else:
+        _arc(image, at, 0.03 * image.shape[0], 0, 360)
+        towards = math.radians(first)
+    away = radius + 0.075 * image.shape[0]
+    _write(image, moment.measured, at + away * np.array([math.cos(towards), math.sin(towards)]))
+
+
+def _turn(points: NDArray[np.float64], name: str, side: str) -> tuple[float, float]:
+    """Direction of the first line of an angle in the picture, and the turn to the second one."""
+    at, one, other = (np.asarray(point, float) for point in DRAWN[name](_Body(points, side)))
+    first = math.degrees(math.atan2(*(one - at)[::-1]))
+    turn = math.degrees(math.atan2(*(other - at)[::-1])) - first
+    return first, (turn + 180) % 360 - 180
+
+
+_BITS = 4
+
+
+def _fixed(point: Any) -> tuple[int, int]:
+    return round(float(point[0]) * (1 << _BITS)), round(float(point[1]) * (1 << _BITS))
+
+
+def _line(image: NDArray[np.uint8], a: Any, b: Any) -> None:
+    import cv2
+
+    for colour, thick in (((20, 20, 20), 5), (_ARC, 3)):
+        cv2.line(image, _fixed(a), _fixed(b), colour, thick, cv2.LINE_AA, _BITS)
+
+
+def _dashed(image: NDArray[np.uint8], a: Any, b: Any) -> None:
+    if not np.isfinite([*a, *b]).all():
+        return
+    parts = max(1, int(np.hypot(*(np.asarray(b) - a)) / 16))
+    for part in range(parts):
+        _line(image, a + (b - a) * part / parts, a + (b - a) * (part + 0.55) / parts)
+
+
+def _arc(
+    image: NDArray[np.uint8], at: NDArray[np.float64], radius: float, first: float, turn: float
+) -> None:
+    import cv2
+
+    steps = np.radians(first + turn * np.linspace(0, 1, 48))
+    curve = at + radius * np.stack([np.cos(steps), np.sin(steps)], axis=-1)
+    fixed = np.round(curve * (1 << _BITS)).astype(np.int32)
+    for colour, thick in (((20, 20, 20), 7), (_ARC, 4)):
+        cv2.polylines(image, [fixed], False, colour, thick, cv2.LINE_AA, _BITS)
+
+
+def _write(image: NDArray[np.uint8], text: str, centre: Any) -> None:
+    """Write a short text on a dark ground around a place, inside the picture."""
+    if not text or not np.isfinite(centre).all():
+        return
+    mask = _text(text, round(0.062 * image.shape[0]))
+    pad = 6
+    height, width = mask.shape[0] + 2 * pad, mask.shape[1] + 2 * pad
+    if height > image.shape[0] or width > image.shape[1]:
+        return
+    x = int(np.clip(centre[0] - width / 2, 0, image.shape[1] - width))
+    y = int(np.clip(centre[1] - height / 2, 0, image.shape[0] - height))
+    ground = image[y : y + height, x : x + width]
+    ground[:] = (ground * 0.25).astype(np.uint8)
+    inner = ground[pad:-pad, pad:-pad]
+    share = mask[..., None].astype(float) / 255
+    inner[:] = (inner * (1 - share) + 255 * share).astype(np.uint8)
+
+
+def _text(text: str, size: int) -> NDArray[np.uint8]:
+    """Coverage (0..255) of a line of text."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    font = FT2Font(findfont("DejaVu Sans:bold"))
+    font.set_size(size, 72)
+    font.set_text(text, 0.0)
+    font.draw_glyphs_to_bitmap()
+    return np.asarray(font.get_image(), np.uint8)

@@ -1,0 +1,101 @@
+"""What changed since the last visit: only what exceeds the errors of both recordings."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+from mobility.errors import MobilityError
+from mobility.reports.gauges import Gauge
+from mobility.reports.sections import quantity
+
+if TYPE_CHECKING:
+    from mobility.sessions.stored import StoredSession
+
+log = logging.getLogger(__name__)
+
+MOST = 3
+"""Changes that are told."""
+
+
+def last_visit(session: StoredSession) -> StoredSession | None:
+    """Find the analysed session before this one, of the same participant and exercise."""
+    record = session.record
+    if session.store.read_only:
+        return None
+    found = None
+    for other in session.store.sessions():
+        earlier = other.record
+        if earlier.created_at >= record.created_at or other.id == session.id:
+            continue
+        same = earlier.user_id == record.user_id and earlier.exercise == record.exercise
+        if same and "metrics" in earlier.stages:
+            found = other
+    return found
+
+
+def changes(before: list[Gauge], now: list[Gauge]) -> list[tuple[str, float, float, str]]:
+    """Compare what both visits measured.
+
+    Returns
+    -------
+    list
+        Of each number its name with the side, the change, the smallest change that can be told
+        from the errors of both (95 %), and the unit.
+    """
+    known: Mapping[tuple[str, str], tuple[float, float]] = {
+        (gauge.name, side): value for gauge in before for side, value in gauge.values.items()
+    }
+    found = []
+    for gauge in now:
+        for side, (value, half) in gauge.values.items():
+            old = known.get((gauge.name, side))
+            if old is None:
+                continue
+            least = math.hypot(half, old[1])
+            if math.isfinite(least):
+                name = f"{gauge.name}, {side}" if side else gauge.name
+                found.append((name, value - old[0], least, gauge.units))
+    return found
+
+
+def since_last_visit(
+    session: StoredSession, now: list[Gauge], measure: Callable[[StoredSession], list[Gauge]]
+) -> str:
+    """Say what changed beyond the errors; empty without an earlier visit.
+
+    Parameters
+    ----------
+    session
+        The session of the report.
+    now
+        Its numbers.
+    measure
+        What makes the same numbers of another session.
+    """
+    before = last_visit(session)
+    if before is None:
+        return ""
+    try:
+        compared = changes(measure(before), now)
+    except MobilityError as error:
+        log.warning("not compared with session %s: %s", before.id, error)
+        return ""
+    when = f"{before.record.created_at:%Y-%m-%d}"
+    head = "<h2>Since the last visit</h2>"
+    if not compared:
+        return f"{head}<p>Nothing that was measured on {when} was measured again.</p>"
+    beyond = [each for each in compared if abs(each[1]) > each[2]]
+    if not beyond:
+        return f"{head}<p>No change since {when} that exceeds the errors.</p>"
+    beyond.sort(key=lambda each: -abs(each[1]) / each[2])
+    told = "".join(
+        f"<li>{escape(name)}: {quantity(change, units or '1', signed=True)} "
+        f"<span class='interval'>(more than ±{quantity(least, units or '1')} is beyond error)</span>"
+        "</li>"
+        for name, change, least, units in beyond[:MOST]
+    )
+    return f"{head}<p>Compared with {when}:</p><ul>{told}</ul>"

@@ -1,0 +1,266 @@
+"""The trial itself in a page: what the trial viewer shows, from data that the page holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+import mobility
+from mobility.capture.video import probe, read_frames, write_video
+from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.kinematics.skeleton import BONES
+from mobility.pipeline.overlay import VISIBLE, blurred_heads
+from mobility.reports.curves import angle_names, curve_buffers
+from mobility.sessions.scratch import scratch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mobility.sessions.stored import StoredSession
+
+MOST_CURVES = 4
+"""Curves that are shown at first."""
+
+HEIGHT = 480
+"""Most pixels that the video in a page has from top to bottom."""
+
+MOST_BYTES = 6_000_000
+"""Size of a video beyond which a page does not hold it."""
+
+_RATE = 30.5
+"""Frames per second beyond which every second frame is left out."""
+
+_QUALITIES = (28, 34)
+_WIDGETS = Path(mobility.__file__).parent / "widgets"
+_HOST = Path(__file__).with_name("trial_host.js")
+
+
+def trial_data(
+    pose: xr.Dataset, angles: xr.Dataset, fitted: xr.Dataset | None
+) -> tuple[dict[str, Any], list[bytes]]:
+    """Describe a trial for the trial viewer, with its numbers as buffers.
+
+    Parameters
+    ----------
+    pose
+        ``image_position`` and ``confidence``.
+    angles
+        Variables over time, as :func:`mobility.reports.curves.angle_names` finds them.
+    fitted
+        The fitted body; None where it is not known.
+
+    Returns
+    -------
+    description
+        What the viewer's message "trial" says.
+    buffers
+        Landmarks in pixels (float32), whether each is seen (uint8), places of the fitted body
+        (float32), then the curves.
+    """
+    described, curves = curve_buffers(angles, angle_names(angles))
+    person = pose.isel(individual=0)
+    points = [str(name) for name in person["keypoint"].values]
+    image = person["image_position"].transpose("time", "keypoint", "pixel").values
+    confidence = person["confidence"].transpose("time", "keypoint").values
+    seen = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
+    body_points, body = ([], np.empty((0, 3))) if fitted is None else _body(fitted)
+    head = {
+        "kind": "trial",
+        "time": np.round(angles["time"].values.astype(float), 6).tolist(),
+        "width": int(pose.attrs.get("image_width", 0)),
+        "height": int(pose.attrs.get("image_height", 0)),
+        "points": points,
+        "image_bones": _bones(points),
+        "body_points": body_points,
+        "body_bones": _bones(body_points),
+        "box": _box(body),
+        "curves": described,
+    }
+    numbers = [
+        image.astype(np.float32).tobytes(),
+        seen.astype(np.uint8).tobytes(),
+        body.astype(np.float32).tobytes(),
+    ]
+    return head, [*numbers, *curves]
+
+
+def shown_at_first(joints: Sequence[str], angles: xr.Dataset, repetitions: Any = None) -> list[str]:
+    """Choose the angles whose curves are shown at first: those that move before the others.
+
+    Parameters
+    ----------
+    joints
+        Joints of the session.
+    angles
+        Its angles.
+    repetitions
+        Its repetitions or movements; None where there are none.
+    """
+    known = angle_names(angles)
+    named = ""
+    if repetitions is not None and "joints" in repetitions:
+        named = ", ".join(map(str, repetitions["joints"].values))
+    moved = [angle for joint, angle in ANGLE_OF_JOINT.items() if f" {joint}" in named]
+    preferred = [*moved, "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
+    wanted = [ANGLE_OF_JOINT[joint] for joint in joints]
+    wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
+    return [name for name in wanted if name in known][:MOST_CURVES]
+
+
+def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
+    """Describe repetitions or movements for the trial viewer."""
+    rows: list[dict[str, Any]] = []
+    for rep in range(repetitions.sizes["rep"]):
+        one = repetitions.isel(rep=rep)
+        row: dict[str, Any] = {
+            name: round(float(one[name]), 4)
+            for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
+            if name in one and np.isfinite(one[name])
+        }
+        if {"start", "bottom", "end"} <= row.keys():
+            row["accepted"] = bool(one["accepted"])
+            row["reason"] = str(one["reason"].values)
+            if joints := str(one["joints"].values) if "joints" in one else "":
+                row["joints"] = joints.split(", ")
+            rows.append(row)
+    return rows
+
+
+def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
+    """Make the parts of a page that plays a session: offline, and without a kernel.
+
+    Parameters
+    ----------
+    session
+        An analysed session.
+    faces
+        Whether the subject's face is shown rather than blurred.
+
+    Returns
+    -------
+    dict
+        ``"data"`` (JSON), ``"script"`` (the widget's own module, and what it asks for),
+        ``"script_hash"`` for the page's Content-Security-Policy, and ``"style"``.
+    """
+    head, buffers = trial_data(session.pose(), session.angles(), session.fitted())
+    repetitions = session.repetitions()
+    squat = session.record.exercise == "Overhead Squat"
+    video = small_video(session, faces=faces)
+    told = [] if video else [_too_long(session)]
+    state = {
+        "title": "",
+        "shown": shown_at_first(session.record.joints, session.angles(), repetitions),
+        "repetitions": repetition_rows(repetitions),
+        "by_hand": False,
+        "noun": "repetition" if squat else "movement",
+        "can_correct": False,
+        "not_served": told,
+        "warnings": [],
+        "others": [],
+        "notice": {},
+        "errors": {},
+        "progress": {},
+        "still": "trial",
+    }
+    coded = [base64.b64encode(buffer).decode() for buffer in buffers]
+    film = base64.b64encode(video).decode()
+    return page_parts({"state": state, "trial": head, "buffers": coded, "video": film})
+
+
+def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
+    """Give script, style and data of a page that holds `data`."""
+    module = "\n".join(
+        file.read_text(encoding="utf-8")
+        for file in (_WIDGETS / "common.js", _WIDGETS / "trial_viewer.js", _HOST)
+    )
+    digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
+    return {
+        # No text of it may end the element that it stands in.
+        "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "script": module,
+        "script_hash": f"sha256-{digest}",
+        "style": (_WIDGETS / "style.css").read_text(encoding="utf-8"),
+    }
+
+
+def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
+    """Make a video small enough for a page; empty where there is none, or it is too long.
+
+    At most :data:`HEIGHT` pixels from top to bottom, 30 frames/s and :data:`MOST_BYTES`; the
+    subject's head is blurred unless `faces`.
+    """
+    path = session.video
+    if not path.is_file():
+        return b""
+    with scratch("film") as place:
+        for crf in _QUALITIES:
+            film = place / f"{crf}.mp4"
+            write_video(film, _small_frames(path, session.pose(), faces=faces), crf=crf)
+            if film.stat().st_size <= MOST_BYTES:
+                return film.read_bytes()
+    return b""
+
+
+def _small_frames(
+    path: Path, pose: xr.Dataset, *, faces: bool
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    import cv2
+
+    info = probe(path)
+    scale = min(1.0, HEIGHT / info.height)
+    size = (max(2, round(info.width * scale)), max(2, round(info.height * scale)))
+    hide = None if faces else blurred_heads(pose, scale=scale)
+    every = 2 if float(pose.attrs.get("fps", 30.0)) > _RATE else 1
+    for index, frame in enumerate(read_frames(path)):
+        if index % every:
+            continue
+        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        if hide is not None:
+            hide(image, frame.time)
+        yield frame.time, image
+
+
+def _too_long(session: StoredSession) -> str:
+    if not session.video.is_file():
+        return "The video is not kept: curves and body only."
+    return f"The video is too long for a page (over {MOST_BYTES / 1e6:.0f} MB): curves and body only."
+
+
+def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:
+    """Points of the fitted body that are ever known; their places (time, point, xyz), metres."""
+    person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
+    places = person["position"].transpose("time", "keypoint", "space").values
+    known = np.isfinite(places).all(axis=-1).any(axis=0)
+    points = [str(name) for name in person["keypoint"].values[known]]
+    return points, places[:, known]
+
+
+def _bones(points: Sequence[str]) -> list[list[Any]]:
+    """Bones between `points`, as two indices and the side ("" for what joins both)."""
+    found: list[list[Any]] = []
+    for a, b in BONES:
+        if a in points and b in points:
+            side = a.partition("_")[0]
+            same = b.startswith(f"{side}_")
+            found.append([points.index(a), points.index(b), side if same else ""])
+    return found
+
+
+def _box(body: Any) -> dict[str, list[float]]:
+    """Lowest, highest and middle place of the body over the trial, robust against single frames."""
+    if not body.size or not np.isfinite(body).any():
+        return {"low": [-1, -1, -1], "high": [1, 1, 1], "middle": [0, 0, 0]}
+    flat = body.reshape(-1, 3)
+    low, middle, high = np.nanpercentile(flat, [0.5, 50, 99.5], axis=0)
+    return {
+        "low": low.round(3).tolist(),
+        "high": high.round(3).tolist(),
+        "middle": middle.round(3).tolist(),
+    }

@@ -1,0 +1,116 @@
+"""One verdict from all warnings and checks: which it is, and what it rules out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import mobility
+from mobility import Store, tables
+from mobility.assessment.findings import find
+from mobility.assessment.verdict import PARTS, Recorded, Verdict, judge
+
+GOOD = {"light": {"verdict": "ok", "advice": None}, "view": {"verdict": "ok", "name": "front"}}
+ALL = frozenset(PARTS)
+
+
+def framing(**outside: float) -> dict:
+    worst = "unusable" if max(outside.values()) > 0.5 else "poor"
+    return GOOD | {"framing": {"verdict": worst, "advice": "x", "outside": outside}}
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "out"),
+    [
+        ("no_squat", "not_this_exercise", ALL),
+        ("no_repetition", "not_this_exercise", ALL),
+        ("not_standing", "not_this_exercise", ALL),
+        ("hands_not_overhead", "not_this_exercise", {"indices", "fms", "arms"}),
+        ("moving_camera", "limited", {"indices", "fms"}),
+        ("other_people", "limited", set()),
+        ("points_removed", "good", set()),
+        ("hip_abduction_uncertain", "good", set()),
+    ],
+)
+def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> None:
+    found = judge([Recorded(code, "Something was seen.")], GOOD)
+    assert (found.level, found.rules_out) == (level, frozenset(out))
+    assert (found.headline == "The recording is good.") == (level == "good")
+    assert bool(found.reasons) == (level != "good")
+    for part in PARTS:
+        assert bool(found.absent(part)) == (part in out)
+
+
+def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
+    good = judge([], GOOD)
+    assert good == Verdict("good", "The recording is good.", "Its checks found no fault.")
+    dark = GOOD | {"light": {"verdict": "poor", "advice": "Film in more light."}}
+    found = judge([Recorded("moving_camera", "")], dark)
+    assert found.said == (
+        "The recording has limits. The camera moved and the light is poor. "
+        "Put the camera on a stand. Film in more light."
+    )
+    # The worst says why, but all that is ruled out stays so.
+    worse = dark | {"rate": {"verdict": "unusable", "advice": "Film faster."}}
+    found = judge([Recorded("hands_not_overhead", "")], worse)
+    assert found.said == (
+        "The recording cannot be used. The video has too few frames in a second. Film faster."
+    )
+    assert found.rules_out == ALL
+    assert [each.level for each in found.reasons] == ["unusable", "not_this_exercise", "limited"]
+
+
+def test_without_a_check_nothing_is_called_good() -> None:
+    assert judge([], {}).said == "The recording has limits. The recording was not checked."
+    assert judge([]).level == "good"
+
+
+@pytest.mark.parametrize(
+    ("part", "share", "level", "out"),
+    [
+        ("feet", 0.04, "good", frozenset()),
+        ("feet", 0.2, "limited", frozenset()),
+        ("feet", 0.9, "unusable", ALL),
+        ("hands", 0.9, "limited", frozenset({"indices", "fms", "arms"})),
+        ("head", 0.9, "limited", frozenset()),
+    ],
+)
+def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, level, out) -> None:
+    quality = GOOD if share < 0.05 else framing(**{part: share})
+    warned = [] if share < 0.05 else [Recorded(f"{part}_out_of_picture", "")]
+    found = judge(warned, quality)
+    assert (found.level, found.rules_out) == (level, out)
+    assert found.why.count("out of the picture") == (level != "good")
+
+
+def test_no_squat_says_why_none_and_where_none_was_marked() -> None:
+    found = judge([Recorded("no_repetition", "No repetition: the hips are never lowered.")], GOOD)
+    assert found.said.startswith("No squat was found. The hips are never lowered. Film")
+    none = judge([], GOOD, xr.Dataset({"accepted_repetitions": 0}))
+    assert none.headline == "No squat was found."
+    assert none.rules_out == ALL
+
+
+def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:
+    findings = find(Store("absent").demo("Overhead Squat").metrics())
+    kept = judge([Recorded("hands_not_overhead", "")], GOOD).keep(findings)
+    gone = {each.rule for each in findings} - {each.rule for each in kept}
+    assert gone == {"arms_fall_forward", "dowel_not_over_feet"}
+    assert judge([], GOOD).keep(findings) == findings
+    assert judge([Recorded("no_squat", "")], GOOD).keep(findings) == ()
+
+
+def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
+    root = Path(mobility.__file__).parent
+    codes = set()
+    for room in ("capture", "kinematics", "assessment"):
+        for file in (root / room).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            codes |= set(re.findall(r'"code": "([a-z_]+)"', text))
+            codes |= set(re.findall(r'warn\(\s*"([a-z_]+)"', text))
+    known = set(tables.load("verdict")["warnings"])
+    assert len(codes) > 15
+    assert codes <= known

@@ -1,0 +1,107 @@
+"""The numbers of a first page, and what changed since the last visit."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.errors import NotFoundError
+from mobility.reports import gauges, last_visit, pdf
+from mobility.reports.gauges import Gauge
+from mobility.sessions.files import read_json, write_json
+from mobility.store import Store
+
+
+def knee(left: float, half: float = 5.0) -> Gauge:
+    return Gauge("Knee bend", {"left": (left, half)}, "degree", 120.0, "aim ≥ 120°")
+
+
+def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
+    metrics = Store("absent").demo("Overhead Squat").metrics()
+    shown = {gauge.name: gauge for gauge in gauges.of_squat(metrics)}
+    assert len(shown) == gauges.MOST
+    bend = shown["Knee bend"]
+    assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
+    assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))
+    assert (bend.goal, bend.told) == (120.0, "aim ≥ 120°")
+    refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
+    assert "Knee bend" not in {gauge.name for gauge in gauges.of_squat(refused)}
+    kept = gauges.of_squat(metrics, lambda metric: metric != "hip_flexion")
+    assert "Hip bend" not in {gauge.name for gauge in kept}
+
+
+def test_an_index_says_of_how_many_parts_it_is() -> None:
+    data = xr.Dataset(
+        {"mobility_index": 90.0, "mobility_index_sd": 2.0, "mobility_index_coverage": 0.4}
+    )
+    (index,) = gauges.of_indices(data)
+    assert index.told == "of 100, from 40 % of its parts"
+    assert index.values[""] == (90.0, pytest.approx(3.92))
+
+
+def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> None:
+    shown = gauges.show([knee(100.0, 20.0)], caption="Numbers")
+    # From 80 to 120, with 8 % of that on both sides: 100 is in the middle.
+    assert "cx='50.0%'" in shown
+    assert shown.count("93.1%") == 3  # the goal is at the end of the interval
+    assert "100° " in shown.replace("<span", " <span")
+    assert "± 20" in shown
+    unknown = gauges.show([knee(100.0, math.nan)], caption="Numbers")
+    assert "±" not in unknown
+    assert "nan" not in unknown
+    assert gauges.show([], caption="Numbers") == ""
+
+
+def test_joints_are_compared_in_words_with_what_is_usual() -> None:
+    told = gauges.in_words([knee(100.0), knee(118.0), knee(130.0)])
+    assert told.index("below") < told.index("not told apart") < told.index("beyond")
+    assert "nothing to compare" in gauges.in_words([knee(100.0, math.nan)])
+
+
+def test_a_change_counts_beyond_the_errors_of_both() -> None:
+    ((name, change, least, units),) = last_visit.changes([knee(100.0, 3.0)], [knee(106.0, 4.0)])
+    assert (name, change, units) == ("Knee bend, left", 6.0, "degree")
+    assert least == 5.0  # the root of 3² + 4²
+    assert last_visit.changes([knee(100.0, math.nan)], [knee(106.0)]) == []
+    assert last_visit.changes([], [knee(106.0)]) == []
+
+
+def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, project: Path) -> None:
+    source = project / "data" / "demo" / "overhead-squat"
+    days = {"a": ("p01", 1), "b": ("p01", 2), "c": ("p02", 3), "d": ("p01", 4), "e": ("p01", 5)}
+    for name, (user, day) in days.items():
+        shutil.copytree(source, tmp_path / "store" / name)
+        file = tmp_path / "store" / name / "session.json"
+        record = read_json(file)
+        record |= {"session_id": name, "user_id": user}
+        record["created_at"] = f"2026-03-0{day}T10:00:00+00:00"
+        write_json(file, record)
+    store = Store(tmp_path / "store")
+    found = last_visit.last_visit(store.session("d"))
+    assert found is not None
+    assert found.id == "b"
+    assert last_visit.last_visit(store.session("a")) is None
+
+    def measure(values: list[Gauge]):
+        return lambda _: values
+
+    told = last_visit.since_last_visit(store.session("d"), [knee(120.0)], measure([knee(100.0)]))
+    assert "Compared with 2026-03-02" in told
+    assert "Knee bend, left: +20°" in told
+    same = last_visit.since_last_visit(store.session("d"), [knee(104.0)], measure([knee(100.0)]))
+    assert "No change since 2026-03-02" in same
+    assert last_visit.since_last_visit(store.session("a"), [knee(1.0)], measure([])) == ""
+
+
+def test_without_a_browser_a_pdf_is_one_line_of_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(pdf, "BROWSERS", pdf.BROWSERS[:-1])
+    with pytest.raises(NotFoundError, match=r"PDF: no browser .* install Chromium, or print"):
+        pdf.to_pdf(tmp_path / "page.html")

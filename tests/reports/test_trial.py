@@ -1,0 +1,113 @@
+"""The trial in a page: its data, its small video, and a page that plays without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobility.capture.video import probe, read_frames
+from mobility.reports import render, trial
+from mobility.store import Store
+
+
+@pytest.fixture(scope="module")
+def demo() -> Store:
+    return Store("absent").demo("Overhead Squat")
+
+
+def test_the_small_video_keeps_its_times_and_hides_the_head(demo, tmp_path: Path) -> None:
+    for faces in (False, True):
+        (tmp_path / f"{faces}.mp4").write_bytes(trial.small_video(demo, faces=faces))
+    hidden, shown = ([*read_frames(tmp_path / f"{faces}.mp4")] for faces in (False, True))
+    info = probe(tmp_path / "False.mp4")
+    assert info.height == trial.HEIGHT
+    np.testing.assert_allclose([f.time for f in hidden], demo.pose()["time"].values, atol=1e-4)
+    scale = trial.HEIGHT / demo.pose().attrs["image_height"]
+    for frame in (0, 200):
+        u, v = demo.pose()["image_position"].isel(time=frame, individual=0).sel(keypoint="nose")
+        y, x = round(float(v) * scale), round(float(u) * scale)
+        one, other = (f[frame].image[y - 10 : y + 10, x - 10 : x + 10] for f in (hidden, shown))
+        assert one.std() < 0.7 * other.std()
+        legs = (f[frame].image[-100:].astype(int) for f in (hidden, shown))
+        assert np.abs(np.subtract(*legs)).mean() < 3
+
+
+def test_a_video_too_long_for_a_page_is_left_out_and_said(demo, monkeypatch) -> None:
+    monkeypatch.setattr(trial, "MOST_BYTES", 1000)
+    monkeypatch.setattr(trial, "_QUALITIES", (51,))
+    data = json.loads(trial.embedded(demo)["data"])
+    assert data["video"] == ""
+    assert "too long for a page" in data["state"]["not_served"][0]
+
+
+def test_the_data_are_what_the_viewer_gets_from_a_kernel(demo) -> None:
+    head, buffers = trial.trial_data(demo.pose(), demo.angles(), demo.fitted())
+    image = np.frombuffer(buffers[0], np.float32).reshape(len(head["time"]), 33, 2)
+    there = demo.pose()["image_position"].isel(individual=0).transpose("time", "keypoint", "pixel")
+    np.testing.assert_allclose(image, there.values, rtol=1e-6)
+    curve = next(
+        k for k, c in enumerate(head["curves"]) if (c["name"], c["side"]) == ("knee_flexion", "left")
+    )
+    values = np.frombuffer(buffers[3 + curve], np.float32)[: len(head["time"])]
+    np.testing.assert_allclose(
+        values, demo.angles()["knee_flexion"].sel(side="left").values, rtol=1e-6
+    )
+
+
+def test_no_text_ends_the_data_and_the_script_is_the_one_that_is_allowed() -> None:
+    parts = trial.page_parts({"state": {"title": "</script><img onerror=1>"}})
+    assert "<" not in parts["data"]
+    assert json.loads(parts["data"])["state"]["title"] == "</script><img onerror=1>"
+    digest = hashlib.sha256(parts["script"].encode()).digest()
+    assert parts["script_hash"] == f"sha256-{base64.b64encode(digest).decode()}"
+    assert "</script" not in parts["script"]
+
+
+@pytest.fixture(scope="module")
+def page(demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Page with the demo's trial, as a report has it, under a heading of its own."""
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    cells = [
+        new_markdown_cell("# Overhead squat"),
+        new_markdown_cell("## The trial", metadata={"tags": ["trial"]}),
+        new_markdown_cell("A still picture of the curves.", metadata={"tags": ["trial"]}),
+        new_markdown_cell("## More\n\nWhat else is told."),
+    ]
+    text = render.to_html(new_notebook(cells=cells), title="Demo", trial=trial.embedded(demo))
+    file = tmp_path_factory.mktemp("page") / "page.html"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_page_allows_this_script_and_no_network(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    (policy,) = re.findall(r'<meta content="([^"]*)" http-equiv="Content-Security-Policy"', text)
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; ")
+    assert "http" not in policy
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.endswith(f"media-src blob:; script-src 'sha256-{digest}'")
+
+
+@pytest.mark.slow
+def test_chromium_plays_the_trial_from_a_file(page: Path, browse: Callable[..., Any]) -> None:
+    seen = browse("trial", page.as_uri())
+    assert seen["said"] == []
+    assert set(seen["asked"]) == {page.as_uri()}
+    assert seen["ready"] >= 2
+    assert seen["frame"] == "frame 2 of 417"
+    assert seen["played"] > 2
+    assert seen["panels"] == 5  # one curve more was chosen
+    assert seen["still"] == {"screen": False, "print": True, "no script": True}
+    assert seen["more printed"]
+    assert seen["axe"] == []
+    assert all(width <= int(allowed) for allowed, width in seen["widths"].items())
