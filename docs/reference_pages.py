@@ -22,6 +22,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Single joints": ("joint_movements", "joint_mobility", "reference_range"),
     "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
     "Sessions": ("Store", "Session"),
+    "Plots": ("plot",),
 }
 
 WIDGETS = ("UploadForm", "SessionBrowser", "TrialViewer", "ConfigEditor")
@@ -60,7 +61,9 @@ def api() -> Iterator[str]:
     for title, names in API.items():
         yield f"\n## {title}"
         for name in names:
-            if inspect.isclass(getattr(mobility, name)):
+            if inspect.ismodule(getattr(mobility, name)):
+                yield f"\n```{{eval-rst}}\n.. automodule:: mobility.{name}\n   :members:\n```"
+            elif inspect.isclass(getattr(mobility, name)):
                 yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mobility import plot as plot
     from mobility.assessment.joint_mobility import joint_mobility as joint_mobility
     from mobility.assessment.joint_mobility import joint_movements as joint_movements
     from mobility.assessment.overhead_squat import overhead_squat as overhead_squat
@@ -63,16 +64,19 @@ __all__ = [
     "joint_movements",
     "lab_pose",
     "overhead_squat",
+    "plot",
     "read_lab",
     "reference_range",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return importlib.import_module("mobility.plot")
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'mobility' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted([*__all__, "__version__"])

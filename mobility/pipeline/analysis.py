@@ -49,7 +49,7 @@ from mobility.sessions.files import (
     write_json,
 )
 from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile, Warned
-from mobility.sessions.stored import StoredSession, is_whole
+from mobility.sessions.stored import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -562,6 +562,7 @@ def _perform(step: _Step, run: _Run) -> None:
         write_json(target, document)
     else:
         result = _MAKE[step.name](run)
+        result.attrs.pop(TITLE, None)
         write_dataset(target, result)
         run.results[step.name] = result
 

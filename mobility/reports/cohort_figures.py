@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility.reports.figures import COLOURS, GREY, MARKERS, NORMAL, SMALL, panels
+from mobility.plot import COLOURS, GREY, MARKERS, NORMAL, SMALL
+from mobility.reports.figures import panels
 
 if TYPE_CHECKING:
     import pandas as pd

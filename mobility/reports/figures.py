@@ -14,38 +14,37 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility.wording import capital
-from mobility.assessment.overhead_squat import PHASES, body_axes, phase_frames
+from mobility import plot
+from mobility.assessment.phases import PHASES, phase_frames
 from mobility.errors import BadInputError
-from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import BONES, SIDES, require_pose
-from mobility.options import likely
+from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.plot import (
+    COLOURS,
+    GREY,
+    LINES,
+    MARKERS,
+    NORMAL,
+    SMALL,
+    UNKNOWN_TILT,
+    VIEWS,
+    Z95,
+    View,
+    bare,
+    draw_body,
+    projected,
+    require_angles,
+    say_empty,
+    show_repetitions,
+)
 from mobility.view import azimuths
+from mobility.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
-View = Literal["left", "right", "front"]
-
-COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
-"""Blue and vermilion of Okabe and Ito (2008), told apart by every kind of colour vision."""
-
-LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
-"""Line styles, so that the sides are told apart in grey too."""
-
-_UNKNOWN_TILT = (0, (2, 2))
-
-MARKERS = {"left": "o", "right": "s"}
-"""Marks, for the same reason."""
-
-SMALL, NORMAL = 9, 10
-"""Sizes of the text, points."""
-
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
-GREY, _LIGHT = "#555555", "#E6E6E6"
-_Z95 = 1.96
 _GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 _PHASE_TITLES = {
     "standing": "Standing",
@@ -102,31 +101,12 @@ def angle_curves(
     BadInputError
         When a name is not in `angles`.
     """
-    _known(angles, names)
+    require_angles(angles, names)
     figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
     for axis, name in zip(axes, names, strict=True):
-        time = angles["time"].values
-        for side, value, sd in _sides_of(angles, name):
-            axis.fill_between(
-                time,
-                value - _Z95 * sd,
-                value + _Z95 * sd,
-                color=COLOURS[side],
-                alpha=0.13,
-                linewidth=0,
-                zorder=2,
-            )
-            axis.plot(
-                time, value, color=COLOURS[side], linestyle=LINES[side], linewidth=1.5, zorder=3
-            )
-        _keep_curves_readable(axis, _sides_of(angles, name))
-        if repetitions is not None:
-            _show_repetitions(axis, repetitions)
-        axis.set_ylabel(_unit(angles[name]), fontsize=NORMAL)
-        _panel_title(axis, _label(angles[name]))
+        plot.curves(angles, name, repetitions=repetitions, ax=axis, legend=False)
+        axis.set_xlabel("")
     axes[-1].set_xlabel("Time (s)", fontsize=NORMAL)
-    if len(time):
-        axes[-1].set_xlim(time[0], time[-1])
     sided = any("side" in angles[name].dims for name in names)
     known = any(f"{name}_sd" in angles for name in names)
     band = "95 % interval of the error" if known else ""
@@ -159,37 +139,14 @@ def repetition_curves(
     BadInputError
         When a name is not in `angles`.
     """
-    _known(angles, names)
+    require_angles(angles, names)
     columns = 2 if len(names) > 1 else 1
     rows = -(-len(names) // columns)
     figure, axes = panels(rows, columns, height=0.9 + 2.5 * rows, sharex=True)
-    # A repetition that the recording cuts off has no 0 or no 100 %.
-    whole = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
-    curves = normalise_repetitions(angles[list(names)], whole)
-    count = curves.sizes["rep"]
-    percent = curves["percent"].values
+    whole = repetitions["accepted"] & repetitions["complete"]
+    count = int(whole.sum())
     for axis, name in zip(axes, names, strict=False):
-        for side in SIDES if "side" in curves[name].dims else ("",):
-            one = curves[name].sel(side=side) if side else curves[name]
-            values = one.transpose("rep", "percent").values
-            style: dict[str, Any] = {"color": COLOURS[side], "linestyle": LINES[side]}
-            for repetition in values:
-                axis.plot(percent, repetition, linewidth=0.6, alpha=0.45, **style)
-            if not count:
-                continue
-            mean = values.mean(axis=0)
-            axis.plot(percent, mean, linewidth=2.0, **style)
-            if count > 2:
-                spread = values.std(axis=0, ddof=1)
-                axis.fill_between(
-                    percent, mean - spread, mean + spread, color=COLOURS[side], alpha=0.15, lw=0
-                )
-        if not count:
-            _say_empty(axis, "no accepted repetition")
-        axis.set_ylabel(_unit(angles[name]), fontsize=NORMAL)
-        _panel_title(axis, _label(angles[name]))
-        axis.set_xlim(0, 100)
-        axis.set_xlabel("Repetition (%)", fontsize=NORMAL)
+        plot.repetitions(angles, repetitions, name, ax=axis, legend=False)
         axis.tick_params(labelbottom=True)
     for axis in axes[len(names) :]:
         axis.remove()
@@ -222,7 +179,7 @@ def hip_height_curve(repetitions: xr.Dataset) -> Figure:
         if known.any():
             level = np.interp(bottom, time[known], height[known])
             axis.plot(bottom, level, "v", color=COLOURS[""] if accepted else GREY, zorder=4)
-    _show_repetitions(axis, repetitions)
+    show_repetitions(axis, repetitions)
     axis.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     axis.set_xlabel("Time (s)", fontsize=NORMAL)
     axis.set_ylabel("Hip height (1 = standing)", fontsize=NORMAL)
@@ -259,7 +216,7 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
                 axis.errorbar(
                     value,
                     row + offset,
-                    xerr=None if np.isnan(sd) else _Z95 * sd,
+                    xerr=None if np.isnan(sd) else Z95 * sd,
                     fmt=MARKERS[side],
                     color=COLOURS[side],
                     markersize=6,
@@ -273,17 +230,17 @@ def side_comparison(metrics: xr.Dataset) -> Figure:
             if np.isnan(difference):
                 labels.append(f"{capital(label)}\nnot available")
             else:
-                error = "" if np.isnan(sd) else f" ± {_Z95 * sd:.0f}"
+                error = "" if np.isnan(sd) else f" ± {Z95 * sd:.0f}"
                 labels.append(f"{capital(label)}\nR − L {_signed(difference)}{error}{sign}")
         axis.set_yticks(range(len(names)), labels, fontsize=SMALL)
         middle = (len(names) - 1) / 2  # the same spacing in both panels
         axis.set_ylim(middle + len(_GROUPS) / 2, middle - len(_GROUPS) / 2)
         axis.set_xlabel(unit, fontsize=NORMAL)
         axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
-        axis.grid(axis="x", color=_LIGHT, linewidth=0.8)
+        axis.grid(axis="x", color="#E6E6E6", linewidth=0.8)
         axis.tick_params(axis="y", length=0)
     if np.isnan(metrics["knee_deviation"].values).all():
-        _say_empty(axes[1], "not visible\nfrom this camera")
+        say_empty(axes[1], "not visible\nfrom this camera")
         axes[1].set_xticks([])
     _legend(figure, None, sided=True, band="", markers=True)
     return figure
@@ -323,11 +280,11 @@ def knee_movement_image(
         When `pose` is not a pose or `view` is unknown.
     """
     require_pose(pose, what="knee_movement_image")
-    if view not in ("left", "right", "front"):
+    if view not in VIEWS:
         raise BadInputError(f"knee_movement_image: view '{view}' is not left, right or front")
     accepted = phase_frames(repetitions).isel(rep=repetitions["accepted"].values.astype(bool))
     frames = accepted.any("rep").transpose("phase", "time").to_numpy()
-    horizontal, up = _projected(pose, view)
+    horizontal, up = projected(pose, view)
     captions = _captions(metrics, repetitions, view)
     level_known = view != "front" or _is_known(metrics, "pelvis_obliquity")
 
@@ -338,13 +295,13 @@ def knee_movement_image(
     figure, axes = panels(1, len(PHASES), height=4.1, sharex=True, sharey=True)
     _place_bodies(figure, axes, bodies)
     for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
-        _bare(axis)
+        bare(axis)
         axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6)
         axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
-            _draw_body(axis, body, view, level_known=level_known)
+            draw_body(axis, body, view, level_known=level_known)
         else:
-            _say_empty(axis, "not seen")
+            say_empty(axis, "not seen")
         axis.set_xlabel(caption, fontsize=SMALL, color="black", labelpad=4)
     note = _depth_note(pose, view)
     where = "the front" if view == "front" else f"the subject's {view}"
@@ -360,14 +317,6 @@ def knee_movement_image(
     return figure
 
 
-def _known(angles: xr.Dataset, names: Sequence[str]) -> None:
-    if not names:
-        raise BadInputError("figure: no angle is named; give at least one in 'names'")
-    for name in names:
-        if name not in angles:
-            raise BadInputError(
-                f"figure: no angle '{name}'{likely(name, [str(v) for v in angles.data_vars])}"
-            )
 
 
 def panels(
@@ -408,38 +357,16 @@ def panels(
     return figure, axes
 
 
-def _bare(axis: Axes) -> None:
-    axis.spines[["left", "bottom"]].set_visible(False)
-    axis.set_xticks([])
-    axis.set_yticks([])
-
-
-def _panel_title(axis: Axes, text: str) -> None:
-    axis.set_title(text, fontsize=NORMAL, loc="left", color="black", pad=4)
-
-
-def _say_empty(axis: Axes, text: str) -> None:
-    axis.text(
-        0.5,
-        0.5,
-        text,
-        transform=axis.transAxes,
-        ha="center",
-        va="center",
-        fontsize=SMALL,
-        color=GREY,
-    )
 
 
 
 
-def _label(variable: xr.DataArray) -> str:
-    return capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " "))
 
 
-def _unit(variable: xr.DataArray) -> str:
-    units = str(variable.attrs.get("units", "degree"))
-    return {"degree": "Degrees", "1": "Ratio"}.get(units, units)
+
+
+
+
 
 
 def _signed(value: float, digits: int = 0) -> str:
@@ -447,35 +374,10 @@ def _signed(value: float, digits: int = 0) -> str:
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
-def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
-    sd = angles.get(f"{name}_sd", xr.full_like(angles[name], np.nan))
-    if "side" not in angles[name].dims:
-        return [("", angles[name].values, sd.values)]
-    return [(side, angles[name].sel(side=side).values, sd.sel(side=side).values) for side in SIDES]
 
 
-def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]]) -> None:
-    """Let a band that is much wider than the curves leave the panel rather than flatten them."""
-    values = np.concatenate([value[np.isfinite(value)] for _, value, _ in sides])
-    errors = np.concatenate([sd[np.isfinite(sd)] for _, _, sd in sides])
-    if not values.size or not errors.size:
-        return
-    span = max(float(np.ptp(values)), _Z95 * float(np.median(errors)))
-    low, high = axis.get_ylim()
-    axis.set_ylim(max(low, values.min() - span), min(high, values.max() + span))
 
 
-def _show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
-    """Shade accepted repetitions, hatch rejected ones, mark bottoms."""
-    for rep in range(repetitions.sizes["rep"]):
-        start, bottom, end = (float(repetitions[n][rep]) for n in ("start", "bottom", "end"))
-        if bool(repetitions["accepted"][rep]):
-            axis.axvspan(start, end, facecolor="#F2F2F2", edgecolor="none", zorder=0)
-        else:
-            axis.axvspan(
-                start, end, facecolor="none", edgecolor="#D9D9D9", hatch="///", lw=0, zorder=0
-            )
-        axis.axvline(bottom, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
 
 
 def _legend(
@@ -510,7 +412,7 @@ def _legend(
                 )
             )
     if dashed:
-        handles.append(Line2D([], [], color=GREY, linestyle=_UNKNOWN_TILT, lw=1.5, label=dashed))
+        handles.append(Line2D([], [], color=GREY, linestyle=UNKNOWN_TILT, lw=1.5, label=dashed))
     if band:
         handles.append(Patch(facecolor="#BBBBBB", alpha=0.6, label=band))
     if repetitions is not None:
@@ -545,84 +447,14 @@ def _median(values: Array) -> float:
     return float(np.median(known)) if known.size and 2 * known.size >= values.size else float("nan")
 
 
-def _projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Horizontal and vertical coordinates of each landmark as the viewer sees them.
-
-    The floor is at the lower of the heels and toes, the middle between the ankles.
-    """
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    position = position.sel(space=["x", "y", "z"]).transpose("time", "keypoint", "space")
-    body = np.einsum("tks,tas->tka", position.values, body_axes(pose).values)
-    names = [str(name) for name in position["keypoint"].values]
-    index = {name: i for i, name in enumerate(names)}
-    middle = body[:, [index["left_ankle"], index["right_ankle"]]].mean(axis=1, keepdims=True)
-    soles = [index[f"{side}_{part}"] for side in SIDES for part in ("heel", "foot_index")]
-    floor = body[:, soles, 1].min(axis=1)
-    # A viewer at the left looks along +Z, so forward (+X) is on the viewer's left.
-    along, sign = {"left": (0, -1.0), "right": (0, 1.0), "front": (2, -1.0)}[view]
-    return (
-        {name: sign * (body[:, i, along] - middle[:, 0, along]) for name, i in index.items()},
-        {name: body[:, i, 1] - floor for name, i in index.items()},
-    )
 
 
 def _is_known(metrics: xr.Dataset, name: str) -> bool:
     return name not in metrics or bool(metrics[name].notnull().all())
 
 
-def _draw_body(
-    axis: Axes, body: dict[str, tuple[float, float]], view: View, *, level_known: bool
-) -> None:
-    """Draw the skeleton, the side that is nearer to the viewer on top."""
-    near = "right" if view == "right" else "left"
-    for a, b in BONES:
-        sides = {name.split("_")[0] for name in (a, b)}
-        side = sides.pop() if len(sides) == 1 else ""
-        style = _bone_style(side, near, view)
-        if not level_known and {a, b} == {"left_hip", "right_hip"}:
-            style["linestyle"] = _UNKNOWN_TILT
-        axis.plot(*zip(body[a], body[b], strict=True), solid_capstyle="round", **style)
-    for side in SIDES:
-        style = _bone_style(side, near, view)
-        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
-            axis.plot(
-                *body[f"{side}_{joint}"],
-                marker=MARKERS[side],
-                markersize=4.5,
-                markerfacecolor="white",
-                markeredgecolor=style["color"],
-                markeredgewidth=1.2,
-                alpha=style["alpha"],
-                zorder=style["zorder"] + 0.5,
-            )
-    ears = np.array([body["left_ear"], body["right_ear"]])
-    shoulders = np.array([body["left_shoulder"], body["right_shoulder"]])
-    if np.isfinite(ears).all() and np.isfinite(shoulders).all():
-        from matplotlib.patches import Circle
-
-        head, neck = ears.mean(axis=0), shoulders.mean(axis=0)
-        axis.plot(*zip(head, neck, strict=True), color=GREY, lw=1.5, zorder=2)
-        axis.add_patch(
-            Circle(tuple(head), 0.1, facecolor="white", edgecolor=GREY, linewidth=1.5, zorder=4)
-        )
-    if view == "front":
-        for joint in ("knee", "ankle"):
-            ends = [body[f"{side}_{joint}"] for side in SIDES]
-            axis.plot(*zip(*ends, strict=True), color=GREY, lw=1.0, ls=":", zorder=1)
 
 
-def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
-    if not side:
-        return {"color": GREY, "lw": 1.5, "alpha": 1.0, "zorder": 3}
-    far = view != "front" and side != near
-    return {
-        "color": COLOURS[side],
-        "lw": 1.6 if far else 2.6,
-        "alpha": 0.55 if far else 1.0,
-        "zorder": 2 if far else 5,
-    }
 
 
 def _place_bodies(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
-    from mobility.reports.figures import View
+    from mobility.plot import View
     from mobility.sessions.stored import StoredSession
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}

@@ -31,7 +31,7 @@ from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.provenance import cameras_of, history
 from mobility.reports import sections
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown
-from mobility.reports.figures import COLOURS, LINES
+from mobility.plot import COLOURS, LINES
 from mobility.reports.sections import Z95, facts, paragraphs, quantity, table
 
 if TYPE_CHECKING:

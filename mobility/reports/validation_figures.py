@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from mobility import plot
 from mobility.wording import capital, spoken
-from mobility.reports.figures import COLOURS, GREY, LINES, MARKERS, NORMAL, SMALL, panels
+from mobility.plot import COLOURS, GREY, LINES, MARKERS, NORMAL, SMALL
+from mobility.reports.figures import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,61 +167,23 @@ def bland_altman(
         A mark for each repetition (with several participants another colour for each); the mean
         difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
     """
-    own = agreement.sel(comparison=comparison, metric=metric)
+    own = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
     colours = _colours_of_people(own)
     for row, name in enumerate(names):
         for column, side in enumerate(("left", "right")):
             axis = axes[2 * row + column]
-            here = own.sel(angle=name, side=side)
-            ours, theirs = here["video_values"].to_numpy(), here["lab_values"].to_numpy()
-            middle, apart = (ours + theirs) / 2, ours - theirs
-            axis.axhline(0, color=GREY, lw=0.7)
-            for line, style in (("mean_difference", "-"), *_LIMITS):
-                value = float(here[line])
-                if not np.isfinite(value):
-                    continue
-                low, high = float(here[f"{line}_low"]), float(here[f"{line}_high"])
-                axis.axhline(value, color="black", lw=1.1, ls=style)
-                if np.isfinite([low, high]).all():
-                    axis.plot(
-                        [_AT[line]] * 2,
-                        [low, high],
-                        color="black",
-                        lw=3,
-                        alpha=0.35,
-                        solid_capstyle="butt",
-                        transform=axis.get_yaxis_transform(),
-                    )
-                axis.annotate(
-                    f"{value:+.1f}".replace("-", "−"),
-                    (1.0, value),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(3, 0),
-                    textcoords="offset points",
-                    fontsize=SMALL,
-                    va="center",
-                )
-            for person, colour in colours.items():
-                of = own["participant"].values == person
-                axis.plot(
-                    middle[of],
-                    apart[of],
-                    ls="",
-                    marker=MARKERS[side],
-                    mfc="white",
-                    mec=colour or COLOURS[side],
-                    ms=5.5,
-                )
-            axis.margins(x=0.12, y=0.15)
+            marks = [colours[person] or COLOURS[side] for person in own["participant"].values]
+            plot.bland_altman(own, name, side=side, metric=metric, ax=axis, colours=marks)
+            axis.set_xlabel("")
             axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
-            if column == 0:
-                axis.set_ylabel("Difference (°)", fontsize=NORMAL)
+            if column:
+                axis.set_ylabel("")
     for axis in axes[-2:]:
         axis.set_xlabel("Mean of both (°)", fontsize=NORMAL)
     handles = [
         _line("mean difference", color="black", lw=1.1),
-        _line("95 % limits of agreement", color="black", lw=1.1, ls=_LIMITS[0][1]),
+        _line("95 % limits of agreement", color="black", lw=1.1, ls=(0, (4, 2))),
         _line("their 95 % confidence intervals", color="black", lw=3, alpha=0.35),
     ]
     _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
@@ -291,13 +255,6 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
     handles.append(_line("identity", color=GREY, lw=0.9))
     _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
     return figure
-
-
-_LIMITS: tuple[tuple[str, Any], ...] = (("lower_limit", (0, (4, 2))), ("upper_limit", (0, (4, 2))))
-
-
-_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
-"""Places of the bars of the intervals, as a share of the width."""
 
 
 def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where the notebooks are that reports are made from."""
+"""Where notebooks, demo and its reports are, which are not in the package itself."""
 
 from __future__ import annotations
 
@@ -26,9 +26,21 @@ def find_notebook(name: str) -> Path:
     NotFoundError
         If it is in neither place.
     """
-    checkout = Path(__file__).resolve().parents[2] / "notebooks"
-    installed = Path(sysconfig.get_path("data")) / "share" / "mobility" / "notebooks"
-    for place in (checkout, installed):
-        if (place / f"{name}.ipynb").is_file():
-            return place / f"{name}.ipynb"
-    raise NotFoundError(f"there is no notebook {name}.ipynb in {checkout} or {installed}")
+    found = beside_package("notebooks") / f"{name}.ipynb"
+    if not found.is_file():
+        raise NotFoundError(f"there is no notebook {name}.ipynb in {found.parent}")
+    return found
+
+
+def beside_package(folder: str) -> Path:
+    """Folder of the project that is not in the package: of the checkout, else of the installation.
+
+    Parameters
+    ----------
+    folder
+        ``notebooks``, ``data/demo`` or ``reports``.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / folder
+    return Path(sysconfig.get_path("data")) / "share" / "mobility" / folder

@@ -22,7 +22,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
-import mobility
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -54,6 +53,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
+from mobility.sessions.notebooks import beside_package
 from mobility.sessions.record import (
     EXERCISES,
     JOINTS,
@@ -84,7 +84,7 @@ REPORT_NAMES = {
     "Joint Angle Mobility": "joint-angle-mobility",
 }
 """Name of the files of the report of each exercise, without their endings; and folder of its
-demo session in ``data/demo`` of the checkout."""
+demo session in ``data/demo``."""
 
 VALIDATION_ENDING = ".validation"
 """With the session's id before it, the name of the folder of its reports on lab data."""
@@ -536,8 +536,8 @@ class SessionStore(Generic[S]):
         folder = _demo_folder(exercise_name)
         if not (folder / "session.json").is_file():
             raise _absent_demo(exercise_name)
-        # The demo's report is rendered beforehand too, unless only the package is here.
-        store = type(self)(folder.parent, reports=_checkout() / "reports")
+        # The demo's report is rendered beforehand too.
+        store = type(self)(folder.parent, reports=beside_package("reports"))
         store.read_only = True
         return store._opened(folder)
 
@@ -887,18 +887,12 @@ def demo_video(exercise_name: str) -> Path:
     return found[0]
 
 
-def _checkout() -> Path:
-    return Path(mobility.__file__).parents[1]
-
-
 def _demo_folder(exercise_name: str) -> Path:
-    return _checkout() / "data" / "demo" / REPORT_NAMES[_exercise(exercise_name)]
+    return beside_package("data/demo") / REPORT_NAMES[_exercise(exercise_name)]
 
 
 def _absent_demo(exercise_name: str) -> NotFoundError:
-    return NotFoundError(
-        f"demo of {exercise_name}: not here; it is part of a checkout of the project"
-    )
+    return NotFoundError(f"demo of {exercise_name}: not in {beside_package('data/demo')}")
 
 
 def _exercise(name: str | None) -> str:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from mobility.sessions.store import SessionStore
 
+TITLE = "title"
+"""Attribute (CF) by which a Dataset that was read says whose it is; no file of a stage has it."""
+
 
 class StoredSession:
     """The files of one session of a store."""
@@ -46,7 +49,15 @@ class StoredSession:
         self.store = store
 
     def __repr__(self) -> str:
-        return f"<Session {self.id} in {self.store.place}>"
+        return f"<Session {self.folder.name}: {self._in_words()}, in {self.store.place}>"
+
+    def _in_words(self) -> str:
+        try:
+            record = self.record
+        except (NotFoundError, StorageError):
+            return "no record that can be read"
+        when = f"{record.created_at:%Y-%m-%d}"
+        return f"{record.exercise} of {record.user_id}, {when}, {record.state}"
 
     @property
     def id(self) -> str:
@@ -257,7 +268,9 @@ class StoredSession:
         return self.folder / done.file
 
     def _result(self, stage: str) -> xr.Dataset:
-        return read_dataset(self.result_file(stage))
+        record = self.record
+        whose = f"{stage.replace('_', ' ')} of {record.user_id}, {record.exercise}"
+        return read_dataset(self.result_file(stage)).assign_attrs({TITLE: whose})
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:

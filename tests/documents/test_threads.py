@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import mobility
 from mobility.documents import threads as module
 from mobility.documents.contract import Thread
 from mobility.errors import (
@@ -353,7 +352,7 @@ def test_threads_are_made_anew_by_other_code_but_those_of_the_demo(session, monk
 def test_the_threads_of_the_demo_are_made_without_writing(session, tmp_path, monkeypatch):
     checkout = tmp_path / "checkout"
     shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr(mobility, "__file__", str(checkout / "mobility" / "__init__.py"))
+    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda name: checkout / name)
     demo = session.store.demo("Overhead Squat")
     before = sorted(path for path in checkout.rglob("*"))
     ids = demo.create_summary_threads()

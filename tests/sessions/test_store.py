@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import mobility
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -766,7 +765,7 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     checkout = tmp_path / "checkout"
     shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr(mobility, "__file__", str(checkout / "mobility" / "__init__.py"))
+    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda name: checkout / name)
     demo = store.demo("Overhead Squat")
     assert demo.id == session.id
     assert demo_video("Overhead Squat").read_bytes() == video.read_bytes()
@@ -796,12 +795,12 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(mobility, "__file__", str(tmp_path / "mobility" / "__init__.py"))
-    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not here"):
+    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda folder: tmp_path / folder)
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not in"):
         store.demo("Overhead Squat")
     with pytest.raises(NotFoundError):
         store.demo("Joint Angle Mobility")
-    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not here"):
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not in"):
         demo_video("Overhead Squat")
     with pytest.raises(BadInputError, match="did you mean 'Overhead Squat'"):
         store.demo("Overhead Squad")
@@ -868,3 +867,15 @@ def test_a_report_is_made_where_the_store_can_only_be_read(store, video, caplog)
     assert session.report_is_current()
     assert session.record == before
     assert "how long its report took is not kept" in caplog.text
+
+
+def test_a_session_and_what_is_read_of_it_say_whose_they_are(store, video):
+    demo = store.demo("Overhead Squat")
+    who = demo.record.user_id
+    assert f"Overhead Squat of {who}" in repr(demo)
+    assert ", analyzed, in" in repr(demo)
+    assert demo.angles().attrs["title"] == f"angles of {who}, Overhead Squat"
+    session = store.create(video, **SQUAT)
+    assert ", created, in" in repr(session)
+    (session.folder / "session.json").unlink()
+    assert "no record that can be read" in repr(session)

@@ -65,7 +65,7 @@ def test_a_page_is_whole(name, tmp_path: Path):
 
 
 def test_sides_have_the_colours_of_the_figures():
-    from mobility.reports.figures import COLOURS
+    from mobility.plot import COLOURS
 
     for side in ("left", "right"):
         assert f'{side}: "{COLOURS[side]}"' in module("trial_viewer")

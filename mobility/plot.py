@@ -1,0 +1,554 @@
+"""Plots for a notebook: curves, repetitions, the body, two trials, agreement with a lab.
+
+Each draws one angle, or one body, on one matplotlib Axes: on `ax`, or on a figure of its own,
+and returns the Axes, so that titles, limits and colours can be changed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.assessment.body import body_axes
+from mobility.errors import BadInputError
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import BONES, SIDES, require_pose
+from mobility.options import likely
+from mobility.view import camera_view
+from mobility.wording import capital
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["bland_altman", "body", "compare", "curves", "repetitions"]
+
+Array = NDArray[np.float64]
+View = Literal["left", "right", "front"]
+VIEWS: tuple[View, ...] = ("left", "right", "front")
+
+COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
+"""Blue and vermilion of Okabe and Ito (2008), told apart by every kind of colour vision."""
+
+LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
+"""Line styles, so that the sides are told apart in grey too."""
+
+MARKERS = {"left": "o", "right": "s"}
+"""Marks, for the same reason."""
+
+SMALL, NORMAL = 9, 10
+"""Sizes of the text, points."""
+
+GREY = "#555555"
+UNKNOWN_TILT = (0, (2, 2))
+"""Line style of the hips where their tilt is not known."""
+
+Z95 = 1.96
+_SECOND = "#009E73"
+_LIMITS = ("lower_limit", "mean_difference", "upper_limit")
+_INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
+"""Places of the bars of the intervals, as a share of the width."""
+
+
+def curves(
+    angles: xr.Dataset,
+    name: str = "knee_flexion",
+    *,
+    repetitions: xr.Dataset | None = None,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw an angle over time with the 95 % band of its error.
+
+    Parameters
+    ----------
+    angles
+        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``.
+    name
+        Variable of `angles`. Values that are NaN are gaps.
+    repetitions
+        Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms dotted.
+    ax
+        Where to draw; None makes a figure.
+    legend
+        Whether the sides are named.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes drawn on.
+
+    Raises
+    ------
+    BadInputError
+        When `name` is not in `angles`.
+    """
+    require_angles(angles, [name])
+    ax = _axes(ax)
+    time = angles["time"].values
+    sides = _sides_of(angles, name)
+    for side, value, sd in sides:
+        band: dict[str, Any] = {"color": COLOURS[side], "alpha": 0.13, "linewidth": 0, "zorder": 2}
+        ax.fill_between(time, value - Z95 * sd, value + Z95 * sd, **band)
+        ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **_of_side(side))
+    _keep_curves_readable(ax, sides)
+    if repetitions is not None:
+        show_repetitions(ax, repetitions)
+    if time.size:
+        ax.set_xlim(time[0], time[-1])
+    ax.set_xlabel("Time (s)", fontsize=NORMAL)
+    return _labelled(ax, angles[name], legend=legend)
+
+
+def repetitions(
+    angles: xr.Dataset,
+    repetitions: xr.Dataset,
+    name: str = "knee_flexion",
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw the accepted, complete repetitions of an angle on one scale, 0 to 100 %.
+
+    Parameters
+    ----------
+    angles, repetitions
+        Angles in degrees, and the repetitions of the same frames.
+    name
+        Variable of `angles`: each repetition is thin, their mean thick, with a band of one
+        standard deviation from three repetitions on.
+    ax
+        Where to draw; None makes a figure.
+    legend
+        Whether the sides are named.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes drawn on.
+
+    Raises
+    ------
+    BadInputError
+        When `name` is not in `angles`.
+    """
+    require_angles(angles, [name])
+    ax = _axes(ax)
+    normalised = _whole(angles, repetitions, name)
+    if not normalised.sizes["rep"]:
+        say_empty(ax, "no accepted repetition")
+    else:
+        for side, values in _by_side(normalised):
+            style = _of_side(side)
+            for one in values:
+                ax.plot(normalised["percent"], one, linewidth=0.6, alpha=0.45, **style)
+            _mean_and_spread(ax, normalised["percent"].values, values, capital(side), style)
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("Repetition (%)", fontsize=NORMAL)
+    return _labelled(ax, angles[name], legend=legend)
+
+
+def body(
+    pose: xr.Dataset,
+    time: float | None = None,
+    *,
+    view: View | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the body at one time, in metres above the floor.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset of a cleaned or fitted body, metres, y up.
+    time
+        Seconds; the nearest frame is drawn. None takes the frame in which the hips are lowest over
+        the feet: the bottom of a squat.
+    view
+        Where the viewer stands, as the subject says it: ``"left"``, ``"right"`` or ``"front"``.
+        None takes what is nearest to the camera.
+    ax
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes drawn on, with one scale in both directions.
+
+    Raises
+    ------
+    BadInputError
+        `pose` is no pose, `view` is unknown, or nobody is seen at that time.
+    """
+    require_pose(pose, what="plot.body")
+    if view is not None and view not in VIEWS:
+        raise BadInputError(f"plot.body: view '{view}' is not left, right or front")
+    view = view or _nearest_view(pose)
+    horizontal, up = projected(pose, view)
+    hips = np.stack([up["left_hip"], up["right_hip"]]).mean(axis=0)
+    times = pose["time"].values
+    if not np.isfinite(hips).any():
+        raise BadInputError("plot.body: the hips are seen in no frame")
+    frame = int(np.nanargmin(hips) if time is None else np.abs(times - time).argmin())
+    if not np.isfinite(hips[frame]):
+        raise BadInputError(f"plot.body: nobody is seen at {times[frame]:.2f} s")
+    ax = _axes(ax)
+    ax.axhline(0, color=GREY, linewidth=1.0, zorder=0)
+    draw_body(ax, {n: (float(horizontal[n][frame]), float(up[n][frame])) for n in up}, view)
+    ax.set_aspect("equal")
+    ax.set_ylabel("Height (m)", fontsize=NORMAL)
+    seen = "the front" if view == "front" else f"the subject's {view}"
+    panel_title(ax, f"{times[frame]:.2f} s, from {seen}")
+    return ax
+
+
+def compare(
+    first: xr.Dataset,
+    second: xr.Dataset,
+    name: str = "knee_flexion",
+    *,
+    side: Literal["left", "right"] | None = None,
+    repetitions: tuple[xr.Dataset, xr.Dataset] | None = None,
+    labels: tuple[str, str] = ("first", "second"),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one angle of two trials, or of video and lab, on one Axes.
+
+    Parameters
+    ----------
+    first, second
+        Angles Datasets. Over time they should be on one clock: :func:`mobility.align`.
+    name
+        Variable of both.
+    side
+        Which; None draws both.
+    repetitions
+        Of the first and the second. With them mean and standard deviation over 0 to 100 % of the
+        repetition are drawn, which needs no common clock; without them the angle over time.
+    labels
+        What the two are called.
+    ax
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes drawn on: the first in the colours of the sides, the second in green.
+
+    Raises
+    ------
+    BadInputError
+        When `name` is not in both.
+    """
+    ax = _axes(ax)
+    for which, (angles, label) in enumerate(zip((first, second), labels, strict=True)):
+        require_angles(angles, [name])
+        own = _whole(angles, repetitions[which], name) if repetitions else angles[name]
+        for of, values in _by_side(own):
+            if side and of not in (side, ""):
+                continue
+            style = _of_side(of)
+            if which:
+                style["color"] = _SECOND
+            text = f"{label}, {of}" if of else label
+            if repetitions:
+                _mean_and_spread(ax, own["percent"].values, values, text, style)
+            else:
+                ax.plot(own["time"], values, label=text, linewidth=1.5, **style)
+    ax.set_xlabel("Repetition (%)" if repetitions else "Time (s)", fontsize=NORMAL)
+    return _labelled(ax, first[name], legend=True)
+
+
+def bland_altman(
+    agreement: xr.Dataset,
+    name: str = "knee_flexion",
+    *,
+    side: str | None = None,
+    metric: str = "peak",
+    comparison: str | None = None,
+    ax: Axes | None = None,
+    colours: Sequence[str] | None = None,
+) -> Axes:
+    """Draw differences of video and lab over their means, with bias and limits of agreement.
+
+    Parameters
+    ----------
+    agreement
+        What :func:`mobility.agreement` returns, or the agreement of a comparison with a lab.
+    name, side
+        Angle and side; None takes the first side that was compared.
+    metric
+        ``"peak"``, ``"bottom"`` or ``"range"`` of the repetitions; ``"value"`` of metrics.
+    comparison
+        Which, where there are several; None takes the first.
+    ax
+        Where to draw; None makes a figure.
+    colours
+        Of the mark of each repetition; None takes that of the side.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A mark for each repetition; the mean difference, the 95 % limits (Bland and Altman 1999,
+        Stat Methods Med Res 8:135) and, as bars at the right, their confidence intervals.
+
+    Raises
+    ------
+    BadInputError
+        Angle, side, metric or comparison were not compared.
+    """
+    own = agreement
+    if "comparison" in own.dims:
+        which = comparison or str(own["comparison"].values[0])
+        own = _chosen(own, "comparison", which)
+    own = _chosen(_chosen(own, "angle", name), "metric", metric)
+    known = own["video_values"].notnull() & own["lab_values"].notnull()
+    compared = [s for s in own["side"].values.tolist() if bool(known.sel(side=s).any())]
+    which_side = side or next(iter(compared), "left")
+    own = _chosen(own, "side", which_side)
+    ours, theirs = own["video_values"].to_numpy(), own["lab_values"].to_numpy()
+    middle, apart = (ours + theirs) / 2, ours - theirs
+    ax = _axes(ax)
+    ax.axhline(0, color=GREY, lw=0.7)
+    for line in _LIMITS:
+        _line_with_interval(ax, own, line)
+    key = "" if which_side == "middle" else which_side
+    marks = colours or [COLOURS[key]] * middle.size
+    for at, difference, colour in zip(middle, apart, marks, strict=True):
+        ax.plot(
+            at, difference, ls="", marker=MARKERS.get(key, "D"), mfc="white", mec=colour, ms=5.5
+        )
+    ax.margins(x=0.12, y=0.15)
+    panel_title(ax, capital(name.replace("_", " ")) + (f", {key}" if key else ""))
+    ax.set_xlabel("Mean of both (°)", fontsize=NORMAL)
+    ax.set_ylabel("Difference (°)", fontsize=NORMAL)
+    return ax
+
+
+def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
+    """Refuse names that are not in `angles`, with the likely spelling."""
+    if not names:
+        raise BadInputError("figure: no angle is named; give at least one in 'names'")
+    for name in names:
+        if name not in angles:
+            raise BadInputError(
+                f"figure: no angle '{name}'{likely(name, [str(v) for v in angles.data_vars])}"
+            )
+
+
+def bare(axis: Axes) -> None:
+    """Take frame and ticks away."""
+    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def panel_title(axis: Axes, text: str) -> None:
+    """Write the title of a panel at its left."""
+    axis.set_title(text, fontsize=NORMAL, loc="left", color="black", pad=4)
+
+
+def say_empty(axis: Axes, text: str) -> None:
+    """Write in the middle of a panel why there is nothing in it."""
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": GREY}
+    axis.text(0.5, 0.5, text, transform=axis.transAxes, **style)
+
+
+def show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
+    """Shade accepted repetitions, hatch rejected ones, mark bottoms."""
+    for rep in range(repetitions.sizes["rep"]):
+        start, bottom, end = (float(repetitions[n][rep]) for n in ("start", "bottom", "end"))
+        if bool(repetitions["accepted"][rep]):
+            axis.axvspan(start, end, facecolor="#F2F2F2", edgecolor="none", zorder=0)
+        else:
+            axis.axvspan(
+                start, end, facecolor="none", edgecolor="#D9D9D9", hatch="///", lw=0, zorder=0
+            )
+        axis.axvline(bottom, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+
+
+def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Horizontal and vertical coordinates of each landmark as the viewer sees them.
+
+    The floor is at the lower of the heels and toes, the middle between the ankles.
+    """
+    position = pose["position"]
+    if "individual" in position.dims:
+        position = position.isel(individual=0, drop=True)
+    position = position.sel(space=["x", "y", "z"]).transpose("time", "keypoint", "space")
+    body = np.einsum("tks,tas->tka", position.values, body_axes(pose).values)
+    names = [str(name) for name in position["keypoint"].values]
+    index = {name: i for i, name in enumerate(names)}
+    middle = body[:, [index["left_ankle"], index["right_ankle"]]].mean(axis=1, keepdims=True)
+    soles = [index[f"{side}_{part}"] for side in SIDES for part in ("heel", "foot_index")]
+    floor = body[:, soles, 1].min(axis=1)
+    # A viewer at the left looks along +Z, so forward (+X) is on the viewer's left.
+    along, sign = {"left": (0, -1.0), "right": (0, 1.0), "front": (2, -1.0)}[view]
+    return (
+        {name: sign * (body[:, i, along] - middle[:, 0, along]) for name, i in index.items()},
+        {name: body[:, i, 1] - floor for name, i in index.items()},
+    )
+
+
+def draw_body(
+    axis: Axes, body: dict[str, tuple[float, float]], view: View, *, level_known: bool = True
+) -> None:
+    """Draw the skeleton, the side that is nearer to the viewer on top."""
+    near = "right" if view == "right" else "left"
+    for a, b in BONES:
+        sides = {name.split("_")[0] for name in (a, b)}
+        side = sides.pop() if len(sides) == 1 else ""
+        style = _bone_style(side, near, view)
+        if not level_known and {a, b} == {"left_hip", "right_hip"}:
+            style["linestyle"] = UNKNOWN_TILT
+        axis.plot(*zip(body[a], body[b], strict=True), solid_capstyle="round", **style)
+    for side in SIDES:
+        style = _bone_style(side, near, view)
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
+            axis.plot(
+                *body[f"{side}_{joint}"],
+                marker=MARKERS[side],
+                markersize=4.5,
+                markerfacecolor="white",
+                markeredgecolor=style["color"],
+                markeredgewidth=1.2,
+                alpha=style["alpha"],
+                zorder=style["zorder"] + 0.5,
+            )
+    ears = np.array([body["left_ear"], body["right_ear"]])
+    shoulders = np.array([body["left_shoulder"], body["right_shoulder"]])
+    if np.isfinite(ears).all() and np.isfinite(shoulders).all():
+        from matplotlib.patches import Circle
+
+        head, neck = ears.mean(axis=0), shoulders.mean(axis=0)
+        axis.plot(*zip(head, neck, strict=True), color=GREY, lw=1.5, zorder=2)
+        axis.add_patch(
+            Circle(tuple(head), 0.1, facecolor="white", edgecolor=GREY, linewidth=1.5, zorder=4)
+        )
+    if view == "front":
+        for joint in ("knee", "ankle"):
+            ends = [body[f"{side}_{joint}"] for side in SIDES]
+            axis.plot(*zip(*ends, strict=True), color=GREY, lw=1.0, ls=":", zorder=1)
+
+
+def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
+    if not side:
+        return {"color": GREY, "lw": 1.5, "alpha": 1.0, "zorder": 3}
+    far = view != "front" and side != near
+    return {
+        "color": COLOURS[side],
+        "lw": 1.6 if far else 2.6,
+        "alpha": 0.55 if far else 1.0,
+        "zorder": 2 if far else 5,
+    }
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    made: Axes = pyplot.subplots(layout="constrained")[1]
+    made.spines[["top", "right"]].set_visible(False)
+    return made
+
+
+def _of_side(side: str) -> dict[str, Any]:
+    return {"color": COLOURS[side], "linestyle": LINES[side]}
+
+
+def _labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
+    units = str(variable.attrs.get("units", "degree"))
+    ax.set_ylabel({"degree": "Degrees", "1": "Ratio"}.get(units, units), fontsize=NORMAL)
+    panel_title(ax, capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " ")))
+    if legend and any(ax.get_legend_handles_labels()[1]):
+        ax.legend(frameon=False, fontsize=SMALL)
+    return ax
+
+
+def _whole(angles: xr.Dataset, repetitions: xr.Dataset, name: str) -> xr.DataArray:
+    # A repetition that the recording cuts off has no 0 or no 100 %.
+    complete = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
+    return normalise_repetitions(angles[[name]], complete)[name]
+
+
+def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
+    over = [dim for dim in ("rep", "percent", "time") if dim in values.dims]
+    if "side" not in values.dims:
+        return [("", values.transpose(*over).values)]
+    return [(side, values.sel(side=side).transpose(*over).values) for side in SIDES]
+
+
+def _mean_and_spread(
+    ax: Axes, percent: Array, values: Array, label: str, style: dict[str, Any]
+) -> None:
+    if not len(values):
+        return
+    mean = values.mean(axis=0)
+    ax.plot(percent, mean, linewidth=2.0, label=label, **style)
+    if len(values) > 2:
+        spread = values.std(axis=0, ddof=1)
+        ax.fill_between(
+            percent, mean - spread, mean + spread, color=style["color"], alpha=0.15, lw=0
+        )
+
+
+def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
+    sd = angles.get(f"{name}_sd", xr.full_like(angles[name], np.nan))
+    pairs = zip(_by_side(angles[name]), _by_side(sd), strict=True)
+    return [(side, value, error) for (side, value), (_, error) in pairs]
+
+
+def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]]) -> None:
+    """Let a band that is much wider than the curves leave the panel rather than flatten them."""
+    values = np.concatenate([value[np.isfinite(value)] for _, value, _ in sides])
+    errors = np.concatenate([sd[np.isfinite(sd)] for _, _, sd in sides])
+    if not values.size or not errors.size:
+        return
+    span = max(float(np.ptp(values)), Z95 * float(np.median(errors)))
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, values.min() - span), min(high, values.max() + span))
+
+
+def _nearest_view(pose: xr.Dataset) -> View:
+    azimuth = camera_view(pose).azimuth_deg
+    if not 45 < abs(azimuth) < 135:
+        return "front"
+    return "right" if azimuth > 0 else "left"
+
+
+def _chosen(agreement: xr.Dataset, dim: str, value: str) -> xr.Dataset:
+    there = [str(each) for each in agreement[dim].values]
+    if value not in there:
+        raise BadInputError(f"plot.bland_altman: no {dim} '{value}'{likely(value, there)}")
+    return agreement.sel({dim: value})
+
+
+def _line_with_interval(ax: Axes, own: xr.Dataset, line: str) -> None:
+    value = float(own[line])
+    if not np.isfinite(value):
+        return
+    ax.axhline(value, color="black", lw=1.1, ls="-" if line == "mean_difference" else (0, (4, 2)))
+    interval = [float(own[f"{line}_low"]), float(own[f"{line}_high"])]
+    if np.isfinite(interval).all():
+        ax.plot(
+            [_INTERVALS_AT[line]] * 2,
+            interval,
+            color="black",
+            lw=3,
+            alpha=0.35,
+            solid_capstyle="butt",
+            transform=ax.get_yaxis_transform(),
+        )
+    ax.annotate(
+        f"{value:+.1f}".replace("-", "−"),
+        (1.0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        fontsize=SMALL,
+        va="center",
+    )
