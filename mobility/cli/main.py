@@ -128,7 +128,7 @@ def _warn(session: Session) -> None:
         from mobility.reports.joint_mobility import relevant
 
         names = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
-        warnings = relevant(warnings, names, session.capture_quality())
+        warnings = relevant(warnings, names, session.capture_quality(), session.metrics())
     elif any(warning.code == "no_squat" for warning in warnings):
         return  # nothing else of a squat means anything, and this is said with what was found
     for warning in warnings:

@@ -152,11 +152,14 @@ class SummaryDocument(Document):
     date: DayMonthYear
 
 
+_EXTREME = "angle in degrees, the median of the turns; null where it was refused or not seen"
+
+
 class JointAngle(Document):
     """One angle of one side: its extremes, and its course over the session's timestamps."""
 
-    max: Annotated[Number, Field(description="degrees, of values; null where there is none")]
-    min: Annotated[Number, Field(description="degrees, of values; null where there is none")]
+    max: Annotated[Number, Field(description=f"largest {_EXTREME}")]
+    min: Annotated[Number, Field(description=f"smallest {_EXTREME}")]
     values: Numbers
 
 

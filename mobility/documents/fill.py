@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
+from mobility.assessment.movements import movement
 from mobility.assessment.overhead_squat import MDC95
 from mobility.documents.contract import (
     CreatedAt,
@@ -30,6 +31,7 @@ from mobility.documents.contract import (
     UserInfo,
 )
 from mobility.sessions.record import Participant, SessionRecord, Side
+from mobility.wording import spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -473,11 +475,33 @@ def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
     return angles.assign(shown)
 
 
+def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
+    """Curves of single joints with their errors, without what was refused.
+
+    Each side's stands under the angle of the movement that it showed: a hip that moves sideways
+    under ``hip_abduction``. Those of which there is something come first.
+    """
+    found: dict[str, xr.DataArray] = {}
+    empty = metrics[["angle", "angle_sd"]].isel(joint=0, drop=True) * np.nan
+    for joint in map(str, metrics["joint"].to_numpy()):
+        for one_side in SIDES:
+            one = metrics.sel(joint=joint, side=one_side)
+            shown = str(one["shown"].item())
+            name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
+            for ending in ("", "_sd"):
+                curve = found.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
+                curve.attrs = {"units": "degree", "long_name": spoken(name)}
+                curve.loc[{"side": one_side}] = one[f"angle{ending}"]
+    known = sorted(found, key=lambda name: not found[name].notnull().any())
+    return type(metrics)({name: found[name] for name in known})
+
+
 def joint_mobility_document(
     record: SessionRecord,
     participant: Participant | None,
     *,
     angles: xr.Dataset,
+    metrics: xr.Dataset,
     side: Side | Mapping[str, Side],
     shown_angles: Iterable[str] = (),
     comments: Mapping[str, str] | None = None,
@@ -490,20 +514,24 @@ def joint_mobility_document(
         What the store holds.
     angles
         Angles Dataset, NaN where they were refused.
+    metrics
+        Of :func:`mobility.joint_mobility`, whose extremes are those of the report.
     side
         See :func:`camera_side`; or that of each joint.
     shown_angles, comments
         Display settings; without a choice, `<joint>_angle` of each selected joint.
     """
-
-    def angle(values: list[float | None]) -> JointAngle:
-        known = [value for value in values if value is not None]
-        return JointAngle(max=max(known, default=None), min=min(known, default=None), values=values)
-
-    found = angle_series(angles, joints=record.joints, side=side)
+    found = {}
+    for key, values in angle_series(angles, joints=record.joints, side=side).items():
+        which, _, joint = key.removesuffix("_angle").rpartition("_")
+        which = which or (side if isinstance(side, str) else side[joint])
+        one = metrics.sel(joint=joint, side=which)
+        found[key] = JointAngle(
+            max=rounded(one["maximum"], 2), min=rounded(one["minimum"], 2), values=values
+        )
     return JointMobilityDocument(
         title=title(record, participant),
-        angles={key: angle(values) for key, values in found.items()},
+        angles=found,
         exercise="Joint Angle Mobility",
         user_info=user_info(record, participant),
         date=day(record.created_at),

@@ -55,6 +55,7 @@ def joint_mobility(session: StoredSession) -> dict[str, Any]:
         session.analyzed(),
         session.participant,
         angles=shown_angles(session),
+        metrics=session.metrics(),
         side=side_of_joints(session),
         shown_angles=stored.shown_angles if stored else (),
         comments=stored.comments if stored else None,

@@ -113,7 +113,8 @@ def verdict_in_joints(
         do = refusal_advice(name) if name else ""
         return Verdict("unusable", what, why, do, frozenset(PARTS))
     names = [ANGLE_OF_JOINT[str(joint)] for joint in metrics["joint"].values]
-    return judge(relevant(warnings, names, quality), judged(quality, metrics, pose), metrics)
+    told = relevant(warnings, names, quality, metrics)
+    return judge(told, judged(quality, metrics, pose), metrics)
 
 
 def trust(verdict: Verdict) -> str:

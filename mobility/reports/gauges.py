@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -50,6 +49,8 @@ class Gauge:
         What it is compared with, in `units`; NaN for nothing.
     told
         The same in words.
+    usual
+        From where to where most people reach; NaN where that is not known.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Gauge:
     units: str
     goal: float
     told: str
+    usual: tuple[float, float] = (math.nan, math.nan)
 
 
 def of_squat(metrics: xr.Dataset, keeps: Callable[[str], bool] = lambda _: True) -> list[Gauge]:
@@ -98,42 +100,6 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     return found
 
 
-def of_joints(metrics: xr.Dataset, most: int = MOST) -> list[Gauge]:
-    """Choose the numbers of single joints: how far each went that moved.
-
-    Parameters
-    ----------
-    metrics
-        Of :func:`mobility.joint_mobility`.
-    most
-        Number of gauges at most.
-    """
-    references = json.loads(metrics.attrs["references"])
-    found: dict[tuple[str, float], dict[str, tuple[float, float]]] = {}
-    for joint in map(str, metrics["joint"].values):
-        for side in map(str, metrics["side"].values):
-            one = metrics.sel(joint=joint, side=side)
-            end = float(one["end_of_range"])
-            if not int(one["movements"]) or not math.isfinite(end):
-                continue
-            shown = str(one["shown"].item())
-            known = references.get(f"{side}_{joint}") or {}
-            goal = float(known["mean"]) if known.get("mean") is not None else math.nan
-            name = (shown or joint).replace("_", " ").capitalize()
-            half = Z95 * float(one["end_of_range_sd"])
-            found.setdefault((name, goal if math.isfinite(goal) else -1e9), {})[side] = (end, half)
-    return [
-        Gauge(
-            name,
-            values,
-            "degree",
-            goal if goal > -1e9 else math.nan,
-            f"mean of others {goal:.0f}°" if goal > -1e9 else "no study of it is known",
-        )
-        for (name, goal), values in list(found.items())[:most]
-    ]
-
-
 def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]]:
     """Give value and half of the 95 % interval of a metric for each side that was measured."""
     sides: Iterable[str] = SIDES if "side" in metrics[metric].dims else ("",)
@@ -159,25 +125,6 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> str:
     )
 
 
-def in_words(gauges: Sequence[Gauge], *, most: int = 3) -> str:
-    """Say in a sentence each how the first gauges compare with their goals."""
-    told = []
-    for gauge in gauges:
-        for side, (value, half) in gauge.values.items():
-            if not (math.isfinite(gauge.goal) and math.isfinite(half)):
-                continue
-            where = "not told apart from the mean of others"
-            if value + half < gauge.goal:
-                where = "below the mean of others"
-            elif value - half > gauge.goal:
-                where = "beyond the mean of others"
-            name = f"{side} {gauge.name}".strip().capitalize()
-            reached = quantity(value, gauge.units)
-            told.append(f"{name}: {where} ({reached}, mean {gauge.goal:.0f}°).")
-    items = "".join(f"<li>{escape(text)}</li>" for text in told[:most])
-    return f"<ul>{items}</ul>" if items else "<p>There is nothing to compare it with.</p>"
-
-
 def _values(gauge: Gauge) -> str:
     told = []
     for side, (value, half) in gauge.values.items():
@@ -196,7 +143,7 @@ def _bar(gauge: Gauge) -> str:
         for value, half in gauge.values.values()
         for sign in (-1, 1)
     ]
-    ends += [gauge.goal] if math.isfinite(gauge.goal) else []
+    ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)]
     low, high = min(ends), max(ends)
     if not gauge.units:
         low, high = 0.0, 100.0
@@ -207,6 +154,10 @@ def _bar(gauge: Gauge) -> str:
         return f"{100 * min(max((value - low) / (high - low), 0), 1):.1f}%"
 
     parts = ["<rect class='track' x='0' y='3' width='100%' height='20' rx='3'/>"]
+    if all(map(math.isfinite, gauge.usual)):
+        first, last = gauge.usual
+        width = f"{100 * (last - first) / (high - low):.1f}%"
+        parts.append(f"<rect class='usual' x='{at(first)}' y='0' width='{width}' height='26'/>")
     if math.isfinite(gauge.goal):
         x = at(gauge.goal)
         parts.append(f"<line class='goal' x1='{x}' x2='{x}' y1='0' y2='26'/>")
@@ -218,5 +169,3 @@ def _bar(gauge: Gauge) -> str:
             parts.append(f"<line class='{kind}' {span} y1='{y}' y2='{y}'/>")
         parts.append(f"<circle class='{kind}' cx='{at(value)}' cy='{y}' r='4'/>")
     return f"<svg aria-hidden='true' focusable='false'>{''.join(parts)}</svg>"
-
-

@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.capture.quality import GROUPS
 from mobility.assessment.movements import (
     in_own_direction,
     movement,
@@ -30,6 +31,7 @@ from mobility.kinematics.geometry import definitions
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.provenance import cameras_of, history
 from mobility.reports import sections
+from mobility.reports.gauges import MOST, Gauge
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.plot import COLOURS, LINES
 from mobility.reports.sections import Z95, facts, paragraphs, quantity, table
@@ -47,6 +49,14 @@ KINDS = {
 """Kinds of the reference in words."""
 
 _GREY = "#DDDDDD"
+
+_MOST_SENTENCES = 4
+"""Sentences on how far the joints go on a first page."""
+
+_COMPARED = (
+    "less", "below", "farther", "above", "close", "near", "usual", "others", "unsure", "none"
+)  # fmt: skip
+"""How a value is compared, what stands out first; sentences of the table ``joint_sentences``."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,156 @@ def reached(metrics: xr.Dataset) -> list[str]:
                 size = f" {value:.0f}° ± {half:.0f}°" if math.isfinite(value) else ""
                 found.append(f"{side} {name}{size}")
     return found
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a joint and side went, beside what people reach by themselves.
+
+    Attributes
+    ----------
+    joint, side, movement
+        What moved; `movement` is "" where it is none of the table ``movements``.
+    value, half
+        How far, in the direction of the movement, and half of its 95 % interval; degrees.
+    people
+        Whom the study measured with which it is compared; "" without one.
+    low, mean, high
+        What they reach: from where to where 95 of 100, and on average; NaN where not known.
+    such
+        Whether this person is known to be one of them.
+    """
+
+    joint: str
+    side: str
+    movement: str
+    value: float
+    half: float
+    people: str = ""
+    low: float = math.nan
+    mean: float = math.nan
+    high: float = math.nan
+    such: bool = False
+
+    @property
+    def compared(self) -> str:
+        """How the value is beside the range, one of those of ``joint_sentences``."""
+        if not math.isfinite(self.mean):
+            return "none"
+        if not self.such:
+            return "others"
+        if not math.isfinite(self.half):
+            return "unsure"
+        spread = math.isfinite(self.low)
+        low, high = (self.low, self.high) if spread else (self.mean, self.mean)
+        if self.value + self.half < low:
+            return "less" if spread else "below"
+        if self.value - self.half > high:
+            return "farther" if spread else "above"
+        if not spread:
+            return "near"
+        return "usual" if self.value - self.half >= low else "close"
+
+    @property
+    def said(self) -> str:
+        """The comparison in one sentence."""
+        words = tables.load("joint_sentences")
+        size = f"{abs(self.value):.0f}" if self._beyond else _whole(self.value)
+        error = f" ± {self.half:.0f}" if math.isfinite(self.half) else ""
+        reaches = words["reaches"].get(self.movement, "The {side} {joint} moves to {value}")
+        if self._beyond:
+            reaches = reaches["short" if round(self.value) < 0 else "beyond"]
+        told = reaches.format(side=self.side, joint=self.joint, value=f"{size}{error} degrees")
+        sentence: str = words["compared"][self.compared]
+        return sentence.format(reaches=told, **self._range)
+
+    @property
+    def gauge(self) -> str:
+        """What it is compared with, in a few words."""
+        words: Mapping[str, str] = tables.load("joint_sentences")
+        return words["gauge" if self.people else "no_range"].format(**self._range)
+
+    @property
+    def _beyond(self) -> bool:
+        return isinstance(tables.load("joint_sentences")["reaches"].get(self.movement), Mapping)
+
+    @property
+    def _range(self) -> dict[str, str]:
+        words = tables.load("joint_sentences")["ranges"]
+        ends = {"low": self.low, "mean": self.mean, "high": self.high}
+        known = {name: _whole(value) for name, value in ends.items() if math.isfinite(value)}
+        if not known:
+            return {}
+        kind = "spread" if "low" in known else "average"
+        return {"people": self.people, "range": words[kind].format(**known)}
+
+
+def _whole(value: float) -> str:
+    return f"{round(value) + 0:d}".replace("-", "−")
+
+
+def reaches(metrics: xr.Dataset) -> list[Reach]:
+    """Compare how far each joint and side went that moved, in the order of the analysis."""
+    found = []
+    studies = tables.load("reference_ranges")["studies"]
+    deviations = float(tables.load("joint_sentences")["usual"]["standard_deviations"])
+    for joint, side, name in _moved(metrics):
+        one = metrics.sel(joint=joint, side=side)
+        value, half = float(one["end_of_range"]), Z95 * float(one["end_of_range_sd"])
+        if not math.isfinite(value):
+            continue
+        known = _references(metrics).get(f"{side}_{joint}")
+        if known is None or known["mean"] is None:
+            found.append(Reach(joint, side, name, value, half))
+            continue
+        mean, spread = float(known["mean"]), deviations * float(known["sd"] or math.nan)
+        people = str(studies[known["study"]]["people"])
+        ends = mean - spread, mean, mean + spread
+        found.append(Reach(joint, side, name, value, half, people, *ends, such=not known["note"]))
+    return found
+
+
+def gauges_of(metrics: xr.Dataset) -> list[Gauge]:
+    """Make the gauges of a first page: how far each movement went, beside what people reach."""
+    found: dict[tuple[str, str], list[Reach]] = {}
+    for each in reaches(metrics):
+        name = (each.movement or each.joint).replace("_", " ").capitalize()
+        found.setdefault((name, each.gauge), []).append(each)
+    return [
+        Gauge(
+            name,
+            {each.side: (each.value, each.half) for each in alike},
+            "degree",
+            alike[0].mean,
+            told,
+            (alike[0].low, alike[0].high),
+        )
+        for (name, told), alike in list(found.items())[:MOST]
+    ]
+
+
+def in_words(metrics: xr.Dataset) -> str:
+    """Say in a sentence each how far the joints go, and name those of which nothing is known."""
+    words = tables.load("joint_sentences")
+    found = sorted(reaches(metrics), key=lambda each: _COMPARED.index(each.compared))
+    told = [each.said for each in found[:_MOST_SENTENCES]]
+    if len(found) > _MOST_SENTENCES:
+        told.append(words["more"].format(count=len(found) - _MOST_SENTENCES))
+    rest: dict[str, list[str]] = {"unmeasured": [], "still": []}
+    for joint in map(str, metrics["joint"].values):
+        for side in SIDES:
+            one = metrics.sel(joint=joint, side=side)
+            if not one["angle"].notnull().any():
+                rest["unmeasured"].append(f"{side} {joint}")
+            elif not int(one["movements"]):
+                rest["still"].append(f"{side} {joint}")
+    items = "".join(f"<li>{escape(text)}</li>" for text in told)
+    others = "".join(
+        f"<p class='note'>{escape(words[kind].format(names=_both(names)))}</p>"
+        for kind, names in rest.items()
+        if names
+    )
+    return (f"<ul>{items}</ul>" if items else f"<p>{escape(words['nothing'])}</p>") + others
 
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> str:
@@ -306,7 +466,7 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
 
 
 _CONCERNS = {
-    "feet_out_of_picture": ("ankle_dorsiflexion", "knee_flexion"),
+    "feet_out_of_picture": ("ankle_dorsiflexion",),
     "feet_not_seen": ("ankle_dorsiflexion", "knee_flexion"),
     "nobody_stands": ("ankle_dorsiflexion", "knee_flexion", "hip_flexion"),
     "hands_out_of_picture": ("elbow_flexion",),
@@ -319,7 +479,10 @@ _NOT_OF_CLOSE_UPS = ("moving_camera", "points_removed")
 
 
 def relevant(
-    warnings: Sequence[Warned], names: Sequence[str], quality: Mapping[str, Any] | None = None
+    warnings: Sequence[Warned],
+    names: Sequence[str],
+    quality: Mapping[str, Any] | None = None,
+    metrics: xr.Dataset | None = None,
 ) -> list[Warned]:
     """Leave out what does not concern the angles `names`.
 
@@ -331,7 +494,11 @@ def relevant(
         Angles that are shown.
     quality
         Of its recording; of a close-up what only the whole picture tells is left out.
+    metrics
+        Of :func:`mobility.joint_mobility`: what concerns none of the joints that moved is left out.
     """
+    moved = [] if metrics is None else [ANGLE_OF_JOINT[joint] for joint, _, _ in _moved(metrics)]
+    needed = set(moved or names)
     angles = [entry["long_name"] for name, entry in definitions().items() if name not in names]
     joints = [joint for joint, name in ANGLE_OF_JOINT.items() if name not in names]
     whose = (*SIDES, " and ".join(SIDES))
@@ -349,7 +516,7 @@ def relevant(
         _plainly(warning)
         for warning in warnings
         if not warning.message.lower().startswith(others.get(warning.code, ()))
-        and not (warning.code in _CONCERNS and set(names).isdisjoint(_CONCERNS[warning.code]))
+        and not (warning.code in _CONCERNS and needed.isdisjoint(_CONCERNS[warning.code]))
         and not (near and warning.code in _NOT_OF_CLOSE_UPS)
     ]
 
@@ -364,12 +531,16 @@ def _plainly(warning: Warned) -> Warned:
 
 
 def sureness(
-    warnings: Sequence[Warned], names: Sequence[str], quality: Mapping[str, Any], pose: xr.Dataset
+    warnings: Sequence[Warned],
+    names: Sequence[str],
+    quality: Mapping[str, Any],
+    pose: xr.Dataset,
+    metrics: xr.Dataset | None = None,
 ) -> str:
     """Say what limits the trust in what was measured of these angles."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     return sections.distrust(
-        relevant(warnings, names, quality),
+        relevant(warnings, names, quality, metrics),
         *(() if one else (pose,)),
         standing="One camera measures a joint well where it moves in the plane of the picture; how "
         "far it may be off stands beside each number (±)."
@@ -491,7 +662,15 @@ def judged(
     if "verdict" in found.get("view", {}):
         found["view"] = _judged_view(found["view"], metrics)
     if "verdict" in found.get("framing", {}):
-        found["framing"] = _judged_framing(found["framing"], metrics, pose)
+        framing = _judged_framing(found.pop("framing"), metrics, pose)
+        found |= {"framing": framing} if framing["outside"] else {}
+    parts = _parts_needed(metrics)
+    if "visibility" in found:
+        found["visibility"] = {k: v for k, v in found["visibility"].items() if k in parts}
+    if mended := found.get("swaps", {}).get("mended_frames"):
+        kept = {part: count for part, count in mended.items() if part in parts}
+        good = {} if any(kept.values()) else {"verdict": "ok", "advice": None}
+        found["swaps"] = found["swaps"] | {"mended_frames": kept} | good
     if "verdict" in found.get("distance", {}):
         away = found["distance"]["distance_m"]
         near = away is not None and away < limits["distance_m"]["below"]["poor"]
@@ -510,6 +689,18 @@ def _is_close_up(quality: Mapping[str, Any]) -> bool:
     outside = quality.get("framing", {}).get("outside", {})
     share = max((outside.get(part) or 0.0 for part in ("head", "feet")), default=0.0)
     return bool(share > tables.load("filming")["close_up"]["outside_share"])
+
+
+def _parts_needed(metrics: xr.Dataset) -> set[str]:
+    """Parts of the body, as the capture quality has them, that the joints need which moved."""
+    known = tables.load("joint_mobility")["joints"]
+    joints = [joint for joint, _, _ in _moved(metrics)] or list(map(str, metrics["joint"].values))
+    needed = {name for joint in joints for name in known[joint]["landmarks"]}
+    return {
+        part
+        for part, names in GROUPS.items()
+        if needed & {name.removeprefix("left_").removeprefix("right_") for name in names}
+    }
 
 
 def _moved(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
@@ -579,7 +770,7 @@ def _judged_framing(
             for name, share in zip(shares["keypoint"].values, shares.values, strict=True)
         }
     else:
-        joints = {str(joint) for joint in metrics["joint"].values}
+        joints = {joint for joint, _ in needed} or {str(each) for each in metrics["joint"].values}
         parts = {"head": {"neck"}, "hands": {"elbow"}, "feet": {"ankle", "knee"}}
         outside = {k: v for k, v in framing["outside"].items() if parts.get(k, set()) & joints}
     worst = max((share or 0.0 for share in outside.values()), default=0.0)
@@ -650,7 +841,7 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
     axis.fill_between(
         time, value - Z95 * sd, value + Z95 * sd, color=colour, alpha=0.13, linewidth=0, zorder=2
     )
-    labels = []
+    labels: list[tuple[float, str, bool, str, float]] = []
     for first, last in _spans(np.isnan(value), time):
         axis.axvspan(first, last, facecolor=_GREY, edgecolor="white", hatch="///", lw=0, zorder=1)
     for i in range(metrics.sizes["movement"]):
@@ -668,6 +859,14 @@ def _panel(axis: Axes, metrics: xr.Dataset, joint: str, side: str) -> None:
         reference = in_own_direction(shown, reference) if shown else reference
         axis.axhline(reference, color="#333333", linewidth=1.0, linestyle=":", zorder=2)
         labels.append((reference, f"reference {reference:.0f}°", True, "#333333", 0.0))
+    low, high = axis.get_ylim()
+    levels = [level for level, *_ in labels]
+    # A label needs an eighth of the panel: above the highest line below the title, between two lines.
+    low, high = min([low, *(v - (high - low) / 8 for v in levels)]), max([high, *levels])
+    axis.set_ylim(low, high + (high - low) / 8)
+    for number, (level, text, _, shade, across) in enumerate(labels):
+        if any(0 < other - level < (high - low) / 8 for other in levels):
+            labels[number] = level, text, False, shade, across
     for level, text, above, shade, across in labels:
         axis.annotate(
             text,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility.assessment.movements import movement
 from mobility.assessment.phases import phase_frames
 from mobility.capture.video import read_frames
 from mobility.documents.fill import ANGLE_OF_JOINT
@@ -296,30 +297,51 @@ def squat_moments(
 
 
 def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
-    """Choose three moments of the movement of a joint: at rest, half way, and at its turn.
+    """Choose three moments of joints that move: a start, and the farthest of what went farthest.
 
-    It is that of the joint that went the farthest of those that the pictures can show; empty
-    where none moved.
+    Where one joint and side moved, the second is on its way. The farthest of several turns is that
+    which is nearest to their median, the value that is reported. Empty where none moved.
     """
-    best: tuple[float, int] | None = None
+    largest: dict[tuple[str, str], float] = {}
     for i in np.flatnonzero(metrics["movement_accepted"].values.astype(bool)):
-        rest, end = (float(metrics[f"movement_{name}"].values[i]) for name in ("rest", "extreme"))
-        joint = str(metrics["movement_joint"].values[i])
-        if ANGLE_OF_JOINT[joint] in angles and math.isfinite(end - rest):
-            best = max(best or (-1.0, -1), (abs(end - rest), int(i)))
-    if best is None:
-        return []
-    joint, side = (str(metrics[f"movement_{name}"].values[best[1]]) for name in ("joint", "side"))
-    start, turn = (float(metrics[f"movement_{name}"].values[best[1]]) for name in ("start", "turn"))
-    curve = metrics["angle"].sel(joint=joint, side=side).values
-    error = metrics["angle_sd"].sel(joint=joint, side=side).values
-    time = metrics["time"].values
-    name = ANGLE_OF_JOINT[joint]
-    label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
+        joint, side = (str(metrics[f"movement_{name}"].values[i]) for name in ("joint", "side"))
+        rest, turn = (float(metrics[f"movement_{name}"].values[i]) for name in ("rest", "extreme"))
+        if math.isfinite(turn - rest):
+            size = largest.get((joint, side), 0.0)
+            largest[joint, side] = max(size, abs(turn - rest))
+    chosen = sorted(largest, key=lambda each: -largest[each])
     found = []
-    for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Turn", turn)):
+    for joint, side in chosen[:3]:
+        start, way, farthest = _of_joint(angles, metrics, joint, side)
+        if not found:
+            found = [start, way] if len(chosen) == 1 else [start] if len(chosen) == 2 else []
+        found.append(farthest)
+    return found
+
+
+def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
+    """Take the movement of a joint and side that stands for all: start, on the way, farthest."""
+    one = metrics.sel(joint=joint, side=side)
+    shown = str(one["shown"].item())
+    name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
+    sign = -1.0 if shown and movement(shown)["end"] == "smallest" else 1.0
+    label = shown.replace("_", " ")
+    if not label:
+        label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
+    own = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
+    own &= metrics["movement_accepted"].values.astype(bool)
+    turns = sign * metrics["movement_extreme"].values[own].astype(float)
+    reported = float(one["end_of_range"])
+    middle = reported if math.isfinite(reported) else float(np.nanmedian(turns))
+    which = int(np.flatnonzero(own)[int(np.nanargmin(np.abs(turns - middle)))])
+    start, turn = (float(metrics[f"movement_{part}"].values[which]) for part in ("start", "turn"))
+    time = metrics["time"].values
+    found = []
+    for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Farthest", turn)):
         row = int(np.argmin(np.abs(time - when)))
-        value, sd = float(curve[row]), float(error[row])
+        value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
+        if title == "Farthest" and math.isfinite(reported):
+            value, sd = reported, float(one["end_of_range_sd"])
         found.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
     return found
 
@@ -468,6 +490,10 @@ def _against_level(at: str, to: str) -> Any:
     return rays
 
 
+def _arm(body: _Body) -> _Rays:
+    return body.of("shoulder"), body.of("hip"), body.of("elbow")
+
+
 def _ankle(body: _Body) -> _Rays:
     at, knee, foot = body.of("ankle"), body.of("knee"), body.of("foot_index") - body.of("heel")
     across = np.array([foot[1], -foot[0]])
@@ -483,6 +509,18 @@ def _abduction(body: _Body) -> _Rays:
     if across[1] < 0:
         across = -across
     return at, at + across * np.hypot(*(knee - at)) / max(np.hypot(*across), 1e-6), knee
+
+
+def _ears(body: _Body) -> _Rays:
+    """Square to the line from shoulder to shoulder, and to that from ear to ear."""
+    at, to = body.mid("shoulder"), body.mid("ear")
+    ends = []
+    for part in ("shoulder", "ear"):
+        line = body.of(part, "right") - body.of(part, "left")
+        up = np.array([line[1], -line[0]])
+        up = up if up[1] < 0 else -up
+        ends.append(at + up * np.hypot(*(to - at)) / max(np.hypot(*line), 1e-6))
+    return at, ends[0], ends[1]
 
 
 def _trunk_and_shank(body: _Body) -> _Rays:
@@ -501,7 +539,9 @@ DRAWN: Mapping[str, Any] = {
     "hip_flexion": _bent("shoulder", "hip", "knee"),
     "elbow_flexion": _bent("shoulder", "elbow", "wrist"),
     "arm_fall": _bent("hip", "shoulder", "wrist"),
-    "shoulder_flexion": lambda body: (body.of("shoulder"), body.of("hip"), body.of("elbow")),
+    "neck_lateral_flexion": _ears,
+    "shoulder_flexion": _arm,
+    "shoulder_abduction": _arm,
     "ankle_dorsiflexion": _ankle,
     "hip_abduction": _abduction,
     "tibia_inclination": _against_up("ankle", "knee", middle=False),

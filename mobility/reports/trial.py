@@ -14,7 +14,7 @@ import xarray as xr
 
 import mobility
 from mobility.capture.video import probe, read_frames, write_video
-from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.documents.fill import ANGLE_OF_JOINT, joint_curves
 from mobility.kinematics.skeleton import BONES
 from mobility.pipeline.overlay import VISIBLE, blurred_heads
 from mobility.reports.curves import angle_names, curve_buffers
@@ -149,14 +149,16 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         ``"data"`` (JSON), ``"script"`` (the widget's own module, and what it asks for),
         ``"script_hash"`` for the page's Content-Security-Policy, and ``"style"``.
     """
-    head, buffers = trial_data(session.pose(), session.angles(), session.fitted())
     repetitions = session.repetitions()
     squat = session.record.exercise == "Overhead Squat"
+    angles = session.angles() if squat else joint_curves(session.metrics())
+    head, buffers = trial_data(session.pose(), angles, session.fitted())
+    at_first = shown_at_first(session.record.joints, angles, repetitions)
     video = small_video(session, faces=faces)
     told = [] if video else [_too_long(session)]
     state = {
         "title": "",
-        "shown": shown_at_first(session.record.joints, session.angles(), repetitions),
+        "shown": at_first if squat else angle_names(angles)[:MOST_CURVES],
         "repetitions": repetition_rows(repetitions),
         "by_hand": False,
         "noun": "repetition" if squat else "movement",

@@ -236,9 +236,10 @@ class StoredSession:
         """Refuse a session of another exercise, which has no `what`."""
         own = self.record.exercise
         if own != exercise:
+            command = "report" if own == "Overhead Squat" else "joint-mobility"
             raise BadInputError(
                 f"session {self.id}: is of the exercise '{own}'; only those of '{exercise}' have "
-                f"a {what}"
+                f"a {what}; see this one with: mobility {command} {self.id}"
             )
 
     def require_display(self) -> None:
