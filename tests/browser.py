@@ -6,6 +6,7 @@ the kernels, and its warnings are not the project's.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -565,6 +566,95 @@ def use_upload(
     return seen
 
 
+DROP = """async ([name, coded]) => {
+    const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+    const dropped = new DataTransfer();
+    dropped.items.add(new File([bytes], name, {type: "video/mp4"}));
+    document.querySelector(".mobility-drop").dispatchEvent(
+        new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true}));
+}"""
+
+
+def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Drop FOLDER/squat.mp4 on the page of `mobility open`, film FOLDER/phone.mp4, compare them."""
+    assert folder is not None
+    seen: dict[str, Any] = {}
+    page.goto(url)
+    upload, sessions = page.locator(".mobility-upload"), page.locator(".mobility-sessions")
+    upload.wait_for()
+    page.evaluate(
+        DROP, ["squat.mp4", base64.b64encode((folder / "squat.mp4").read_bytes()).decode()]
+    )
+    upload.get_by_label("Participant").fill("p08")
+    upload.get_by_role("button", name="Upload").click()
+    sessions.get_by_text(re.compile("^analysing: ")).wait_for()
+    seen["watched"] = [sessions.locator("progress").is_visible()]
+
+    # Meanwhile a phone scans the code that the page shows.
+    codes = page.locator(".mobility-phones")
+    codes.get_by_label("Participant").fill("p 09")
+    codes.get_by_role("button", name="Show a code").click()
+    codes.get_by_role("alert").filter(has_text="p 09").wait_for()
+    codes.get_by_label("Participant").fill("p09")
+    codes.get_by_role("button", name="Show a code").click()
+    seen["code"] = codes.locator("code").filter(has_text="mob_").inner_text()
+    browser = page.context.browser
+    assert browser is not None
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    phone.set_default_timeout(400_000)
+    asked: list[str] = []
+    phone.on("request", lambda request: asked.append(request.url))
+    phone.goto(seen["code"])
+    camera = phone.locator("#video")
+    seen["camera"] = [camera.get_attribute(name) for name in ("accept", "capture")]
+    seen["how"] = phone.locator("#how").inner_text()
+    phone.get_by_label("What do you film?").select_option("Elbow flexion")
+    seen["how of the elbow"] = phone.locator("#how").inner_text()
+    seen["drawing"] = phone.locator("#drawing").evaluate("image => image.naturalWidth")
+    phone.get_by_label("What do you film?").select_option("Overhead squat")
+    camera.set_input_files(folder / "phone.mp4")
+    phone.locator("#doing").filter(has_text="Looking at the movement").wait_for()
+
+    page.set_default_timeout(400_000)
+    page.locator("[data-place=trial] .mobility-trial").wait_for()
+    frame = page.frame_locator(".mobility-report iframe")
+    frame.locator("h1").first.wait_for()
+    seen["report"] = frame.locator("body").inner_text()
+    phone.locator("#report").wait_for()
+    on_phone = phone.frame_locator("#report")
+    on_phone.locator("h1").first.wait_for()
+    seen["phone's report"] = on_phone.locator("body").inner_text()
+    seen["phone's width"] = phone.evaluate(MEASURE_WIDTH)
+    phone.screenshot(path=folder / "phone.png", full_page=True)
+    phone.reload()
+    on_phone.locator("h1").first.wait_for()
+
+    # The table comes to know of the phone's session by itself; two trials stand side by side.
+    rows = sessions.locator("tbody tr")
+    rows.filter(has_text="p09").filter(has_text="analysed").wait_for()
+    rows.filter(has_text="p09").get_by_role("button", name="Show beside").click()
+    page.locator("[data-place=beside] .mobility-trial").wait_for()
+    boxes = [page.locator(f"[data-place={place}]").bounding_box() for place in ("trial", "beside")]
+    seen["boxes"] = boxes
+    page.wait_for_function(
+        "document.querySelectorAll('.mobility-thumbnail img').length == 2"
+        " && [...document.querySelectorAll('.mobility-thumbnail img')].every(e => e.naturalWidth)"
+    )
+    seen["rows"] = rows.all_inner_texts()
+    sessions.get_by_role("button", name="Participant", exact=True).click()
+    seen["sorted"] = [
+        sessions.locator("tbody tr td:nth-child(3)").all_inner_texts(),
+        sessions.locator("th[aria-sort=ascending]").inner_text(),
+    ]
+    page.screenshot(path=folder / "open.png", full_page=True)
+    # What there is outlives the page.
+    page.reload()
+    page.locator("[data-place=beside] .mobility-trial canvas").first.wait_for()
+    frame.locator("h1").first.wait_for()
+    seen["of the phone"] = asked
+    return seen
+
+
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     """Open a browser, see the page, print what was seen, said and asked for."""
     see = {
@@ -577,6 +667,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "remote": see_remote,
         "saved": see_saved,
         "keyboard": see_keyboard,
+        "open": see_open,
     }[kind]
     said: list[str] = []
     asked: list[str] = []

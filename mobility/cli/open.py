@@ -53,9 +53,7 @@ def open_page(
         if place is not None:
             code = phones.new_code(opened, place)
             typer.echo(f"{phones.text(code)}\n{code}")
-            say(
-                f"one phone per code; it is valid for {phones.HOURS} hours. More codes: on the page"
-            )
+            say(f"one phone per code, for {phones.HOURS} hours; more codes are on the page")
 
     serve(opened, port=port, network=network, browser=browser, tell=tell)
 
