@@ -128,11 +128,11 @@ class Front:
         NotFoundError
             It is not analysed yet.
         """
-        viewer = TrialViewer(session)
-        if before := self.trials.pop(place, None):
-            before.close()
-        viewer.place = place
-        self.trials[place] = viewer
+        if place in self.trials:
+            self.trials[place].show(session)
+            return
+        self.trials[place] = TrialViewer(session)
+        self.trials[place].place = place
 
     def _analyze(self, session: Session) -> None:
         self.browser.wait()
