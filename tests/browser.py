@@ -566,6 +566,114 @@ def use_upload(
     return seen
 
 
+LIGHT = """element => {
+    const [r, g, b] = getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number);
+    return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+}"""
+
+CIRCLES = """canvas => {
+    const context = canvas.getContext("2d");
+    const {arc} = context;
+    canvas.circles = [];
+    context.arc = (...given) => { canvas.circles.push(given); return arc.apply(context, given); };
+}"""
+
+
+def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Run the workbench on a store with an elbow, a wide picture, and an analysis elsewhere."""
+    assert folder is not None
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    until_run(page)
+    seen: dict[str, Any] = {"cells": page.evaluate(CELLS)}
+    sessions, trial = page.locator(".mobility-sessions"), page.locator(".mobility-trial")
+    title = trial.locator("h3")
+    slider = trial.get_by_label("Time in the trial")
+    seen["opened"] = [title.inner_text()]
+
+    # Analysed elsewhere: it is said, and not offered; the table comes to know of the end itself.
+    row = sessions.locator("tbody tr", has_text="Elsewhere")
+    again = row.get_by_role("button", name="Analyse")
+    row.get_by_text("being analysed").wait_for()
+    seen["elsewhere"] = [again.is_disabled()]
+    (folder / "release").touch()
+    row.get_by_text("interrupted").wait_for()
+    seen["elsewhere"].append(again.is_disabled())
+
+    # Open shows another session in the same viewer; its warnings stay.
+    sessions.get_by_role("button", name="Open A wide one").click()
+    title.filter(has_text="A wide one").wait_for()
+    trial.get_by_text("frame 1 of").wait_for()
+    seen["opened"].append(title.inner_text())
+    seen["viewers"] = trial.count()
+    row = sessions.locator("tbody tr", has_text="A wide one")
+    row.locator("summary").click()
+    warning = row.locator("details p").first
+    warning.wait_for()
+    seen["warnings"] = [warning.inner_text()]
+    sessions.get_by_role("button", name="Refresh").click()
+    page.wait_for_timeout(1000)
+    seen["warnings"] += [warning.inner_text(), trial.locator("p.mobility-dim").first.inner_text()]
+
+    # Space plays from the slider too.
+    slider.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('.mobility-trial input[type=range]').value > 5")
+    page.keyboard.press("Space")
+    trial.get_by_role("button", name="Play").wait_for()
+    seen["played to"] = int(slider.input_value())
+
+    # The body has a head.
+    body = trial.locator(".mobility-body canvas")
+    body.evaluate(CIRCLES)
+    body.press("ArrowRight")
+    seen["circles"] = body.evaluate("canvas => canvas.circles")
+
+    # A wide picture stays inside its box, in a narrow window.
+    page.set_viewport_size({"width": 820, "height": 1700})
+    page.wait_for_timeout(1000)
+    seen["edges"] = trial.evaluate("""root => ["", ".mobility-screen"].map(
+        (inner) => (inner ? root.querySelector(inner) : root).getBoundingClientRect().right)""")
+    page.set_viewport_size({"width": 1280, "height": 1700})
+
+    # What is known of who is filmed, and a second camera.
+    form = page.locator(".mobility-upload")
+    demo = Path.cwd() / "data" / "demo"
+    form.get_by_label("Participant").fill("p09")
+    form.get_by_label("Video file").set_input_files(demo / "overhead-squat" / "video.mp4")
+    form.get_by_label("File of the second video").set_input_files(
+        demo / "joint-angle-mobility" / "video.mp4"
+    )
+    form.get_by_label("Height").fill("172")
+    preview = form.locator("video")
+    preview.wait_for()
+    preview.click(position={"x": 20, "y": 30})
+    seen["subject"] = form.get_by_role("textbox", name="Person").input_value()
+    form.get_by_role("button", name="Upload").click()
+    form.get_by_role("alert").filter(has_text="metres").wait_for()
+    form.get_by_label("Height").fill("1.72")
+    form.get_by_role("button", name="Upload").click()
+    form.get_by_text("taken in as session").wait_for()
+
+    # The address of a report is seen to be one; the dark theme is dark.
+    report = open_report(page, "A wide one")
+    seen["report"] = report.url
+    link = sessions.get_by_role("link", name="open it")
+    ink = "e => [getComputedStyle(e).color, getComputedStyle(e).textDecorationLine]"
+    seen["link"] = [
+        *link.evaluate(ink),
+        link.evaluate("e => getComputedStyle(e.parentElement).color"),
+    ]
+    for name in ("Settings", "Theme", "JupyterLab Dark"):
+        page.get_by_role("menuitem", name=name, exact=True).click()
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    page.wait_for_timeout(500)
+    seen["dark"] = [trial.evaluate(LIGHT), body.evaluate(LIGHT)]
+    page.screenshot(path=folder / "dead-ends.png")
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
 DROP = """async ([name, coded]) => {
     const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
     const dropped = new DataTransfer();
@@ -668,6 +776,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "saved": see_saved,
         "keyboard": see_keyboard,
         "open": see_open,
+        "dead ends": see_dead_ends,
     }[kind]
     said: list[str] = []
     asked: list[str] = []
