@@ -658,14 +658,17 @@ def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     # The address of a report is seen to be one; the dark theme is dark.
     report = open_report(page, "A wide one")
     seen["report"] = report.url
+    report.close()
+    page.bring_to_front()
     link = sessions.get_by_role("link", name="open it")
     ink = "e => [getComputedStyle(e).color, getComputedStyle(e).textDecorationLine]"
     seen["link"] = [
         *link.evaluate(ink),
         link.evaluate("e => getComputedStyle(e.parentElement).color"),
     ]
-    for name in ("Settings", "Theme", "JupyterLab Dark"):
-        page.get_by_role("menuitem", name=name, exact=True).click()
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    for name in ("Theme", "JupyterLab Dark"):
+        page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
     page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     page.wait_for_timeout(500)
     seen["dark"] = [trial.evaluate(LIGHT), body.evaluate(LIGHT)]
