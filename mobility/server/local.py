@@ -47,7 +47,7 @@ def serve(
     Raises
     ------
     ConflictError
-        No port is free.
+        No port is free, or Jupyter is configured to let everybody in.
     StorageError
         The store cannot be served.
     """
@@ -61,10 +61,16 @@ def serve(
     served = app.web_app.settings.get(SERVED)
     if served is None:
         raise StorageError(f"store {store.place}: cannot be served; --log-file tells why")
+    if not app.identity_provider.auth_enabled:
+        raise ConflictError(
+            "Jupyter's configuration turns its token off, so that anybody on this computer would "
+            "get in; take IdentityProvider.token out of it"
+        )
     place = None if network is None else _let_phones_in(app, served, network)
     if place is not None:
         os.environ[PLACE] = place
-    address = f"http://127.0.0.1:{app.port}{PAGES}/open?token={app.identity_provider.token}"
+    token = app.identity_provider.token  # empty where there is a password instead
+    address = f"http://127.0.0.1:{app.port}{PAGES}/open{'?token=' if token else ''}{token}"
     app.io_loop.add_callback(tell, address, place)
     app.start()
 

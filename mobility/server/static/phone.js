@@ -94,7 +94,8 @@ async function read(id) {
   const squat = (await analysed(id)) === "Overhead Squat";
   say("Writing the report");
   await ask(`/sessions/${id}/${squat ? "report" : "joint-mobility"}/`, "POST");
-  const page = await ask(`/sessions/${id}/media/${squat ? "overhead-squat" : "joint-angle-mobility"}.html`);
+  const media = `/sessions/${id}/media/${squat ? "overhead-squat" : "joint-angle-mobility"}`;
+  const page = await ask(`${media}.client.html`).catch(() => ask(`${media}.html`));
   report.srcdoc = await page.text();
   show(reading);
 }
