@@ -3,9 +3,11 @@
 const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
 const at = (path) => `${config.baseUrl}${path}`;
 const said = document.getElementById("state");
+const SETTLED_MS = 3000;
 const client = crypto.randomUUID();
 const models = new Map(); // by the id of their comm
 let socket = null;
+let begun = false; // what there was when the page was loaded is known
 
 const say = (text) => {
   said.textContent = text;
@@ -89,6 +91,7 @@ class Model {
   take(state) {
     Object.assign(this.state, state);
     for (const name of Object.keys(state)) this.tell(`change:${name}`, state[name]);
+    if (this.shownAt) this.bringIntoView(...Object.keys(state));
     this.show();
   }
   /** Draw it where it says, once; what was there before goes. */
@@ -106,7 +109,12 @@ class Model {
     const el = document.createElement("div");
     place.replaceChildren(style, el);
     this.drop = await module.default.render({ model: this, el });
-    place.scrollIntoView({ block: "nearest" });
+    this.bringIntoView("drawn");
+  }
+  /** Bring what was asked for, or has come, into view; not what is there when the page begins. */
+  bringIntoView(...changed) {
+    const news = { trial: "drawn", beside: "drawn", report: "shown" }[this.state.place];
+    if (begun && changed.includes(news)) this.shownAt?.scrollIntoView({ behavior: "smooth", block: "start" });
   }
   leave() {
     this.drop?.();
@@ -136,6 +144,7 @@ function heard(message) {
         send("comm_msg", { comm_id: known, data: { method: "request_state" } });
       }
     say("");
+    setTimeout(() => { begun = true; }, SETTLED_MS);
   } else if (kind === "error") {
     say(`The page cannot be shown: ${message.content.ename}: ${message.content.evalue}`);
   }
