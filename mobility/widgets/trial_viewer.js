@@ -4,7 +4,22 @@ const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) 
 const HEAD_M = 0.1; // radius of the ball that stands for the head
 const EVERY = 2; // pixels of the curve between drawn points, at least
 
+/** Draws anew where another session is shown; where nobody shows one, this never happens. */
 function trialViewer({ model, el }) {
+  let drop = drawTrial({ model, el });
+  const anew = () => {
+    drop();
+    el.querySelector(":scope > section").remove();
+    drop = drawTrial({ model, el });
+  };
+  model.on("change:drawn", anew);
+  return () => {
+    model.off("change:drawn", anew);
+    drop();
+  };
+}
+
+function drawTrial({ model, el }) {
   const place = root(el, "trial", "Trial");
   place.tabIndex = -1; // so that the keys work after a click anywhere in it
   const quiet = new AbortController();
@@ -775,19 +790,4 @@ function trialViewer({ model, el }) {
   };
 }
 
-/** Draws anew where another session is shown; where nobody shows one, this never happens. */
-const renewed = (draw) => ({ model, el }) => {
-  let drop = draw({ model, el });
-  const anew = () => {
-    drop();
-    el.querySelector(":scope > section").remove();
-    drop = draw({ model, el });
-  };
-  model.on("change:drawn", anew);
-  return () => {
-    model.off("change:drawn", anew);
-    drop();
-  };
-};
-
-export default shown(renewed(trialViewer));
+export default shown(trialViewer);
