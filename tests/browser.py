@@ -6,6 +6,7 @@ the kernels, and its warnings are not the project's.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -624,6 +625,206 @@ def use_upload(
     return seen
 
 
+LIGHT = """element => {
+    const [r, g, b] = getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number);
+    return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+}"""
+
+CIRCLES = """canvas => {
+    const context = canvas.getContext("2d");
+    const {arc} = context;
+    canvas.circles = [];
+    context.arc = (...given) => { canvas.circles.push(given); return arc.apply(context, given); };
+}"""
+
+
+def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Run the workbench on a store with an elbow, a wide picture, and an analysis elsewhere."""
+    assert folder is not None
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    run_all(page, url)
+    until_run(page)
+    seen: dict[str, Any] = {"cells": page.evaluate(CELLS)}
+    sessions, trial = page.locator(".mobility-sessions"), page.locator(".mobility-trial")
+    title = trial.locator("h3")
+    slider = trial.get_by_label("Time in the trial")
+    seen["opened"] = [title.inner_text()]
+
+    # Analysed elsewhere: it is said, and not offered; the table comes to know of the end itself.
+    row = sessions.locator("tbody tr", has_text="Elsewhere")
+    again = row.get_by_role("button", name="Analyse")
+    row.get_by_text("being analysed").wait_for()
+    seen["elsewhere"] = [again.is_disabled()]
+    (folder / "release").touch()
+    row.get_by_text("interrupted").wait_for()
+    seen["elsewhere"].append(again.is_disabled())
+
+    # Open shows another session in the same viewer; its warnings stay.
+    sessions.get_by_role("button", name="Open A wide one").click()
+    title.filter(has_text="A wide one").wait_for()
+    trial.get_by_text("frame 1 of").wait_for()
+    seen["opened"].append(title.inner_text())
+    seen["viewers"] = trial.count()
+    row = sessions.locator("tbody tr", has_text="A wide one")
+    row.locator("summary").click()
+    warning = row.locator("details p").first
+    warning.wait_for()
+    seen["warnings"] = [warning.inner_text()]
+    sessions.get_by_role("button", name="Refresh").click()
+    page.wait_for_timeout(1000)
+    seen["warnings"] += [warning.inner_text(), trial.locator("p.mobility-dim").first.inner_text()]
+
+    # Space plays from the slider too.
+    slider.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('.mobility-trial input[type=range]').value > 5")
+    page.keyboard.press("Space")
+    trial.get_by_role("button", name="Play").wait_for()
+    seen["played to"] = int(slider.input_value())
+
+    # The body has a head.
+    body = trial.locator(".mobility-body canvas")
+    body.evaluate(CIRCLES)
+    body.press("ArrowRight")
+    seen["circles"] = body.evaluate("canvas => canvas.circles")
+
+    # A wide picture stays inside its box, in a narrow window.
+    page.set_viewport_size({"width": 820, "height": 1700})
+    page.wait_for_timeout(1000)
+    seen["edges"] = trial.evaluate("""root => ["", ".mobility-screen"].map(
+        (inner) => (inner ? root.querySelector(inner) : root).getBoundingClientRect().right)""")
+    page.set_viewport_size({"width": 1280, "height": 1700})
+
+    # What is known of who is filmed, and a second camera.
+    form = page.locator(".mobility-upload")
+    demo = Path.cwd() / "data" / "demo"
+    form.get_by_label("Participant").fill("p09")
+    form.get_by_label("Video file").set_input_files(demo / "overhead-squat" / "video.mp4")
+    form.get_by_label("File of the second video").set_input_files(
+        demo / "joint-angle-mobility" / "video.mp4"
+    )
+    form.get_by_label("Height").fill("172")
+    preview = form.locator("video")
+    preview.wait_for()
+    preview.click(position={"x": 20, "y": 30})
+    seen["subject"] = form.get_by_role("textbox", name="Person").input_value()
+    form.get_by_role("button", name="Upload").click()
+    form.get_by_role("alert").filter(has_text="metres").wait_for()
+    form.get_by_label("Height").fill("1.72")
+    form.get_by_role("button", name="Upload").click()
+    form.get_by_text("taken in as session").wait_for()
+
+    # The address of a report is seen to be one; the dark theme is dark.
+    report = open_report(page, "A wide one")
+    seen["report"] = report.url
+    report.close()
+    page.bring_to_front()
+    link = sessions.get_by_role("link", name="open it")
+    ink = "e => [getComputedStyle(e).color, getComputedStyle(e).textDecorationLine]"
+    seen["link"] = [
+        *link.evaluate(ink),
+        link.evaluate("e => getComputedStyle(e.parentElement).color"),
+    ]
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    for name in ("Theme", "JupyterLab Dark"):
+        page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    page.wait_for_timeout(500)
+    seen["dark"] = [trial.evaluate(LIGHT), body.evaluate(LIGHT)]
+    page.screenshot(path=folder / "dead-ends.png")
+    seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
+DROP = """async ([name, coded]) => {
+    const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+    const dropped = new DataTransfer();
+    dropped.items.add(new File([bytes], name, {type: "video/mp4"}));
+    document.querySelector(".mobility-drop").dispatchEvent(
+        new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true}));
+}"""
+
+
+def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Drop FOLDER/squat.mp4 on the page of `mobility open`, film FOLDER/phone.mp4, compare them."""
+    assert folder is not None
+    seen: dict[str, Any] = {}
+    page.goto(url)
+    upload, sessions = page.locator(".mobility-upload"), page.locator(".mobility-sessions")
+    upload.wait_for()
+    page.evaluate(
+        DROP, ["squat.mp4", base64.b64encode((folder / "squat.mp4").read_bytes()).decode()]
+    )
+    upload.get_by_label("Participant").fill("p08")
+    upload.get_by_role("button", name="Upload").click()
+    sessions.get_by_text(re.compile("^analysing: ")).wait_for()
+    seen["watched"] = [sessions.locator("progress").is_visible()]
+
+    # Meanwhile a phone scans the code that the page shows.
+    codes = page.locator(".mobility-phones")
+    codes.get_by_label("Participant").fill("p 09")
+    codes.get_by_role("button", name="Show a code").click()
+    codes.get_by_role("alert").filter(has_text="p 09").wait_for()
+    codes.get_by_label("Participant").fill("p09")
+    codes.get_by_role("button", name="Show a code").click()
+    seen["code"] = codes.locator("code").filter(has_text="mob_").inner_text()
+    browser = page.context.browser
+    assert browser is not None
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    phone.set_default_timeout(400_000)
+    asked: list[str] = []
+    phone.on("request", lambda request: asked.append(request.url))
+    phone.goto(seen["code"])
+    camera = phone.locator("#video")
+    seen["camera"] = [camera.get_attribute(name) for name in ("accept", "capture")]
+    seen["how"] = phone.locator("#how").inner_text()
+    phone.get_by_label("What do you film?").select_option("Elbow flexion")
+    seen["how of the elbow"] = phone.locator("#how").inner_text()
+    seen["drawing"] = phone.locator("#drawing").evaluate("image => image.naturalWidth")
+    phone.get_by_label("What do you film?").select_option("Overhead squat")
+    camera.set_input_files(folder / "phone.mp4")
+    phone.locator("#doing").filter(has_text="Looking at the movement").wait_for()
+
+    page.set_default_timeout(400_000)
+    page.locator("[data-place=trial] .mobility-trial").wait_for()
+    frame = page.frame_locator(".mobility-report iframe")
+    frame.locator("h1").first.wait_for()
+    seen["report"] = frame.locator("body").inner_text()
+    phone.locator("#report").wait_for()
+    on_phone = phone.frame_locator("#report")
+    on_phone.locator("h1").first.wait_for()
+    seen["phone's report"] = on_phone.locator("body").inner_text()
+    seen["phone's width"] = phone.evaluate(MEASURE_WIDTH)
+    phone.screenshot(path=folder / "phone.png", full_page=True)
+    phone.reload()
+    on_phone.locator("h1").first.wait_for()
+
+    # The table comes to know of the phone's session by itself; two trials stand side by side.
+    rows = sessions.locator("tbody tr")
+    rows.filter(has_text="p09").filter(has_text="analysed").wait_for()
+    rows.filter(has_text="p09").get_by_role("button", name="Show beside").click()
+    page.locator("[data-place=beside] .mobility-trial").wait_for()
+    boxes = [page.locator(f"[data-place={place}]").bounding_box() for place in ("trial", "beside")]
+    seen["boxes"] = boxes
+    page.wait_for_function(
+        "document.querySelectorAll('.mobility-thumbnail img').length == 2"
+        " && [...document.querySelectorAll('.mobility-thumbnail img')].every(e => e.naturalWidth)"
+    )
+    seen["rows"] = rows.all_inner_texts()
+    sessions.get_by_role("button", name="Participant", exact=True).click()
+    seen["sorted"] = [
+        sessions.locator("tbody tr td:nth-child(3)").all_inner_texts(),
+        sessions.locator("th[aria-sort=ascending]").inner_text(),
+    ]
+    page.screenshot(path=folder / "open.png", full_page=True)
+    # What there is outlives the page.
+    page.reload()
+    page.locator("[data-place=beside] .mobility-trial canvas").first.wait_for()
+    frame.locator("h1").first.wait_for()
+    seen["of the phone"] = asked
+    return seen
+
+
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     """Open a browser, see the page, print what was seen, said and asked for."""
     see = {
@@ -637,6 +838,8 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "remote": see_remote,
         "saved": see_saved,
         "keyboard": see_keyboard,
+        "open": see_open,
+        "dead ends": see_dead_ends,
     }[kind]
     said: list[str] = []
     asked: list[str] = []

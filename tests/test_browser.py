@@ -7,6 +7,8 @@ import os
 import shlex
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,16 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
+from demo_sessions import taken_as_current
 from jupyter_lab import jupyter_lab
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from network_trace import addresses_outside, tracing
 from widget_page import make_page
 
-from mobility.provenance import history
-from mobility.sessions.files import read_json
-from mobility.store import Store
+from mobility.provenance import history, sha256
+from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.store import Session, Store
 
 pytestmark = pytest.mark.slow
 
@@ -97,9 +100,13 @@ def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
     path = tmp_path / "notebooks" / "workbench.ipynb"
     notebook = nbformat.read(path, as_version=4)
     (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    changed = parameters.source.replace('"Overhead Squat"', '"Joint Angle Mobility"')
-    assert changed != parameters.source
-    parameters.source = changed
+    filmed = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"
+    for before, after in (
+        ('"Overhead Squat"', '"Joint Angle Mobility"'),
+        ('""  # your', f'"{filmed}"  # your'),
+    ):
+        assert before in parameters.source
+        parameters.source = parameters.source.replace(before, after)
     nbformat.write(notebook, path)
     store = Store(tmp_path / "sessions")
     assert store.sessions() == []
@@ -163,6 +170,85 @@ def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
     assert seen["errors"] == []
     assert seen["said"] == []
     assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
+def test_the_workbench_has_no_dead_ends(
+    lab: str, demo: Path, project: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    joints = project / "data" / "demo" / "joint-angle-mobility"
+    made: dict[str, tuple[Path, dict[str, Any]]] = {
+        "wide": (demo, {"session_name": "A wide one", "user_id": "p01"}),
+        "elsewhere": (demo, {"session_name": "Elsewhere", "state": "analyzing", "user_id": "p02"}),
+        "elbow": (joints, {"session_name": "An elbow", "joints": ["elbow"], "user_id": "p03"}),
+    }
+    for day, (name, (source, changed)) in enumerate(made.items(), start=1):
+        shutil.copytree(source, store.path / name)
+        record = read_json(store.path / name / "session.json")
+        date = {"created_at": f"2026-01-0{day}T10:00:00+00:00"}
+        write_json(
+            store.path / name / "session.json", {**record, **date, **changed, "session_id": name}
+        )
+        if changed.get("state") != "analyzing":
+            taken_as_current(store.session(name))
+    make_wide(store.session("wide"))
+
+    # Somebody else analyses a session, until the page has seen it.
+    def hold() -> None:
+        with store.session_locked("elsewhere", what="the test"):
+            end = time.monotonic() + 300
+            while not (tmp_path / "release").exists() and time.monotonic() < end:
+                time.sleep(0.1)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        seen = browse("dead ends", lab, tmp_path)
+    finally:
+        (tmp_path / "release").touch()
+        holder.join()
+
+    # Every cell runs on an elbow alone, and Run All makes nothing and analyses nothing.
+    assert [cell["errors"] for cell in seen["cells"] if cell["errors"]] == []
+    assert {s.record.user_id for s in store.sessions()} == {"p01", "p02", "p03", "p09"}
+    assert seen["opened"] == ["An elbow", "A wide one"]
+    assert seen["viewers"] == 1
+    assert seen["elsewhere"] == [True, False]
+    first, still, below = seen["warnings"]
+    assert first == still == below
+    assert "refused" in first
+    assert seen["played to"] > 5
+    # The head: a ball of 0.1 m; the nose: a dot.
+    radii = sorted(circle[2] for circle in seen["circles"])
+    assert len(radii) == 2
+    assert radii[1] > 2 * radii[0]
+    box, screen = seen["edges"]
+    assert screen <= box
+    colour, line, around = seen["link"]
+    assert line == "underline"
+    assert colour != around
+    assert max(seen["dark"]) < 0.2
+    (taken,) = [session for session in store.sessions() if session.record.user_id == "p09"]
+    assert taken.second_video is not None
+    assert taken.second_video.read_bytes() == (joints / "video.mp4").read_bytes()
+    assert store.participant("p09")["height_m"] == 1.72
+    point = taken.edits().current("subject")
+    assert seen["subject"] == "{:.0f},{:.0f}".format(*point)
+    assert min(point) > 0
+    assert seen["errors"] == []
+    assert seen["said"] == []
+    assert hosts(seen["asked"]) == {"127.0.0.1"}
+
+
+def make_wide(session: Session) -> None:
+    """Say of a session that its picture is wider than high; its analysis knows no better."""
+    pose = session.pose().load()
+    pose.attrs |= {"image_width": 1920, "image_height": 1080}
+    file = session.folder / "pose.nc"
+    write_dataset(file, pose)
+    record = read_json(session.folder / "session.json")
+    record["stages"]["pose"]["sha256"] = sha256(file)
+    write_json(session.folder / "session.json", record)
 
 
 # The widgets

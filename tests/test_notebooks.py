@@ -64,6 +64,17 @@ def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_p
     assert " passed" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "name", ["overhead_squat", "joint_angle_mobility", "cohort", "lab_validation"]
+)
+def test_a_notebook_looks_where_the_store_is(name: str) -> None:
+    """Where no store is named, it is that of MOBILITY_STORE, as on the command line."""
+    cells = nbformat.read(NOTEBOOKS[0].with_name(f"{name}.ipynb"), as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert code[0].startswith('store: str = ""')
+    assert 'store or os.environ.get("MOBILITY_STORE", "../data/sessions")' in code[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sessions", [0, 1, 3])
 def test_the_cohort_of_no_one_and_many_sessions(sessions: int, demo: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import typer
 
 from mobility.cli.batch import add_batch_commands
 from mobility.cli.keys import keys_app
+from mobility.cli.open import add_open_command
 from mobility.cli.options import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
@@ -80,6 +81,7 @@ lab_app = typer.Typer(
 app.add_typer(lab_app, name="virtual-lab")
 app.add_typer(keys_app, name="keys")
 add_batch_commands(app)
+add_open_command(app)
 
 
 # Click's UsageError; which click it is of is typer's own affair.

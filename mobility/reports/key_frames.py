@@ -310,7 +310,7 @@ def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
             size = largest.get((joint, side), 0.0)
             largest[joint, side] = max(size, abs(turn - rest))
     chosen = sorted(largest, key=lambda each: -largest[each])
-    found = []
+    found: list[Moment] = []
     for joint, side in chosen[:3]:
         start, way, farthest = _of_joint(angles, metrics, joint, side)
         if not found:

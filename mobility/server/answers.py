@@ -128,8 +128,9 @@ class Answers:
             found[session.second_video.name] = session.second_video
         if "annotated" in record.stages:
             found[record.stages["annotated"].file] = session.annotated_video
-        page = f"{REPORT_NAMES[record.exercise]}.html"
-        found[page] = session.report_folder / page
+        # The whole page, and its first page alone, where that was made.
+        for page in (f"{REPORT_NAMES[record.exercise]}{which}.html" for which in ("", ".client")):
+            found[page] = session.report_folder / page
         if record.exercise == "Overhead Squat":
             for view in _VIEWS:
                 found[f"{view}.png"] = session.report_folder / "images" / f"{view}.png"

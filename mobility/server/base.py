@@ -52,6 +52,9 @@ log = logging.getLogger(__name__)
 
 PREFIX = "/mobility-assessment"
 
+KEYS_ONLY = "mobility_keys_only"
+"""Setting of a web application in which Jupyter's own token and login count for nothing."""
+
 _DRAINED_BYTES = 8 << 20
 """Of a body that is refused, so much of a stranger is still taken, and thrown away, so that a
 client that sends all before it listens hears why; of those who are known, what comes in time."""
@@ -339,7 +342,7 @@ class Handler(JupyterHandler):
         """Caller who has Jupyter's token or login."""
         role: Role | str = self.served.settings.jupyter_role
         # A Jupyter Server that asks nobody for a token lets everybody be its user.
-        if not role or not self.identity_provider.auth_enabled:
+        if not role or self.settings.get(KEYS_ONLY) or not self.identity_provider.auth_enabled:
             return None
         user = await ensure_async(self.identity_provider.get_user(self))
         self.current_user = self._jupyter_current_user = user

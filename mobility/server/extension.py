@@ -10,8 +10,12 @@ from jupyter_server.utils import url_path_join
 from mobility.server.base import PREFIX, Absent, Handler, Served
 from mobility.server.logs import keep_keys_out
 from mobility.server.openapi import ENDPOINTS
+from mobility.server.pages import PAGES, STATIC, Open
 from mobility.server.settings import MobilityServer
 from mobility.store import Store
+
+SERVED = "mobility_served"
+"""Setting of the web application that holds what the handlers share."""
 
 
 def load(app: Any) -> None:
@@ -21,7 +25,13 @@ def load(app: Any) -> None:
     store.require_shared("the HTTP interface")
     served = Served(settings, store)
     keep_keys_out(app.web_app.settings)
-    app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], served))
+    app.web_app.settings[SERVED] = served
+    base_url = app.web_app.settings["base_url"]
+    pages = [
+        (url_path_join(base_url, f"{PAGES}/open/?"), Open),
+        (url_path_join(base_url, f"{PAGES}/static/(.*)"), *STATIC),
+    ]
+    app.web_app.add_handlers(".*$", [*pages, *routes(base_url, served)])
 
     def start() -> None:
         # Jupyter's own is an hour, in which one client has all descriptors of the process.

@@ -174,6 +174,11 @@ class Keys:
             return None
         return stored
 
+    def is_valid_id(self, key_id: str) -> bool:
+        """Whether there is a key of this id that is valid now; of its secret nothing is known."""
+        stored = self._stored().get(key_id)
+        return stored is not None and not stored.is_expired(_now())
+
     def _changing(self) -> AbstractContextManager[None]:
         if not self._store.is_remote:
             folder = self._store.path / PRIVATE_FOLDER

@@ -686,6 +686,13 @@ class SessionStore(Generic[S]):
                 raise in_use(what)
             yield
 
+    def is_in_work(self, session_id: str) -> bool:
+        """Whether somebody works on a session now; of a store behind a URL nobody is seen."""
+        if self._remote is not None or self.read_only:
+            return False
+        with lock_if_free(self._lock(session_id)) as free:
+            return not free
+
     def publish(self, session_id: str) -> None:
         """Behind a URL, let all see what was done so far; in a folder they do."""
         if self._remote is not None:

@@ -54,6 +54,8 @@ class Widget(anywidget.AnyWidget):
         Faults of each field that was refused.
     progress
         ``text``, and ``part`` from 0 to 1 or null, of what runs; empty where nothing runs.
+    place
+        Part of the page of ``mobility open`` in which it stands; empty in a notebook.
     still
         Name of the still picture beside it, which is seen where there is no kernel.
     """
@@ -65,6 +67,7 @@ class Widget(anywidget.AnyWidget):
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
     progress = traitlets.Dict().tag(sync=True)
+    place = traitlets.Unicode().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:

@@ -1,3 +1,7 @@
+const HEADS = [["Session", "title"], ["Participant", "participant"], ["Exercise", "exercise"], ["Date", "date"], ["Recording", "rank"], ["State", "said"]];
+const LIVE = ["running", "queued", "held"];
+const LOOK_MS = 5000;
+
 function sessionBrowser({ model, el }) {
   const place = root(el, "sessions", "Sessions");
   const filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter the sessions", oninput: () => showRows() });
@@ -5,31 +9,67 @@ function sessionBrowser({ model, el }) {
   const counted = h("span", { class: "mobility-dim", role: "status" });
   const links = h("div", { class: "mobility-row", role: "status" });
   let asked = null; // id of the session that may be deleted
+  let order = { by: "date", down: true };
+  const heads = HEADS.map(([text, by]) => {
+    const head = h("th", { scope: "col" },
+      h("button", { type: "button", class: "mobility-sort", onclick: () => { order = { by, down: order.by === by ? !order.down : by === "date" }; showRows(); } }, text));
+    return { head, by };
+  });
   place.append(
     h("h3", {}, "Sessions"),
     h("div", { class: "mobility-row" }, filter, counted,
       h("button", { type: "button", class: "mobility-push", onclick: () => ask(model, "refresh") }, "Refresh")),
     h("div", { class: "mobility-table" },
       h("table", {},
-        h("thead", {}, h("tr", {}, ...["Session", "Participant", "Exercise", "Date", "State", ""].map((text) => h("th", { scope: "col" }, text)))),
+        h("thead", {}, h("tr", {}, h("td", {}), ...heads.map(({ head }) => head), h("td", {}))),
         body)),
     noticeLine(model),
     links,
   );
+
+  // Pictures, of what is in sight, one after the other
+
+  const pictures = new Map(); // address of the picture by session; "" while it is awaited, null for none
+  const wanted = [];
+  let awaited = null;
+  const sight = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen)
+      if (isIntersecting && !pictures.has(target.dataset.session) && !wanted.includes(target.dataset.session)) wanted.push(target.dataset.session);
+    askPicture();
+  });
+  function askPicture() {
+    if (awaited || !wanted.length) return;
+    awaited = wanted.shift();
+    ask(model, "thumbnail", { session: awaited });
+  }
+  function pictureOf(row) {
+    const cell = h("td", { class: "mobility-thumbnail", "data-session": row.id });
+    const url = pictures.get(row.id);
+    if (url) cell.append(h("img", { src: url, alt: "" }));
+    else if (url === undefined) sight.observe(cell);
+    return cell;
+  }
 
   function rowOf(row) {
     const runs = Boolean(model.get("progress").text);
     const button = (text, what, { disabled = false, label } = {}) =>
       h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled: disabled || runs, onclick: () => ask(model, what, { session: row.id }) }, text);
     const done = row.state === "analyzed";
+    const live = LIVE.includes(row.state);
     const state = h("td", {}, row.said);
     if (row.reason) state.append(h("div", { class: "mobility-fault" }, row.reason));
+    const warnings = row.warnings || [];
+    if (warnings.length)
+      state.append(h("details", {}, h("summary", {}, warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`),
+        ...warnings.map((text) => h("p", {}, text))));
     const main = h("tr", { "aria-selected": row.id === model.get("opened") ? "true" : "false" },
+      pictureOf(row),
       h("td", {}, row.title, h("div", { class: "mobility-dim" }, row.id)),
-      h("td", {}, row.participant), h("td", {}, row.exercise), h("td", {}, row.date), state,
+      h("td", {}, row.participant), h("td", {}, row.exercise), h("td", {}, row.date), h("td", {}, row.verdict), state,
       h("td", {},
         button("Open", "open"), " ",
-        button("Analyse", "analyze", { disabled: done || model.get("read_only") }), " ",
+        model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the one that is open:" }), " "] : null,
+        button("Analyse", "analyze", { disabled: done || live || model.get("read_only") }), " ",
         button("Report", "report", { disabled: !done }), " ",
         h("button", {
           type: "button", class: "mobility-small", "aria-label": `Delete ${row.title}`, disabled: runs || model.get("read_only"),
@@ -37,7 +77,7 @@ function sessionBrowser({ model, el }) {
         }, "Delete")));
     if (asked !== row.id) return [main];
     const confirm = h("tr", { class: "mobility-confirm" },
-      h("td", { colspan: 6, role: "alertdialog", "aria-label": "Delete the session?" },
+      h("td", { colspan: 8, role: "alertdialog", "aria-label": "Delete the session?" },
         `Delete “${row.title}” with its video, results, corrections and reports? Nothing is kept. `,
         h("button", { type: "button", class: "mobility-danger", onclick: () => { asked = null; ask(model, "delete", { session: row.id }); showRows(); } }, "Delete"), " ",
         h("button", { type: "button", onclick: () => { asked = null; showRows(); } }, "Keep")));
@@ -54,24 +94,56 @@ function sessionBrowser({ model, el }) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = model.get("rows");
     const found = rows.filter((row) => {
-      const text = [row.title, row.id, row.participant, row.exercise, row.said, row.date].join(" ").toLowerCase();
+      const text = [row.title, row.id, row.participant, row.exercise, row.verdict, row.said, row.date].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
+    const { by, down } = order;
+    const compare = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
+    found.sort((a, b) => (down ? -1 : 1) * compare(a[by], b[by]));
+    for (const each of heads) each.head.setAttribute("aria-sort", each.by !== by ? "none" : down ? "descending" : "ascending");
     counted.textContent = rows.length ? `${found.length} of ${rows.length}` : "no sessions yet; take a video in first";
+    // Where the keyboard was, and what was open, stays.
+    const active = body.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+    const open = [...body.querySelectorAll("details[open]")].map((each) => each.closest("tr").querySelector("[data-session]").dataset.session);
+    sight.disconnect();
     body.replaceChildren(...found.flatMap(rowOf));
+    for (const id of open) {
+      const details = [...body.querySelectorAll("[data-session]")].find((each) => each.dataset.session === id)?.closest("tr").querySelector("details");
+      if (details) details.open = true;
+    }
+    if (active) [...body.querySelectorAll("button")].find((each) => each.getAttribute("aria-label") === active)?.focus();
   }
-  const received = guarded(model, (message) => {
+  const received = guarded(model, (message, buffers) => {
     if (message.kind === "report")
       links.replaceChildren(
         h("span", {}, `Report of ${message.title}: `),
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
     else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
+    else if (message.kind === "thumbnail") {
+      const picture = buffers?.[0];
+      const url = picture ? URL.createObjectURL(new Blob([picture], { type: "image/jpeg" })) : null;
+      pictures.set(message.session, url);
+      if (url) for (const cell of body.querySelectorAll(".mobility-thumbnail"))
+        if (cell.dataset.session === message.session) cell.replaceChildren(h("img", { src: url, alt: "" }));
+      if (awaited === message.session) awaited = null;
+      askPicture();
+    }
   });
+  // What runs elsewhere tells nobody here: somebody has to look.
+  const looking = setInterval(() => {
+    const runs = model.get("place") || model.get("rows").some((row) => LIVE.includes(row.state));
+    if (runs && !document.hidden && !model.get("progress").text && !asked) ask(model, "refresh");
+  }, LOOK_MS);
   model.on("msg:custom", received);
-  model.on("change:rows change:opened change:progress", showRows);
+  model.on("change:rows change:opened change:progress change:can_compare", showRows);
   showRows();
-  return () => model.off("msg:custom", received);
+  return () => {
+    clearInterval(looking);
+    sight.disconnect();
+    model.off("msg:custom", received);
+    for (const url of pictures.values()) if (url) URL.revokeObjectURL(url);
+  };
 }
 
 export default shown(sessionBrowser);

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
 
 from mobility.documents.fill import title, user_name
 from mobility.errors import MobilityError
+from mobility.reports.sections import check_headings
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
@@ -33,6 +35,13 @@ STATES = {
 """States of a session, in words; on a server it may also wait, or be in work."""
 
 
+_VERDICTS = {"unusable": "unusable", "poor": "poor", "ok": "good enough"}
+"""Verdicts on a recording, the worst first, as words."""
+
+_THUMBNAIL = 112
+"""Height of the picture of a session, pixels: twice what is shown, for sharp screens."""
+
+
 class SessionBrowser(Widget):
     """Table of the sessions of a store.
 
@@ -49,6 +58,8 @@ class SessionBrowser(Widget):
         The sessions, the newest first.
     opened
         Id of the session that was opened last; "" for none.
+    can_compare
+        Whether somebody listens to :meth:`on_compare`.
     """
 
     _esm = module("session_browser")
@@ -57,12 +68,14 @@ class SessionBrowser(Widget):
     opened = traitlets.Unicode().tag(sync=True)
     read_only = traitlets.Bool().tag(sync=True)
 
+    can_compare = traitlets.Bool().tag(sync=True)
+
     def __init__(
         self, store: Store | RemoteStore, *, analysis: Mapping[str, Any] | None = None
     ) -> None:
         self.store = store
         self._analysis = dict(analysis or {})
-        self._heard: list[Callable[[Any], Any]] = []
+        self._heard: dict[str, list[Callable[[Any], Any]]] = {}
         super().__init__(read_only=store.read_only)
         self.refresh()
 
@@ -73,13 +86,35 @@ class SessionBrowser(Widget):
 
     def on_open(self, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each session that is opened."""
-        self._heard.append(callback)
+        self._hear("open", callback)
+
+    def on_compare(self, callback: Callable[[Any], Any]) -> None:
+        """Call `callback` with each session that is to stand beside the one that was opened."""
+        self._hear("compare", callback)
+        self.can_compare = True
+
+    def on_analyzed(self, callback: Callable[[Any], Any]) -> None:
+        """Call `callback` with each session that was analysed here, beside the notebook."""
+        self._hear("analyzed", callback)
+
+    def on_report(self, callback: Callable[[Any], Any]) -> None:
+        """Call `callback` with each session whose report was rendered here."""
+        self._hear("report", callback)
+
+    def _hear(self, what: str, callback: Callable[[Any], Any]) -> None:
+        self._heard.setdefault(what, []).append(callback)
+
+    def _tell(self, what: str, session: Session | RemoteSession) -> None:
+        for callback in self._heard.get(what, []):
+            callback(session)
 
     def acts(self) -> dict[str, Act]:
         """Name what the page may ask for."""
         return {
             "refresh": lambda *_: self.refresh(),
             "open": lambda content, _: self.open_session(str(content.get("session"))),
+            "compare": lambda content, _: self._compare(content),
+            "thumbnail": lambda content, _: self._send_thumbnail(str(content.get("session"))),
             "analyze": lambda content, _: self.analyze(str(content.get("session"))),
             "report": lambda content, _: self.report(str(content.get("session"))),
             "delete": lambda content, _: self.delete(str(content.get("session"))),
@@ -101,9 +136,11 @@ class SessionBrowser(Widget):
         """
         session = self.store.session(session_id)
         self.opened = session.id
-        for callback in self._heard:
-            callback(session)
+        self._tell("open", session)
         return session
+
+    def _compare(self, content: Mapping[str, Any]) -> None:
+        self._tell("compare", self.store.session(str(content.get("session"))))
 
     def analyze(self, session_id: str) -> None:
         """Analyse a session beside the notebook; :meth:`wait` waits for it.
@@ -122,8 +159,8 @@ class SessionBrowser(Widget):
                 session.analyze(**self._analysis)
             finally:
                 self.refresh()
-            told = " ".join(warning.message for warning in session.record.warnings)
-            self.say("done", f"{session.title} is analysed" + (f"; note: {told}" if told else ""))
+            self.say("done", f"{session.title} is analysed")
+            self._tell("analyzed", session)
 
         self.in_background("analysing", work)
 
@@ -143,6 +180,7 @@ class SessionBrowser(Widget):
             session.render_report()
             self.say("done", "the report is rendered")
             self.send({"kind": "rendered", "session": session.id})
+            self._tell("report", session)
 
         self.in_background("rendering the report", work)
 
@@ -166,14 +204,19 @@ class SessionBrowser(Widget):
         """Show the table, without its buttons."""
         import html
 
-        names = ("title", "participant", "exercise", "date", "said")
-        heads = ("Session", "Participant", "Exercise", "Date", "State")
+        names = ("title", "participant", "exercise", "date", "verdict", "said")
+        heads = ("Session", "Participant", "Exercise", "Date", "Recording", "State")
         head = "".join(f"<th>{text}</th>" for text in heads)
         rows = "".join(
             f"<tr>{''.join(f'<td>{html.escape(row[name])}</td>' for name in names)}</tr>"
             for row in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    def _send_thumbnail(self, session_id: str) -> None:
+        session = self.store.session(session_id)
+        found = _thumbnail(session) if isinstance(session, Session) else b""
+        self.send({"kind": "thumbnail", "session": session_id}, buffers=[found] if found else [])
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
         session = self.store.session(str(content.get("session")))
@@ -188,20 +231,75 @@ class SessionBrowser(Widget):
         )
 
 
-def _row(session: Session | RemoteSession) -> dict[str, str]:
+def _row(session: Session | RemoteSession) -> dict[str, Any]:
     record = session.record
     try:
         participant = session.participant
     except MobilityError as error:
         log.warning("session %s: %s", session.id, error)
         participant = None
+    state: str = record.state
+    if state == "analyzing" and isinstance(session, Session):
+        state = "running" if session.store.is_in_work(session.id) else state
+    verdict, rank = _verdict(session)
     return {
         "id": session.id,
         "title": title(record, participant),
         "participant": user_name(record, participant),
         "exercise": record.exercise,
-        "state": record.state,
-        "said": STATES[record.state],
+        "state": state,
+        "said": STATES[state],
         "reason": record.reason,
+        "warnings": [warning.message for warning in record.warnings],
+        "verdict": verdict,
+        "rank": rank,
         "date": f"{record.created_at:%Y-%m-%d %H:%M}",
     }
+
+
+def _verdict(session: Session | RemoteSession) -> tuple[str, int]:
+    """Say in a word or two how far a session can be trusted, and its place among the verdicts."""
+    record = session.record
+    if not isinstance(session, Session) or record.state != "analyzed":
+        return "", len(_VERDICTS)
+    if any(warning.code == "no_squat" for warning in record.warnings):
+        return "no squat found", 0
+    try:
+        quality = session.capture_quality()
+    except MobilityError as error:
+        log.warning("session %s: %s", session.id, error)
+        return "", len(_VERDICTS)
+    seen = [quality, quality.get("second_camera") or {}]
+    checks = [each.get(name) for each in seen for name in check_headings()]
+    found = {check.get("verdict") for check in checks if isinstance(check, Mapping)}
+    for rank, (verdict, word) in enumerate(_VERDICTS.items()):
+        if verdict in found:
+            return word, rank
+    return "", len(_VERDICTS)
+
+
+def _thumbnail(session: Session) -> bytes:
+    """Small picture of the video, JPEG, at the first bottom where one is known; else of its middle.
+
+    Nothing where the video cannot be read: the table is of use without it.
+    """
+    import cv2
+
+    from mobility.capture.video import probe, read_frames
+
+    try:
+        moment = probe(session.video).duration_s / 2
+        if "repetitions" in session.record.stages:
+            known = [row["bottom"] for row in session.repetitions_table() if row.get("accepted")]
+            moment = next((float(each) for each in known if np.isfinite(each)), moment)
+        frame = next(read_frames(session.video, start=max(0.0, moment - 0.1)), None)
+    except (MobilityError, KeyError) as error:
+        log.info("session %s: no thumbnail: %s", session.id, error)
+        return b""
+    if frame is None:
+        return b""
+    height, width = frame.image.shape[:2]
+    size = (max(1, round(width * _THUMBNAIL / height)), _THUMBNAIL)
+    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    done, coded = cv2.imencode(".jpg", small[:, :, ::-1])
+    return coded.tobytes() if done else b""

@@ -1,12 +1,33 @@
 // Where the video is looked for: by the server's route, from the kernel, and the annotated one,
 // which every browser can play, in the same places.
 const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) => ({ local, annotated })));
+const HEAD_M = 0.1; // radius of the ball that stands for the head
 const EVERY = 2; // pixels of the curve between drawn points, at least
 
+/** Draws anew where another session is shown; where nobody shows one, this never happens. */
 function trialViewer({ model, el }) {
+  let drop = drawTrial({ model, el });
+  const anew = () => {
+    drop();
+    el.querySelector(":scope > section").remove();
+    drop = drawTrial({ model, el });
+  };
+  model.on("change:drawn", anew);
+  return () => {
+    model.off("change:drawn", anew);
+    drop();
+  };
+}
+
+function drawTrial({ model, el }) {
   const place = root(el, "trial", "Trial");
   place.tabIndex = -1; // so that the keys work after a click anywhere in it
   const quiet = new AbortController();
+  const listening = [];
+  const listen = (names, act) => {
+    listening.push([names, act]);
+    model.on(names, act);
+  };
   let trial = null; // what Python sent: time, image, visible, body, curves
   let frame = 0;
   let playing = false;
@@ -98,6 +119,10 @@ function trialViewer({ model, el }) {
     ask(model, "follow", { point: [((event.clientX - box.left) / box.width) * wide, ((event.clientY - box.top) / box.height) * tall] });
   });
 
+  const warned = h("div", { role: "status" });
+  const showWarnings = () =>
+    warned.replaceChildren(...[...model.get("not_served"), ...model.get("warnings")].map((text) => h("p", { class: "mobility-dim" }, text)));
+
   // Which part of the trial the curves show
 
   let zoom = 1;
@@ -109,7 +134,7 @@ function trialViewer({ model, el }) {
   place.append(
     h("h3", {}, model.get("title")),
     h("div", { class: "mobility-trial-top" }, screen, bodyBox),
-    ...[...model.get("not_served"), ...model.get("warnings")].map((text) => h("p", { class: "mobility-dim" }, text)),
+    warned,
     h("div", { class: "mobility-row" }, play, back, on, speed, h("label", {}, skeleton, " skeleton"), readout,
       h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
@@ -230,7 +255,9 @@ function trialViewer({ model, el }) {
     if (!trial) return;
     const [wide, tall] = pictureSize();
     const [w, hgt] = [wide || 4, tall || 3];
-    const high = Math.min(420, (Math.min(place.clientWidth || 600, 620) * hgt) / w);
+    const air = getComputedStyle(place);
+    const room = place.clientWidth - parseFloat(air.paddingLeft) - parseFloat(air.paddingRight);
+    const high = Math.min(420, (Math.min(room > 0 ? room : 600, 620) * hgt) / w);
     screen.style.height = `${high}px`;
     screen.style.width = `${(high * w) / hgt}px`;
   }
@@ -271,9 +298,46 @@ function trialViewer({ model, el }) {
     });
   }
 
+  /** A ball between the ears, as wide as heads are, a neck below it, and a dot where the nose is. */
+  function drawHead(g, at, project, scale, ink, ground) {
+    const place3 = (name) => {
+      const k = trial.body_points.indexOf(name);
+      const point = k < 0 ? null : at(k);
+      return point && point.every(Number.isFinite) ? point : null;
+    };
+    const middle = (name) => {
+      const [a, b] = ["left", "right"].map((side) => place3(`${side}_${name}`));
+      return a && b ? a.map((value, k) => (value + b[k]) / 2) : a || b;
+    };
+    const [nose, shoulders] = [place3("nose"), middle("shoulder")];
+    const centre = middle("ear") || nose;
+    if (!centre) return;
+    const [x, y] = project(centre);
+    g.lineWidth = 3;
+    g.strokeStyle = ink;
+    if (shoulders) {
+      g.beginPath();
+      g.moveTo(...project(shoulders).slice(0, 2));
+      g.lineTo(x, y);
+      g.stroke();
+    }
+    g.fillStyle = ground;
+    g.beginPath();
+    g.arc(x, y, HEAD_M * scale, 0, 7);
+    g.fill();
+    g.stroke();
+    if (!nose) return;
+    g.fillStyle = ink;
+    g.beginPath();
+    g.arc(...project(nose).slice(0, 2), 3, 0, 7);
+    g.fill();
+  }
+
   function drawBody() {
     const [width, height] = [bodyCanvas.clientWidth, bodyCanvas.clientHeight];
     if (!trial || !width || !height) return;
+    const style = getComputedStyle(bodyCanvas);
+    const [ink, ground] = [style.color, style.backgroundColor];
     paint(bodyCanvas, width, height, (g) => {
       const [cy, sy, cp, sp] = [Math.cos(view.yaw), Math.sin(view.yaw), Math.cos(view.pitch), Math.sin(view.pitch)];
       const { low, high, middle } = trial.box;
@@ -285,7 +349,8 @@ function trialViewer({ model, el }) {
         const [u, w] = [a * cy - c * sy, a * sy + c * cy];
         return [width / 2 + u * scale, height / 2 - (b * cp - w * sp) * scale, w * cp + b * sp];
       };
-      g.strokeStyle = "#d8d8d8";
+      g.strokeStyle = ink;
+      g.globalAlpha = 0.18;
       g.lineWidth = 1;
       for (let k = -2; k <= 2; k++)
         for (const line of [[[k * 0.4, -0.8], [k * 0.4, 0.8]], [[-0.8, k * 0.4], [0.8, k * 0.4]]]) {
@@ -295,6 +360,7 @@ function trialViewer({ model, el }) {
           g.lineTo(ends[1][0], ends[1][1]);
           g.stroke();
         }
+      g.globalAlpha = 1;
       const n = trial.body_points.length;
       const at = (k) => {
         const o = (frame * n + k) * 3;
@@ -305,8 +371,9 @@ function trialViewer({ model, el }) {
         .filter(({ from, to }) => Number.isFinite(from[0] + to[0]))
         .sort((p, q) => p.from[2] + p.to[2] - q.from[2] - q.to[2]);
       g.lineCap = "round";
+      drawHead(g, at, project, scale, ink, ground);
       for (const { side, from, to } of bones) {
-        for (const [colour, wide, dash] of [["#ffffff", 7, []], [COLOURS[side], 4, side === "right" ? [9, 6] : []]]) {
+        for (const [colour, wide, dash] of [[ground, 7, []], [side ? COLOURS[side] : ink, 4, side === "right" ? [9, 6] : []]]) {
           g.strokeStyle = colour;
           g.lineWidth = wide;
           g.setLineDash(dash);
@@ -318,7 +385,7 @@ function trialViewer({ model, el }) {
         g.setLineDash([]);
       }
       if (!bones.length) {
-        g.fillStyle = "#555";
+        g.fillStyle = ink;
         g.font = "13px sans-serif";
         g.textAlign = "center";
         g.fillText("no body in this frame", width / 2, height / 2);
@@ -638,7 +705,8 @@ function trialViewer({ model, el }) {
 
   place.addEventListener("keydown", (event) => {
     const tag = event.target.tagName;
-    if (event.target === bodyCanvas || event.target === slider || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+    const onSlider = event.target === slider && event.key === " ";
+    if (event.target === bodyCanvas || (!onSlider && ["INPUT", "SELECT", "TEXTAREA"].includes(tag))) return;
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) step(event.shiftKey ? 10 * by : by);
     else if (event.key === "Home") goTo(0);
@@ -699,15 +767,17 @@ function trialViewer({ model, el }) {
       video.src = message.url;
     }
   });
-  model.on("msg:custom", received);
-  model.on("change:others", showPeople);
-  model.on("change:shown", () => trial && buildPanels());
-  model.on("change:repetitions change:by_hand", takeReps);
-  model.on("change:progress", () => trial && showTable());
+  listen("msg:custom", received);
+  listen("change:others", showPeople);
+  listen("change:warnings change:not_served", showWarnings);
+  listen("change:shown", () => trial && buildPanels());
+  listen("change:repetitions change:by_hand", takeReps);
+  listen("change:progress", () => trial && showTable());
   const resized = new ResizeObserver(() => { fitScreen(); drawnFor = ""; drawPanels(); });
   resized.observe(place);
   watchFrames();
   showPeople();
+  showWarnings();
   ask(model, "load");
   askVideo();
   return () => {
@@ -716,7 +786,7 @@ function trialViewer({ model, el }) {
     resized.disconnect();
     video.removeAttribute("src");
     video.load();
-    model.off("msg:custom", received);
+    for (const [names, act] of listening) model.off(names, act);
   };
 }
 

@@ -49,6 +49,8 @@ class TrialViewer(Widget):
     others
         Other people in the picture who can be followed instead: `time` at which each is first
         seen, and `point`, x and y in pixels; empty on a server.
+    drawn
+        How often another session was shown; the page draws itself anew.
 
     Raises
     ------
@@ -67,24 +69,44 @@ class TrialViewer(Widget):
     not_served = traitlets.List().tag(sync=True)
     warnings = traitlets.List().tag(sync=True)
     others = traitlets.List().tag(sync=True)
+    drawn = traitlets.Int().tag(sync=True)
 
     def __init__(self, session: Session | RemoteSession) -> None:
+        super().__init__(**self._traits_of(session))
+        self._take_repetitions()
+
+    def show(self, session: Session | RemoteSession) -> None:
+        """Show another session in the place of this one.
+
+        Raises
+        ------
+        NotFoundError
+            The session has no landmarks or angles yet.
+        """
+        traits = self._traits_of(session)
+        with self.hold_sync():
+            for name, value in traits.items():
+                setattr(self, name, value)
+            self._take_repetitions()
+            self.notice, self.errors = {}, {}
+            self.drawn += 1
+
+    def _traits_of(self, session: Session | RemoteSession) -> dict[str, Any]:
+        known = angle_names(session.angles())
         self.session = session
         self._local = session if isinstance(session, Session) else None
-        self._known = angle_names(session.angles())
-        local = self._local
-        found = local is not None and "repetitions" in local.record.stages
-        repetitions = local.repetitions() if local is not None and found else None
-        super().__init__(
-            title=session.title,
-            shown=shown_at_first(session.record.joints, session.angles(), repetitions),
-            noun="repetition" if session.record.exercise == "Overhead Squat" else "movement",
-            can_correct=self._local is not None,
-            not_served=[] if isinstance(session, Session) else list(session.not_served),
-            warnings=[warning.message for warning in session.record.warnings],
-            others=_others(self._local),
-        )
-        self._take_repetitions()
+        self._known = known
+        found = self._local is not None and "repetitions" in self._local.record.stages
+        repetitions = self._local.repetitions() if self._local is not None and found else None
+        return {
+            "title": session.title,
+            "shown": shown_at_first(session.record.joints, session.angles(), repetitions),
+            "noun": "repetition" if session.record.exercise == "Overhead Squat" else "movement",
+            "can_correct": self._local is not None,
+            "not_served": [] if isinstance(session, Session) else list(session.not_served),
+            "warnings": _warnings(session),
+            "others": _others(self._local),
+        }
 
     @traitlets.validate("shown")  # type: ignore[untyped-decorator]
     def _check_shown(self, proposal: Any) -> list[str]:
@@ -129,6 +151,7 @@ class TrialViewer(Widget):
                 session.set_repetitions(intervals)
                 session.analyze()
             self._take_repetitions()
+            self.warnings = _warnings(session)
             self.say("done", f"saved; the next report is made with these {self.noun}s")
 
         self.in_background("analysing again", work)
@@ -160,6 +183,7 @@ class TrialViewer(Widget):
                 session.analyze()
             self.others = _others(session)
             self._take_repetitions()
+            self.warnings = _warnings(session)
             self._send_trial()
             self.say("done", "the person at {:.0f},{:.0f} is measured now".format(*place))
 
@@ -211,6 +235,10 @@ class TrialViewer(Widget):
                 "the curves work without it"
             )
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
+
+
+def _warnings(session: Session | RemoteSession) -> list[str]:
+    return [warning.message for warning in session.record.warnings]
 
 
 def _others(session: Session | None) -> list[dict[str, Any]]:

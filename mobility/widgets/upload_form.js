@@ -2,12 +2,24 @@ function uploadForm({ model, el }) {
   const place = root(el, "upload", "Add a video");
   const size = (bytes) =>
     bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
-  let file = null;
-  let upload = null; // {id, file}
+  const files = [null, null]; // the video, and that of a second camera
+  let upload = null; // id of the one that is being sent
   let began = false; // here, and not in another view of the same form
-  const name = h("span", { class: "mobility-dim" }, "or drop one here");
-  const pick = h("input", { type: "file", accept: "video/*,.mkv,.mov,.mp4,.avi,.webm", "aria-label": "Video file", onchange: () => choose(pick.files[0]) });
-  const drop = h("div", { class: "mobility-drop" }, pick, " ", name);
+  const [first, second] = [["Video file", "or drop one here"], ["File of the second video", "of another camera, of the same trial; or drop it here"]].map(([label, empty], which) => {
+    const name = h("span", { class: "mobility-dim" }, empty);
+    const pick = h("input", { type: "file", accept: "video/*,.mkv,.mov,.mp4,.avi,.webm", "aria-label": label, onchange: () => choose(which, pick.files[0]) });
+    const drop = h("div", { class: "mobility-drop" }, pick, " ", name);
+    for (const kind of ["dragover", "dragenter"])
+      drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("mobility-over"); });
+    drop.addEventListener("dragleave", () => drop.classList.remove("mobility-over"));
+    drop.addEventListener("drop", (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      drop.classList.remove("mobility-over");
+      choose(which, event.dataTransfer.files[0]);
+    });
+    return { name, pick, drop, empty };
+  });
   const fields = {};
   const known = h("datalist", { id: newId("participants") });
   fields.user_id = h("input", { type: "text", id: newId("user"), list: known.id, placeholder: "for example p01", maxlength: 64 });
@@ -27,6 +39,19 @@ function uploadForm({ model, el }) {
   const film = h("div", { class: "mobility-dim" });
   const movementBox = h("div", {}, fields.movement, drawing, film);
   fields.exercise_name.addEventListener("change", showMovement);
+  fields.height_m = h("input", { type: "text", id: newId("height"), inputmode: "decimal", placeholder: "optional, metres, for example 1.72" });
+  fields.subject = h("input", { type: "text", id: newId("subject"), placeholder: "only where several people are seen: x,y in pixels" });
+  const preview = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "auto", controls: true, hidden: true, "aria-label": "The chosen video; a click on a person says whom to measure", tabindex: -1 });
+  const pointing = h("div", { class: "mobility-dim", hidden: true }, "Where several people are seen, click on the one to measure.");
+  preview.addEventListener("loadedmetadata", () => { preview.hidden = pointing.hidden = !preview.videoWidth; });
+  preview.addEventListener("error", () => { preview.hidden = pointing.hidden = true; });
+  preview.addEventListener("click", (event) => {
+    const box = preview.getBoundingClientRect();
+    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    if (y > 0.85) return; // its own buttons
+    event.preventDefault();
+    fields.subject.value = `${Math.round(x * preview.videoWidth)},${Math.round(y * preview.videoHeight)}`;
+  });
   const send = h("button", { class: "mobility-main", type: "button", onclick: begin }, "Upload");
   const cancel = h("button", { type: "button", hidden: true, onclick: () => { upload = null; ask(model, "cancel"); showState(); } }, "Cancel");
   const bar = h("progress", { max: 1, value: 0, "aria-label": "Uploaded" });
@@ -35,16 +60,19 @@ function uploadForm({ model, el }) {
 
   const rowOf = {};
   const rows = [
-    ["Video", drop, "video"],
+    ["Video", first.drop, "video"],
+    ["Second video", second.drop, "second_video"],
     ["Participant", fields.user_id, "user_id"],
     ["Title", fields.session_name, "session_name"],
     ["Exercise", fields.exercise_name, "exercise_name"],
     ["Movement", movementBox, "movement"],
     ["Joints", jointBox, "body_joint_angles"],
+    ["Height", fields.height_m, "height_m"],
+    ["Person", h("div", {}, fields.subject, pointing, preview), "subject"],
   ].flatMap(([label, control, field]) => {
-    const input = { video: pick, movement: fields.movement }[field] || control;
+    const input = { video: first.pick, second_video: second.pick, movement: fields.movement, subject: fields.subject }[field] || control;
     const faults = faultLine(model, field, input);
-    const labelled = control === drop ? control : input;
+    const labelled = control.className === "mobility-drop" ? control : input;
     const head = labelled.id ? h("label", { for: labelled.id }, label) : h("span", { class: "mobility-label" }, label);
     const row = [
       head,
@@ -77,44 +105,47 @@ function uploadForm({ model, el }) {
     film.textContent = chosen ? chosen.film : isOfJoints() ? "Choose a movement to see how it is filmed." : "";
   }
 
-  function choose(chosen) {
-    file = chosen || null;
-    name.textContent = file ? `${file.name}, ${size(file.size)}` : "or drop one here";
+  function choose(which, chosen) {
+    const { name, empty } = [first, second][which];
+    const file = chosen || null;
+    files[which] = file;
+    name.textContent = file ? `${file.name}, ${size(file.size)}` : empty;
+    if (which) return;
+    if (preview.src) URL.revokeObjectURL(preview.src);
+    preview.hidden = pointing.hidden = true;
+    fields.subject.value = "";
+    if (file) preview.src = URL.createObjectURL(file);
+    else preview.removeAttribute("src");
   }
-  for (const kind of ["dragover", "dragenter"])
-    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("mobility-over"); });
-  drop.addEventListener("dragleave", () => drop.classList.remove("mobility-over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    event.stopPropagation();
-    drop.classList.remove("mobility-over");
-    choose(event.dataTransfer.files[0]);
-  });
+  for (const part of [...rowOf.second_video, ...rowOf.height_m]) part.hidden = !model.get("is_local");
 
+  const told = (file) => ({ name: file ? file.name : "", size: file ? file.size : 0 });
   function begin() {
     began = true;
     ask(model, "begin", {
-      name: file ? file.name : "", size: file ? file.size : 0,
+      ...told(files[0]), second: files[1] ? told(files[1]) : null,
       fields: {
         user_id: fields.user_id.value.trim(),
         session_name: fields.session_name.value.trim() || null,
         exercise_name: fields.exercise_name.value,
+        height_m: fields.height_m.value.trim() || null,
+        subject: fields.subject.value.trim() || null,
         ...(isOfJoints() && fields.movement.value
           ? { movement: fields.movement.value, body_joint_angles: ["all"] }
           : { movement: null, body_joint_angles: joints.filter((box) => box.checked).map((box) => box.value) }),
       },
     });
   }
-  async function part({ upload: id, offset, bytes }) {
+  async function part({ upload: id, which, offset, bytes }) {
+    const file = files[which];
     if (!began || !file) return;
-    if (!upload || upload.id !== id) upload = { id, file };
-    const now = upload;
-    bar.value = offset / now.file.size;
-    sent.textContent = `${size(offset)} of ${size(now.file.size)}`;
+    upload = id;
+    bar.value = offset / file.size;
+    sent.textContent = `${which ? "second video: " : ""}${size(offset)} of ${size(file.size)}`;
     showState();
     try {
-      const data = await now.file.slice(offset, offset + bytes).arrayBuffer();
-      if (upload === now) ask(model, "part", { upload: id, offset }, [data]);
+      const data = await file.slice(offset, offset + bytes).arrayBuffer();
+      if (upload === id) ask(model, "part", { upload: id, offset }, [data]);
     } catch (error) {
       upload = null;
       ask(model, "cancel", { because: `the browser cannot read the file: ${error.message}` });
@@ -132,8 +163,10 @@ function uploadForm({ model, el }) {
       upload = null;
       showState();
     } else if (message.kind === "created") {
-      pick.value = "";
-      choose(null);
+      [first, second].forEach(({ pick }, which) => {
+        pick.value = "";
+        choose(which, null);
+      });
     }
   });
   const showParticipants = () => known.replaceChildren(...model.get("participants").map((id) => h("option", { value: id })));

@@ -12,6 +12,7 @@ import traitlets
 from mobility import tables
 from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
+from mobility.options import check_point
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.record import JOINTS, MEASURED
 from mobility.sessions.scratch import scratch_folder
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = 4 * 10**9
 """Largest video that is taken in, unless another limit is given."""
+
+_LEAST_M, _MOST_M = 0.5, 2.6
+"""Stature of whom an analysis takes."""
 
 PART_BYTES = 1 << 20
 """Bytes in a message: well below what a Jupyter server lets through."""
@@ -49,11 +53,16 @@ class UploadForm(Widget):
     ----------
     created
         Id of the session that was made last; "" for none.
+    is_local
+        Whether the store takes a second video and the height, which a server does not.
     """
 
     _esm = module("upload_form")
     fields_of_page = frozenset(
-        {"video", "user_id", "session_name", "exercise_name", "body_joint_angles", "movement"}
+        {
+            *("video", "second_video", "user_id", "session_name", "exercise_name"),
+            *("body_joint_angles", "movement", "height_m", "subject"),
+        }
     )
 
     exercises = traitlets.List().tag(sync=True)
@@ -63,15 +72,17 @@ class UploadForm(Widget):
     participants = traitlets.List().tag(sync=True)
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
+    is_local = traitlets.Bool().tag(sync=True)
 
     def __init__(self, store: Store | RemoteStore, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
-        self._upload: _Upload | None = None
+        self._uploads: list[_Upload] = []
         self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
             exercises=list(available_exercises()),
             movements=_movements(),
             participants=store.participants(),
+            is_local=isinstance(store, Store),
             most_bytes=most_bytes,
         )
 
@@ -103,9 +114,8 @@ class UploadForm(Widget):
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()
-        if self._upload is not None:
+        if self._uploads:
             raise BadInputError("a video is being uploaded; wait, or cancel it")
-        name, size = str(content.get("name") or ""), int(content.get("size") or 0)
         fields = {
             "user_id": "",
             "exercise_name": "",
@@ -114,24 +124,11 @@ class UploadForm(Widget):
             "movement": None,
             **dict(content.get("fields") or {}),
         }
-        faults: dict[str, list[str]] = {}
-        if not name:
-            faults["video"] = ["choose a video file"]
-        elif size == 0:
-            faults["video"] = [f"{name}: is empty"]
-        elif size > self.most_bytes:
-            limit = TooLargeError(
-                f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
-                "taken in; cut it, or give its path to store.create(...)"
-            )
-            faults["video"] = [str(limit)]
-        else:
-            try:
-                name = check_file_name(name, what="video")
-                if name in (".", ".."):
-                    raise BadInputError(f"video {name!r}: is no name of a file")
-            except BadInputError as error:
-                faults["video"] = [str(error)]
+        about = _About(fields.pop("height_m", None), fields.pop("subject", None))
+        faults: dict[str, list[str]] = about.faults()
+        named = [self._file("video", content, faults)]
+        if second := content.get("second"):
+            named.append(self._file("second_video", second, faults))
         try:
             check_creation(**fields)
         except BadInputError as error:
@@ -140,11 +137,36 @@ class UploadForm(Widget):
             faults["user_id"] = ["say who it is, for example p01"]
         if faults:
             raise FieldError("cannot be taken in", faults)
-        self._upload = _Upload(name, size, fields)
-        self._want_next(self._upload)
+        self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
+        self._fields, self._about = fields, about
+        self._want_next(self._uploads[0])
+
+    def _file(
+        self, field: str, content: Mapping[str, Any], faults: dict[str, list[str]]
+    ) -> tuple[str, int]:
+        """Name and size of a file that is to come; what is wrong with them goes to `faults`."""
+        name, size = str(content.get("name") or ""), int(content.get("size") or 0)
+        if not name:
+            faults[field] = ["choose a video file"]
+        elif size == 0:
+            faults[field] = [f"{name}: is empty"]
+        elif size > self.most_bytes:
+            limit = TooLargeError(
+                f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
+                "taken in; cut it, or give its path to store.create(...)"
+            )
+            faults[field] = [str(limit)]
+        else:
+            try:
+                name = check_file_name(name, what="video")
+                if name in (".", ".."):
+                    raise BadInputError(f"video {name!r}: is no name of a file")
+            except BadInputError as error:
+                faults[field] = [str(error)]
+        return name, size
 
     def _take_part(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
-        upload = self._upload
+        upload = next((each for each in self._uploads if each.received < each.size), None)
         if upload is None or content.get("upload") != upload.id:
             log.info("a part of an upload that was cancelled")
             return
@@ -154,22 +176,32 @@ class UploadForm(Widget):
             self._drop()
             self.send({"kind": "received"})
             raise
-        if upload.received < upload.size:
-            self._want_next(upload)
+        waits = next((each for each in self._uploads if each.received < each.size), None)
+        if waits is not None:
+            self._want_next(waits)
             return
-        self._upload = None
+        uploads, self._uploads = self._uploads, []
+        fields, about = self._fields, self._about
         self.send({"kind": "received"})
-        self.in_background("taking the video in", lambda: self._create(upload))
+        self.in_background("taking the video in", lambda: self._create(uploads, fields, about))
 
-    def _create(self, upload: _Upload) -> None:
+    def _create(self, uploads: Sequence[_Upload], fields: Mapping[str, Any], about: _About) -> None:
         try:
-            session = self.store.create(upload.file, **upload.fields)
+            asked = {**about.of_creation(self.store), **fields}
+            if len(uploads) > 1:
+                asked["second_video"] = uploads[1].file
+            session = self.store.create(uploads[0].file, **asked)
         except BadInputError as error:
-            # Of the place where it was for a moment nobody needs to know.
-            told = str(error).replace(f"{upload.file.parent}/", "")
-            raise FieldError("cannot be taken in", error.fields or {"video": [told]}) from None
+            # Of the places where they were for a moment nobody needs to know.
+            told = str(error)
+            for upload in uploads:
+                told = told.replace(f"{upload.file.parent}/", "")
+            field = "second_video" if told.startswith("second video") else "video"
+            raise FieldError("cannot be taken in", error.fields or {field: [told]}) from None
         finally:
-            upload.remove()
+            for upload in uploads:
+                upload.remove()
+        about.keep(session)
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})
         self.send({"kind": "created", "session": session.id})
@@ -183,13 +215,70 @@ class UploadForm(Widget):
 
     def _want_next(self, upload: _Upload) -> None:
         self.send(
-            {"kind": "send", "upload": upload.id, "offset": upload.received, "bytes": PART_BYTES}
+            {
+                **{"kind": "send", "upload": upload.id, "which": upload.which},
+                **{"offset": upload.received, "bytes": PART_BYTES},
+            }
         )
 
     def _drop(self) -> None:
-        if self._upload is not None:
-            self._upload.remove()
-            self._upload = None
+        for upload in self._uploads:
+            upload.remove()
+        self._uploads = []
+
+
+class _About:
+    """What is said of who is filmed, as the page has it: texts, or None."""
+
+    def __init__(self, height_m: str | None, subject: str | None) -> None:
+        self._height, self._subject = height_m, subject
+        self.height_m: float | None = None
+        self.subject: tuple[float, float] | None = None
+
+    def faults(self) -> dict[str, list[str]]:
+        """Read the texts; what is wrong with them, by field."""
+        faults = {}
+        if self._height:
+            try:
+                self.height_m = check_height(self._height)
+            except BadInputError as error:
+                faults["height_m"] = [str(error)]
+        if self._subject:
+            try:
+                self.subject = check_point(self._subject.split(","), what="the person")
+            except BadInputError as error:
+                faults["subject"] = [str(error)]
+        return faults
+
+    def of_creation(self, store: Store | RemoteStore) -> dict[str, Any]:
+        """Give a server what it has to know at once, as it analyses by itself."""
+        return {} if isinstance(store, Store) or not self.subject else {"subject": self.subject}
+
+    def keep(self, session: Session | RemoteSession) -> None:
+        """Keep it with the participant, and as a correction by hand, before the analysis."""
+        if not isinstance(session, Session):
+            return
+        if self.height_m is not None:
+            session.store.set_participant(session.record.user_id, height_m=self.height_m)
+        if self.subject is not None:
+            session.set_subject(self.subject)
+
+
+def check_height(text: str) -> float:
+    """Stature in metres, from a text.
+
+    Raises
+    ------
+    BadInputError
+        It is no number, or no stature of a person, such as one in centimetres.
+    """
+    try:
+        metres = float(text.strip().replace(",", "."))
+    except ValueError:
+        metres = float("nan")
+    if not _LEAST_M <= metres <= _MOST_M:
+        raise BadInputError(f"must be metres from {_LEAST_M} to {_MOST_M}, for example 1.72")
+    return metres
 
 
 def _movements() -> list[dict[str, str]]:
@@ -206,9 +295,9 @@ def _movements() -> list[dict[str, str]]:
 class _Upload:
     """A video that comes in parts into a temporary folder, which vanishes with it."""
 
-    def __init__(self, name: str, size: int, fields: Mapping[str, Any]) -> None:
+    def __init__(self, which: int, name: str, size: int) -> None:
         self.id = secrets.token_hex(8)
-        self.size, self.fields, self.received = size, dict(fields), 0
+        self.which, self.size, self.received = which, size, 0
         self.folder, self.remove = scratch_folder("upload")
         self.file = self.folder / name
 

@@ -62,11 +62,15 @@ def test_expired_and_revoked_keys_are_not_found(tmp_path, monkeypatch):
     now = module._now()
     monkeypatch.setattr(module, "_now", lambda: now + module.datetime.timedelta(days=1.99))
     assert keys.find(key) is not None
+    assert keys.is_valid_id(stored.id)
     monkeypatch.setattr(module, "_now", lambda: now + module.datetime.timedelta(days=2.01))
     assert keys.find(key) is None
+    assert not keys.is_valid_id(stored.id)
     monkeypatch.undo()
+    assert keys.is_valid_id(stored.id)
     keys.revoke(stored.id)
     assert keys.find(key) is None
+    assert not keys.is_valid_id(stored.id)
     with pytest.raises(NotFoundError):
         keys.revoke(stored.id)
 

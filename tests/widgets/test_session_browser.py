@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import cv2
+import numpy as np
 import pytest
 
+from mobility.capture.video import read_frames
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
+from mobility.reports.sections import check_headings
 from mobility.store import Session
 from mobility.widgets import SessionBrowser
 
@@ -21,7 +25,9 @@ def browser(analysed, store):
 
 def test_the_newest_session_comes_first(browser, store):
     assert [row["title"] for row in browser.rows] == ["Second", "First"]
-    assert browser.rows[1] == {
+    row = dict(browser.rows[1])
+    assert all("refused" in warning for warning in row.pop("warnings"))
+    assert row == {
         "id": "s1",
         "title": "First",
         "participant": "demo",
@@ -29,8 +35,86 @@ def test_the_newest_session_comes_first(browser, store):
         "state": "analyzed",
         "said": "analysed",
         "reason": "",
+        "verdict": "good enough",
+        "rank": 2,
         "date": "2025-01-01 10:00",
     }
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "second", "told"),
+    [
+        (("ok", "poor"), None, ("poor", 1)),
+        (("unusable", "poor"), None, ("unusable", 0)),
+        (("ok", "ok"), None, ("good enough", 2)),
+        (("ok", "ok"), "unusable", ("unusable", 0)),
+        ((None, None), None, ("", 3)),
+    ],
+)
+def test_the_worst_check_of_a_recording_is_its_verdict(
+    browser, monkeypatch, verdicts, second, told
+):
+    names = list(check_headings())[:2]
+    quality = {
+        name: {"verdict": each, "advice": ""} for name, each in zip(names, verdicts, strict=True)
+    }
+    if second:
+        quality["second_camera"] = {names[0]: {"verdict": second, "advice": ""}}
+    monkeypatch.setattr(Session, "capture_quality", lambda *_: quality)
+    browser.refresh()
+    rows = {row["id"]: (row["verdict"], row["rank"]) for row in browser.rows}
+    assert rows == {"s1": told, "s2": ("", 3)}  # the second is not analysed
+
+
+def test_where_there_is_no_squat_nothing_else_counts(analysed, store):
+    analysed("s1", warnings=[{"code": "no_squat", "message": "No squat was found."}])
+    (row,) = SessionBrowser(store).rows
+    assert (row["verdict"], row["rank"]) == ("no squat found", 0)
+
+
+def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
+    analysed("s1", state="analyzing")
+    with store.session_locked("s1", what="the test"):
+        (row,) = SessionBrowser(store).rows
+        assert (row["state"], row["said"]) == ("running", "being analysed")
+    (row,) = SessionBrowser(store).rows
+    assert (row["state"], row["said"]) == ("analyzing", "interrupted")
+
+
+def test_a_picture_is_of_the_bottom_and_none_where_there_is_no_video(browser, ask, sent, store):
+    messages = sent(browser)
+    ask(browser, "thumbnail", session="s1")
+    (coded,) = messages[0]["buffers"]
+    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    session = store.session("s1")
+    bottom = float(session.repetitions()["bottom"][0])
+    frame = next(read_frames(session.video, start=bottom)).image[:, :, ::-1]
+    assert picture.shape[0] == 112
+    size = picture.shape[1::-1]
+    assert size[0] / size[1] == pytest.approx(frame.shape[1] / frame.shape[0], abs=0.01)
+    alike = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(float)
+    first = cv2.resize(next(read_frames(session.video)).image[:, :, ::-1], size).astype(float)
+    assert np.abs(picture - alike).mean() < 0.5 * np.abs(picture - first).mean()
+    session.video.write_bytes(b"no video")
+    ask(browser, "thumbnail", session="s1")
+    assert messages[1]["buffers"] == []
+    assert browser.notice == {}
+
+
+def test_who_listens_hears_of_comparison_analysis_and_report(browser, ask, monkeypatch):
+    heard = []
+    assert not browser.can_compare
+    browser.on_compare(lambda session: heard.append(("compare", session.id)))
+    browser.on_analyzed(lambda session: heard.append(("analyzed", session.id)))
+    browser.on_report(lambda session: heard.append(("report", session.id)))
+    assert browser.can_compare
+    monkeypatch.setattr(Session, "analyze", lambda *_, **__: None)
+    monkeypatch.setattr(Session, "render_report", lambda *_: {})
+    for what, session in (("compare", "s1"), ("analyze", "s2"), ("report", "s1")):
+        ask(browser, what, session=session)
+        browser.wait(20)
+    assert heard == [("compare", "s1"), ("analyzed", "s2"), ("report", "s1")]
+    assert browser.opened == ""
 
 
 def test_a_damaged_participant_hides_no_session(browser, store):

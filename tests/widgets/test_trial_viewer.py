@@ -62,6 +62,24 @@ def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent):
     assert ("trunk_lean", "") in {(c["name"], c["side"]) for c in trial["curves"]}
 
 
+def test_another_session_is_shown_in_the_same_viewer(viewer, analysed, ask, sent):
+    other = analysed(
+        "s2", exercise="Joint Angle Mobility", joints=["elbow"], session_name="An elbow",
+        warnings=[{"code": "a", "message": "Look here."}],
+    )  # fmt: skip
+    viewer.say("done", "of the first")
+    viewer.show(other)
+    assert (viewer.title, viewer.noun, viewer.shown) == ("An elbow", "movement", ["elbow_flexion"])
+    assert (viewer.warnings, viewer.notice, viewer.drawn) == (["Look here."], {}, 1)
+    messages = sent(viewer)
+    ask(viewer, "video", page={})
+    assert messages[0]["url"].endswith(other.video.name)
+    # What cannot be shown leaves what is.
+    with pytest.raises(NotFoundError):
+        viewer.show(analysed("s3", stages={}, state="created"))
+    assert (viewer.session.id, viewer.title, viewer.drawn) == ("s2", "An elbow", 1)
+
+
 def test_bones_know_their_side(viewer, ask, sent):
     messages = sent(viewer)
     ask(viewer, "load")

@@ -95,6 +95,62 @@ def test_a_movement_shows_how_it_is_filmed_and_is_kept(form, store, ask, sent, c
     assert set(form.errors) == {"movement"}
 
 
+def test_a_second_video_the_height_and_the_person_are_kept(
+    form, store, ask, sent, clip, clips, tmp_path, temporary, monkeypatch
+):
+    monkeypatch.setattr(upload_form, "PART_BYTES", 1000)
+    other = clips.make_clip(tmp_path / "other.mp4", 20).read_bytes()
+    messages = sent(form)
+    ask(form, "begin", name="a.mp4", size=len(clip), second={"name": "b.mp4", "size": len(other)},
+        fields={**GOOD, "height_m": "1,72", "subject": "30, 40"})  # fmt: skip
+    order = []
+    while messages[-1]["kind"] == "send":
+        wanted = messages[-1]
+        order.append(wanted["which"])
+        content = (clip, other)[wanted["which"]]
+        part = content[wanted["offset"] : wanted["offset"] + wanted["bytes"]]
+        ask(form, "part", upload=wanted["upload"], offset=wanted["offset"], buffers=(part,))
+    form.wait(20)
+    assert form.notice["kind"] == "done", form.notice
+    assert order == sorted(order)
+    assert set(order) == {0, 1}
+    (session,) = store.sessions()
+    assert (session.video.read_bytes(), session.second_video.read_bytes()) == (clip, other)
+    assert session.participant.height_m == 1.72
+    assert list(session.edits().current("subject")) == [30.0, 40.0]
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "told"),
+    [
+        ("height_m", "172", "must be metres from 0.5 to 2.6"),
+        ("height_m", "tall", "for example 1.72"),
+        ("height_m", "nan", "must be metres"),
+        ("subject", "30", "must be two numbers"),
+        ("subject", "30,-4", "not negative"),
+    ],
+)
+def test_what_is_said_of_who_is_filmed_is_checked_first(form, ask, sent, field, given, told):
+    assert upload(form, ask, sent, b"abc", **{field: given}) == []
+    assert list(form.errors) == [field]
+    assert told in form.errors[field][0]
+
+
+def test_the_same_video_twice_is_told_at_the_second(form, store, ask, sent, clip, temporary):
+    messages = sent(form)
+    ask(form, "begin", name="a.mp4", size=len(clip), second={"name": "b.mp4", "size": len(clip)},
+        fields=GOOD)  # fmt: skip
+    for _ in range(2):
+        wanted = messages[-1]
+        ask(form, "part", upload=wanted["upload"], offset=0, buffers=(clip,))
+    form.wait(20)
+    assert "is the first video once more" in form.errors["second_video"][0]
+    assert str(temporary) not in form.errors["second_video"][0]
+    assert store.sessions() == []
+    assert list(temporary.iterdir()) == []
+
+
 def test_no_joint_is_a_fault(form, ask, sent):
     upload(form, ask, sent, b"abc", body_joint_angles=[])
     assert set(form.errors) == {"body_joint_angles"}

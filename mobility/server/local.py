@@ -1,0 +1,130 @@
+"""A Jupyter Server of one's own for one page: ``mobility open``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from tornado.httpserver import HTTPServer
+from tornado.web import Application
+
+from mobility.errors import ConflictError, StorageError
+from mobility.server.base import KEYS_ONLY, Served
+from mobility.server.extension import SERVED, routes
+from mobility.server.pages import PAGES, STATIC, Phone
+from mobility.server.phones import PLACE
+from mobility.store import Store
+
+_OF_JUPYTER = ("static_path", "static_handler_class", "static_url_prefix")
+
+
+def serve(
+    store: Store,
+    *,
+    port: int,
+    network: str | None = None,
+    browser: bool = True,
+    tell: Callable[[str, str | None], None],
+) -> None:
+    """Serve the page on this computer until it is interrupted.
+
+    Parameters
+    ----------
+    store
+        Whose sessions the page shows.
+    port
+        Where it is tried first; the next that is free is taken.
+    network
+        Address in the local network at which phones are let in; None lets none in.
+    browser
+        Whether the page is opened.
+    tell
+        Is given the address of the page, and where phones are let in.
+
+    Raises
+    ------
+    ConflictError
+        No port is free, or Jupyter is configured to let everybody in.
+    StorageError
+        The store cannot be served.
+    """
+    os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
+    # The debugger of a kernel else warns of Python's own modules, in the terminal.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    app = ServerApp.instance()
+    app.update_config(_config(port, browser=browser))
+    app.initialize(argv=[], find_extensions=False)
+    _log_to_root(app)
+    served = app.web_app.settings.get(SERVED)
+    if served is None:
+        raise StorageError(f"store {store.place}: cannot be served; --log-file tells why")
+    if not app.identity_provider.auth_enabled:
+        raise ConflictError(
+            "Jupyter's configuration turns its token off, so that anybody on this computer would "
+            "get in; take IdentityProvider.token out of it"
+        )
+    place = None if network is None else _let_phones_in(app, served, network)
+    if place is not None:
+        os.environ[PLACE] = place
+    token = app.identity_provider.token  # empty where there is a password instead
+    address = f"http://127.0.0.1:{app.port}{PAGES}/open{'?token=' if token else ''}{token}"
+    app.io_loop.add_callback(tell, address, place)
+    app.start()
+
+
+def _config(port: int, *, browser: bool) -> Any:
+    import zmq
+    from traitlets.config import Config
+
+    return Config(
+        ServerApp={
+            "ip": "127.0.0.1",
+            "port": port,
+            "port_retries": 50,
+            "open_browser": browser,
+            "default_url": f"{PAGES}/open",
+            "jpserver_extensions": {"mobility.server": True},
+            "terminals_enabled": False,
+            "allow_root": True,
+            "answer_yes": True,
+            "log_level": "CRITICAL",
+        },
+        MobilityServer={"store": "", "reports": ""},
+        # Else the landmarks of a long trial count as too much output.
+        ZMQChannelsWebsocketConnection={"limit_rate": False},
+        # What a kernel says is nobody else's business, on this computer either.
+        KernelManager={"transport_encryption": "auto"} if zmq.has("curve") else {},
+    )
+
+
+def _log_to_root(app: ServerApp) -> None:
+    """Keep Jupyter's own lines, the token among them, out of the terminal."""
+    for handler in list(app.log.handlers):
+        app.log.removeHandler(handler)
+    app.log.addHandler(logging.NullHandler())
+
+
+def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
+    """Serve the interface and the page of a phone in the network, for keys only.
+
+    Nothing of Jupyter itself can be reached there.
+    """
+    of_jupyter = {k: v for k, v in app.web_app.settings.items() if k not in _OF_JUPYTER}
+    pages = [
+        (rf"{PAGES}/phone/([0-9a-f]+)", Phone, {"keys": served.keys}),
+        (rf"{PAGES}/static/(.*)", *STATIC),
+    ]
+    settings = {**of_jupyter, "base_url": "/", "allow_remote_access": True, KEYS_ONLY: True}
+    web = Application([*pages, *routes("/", served)], **settings)
+    server = HTTPServer(web, idle_connection_timeout=served.settings.idle_seconds)
+    for port in range(app.port + 1, app.port + 50):
+        try:
+            server.listen(port, network)
+        except OSError:
+            continue
+        server.conn_params.header_timeout = served.settings.idle_seconds
+        return f"http://{network}:{port}"
+    raise ConflictError(f"{network}: no port is free from {app.port + 1} on")

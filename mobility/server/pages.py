@@ -1,0 +1,109 @@
+"""Pages beside the interface: one that draws the widgets, and one for a phone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.base.handlers import JupyterHandler
+from tornado.web import RequestHandler, StaticFileHandler, authenticated
+
+from mobility import tables
+from mobility.assessment.movements import how_to_film
+from mobility.server.base import PREFIX
+from mobility.server.keys import Keys
+
+PAGES = "/mobility"
+"""Where the pages are; the interface is at :data:`mobility.server.base.PREFIX`."""
+
+_FOLDER = Path(__file__).parent / "static"
+# A page of a phone loads nothing from elsewhere, and asks nobody else. What its report needs is
+# in the report itself.
+_FENCE = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+class Open(JupyterHandler):
+    """The page of ``mobility open``, for who has Jupyter's token or login."""
+
+    template = f"{PAGES}/open"
+
+    @authenticated
+    def get(self) -> None:
+        """Answer with the page; its script asks a kernel for the widgets."""
+        _ = self.xsrf_token  # which sets the cookie that the script sends back
+        config = {
+            "baseUrl": self.base_url,
+            "serverRoot": str(self.settings.get("server_root_dir", "")),
+        }
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.set_header("Cache-Control", "private, no-store")
+        self.finish(_page("open.html", config=config))
+
+
+class Phone(RequestHandler):
+    """The page of a phone that has a key; without one that is valid there is nothing to see."""
+
+    template = f"{PAGES}/phone/…"
+
+    def initialize(self, keys: Keys) -> None:
+        """Take the keys of the store."""
+        self._keys = keys
+
+    def set_default_headers(self) -> None:
+        """Set the headers of all answers."""
+        self.clear_header("Server")
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.set_header("Content-Security-Policy", _FENCE)
+        self.set_header("Cache-Control", "private, no-store")
+        self.set_header("Referrer-Policy", "no-referrer")
+
+    def get(self, key_id: str) -> None:
+        """Answer with the page, if there is a key of this id: of the key itself it has no need."""
+        if not self._keys.is_valid_id(key_id):
+            self.set_status(HTTPStatus.FORBIDDEN)
+            self.finish("<p>This code is not valid, or no longer. Scan a new one.</p>")
+            return
+        self.finish(_page("phone.html", known={"api": PREFIX, "movements": _filmed()}))
+
+
+class Static(StaticFileHandler):
+    """Scripts and style sheet of the pages, in which nothing is of anybody."""
+
+    template = f"{PAGES}/static/…"
+
+    def set_extra_headers(self, path: str) -> None:
+        """Have it loaded anew after an update."""
+        self.set_header("Cache-Control", "no-cache")
+        self.clear_header("Server")
+
+
+STATIC: tuple[type[Static], dict[str, Any]] = (Static, {"path": str(_FOLDER)})
+
+
+def _page(name: str, **values: Mapping[str, Any]) -> str:
+    """Fill JSON into a page, in which it must not end the element that it stands in."""
+    text = (_FOLDER / name).read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"{{{{ {key} }}}}", json.dumps(value).replace("<", "\\u003c"))
+    return text
+
+
+def _filmed() -> list[dict[str, Any]]:
+    """List what can be filmed: name, how to film it, and a drawing; "" is the overhead squat."""
+    rules = tables.load("filming")
+    squat = Path(how_to_film("knee_flexion").drawing).with_name("overhead_squat.svg")
+    found = [("", "Overhead squat", rules["overhead_squat"]["lines"], squat)]
+    for name in tables.load("movements"):
+        film = how_to_film(name)
+        lines = [film.sentence, *rules["rules"]["lines"]]
+        found.append((name, name.replace("_", " ").capitalize(), lines, film.drawing))
+    return [
+        {"name": name, "label": label, "how": how, "drawing": drawing.read_text(encoding="utf-8")}
+        for name, label, how, drawing in found
+    ]

@@ -1,0 +1,88 @@
+"""Keys for phones in the same network, as codes that a phone scans."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import socket
+from typing import Any
+
+from mobility.errors import BadInputError, ConflictError
+from mobility.server.keys import Keys
+from mobility.server.pages import PAGES
+from mobility.store import Store
+
+HOURS = 12
+"""How long a code is valid."""
+
+PLACE = "MOBILITY_PHONES"
+"""Environment variable that tells kernels where phones are let in; absent where they are not."""
+
+
+def network_address() -> str:
+    """Address of this computer in its network; nothing is sent to find it.
+
+    Raises
+    ------
+    ConflictError
+        It is in no network.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # An address for documentation (RFC 5737): a datagram socket connects without a packet.
+            probe.connect(("192.0.2.1", 9))
+            own = str(probe.getsockname()[0])
+        except OSError:
+            own = "127.0.0.1"
+    if own.startswith("127."):
+        raise ConflictError("this computer is in no network; join one, or leave --lan out")
+    return own
+
+
+def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
+    """Make a key for one phone, and give the address that its code holds.
+
+    Parameters
+    ----------
+    store
+        The store; the key may add to it, and see what is of `user_id`.
+    place
+        Where phones are let in ("http://192.168.1.5:8891").
+    user_id
+        Whose sessions its videos become; default: somebody new.
+
+    Raises
+    ------
+    BadInputError
+        The id is malformed.
+    """
+    user = user_id or f"phone-{secrets.token_hex(4)}"
+    key, stored = Keys(store).create("participant", user_id=user, expires_days=HOURS / 24)
+    # What follows # is seen by the page only: it is in no request, and so in no log.
+    return f"{place}{PAGES}/phone/{stored.id}#{key}"
+
+
+def picture(address: str) -> str:
+    """Code of an address as a picture (SVG)."""
+    out = io.BytesIO()
+    _code(address).save(
+        out, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False
+    )
+    return out.getvalue().decode()
+
+
+def text(address: str) -> str:
+    """Code of an address in the letters of a terminal."""
+    out = io.StringIO()
+    _code(address).terminal(out, compact=True)
+    return out.getvalue()
+
+
+def _code(address: str) -> Any:
+    try:
+        import segno
+    except ImportError:
+        raise BadInputError(
+            "codes for phones need the extra open: pip install 'mobility[open]'"
+        ) from None
+    return segno.make(address, error="m", micro=False)

@@ -1,0 +1,171 @@
+// Draws the widgets of mobility.widgets.front outside of JupyterLab: it talks to a kernel of this
+// Jupyter server, keeps their traits, and shows each in the part of the page that it names.
+const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+const at = (path) => `${config.baseUrl}${path}`;
+const said = document.getElementById("state");
+const SETTLED_MS = 3000;
+const client = crypto.randomUUID();
+const models = new Map(); // by the id of their comm
+let socket = null;
+let begun = false; // what there was when the page was loaded is known
+
+const say = (text) => {
+  said.textContent = text;
+  said.hidden = !text;
+};
+
+async function ask(path, body) {
+  const cookie = document.cookie.match(/(?:^|; )_xsrf=([^;]+)/);
+  const answer = await fetch(at(path), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-XSRFToken": cookie ? cookie[1] : "" },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+  return answer.json();
+}
+
+// Messages: JSON, or with buffers the number of parts, where each begins, and the parts
+
+function send(kind, content, buffers = []) {
+  const id = crypto.randomUUID();
+  const message = {
+    header: { msg_id: id, msg_type: kind, session: client, username: "", version: "5.3", date: new Date().toISOString() },
+    parent_header: {}, metadata: {}, content, channel: "shell",
+  };
+  if (!buffers.length) {
+    socket.send(JSON.stringify(message));
+    return id;
+  }
+  const parts = [new TextEncoder().encode(JSON.stringify(message)), ...buffers.map((b) => new Uint8Array(b.buffer || b, b.byteOffset || 0, b.byteLength))];
+  const head = new DataView(new ArrayBuffer(4 * (parts.length + 1)));
+  head.setUint32(0, parts.length);
+  let begins = head.byteLength;
+  parts.forEach((part, k) => {
+    head.setUint32(4 * (k + 1), begins);
+    begins += part.byteLength;
+  });
+  socket.send(new Blob([head, ...parts]));
+  return id;
+}
+
+function read(data) {
+  if (typeof data === "string") return { ...JSON.parse(data), buffers: [] };
+  const view = new DataView(data);
+  const begins = Array.from({ length: view.getUint32(0) }, (_, k) => view.getUint32(4 * (k + 1)));
+  const parts = begins.map((from, k) => new DataView(data, from, (begins[k + 1] ?? data.byteLength) - from));
+  return { ...JSON.parse(new TextDecoder().decode(parts[0])), buffers: parts.slice(1) };
+}
+
+// What a widget's module is given
+
+class Model {
+  constructor(id) {
+    Object.assign(this, { id, state: {}, heard: [], changed: new Set(), shownAt: null });
+  }
+  get(name) {
+    return this.state[name];
+  }
+  set(name, value) {
+    this.state[name] = value;
+    this.changed.add(name);
+    this.tell(`change:${name}`, value);
+  }
+  save_changes() {
+    const state = Object.fromEntries([...this.changed].map((name) => [name, this.state[name]]));
+    this.changed.clear();
+    send("comm_msg", { comm_id: this.id, data: { method: "update", state, buffer_paths: [] } });
+  }
+  send(content, _callbacks, buffers = []) {
+    send("comm_msg", { comm_id: this.id, data: { method: "custom", content } }, buffers);
+  }
+  on(names, act) {
+    this.heard.push({ names: names.split(" "), act });
+  }
+  off(names, act) {
+    this.heard = this.heard.filter((each) => (names && !names.split(" ").some((name) => each.names.includes(name))) || (act && each.act !== act));
+  }
+  tell(name, ...what) {
+    for (const { names, act } of [...this.heard]) if (names.includes(name)) act(...what);
+  }
+  take(state) {
+    Object.assign(this.state, state);
+    for (const name of Object.keys(state)) this.tell(`change:${name}`, state[name]);
+    if (this.shownAt) this.bringIntoView(...Object.keys(state));
+    this.show();
+  }
+  /** Draw it where it says, once; what was there before goes. */
+  async show() {
+    const place = this.state.place && document.querySelector(`[data-place="${this.state.place}"]`);
+    if (!place || this.shownAt === place || !this.state._esm) return;
+    this.shownAt = place;
+    for (const other of models.values()) if (other !== this && other.shownAt === place) other.leave();
+    const code = URL.createObjectURL(new Blob([this.state._esm], { type: "text/javascript" }));
+    const module = await import(code);
+    URL.revokeObjectURL(code);
+    if (this.shownAt !== place) return;
+    const style = document.createElement("style");
+    style.textContent = this.state._css || "";
+    const el = document.createElement("div");
+    place.replaceChildren(style, el);
+    this.drop = await module.default.render({ model: this, el });
+    this.bringIntoView("drawn");
+  }
+  /** Bring what was asked for, or has come, into view; not what is there when the page begins. */
+  bringIntoView(...changed) {
+    const news = { trial: "drawn", beside: "drawn", report: "shown" }[this.state.place];
+    if (begun && changed.includes(news)) this.shownAt?.scrollIntoView({ behavior: "smooth", block: "start" });
+  }
+  leave() {
+    this.drop?.();
+    this.shownAt?.replaceChildren();
+    this.shownAt = null;
+  }
+}
+
+function heard(message) {
+  const { msg_type: kind } = message.header;
+  const { comm_id: id, data, target_name: target } = message.content;
+  if (kind === "comm_open" && target === "jupyter.widget") {
+    const model = new Model(id);
+    models.set(id, model);
+    model.take(data.state);
+  } else if (kind === "comm_msg" && models.has(id)) {
+    if (data.method === "update") models.get(id).take(data.state);
+    else if (data.method === "custom") models.get(id).tell("msg:custom", data.content, message.buffers);
+  } else if (kind === "comm_close" && models.has(id)) {
+    models.get(id).leave();
+    models.delete(id);
+  } else if (kind === "comm_info_reply") {
+    // Those that were there before this page was.
+    for (const known of Object.keys(message.content.comms))
+      if (!models.has(known)) {
+        models.set(known, new Model(known));
+        send("comm_msg", { comm_id: known, data: { method: "request_state" } });
+      }
+    say("");
+    setTimeout(() => { begun = true; }, SETTLED_MS);
+  } else if (kind === "error") {
+    say(`The page cannot be shown: ${message.content.ename}: ${message.content.evalue}`);
+  }
+}
+
+async function start() {
+  say("Starting: this takes some seconds.");
+  // The same kernel for every page, so that what runs goes on when the page is loaded anew.
+  const { kernel } = await ask("api/sessions", { path: "open", name: "open", type: "mobility", kernel: { name: "python3" } });
+  const address = new URL(at(`api/kernels/${kernel.id}/channels`), location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  address.searchParams.set("session_id", client);
+  socket = new WebSocket(address);
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => {
+    const code = "import mobility.widgets.front\nmobility.widgets.front.show()";
+    send("execute_request", { code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true });
+    send("comm_info_request", { target_name: "jupyter.widget" });
+  };
+  socket.onmessage = ({ data }) => heard(read(data));
+  socket.onclose = () => say("The connection is gone: has mobility ended? Load this page again when it runs.");
+}
+
+start().catch((error) => say(`This page cannot start: ${error.message}. Load it again, or start mobility again.`));

@@ -1,0 +1,118 @@
+// The page of a phone: how to film, the camera, and the report; by the documented HTTP interface,
+// with the key that came with the code. The key stands behind the #, which no browser sends.
+const { api, movements } = JSON.parse(document.getElementById("known").textContent);
+const key = location.hash.slice(1);
+const [wrong, movement, drawing, how, filming, working, doing, bar, reading, report] = [
+  "wrong", "movement", "drawing", "how", "filming", "working", "doing", "bar", "reading", "report",
+].map((id) => document.getElementById(id));
+const EVERY_MS = 2000;
+
+const show = (part) => {
+  for (const each of [filming, working, reading]) each.hidden = each !== part;
+};
+const say = (text, part) => {
+  doing.textContent = text;
+  if (part === undefined) bar.removeAttribute("value");
+  else bar.value = part;
+};
+function fail(text) {
+  wrong.textContent = text;
+  wrong.hidden = false;
+  show(filming);
+}
+const told = (body) => Object.values(body.errors || {}).flat().join("; ") || body.error || "it failed; try again";
+
+async function ask(path, method = "GET") {
+  const answer = await fetch(`${api}${path}`, { method, headers: { Authorization: `API-KEY ${key}` } });
+  if (answer.ok) return answer;
+  const body = await answer.json().catch(() => ({}));
+  throw new Error(answer.status === 401 ? "this code is no longer valid; scan a new one" : told(body));
+}
+
+movement.append(...movements.map(({ name, label }) => new Option(label, name)));
+function showHow() {
+  const chosen = movements.find(({ name }) => name === movement.value);
+  drawing.src = `data:image/svg+xml,${encodeURIComponent(chosen.drawing)}`;
+  drawing.alt = `${chosen.label}: what the camera sees, and where it stands`;
+  how.replaceChildren(...chosen.how.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+}
+movement.addEventListener("change", showHow);
+showHow();
+
+/** Send the video; XMLHttpRequest, as only it tells how far it is. */
+function upload(file) {
+  return new Promise((done, refused) => {
+    const form = new FormData();
+    // A camera's own name may be none that the server takes.
+    form.append("video", file, /\.\w+$/.test(file.name) ? file.name : "video.mp4");
+    if (movement.value) form.append("movement", movement.value);
+    else form.append("exercise_name", "Overhead Squat");
+    const asked = new XMLHttpRequest();
+    asked.open("POST", `${api}/sessions/`);
+    asked.setRequestHeader("Authorization", `API-KEY ${key}`);
+    asked.upload.onprogress = ({ loaded, total }) => say("Sending the video", loaded / total);
+    asked.onerror = () => refused(new Error("the computer cannot be reached; are you in its network?"));
+    asked.onload = () => {
+      let body = {};
+      try {
+        body = JSON.parse(asked.responseText);
+      } catch { /* said below */ }
+      if (asked.status === 200) done(body.session_id);
+      else refused(new Error(told(body)));
+    };
+    asked.send(form);
+  });
+}
+
+async function analysed(id) {
+  for (;;) {
+    const { state, reason, stages, waiting_before: before, exercise } = await (await ask(`/sessions/${id}/state/`)).json();
+    if (state === "analyzed") return exercise;
+    if (state === "failed") throw new Error(reason || "the video cannot be analysed; film again");
+    const what = before ? `Waiting: ${before} before you` : state === "held" ? reason : "Looking at the movement; this takes about a minute";
+    say(what, stages.length ? stages.length / 7 : undefined);
+    await new Promise((next) => setTimeout(next, EVERY_MS));
+  }
+}
+
+async function take(file) {
+  if (!file) return;
+  wrong.hidden = true;
+  show(working);
+  say("Sending the video", 0);
+  try {
+    const id = await upload(file);
+    history.replaceState(null, "", `?${new URLSearchParams({ session: id })}${location.hash}`);
+    await read(id);
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+async function read(id) {
+  show(working);
+  const squat = (await analysed(id)) === "Overhead Squat";
+  say("Writing the report");
+  await ask(`/sessions/${id}/${squat ? "report" : "joint-mobility"}/`, "POST");
+  const media = `/sessions/${id}/media/${squat ? "overhead-squat" : "joint-angle-mobility"}`;
+  const page = await ask(`${media}.client.html`).catch(() => ask(`${media}.html`));
+  report.srcdoc = await page.text();
+  show(reading);
+}
+
+for (const id of ["video", "stored"]) {
+  const input = document.getElementById(id);
+  input.addEventListener("change", () => {
+    take(input.files[0]);
+    input.value = "";
+  });
+}
+document.getElementById("again").addEventListener("click", () => {
+  history.replaceState(null, "", `${location.pathname}${location.hash}`);
+  show(filming);
+});
+// A page that was loaded again goes on with its session.
+const begun = new URLSearchParams(location.search).get("session");
+if (!key) fail("this address lacks its key; scan the code again");
+else if (begun) read(begun).catch((error) => fail(error.message));
+else ask("/sessions/").catch((error) => fail(error.message));

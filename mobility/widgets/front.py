@@ -1,0 +1,154 @@
+"""The page of ``mobility open``: the widgets of the workbench, each in its part of the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import traitlets
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.server import phones
+from mobility.store import Session, Store
+from mobility.widgets.base import Act, Widget, module
+from mobility.widgets.media import address
+from mobility.widgets.session_browser import SessionBrowser
+from mobility.widgets.trial_viewer import TrialViewer
+from mobility.widgets.upload_form import UploadForm
+
+
+class ReportPage(Widget):
+    """The page of the report that was rendered last."""
+
+    _esm = module("report_page")
+
+    title = traitlets.Unicode().tag(sync=True)
+    shown = traitlets.Int().tag(sync=True)
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        super().__init__()
+
+    def show(self, session: Session) -> None:
+        """Show the report of a session, which is rendered where it is not current."""
+        session.render_report()
+        self._session = session
+        self.title = session.title
+        self.shown += 1
+
+    def acts(self) -> dict[str, Act]:
+        """Name what the page may ask for."""
+        return {"address": lambda content, _: self._send_address(content)}
+
+    def _send_address(self, content: Mapping[str, Any]) -> None:
+        if self._session is None:
+            raise NotFoundError("no report was rendered yet")
+        file = self._session.render_report()["html"]
+        self.send({"kind": "address", "url": address(file, content.get("page") or {})})
+
+
+class PhoneCodes(Widget):
+    """Codes with which phones in the same network film.
+
+    Parameters
+    ----------
+    store
+        Where their videos go.
+    network
+        Where phones are let in ("http://192.168.1.5:8891").
+    """
+
+    _esm = module("phone_codes")
+    fields_of_page = frozenset({"user_id"})
+
+    hours = traitlets.Int(phones.HOURS).tag(sync=True)
+
+    def __init__(self, store: Store, network: str) -> None:
+        self._store = store
+        self._network = network
+        super().__init__()
+
+    def acts(self) -> dict[str, Act]:
+        """Name what the page may ask for."""
+        return {"code": lambda content, _: self._send_code(content)}
+
+    def _send_code(self, content: Mapping[str, Any]) -> None:
+        user_id = str(content.get("user_id") or "") or None
+        try:
+            made = phones.new_code(self._store, self._network, user_id=user_id)
+        except BadInputError as error:
+            raise BadInputError(str(error), {"user_id": [str(error)]}) from None
+        self.send({"kind": "code", "address": made, "picture": phones.picture(made)})
+
+
+class Front:
+    """The widgets of the page, and what one tells the other.
+
+    Parameters
+    ----------
+    store
+        The store.
+    network
+        Where phones are let in; "" where they are not.
+
+    Attributes
+    ----------
+    form, browser, report
+        A video that is taken in is analysed, and its trial and report are shown.
+    trials
+        The trial that is open, and the one beside it, by their place.
+    """
+
+    def __init__(self, store: Store, network: str = "") -> None:
+        self.form = UploadForm(store)
+        self.browser = SessionBrowser(store)
+        self.report = ReportPage()
+        self.trials: dict[str, TrialViewer] = {}
+        self.form.on_created(self._analyze)
+        self.browser.on_open(lambda session: self.show_trial("trial", session))
+        self.browser.on_compare(lambda session: self.show_trial("beside", session))
+        self.browser.on_analyzed(self._analyzed)
+        self.browser.on_report(self.report.show)
+        self.codes = PhoneCodes(store, network) if network else None
+        for place, widget in (
+            ("phone", self.codes),
+            ("upload", self.form),
+            ("sessions", self.browser),
+            ("report", self.report),
+        ):
+            if widget is not None:
+                widget.place = place
+
+    def show_trial(self, place: str, session: Session) -> None:
+        """Show the trial of a session in the place of the one that is there.
+
+        Raises
+        ------
+        NotFoundError
+            It is not analysed yet.
+        """
+        if place in self.trials:
+            self.trials[place].show(session)
+            return
+        self.trials[place] = TrialViewer(session)
+        self.trials[place].place = place
+
+    def _analyze(self, session: Session) -> None:
+        self.browser.wait()
+        self.browser.refresh()
+        self.browser.analyze(session.id)
+
+    def _analyzed(self, session: Session) -> None:
+        self.show_trial("trial", session)
+        self.report.show(session)
+
+
+_FRONT: list[Front] = []
+
+
+def show() -> None:
+    """Make the widgets of the page, once in a kernel: a page that is loaded anew finds them."""
+    if not _FRONT:
+        store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
+        _FRONT.append(Front(store, os.environ.get(phones.PLACE, "")))

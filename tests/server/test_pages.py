@@ -1,0 +1,64 @@
+"""The pages beside the interface: who gets them, and what stands in them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import pytest
+
+from mobility import tables
+from mobility.server import pages
+
+
+@pytest.fixture(scope="module")
+def token(serving):
+    return {"Authorization": f"token {serving.TOKEN}"}
+
+
+def get(server, path, **headers):
+    return httpx.get(f"{server.url}{path}", headers=headers)
+
+
+def test_the_page_is_for_who_has_the_token(server, token):
+    refused = get(server, "/mobility/open")
+    assert refused.status_code == 302
+    assert refused.headers["Location"].startswith("/login")
+    page = get(server, "/mobility/open", **token)
+    assert page.status_code == 200
+    held = re.search(r'<script id="jupyter-config-data"[^>]*>(.*)</script>', page.text)
+    assert json.loads(held[1])["baseUrl"] == "/"
+    assert "_xsrf" in page.cookies
+    assert page.headers["Cache-Control"] == "private, no-store"
+    # A key of the interface is no login.
+    assert get(server, "/mobility/open", Authorization=server.key("administrator")).is_redirect
+
+
+@pytest.mark.parametrize("name", ["open.js", "pages.css", "phone.js"])
+def test_scripts_are_no_secret_and_nothing_beside_them_is_given(server, name):
+    assert get(server, f"/mobility/static/{name}").status_code == 200
+    for path in ("../keys.py", "%2e%2e/keys.py", "..%2f..%2fstore.py", "absent.js"):
+        assert get(server, f"/mobility/static/{path}").status_code in (403, 404), path
+
+
+def test_where_no_phones_are_let_in_there_is_no_page_for_them(server, token):
+    key = server.key("participant", "p-phone").split("_")
+    assert get(server, f"/mobility/phone/{key[1]}", **token).status_code == 404
+
+
+def test_the_page_of_a_phone_says_of_everything_how_it_is_filmed():
+    held = re.search(
+        r'<script id="known" type="application/json">(.*)</script>',
+        pages._page("phone.html", known={"movements": pages._filmed()}),
+    )
+    movements = json.loads(held[1])["movements"]
+    assert [each["name"] for each in movements] == ["", *tables.load("movements")]
+    assert all(each["drawing"].lstrip().startswith("<svg") for each in movements)
+    assert all(len(each["how"]) >= 4 for each in movements)
+    assert "knees straight" in " ".join(movements[0]["how"])
+
+
+def test_what_is_filled_in_cannot_end_its_element():
+    page = pages._page("phone.html", known={"a": "</script><script>alert(1)</script>"})
+    assert "alert(1)</script>" not in page

@@ -1,0 +1,175 @@
+"""``mobility open``: a video is dropped, a phone films, each reads a report; in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from jupyter_lab import PLACES
+
+from mobility.capture.video import read_frames, write_video
+from mobility.errors import ConflictError
+from mobility.server.keys import Keys
+from mobility.server.phones import network_address
+from mobility.store import Store
+
+try:
+    NETWORK = network_address()
+except ConflictError:
+    NETWORK = ""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not NETWORK, reason="needs a network, of which nobody is asked anything"),
+    pytest.mark.allow_hosts(["127.0.0.1", NETWORK]),
+]
+
+
+class Opened(NamedTuple):
+    """What the command said, and where its sessions are."""
+
+    page: str
+    code: str
+    said: str
+    store: Path
+    process: subprocess.Popen[str]
+
+
+def said_until(process: subprocess.Popen[str], out: Path, wanted: str) -> str:
+    end = time.monotonic() + 120
+    while wanted not in (said := out.read_text()):
+        assert process.poll() is None, said
+        assert time.monotonic() < end, said
+        time.sleep(0.1)
+    return said
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    places = {name: str(tmp_path / name.lower()) for name in PLACES}
+    store, out = tmp_path / "sessions", tmp_path / "out"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with out.open("w") as both:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mobility.cli", "open", "--lan", "--no-browser"),
+                *("--store", str(store), "--reports", str(tmp_path / "reports")),
+                *("--port", str(port)),
+            ],
+            env={**os.environ, **places, "COLUMNS": "80"},
+            cwd=tmp_path,
+            stdout=both,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        said = said_until(process, out, "more codes are on the page")
+        code = next(line for line in said.splitlines() if "/mobility/phone/" in line)
+        yield Opened(said.splitlines()[0], code, said, store, process)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    # It said its address once, and nothing after.
+    assert out.read_text() == said
+    assert said.count("token=") == 1
+
+
+def cut(video: Path, out: Path, *, stop: float) -> None:
+    """Write the beginning of a video."""
+    write_video(out, ((frame.time, frame.image) for frame in read_frames(video, stop=stop)))
+
+
+def test_a_video_is_dropped_and_a_phone_films(
+    opened: Opened, project: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    demo = project / "data" / "demo" / "overhead-squat" / "video.mp4"
+    if not demo.is_file():
+        pytest.skip("needs the demo session in data/demo")
+    cut(demo, tmp_path / "squat.mp4", stop=6.0)
+    cut(demo, tmp_path / "phone.mp4", stop=5.8)
+
+    network = urlsplit(opened.code)
+    own = urlsplit(opened.page)
+    assert own.hostname == "127.0.0.1"
+    assert network.hostname not in ("127.0.0.1", "0.0.0.0")
+
+    # Without the token there is no page, and no kernel.
+    with httpx.Client(base_url=f"http://{own.netloc}") as stranger:
+        assert stranger.get("/mobility/open").headers["Location"].startswith("/login")
+        assert stranger.get("/api/kernels").status_code == 403
+    # In the network there is nothing of Jupyter, nor with its token, and nothing without a key.
+    token = own.query.removeprefix("token=")
+    with httpx.Client(base_url=f"http://{network.netloc}") as stranger:
+        for path in ("/", "/lab", "/api/kernels", "/api/contents", "/mobility/open", "/files/out"):
+            assert stranger.get(path, params={"token": token}).status_code == 404, path
+        api = "/mobility-assessment/sessions/"
+        assert stranger.get(api).status_code == 401
+        assert stranger.get(api, headers={"Authorization": f"token {token}"}).status_code == 401
+        assert stranger.get(api, params={"token": token}).status_code == 401
+        assert stranger.get("/mobility/phone/0123456789ab").status_code == 403
+        assert stranger.get(network.path).status_code == 200
+        assert network.fragment not in stranger.get(network.path).text
+
+    seen = browse("open", opened.page, tmp_path)
+
+    # The page: watched, analysed, reported.
+    assert seen["watched"] == [True]
+    assert "Participant" in seen["report"]
+    assert "p08" in seen["report"]
+    # The phone: its own camera, how to stand, the report.
+    assert seen["camera"] == ["video/*", "environment"]
+    assert "Stand tall and still for two seconds" in seen["how"]
+    assert "elbow" in seen["how of the elbow"]
+    assert seen["drawing"] > 300
+    assert "p09" in seen["phone's report"]
+    assert seen["phone's width"] == 390
+    # The table, with pictures; the trials beside each other.
+    assert len(seen["rows"]) == 2
+    assert all(re.search("good enough|poor|unusable", row) for row in seen["rows"])
+    assert seen["sorted"] == [["p08", "p09"], "Participant"]
+    left, right = seen["boxes"]
+    assert abs(left["y"] - right["y"]) < 2
+    assert right["x"] >= left["x"] + left["width"]
+    # Nothing was asked of anybody else, and the key is in no address that was asked for.
+    assert {urlsplit(address).hostname for address in seen["asked"]} == {"127.0.0.1"}
+    asked = [address for address in seen["of the phone"] if not address.startswith("data:")]
+    assert {urlsplit(address).netloc for address in asked} == {network.netloc}
+    assert not any("mob_" in urlsplit(a).path + urlsplit(a).query for a in asked)
+    assert seen["said"] == []
+
+    # A phone has a key of its own, which may what participants may, for a while.
+    store = Store(opened.store)
+    assert {session.record.user_id for session in store.sessions()} == {"p08", "p09"}
+    keys = Keys(store).all()
+    assert {key.role for key in keys} == {"participant"}
+    assert all(key.expires_at is not None for key in keys)
+    with httpx.Client(base_url=f"http://{network.netloc}/mobility-assessment") as phone:
+        mine, other = (
+            next(s.id for s in store.sessions() if s.record.user_id == user)
+            for user in ("p09", "p08")
+        )
+        phone.headers["Authorization"] = f"API-KEY {urlsplit(seen['code']).fragment}"
+        assert [one["session_id"] for one in phone.get("/sessions/").json()] == [mine]
+        assert phone.get(f"/sessions/{other}/state/").status_code == 403
+        # What is revoked is worth nothing at once, also to who has the page.
+        Keys(store).revoke_of("p09")
+        assert phone.get("/sessions/").status_code == 401
+    assert httpx.get(seen["code"]).status_code == 403

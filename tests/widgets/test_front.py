@@ -1,0 +1,111 @@
+"""The page of `mobility open`: what one widget tells the other, and the codes for phones."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import pytest
+
+from mobility.errors import BadInputError
+from mobility.server import phones
+from mobility.server.keys import Keys
+from mobility.store import Session
+from mobility.widgets.front import Front, PhoneCodes
+
+
+@pytest.fixture
+def rendered(monkeypatch, tmp_path):
+    """A report that is rendered at once."""
+    page = tmp_path / "page.html"
+    page.write_text("a report")
+    monkeypatch.setattr(Session, "render_report", lambda *_: {"html": page})
+    return page
+
+
+def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeypatch, rendered):
+    ran = []
+    monkeypatch.setattr(Session, "analyze", lambda session, **_: ran.append(session.id))
+    front = Front(store)
+    assert front.codes is None
+    assert [w.place for w in (front.form, front.browser, front.report)] == [
+        "upload",
+        "sessions",
+        "report",
+    ]
+    assert front.report.title == ""
+    session = analysed("s1", session_name="First")
+    front.form._heard[0](session)
+    front.browser.wait(20)
+    assert ran == ["s1"]
+    assert front.trials["trial"].title == front.report.title == "First"
+    assert front.trials["trial"].place == "trial"
+    assert [row["id"] for row in front.browser.rows] == ["s1"]
+
+
+def test_two_trials_stand_beside_each_other(analysed, store, ask):
+    for name in ("s1", "s2"):
+        analysed(name, session_name=name)
+    front = Front(store)
+    ask(front.browser, "open", session="s1")
+    ask(front.browser, "compare", session="s2")
+    assert {place: viewer.title for place, viewer in front.trials.items()} == {
+        "trial": "s1",
+        "beside": "s2",
+    }
+    ask(front.browser, "open", session="s2")
+    assert front.trials["trial"].title == "s2"
+    # One that is not analysed is told of, and what is shown stays.
+    analysed("s3", stages={}, state="created")
+    ask(front.browser, "open", session="s3")
+    assert front.browser.notice["kind"] == "error"
+    assert front.trials["trial"].title == "s2"
+
+
+def test_the_report_has_an_address_only_where_there_is_one(analysed, store, ask, sent, rendered):
+    front = Front(store)
+    messages = sent(front.report)
+    ask(front.report, "address")
+    assert front.report.notice["text"] == "no report was rendered yet"
+    front.report.show(analysed("s1"))
+    ask(front.report, "address", page={})
+    assert urlsplit(messages[0]["url"]).hostname == "127.0.0.1"
+    assert messages[0]["url"].endswith("/page.html")
+
+
+def test_a_code_is_a_key_of_a_participant_that_expires(store, ask, sent):
+    codes = PhoneCodes(store, "http://192.168.1.5:8891")
+    messages = sent(codes)
+    ask(codes, "code", user_id="p01")
+    ask(codes, "code", user_id="")
+    keys = Keys(store)
+    first, second = keys.all()
+    assert (first.role, first.user_id) == ("participant", "p01")
+    assert second.user_id.startswith("phone-")
+    assert first.expires_at - first.created_at == datetime.timedelta(hours=phones.HOURS)
+    for message, stored in zip(messages, (first, second), strict=True):
+        address = urlsplit(message["address"])
+        assert address.netloc == "192.168.1.5:8891"
+        assert address.path == f"/mobility/phone/{stored.id}"
+        assert keys.find(address.fragment).id == stored.id
+        assert message["picture"].startswith("<svg")
+    ask(codes, "code", user_id="p 1")
+    assert list(codes.errors) == ["user_id"]
+    assert len(keys.all()) == 2
+
+
+def test_without_the_extra_one_line_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "segno", None)
+    with pytest.raises(BadInputError, match=r"need the extra open: pip install 'mobility\[open\]'"):
+        phones.text("http://192.168.1.5")
+
+
+def test_a_code_reads_as_what_it_says():
+    address = "http://192.168.1.5:8891/mobility/phone/0123456789ab#mob_0123456789ab_" + "x" * 43
+    rows = [list(row) for row in phones._code(address).matrix]
+    module = np.kron(np.pad(np.array(rows), 4), np.ones((6, 6))).astype(np.uint8)
+    found, *_ = cv2.QRCodeDetector().detectAndDecode(255 * (1 - module))
+    assert found == address
