@@ -162,7 +162,7 @@ def reports(given: argparse.Namespace) -> dict[str, float]:
             return time.perf_counter() - began
 
         def by_xarray() -> None:
-            with xr.open_dataset(metrics, engine="h5netcdf", decode_timedelta=False) as file:
+            with xr.open_dataset(metrics, decode_timedelta=False) as file:
                 file.load()
 
         cases = {

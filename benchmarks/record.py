@@ -262,7 +262,7 @@ def take_stored_poses(folder: Path) -> None:
     Called before anything has taken the function from its module. Where it is taken another way
     the poses are computed, which is slower and changes no value.
     """
-    found = (xr.load_dataset(file, engine="h5netcdf") for file in sorted(folder.glob("*.nc")))
+    found = (xr.load_dataset(file) for file in sorted(folder.glob("*.nc")))
     stored = {pose.attrs["video_sha256"]: pose for pose in found}
     estimate = mb.estimate_pose
 

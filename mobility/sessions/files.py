@@ -30,7 +30,6 @@ from mobility.writing import sync_folder as sync_folder
 from mobility.writing import writing as writing
 
 if TYPE_CHECKING:
-    import h5py
     import xarray as xr
 
 log = logging.getLogger(__name__)
@@ -225,8 +224,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise BadInputError(f"{os.fspath(path)}: is not a JSON document ({error})") from None
 
 
+_MANY = 100
+"""Variables from which on HDF5 takes seconds, and NetCDF-3 a fraction of one."""
+
+
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
-    """Write `dataset` as NetCDF-4, compressed, atomically; equal data give equal bytes.
+    """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
+
+    It is NetCDF-4, compressed; of more than 100 variables, as metrics are, NetCDF-3, unless a
+    dimension is empty, which NetCDF-3 does not know.
 
     Raises
     ------
@@ -234,13 +240,16 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
         The place cannot be written.
     """
     plain = dataset.drop_encoding()
-    encoding = {
-        name: {"zlib": True, "complevel": 1}
-        for name, variable in plain.variables.items()
-        if variable.dtype.kind in "biuf" and variable.size > 256
-    }
     # In memory first: HDF5 cannot be relied on to close a file that it could not write.
-    content = plain.to_netcdf(None, engine="h5netcdf", encoding=encoding)
+    if len(plain.variables) > _MANY and all(plain.sizes.values()):
+        content = plain.to_netcdf(None, engine="scipy")
+    else:
+        encoding = {
+            name: {"zlib": True, "complevel": 1}
+            for name, variable in plain.variables.items()
+            if variable.dtype.kind in "biuf" and variable.size > 256
+        }
+        content = plain.to_netcdf(None, engine="h5netcdf", encoding=encoding)
     with atomic(path) as hidden:
         hidden.write_bytes(content)
 
@@ -253,69 +262,24 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     NotFoundError
         There is no such file.
     BadInputError
-        It is not NetCDF-4.
+        It is not NetCDF.
     """
     if not Path(path).is_file():
         raise NotFoundError(f"{os.fspath(path)}: no such file")
     # Imported here, so that the pose workers are at work before it loads.
-    import h5py
     import xarray as xr
 
     try:
-        # Not xr.open_dataset, which takes seconds for 260 variables and HDF5 a fraction of one.
-        with h5py.File(path) as file:
-            variables = _variables(file)
-            attributes = _attributes(file)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise BadInputError(f"{os.fspath(path)}: cannot be read as NetCDF-4 ({error})") from None
-    # Our times are seconds as numbers, which must not become timedeltas.
-    return xr.decode_cf(
-        xr.Dataset(variables, attrs=attributes), decode_times=False, decode_timedelta=False
-    ).drop_encoding()
-
-
-_LAYOUT = frozenset(
-    {
-        *("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "DIMENSION_LABELS"),
-        *("_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"),
+        # Our times are seconds as numbers, which must not become timedeltas.
+        found = xr.load_dataset(path, decode_times=False, decode_timedelta=False)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
+        raise BadInputError(f"{os.fspath(path)}: cannot be read as NetCDF ({error})") from None
+    texts = {
+        name: (variable.dims, variable.values.astype(str), variable.attrs)
+        for name, variable in found.variables.items()
+        if variable.dtype.kind in "OT"
     }
-)
-"""HDF5 attributes by which NetCDF-4 says which dimensions there are, and of which variables."""
-
-_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
-
-
-def _variables(file: h5py.File) -> dict[str, xr.Variable]:
-    """Variables of a file as they are stored, coordinates last, as xarray orders them."""
-    import h5py
-    import numpy as np
-    import xarray as xr
-
-    found = {}
-    for name, item in file.items():
-        if not isinstance(item, h5py.Dataset):
-            raise ValueError(f"{name} is a group")
-        if item.attrs.get("NAME", b"").startswith(_NO_VARIABLE):
-            continue
-        if "DIMENSION_LIST" in item.attrs:
-            dims = tuple(
-                file[references[0]].name[1:] for references in item.attrs["DIMENSION_LIST"]
-            )
-        else:
-            dims = (name,) if "CLASS" in item.attrs else ()
-        text = h5py.check_string_dtype(item.dtype) is not None
-        values = np.asarray(item.asstr()[()]).astype(str) if text else item[()]
-        found[name] = xr.Variable(dims, values, _attributes(item))
-    return dict(sorted(found.items(), key=lambda each: each[1].dims == (each[0],)))
-
-
-def _attributes(item: h5py.HLObject) -> dict[str, Any]:
-    found = {}
-    for name, value in item.attrs.items():
-        if name not in _LAYOUT:
-            # Numbers are kept as lists of one.
-            found[name] = value[0] if getattr(value, "ndim", 0) and value.size == 1 else value
-    return found
+    return found.assign(texts).drop_encoding()
 
 
 @contextmanager
