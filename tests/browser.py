@@ -804,8 +804,12 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     rows.filter(has_text="p09").filter(has_text="analysed").wait_for()
     rows.filter(has_text="p09").get_by_role("button", name="Show beside").click()
     page.locator("[data-place=beside] .mobility-trial").wait_for()
-    boxes = [page.locator(f"[data-place={place}]").bounding_box() for place in ("trial", "beside")]
-    seen["boxes"] = boxes
+    # Both at once: the page still moves them into view.
+    seen["boxes"] = page.evaluate(
+        """() => ["trial", "beside"].map(
+            (place) => document.querySelector(`[data-place=${place}]`).getBoundingClientRect()
+        ).map(({x, y, width}) => ({x, y, width}))"""
+    )
     page.wait_for_function(
         "document.querySelectorAll('.mobility-thumbnail img').length == 2"
         " && [...document.querySelectorAll('.mobility-thumbnail img')].every(e => e.naturalWidth)"

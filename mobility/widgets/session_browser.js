@@ -60,7 +60,7 @@ function sessionBrowser({ model, el }) {
     if (row.reason) state.append(h("div", { class: "mobility-fault" }, row.reason));
     const warnings = row.warnings || [];
     if (warnings.length)
-      state.append(h("details", {}, h("summary", {}, warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`),
+      state.append(h("details", { "aria-label": `Warnings of ${row.title}` }, h("summary", {}, warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`),
         ...warnings.map((text) => h("p", {}, text))));
     const main = h("tr", { "aria-selected": row.id === model.get("opened") ? "true" : "false" },
       pictureOf(row),
