@@ -61,8 +61,14 @@ class Gauge:
     usual: tuple[float, float] = (math.nan, math.nan)
 
 
-def of_squat(metrics: xr.Dataset, keeps: Callable[[str], bool] = lambda _: True) -> list[Gauge]:
-    """Choose the numbers of a squat: those that were measured, at most :data:`MOST`.
+def of_squat(
+    metrics: xr.Dataset,
+    keeps: Callable[[str], bool] = lambda _: True,
+    *,
+    first: Iterable[str] = (),
+    most: int = MOST,
+) -> list[Gauge]:
+    """Choose the numbers of a squat among those that were measured.
 
     Parameters
     ----------
@@ -70,10 +76,16 @@ def of_squat(metrics: xr.Dataset, keeps: Callable[[str], bool] = lambda _: True)
         Of :func:`mobility.overhead_squat`.
     keeps
         Whether something may be said of a metric.
+    first
+        Rules that found something: their numbers come before the others.
+    most
+        Number of gauges at most.
     """
     rules = tables.load("findings")["rules"]
     found = []
-    for rule, name in SQUAT.items():
+    stands_out = set(first)
+    for rule in sorted(SQUAT, key=lambda rule: rule not in stands_out):
+        name = SQUAT[rule]
         metric = rules[rule]["metric"]
         if not keeps(metric) or metric not in metrics:
             continue
@@ -83,8 +95,8 @@ def of_squat(metrics: xr.Dataset, keeps: Callable[[str], bool] = lambda _: True)
         units = units_of(metrics, metric)
         goal = factor_of(metrics, metric) * float(rules[rule]["threshold"])
         better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
-        found.append(Gauge(name, values, units, goal, f"aim {better} {quantity(goal, units)}"))
-    return found[:MOST]
+        found.append(Gauge(name, values, units, goal, f"{better} {quantity(goal, units)}"))
+    return found[:most]
 
 
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:

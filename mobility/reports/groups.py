@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.wording import capital
 from mobility.assessment.advice import advise
 from mobility.assessment.comments import statements
-from mobility.assessment.findings import Finding
+from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.reports.figures import angle_curves, repetition_curves
@@ -48,7 +48,7 @@ SYMMETRY = (
     *("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"),
     *("thigh_elevation", "tibia_inclination", "shoulder_flexion", "elbow_flexion"),
 )
-MOST_EXERCISES = 5
+MOST_EXERCISES = 4
 """Exercises that a report lists."""
 
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")
@@ -107,7 +107,9 @@ def in_detail(findings: Sequence[Finding], references: References) -> str:
     for status, head in heads.items():
         own = [f for f in findings if f.status == status]
         if own:
-            items = "".join(f"<li>{escape(f.professional)}</li>" for f in own)
+            rules = dict.fromkeys(f.rule for f in own)
+            told = (say([f for f in own if f.rule == rule], "professional") for rule in rules)
+            items = "".join(f"<li>{escape(text)}</li>" for text in told)
             cite = references.cite(*(f.source for f in own))
             parts.append(f"<h3>{head} {cite}</h3><ul>{items}</ul>")
     return "".join(parts)
@@ -128,22 +130,20 @@ def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
 def what_to_do(
     findings: Sequence[Finding], references: References, *, most: int = MOST_EXERCISES
 ) -> str:
-    """List the first exercises for what was found, each with dose, purpose and source."""
+    """List the first exercises for what was found, each with dose and source."""
     works = advise(findings)[:most]
     if not works:
         return "<p>Nothing was found that asks for an exercise.</p>"
     rows = []
     for work in works:
-        why = "; ".join(dict.fromkeys(f.rule.replace("_", " ") for f in work.because))
         rows.append(
             [
                 escape(work.name[:1].upper() + work.name[1:]) + references.cite(work.source),
                 escape(work.dose),
                 escape(work.how),
-                escape(why),
             ]
         )
-    return table(["Exercise", "Dose", "How", "Because of"], rows, caption="Work for what was found")
+    return table(["Exercise", "Dose", "How"], rows, caption="Work for what was found")
 
 
 def published_ranges(
@@ -329,7 +329,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             sided = "side" in metrics[kind].dims
             sides = ("left", "right") if sided else (None,)
             texts = [_tenths(value_of(metrics, kind, side)) for side in sides]
-            row.append(" / ".join(texts))
+            row.append("/".join(texts))
         rows.append(row)
     if not rows or int(np.asarray(repetitions["accepted"].values, bool).sum()) < 3:
         return "<p class='missing'>How much repetitions differ needs three accepted ones.</p>"

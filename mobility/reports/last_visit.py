@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST = 3
+MOST = 2
 """Changes that are told."""
 
 
@@ -85,17 +85,16 @@ def since_last_visit(
         log.warning("not compared with session %s: %s", before.id, error)
         return ""
     when = f"{before.record.created_at:%Y-%m-%d}"
-    head = "<h2>Since the last visit</h2>"
+    head = f"<h2>Since {when}</h2>"
     if not compared:
-        return f"{head}<p>Nothing that was measured on {when} was measured again.</p>"
+        return f"{head}<p>Nothing that was measured then was measured again.</p>"
     beyond = [each for each in compared if abs(each[1]) > each[2]]
     if not beyond:
-        return f"{head}<p>No change since {when} that exceeds the errors.</p>"
+        return f"{head}<p>No change that exceeds the errors.</p>"
     beyond.sort(key=lambda each: -abs(each[1]) / each[2])
     told = "".join(
         f"<li>{escape(name)}: {quantity(change, units or '1', signed=True)} "
-        f"<span class='interval'>(more than ±{quantity(least, units or '1')} is beyond error)</span>"
-        "</li>"
+        f"<span class='interval'>(error ±{quantity(least, units or '1')})</span></li>"
         for name, change, least, units in beyond[:MOST]
     )
-    return f"{head}<p>Compared with {when}:</p><ul>{told}</ul>"
+    return f"{head}<ul>{told}</ul>"

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -298,12 +299,14 @@ def render_notebook(
     with replaced(folder, what=f"the report in {folder}") as unfinished:
         if begin is not None:
             begin(unfinished)
-        node = _run(notebook, unfinished, values)
+        with ThreadPoolExecutor(max_workers=1) as beside:  # the kernel is a process of its own
+            made = None if trial is None else beside.submit(trial)
+            node = _run(notebook, unfinished, values)
+        parts = None if made is None else made.result()
         with writing(folder):
             import nbformat
 
             nbformat.write(node, unfinished / f"{name}.ipynb")
-            parts = None if trial is None else trial()
             page = to_html(node, title=title, trial=parts)
             (unfinished / f"{name}.html").write_text(page, encoding="utf-8")
             if trial is not None:

@@ -693,13 +693,13 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             f"{int(number)}",
             f"{float(here['start']):.1f}–{float(here['end']):.1f}",
             quantity(float(here["depth"]), "percent").removesuffix(" %"),
-            " / ".join(
+            "/".join(
                 quantity(value_of(metrics, name, rep=number), "s").removesuffix(" s")
                 for name in durations
             ),
         ]
         row += [
-            " / ".join(
+            "/".join(
                 quantity(
                     value_of(metrics, f"{name}_bottom", side, rep=number), "degree"
                 ).removesuffix("°")
@@ -799,7 +799,7 @@ def provenance(
             "SHA-256 of the calibration": known.sha256 if known else None,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
-            "Options": ", ".join(f"{name} = {_short(value)}" for name, value in options.items())
+            "Options": ", ".join(f"{name}={_short(value)}" for name, value in options.items())
             or None,
             "Report made on": made_on.isoformat(),
             "Layout of the data": f"version {attrs.get('schema_version', record.schema_version)}",

@@ -28,9 +28,12 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     bend = shown["Knee bend"]
     assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))
-    assert (bend.goal, bend.told) == (120.0, "aim ≥ 120°")
+    assert (bend.goal, bend.told) == (120.0, "≥ 120°")
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
     assert "Knee bend" not in {gauge.name for gauge in gauges.of_squat(refused)}
+    first, *_ = few = gauges.of_squat(metrics, first=["arms_fall_forward"], most=2)
+    assert first.name == "Arms forward of trunk"
+    assert len(few) == 2
     kept = gauges.of_squat(metrics, lambda metric: metric != "hip_flexion")
     assert "Hip bend" not in {gauge.name for gauge in kept}
 
@@ -91,10 +94,10 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, pro
         return lambda _: values
 
     told = last_visit.since_last_visit(store.session("d"), [knee(120.0)], measure([knee(100.0)]))
-    assert "Compared with 2026-03-02" in told
+    assert "Since 2026-03-02" in told
     assert "Knee bend, left: +20°" in told
     same = last_visit.since_last_visit(store.session("d"), [knee(104.0)], measure([knee(100.0)]))
-    assert "No change since 2026-03-02" in same
+    assert "No change that exceeds the errors" in same
     assert last_visit.since_last_visit(store.session("a"), [knee(1.0)], measure([])) == ""
 
 

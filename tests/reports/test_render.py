@@ -27,6 +27,7 @@ from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.kinematics.expected_error import another_model
 from mobility.provenance import sha256, with_history
 from mobility.pipeline import analysis
+from mobility.reports.pdf import to_pdf
 from mobility.reports import render as reports
 from mobility.reports import sections
 from mobility.documents.contract import ReportDocument
@@ -651,6 +652,21 @@ def test_chromium_shows_the_page_without_asking_for_anything(
     assert seen["asked"] == [url]
     assert all(image["width"] > 0 for image in seen["images"])
     assert all(width <= int(allowed) for allowed, width in seen["widths"].items())
+
+
+@pytest.mark.slow
+def test_the_first_page_is_one_of_paper(
+    report: dict[str, Path], tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    """Also of the whole report, in which all headings are opened."""
+    pages = {}
+    for kind in ("client", "html"):
+        copy = tmp_path / report[kind].name
+        copy.write_bytes(report[kind].read_bytes())
+        printed = to_pdf(copy).read_bytes()
+        pages[kind] = len(re.findall(rb"/Type /Page\b", printed))
+    assert pages["client"] == 1
+    assert pages["html"] > 4
 
 
 def test_what_was_corrected_by_hand_is_said() -> None:

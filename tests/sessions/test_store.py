@@ -711,6 +711,22 @@ def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video
     assert renderings() == 5
 
 
+def test_a_report_with_faces_stays_until_one_without_is_asked_for(store, video, stand_ins):
+    session = store.create(video, **SQUAT).analyze()
+
+    def renderings(**faces: bool) -> int:
+        session.render_report(**faces)
+        return stand_ins.CALLS.count("report")
+
+    assert renderings() == 1
+    assert renderings(faces=True) == 2
+    assert renderings(faces=True) == 2
+    assert renderings() == 2  # as it is
+    assert session.report_is_current()
+    assert renderings(faces=False) == 3
+    assert renderings() == 3
+
+
 def test_a_rendering_that_fails_is_not_served(store, video, stand_ins, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     session.report()
