@@ -297,7 +297,7 @@ def squat_moments(
 
 
 def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
-    """Choose three moments of joints that move: a start, and the farthest of what went farthest.
+    """Choose three moments of joints that move: a start, and the farthest of what is seen best.
 
     Where one joint and side moved, the second is on its way. The farthest of several turns is that
     which is nearest to their median, the value that is reported. Empty where none moved.
@@ -309,7 +309,12 @@ def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
         if math.isfinite(turn - rest):
             size = largest.get((joint, side), 0.0)
             largest[joint, side] = max(size, abs(turn - rest))
-    chosen = sorted(largest, key=lambda each: -largest[each])
+
+    def sureness(which: tuple[str, str]) -> float:
+        sd = float(metrics["end_of_range_sd"].sel(joint=which[0], side=which[1]))
+        return largest[which] / sd if sd > 0 else 0.0
+
+    chosen = sorted(largest, key=lambda each: (-sureness(each), -largest[each]))
     found = []
     for joint, side in chosen[:3]:
         start, way, farthest = _of_joint(angles, metrics, joint, side)
