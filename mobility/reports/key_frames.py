@@ -315,7 +315,7 @@ def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
         return largest[which] / sd if sd > 0 else 0.0
 
     chosen = sorted(largest, key=lambda each: (-sureness(each), -largest[each]))
-    found = []
+    found: list[Moment] = []
     for joint, side in chosen[:3]:
         start, way, farthest = _of_joint(angles, metrics, joint, side)
         if not found:

@@ -15,7 +15,9 @@ from mobility import tables
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.assessment.movements import refusal_advice
 from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.skeleton import INDEX
 from mobility.reports import joint_mobility as report
+from mobility.reports import key_frames
 from mobility.sessions.record import SessionRecord, StoredConfig, VideoFile, Warned
 from mobility.reports.figures import png
 from mobility.reports.first_page import trust_in_joints
@@ -446,3 +448,15 @@ def test_labels_stay_below_the_title(metrics: xr.Dataset) -> None:
     assert max(box.y1 for box in boxes) <= axis.get_window_extent().y1
     texts = sorted(boxes, key=lambda box: box.y0)
     assert all(a.y1 <= b.y0 or a.x1 < b.x0 or b.x1 < a.x0 for a, b in pairwise(texts))
+
+
+def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:
+    """Shoulders level, ears tilted by 20 degrees: that is the angle in the picture."""
+    points = np.full((len(INDEX), 2), np.nan)
+    points[INDEX["left_shoulder"]], points[INDEX["right_shoulder"]] = (120, 100), (80, 100)
+    tilt = np.radians(20)
+    ear = 8 * np.array([np.cos(tilt), np.sin(tilt)])
+    points[INDEX["left_ear"]], points[INDEX["right_ear"]] = (100, 70) + ear, (100, 70) - ear
+    first, turn = key_frames._turn(points, "neck_lateral_flexion", "left")
+    assert first == pytest.approx(-90)  # straight up
+    assert turn == pytest.approx(20)
