@@ -307,11 +307,12 @@ def in_words(metrics: xr.Dataset) -> str:
     others = [each for each in told if each.compared == "others"]
     notes = []
     for people in _people(others):
-        why = next(each.note for each in others if each.people == people)
+        these = [each for each in others if each.people == people]
+        why, names = these[0].note, _both([f"{each.side} {each.joint}" for each in these])
         unknown, is_unknown, _ = why.partition(" not known")
         unknown += " are" if " and " in unknown else " is"
         words_for = words["alone_unknown" if is_unknown else "alone"]
-        notes.append(words_for.format(people=people, unknown=unknown))
+        notes.append(words_for.format(names=names, people=people, unknown=unknown))
     rest: dict[str, list[str]] = {
         "more": [f"{each.side} {each.joint}" for each in more],
         "unmeasured": [],

@@ -357,6 +357,7 @@ def test_every_movement_and_every_comparison_has_its_sentence() -> None:
     words = tables.load("joint_sentences")
     assert set(words["reaches"]) == set(tables.load("movements"))
     assert set(words["compared"]) == set(report._COMPARED)
+    assert {each["angle"] for each in tables.load("movements").values()} <= set(key_frames.DRAWN)
     studies = tables.load("reference_ranges")["studies"].values()
     assert all("people" in each for each in studies if each["kind"] in ("active", "weight_bearing"))
 
@@ -377,7 +378,7 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     pose = limb_pose(time, joints={"shoulder": curve, "elbow": curve})
     angles = joint_angles(pose)
     for sex, age, told in (
-        ("female", 30, "Not compared: only boys and men up to 54 years were measured."),
+        ("female", 30, "left and right shoulder. Only boys and men up to 54 years were measured."),
         (None, None, "and this person&#x27;s sex and age are not known."),
     ):
         text = report.in_words(joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age))
@@ -424,6 +425,25 @@ def test_pictures_are_of_the_turn_that_is_reported(metrics: xr.Dataset) -> None:
     assert start.value == pytest.approx(10, abs=8)
     assert way.value == pytest.approx(70, abs=25)
     assert joint_moments(angles, metrics.assign(movement_accepted=("movement", [False] * 2))) == []
+    assert joint_moments(angles, metrics.isel(movement=[])) == []
+
+
+def test_what_the_picture_shows_comes_first() -> None:
+    """The elbow moves farther, but its arm points at the camera."""
+    time, curve = there_and_back(low=10, high=130, times=2)
+    pose = limb_pose(time, joints={"elbow": (curve, 0.0), "knee": (curve * 0.8, 0.0)})
+    angles = joint_angles(pose)
+    metrics = joint_mobility(pose, angles, joints=("elbow", "knee"))
+    flat = pose.copy(deep=True)
+    for part in ("elbow", "wrist"):
+        flat["image_position"].loc[{"keypoint": f"left_{part}"}] = pose["image_position"].sel(
+            keypoint="left_shoulder"
+        ) + (30.0 if part == "elbow" else 60.0)
+    for seen, first in ((pose, "elbow flexion"), (flat, "knee flexion")):
+        labels = [each.label for each in joint_moments(angles, metrics, seen)]
+        assert sorted(set(labels)) == ["elbow flexion", "knee flexion"]
+        assert len(labels) == 3
+        assert labels[0] == first
 
 
 def test_what_is_drawn_is_the_angle_that_moved() -> None:
