@@ -31,10 +31,11 @@ from mobility.kinematics.geometry import definitions
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.provenance import cameras_of, history
 from mobility.reports import sections
-from mobility.reports.gauges import MOST, Gauge
+from mobility.reports.gauges import MOST, Gauge, show
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.plot import COLOURS, LINES
 from mobility.reports.sections import Z95, facts, paragraphs, quantity, table
+from mobility.wording import capital, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ KINDS = {
 
 _GREY = "#DDDDDD"
 
-_MOST_SENTENCES = 4
+_MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
 
 _COMPARED = (
@@ -94,7 +95,7 @@ def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
-    head = ["Movement", "From", "To", "Range", "Usual"]
+    head = ["Movement", "From", "To", "Range", "Average"]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
     for each in angles:
@@ -115,7 +116,8 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 row += [_cell(one, "score")] if scored else []
             rows.append(row)
     extended = any(movement(name)["end"] == "smallest" for name in shown_movements(metrics))
-    told = "; an extension is positive beyond straight" if extended else ""
+    told = "; the average is that of others" if _references(metrics) else ""
+    told += "; an extension is positive beyond straight" if extended else ""
     return table(
         [*head, *(["Score"] if scored else [])],
         rows,
@@ -171,8 +173,8 @@ class Reach:
         Whom the study measured with which it is compared; "" without one.
     low, mean, high
         What they reach: from where to where 95 of 100, and on average; NaN where not known.
-    such
-        Whether this person is known to be one of them.
+    note
+        Why this person is not known to be one of them; "" for who is.
     """
 
     joint: str
@@ -184,14 +186,14 @@ class Reach:
     low: float = math.nan
     mean: float = math.nan
     high: float = math.nan
-    such: bool = False
+    note: str = ""
 
     @property
     def compared(self) -> str:
         """How the value is beside the range, one of those of ``joint_sentences``."""
         if not math.isfinite(self.mean):
             return "none"
-        if not self.such:
+        if self.note:
             return "others"
         if not math.isfinite(self.half):
             return "unsure"
@@ -218,11 +220,11 @@ class Reach:
         sentence: str = words["compared"][self.compared]
         return sentence.format(reaches=told, **self._range)
 
-    @property
-    def gauge(self) -> str:
-        """What it is compared with, in a few words."""
-        words: Mapping[str, str] = tables.load("joint_sentences")
-        return words["gauge" if self.people else "no_range"].format(**self._range)
+    def beside(self, *, alone: bool) -> str:
+        """What stands beside its gauge; `alone`: the caption names the people."""
+        words: Mapping[str, str] = tables.load("joint_sentences")["gauge"]
+        kind = "none" if not self.people else "one" if alone else "several"
+        return words[kind].format(**self._range)
 
     @property
     def _beyond(self) -> bool:
@@ -236,7 +238,7 @@ class Reach:
         if not known:
             return {}
         kind = "spread" if "low" in known else "average"
-        return {"people": self.people, "range": words[kind].format(**known)}
+        return {"people": self.people, "range": words[kind].format(**known), **known}
 
 
 def _whole(value: float) -> str:
@@ -260,16 +262,18 @@ def reaches(metrics: xr.Dataset) -> list[Reach]:
         mean, spread = float(known["mean"]), deviations * float(known["sd"] or math.nan)
         people = str(studies[known["study"]]["people"])
         ends = mean - spread, mean, mean + spread
-        found.append(Reach(joint, side, name, value, half, people, *ends, such=not known["note"]))
+        found.append(Reach(joint, side, name, value, half, people, *ends, note=known["note"]))
     return found
 
 
 def gauges_of(metrics: xr.Dataset) -> list[Gauge]:
     """Make the gauges of a first page: how far each movement went, beside what people reach."""
+    known = reaches(metrics)
+    alone = len(_people(known)) == 1
     found: dict[tuple[str, str], list[Reach]] = {}
-    for each in reaches(metrics):
+    for each in known:
         name = (each.movement or each.joint).replace("_", " ").capitalize()
-        found.setdefault((name, each.gauge), []).append(each)
+        found.setdefault((name, each.beside(alone=alone)), []).append(each)
     return [
         Gauge(
             name,
@@ -283,14 +287,37 @@ def gauges_of(metrics: xr.Dataset) -> list[Gauge]:
     ]
 
 
+def show_gauges(metrics: xr.Dataset) -> str:
+    """Show the gauges; the caption says what they are compared with."""
+    people = _people(reaches(metrics))
+    words = tables.load("joint_sentences")["caption"]
+    kind = "none" if not people else "one" if len(people) == 1 else "several"
+    return show(gauges_of(metrics), caption=words[kind].format(people=listed(people)))
+
+
+def _people(found: Sequence[Reach]) -> list[str]:
+    return list(dict.fromkeys(each.people for each in found if each.people))
+
+
 def in_words(metrics: xr.Dataset) -> str:
     """Say in a sentence each how far the joints go, and name those of which nothing is known."""
     words = tables.load("joint_sentences")
     found = sorted(reaches(metrics), key=lambda each: _COMPARED.index(each.compared))
-    told = [each.said for each in found[:_MOST_SENTENCES]]
-    if len(found) > _MOST_SENTENCES:
-        told.append(words["more"].format(count=len(found) - _MOST_SENTENCES))
-    rest: dict[str, list[str]] = {"unmeasured": [], "still": []}
+    told, more = found[:_MOST_SENTENCES], found[_MOST_SENTENCES:]
+    others = [each for each in told if each.compared == "others"]
+    notes = []
+    for people in _people(others):
+        these = [each for each in others if each.people == people]
+        why, names = these[0].note, _both([f"{each.side} {each.joint}" for each in these])
+        unknown, is_unknown, _ = why.partition(" not known")
+        unknown += " are" if " and " in unknown else " is"
+        words_for = words["alone_unknown" if is_unknown else "alone"]
+        notes.append(words_for.format(names=names, people=people, unknown=unknown))
+    rest: dict[str, list[str]] = {
+        "more": [f"{each.side} {each.joint}" for each in more],
+        "unmeasured": [],
+        "still": [],
+    }
     for joint in map(str, metrics["joint"].values):
         for side in SIDES:
             one = metrics.sel(joint=joint, side=side)
@@ -298,13 +325,22 @@ def in_words(metrics: xr.Dataset) -> str:
                 rest["unmeasured"].append(f"{side} {joint}")
             elif not int(one["movements"]):
                 rest["still"].append(f"{side} {joint}")
-    items = "".join(f"<li>{escape(text)}</li>" for text in told)
-    others = "".join(
-        f"<p class='note'>{escape(words[kind].format(names=_both(names)))}</p>"
-        for kind, names in rest.items()
-        if names
+    notes += [words[kind].format(names=_both(names)) for kind, names in rest.items() if names]
+    items = "".join(f"<li>{escape(each.said)}</li>" for each in told)
+    return (f"<ul>{items}</ul>" if items else f"<p>{escape(words['nothing'])}</p>") + "".join(
+        f"<p class='note'>{escape(note)}</p>" for note in notes
     )
-    return (f"<ul>{items}</ul>" if items else f"<p>{escape(words['nothing'])}</p>") + others
+
+
+def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
+    """Names of the angles that were measured: of a hip that moves sideways its abduction."""
+    found: dict[str, None] = {}
+    for each in angles:
+        shown = metrics["shown"].sel(joint=each.joint, side=list(each.sides)).values
+        own = [str(movement(str(name))["angle"]) for name in shown if name]
+        found |= dict.fromkeys(own or [ANGLE_OF_JOINT[each.joint]])
+    # An arm that goes out sideways is measured as its elevation, whatever its plane.
+    return [name if name in definitions() else ANGLE_OF_JOINT["shoulder"] for name in found]
 
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> str:
@@ -344,7 +380,10 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
     moved = bool((metrics["movements"].sel(joint=angle.joint) > 0).any())
     told: dict[str, list[str]] = {}
     for side in angle.sides:
-        text = _remarks(metrics.sel(joint=angle.joint, side=side), moved=moved)
+        known = _references(metrics).get(f"{side}_{angle.joint}") or {}
+        one = metrics.sel(joint=angle.joint, side=side)
+        # The table of the references says it.
+        text = _remarks(one, moved=moved, less=f"no score: {known.get('note')}")
         if text:
             told.setdefault(text, []).append(side)
     parts += [
@@ -353,9 +392,10 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
     return "".join(parts)
 
 
-def _remarks(one: xr.Dataset, *, moved: bool) -> str:
-    """Say what must be known of one side; `moved`: whether one of both did."""
-    note, refused = str(one["note"].item()), float(one["refused_share"])
+def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
+    """Say what must be known of one side, `less` that; `moved`: whether one of both did."""
+    parts = str(one["note"].item()).replace(less, "").split("; ")
+    note, refused = "; ".join(filter(None, parts)), float(one["refused_share"])
     told = [f"{note}."] if note else []
     change = float(one["detectable_change"])
     if math.isfinite(change):
@@ -391,10 +431,14 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     wanted = {f"{side}_{each.joint}" for each in angles for side in each.sides}
     rows = []
     studies: dict[tuple[str, str], list[str]] = {}
+    alike: dict[str, list[str]] = {}
     for key, found in _references(metrics).items():
-        if key not in wanted:
-            continue
-        side, joint = key.split("_")
+        if key in wanted:
+            # Both sides of a joint have one row, unless they showed different movements.
+            same = json.dumps([key.partition("_")[2], found], sort_keys=True)
+            alike.setdefault(same, []).append(key.replace("_", " "))
+    for same, names in alike.items():
+        found = json.loads(same)[1]
         if found["mean"] is None:
             value = f"{found['lowest']:g} to {found['highest']:g}°"
         else:
@@ -408,11 +452,10 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             )
             if part
         )
-        name = f"{side.capitalize()} {escape(joint)}"
-        studies.setdefault((found["sample"], found["source"]), []).append(name)
+        studies.setdefault((found["sample"], found["source"]), []).extend(names)
         rows.append(
             [
-                name,
+                escape(capital(_both(names))),
                 f"{value} ({escape(found['statistic'])}{spread})",
                 escape(KINDS.get(found["kind"], found["kind"])),
                 escape(group or "all together"),
@@ -422,7 +465,7 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     if not rows:
         return paragraphs("No published range was found for these joints and this person.")
     sources = [
-        f"{', '.join(names)}: {escape(sample)}. {escape(source)}."
+        f"{escape(capital(_both(names)))}: {escape(sample)}. {escape(source)}."
         for (sample, source), names in studies.items()
     ]
     told = paragraphs(
@@ -512,12 +555,15 @@ def relevant(
         ),
     }
     near = _is_close_up(quality or {})
+    # The check of the framing says the same of the very landmarks that the joints need.
+    checked = metrics is not None and "verdict" in (quality or {}).get("framing", {})
     return [
         _plainly(warning)
         for warning in warnings
         if not warning.message.lower().startswith(others.get(warning.code, ()))
         and not (warning.code in _CONCERNS and needed.isdisjoint(_CONCERNS[warning.code]))
         and not (near and warning.code in _NOT_OF_CLOSE_UPS)
+        and not (checked and warning.code.endswith("_out_of_picture"))
     ]
 
 
@@ -770,17 +816,15 @@ def _judged_framing(
             for name, share in zip(shares["keypoint"].values, shares.values, strict=True)
         }
     else:
-        joints = {joint for joint, _ in needed} or {str(each) for each in metrics["joint"].values}
+        joints = {joint for _, joint in needed} or {str(each) for each in metrics["joint"].values}
         parts = {"head": {"neck"}, "hands": {"elbow"}, "feet": {"ankle", "knee"}}
         outside = {k: v for k, v in framing["outside"].items() if parts.get(k, set()) & joints}
     worst = max((share or 0.0 for share in outside.values()), default=0.0)
     above = limits["share"]["above"]
     verdict = next((level for level in ("unusable", "poor") if worst > above[level]), "ok")
-    names = [name for _, _, name in _moved(metrics) if name] or [asked_for(metrics)]
-    name = next((name for name in names if name), "")
-    advice = None if verdict == "ok" else framing["advice"]
-    if verdict != "ok" and name:
-        advice = refusal_advice(name)
+    lost = [part for part, share in outside.items() if (share or 0.0) > above["poor"]]
+    advice = tables.load("filming")["framing"]["advice"].format(parts=listed(lost))
+    advice = None if verdict == "ok" else advice
     return {"outside": outside, "verdict": verdict, "advice": advice, "of_joints": True}
 
 
@@ -791,8 +835,13 @@ def posture(metrics: xr.Dataset) -> str:
         for name in metrics["posture"].values
     }
     many = {name: value for name, value in share.items() if value >= 0.05}
-    told = [f"{name} ({100 * value:.0f} % of the frames)" for name, value in many.items()]
-    return facts({"Posture": ", ".join(many if len(many) == 1 else told) or "not known"})
+    told = [
+        f"{'not clear' if name == 'other' else name} ({100 * value:.0f} % of the frames)"
+        for name, value in many.items()
+    ]
+    if set(many) <= {"other"}:
+        return facts({"Posture": "not told by what is in the picture"})
+    return facts({"Posture": ", ".join(many if len(many) == 1 else told)})
 
 
 def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:

@@ -219,7 +219,7 @@ def of_session(
     if session.record.exercise == "Overhead Squat":
         moments = squat_moments(pose, angles, repetitions, session.metrics(), findings)
     else:
-        moments = joint_moments(angles, session.metrics())
+        moments = joint_moments(angles, session.metrics(), pose)
     return key_frames(session.video, pose, moments, faces=faces)
 
 
@@ -296,27 +296,42 @@ def squat_moments(
     return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
 
 
-def joint_moments(angles: xr.Dataset, metrics: xr.Dataset) -> list[Moment]:
-    """Choose three moments of joints that move: a start, and the farthest of what went farthest.
+def joint_moments(
+    angles: xr.Dataset, metrics: xr.Dataset, pose: xr.Dataset | None = None
+) -> list[Moment]:
+    """Choose three moments of joints that move: a start, and the farthest of what is seen best.
 
     Where one joint and side moved, the second is on its way. The farthest of several turns is that
     which is nearest to their median, the value that is reported. Empty where none moved.
+
+    Parameters
+    ----------
+    angles, metrics
+        Of the session.
+    pose
+        With it, what moves in the plane of the picture comes before what does not.
     """
-    largest: dict[tuple[str, str], float] = {}
-    for i in np.flatnonzero(metrics["movement_accepted"].values.astype(bool)):
-        joint, side = (str(metrics[f"movement_{name}"].values[i]) for name in ("joint", "side"))
-        rest, turn = (float(metrics[f"movement_{name}"].values[i]) for name in ("rest", "extreme"))
-        if math.isfinite(turn - rest):
-            size = largest.get((joint, side), 0.0)
-            largest[joint, side] = max(size, abs(turn - rest))
-    chosen = sorted(largest, key=lambda each: -largest[each])
-    found: list[Moment] = []
-    for joint, side in chosen[:3]:
-        start, way, farthest = _of_joint(angles, metrics, joint, side)
-        if not found:
-            found = [start, way] if len(chosen) == 1 else [start] if len(chosen) == 2 else []
-        found.append(farthest)
-    return found
+    joints = metrics["movement_joint"].values, metrics["movement_side"].values
+    accepted = metrics["movement_accepted"].values.astype(bool)
+    moved = dict.fromkeys((str(joint), str(side)) for joint, side in np.transpose(joints)[accepted])
+    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in moved]
+
+    def last(moments: list[Moment]) -> tuple[bool, float]:
+        turn = moments[-1]
+        beside = pose is not None and not _in_plane(pose, turn)
+        size = abs(turn.value - moments[0].value) / turn.sd if turn.sd > 0 else 0.0
+        return beside, -float(np.nan_to_num(size))
+
+    chosen.sort(key=last)
+    first = {1: 2, 2: 1}.get(len(chosen), 0)
+    return [*(chosen[0][:first] if chosen else []), *(each[-1] for each in chosen[:3])]
+
+
+def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
+    """Whether the picture of a moment shows the angle about as it was measured."""
+    row = int(np.argmin(np.abs(pose["time"].values - moment.time)))
+    turn = _turn(_points(pose)[row], moment.angle, moment.side)[1]
+    return abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
 
 
 def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:

@@ -154,11 +154,14 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     angles = session.angles() if squat else joint_curves(session.metrics())
     head, buffers = trial_data(session.pose(), angles, session.fitted())
     at_first = shown_at_first(session.record.joints, angles, repetitions)
+    if not squat:
+        known = [name for name in angle_names(angles) if angles[name].notnull().any()]
+        at_first = known[:MOST_CURVES]
     video = small_video(session, faces=faces)
     told = [] if video else [_too_long(session)]
     state = {
         "title": "",
-        "shown": at_first if squat else angle_names(angles)[:MOST_CURVES],
+        "shown": at_first,
         "repetitions": repetition_rows(repetitions),
         "by_hand": False,
         "noun": "repetition" if squat else "movement",
@@ -232,7 +235,9 @@ def _small_frames(
 def _too_long(session: StoredSession) -> str:
     if not session.video.is_file():
         return "The video is not kept: curves and body only."
-    return f"The video is too long for a page (over {MOST_BYTES / 1e6:.0f} MB): curves and body only."
+    return (
+        f"The video is too long for a page (over {MOST_BYTES / 1e6:.0f} MB): curves and body only."
+    )
 
 
 def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:

@@ -223,9 +223,9 @@ def test_documents_of_another_exercise_are_refused(store, clips, tmp_path):
     squat = opened.create(clip, user_id="p01", exercise_name="Overhead Squat")
     joint = opened.create(clip, user_id="p01", exercise_name="Joint Angle Mobility")
     for command, session, words in (
-        ("joint-mobility", squat, "is of the exercise 'Overhead Squat'"),
+        ("joint-mobility", squat, f"see this one with: mobility report {squat.id}"),
         ("report", joint, "is of the exercise 'Joint Angle Mobility'"),
-        ("summary", joint, "is of the exercise 'Joint Angle Mobility'"),
+        ("summary", joint, f"see this one with: mobility joint-mobility {joint.id}"),
         ("joint-mobility", joint, "has not been analyzed yet"),
     ):
         done = mobility(command, session.id, store=store)

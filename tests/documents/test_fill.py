@@ -286,3 +286,28 @@ def test_angles_that_are_shown_are_those_that_the_joint_mobility_measured():
     assert shown["hip_flexion"].sel(side="right").isnull().all()
     assert (shown["knee_flexion"] == 10).all()
     assert (angles["hip_flexion"] == 10).all()
+
+
+def test_curves_of_joints_stand_under_the_angle_that_was_shown():
+    """The left hip goes out sideways, the right one rests; nothing is known of the elbows."""
+    measured = np.full((4, 2, 2), np.nan)
+    measured[:, 1] = 35.0, 5.0
+    over_time = ("time", "joint", "side")
+    metrics = xr.Dataset(
+        {
+            "angle": (over_time, measured),
+            "angle_sd": (over_time, measured / 10),
+            "shown": (("joint", "side"), [["", ""], ["hip_abduction", ""]]),
+        },
+        coords={"time": np.arange(4.0), "joint": ["elbow", "hip"], "side": ["left", "right"]},
+    )
+    curves = documents.joint_curves(metrics)
+    assert list(curves) == [
+        *("hip_abduction", "hip_abduction_sd", "hip_flexion", "hip_flexion_sd"),
+        *("elbow_flexion", "elbow_flexion_sd"),
+    ]
+    assert (curves["hip_abduction"].sel(side="left") == 35).all()
+    assert curves["hip_abduction"].sel(side="right").isnull().all()
+    assert (curves["hip_flexion_sd"].sel(side="right") == 0.5).all()
+    assert curves["elbow_flexion"].isnull().all()
+    assert curves["hip_abduction"].attrs == {"units": "degree", "long_name": "hip abduction"}
