@@ -232,7 +232,7 @@ def _thresholds(entries: Mapping[str, Any], side: str, title: str) -> str:
     return _definition(
         {
             _capital(entry["long_name"]): f"{title} `{entry['measure']}` is {_beyond(entry[side])} "
-            f"{entry['threshold']}{_unit(entry['units'])}.{_only(entry)} {_ended(entry['source'])}"
+            f"{entry['threshold']}{_unit(entry['units'])}. {_ended(entry['source'])}"
             for entry in entries.values()
         }
     )
@@ -240,14 +240,6 @@ def _thresholds(entries: Mapping[str, Any], side: str, title: str) -> str:
 
 def _beyond(side: str) -> str:
     return {"above": "above", "below": "below", "outside": "beyond ±"}[side]
-
-
-def _only(entry: Mapping[str, Any]) -> str:
-    """Say from where it is told, where that is not from everywhere."""
-    if "only_from" in entry:
-        return f" Only from {', '.join(entry['only_from'])}." if entry["only_from"] else " Nowhere."
-    angle = entry.get("only_where_supported")
-    return f" Only in views that support `{angle}`." if angle else ""
 
 
 def _ended(text: str) -> str:
@@ -264,15 +256,11 @@ def findings() -> Iterator[str]:
     yield "\n## Findings\n"
     found = {}
     for name, rule in tables.load("findings")["rules"].items():
-        limit = f"{rule.get('threshold')}{_unit(rule['unit'])}"
-        if rule["direction"] == "beyond_mdc":
-            matters = f"{rule['relevant']}{_unit(rule['unit'])}"
-            where = f"beyond its smallest detectable change; {matters} matter"
-        else:
-            where = f"{_beyond(rule['direction'])} {limit}"
-        label = _capital(rule["label"].format(threshold=limit, limit=rule.get("threshold")))
+        limit = f"{rule['threshold']}{_unit(rule['unit'])}"
+        where = f"{_beyond(rule['direction'])} {limit}"
+        label = _capital(rule["label"].format(threshold=limit, limit=rule["threshold"]))
         found[f"{label} (`{name}`)"] = (
-            f"Where `{rule['metric']}` is {where}.{_only(rule)} {_ended(rule['source'])}"
+            f"Where `{rule['metric']}` is {where}. {_ended(rule['source'])}"
         )
     yield _definition(found)
     yield "\n## Exercises\n"

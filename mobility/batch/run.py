@@ -253,6 +253,8 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
+    from mobility.reports.first_page import verdict_of
+
     store = Store(task["store"], reports=task["reports"])
     what = f"session {row.session_id}"
     # Beside the session's own lock, which a reader of the session may want meanwhile.
@@ -276,6 +278,7 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
             "report": Path(os.path.relpath(paths["html"], task["folder"])).as_posix(),
             "redone": redone,
             "seconds": seconds,
+            "verdict": verdict_of(session).said,
             "warnings": [warning.message for warning in record.warnings],
         }
 

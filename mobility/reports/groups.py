@@ -92,7 +92,13 @@ def show_curves(
     count = int((repetitions["accepted"] & repetitions["complete"]).sum())
     if not drawn or not count:
         return
-    if count > 2:
+    whole = count == int(repetitions["accepted"].sum())
+    if not whole:
+        caption = (
+            "Of the accepted repetitions those that the video shows whole, from start (0 %) to end "
+            "(100 %)."
+        )
+    elif count > 2:
         caption = "The accepted repetitions from start (0 %) to end (100 %): mean and ± 1 SD."
     elif count == 2:
         caption = "Both accepted repetitions from start (0 %) to end (100 %), and their mean."
