@@ -251,7 +251,7 @@ def findings() -> Iterator[str]:
     yield "# Findings and advice"
     yield (
         "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
-        "at least four times as likely as not. Made of the tables `findings` and `advice`."
+        "at least three times as likely as not, or where its rule asks for more. Made of the tables `findings` and `advice`."
     )
     yield "\n## Findings\n"
     found = {}

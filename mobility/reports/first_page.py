@@ -200,7 +200,7 @@ def _index(metrics: xr.Dataset, name: str) -> str:
 
 def is_current(metrics: xr.Dataset, name: str) -> bool:
     """Whether an index is of the version that the table defines."""
-    return str(metrics[name].attrs.get("version")) == tables.load("indices")[name]["version"]
+    return bool(metrics[name].attrs.get("version") == tables.load("indices")[name]["version"])
 
 
 def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
