@@ -174,32 +174,26 @@ def metrics() -> Iterator[str]:
         )
     yield "\n## Indices\n"
     yield (
-        "Definitions of this package: criteria, not percentiles. 100 is the movement that the "
-        "references describe."
+        "Definitions of this package: criteria, not percentiles. Each is as good as its worst "
+        f"part, a rule of the findings. {' '.join(tables.load('indices')['scale']['lines'])}"
     )
     for name, index in tables.load("indices").items():
-        if "parts" not in index:
+        if not isinstance(index, Mapping) or "parts" not in index:
             continue
         yield f"\n### {_capital(index['long_name'])}\n"
         yield f"`{name}`, version {index['version']}. {_text(index['source'])}\n"
         yield _table(
-            ("part", "weight", "reference", "source"),
+            ("part", "rule", "all lost beyond its limit by", "source"),
             (
                 (
                     f"`{part}`",
-                    entry["weight"],
-                    _reference(entry),
+                    f"`{entry['rule']}`",
+                    entry["large"],
                     _cell(entry["source"]),
                 )
                 for part, entry in index["parts"].items()
             ),
         )
-
-
-def _reference(part: Mapping[str, Any]) -> str:
-    if "reference" in part:
-        return str(part["reference"])
-    return f"no loss up to {part['a']}, all lost at {part['b']}"
 
 
 def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
@@ -251,7 +245,8 @@ def findings() -> Iterator[str]:
     yield "# Findings and advice"
     yield (
         "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
-        "at least three times as likely as not, or where its rule asks for more. Made of the tables `findings` and `advice`."
+        "at least three times as likely as not, or where its rule asks for more. Made of the "
+        "tables `findings` and `advice`."
     )
     yield "\n## Findings\n"
     found = {}
