@@ -1,7 +1,8 @@
 """How often statements about a squat are right, counted on rendered squats with known truth.
 
 usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips N] [--resume]
-                                     [--errors | --each] [--json] [--write]
+                                     [--errors | --contradictions | --looked-at POSES | --each]
+                                     [--json] [--write]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/findings.yaml`, and the same
 of findings_2.yaml, left in its cache. The true positions of a trial go through the same assessment;
@@ -9,7 +10,8 @@ what lies within a margin of a threshold there is neither true nor untrue, and i
 ("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
 and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
 the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
-by view.
+by view; --contradictions the trials with an index above 90 beside a fault that it measures;
+--looked-at what is said of filmed squats beside what their frames show (looked_at.yaml).
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 from scipy import stats
 
 from mobility import tables
+from mobility.assessment.criteria import bars_of
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
@@ -47,6 +51,7 @@ from mobility.virtual_lab.sweep import case_folder, read_pose
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = [ROOT / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]
 TABLE = ROOT / "benchmarks" / "findings.md"
+LOOKED_AT = ROOT / "benchmarks" / "looked_at.yaml"
 COMMAND = "python benchmarks/findings.py --write"
 LEFT_OUT = 0.1
 """Most of the cases of a grid that need not be there."""
@@ -62,43 +67,15 @@ MARGIN = {
     "knee_flexion": 5.0,
     "ankle_dorsiflexion": 3.0,
     "hip_abduction": 3.0,
-    "pelvis_obliquity": 1.0,
-    "knee_deviation": 0.05,
     "knee_deviation_at_bottom": 0.05,
-    "knee_ankle_separation_ratio": 0.05,
-    "lateral_shift": 0.03,
     "dowel_offset": 0.1,
     "hip_flexion_asymmetry": 3.0,
-    "hip_abduction_asymmetry": 3.0,
     "knee_flexion_asymmetry": 3.0,
     "ankle_dorsiflexion_asymmetry": 3.0,
     "knee_deviation_asymmetry": 0.05,
 }
 """How far from its threshold a true value must lie to be clearly beyond it or not: half of what
 the faults of the grid span, or less."""
-
-SEEN_AS = {
-    "trunk_tibia_difference": "trunk_lean",
-    "heel_rise": "ankle_dorsiflexion",
-    "toe_out": "hip_abduction",
-    "knee_deviation": "hip_abduction",
-    "knee_deviation_at_bottom": "hip_abduction",
-    "knee_ankle_separation_ratio": "hip_abduction",
-    "lateral_shift": "pelvis_obliquity",
-    "hip_flexion_asymmetry": "hip_abduction",
-    "hip_abduction_asymmetry": "hip_abduction",
-    "knee_flexion_asymmetry": "hip_abduction",
-    "ankle_dorsiflexion_asymmetry": "hip_abduction",
-    "knee_deviation_asymmetry": "hip_abduction",
-}
-"""The angle in whose plane a metric lies, for what `angles.yaml` declares; both sides are
-seen where hip abduction is."""
-
-ONLY_FROM = {
-    entry["metric"]: entry["only_from"]
-    for entry in tables.load("findings")["rules"].values()
-    if "only_from" in entry
-}
 
 _PROCESSES = 2
 
@@ -182,7 +159,8 @@ class Item(NamedTuple):
 
 def items(metrics: xr.Dataset) -> list[Item]:
     """Collect the criteria, compensations and rules of which the truth is known."""
-    certain = tables.load("criteria")["statement"]["probability"]["value"]
+    table = tables.load("criteria")
+    bars = bars_of(table["fms_deep_squat"]["criteria"] | table["compensations"]["assessed"])
     found = []
     for kind, name, dim in (
         ("FMS", "fms_probability", "fms_criterion"),
@@ -194,9 +172,9 @@ def items(metrics: xr.Dataset) -> list[Item]:
             if kind == "FMS":
                 probability = 1.0 - probability
             stated = None
-            if probability >= certain:
+            if probability >= bars[item]:
                 stated = True
-            elif probability <= 1 - certain:
+            elif probability <= 1 - bars[item]:
                 stated = False
             limits_of = (limit[k] for k in ("measure", "side", "value"))
             found.append(Item(kind, item, *limits_of, probability, stated))
@@ -208,10 +186,17 @@ def items(metrics: xr.Dataset) -> list[Item]:
         # What is told of a side is told: the other may be open.
         said = {finding.status for finding in findings}
         stated = True if "found" in said else False if said == {"not found"} else None
-        relevant = "relevant" in rule
-        limit = rule["relevant"] if relevant else rule["threshold"]
-        side = "outside" if relevant else rule["direction"]
-        found.append(Item("finding", item, rule["metric"], side, limit, probability, stated))
+        found.append(
+            Item(
+                "finding",
+                item,
+                measure=rule["metric"],
+                side=rule["direction"],
+                threshold=rule["threshold"],
+                probability=probability,
+                stated=stated,
+            )
+        )
     return found
 
 
@@ -256,6 +241,40 @@ def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
     return errors_of(metrics, truth, view_of_azimuth(case.camera.azimuth), folder.name)
+
+
+def looked_at(poses: Path) -> pd.DataFrame:
+    """Compare what is said of filmed squats with what their frames show, one row a fault."""
+    rows = []
+    for clip, seen in yaml.safe_load(LOOKED_AT.read_text(encoding="utf-8")).items():
+        pose = clean_pose(
+            read_pose(poses / f"{clip}.nc"), visibility_threshold=VISIBILITY_THRESHOLD
+        )
+        said = {item.item: item for item in items(measured(fit_body(pose)))}
+        rows += [
+            {
+                "clip": clip,
+                "fault": name,
+                "there": there,
+                "said": "nothing" if (told := said[name].stated) is None else told,
+                "outcome": "not told" if told is None else "right" if told == there else "wrong",
+            }
+            for name, there in seen["faults"].items()
+        ]
+    return pd.DataFrame(rows)
+
+
+def contradictions(folder: Path, *, resume: bool = False) -> list[str]:
+    """Name each index above 90 in whose trial a fault is told that it measures."""
+    metrics = assessed(folder, resume=resume)[0]
+    faults = {finding.rule for finding in find(metrics) if finding.status == "found"}
+    table = tables.load("indices")
+    return [
+        f"{folder.name}: {name} {float(metrics[name]):.0f} beside {', '.join(sorted(against))}"
+        for name in ("mobility_index", "quality_index")
+        if float(metrics[name]) > 90
+        and (against := faults & {part["rule"] for part in table[name]["parts"].values()})
+    ]
 
 
 def errors_of(
@@ -328,14 +347,6 @@ def of_clips(function: Callable[[Any], list[Any]], clips: Sequence[Any]) -> list
     return rows
 
 
-def supported(measure: str, view: str) -> bool:
-    """Whether a view is declared to support a metric."""
-    if measure in ONLY_FROM:
-        return view in ONLY_FROM[measure]
-    angle = SEEN_AS.get(measure, measure)
-    return view in tables.load("angles")[angle]["seen"]["from"]
-
-
 COUNTS = ("TP", "FN", "FP", "TN", "not told", "grey")
 
 
@@ -355,34 +366,33 @@ def counted(told: pd.DataFrame) -> dict[str, Any]:
 
 
 def table(told: pd.DataFrame) -> pd.DataFrame:
-    """Count each item over the views that support it, in each of these, and elsewhere."""
+    """Count each item over all views, and in each."""
     rows = []
     for (kind, item), group in told.groupby(["kind", "item"], sort=False):
-        measure = group["measure"].iloc[0]
-        shown = group["view"].map(lambda view, measure=measure: supported(measure, view))
-        parts = {"supported": group[shown]}
-        parts |= {
-            view: group[group["view"] == view]
-            for view in (*VIEWS, TWO_CAMERAS)
-            if supported(measure, view)
-        }
-        if not shown.all():
-            parts["elsewhere" if shown.any() else "nowhere"] = group[~shown]
-        for view, part in parts.items():
-            if len(part):
-                rows.append({"kind": kind, "item": item, "view": view, **counted(part)})
+        parts = {_ALL: group}
+        parts |= {view: group[group["view"] == view] for view in (*VIEWS, TWO_CAMERAS)}
+        rows += [
+            {"kind": kind, "item": item, "view": view, **counted(part)}
+            for view, part in parts.items()
+            if len(part)
+        ]
     return pd.DataFrame(rows)
 
 
-LOOKED_AT = (
-    "That arms and dowel are not judged from the front and from behind was decided after a look at"
-    " 36 of the trials of `findings.yaml`: their rows are\nno independent test."
-)
+_ALL = "**all**"
 
-_WHERE = {
-    "supported": "**all that support it**",
-    "nowhere": "**all, none of which supports it**",
-}
+
+def shares(told: pd.DataFrame) -> str:
+    """Say how many of the statements that could be right or wrong were made, and how many right."""
+    clear = told[told["outcome"] != "grey"]
+    valued = clear[clear["probability"].notna()]
+    made = clear[clear["outcome"] != "not told"]
+    right = made["outcome"].isin(["TP", "TN"]).sum()
+    return (
+        f"{len(made)} of {len(clear)} statements made ({len(made) / max(len(clear), 1):.0%}; "
+        f"{len(made) / max(len(valued), 1):.0%} of those whose measure has a value), "
+        f"{right} of them right ({right / max(len(made), 1):.1%})"
+    )
 
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str], command: str = COMMAND) -> str:
@@ -402,16 +412,14 @@ def markdown(frame: pd.DataFrame, clips: str, grids: list[str], command: str = C
         "Sensitivity and specificity are of what was told, over all views with their 95 % interval"
         " (Clopper and Pearson 1934); *found* and *cleared* are",
         "shares of all trials with the fault, and of all without.",
-        *([LOOKED_AT] if "findings.yaml" in grids else []),
         "",
         "| " + " | ".join(columns) + " |",
         "|---|---|---|" + "---:|" * (len(COUNTS) + 4),
     ]
     for row in frame.to_dict("records"):
-        first = row["view"] in _WHERE
+        first = row["view"] == _ALL
         name = row["item"].replace("_", " ") if first else ""
-        view = _WHERE.get(row["view"], row["view"])
-        cells = [row["kind"] if first else "", name, view, *(str(row[c]) for c in COUNTS)]
+        cells = [row["kind"] if first else "", name, row["view"], *(str(row[c]) for c in COUNTS)]
         shares = [row[c] for c in ("sensitivity", "specificity", "found of all", "cleared of all")]
         words = [f"{share:.2f}" if np.isfinite(share) else "–" for share in shares]
         if first:
@@ -492,6 +500,7 @@ def report(
         return
     told = all_told(of_clips(tell, chosen))
     frame = table(told)
+    rules = told[told["kind"] == "finding"]
     count = f"{len(chosen)}" if len(chosen) == len(clips) else f"the first {len(chosen)} of"
     count += f" {len(clips)}" if len(chosen) < len(clips) else ""
     text = markdown(frame, count, [path.name for path in given.grid], command)
@@ -503,6 +512,7 @@ def report(
         )
     else:
         print(text, end="")
+        print(f"\nFindings: {shares(rules)}")
     if given.each:
         wrong = told[told["outcome"].isin(["FP", "FN"])]
         print(wrong.drop(columns=["true", "stated"]).round(3).to_string(index=False))
@@ -515,12 +525,27 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, GRIDS, TABLE, ROOT / "build" / "virtual-lab")
+    parser.add_argument(
+        "--contradictions", action="store_true", help="print indices that contradict a finding"
+    )
+    parser.add_argument(
+        "--looked-at", type=Path, metavar="POSES", help="compare real squats with their frames"
+    )
     given = options(parser, GRIDS)
     compare = partial(clip_errors, resume=given.resume)
+    if given.looked_at:
+        frame = looked_at(given.looked_at)
+        print(frame.to_string(index=False), frame["outcome"].value_counts().to_dict(), sep="\n")
+        return
     try:
         clips = folders(given.grid, given.cache)
     except BadInputError as error:
         parser.error(str(error))
+    if given.contradictions:
+        chosen = clips[: given.clips]
+        lines = of_clips(partial(contradictions, resume=given.resume), chosen)
+        print("\n".join([f"{len(chosen)} trials", *(line for each in lines for line in each)]))
+        return
     report(
         given,
         clips,

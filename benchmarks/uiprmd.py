@@ -175,9 +175,9 @@ def _pooled_within(part: pd.DataFrame) -> float:
 
 
 def qualities(lab: Path) -> pd.DataFrame:
-    """Quality index of one repetition done well and one done poorly, by person.
+    """Worst score of a part of the quality index, of a repetition done well and one done poorly.
 
-    The parts that either lacks are left out of both: those that need several repetitions always.
+    The parts that either lacks are left out of both.
     """
     rows = {}
     for path in trials(lab, poorly=True):
@@ -185,12 +185,9 @@ def qualities(lab: Path) -> pd.DataFrame:
             metrics(path.with_name(path.name.replace("_inc_", kind))) for kind in ("_", "_inc_")
         )
         both = (well["quality_index_part_score"] + poorly["quality_index_part_score"]).notnull()
-        weight = well["quality_index_part_weight"].where(both, 0.0)
         parts = well["quality_part"].to_numpy()
         scores = {
-            name: float(
-                100 * (each["quality_index_part_score"].fillna(0) * weight).sum() / weight.sum()
-            )
+            name: float(each["quality_index_part_score"].where(both).min())
             for name, each in (("well", well), ("poorly", poorly))
         }
         lower = (well["quality_index_part_score"] < poorly["quality_index_part_score"]).to_numpy()

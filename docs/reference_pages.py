@@ -179,32 +179,26 @@ def metrics() -> Iterator[str]:
         )
     yield "\n## Indices\n"
     yield (
-        "Definitions of this package: criteria, not percentiles. 100 is the movement that the "
-        "references describe."
+        "Definitions of this package: criteria, not percentiles. Each is as good as its worst "
+        f"part, a rule of the findings. {' '.join(tables.load('indices')['scale']['lines'])}"
     )
     for name, index in tables.load("indices").items():
-        if "parts" not in index:
+        if not isinstance(index, Mapping) or "parts" not in index:
             continue
         yield f"\n### {_capital(index['long_name'])}\n"
         yield f"`{name}`, version {index['version']}. {_text(index['source'])}\n"
         yield _table(
-            ("part", "weight", "reference", "source"),
+            ("part", "rule", "all lost beyond its limit by", "source"),
             (
                 (
                     f"`{part}`",
-                    entry["weight"],
-                    _reference(entry),
+                    f"`{entry['rule']}`",
+                    entry["large"],
                     _cell(entry["source"]),
                 )
                 for part, entry in index["parts"].items()
             ),
         )
-
-
-def _reference(part: Mapping[str, Any]) -> str:
-    if "reference" in part:
-        return str(part["reference"])
-    return f"no loss up to {part['a']}, all lost at {part['b']}"
 
 
 def _named(name: str, entry: Mapping[str, Any], unit: str) -> str:
@@ -237,7 +231,7 @@ def _thresholds(entries: Mapping[str, Any], side: str, title: str) -> str:
     return _definition(
         {
             _capital(entry["long_name"]): f"{title} `{entry['measure']}` is {_beyond(entry[side])} "
-            f"{entry['threshold']}{_unit(entry['units'])}.{_only(entry)} {_ended(entry['source'])}"
+            f"{entry['threshold']}{_unit(entry['units'])}. {_ended(entry['source'])}"
             for entry in entries.values()
         }
     )
@@ -245,14 +239,6 @@ def _thresholds(entries: Mapping[str, Any], side: str, title: str) -> str:
 
 def _beyond(side: str) -> str:
     return {"above": "above", "below": "below", "outside": "beyond ±"}[side]
-
-
-def _only(entry: Mapping[str, Any]) -> str:
-    """Say from where it is told, where that is not from everywhere."""
-    if "only_from" in entry:
-        return f" Only from {', '.join(entry['only_from'])}." if entry["only_from"] else " Nowhere."
-    angle = entry.get("only_where_supported")
-    return f" Only in views that support `{angle}`." if angle else ""
 
 
 def _ended(text: str) -> str:
@@ -264,20 +250,17 @@ def findings() -> Iterator[str]:
     yield "# Findings and advice"
     yield (
         "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
-        "at least four times as likely as not. Made of the tables `findings` and `advice`."
+        "at least three times as likely as not, or where its rule asks for more. Made of the "
+        "tables `findings` and `advice`."
     )
     yield "\n## Findings\n"
     found = {}
     for name, rule in tables.load("findings")["rules"].items():
-        limit = f"{rule.get('threshold')}{_unit(rule['unit'])}"
-        if rule["direction"] == "beyond_mdc":
-            matters = f"{rule['relevant']}{_unit(rule['unit'])}"
-            where = f"beyond its smallest detectable change; {matters} matter"
-        else:
-            where = f"{_beyond(rule['direction'])} {limit}"
-        label = _capital(rule["label"].format(threshold=limit, limit=rule.get("threshold")))
+        limit = f"{rule['threshold']}{_unit(rule['unit'])}"
+        where = f"{_beyond(rule['direction'])} {limit}"
+        label = _capital(rule["label"].format(threshold=limit, limit=rule["threshold"]))
         found[f"{label} (`{name}`)"] = (
-            f"Where `{rule['metric']}` is {where}.{_only(rule)} {_ended(rule['source'])}"
+            f"Where `{rule['metric']}` is {where}. {_ended(rule['source'])}"
         )
     yield _definition(found)
     yield "\n## Exercises\n"

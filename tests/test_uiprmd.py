@@ -77,13 +77,12 @@ def test_a_squat_of_the_lab_is_measured(uiprmd, lab) -> None:
 
 
 def test_quality_of_squats_done_well_and_poorly(uiprmd, lab) -> None:
-    """Not for all five: the front spines of two, pushed aside when deep, tilt the pelvis."""
+    """Not for all five: one holds the hands over the feet when squatting badly only."""
     table = uiprmd.qualities(lab)
     assert len(table) == 5
-    assert table["left out"].str.contains("variability").all()
-    assert table["higher"].sum() >= 3
+    assert table["higher"].sum() >= 4
     reversed_ones = table[~table["higher"]]
-    assert reversed_ones["lower when done well"].str.contains("pelvis_obliquity").all()
+    assert reversed_ones["lower when done well"].str.contains("hands over feet").all()
 
 
 def test_trunks_flex_against_the_pelvis_on_the_way_down(uiprmd, lab) -> None:

@@ -11,6 +11,7 @@ from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity, stature
 from mobility.assessment.findings import Z95, Finding, Level, find, label, say
 from mobility.assessment.reasons import bare, plain
+from mobility.assessment.verdict import Part, Recorded, Verdict, judge
 from mobility.options import checked
 from mobility.provenance import warnings_of
 from mobility.wording import capital
@@ -51,6 +52,7 @@ def comments(
     system: System = "metric",
     height_m: float | None = None,
     weight_kg: float | None = None,
+    verdict: Verdict | None = None,
 ) -> dict[str, str]:
     """Comment on each group of metrics and on the whole.
 
@@ -70,6 +72,9 @@ def comments(
         "metric" (cm, kg) or "imperial" (inches, pounds); angles are in degrees in both.
     height_m, weight_kg
         Of the participant, where they are known; named to the professional.
+    verdict
+        What the recording is good for, which says what is not commented on; by default what the
+        warnings of the metrics make of it.
 
     Returns
     -------
@@ -81,26 +86,31 @@ def comments(
     BadInputError
         Where a metric has another unit than its rule.
     """
-    findings = find(metrics)
+    judged = _verdict(metrics, verdict)
+    out = judged.rules_out
+    findings = judged.keep(find(metrics))
+    advised = () if "exercises" in out else findings
     texts = {}
     for group in GROUPS:
         own = [finding for finding in findings if finding.group == group]
-        lines = [_opening(group, name, level), *statements(own, level)]
+        lines = [_opening(group, name, level), *_absent(judged, "findings")]
+        lines += statements(own, level)
         if group == "knee_movement":
             lines += _stance(metrics, level, system)
-        lines += _work(advise(own, system=system))
+        lines += _work(advise([f for f in advised if f.group == group], system=system))
         texts[group] = "\n".join(lines)
     texts[SUMMARY] = "\n".join(
         [
             _opening(WHOLE, name, level),
-            *_not_the_exercise(metrics),
+            *([] if judged.level == "good" else [judged.said]),
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
-            *_indices(metrics, level),
-            *_criteria(metrics, level),
+            *([] if "indices" in out else _indices(metrics, level)),
+            *([] if "fms" in out else _criteria(metrics, level)),
+            *_absent(judged, "indices", "fms", "findings", "exercises"),
             *statements([f for f in findings if f.group == WHOLE], level),
             *_elsewhere([f for f in findings if f.group != WHOLE], level),
-            *_work(advise(findings, system=system)),
+            *_work(advise(advised, system=system)),
             tables.load("advice")["notice"]["text"],
         ]
     )
@@ -114,12 +124,13 @@ def recommendations(
     name: str | None = None,
     level: Level = "participant",
     system: System = "metric",
+    verdict: Verdict | None = None,
 ) -> dict[str, str]:
     """Recommend work for each group of metrics, and for the whole.
 
     Parameters
     ----------
-    metrics, name, level, system
+    metrics, name, level, system, verdict
         As for :func:`comments`. The professional is told the sources too.
 
     Returns
@@ -128,13 +139,17 @@ def recommendations(
         Texts by group, and ``final_summary``. What cannot be told gets no exercise but
         advice on how to record it.
     """
-    findings = find(metrics)
+    judged = _verdict(metrics, verdict)
+    findings = judged.keep(find(metrics))
     texts = {}
     for key in KEYS:
         own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
         works = advise(own, system=system)
         opening = _opening(WHOLE if key == SUMMARY else key, name, level)
-        lines = [opening, *_not_the_exercise(metrics)]
+        lines = [opening, *([] if judged.level == "good" else [judged.said])]
+        if ruled_out := judged.absent("exercises"):
+            texts[key] = "\n".join([*lines, ruled_out])
+            continue
         lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
         is_open = any(finding.status == "cannot be told" for finding in own)
@@ -175,13 +190,15 @@ def _opening(group: str, name: str | None, level: Level) -> str:
     return f"{called} (in brackets the estimated 95 % intervals)."
 
 
-def _not_the_exercise(metrics: xr.Dataset) -> list[str]:
-    """Repeat the warning that something else was done than an overhead squat."""
-    return [
-        f"Careful: {warned['message']}"
-        for warned in warnings_of(metrics)
-        if warned["code"] == "hands_not_overhead"
-    ]
+def _verdict(metrics: xr.Dataset, verdict: Verdict | None) -> Verdict:
+    if verdict is not None:
+        return verdict
+    return judge([Recorded(**each) for each in warnings_of(metrics)], metrics=metrics)
+
+
+def _absent(verdict: Verdict, *parts: Part) -> list[str]:
+    told = verdict.absent(*parts)
+    return [told] if told else []
 
 
 def _person(
@@ -219,9 +236,7 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
             said.append(f"{words}: none ({reason}).")
             continue
         text = f"{words} {value:.0f} of 100"
-        coverage, absent = parts_left_out(metrics, name)
-        if absent:
-            text += f", over {100 * coverage:.0f} % of its parts"
+        absent = parts_left_out(metrics, name)[1]
         if f"{name}_interval" in metrics:
             low, high = (float(bound) for bound in metrics[f"{name}_interval"])
             text += f" ({low:.0f} to {high:.0f})"
@@ -232,8 +247,8 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
 
 
 def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
-    """Give the share of the weights that is in an index, and the parts that are not, in words."""
-    given = metrics.get(f"{name}_contribution")
+    """Give the share of the parts that is in an index, and those that are not, in words."""
+    given = metrics.get(f"{name}_part_score")
     if given is None or f"{name}_coverage" not in metrics:
         return 1.0, []
     (dim,) = map(str, given.dims)

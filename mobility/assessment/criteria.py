@@ -16,8 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.estimates import estimate, seen_sides, unsupported
+from mobility.assessment.estimates import estimate, seen_sides
 from mobility.options import checked
+from mobility.wording import listed
 
 Array = NDArray[np.float64]
 
@@ -76,34 +77,6 @@ def probability_of(
     return np.where(likelier > 0.5, likelier, np.minimum(above + below, 0.5))
 
 
-def probability_of_any(probabilities: Array, *, correlation: float) -> float:
-    r"""Probability that one of several things is so whose errors are correlated.
-
-    With :math:`z_i = \Phi^{-1}(1 - p_i)` and normal errors of equal correlation ρ,
-
-    .. math:: P = 1 - \int \phi(u) \prod_i
-              \Phi\left(\frac{z_i - \sqrt\rho\, u}{\sqrt{1 - \rho}}\right) du
-
-    Parameters
-    ----------
-    probabilities
-        p, of any number.
-    correlation
-        ρ, from 0 (independent: 1 less the product of 1 - p) up to, but not, 1 (the largest of p).
-
-    Returns
-    -------
-    float
-        NaN when a probability is.
-    """
-    from scipy.special import ndtr, ndtri
-
-    limit = ndtri(1.0 - np.asarray(probabilities, dtype=float))
-    node, weight = np.polynomial.hermite_e.hermegauss(61)
-    part = ndtr((limit[:, None] - np.sqrt(correlation) * node) / np.sqrt(1.0 - correlation))
-    return float(1.0 - (weight / weight.sum()) @ part.prod(axis=0))
-
-
 @checked
 def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
     """Probability that each criterion of the FMS deep squat is met, and what score that allows.
@@ -113,8 +86,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     metrics
         Metrics Dataset.
     view
-        Name of the camera's view (:attr:`mobility.view.View.name`), which must support what is
-        compared; without it nothing is refused for the view.
+        Name of the camera's view (:attr:`mobility.view.View.name`): a camera at the side sees one
+        leg, which then stands for both.
 
     Returns
     -------
@@ -134,9 +107,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
     Notes
     -----
-    The errors of both sides are correlated as the table says, so that a criterion that both sides
-    must meet is less probable than that of the worse side (:func:`probability_of_any`); those of
-    different criteria are taken as independent, so that the joint probability is their product.
+    Of two sides the worse decides, as in the findings. The errors of different criteria are taken
+    as independent, so that the joint probability is their product.
 
     References
     ----------
@@ -145,14 +117,14 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     table = tables.load("criteria")
     entry, certain = table["fms_deep_squat"], table["statement"]["probability"]["value"]
     said = {
-        name: _fault(metrics, criterion, criterion["fails"], view, certain)
+        name: _fault(metrics, criterion, criterion["fails"], view)
         for name, criterion in entry["criteria"].items()
     }
     probability = np.array([1.0 - one.probability for one in said.values()])
     joint = float(np.prod(probability))
     about = {
         **_about(entry, said, certain, quantity="fms"),
-        "verdict": _verdict(entry, probability, certain),
+        "verdict": _verdict(entry, probability, bars_of(entry["criteria"]), certain),
         "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),
     }
@@ -178,11 +150,20 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     return provenance.with_history(result, "fms_deep_squat", {"view": view}, source=metrics)
 
 
-def _verdict(entry: Mapping[str, Any], probability: Array, certain: float) -> str:
+def bars_of(entries: Mapping[str, Any]) -> dict[str, float]:
+    """Give the probability from which on each criterion or compensation is told."""
+    certain = tables.load("criteria")["statement"]["probability"]["value"]
+    return {name: float(entry.get("certain", certain)) for name, entry in entries.items()}
+
+
+def _verdict(
+    entry: Mapping[str, Any], probability: Array, bars: Mapping[str, float], certain: float
+) -> str:
     words: Mapping[str, str] = entry["verdicts"]
-    if (probability <= 1.0 - certain + 1e-12).any():
+    bar = np.array(list(bars.values()))
+    if (probability <= 1.0 - bar + 1e-12).any():
         return words["not_met"]
-    told = probability >= certain
+    told = probability >= bar
     untold = [name for name, known in zip(entry["criteria"], told, strict=True) if not known]
     if all(entry["criteria"][name].get("start") for name in untold):
         if np.prod(probability[told]) < certain:
@@ -190,7 +171,7 @@ def _verdict(entry: Mapping[str, Any], probability: Array, certain: float) -> st
         return words["all_but_start" if untold else "all_met"]
     if not told.any():
         return words["open"]
-    return f"{words['open']}: {' and '.join(untold)} not told"
+    return f"{words['open']}: {listed(untold)} not told"
 
 
 @checked
@@ -217,12 +198,6 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     BadInputError
         A metric has other dimensions, or the view is unknown.
 
-    Notes
-    -----
-    The errors of both sides are correlated as the table says; that one side or the other has a
-    compensation is more probable than that the one has which has it more
-    (:func:`probability_of_any`).
-
     References
     ----------
     Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training.
@@ -230,8 +205,7 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     table = tables.load("criteria")
     entry, certain = table["compensations"], table["statement"]["probability"]["value"]
     said = {
-        name: _fault(metrics, one, one["found"], view, certain)
-        for name, one in entry["assessed"].items()
+        name: _fault(metrics, one, one["found"], view) for name, one in entry["assessed"].items()
     }
     unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
     about = {
@@ -253,22 +227,17 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     return provenance.with_history(result, "compensations", {"view": view}, source=metrics)
 
 
-def _fault(
-    metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None, certain: float
-) -> _Said:
+def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Said:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
-    if why := unsupported(entry, view):
-        return _Said(np.nan, f"refused: {why}")
     given = estimate(metrics, entry["measure"])
     each = np.atleast_1d(probability_of(given.value, given.sd, entry["threshold"], side=side))
     chosen, note = seen_sides(given, view)
     if chosen:
         if np.isnan(each[chosen]).any():
             return _Said(np.nan, "cannot be told: its error is not known")
-        correlation = tables.load("criteria")["statement"]["correlation_of_sides"]["value"]
-        return _Said(probability_of_any(each[chosen], correlation=correlation), note)
+        return _Said(float(each[chosen].max()), note)
     known = each[np.isfinite(each)]
-    if known.size and known.max() >= certain:  # one side is enough for a fault
+    if known.size and known.max() >= bars_of({"": entry})[""]:  # one side is enough for a fault
         return _Said(float(known.max()), note)
     return _Said(np.nan, f"refused: {note}")
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import tables
 from mobility.assessment.reasons import bare
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
-from mobility.view import TWO_CAMERAS, UNKNOWN, view_kind
-
-NEEDS_TWO = "it needs two cameras, one in front and one at the side"
-"""Why one camera does not support what two do."""
 
 Array = NDArray[np.float64]
 
@@ -74,40 +68,6 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     return Estimate(value, np.where(np.isfinite(value), sd, np.nan), reason)
 
 
-def unsupported(entry: Mapping[str, Any], view: str | None) -> str:
-    """Say why nothing is stated from this view on what `entry` compares; empty where it is.
-
-    Parameters
-    ----------
-    entry
-        Of a table; its ``only_where_supported`` names an angle of ``tables/angles.yaml``, its
-        ``only_from`` kinds of view, none where no view supports it.
-    view
-        Name of the view (:func:`mobility.view.trial_view`); None or "unknown" where it is not
-        known.
-
-    Raises
-    ------
-    BadInputError
-        There is no such view.
-    """
-    declared = entry.get("only_from")
-    if angle := entry.get("only_where_supported"):
-        declared = tables.load("angles")[angle]["seen"]["from"]
-    if declared is None or view is None or view == UNKNOWN:
-        return ""
-    kind = view_kind(view)
-    if kind in declared:
-        return ""
-    if not declared:
-        return "neither one camera nor two measure it well enough"
-    if kind == TWO_CAMERAS:
-        return "two cameras do not support it"
-    if declared == [TWO_CAMERAS]:
-        return NEEDS_TWO
-    return f"a {kind} view does not support it"
-
-
 def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
     """Say which sides of an estimate may stand for the subject, and why not both.
 
@@ -116,7 +76,7 @@ def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
     given
         Of a metric over sides, or over nothing.
     view
-        As in :func:`unsupported`.
+        Name of the view (:func:`mobility.view.trial_view`); None where it is not known.
 
     Returns
     -------

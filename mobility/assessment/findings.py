@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
+from mobility.assessment.criteria import probability_of
 from mobility.assessment.kinds import kind_of
 from mobility.assessment.reasons import bare, plain
 from mobility.errors import BadInputError
-from mobility.provenance import history
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +23,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 Z95 = 1.96
 
 _TAIL = 0.025
-_LESS = 1e-6
+_LESS = 1e-12
 _MINUS = "−"
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
     "degree": {"digits": 0, "suffix": "°"},
@@ -82,18 +82,14 @@ class Finding:
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
-    r"""Say what the metrics of a squat show, and what they cannot.
+    """Say what the metrics of a squat show, and what they cannot.
 
     The probability that a value is below, above or outside of a threshold is that of
-    :func:`mobility.assessment.criteria.probability_of`. Of a standard deviation x over n
-    repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1 degrees of freedom. The error s is
-    the metric's ``_sd``. A fault is "found" where P is at least 0.8, "not found" where it is at
-    most 0.2 (both from the table), and else "cannot be told".
-
-    A difference d of the sides is "found" where its magnitude exceeds its smallest detectable
-    change, MDC95 = 1.96 √2 s; P is then that of its sign, Φ(\|d\| / s). It is "not found" where the
-    probability that its magnitude exceeds what the table calls relevant is at most 0.2, so that an
-    error which hides everything is no proof of symmetry.
+    :func:`mobility.assessment.criteria.probability_of`, from whatever view: the error is that of
+    the view. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
+    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" where P
+    is at least 0.8, "not found" where it is at most 0.2 (both from the table, unless the rule asks
+    for more), and else "cannot be told".
 
     Parameters
     ----------
@@ -111,10 +107,6 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     ------
     BadInputError
         When a metric has another unit than its rule, or other dimensions.
-
-    References
-    ----------
-    Weir (2005), J Strength Cond Res 19:231 (smallest detectable change).
     """
     rules = tables.load("findings")["rules"]
     return tuple(finding for name in rules for finding in _judge(metrics, name, rules[name]))
@@ -141,7 +133,6 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     fields = {
         "measured": " and ".join(_measured(finding, rule) for finding in oriented),
         "threshold": limit,
-        "relevant": number(rule["relevant"], rule) if "relevant" in rule else "",
         "limit": "unknown" if first.threshold is None else _digits(first.threshold, rule),
         "sign": _sign(first, rule),
         "reason": plain(first.reason) if level == "participant" else first.reason.rstrip("."),
@@ -217,24 +208,11 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
         return _refused(name, rule, side, _reason(metrics, metric))
     if rule.get("spread"):
         return _judged_spread(metrics, name, rule, side, value)
-    if why := _not_from_here(metrics, rule):
-        return _refused(name, rule, side, why, value)
     sd = _number_of(metrics, f"{metric}_sd", side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, "its error is not known", value)
-    if rule["direction"] == "beyond_mdc":
-        threshold = _number_of(metrics, rule["mdc"], side) if "mdc" in rule else math.nan
-        if not math.isfinite(threshold):
-            threshold = Z95 * math.sqrt(2) * sd
-        if abs(value) > threshold:
-            probability = _probability(abs(value), sd, 0.0, "above")
-        else:
-            # Not beyond what can be detected: however likely, it is not stated.
-            likely = tables.load("findings")["probability"]["found"]["value"]
-            probability = min(_probability(value, sd, rule["relevant"], "outside"), likely - _LESS)
-    else:
-        threshold = float(rule["threshold"])
-        probability = _probability(value, sd, threshold, rule["direction"])
+    threshold = float(rule["threshold"])
+    probability = float(probability_of(value, sd, threshold, side=rule["direction"]))
     interval = (value - Z95 * sd, value + Z95 * sd)
     return _decided(name, rule, side, value, interval, threshold, probability)
 
@@ -265,10 +243,11 @@ def _decided(
     probability: float,
 ) -> Finding:
     limits = tables.load("findings")["probability"]
+    found = float(rule.get("certain", limits["found"]["value"]))
     status: Status = "cannot be told"
-    if probability >= limits["found"]["value"]:
+    if probability >= found:
         status = "found"
-    elif probability <= limits["not_found"]["value"]:
+    elif probability <= min(1 - found, limits["not_found"]["value"]) + _LESS:
         status = "not found"
     reason = "its error is too large for so close a threshold" if status == "cannot be told" else ""
     return _worded(
@@ -345,28 +324,6 @@ def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
     if "side" in variable.dims:
         variable = variable.sel(side=side)
     return float(variable)
-
-
-def _not_from_here(metrics: xr.Dataset, rule: Mapping[str, Any]) -> str:
-    """Say why the view supports no statement of a rule; empty where it does."""
-    from mobility.assessment.estimates import unsupported
-
-    return unsupported(rule, _view(metrics))
-
-
-def _probability(value: float, sd: float, threshold: float, side: str) -> float:
-    from mobility.assessment.criteria import probability_of
-
-    return float(probability_of(value, sd, threshold, side=side))
-
-
-def _view(metrics: xr.Dataset) -> str | None:
-    """View of the camera for which the criteria in this Dataset were judged."""
-    for entry in reversed(history(metrics)):
-        if entry["operation"] == "fms_deep_squat":
-            view: str | None = entry["arguments"]["view"]
-            return view
-    return None
 
 
 def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:

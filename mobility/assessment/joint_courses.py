@@ -250,13 +250,13 @@ def _end_wanted(joint: str, movement: str | None) -> str | None:
 
 
 def _too_uncertain(reason: str) -> str:
-    """Say why an angle was refused in part, with halves of 95 % intervals as everywhere else."""
+    """Say why an angle was refused, with halves of 95 % intervals as everywhere else."""
     found = re.search(r"\bsd (?:(\d+) deg|without a bound) \(limit ([\d.]+)\)", reason)
     if found is None:
         return reason
     sd, limit = found.groups()
-    most = f"at most ± {Z95 * float(limit):.0f}° is reported"
-    return f"too uncertain in part ({f'± {Z95 * float(sd):.0f}°; ' if sd else ''}{most})"
+    own = f"± {Z95 * float(sd):.0f}°, where " if sd else "where "
+    return f"too uncertain ({own}at most ± {Z95 * float(limit):.0f}° is reported)"
 
 
 def _frames(share: float) -> str:

@@ -29,7 +29,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
     - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to
-      toe along eZ at the knee's place along eX. Positive: the knee is medial of that line;
+      toe along eZ at the knee's place along eX, less its median over the standing frames.
+      Positive: the knee is further medial of that line than the person stands;
     - ``frontal_plane_projection_angle``, see :func:`frontal_plane_projection_angle`.
 
     Parameters
@@ -165,11 +166,7 @@ def _movement(points: Array, standing: Array, limits: dict[str, float]) -> dict[
     x, z = in_body_axes(points, 0)
     knee_z, ankle_z = z[:, 1], z[:, 2]
     ratio = abs(knee_z[:, 1] - knee_z[:, 0]) / _apart(ankle_distance(ankle_z), limits)
-    forward, outward = x[:, 3] - x[:, 2], z[:, 3] - ankle_z
-    least = np.hypot(forward, outward) * np.cos(np.radians(limits["largest_toe_out_deg"]))
-    forward = np.where(forward > least, forward, np.nan)
-    reach = (x[:, 1] - x[:, 2]) / forward
-    offset = OUTWARD * (ankle_z + reach * outward - knee_z)
+    offset = _medial(points, limits) - median_of(_medial(standing, limits))
     leg = np.stack([x, points[..., 1], OUTWARD * z], axis=-1)[:, :3]
     valgus = frontal_plane_projection_angle(
         *np.moveaxis(leg, 1, 0), smallest_share=limits["smallest_projected_thigh"]
@@ -180,3 +177,13 @@ def _movement(points: Array, standing: Array, limits: dict[str, float]) -> dict[
         "frontal_plane_projection_angle": valgus,
         "standing_ankle_width": width,
     }
+
+
+def _medial(points: Array, limits: dict[str, float]) -> Array:
+    """How far the knees (time, side) are medial of the line from ankle to toe, metres."""
+    x, z = in_body_axes(points, 0)
+    forward, outward = x[:, 3] - x[:, 2], z[:, 3] - z[:, 2]
+    least = np.hypot(forward, outward) * np.cos(np.radians(limits["largest_toe_out_deg"]))
+    reach = (x[:, 1] - x[:, 2]) / np.where(forward > least, forward, np.nan)
+    medial: Array = OUTWARD * (z[:, 2] + reach * outward - z[:, 1])
+    return medial

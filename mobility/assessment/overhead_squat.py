@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -187,8 +188,13 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
     view = trial_view(pose)
-    for score in (mobility_index, quality_index, fms_deep_squat, compensations):
-        scored = score(result, view=view)
+    for score in (
+        mobility_index,
+        quality_index,
+        functools.partial(fms_deep_squat, view=view),
+        functools.partial(compensations, view=view),
+    ):
+        scored = score(result)
         result = result.assign(scored.data_vars).assign_attrs(history=scored.attrs["history"])
     return provenance.with_history(
         result,

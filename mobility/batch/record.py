@@ -37,6 +37,7 @@ class BatchRow(Document):
     took_s: Annotated[
         float | None, Field(description="in its worker, with what belongs to no stage")
     ] = None
+    verdict: Annotated[str, Field(description="what the recording is good for, and why")] = ""
     warnings: list[str] = Field(default_factory=list)
 
 

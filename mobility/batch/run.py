@@ -27,6 +27,7 @@ from secrets import token_hex
 from typing import Any
 
 import mobility
+from mobility.assessment.verdict import judge
 from mobility.batch.manifest import Refused, Row
 from mobility.batch.record import BatchRow
 from mobility.batch.summary import Summary, write_summary
@@ -276,8 +277,19 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
             "report": Path(os.path.relpath(paths["html"], task["folder"])).as_posix(),
             "redone": redone,
             "seconds": seconds,
+            "verdict": _verdict(session),
             "warnings": [warning.message for warning in record.warnings],
         }
+
+
+def _verdict(session: Session) -> str:
+    """Say what the recording is good for, as its report does."""
+    record = session.record
+    if record.exercise == "Overhead Squat":
+        return judge(record.warnings, session.capture_quality(), session.metrics()).said
+    from mobility.reports.first_page import verdict_of
+
+    return verdict_of(session).said
 
 
 def _session(row: Row, store: Store) -> Session:

@@ -23,7 +23,7 @@ STATES = ("done", "skipped", "failed")
 
 COLUMNS = (
     *("row", "video", "participant", "exercise", "session_id", "state", "reason", "report"),
-    *("redone", "seconds", "took_s", "warnings"),
+    *("verdict", "redone", "seconds", "took_s", "warnings"),
 )
 STAGES = (
     *("pose", "second_pose", "fitted", "angles", "repetitions", "metrics", "table"),
@@ -181,6 +181,8 @@ def _row(row: BatchRow) -> str:
     said = escape(row.reason)
     if row.report is not None:
         said = f'<a href="{escape(row.report, quote=True)}">report</a>'
+    if row.verdict:
+        said += f"<div>{escape(row.verdict)}</div>"
     if row.warnings:
         said += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
     seconds = f"{row.took_s:.1f}" if row.took_s is not None else ""

@@ -124,6 +124,8 @@ def _session(
 
 
 def _warn(session: Session) -> None:
+    from mobility.reports.first_page import verdict_of
+
     warnings: Sequence[Warned] = session.record.warnings
     if session.record.exercise == "Joint Angle Mobility":
         from mobility.documents.fill import ANGLE_OF_JOINT
@@ -131,7 +133,7 @@ def _warn(session: Session) -> None:
 
         names = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
         warnings = relevant(warnings, names, session.capture_quality(), session.metrics())
-    elif any(warning.code == "no_squat" for warning in warnings):
+    elif "findings" in verdict_of(session).rules_out:
         return  # nothing else of a squat means anything, and this is said with what was found
     for warning in warnings:
         _say(f"warning: {warning.message}")

@@ -17,6 +17,7 @@ from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
 from mobility.assessment.movements import movement
 from mobility.assessment.overhead_squat import MDC95
+from mobility.assessment.verdict import Verdict, judge
 from mobility.documents.contract import (
     CreatedAt,
     ExportDocument,
@@ -322,7 +323,7 @@ def export_document(
 def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
 
-    An asymmetry of which twice what is relevant could not be told from none is null.
+    An asymmetry of which twice what matters could not be told from none is null.
 
     Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001).
     """
@@ -330,15 +331,15 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     def of_side(name: str, side: str, digits: int) -> float | None:
         return rounded(metrics[name].sel(side=side), digits)
 
-    table = tables.load("findings")
-    largest = table["documents"]["largest_mdc"]["value"]
+    largest = tables.load("findings")["documents"]["largest_mdc"]
 
     def asymmetry(name: str, digits: int) -> float | None:
         difference = f"{name}_asymmetry"
         detectable = metrics.get(f"{difference}_mdc95")
         if detectable is None and f"{difference}_sd" in metrics:
             detectable = MDC95 * metrics[f"{difference}_sd"]
-        if detectable is not None and detectable > largest * table["rules"][difference]["relevant"]:
+        most = largest["1" if name == "knee_deviation" else "degree"]
+        if detectable is not None and detectable > most:
             return None
         return rounded(abs(metrics[difference]), digits)
 
@@ -368,12 +369,16 @@ def group_graphs(
     return graphs
 
 
-def output_quality(metrics: xr.Dataset) -> dict[str, float | None] | None:
+def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | None] | None:
     """Mobility and quality index, 0 to 100 (0.1); null where refused, left out where absent.
+
+    None where the verdict on the recording rules them out.
 
     Beside each stands how much is in it, ``<index>_coverage`` (share of the weights, 0.001), and
     what is not: ``<index>_<part>``, null.
     """
+    if "indices" in verdict.rules_out:
+        return None
     found: dict[str, float | None] = {}
     for name in ("mobility_index", "quality_index"):
         if name not in metrics:
@@ -385,11 +390,12 @@ def output_quality(metrics: xr.Dataset) -> dict[str, float | None] | None:
     return found or None
 
 
-def _comments(metrics: xr.Dataset, participant: Participant | None) -> ReportComments:
+def _comments(
+    metrics: xr.Dataset, participant: Participant | None, verdict: Verdict
+) -> ReportComments:
     """Comments for the participant, as both documents have them."""
-    return ReportComments(
-        **comments(metrics, name=participant.display_name if participant else None)
-    )
+    name = participant.display_name if participant else None
+    return ReportComments(**comments(metrics, name=name, verdict=verdict))
 
 
 def report_document(
@@ -400,6 +406,7 @@ def report_document(
     metrics: xr.Dataset,
     movement: xr.Dataset,
     images: Mapping[str, str | None],
+    quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Overhead Squat report; its comments are for the participant.
 
@@ -413,7 +420,10 @@ def report_document(
         ``knee_movement(pose, repetitions)``, over the same times as `angles`.
     images
         Place of the picture of each view: "left", "right", "front".
+    quality
+        Of the recording, for the verdict on it; without it the warnings alone decide.
     """
+    verdict = judge(record.warnings, quality, metrics)
     graphs = group_graphs(angles, movement)
     document = ReportDocument(
         grouped_data={
@@ -424,10 +434,10 @@ def report_document(
         knee_movement_phases=KneeMovementPhases(**images),
         user_info=user_info(record, participant),
         exercise=record.exercise,
-        report_comments=_comments(metrics, participant),
+        report_comments=_comments(metrics, participant, verdict),
         date=day(record.created_at),
     )
-    if quality := output_quality(metrics):
+    if quality := output_quality(metrics, verdict):
         document.output_quality = quality
     return document.json_values()
 
@@ -438,8 +448,10 @@ def summary_document(
     *,
     metrics: xr.Dataset,
     images: Mapping[str, str | None],
+    quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Overhead Squat summary: the report without curves."""
+    verdict = judge(record.warnings, quality, metrics)
     document = SummaryDocument(
         grouped_data={
             SUMMARY_GROUP.get(group, group): values
@@ -448,10 +460,10 @@ def summary_document(
         knee_movement_phases=KneeMovementPhases(**images),
         user_info=user_info(record, participant),
         exercise=record.exercise,
-        summary=_comments(metrics, participant),
+        summary=_comments(metrics, participant, verdict),
         date=day(record.created_at),
     )
-    if quality := output_quality(metrics):
+    if quality := output_quality(metrics, verdict):
         document.output_quality = quality
     return document.json_values()
 

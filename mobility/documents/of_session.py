@@ -44,7 +44,11 @@ def export(session: StoredSession) -> dict[str, Any]:
 def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict[str, Any]:
     """Overhead Squat summary, with the places of the pictures of the knees."""
     return fill.summary_document(
-        session.analyzed(), session.participant, metrics=session.metrics(), images=images
+        session.analyzed(),
+        session.participant,
+        metrics=session.metrics(),
+        images=images,
+        quality=session.capture_quality(),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, get_args
 from mobility import __version__
 from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendations
 from mobility.assessment.findings import Finding, find
+from mobility.assessment.verdict import judge
 from mobility.documents.contract import (
     Evidence,
     MeasurementSystem,
@@ -193,20 +194,20 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
         raise StorageError(f"session {session.id}: is being analyzed; ask again when that is done")
     participant = session.participant
     name = participant.display_name if participant else None
-    person = {}
+    person: dict[str, Any] = {}
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
+    verdict = judge(record.warnings, session.capture_quality(), metrics)
     # The bytes of the file follow from the data; all that the texts name belongs to the key, and
     # the rules and words, but those of the demo stay: what links to them is to be found.
-    words = () if session.store.read_only else (code_digest(),)
+    words = () if session.store.read_only else (code_digest(), verdict.said)
     data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()
     say = _TEXTS[kind]
-    plain = say(metrics, name=name, level="participant", system=system, **person)
-    expert = say(
-        metrics, name=name or record.user_id, level="professional", system=system, **person
-    )
-    findings = find(metrics)
+    person |= {"system": system, "verdict": verdict}
+    plain = say(metrics, name=name, level="participant", **person)
+    expert = say(metrics, name=name or record.user_id, level="professional", **person)
+    findings = verdict.keep(find(metrics))
     # The demo's threads are the same whenever they are asked for.
     now = record.stages["metrics"].finished if session.store.read_only else _now()
     for metric in KEYS:

@@ -521,7 +521,7 @@ def _percent(value: float) -> str:
 
 
 def _depth_note(pose: xr.Dataset, view: View) -> str:
-    """Say how far off the direction of the picture the nearest camera stood, if it did."""
+    """Say where the picture is not what a camera saw."""
     azimuth = np.radians(azimuths(pose))
     towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))
     if not np.isfinite(towards).any():
@@ -529,5 +529,4 @@ def _depth_note(pose: xr.Dataset, view: View) -> str:
     off = float(np.degrees(np.arccos(np.nanmax(towards))))
     if off <= _SEEN_DIRECTLY_DEG:
         return ""
-    who = "the camera" if len(azimuth) == 1 else "the nearest camera"
-    return f" (reconstructed from estimated depth: {who} stood about {off:.0f}° away)"
+    return " (reconstructed from estimated depth: no camera stood there)"

@@ -14,7 +14,7 @@ import numpy as np
 from mobility.wording import spoken
 from mobility import tables
 from mobility.assessment.comments import parts_left_out
-from mobility.assessment.estimates import NEEDS_TWO
+from mobility.assessment.criteria import bars_of
 from mobility.assessment.findings import Z95, Finding, find, label, say
 from mobility.assessment.movements import how_to_film, refusal_advice
 from mobility.assessment.reasons import bare, plain
@@ -39,12 +39,6 @@ if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
-_SAYS = {
-    "mobility_index": "100 would mean that {} bend as far as a full squat needs; whether they do "
-    "is judged below, with the error",
-    "quality_index": "100 would mean none of the deviations that are in it; depth and the hands "
-    "over the feet are criteria below, not in it",
-}
 MOST_FINDINGS = 3
 """Findings on the first page."""
 
@@ -185,36 +179,29 @@ def indices(metrics: xr.Dataset) -> str:
 def _index(metrics: xr.Dataset, name: str) -> str:
     heading = f"<h3>{INDICES[name]}</h3>"
     value = float(metrics[name]) if name in metrics else math.nan
-    if not math.isfinite(value):
+    if not math.isfinite(value) or not is_current(metrics, name):
         why = short_reason(metrics, name)
         return f"<div>{heading}<p class='missing'>Not given: {escape(why)}.</p></div>"
     low, high = interval(metrics, name)
-    known = math.isfinite(low)
-    between = f"95 % interval {low:.0f} to {high:.0f}" if known else "its error is not known"
-    worse = f"{name}_worse_side"
-    side = float(metrics[worse]) if worse in metrics else math.nan
-    told = f"; by the worse side {side:.0f}" if math.isfinite(side) else ""
     version = metrics[name].attrs.get("version", "")
-    band = (
-        f"<rect x='{low:.1f}' y='2' width='{max(high - low, 0.5):.1f}' height='6' class='band'/>"
-        if known
-        else ""
-    )
-    coverage, absent = parts_left_out(metrics, name)
-    over, lacking = "", ""
-    if absent:
-        over = f", over {100 * coverage:.0f} % of its parts"
+    lacking = ""
+    if absent := parts_left_out(metrics, name)[1]:
         lacking = f"<p class='missing'>Not in it: {escape(', '.join(absent))}.</p>"
-    bending = [j for j in ("hips", "knees", "ankles") if not any(j[:-1] in a for a in absent)]
-    says = _SAYS[name].format(" and ".join(", ".join(bending).rsplit(", ", 1)))
+    lines = "<br>".join(map(escape, tables.load("indices")["scale"]["lines"]))
     return (
-        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100{over} "
-        f"<span class='interval'>({between}{told})</span></p>"
+        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100 "
+        f"<span class='interval'>(95 % interval {low:.0f} to {high:.0f})</span></p>"
         "<svg viewBox='-1 0 102 10' aria-hidden='true' preserveAspectRatio='none'>"
-        f"<rect x='0' y='2' width='100' height='6' class='scale'/>{band}"
+        "<rect x='0' y='2' width='100' height='6' class='scale'/>"
+        f"<rect x='{low:.1f}' y='2' width='{max(high - low, 0.5):.1f}' height='6' class='band'/>"
         f"<rect x='{value - 0.4:.1f}' y='0' width='0.8' height='10' class='value'/></svg>{lacking}"
-        f"<p class='note'>{says}. Version {escape(str(version))}.</p></div>"
+        f"<p class='note'>{lines}<br>Version {escape(str(version))}.</p></div>"
     )
+
+
+def is_current(metrics: xr.Dataset, name: str) -> bool:
+    """Whether an index is of the version that the table defines."""
+    return bool(metrics[name].attrs.get("version") == tables.load("indices")[name]["version"])
 
 
 def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
@@ -229,6 +216,8 @@ def short_reason(metrics: xr.Dataset, name: str) -> str:
     """Say in a few words why a metric has no value, without what stands in brackets."""
     if name not in metrics:
         return "it is not part of this analysis"
+    if name in INDICES and not is_current(metrics, name):
+        return "it is of an older definition; analyse the session again"
     note = bare(metrics[name].attrs.get("note", ""))
     return note.split(" (")[0] or "nothing was measured"
 
@@ -246,7 +235,7 @@ def fms(metrics: xr.Dataset) -> str:
     given = metrics["fms_probability"]
     known = tables.load("criteria")["fms_deep_squat"]["criteria"]
     notes = json.loads(given.attrs.get("notes", "{}"))
-    stated = float(given.attrs.get("stated", 0.8))
+    bars = bars_of(known)
     rows = []
     for name in map(str, given["fms_criterion"].values):
         p = float(given.sel(fms_criterion=name))
@@ -255,7 +244,7 @@ def fms(metrics: xr.Dataset) -> str:
             [
                 escape(str(known[name]["long_name"]).capitalize()),
                 probability(p),
-                _decided(p, stated, ("met", "not met"), why),
+                _decided(p, bars[name], ("met", "not met"), why),
             ]
         )
     verdict = f"<h3>FMS deep squat: {escape(fms_verdict(metrics))}</h3>"
@@ -363,8 +352,7 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     All reasons as they were recorded are in :func:`cannot_be_told_in_full`.
     """
     reasons, close = _unknown(findings, plainly=True)
-    # What the next recording could tell first, then most; equal ones stay as in the table.
-    ranked = sorted(reasons.items(), key=lambda item: (item[0] != NEEDS_TWO, -len(item[1])))
+    ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
     items = [
         f"{reason.removeprefix('it is ')}: {_some(names)}"
         for reason, names in ranked[:_MOST_REASONS]

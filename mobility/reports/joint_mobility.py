@@ -631,7 +631,12 @@ def uncertainty(pose: xr.Dataset) -> str:
 def capture_quality(
     quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> str:
-    """Say how well the video can be measured, judged by :func:`judged`."""
+    """Say how well the video can be measured, judged by :func:`judged`.
+
+    Empty where nothing was measured: no check would say more than that, and some the opposite.
+    """
+    if unmeasured(metrics)[0]:
+        return ""
     return sections.capture_quality(judged(quality, metrics, pose))
 
 

@@ -10,11 +10,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
+from mobility.assessment.findings import interval_text, number
 from mobility.assessment.reasons import bare
 from mobility.reports.first_page import (
     INDICES,
     fms,
     interval,
+    is_current,
     probability,
     short_reason,
 )
@@ -34,13 +36,6 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
 
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
-_TOO_UNCERTAIN = re.compile(r"its error \(.*")
-_KINDS = ("part", "part_sd", "part_score", "part_weight", "contribution")
-_RULE = {
-    "mobility_index": "Score = value / reference, at least 0 and at most 1.",
-    "quality_index": "Score = (b − value) / (b − a), at least 0 and at most 1: up to a nothing is "
-    "deducted, from b on everything.",
-}
 
 
 def index_tables(metrics: xr.Dataset, references: References) -> str:
@@ -49,7 +44,7 @@ def index_tables(metrics: xr.Dataset, references: References) -> str:
 
 
 def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
-    """Show every part of an index with value, score, weight and points, and their sum.
+    """Show every part of an index with value, limit and score, and what its scale means.
 
     Parameters
     ----------
@@ -63,68 +58,56 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     if name not in metrics:
         return f"<p class='missing'>{INDICES[name]}: not part of this analysis.</p>"
     index, dim = metrics[name], _DIM[name]
-    entry = tables.load("indices")[name]
+    entry, rules = tables.load("indices")[name], tables.load("findings")["rules"]
     notes = json.loads(index.attrs.get("notes", "{}"))
     rows = []
     for part in map(str, metrics[dim].values):
-        known = entry["parts"].get(part, {})
-        value, sd, score, weight, points = (
-            _part(metrics, f"{name}_{kind}", dim, part) for kind in _KINDS
+        known = entry["parts"].get(part)
+        if known is None:  # of an older version
+            continue
+        rule = rules[known["rule"]]
+        value, sd, score = (
+            _part(metrics, f"{name}_{kind}", dim, part) for kind in ("part", "part_sd", "part_score")
         )
-        unit = str(known.get("units", "degree"))
-        limits = (
-            f"{known['reference']:g}°"
-            if "reference" in known
-            else f"{known.get('a', math.nan):g} – {known.get('b', math.nan):g}"
-            f"{'°' if unit == 'degree' else ''}"
-        )
-        used = _digits(points, 1)
-        if not math.isfinite(points) and part in notes:
-            why = _TOO_UNCERTAIN.sub("error too large", bare(notes[part]))
-            used = f"<td class='text missing'>{escape(why)}</td>"
+        scored = f"<td>{score:.0f}</td>"
+        if not math.isfinite(score):
+            scored = f"<td class='text missing'>{escape(bare(notes.get(part, 'not told')))}</td>"
+        limit = {"below": "at least", "above": "at most", "outside": "within ±"}[rule["direction"]]
         rows.append(
             [
-                escape(str(known.get("long_name", part.replace("_", " "))).capitalize())
-                + references.cite(str(known.get("source", ""))),
-                _of_unit(value, sd, unit),
-                limits,
-                _digits(score, 3),
-                f"{weight:.3g}",
-                used,
+                escape(part.capitalize()) + references.cite(rule["source"], known["source"]),
+                interval_of(value, sd, rule),
+                f"{limit} {number(float(rule['threshold']), rule)}",
+                scored,
             ]
         )
     told = table(
-        ["Part", "Value", _limit_heading(name), "Score", "Weight", "Points"],
+        ["Part", "Value", "Limit", "Score"],
         rows,
         caption=f"{INDICES[name]}, version {index.attrs.get('version', '?')}: its parts",
         numeric=True,
     )
-    return told + "".join(f"<p>{text}</p>" for text in _sum(metrics, name, dim, references))
-
-
-def _limit_heading(name: str) -> str:
-    return "Reference" if name == "mobility_index" else "a – b"
-
-
-def _sum(metrics: xr.Dataset, name: str, dim: str, references: References) -> list[str]:
-    value = float(metrics[name])
-    coverage = float(metrics[f"{name}_coverage"]) if f"{name}_coverage" in metrics else math.nan
-    cite = references.cite(str(metrics[name].attrs.get("reference", "")))
-    rule = (
-        f"{_RULE[name]} Points = 100 × score × weight / sum of the weights that are available"
-        f" ({100 * coverage:.0f} % of all). {cite}"
-    )
-    if not math.isfinite(value):
-        return [rule, f"The index is not given: {escape(short_reason(metrics, name))}."]
-    points = [float(v) for v in metrics[f"{name}_contribution"].values]
-    terms = " + ".join(f"{p:.1f}" for p in points if math.isfinite(p))
+    scale = tables.load("indices")["scale"]
+    lines = "".join(f"<li>{escape(line)}</li>" for line in scale["lines"])
+    value = float(index)
+    if not math.isfinite(value) or not is_current(metrics, name):
+        return f"{told}<p>The index is not given: {escape(short_reason(metrics, name))}.</p>"
     low, high = interval(metrics, name)
-    between = (
-        f" 95 % interval {low:.1f} to {high:.1f}, from draws of the errors of all parts."
-        if math.isfinite(low)
-        else " Its error is not known."
+    return (
+        f"{told}<p>The index is that of the worst part, its mean over the draws of all errors: "
+        f"<strong>{value:.0f}</strong>, 95 % interval {low:.0f} to {high:.0f}. "
+        f"{references.cite(str(index.attrs.get('reference', '')), scale['source'])}</p>"
+        f"<ul>{lines}</ul>"
     )
-    return [rule, f"{terms} = <strong>{value:.1f}</strong>.{between}"]
+
+
+def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> str:
+    """Write a value in the unit of a rule with its 95 % interval."""
+    if not math.isfinite(value):
+        return "–"
+    low, high = value - Z95 * sd, value + Z95 * sd
+    between = interval_text((low, high), rule)
+    return f"{number(value, rule)} <span class='interval'>({between})</span>"
 
 
 def fms_table(metrics: xr.Dataset, references: References) -> str:
@@ -135,7 +118,7 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
     entry = tables.load("criteria")["fms_deep_squat"]
     rows = _criteria(metrics, given, "fms_criterion", entry["criteria"], references, opposite=True)
     joint = float(metrics["fms_joint_probability"])
-    stated = float(given.attrs.get("stated", 0.8))
+    stated = float(given.attrs["stated"])
     return (
         table(
             ["Criterion", "Measured", "Fails when", "Probability that it is met"],
@@ -143,7 +126,7 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
             caption="Criteria of the FMS deep squat",
         )
         + f"<p>All criteria at once: {probability(joint)}. A criterion counts as met, or as not "
-        f"met, from a probability of {stated:.2f} on. The score is 3 where all are met; else the "
+        f"met, from a probability of {stated:.2f} on (the heels: 0.90). The score is 3 where all are met; else the "
         "squat is repeated with the heels raised, to tell 2 from 1. "
         f"{escape(str(given.attrs.get('pain', '')).capitalize())}. "
         f"{references.cite(str(given.attrs.get('reference', '')))}</p>"
@@ -156,7 +139,9 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
         return "<p class='missing'>Compensations are not part of this analysis.</p>"
     given = metrics["compensation_probability"]
     known = tables.load("criteria")["compensations"]["assessed"]
-    seen = [name for name in given["compensation"].values if verdict.keeps(known[name]["measure"])]
+    # Sessions of older code have others too.
+    names = [str(name) for name in given["compensation"].values if str(name) in known]
+    seen = [name for name in names if verdict.keeps(known[name]["measure"])]
     given = given.sel(compensation=seen)
     rows = _criteria(metrics, given, "compensation", known, references, opposite=False)
     stated = float(given.attrs.get("stated", 0.8))
@@ -167,7 +152,7 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
             caption="Compensations of the overhead squat assessment (NASM)",
         )
         + f"<p>A compensation is stated from a probability of {stated:.2f} on, and its absence "
-        f"from {1 - stated:.2f} down. {references.cite(str(given.attrs.get('reference', '')))}</p>"
+        f"from {1 - stated:.2f} down (heels: 0.90, 0.10). {references.cite(str(given.attrs.get('reference', '')))}</p>"
     )
 
 
@@ -228,17 +213,3 @@ def _part(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
     return float(metrics[name].sel({dim: part})) if name in metrics else math.nan
 
 
-def _of_unit(value: float, sd: float, unit: str, *, signed: bool = False) -> str:
-    """Write a value of a part with one decimal more than elsewhere, so that it can be redone."""
-    if unit != "degree":
-        return quantity(value, unit, sd=sd, signed=signed)
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:{'+' if signed else ''}.1f}°".replace("-", "−")
-    if math.isfinite(sd):
-        text += f" <span class='interval'>± {Z95 * sd:.1f}°</span>"
-    return text
-
-
-def _digits(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"

@@ -417,11 +417,15 @@ def _shares(document: Mapping[str, float | None]) -> str | None:
     return ", ".join(known) or None
 
 
+_NO_DIRECTION_DEG = 45.0
+"""Half of a 95 % interval from which on a direction of the camera is none."""
+
+
 def seen_from(view: Mapping[str, Any]) -> str:
     """Say where the camera stood, from the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
-    if azimuth is None:
-        return "unknown"
+    if azimuth is None or Z95 * (sd or 0.0) > _NO_DIRECTION_DEG:
+        return "from where is not known"
     side = "right" if azimuth > 0 else "left"
     interval = "" if sd is None else f" ± {Z95 * sd:.0f}°"
     return (

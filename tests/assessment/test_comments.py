@@ -197,7 +197,7 @@ def test_the_score_and_the_indices_of_real_functions_are_told():
     text = comments(data, level="professional")["final_summary"]
     assert "FMS deep squat: at most 2, heel-elevated trial needed. Probability" in text
     assert "dowel 0.00, heels " in text
-    assert "not assessed: low back arches, low back rounds" in text
+    assert "low back arches, low back rounds" in text
     assert f"Mobility index {float(data['mobility_index']):.0f} of 100 (" in text
     assert f"Quality index {float(data['quality_index']):.0f} of 100 (" in text
     told = comments(data)["final_summary"]
@@ -206,11 +206,25 @@ def test_the_score_and_the_indices_of_real_functions_are_told():
 
 def test_a_squat_without_raised_arms_is_said_to_be_none():
     said = {"code": "hands_not_overhead", "message": "The hands are low: no overhead squat."}
-    data = with_history(metrics(), "overhead_squat", {}, warnings=[said])
-    assert "Careful: The hands are low" in comments(data)["final_summary"]
-    for text in recommendations(data).values():
-        assert text.splitlines()[1] == "Careful: The hands are low: no overhead squat."
-    assert "Careful" not in comments(metrics())["final_summary"]
+    data = metrics().assign(arm_fall=30.0, arm_fall_sd=2.0)
+    data = data.merge(fms_deep_squat(data), combine_attrs="override")
+    hanging = with_history(data, "overhead_squat", {}, warnings=[said])
+    for each, is_one in ((data, True), (hanging, False)):
+        text = comments(each)["final_summary"]
+        assert ("This is not an overhead squat. The hands are" in text) is not is_one
+        assert ("FMS deep squat: " in text) is is_one
+        assert ("arms fall" in text.lower()) is is_one
+        assert "knee flexion below 120°" in text
+    for text in recommendations(hanging).values():
+        assert text.splitlines()[1].startswith("This is not an overhead squat. The hands are below")
+
+
+def test_where_no_squat_was_found_nothing_is_found_or_advised():
+    said = {"code": "no_repetition", "message": "No repetition: the hips are never lowered enough."}
+    data = with_history(metrics(), "find_repetitions", {}, warnings=[said])
+    for text in (*comments(data).values(), *recommendations(data).values()):
+        assert not any(word in text for word in ("To work on", "No fault", "Not certain", "Work:"))
+        assert "the hips are never lowered enough" in text.lower()
 
 
 def test_no_repetition_is_said():

@@ -11,16 +11,13 @@ import xarray as xr
 from hand_made import metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import multivariate_normal, norm
 
-from mobility import tables
 from mobility.assessment.criteria import (
     compensations,
     fms_deep_squat,
     probability_of,
-    probability_of_any,
 )
-from mobility.assessment.estimates import estimate, unsupported
+from mobility.assessment.estimates import estimate
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -76,22 +73,6 @@ def test_a_value_of_which_nothing_is_known_is_not_outside_of_a_threshold():
     assert probability_of(2000.0, 1000.0, 3.0, side="outside") == pytest.approx(0.977, abs=1e-3)
 
 
-@given(st.floats(0.02, 0.98), st.floats(0.02, 0.98), st.floats(0.0, 0.9))
-@settings(max_examples=40, deadline=None)
-def test_one_of_two_sides_is_as_probable_as_by_the_bivariate_normal_distribution(p, q, correlation):
-    limits = norm.ppf([1 - p, 1 - q])
-    neither = multivariate_normal.cdf(limits, cov=[[1, correlation], [correlation, 1]])
-    found = probability_of_any(np.array([p, q]), correlation=correlation)
-    assert found == pytest.approx(1 - neither, abs=2e-3)
-    assert max(p, q) - 1e-6 <= found <= 1 - (1 - p) * (1 - q) + 1e-6
-
-
-def test_what_is_certain_of_one_side_is_certain_of_one_of_both():
-    assert probability_of_any(np.array([1.0, 0.3]), correlation=0.5) == 1
-    assert probability_of_any(np.array([0.0, 0.3]), correlation=0.5) == pytest.approx(0.3)
-    assert math.isnan(probability_of_any(np.array([NAN, 0.3]), correlation=0.5))
-
-
 def test_good_squat_scores_3_with_its_joint_probability():
     found = fms_deep_squat(metrics_of())
     assert found["fms_probability"].attrs["verdict"] == ALL
@@ -141,15 +122,6 @@ def test_heels_off_the_floor_never_score_3():
     assert verdict(unsure) == f"{OPEN}: heels not told"
 
 
-def test_a_view_that_does_not_tell_the_heels_or_the_feet_says_so():
-    assert verdict(view="two-cameras") == f"{OPEN}: heels not told"
-    assert verdict(view="front") == f"{OPEN}: dowel and heels not told"
-    assert verdict(view="left") == IF_FEET_FORWARD
-    # What is told must be met by itself.
-    close = {"thigh_elevation": ((-1.0, -1.0), (4.0, 4.0))}
-    assert verdict(close, view="left") == f"{OPEN}: femur and feet not told"
-
-
 def test_tolerance_of_the_torso_is_that_of_the_table():
     assert criterion("torso", {"trunk_tibia_difference": (4.9, 0.0)}) == 1
     assert criterion("torso", {"trunk_tibia_difference": (5.1, 0.0)}) == 0
@@ -157,30 +129,28 @@ def test_tolerance_of_the_torso_is_that_of_the_table():
 
 def test_close_to_a_threshold_cannot_be_told():
     close = {"thigh_elevation": ((-1.0, -1.0), (4.0, 4.0))}
-    assert 0.2 < criterion("femur", close) < 0.8
+    assert 0.25 < criterion("femur", close) < 0.75
     assert verdict(close) == f"{OPEN}: femur not told"
 
 
 def test_criteria_that_are_likely_one_by_one_may_not_be_so_together():
     each = {
-        "trunk_tibia_difference": (5 - 1.0, 1.0),  # 0.84
-        "thigh_elevation": ((-1.0, -9.0), (1.0, 1.0)),  # one side alone decides: 0.84
+        "trunk_tibia_difference": (5 - 0.7, 1.0),  # 0.76
+        "thigh_elevation": ((-0.7, -9.0), (1.0, 1.0)),  # one side alone decides: 0.76
         "dowel_offset": (0.0, 0.1),
     }
     found = fms_deep_squat(metrics_of(each))
-    assert (found["fms_probability"] >= 0.8).all()
-    assert float(found["fms_joint_probability"]) == pytest.approx(0.8413**2, abs=0.01)
+    assert (found["fms_probability"] >= 0.75).all()
+    assert float(found["fms_joint_probability"]) == pytest.approx(0.758**2, abs=0.01)
     assert found["fms_probability"].attrs["verdict"] == OPEN
 
 
 FOUND = {
     "feet_turn_out": {"toe_out": ((45.0, 10.0), (5.0, 5.0))},
     "knees_in": {"knee_deviation_at_bottom": ((-0.1, 0.25), (0.05, 0.05))},
-    "knees_out": {"knee_deviation": ((-0.1, -0.5), (0.05, 0.05))},
     "forward_lean": {"trunk_tibia_difference": (20.0, 5.0)},
     "arms_fall": {"arm_fall": (40.0, 8.0)},
     "heel_rise": {"heel_rise": ((12.0, 0.0), (2.0, 2.0))},
-    "asymmetric_shift": {"lateral_shift": (-0.25, 0.05)},
 }
 
 
@@ -195,11 +165,10 @@ def test_every_compensation_of_the_table_is_found_and_absent_in_a_good_squat():
 def test_what_is_not_assessed_is_named_with_a_reason():
     attrs = compensations(metrics_of())["compensation_probability"].attrs
     reasons = json.loads(attrs["not_assessed"])
-    assert {"low_back_arches", "low_back_rounds", "foot_flattens", "shoulders_elevate"} == {
-        *reasons
-    }
+    seen = {"low_back_arches", "low_back_rounds", "foot_flattens", "shoulders_elevate"}
+    assert {*reasons} - seen == {"asymmetric_weight_shift", "knees_move_outward"}
     assert all(reasons.values())
-    assert attrs["stated"] == 0.8
+    assert attrs["stated"] == 0.75
 
 
 def test_one_known_side_may_show_a_fault_but_not_its_absence():
@@ -232,19 +201,6 @@ def test_an_estimate_is_a_metric_with_its_own_error():
     assert estimate(metrics, "nothing").reason == "not measured"
 
 
-def test_arms_and_dowel_are_not_judged_along_the_line_of_sight():
-    fallen = {"arm_fall": (60.0, 2.0), "dowel_offset": (2.0, 0.1)}
-    for view in ("front", "back", "back-oblique left"):
-        assert math.isnan(compensation("arms_fall", fallen, view=view))
-        assert math.isnan(criterion("dowel", fallen, view=view))
-        assert verdict(view=view).startswith(OPEN)
-    for view in (None, "unknown", "left", "front-oblique right"):
-        assert compensation("arms_fall", fallen, view=view) > 0.99
-    for view in (None, "unknown", "left"):
-        assert criterion("dowel", fallen, view=view) < 0.01
-    assert math.isnan(criterion("dowel", fallen, view="front-oblique right"))
-
-
 def test_no_landing_score_is_given():
     for dataset in (compensations(metrics_of()), fms_deep_squat(metrics_of())):
         assert not [name for name in dataset.variables if "less" in str(name).lower()]
@@ -259,8 +215,6 @@ def test_inputs_are_not_changed_and_bad_ones_refused():
     wrong = metrics.assign(arm_fall=("rep", [1.0, 2.0]))
     with pytest.raises(BadInputError, match="arm_fall: has the dimensions"):
         compensations(wrong)
-    with pytest.raises(BadInputError, match="no view"):
-        fms_deep_squat(metrics, view="above")
 
 
 def test_criteria_go_through_a_file_unchanged(tmp_path):
@@ -270,27 +224,3 @@ def test_criteria_go_through_a_file_unchanged(tmp_path):
         xr.testing.assert_equal(read, dataset)
         for name in dataset.data_vars:
             assert dict(read[name].attrs) == dict(dataset[name].attrs)
-
-
-def test_criteria_and_compensations_share_their_thresholds():
-    table = tables.load("criteria")
-    torso = table["fms_deep_squat"]["criteria"]["torso"]["threshold"]
-    parts = tables.load("indices")["quality_index"]["parts"]
-    assessed = table["compensations"]["assessed"]
-    assert torso == assessed["forward_lean"]["threshold"] == parts["forward_lean"]["a"]
-    assert assessed["arms_fall"]["threshold"] == parts["arm_fall"]["a"]
-    assert assessed["heel_rise"]["threshold"] == parts["heel_rise"]["a"]
-
-
-def test_why_a_view_does_not_support_what_is_compared():
-    two = {"only_from": ["two-cameras"]}
-    assert "needs two cameras" in unsupported(two, "front")
-    assert unsupported(two, "two-cameras") == ""
-    assert unsupported(two, "unknown") == ""
-    assert "front" in unsupported({"only_from": ["side", "two-cameras"]}, "front")
-    assert unsupported({"only_from": ["side"]}, "two-cameras") == "two cameras do not support it"
-    nowhere = {"only_from": []}
-    assert "neither one camera nor two" in unsupported(nowhere, "front")
-    assert "neither one camera nor two" in unsupported(nowhere, "two-cameras")
-    assert unsupported({}, "front") == ""
-    assert unsupported({"only_where_supported": "trunk_lean"}, "two-cameras") == ""

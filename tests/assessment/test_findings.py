@@ -50,8 +50,8 @@ def of_rule(found, name):
 def either_side(rule) -> tuple[float, float]:
     """A value far on the side of the fault, one far on the other; in the unit of the rule."""
     far = {"degree": 50.0, "1": 2.0}[rule["unit"]]
-    if rule["direction"] in ("outside", "beyond_mdc"):
-        return rule.get("threshold", 0) + far, 0.0
+    if rule["direction"] == "outside":
+        return rule["threshold"] + far, 0.0
     sign = 1 if rule["direction"] == "above" else -1
     # A standard deviation has no negative value.
     other = 0.01 if rule.get("spread") else rule["threshold"] - sign * far
@@ -80,7 +80,7 @@ def test_a_magnitude_counts_on_both_sides_and_a_direction_on_one(name):
     if rule.get("spread"):
         return
     fault, _ = either_side(rule)
-    both = rule["direction"] in ("outside", "beyond_mdc")
+    both = rule["direction"] == "outside"
     mirrored = -fault if both else 2 * rule["threshold"] - fault
     (finding, *_) = of_rule(find(metrics({rule["metric"]: mirrored}, sd=0.2)), name)
     assert finding.status == ("found" if both else "not found")
@@ -89,9 +89,7 @@ def test_a_magnitude_counts_on_both_sides_and_a_direction_on_one(name):
 @by_rule
 def test_what_is_uncertain_cannot_be_told(name):
     rule = RULES[name]
-    if rule["direction"] == "beyond_mdc":
-        values = metrics({rule["metric"]: rule["relevant"]}, sd=rule["relevant"] / 2)
-    elif rule.get("spread"):
+    if rule.get("spread"):
         values = metrics({rule["metric"]: rule["threshold"]}, repetitions=3)
     else:
         values = metrics(
@@ -99,7 +97,7 @@ def test_what_is_uncertain_cannot_be_told(name):
         )
     for finding in of_rule(find(values), name):
         assert finding.status == "cannot be told"
-        assert 0.2 < finding.probability < 0.8
+        assert 0.25 < finding.probability < 0.75
         assert finding.reason
         assert "cannot be told" in finding.participant
 
@@ -161,19 +159,6 @@ def test_a_known_value_is_decided_without_error():
     for value, status in ((119.0, "found"), (121.0, "not found")):
         (left, _) = of_rule(find(metrics({"knee_flexion": value}, 0.0)), "knee_flexion_limited")
         assert left.status == status
-
-
-def test_a_difference_of_the_sides_needs_more_than_its_detectable_change():
-    # MDC95 = 1.96 sqrt(2) sd = 8.32 degrees for sd 3; a difference of 10 would be relevant.
-    name = "knee_flexion_asymmetry"
-    for value, status in ((7.0, "not found"), (8.0, "cannot be told"), (8.4, "found")):
-        (finding,) = of_rule(find(metrics({name: value}, 3.0)), name)
-        assert finding.threshold == pytest.approx(8.3156, abs=1e-4)
-        assert finding.status == status
-    # The sides' own detectable change goes before, and what is below it is not stated.
-    data = metrics({name: 19.9}, 3.0).assign({f"{name}_mdc95": 20.0})
-    (finding,) = of_rule(find(data), name)
-    assert (finding.threshold, finding.status) == (20.0, "cannot be told")
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, 20.0])
@@ -246,18 +231,14 @@ def test_a_threshold_is_the_same_wherever_it_is_used():
         assert (entry["measure"], entry["fails"], entry["threshold"]) in lines
     for entry in tables_[0]["compensations"]["assessed"].values():
         assert (entry["measure"], entry["found"], entry["threshold"]) in lines
-    for angle, entry in tables_[1]["mobility_index"]["parts"].items():
-        assert (angle, "below", entry["reference"]) in lines
-    quality = tables_[1]["quality_index"]["parts"]
-    for part, measure, direction, sign in (
-        ("forward_lean", "trunk_tibia_difference", "above", 1),
-        ("heel_rise", "heel_rise", "above", 1),
-        ("arm_fall", "arm_fall", "above", 1),
-        ("pelvis_obliquity", "pelvis_obliquity", "outside", 1),
-        ("variability", "knee_flexion_variability", "above", 1),
-        ("smoothness", "smoothness_sparc", "below", -1),
+    for index in ("mobility_index", "quality_index"):
+        assert {part["rule"] for part in tables_[1][index]["parts"].values()} <= set(RULES)
+    bars = {rule["metric"]: rule.get("certain") for rule in RULES.values()}
+    for entry in (
+        *tables_[0]["fms_deep_squat"]["criteria"].values(),
+        *tables_[0]["compensations"]["assessed"].values(),
     ):
-        assert (measure, direction, sign * quality[part]["a"]) in lines
+        assert entry.get("certain") == bars[entry["measure"]]
     assert tables_[0]["statement"]["probability"]["value"] == TABLE["probability"]["found"]["value"]
 
 
@@ -272,67 +253,18 @@ def test_findings_and_criteria_of_one_dataset_agree(view):
     met = judged["fms_probability"]
     assert found["trunk_leans_forward"] == pytest.approx(1 - float(met.sel(fms_criterion="torso")))
     sides = [found["depth_not_reached_left"], found["depth_not_reached_right"]]
-    either = 1 - float(met.sel(fms_criterion="femur"))
-    assert max(sides) < either < sum(sides)
+    assert max(sides) == pytest.approx(1 - float(met.sel(fms_criterion="femur")))
 
 
-def test_what_a_view_does_not_support_is_stated_nowhere():
-    """Rules, criteria and compensations of one metric have the same views."""
-    criteria = tables.load("criteria")
-    entries = [
-        *criteria["fms_deep_squat"]["criteria"].values(),
-        *criteria["compensations"]["assessed"].values(),
-    ]
-    for entry in entries:
-        for rule in RULES.values():
-            if rule["metric"] == entry["measure"]:
-                for gate in ("only_where_supported", "only_from"):
-                    assert rule.get(gate) == entry.get(gate)
-    far = {"arm_fall": (60.0, 2.0), "dowel_offset": (2.0, 0.1), "pelvis_obliquity": (20.0, 1.0)}
-    data = hand_made.metrics_of(far)
-    gated = {"pelvis_tilts_sideways", "arms_fall_forward", "dowel_not_over_feet"}
-    both_seen = {"arms_fall_forward", "dowel_not_over_feet"}
-    for view, told in (("front", set()), ("left", both_seen), ("two-cameras", both_seen)):
-        judged = fms_deep_squat(data, view=view)
-        both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
-        found = {f.rule for f in find(both) if f.status == "found"}
-        assert found & gated == told
-        reasons = {f.rule: f.reason for f in find(both) if f.rule in gated - found}
-        for rule, reason in reasons.items():
-            why = "neither" if rule == "pelvis_tilts_sideways" else "a front view does not"
-            assert why in reason
-
-
-def test_differences_of_the_sides_need_two_cameras():
-    clear = {
-        "knee_flexion_asymmetry": (25.0, 3.0),
-        "hip_flexion_asymmetry": (-30.0, 3.0),
-        "ankle_dorsiflexion_asymmetry": (40.0, 3.0),
-        "hip_abduction_asymmetry": (40.0, 3.0),
-    }
-    data = hand_made.metrics_of(clear)
-
-    def told(view):
-        judged = fms_deep_squat(data, view=view)
-        both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
-        return {f.rule: f for f in find(both) if f.metric in clear}
-
-    for view in ("front", "front-oblique left", "left", "back"):
-        for finding in told(view).values():
-            assert finding.status == "cannot be told"
-            assert finding.interval is None
-    one = told("front")["knee_flexion_asymmetry"]
-    assert one.reason == "it needs two cameras, one in front and one at the side"
-    for text in (one.participant, one.professional):
-        assert "needs two cameras, one in front and one at the side" in text
-    two = told("two-cameras")
-    assert two["knee_flexion_asymmetry"].status == "found"
-    assert two["ankle_dorsiflexion_asymmetry"].status == "found"
-    assert "Your right knee bends more" in two["knee_flexion_asymmetry"].participant
-    assert two["hip_flexion_asymmetry"].status == "found"
-    assert "neither one camera nor two" in two["hip_abduction_asymmetry"].professional
-    # Where nobody knows where the camera stood, the errors decide.
-    assert told(None)["hip_abduction_asymmetry"].status == "found"
+@pytest.mark.parametrize("view", ["front", "left", "back", "two-cameras"])
+def test_what_the_error_tells_is_told_from_any_view(view):
+    """A dowel 1.57 foot lengths in front of the feet, give or take 0.17, is not over them."""
+    data = hand_made.metrics_of({"dowel_offset": (1.57, 0.17), "arm_fall": (53.0, 9.0)})
+    judged = fms_deep_squat(data, view=view)
+    both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
+    found = {f.rule for f in find(both) if f.status == "found"}
+    assert {"dowel_not_over_feet", "arms_fall_forward"} <= found
+    assert float(judged["fms_probability"].sel(fms_criterion="dowel")) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -416,9 +348,9 @@ def test_status_follows_from_probability(value, sd, name):
         assert 0 <= finding.probability <= 1
         assert finding.status == (
             "found"
-            if finding.probability >= 0.8
+            if finding.probability >= (bar := RULES[name].get("certain", 0.75))
             else "not found"
-            if finding.probability <= 0.2
+            if finding.probability <= 1 - bar + 1e-12
             else "cannot be told"
         )
         assert np.isfinite(finding.interval).all()

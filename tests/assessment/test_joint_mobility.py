@@ -324,7 +324,7 @@ def test_refused_angles_keep_their_reason_and_gaps_break_no_movement() -> None:
     angles["elbow_flexion"].attrs["refused"] = "side camera: elbow flexion sd 30 deg (limit 25)"
     result = joint_mobility(pose, angles, joints=("elbow",))
     told = note(result, "elbow", "left")
-    assert told.startswith("too uncertain in part (± 59°; at most ± 49° is reported)")
+    assert told.startswith("too uncertain (± 59°, where at most ± 49° is reported)")
     assert result["refused_share"].values == pytest.approx(rows.mean())
     assert result["maximum"].values.ravel() == pytest.approx([130, 130], abs=0.3)
     assert result["movements"].values.tolist() == [[2, 2]]

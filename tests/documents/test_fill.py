@@ -14,7 +14,7 @@ from mobility.assessment.indices import quality_index
 from mobility.documents import contract
 from mobility.documents import fill as documents
 from mobility.reports import first_page
-from mobility.sessions.record import Participant, SessionRecord
+from mobility.sessions.record import Participant, SessionRecord, Warned
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
 IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
@@ -214,24 +214,33 @@ def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in
 
 
 def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
-    # Knees, heels and pelvis are refused: 100 of what is left, 0.65 of the weights.
-    refused = ("knee_ankle_separation_ratio", "heel_rise", "pelvis_obliquity")
-    index = quality_index(hand_made.metrics_of(dict.fromkeys(refused)))
+    index = quality_index(hand_made.metrics_of({"heel_rise": None}))
     metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
     document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
-    assert document["output_quality"] == {
-        "quality_index": 100.0,
-        "quality_index_coverage": 0.65,
-        "quality_index_knees_in": None,
-        "quality_index_heel_rise": None,
-        "quality_index_pelvis_obliquity": None,
-    }
+    told = document["output_quality"]
+    assert told["quality_index_heels"] is None
+    assert told["quality_index_coverage"] == pytest.approx(5 / 6, abs=0.001)
+    assert told["quality_index"] == pytest.approx(float(index["quality_index"]), abs=0.05)
     # The texts and the page of the report say the same.
-    assert "over 65 % of its parts" in document["summary"]["final_summary"]
-    assert "not: knees in, heel rise, pelvis obliquity" in document["summary"]["final_summary"]
-    shown = first_page.indices(metrics)
-    assert "over 65 % of its parts" in shown
-    assert "Not in it: knees in, heel rise, pelvis obliquity." in shown
+    assert "not: heels" in document["summary"]["final_summary"]
+    assert "Not in it: heels." in first_page.indices(metrics)
+
+
+def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
+    index = quality_index(hand_made.metrics_of())
+    metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
+    hanging = record().model_copy(
+        update={"warnings": [Warned(code="hands_not_overhead", message="Low hands.")]}
+    )
+    document = documents.summary_document(hanging, None, metrics=metrics, images=IMAGES)
+    assert document.get("output_quality") is None
+    assert "This is not an overhead squat." in document["summary"]["final_summary"]
+    unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
+    document = documents.summary_document(
+        record(), None, metrics=metrics, images=IMAGES, quality=unusable
+    )
+    assert document.get("output_quality") is None
+    assert "Findings are not given" in document["summary"]["knee_flexion"]
 
 
 def test_inputs_are_not_changed(stand_in_data):
