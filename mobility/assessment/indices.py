@@ -57,6 +57,14 @@ def score_of(excess: Array | float, large: float) -> Array:
     return np.where(over > 0, limit * np.clip(1.0 - over, 0.0, None), inside)
 
 
+def is_current(metrics: xr.Dataset, name: str) -> bool:
+    """Whether an index of `metrics` is there, of the version that ``tables/indices.yaml`` defines."""
+    found = metrics.get(name)
+    return (
+        found is not None and found.attrs.get("version") == tables.load("indices")[name]["version"]
+    )
+
+
 @checked
 def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
     """Mobility index of an overhead squat: how far its joints bend, by the least.

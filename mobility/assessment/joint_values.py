@@ -61,7 +61,10 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
     """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
-        why = f"no detectable change: of {turns.size} movements, not {_LEAST_REPEATED} or more"
+        why = (
+            f"no smallest detectable change: that takes {_LEAST_REPEATED} movements, "
+            f"not {turns.size}"
+        )
         return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
     again = float(tables.load(TABLE)["filmed_again"]["sem_deg"])

@@ -80,8 +80,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     angle = camera_angle(pose, repetitions)
     if angle > limits["largest_frontal_plane_angle_deg"]:
         note = (
-            f"refused: the camera sees the frontal plane edge-on (the line of the hips is "
-            f"{angle:.0f}° out of the image); film from the front for knee movement"
+            f"refused: seen from the side, where one leg hides the other (the hips are "
+            f"turned {angle:.0f}° away from it); film from the front for knee movement"
         )
         found.append({"code": "frontal_plane_not_visible", "message": f"Knee movement {note}"})
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():

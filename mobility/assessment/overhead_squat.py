@@ -625,12 +625,12 @@ def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
     table = tables.load("overhead_squat")
     if not angle > table["limits"]["largest_frontal_plane_angle_deg"]["value"]:
         return []
-    turned = f"(the line of the hips is {angle:.0f}° out of the image)"
+    turned = f"(the hips are turned {angle:.0f}° away from the camera)"
     frontal = _frontal()
     metric_of = owners(metrics)
     for name, variable in metrics.items():
         if variable.attrs["quantity"] in frontal:
-            note = f"refused: the camera sees the frontal plane edge-on {turned}"
+            note = f"refused: seen from the side, where one leg hides the other {turned}"
         elif metrics[metric_of.get(name, name)].attrs["kind"] in _COMPARES_SIDES and (
             "note" not in variable.attrs or variable.notnull().any()
         ):

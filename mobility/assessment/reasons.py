@@ -10,7 +10,7 @@ _PLAIN = (
         "it is too uncertain in this recording",
     ),
     (
-        r"frontal plane edge-on|^seen from the side, one leg hides",
+        r"^seen from the side",
         "the camera saw you from the side",
     ),
     (r"^noise of landmarks", "no body was fitted to what the camera saw"),

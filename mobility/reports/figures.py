@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
-_GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 _PHASE_TITLES = {
     "standing": "Standing",
     "mid_descent": "Mid-descent",
@@ -156,94 +155,8 @@ def repetition_curves(
     return figure
 
 
-def hip_height_curve(repetitions: xr.Dataset) -> Figure:
-    """Draw the height of the hips above the ankles, in which the repetitions are found.
-
-    Parameters
-    ----------
-    repetitions
-        Repetitions Dataset; ``hip_height`` is 1 in standing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The figure.
-    """
-    figure, (axis,) = panels(1, 1, height=3.0)
-    time, height = repetitions["time"].values, repetitions["hip_height"].values
-    axis.plot(time, height, color=COLOURS[""], linewidth=1.5, zorder=3)
-    for bottom, accepted in zip(
-        repetitions["bottom"].values, repetitions["accepted"].values, strict=True
-    ):
-        known = np.isfinite(height)
-        if known.any():
-            level = np.interp(bottom, time[known], height[known])
-            axis.plot(bottom, level, "v", color=COLOURS[""] if accepted else GREY, zorder=4)
-    show_repetitions(axis, repetitions)
-    axis.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
-    axis.set_xlabel("Time (s)", fontsize=NORMAL)
-    axis.set_ylabel("Hip height (1 = standing)", fontsize=NORMAL)
-    if len(time):
-        axis.set_xlim(time[0], time[-1])
-    _legend(figure, repetitions, sided=False, band="")
-    return figure
 
 
-def side_comparison(metrics: xr.Dataset) -> Figure:
-    """Draw left against right at the bottom of the squat, with 95 % intervals.
-
-    Parameters
-    ----------
-    metrics
-        Metrics of :func:`mobility.overhead_squat`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Angles in degrees and, beside them, the knee deviation in percent of the ankle width;
-        on the right of each the difference right minus left with its interval.
-    """
-    figure, axes = panels(1, 2, height=3.4, widths=(3, 1.7))
-    for axis, names, scale, unit in (
-        (axes[0], _GROUPS, 1.0, "Degrees at the bottom"),
-        (axes[1], ("knee_deviation",), 100.0, "Percent of the ankle width"),
-    ):
-        labels = []
-        for row, name in enumerate(names):
-            for side, offset in (("left", -0.14), ("right", 0.14)):
-                value = scale * float(metrics[name].sel(side=side))
-                sd = scale * float(metrics[f"{name}_sd"].sel(side=side))
-                axis.errorbar(
-                    value,
-                    row + offset,
-                    xerr=None if np.isnan(sd) else Z95 * sd,
-                    fmt=MARKERS[side],
-                    color=COLOURS[side],
-                    markersize=6,
-                    elinewidth=1.4,
-                    capsize=3,
-                )
-            difference = scale * float(metrics[f"{name}_asymmetry"])
-            sd = scale * float(metrics[f"{name}_asymmetry_sd"])
-            label = metrics[name].attrs["long_name"].split(",")[0]
-            sign = "°" if scale == 1 else " %"
-            if np.isnan(difference):
-                labels.append(f"{capital(label)}\nnot available")
-            else:
-                error = "" if np.isnan(sd) else f" ± {Z95 * sd:.0f}"
-                labels.append(f"{capital(label)}\nR − L {_signed(difference)}{error}{sign}")
-        axis.set_yticks(range(len(names)), labels, fontsize=SMALL)
-        middle = (len(names) - 1) / 2  # the same spacing in both panels
-        axis.set_ylim(middle + len(_GROUPS) / 2, middle - len(_GROUPS) / 2)
-        axis.set_xlabel(unit, fontsize=NORMAL)
-        axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
-        axis.grid(axis="x", color="#E6E6E6", linewidth=0.8)
-        axis.tick_params(axis="y", length=0)
-    if np.isnan(metrics["knee_deviation"].values).all():
-        say_empty(axes[1], "not visible\nfrom this camera")
-        axes[1].set_xticks([])
-    _legend(figure, None, sided=True, band="", markers=True)
-    return figure
 
 
 def knee_movement_image(

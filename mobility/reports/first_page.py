@@ -13,6 +13,7 @@ import numpy as np
 
 from mobility.wording import spoken
 from mobility import tables
+from mobility.assessment.indices import is_current
 from mobility.assessment.comments import parts_left_out
 from mobility.assessment.criteria import bars_of
 from mobility.assessment.findings import Z95, Finding, find, label, say
@@ -59,32 +60,6 @@ _MOST_NAMES = 6
 """Names for one reason on the first page."""
 
 
-def who_when_how(
-    record: SessionRecord,
-    participant: Participant | None,
-    pose: xr.Dataset,
-    repetitions: xr.Dataset,
-    quality: Mapping[str, Any],
-    edits: Edits,
-    verdict: Verdict,
-) -> str:
-    """Say in few lines who was filmed, when and how, and what the recording is good for."""
-    view = quality.get("view") or {}
-    filmed = [f"{record.created_at:%Y-%m-%d}", seen_from(view) if "azimuth_deg" in view else None]
-    if cameras_of(pose):
-        filmed[1] = "two cameras"
-    if "fps" in pose.attrs:
-        filmed.append(f"{float(pose.attrs['fps']):.3g} frames/s")
-    told = facts(
-        {
-            "Participant": person(participant, record),
-            "Filmed": ", ".join(part for part in filmed if part),
-            "Repetitions": count_repetitions(repetitions),
-            "Corrected by hand": ", ".join(sorted({e.kind for e in edits.edits})).replace("_", " ")
-            or None,
-        }
-    )
-    return told + trust(verdict)
 
 
 def verdict_of(session: StoredSession) -> Verdict:
@@ -144,14 +119,6 @@ def absent(verdict: Verdict, *parts: Part) -> str:
     return f"<p class='missing'>{escape(told)}</p>" if told else ""
 
 
-def scores(metrics: xr.Dataset, verdict: Verdict) -> str:
-    """Show the indices and the score of the deep squat, less what the verdict rules out."""
-    out = verdict.rules_out
-    return (
-        ("" if "indices" in out else indices(metrics))
-        + ("" if "fms" in out else fms(metrics))
-        + absent(verdict, "indices", "fms")
-    )
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
@@ -171,37 +138,10 @@ def in_short(session: StoredSession) -> tuple[str, str]:
     )
 
 
-def indices(metrics: xr.Dataset) -> str:
-    """Show both indices with their 95 % intervals as numbers and bars, or why there is none."""
-    return f"<div class='indices'>{''.join(_index(metrics, name) for name in INDICES)}</div>"
 
 
-def _index(metrics: xr.Dataset, name: str) -> str:
-    heading = f"<h3>{INDICES[name]}</h3>"
-    value = float(metrics[name]) if name in metrics else math.nan
-    if not math.isfinite(value) or not is_current(metrics, name):
-        why = short_reason(metrics, name)
-        return f"<div>{heading}<p class='missing'>Not given: {escape(why)}.</p></div>"
-    low, high = interval(metrics, name)
-    version = metrics[name].attrs.get("version", "")
-    lacking = ""
-    if absent := parts_left_out(metrics, name)[1]:
-        lacking = f"<p class='missing'>Not in it: {escape(', '.join(absent))}.</p>"
-    lines = "<br>".join(map(escape, tables.load("indices")["scale"]["lines"]))
-    return (
-        f"<div>{heading}<p class='index'><strong>{value:.0f}</strong> of 100 "
-        f"<span class='interval'>(95 % interval {low:.0f} to {high:.0f})</span></p>"
-        "<svg viewBox='-1 0 102 10' aria-hidden='true' preserveAspectRatio='none'>"
-        "<rect x='0' y='2' width='100' height='6' class='scale'/>"
-        f"<rect x='{low:.1f}' y='2' width='{max(high - low, 0.5):.1f}' height='6' class='band'/>"
-        f"<rect x='{value - 0.4:.1f}' y='0' width='0.8' height='10' class='value'/></svg>{lacking}"
-        f"<p class='note'>{lines}<br>Version {escape(str(version))}.</p></div>"
-    )
 
 
-def is_current(metrics: xr.Dataset, name: str) -> bool:
-    """Whether an index is of the version that the table defines."""
-    return bool(metrics[name].attrs.get("version") == tables.load("indices")[name]["version"])
 
 
 def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
@@ -363,11 +303,6 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     return _listed(items, _some(close), metrics)
 
 
-def cannot_be_told_in_full(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
-    """List all that cannot be told, each with its reason as it was recorded."""
-    reasons, close = _unknown(findings, plainly=False)
-    items = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
-    return _listed(items, "; ".join(close), metrics)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -414,14 +349,6 @@ def _listed(items: list[str], close: str, metrics: xr.Dataset) -> str:
     return "<ul>" + "".join(f"<li>{escape(i[:1].upper() + i[1:])}.</li>" for i in items) + "</ul>"
 
 
-def best_view(pose: xr.Dataset, quality: Mapping[str, Any]) -> View:
-    """Choose the picture that rests least on estimated depth: where the camera stood."""
-    azimuth = (quality.get("view") or {}).get("azimuth_deg")
-    if azimuth is None or view_of(azimuth).name == UNKNOWN:
-        return "front"
-    if abs(np.cos(np.radians(azimuth))) >= np.cos(np.radians(45)):
-        return "front"
-    return "right" if azimuth > 0 else "left"
 
 
 def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:

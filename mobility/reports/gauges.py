@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.kinematics.skeleton import SIDES
+from mobility.assessment.indices import is_current
 from mobility.reports.sections import Z95, factor_of, quantity, units_of, value_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     found = []
     for name, words in _INDICES.items():
         value = value_of(metrics, name)
-        if math.isfinite(value):
+        if math.isfinite(value) and is_current(metrics, name):
             half = Z95 * value_of(metrics, f"{name}_sd")
             share = value_of(metrics, f"{name}_coverage")
             told = f"of 100, from {100 * share:.0f} % of its parts" if share < 1 else "of 100"

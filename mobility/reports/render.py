@@ -569,6 +569,7 @@ def _document(session: StoredSession, images: Path) -> dict[str, Any]:
         session.participant,
         angles=session.angles(),
         metrics=session.metrics(),
+        quality=session.capture_quality(),
         movement=knee_movement(session.fitted(), session.repetitions()),
         images={
             view: f"{IMAGES}/{view}.png" if (images / f"{view}.png").is_file() else None

@@ -10,13 +10,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
+from mobility.assessment.indices import is_current
 from mobility.assessment.findings import interval_text, number
 from mobility.assessment.reasons import bare
 from mobility.reports.first_page import (
     INDICES,
     fms,
     interval,
-    is_current,
     probability,
     short_reason,
 )

@@ -35,7 +35,7 @@ def metrics() -> xr.Dataset:
     data["hip_abduction"] = (
         "side",
         [np.nan, np.nan],
-        {**degree, "note": "refused: the camera sees the frontal plane edge-on"},
+        {**degree, "note": "refused: seen from the side, where one leg hides the other"},
     )
     data["stance_width_m"] = ((), 0.381, {"units": "m"})
     data["stance_width_m_sd"] = ((), 0.01, {"units": "m"})

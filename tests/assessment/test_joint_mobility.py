@@ -1033,7 +1033,7 @@ def test_fewer_than_three_movements_tell_no_detectable_change(times: int) -> Non
     found = joint_mobility(pose, angles, joints=("elbow",))
     right, left = (found.sel(joint="elbow", side=side) for side in ("right", "left"))
     assert np.isnan([right["repeatability"], right["detectable_change"]]).all()
-    told = f"no detectable change: of {times} movements, not 3 or more"
+    told = f"no smallest detectable change: that takes 3 movements, not {times}"
     assert told in right["note"].item()
     assert "detectable" not in left["note"].item()  # of a joint that did not move it goes without
 

@@ -496,11 +496,11 @@ def test_killed_between_the_renames_is_put_back(tmp_path: Path) -> None:
 
 def test_group_without_a_value_says_why(session: mb.Session) -> None:
     metrics, repetitions = session.metrics(), session.repetitions()
-    note = "refused: the camera sees the frontal plane edge-on"
+    note = "refused: seen from the side, where one leg hides the other"
     for name in ("knee_deviation", "knee_deviation_asymmetry", "knee_ankle_separation_ratio"):
         metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note, units="1")
     glance = sections.at_a_glance(metrics, repetitions)
-    assert glance.count("not measurable (the camera sees the frontal plane edge-on)") == 2
+    assert glance.count("not measurable (seen from the side, where one leg hides the other)") == 2
     assert "nan" not in glance.lower()
 
 
