@@ -58,11 +58,9 @@ def score_of(excess: Array | float, large: float) -> Array:
 
 
 def is_current(metrics: xr.Dataset, name: str) -> bool:
-    """Whether an index of `metrics` is there, of the version that ``tables/indices.yaml`` defines."""
-    found = metrics.get(name)
-    return (
-        found is not None and found.attrs.get("version") == tables.load("indices")[name]["version"]
-    )
+    """Whether an index is there, of the version that ``tables/indices.yaml`` defines."""
+    found, defined = metrics.get(name), tables.load("indices")[name]["version"]
+    return found is not None and found.attrs.get("version") == defined
 
 
 @checked
