@@ -1,0 +1,1 @@
+"""Pages of `mobility open` and of its phones, as files."""
