@@ -105,6 +105,22 @@ def test_findings_come_by_size_and_certainty() -> None:
     assert shown.index("knees") < shown.index("ankles") < shown.index("hips")
 
 
+def test_the_first_exercise_is_for_the_largest_finding() -> None:
+    """The table begins with the calf, whatever was found."""
+    given = {"arm_fall": (50.0, 4.0), "ankle_dorsiflexion": ((27.0, 27.0), (1.0, 1.0))}
+    findings = find(hand_made.metrics_of(given))
+    assert {f.rule for f in findings if f.status == "found"} == {
+        "arms_fall_forward",
+        "ankle_dorsiflexion_limited",
+    }
+    for shown in (
+        text(groups.exercises_in_short(findings)),
+        text(groups.what_to_do(findings, References())),
+    ):
+        assert "upper back" in shown
+        assert "alf stretch" not in shown.split("upper back")[0]
+
+
 def test_the_expected_excess_is_that_of_draws() -> None:
     limited = finding("knee_flexion_limited", value=118.0, interval=(108.2, 127.8))
     drawn = np.random.default_rng(1).normal(118, 5, 400_000)
