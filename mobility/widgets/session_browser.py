@@ -277,7 +277,7 @@ def _verdict(session: Session | RemoteSession) -> tuple[str, int]:
         log.warning("session %s: %s", session.id, error)
         return "", len(_VERDICTS)
     if record.exercise == "Overhead Squat":  # as its report says
-        level = judge(record.warnings, quality).level
+        level: str = judge(record.warnings, quality).level
     else:
         seen = [quality, quality.get("second_camera") or {}]
         checks = [each.get(name) for each in seen for name in check_headings()]
