@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.verdict import Recorded, judge
 from mobility.errors import NotFoundError
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
@@ -37,6 +38,19 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     assert len(few) == 2
     kept = gauges.of_squat(metrics, lambda metric: metric != "hip_flexion")
     assert "Hip bend" not in {gauge.name for gauge in kept}
+
+
+def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(project: Path) -> None:
+    metrics = Store("absent").demo("Overhead Squat").metrics()
+    feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
+    assert gauges.of_squat(metrics, judge([], feet).shows) == []
+    hanging = judge([Recorded("hands_not_overhead", "")]).shows
+    named = {gauge.name for gauge in gauges.of_squat(metrics, hanging, most=20)}
+    assert "Knee bend" in named
+    assert "Arms forward of trunk" not in named
+    cells = (project / "notebooks" / "overhead_squat.ipynb").read_text(encoding="utf-8")
+    assert cells.count("verdict.shows") == 1
+    assert "verdict_of(other).shows" in cells
 
 
 def test_an_index_says_of_how_many_parts_it_is() -> None:
