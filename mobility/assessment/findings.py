@@ -87,9 +87,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     The probability that a value is below, above or outside of a threshold is that of
     :func:`mobility.assessment.criteria.probability_of`, from whatever view: the error is that of
     the view. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
-    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" where P
-    is at least 0.8, "not found" where it is at most 0.2 (both from the table, unless the rule asks
-    for more), and else "cannot be told".
+    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or
+    "not found" where P is at least, or at most, what the table says (unless the rule asks for
+    more), and else "cannot be told".
 
     Parameters
     ----------

@@ -591,20 +591,29 @@ def _add_over_repetitions(
 def _hands_not_overhead(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, str]]:
-    """Warn where the wrists are below the shoulders at the bottom: this was no overhead squat."""
-    height = pose["position"].isel(individual=0, drop=True).sel(space="y", drop=True)
-    wrists, shoulders = (
-        height.sel(keypoint=[f"{side}_{joint}" for side in SIDES]).mean("keypoint")
-        for joint in ("wrist", "shoulder")
+    """Warn where the hands are raised in no phase: this was no overhead squat.
+
+    Arms that begin overhead and fall, however far, are a fault of one.
+    """
+    place = pose["position"].isel(individual=0, drop=True)
+
+    def of_sides(joint: str) -> xr.DataArray:
+        points = place.sel(keypoint=[f"{side}_{joint}" for side in SIDES])
+        return points.assign_coords(keypoint=list(SIDES))
+
+    shoulder, elbow, wrist = map(of_sides, ("shoulder", "elbow", "wrist"))
+    length = sum(
+        (part**2).sum("space", skipna=False) ** 0.5 for part in (elbow - shoulder, wrist - elbow)
     )
-    above = wrists - shoulders
-    bottom = frames.sel(phase="bottom", drop=True).isel(rep=np.flatnonzero(accepted)).any("rep")
-    median = nanmedian(above.where(bottom), "time")
-    if not float(median) < 0:
+    height = ((wrist - shoulder).sel(space="y", drop=True) / length).mean("keypoint")
+    within_phase = frames.isel(rep=np.flatnonzero(accepted)).any("rep")
+    highest = nanmedian(height.where(within_phase), "time").max()
+    least = tables.load("overhead_squat")["limits"]["least_height_of_hands"]["value"]
+    if not float(highest) < least:
         return []
     message = (
-        "The hands are below the shoulders at the bottom: this was no overhead squat, and its "
-        "values do not compare with those of one."
+        "The hands are not held above the head: this was no overhead squat, and its values do not "
+        "compare with those of one."
     )
     return [{"code": "hands_not_overhead", "message": message}]
 

@@ -126,6 +126,10 @@ class Verdict:
         arms: Sequence[str] = tables.load("verdict")["arms"]["metrics"]
         return "arms" not in self.rules_out or not metric.startswith(tuple(arms))
 
+    def shows(self, metric: str) -> bool:
+        """Whether a metric stands on the first page: a recording that cannot be used has none."""
+        return "findings" not in self.rules_out and self.keeps(metric)
+
 
 def judge(
     warnings: Iterable[Warned],

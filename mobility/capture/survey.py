@@ -12,6 +12,7 @@ half hidden reaches over whoever hides the rest, because the model guesses it th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -417,7 +418,7 @@ class BackgroundMotion:
         self._mask: npt.NDArray[np.uint8] | None = None
 
     def shift(self, small: npt.NDArray[np.uint8], boxes: list[Box]) -> float | None:
-        """Median displacement of background points since the last call.
+        """Displacement that the background points have in common (median) since the last call.
 
         Parameters
         ----------
@@ -448,10 +449,13 @@ class BackgroundMotion:
         points = cv2.goodFeaturesToTrack(last, 200, 0.01, 5, mask=last_mask)
         if points is None or len(points) < 12:
             return None
-        moved, status, _ = cv2.calcOpticalFlowPyrLK(
-            last, small, points, None, winSize=(21, 21), maxLevel=3
-        )
-        found = status.ravel() == 1
+        flow = partial(cv2.calcOpticalFlowPyrLK, nextPts=None, winSize=(21, 21), maxLevel=3)
+        moved, status, _ = flow(last, small, points)
+        back, again, _ = flow(small, last, moved)
+        # Points of a plain wall follow its noise, each its own way, and are not found again; a
+        # camera takes all with it.
+        found = (status.ravel() == 1) & (again.ravel() == 1)
+        found &= np.linalg.norm((back - points).reshape(-1, 2), axis=1) < 0.5
         step = (moved - points).reshape(-1, 2)[found]
         ends = moved.reshape(-1, 2)[found].astype(int)
         inside = (
@@ -461,7 +465,7 @@ class BackgroundMotion:
         inside[inside] = mask[ends[inside, 1], ends[inside, 0]] > 0
         if inside.sum() < 8:
             return None
-        return float(np.median(np.linalg.norm(step[inside], axis=1)) / small.shape[1])
+        return float(np.linalg.norm(np.median(step[inside], axis=0)) / small.shape[1])
 
 
 def camera_motion(looks: list[Look]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ OutputQuality = Annotated[
     dict[str, Number],
     Field(
         description="mobility_index and quality_index, 0 to 100; <index>_coverage, the share of "
-        "its weights that was measured; <index>_<part>, null, for each part that is not in it"
+        "its parts that can be told; <index>_<part>, null, for each part that is not in it"
     ),
 ]
 

@@ -374,7 +374,7 @@ def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | N
 
     None where the verdict on the recording rules them out.
 
-    Beside each stands how much is in it, ``<index>_coverage`` (share of the weights, 0.001), and
+    Beside each stands how much is in it, ``<index>_coverage`` (share of the parts, 0.001), and
     what is not: ``<index>_<part>``, null.
     """
     if "indices" in verdict.rules_out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,9 @@ class Gauge:
         The same in words.
     usual
         From where to where most people reach; NaN where that is not known.
+    interval
+        95 % interval that does not lie about the value alike, as of an index, which ends at 0 and
+        100; NaN where it does.
     """
 
     name: str
@@ -60,6 +63,14 @@ class Gauge:
     goal: float
     told: str
     usual: tuple[float, float] = (math.nan, math.nan)
+    interval: tuple[float, float] = (math.nan, math.nan)
+
+    def ends(self, value: float, half: float) -> tuple[float, float]:
+        """Ends of the interval of a value; both are the value where its error is not known."""
+        if math.isfinite(self.interval[0]):
+            return self.interval
+        half = half if math.isfinite(half) else 0.0
+        return value - half, value + half
 
 
 def of_squat(
@@ -109,7 +120,12 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
             half = Z95 * value_of(metrics, f"{name}_sd")
             share = value_of(metrics, f"{name}_coverage")
             told = f"of 100, from {100 * share:.0f} % of its parts" if share < 1 else "of 100"
-            found.append(Gauge(words, {"": (value, half)}, "", math.nan, told))
+            index = Gauge(words, {"": (value, half)}, "", math.nan, told)
+            bounds = metrics.get(f"{name}_interval")
+            if bounds is not None:
+                low, high = (float(bounds.sel(bound=end)) for end in ("lower", "upper"))
+                index = replace(index, interval=(low, high))
+            found.append(index)
     return found
 
 
@@ -146,16 +162,14 @@ def _values(gauge: Gauge) -> str:
         text = quantity(value, units) if gauge.units else f"{value:.0f}"
         digits = 2 if units == "1" and gauge.units else 0
         error = f" ± {half:.{digits}f}" if math.isfinite(half) else ""
+        if math.isfinite(gauge.interval[0]):
+            error = f" ({gauge.interval[0]:.0f} to {gauge.interval[1]:.0f})"
         told.append(f"{letter}{text}<span class='interval'>{error}</span>")
     return "<br>".join(told)
 
 
 def _bar(gauge: Gauge) -> str:
-    ends = [
-        value + sign * (half if math.isfinite(half) else 0)
-        for value, half in gauge.values.values()
-        for sign in (-1, 1)
-    ]
+    ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
     ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)]
     low, high = min(ends), max(ends)
     if not gauge.units:
@@ -178,7 +192,8 @@ def _bar(gauge: Gauge) -> str:
         y = 13 if len(gauge.values) == 1 else 8 + 10 * number
         kind = side or "both"
         if math.isfinite(half):
-            span = f"x1='{at(value - half)}' x2='{at(value + half)}'"
+            first, last = gauge.ends(value, half)
+            span = f"x1='{at(first)}' x2='{at(last)}'"
             parts.append(f"<line class='{kind}' {span} y1='{y}' y2='{y}'/>")
         parts.append(f"<circle class='{kind}' cx='{at(value)}' cy='{y}' r='4'/>")
     return f"<svg aria-hidden='true' focusable='false'>{''.join(parts)}</svg>"

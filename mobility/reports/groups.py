@@ -12,12 +12,13 @@ import numpy as np
 
 from mobility import tables
 from mobility.wording import capital
-from mobility.assessment.advice import advise
+from mobility.assessment.advice import Work, advise
 from mobility.assessment.comments import statements
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.reports.figures import angle_curves, repetition_curves
+from mobility.reports.first_page import excess
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
@@ -117,7 +118,7 @@ def in_detail(findings: Sequence[Finding], references: References) -> str:
 
 def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
     """Name the first exercises for what was found with their doses."""
-    works = advise(findings)[:most]
+    works = _largest_first(findings)[:most]
     if not works:
         return "<p>Nothing was found that asks for an exercise.</p>"
     items = "".join(
@@ -127,11 +128,16 @@ def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
     return f"<ul>{items}</ul>"
 
 
+def _largest_first(findings: Sequence[Finding]) -> list[Work]:
+    """Put the exercises in the order of what they are for, as the findings are on the page."""
+    return sorted(advise(findings), key=lambda work: -max(map(excess, work.because)))
+
+
 def what_to_do(
     findings: Sequence[Finding], references: References, *, most: int = MOST_EXERCISES
 ) -> str:
     """List the first exercises for what was found, each with dose and source."""
-    works = advise(findings)[:most]
+    works = _largest_first(findings)[:most]
     if not works:
         return "<p>Nothing was found that asks for an exercise.</p>"
     rows = []

@@ -72,11 +72,11 @@ def since_last_visit(
     session
         The session of the report.
     now
-        Its numbers.
+        Its numbers; without any nothing is compared.
     measure
         What makes the same numbers of another session.
     """
-    before = last_visit(session)
+    before = last_visit(session) if now else None
     if before is None:
         return ""
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from mobility.assessment.verdict import judge
 from mobility.documents.fill import title, user_name
 from mobility.errors import MobilityError
 from mobility.reports.sections import check_headings
@@ -35,8 +36,16 @@ STATES = {
 """States of a session, in words; on a server it may also wait, or be in work."""
 
 
-_VERDICTS = {"unusable": "unusable", "poor": "poor", "ok": "good enough"}
+_VERDICTS = {
+    "unusable": "unusable",
+    "not_this_exercise": "no overhead squat",
+    "limited": "limited",
+    "good": "good",
+}
 """Verdicts on a recording, the worst first, as words."""
+
+_OF_CHECKS = {"unusable": "unusable", "poor": "limited", "ok": "good"}
+"""What the checks alone make of it."""
 
 _THUMBNAIL = 112
 """Height of the picture of a session, pixels: twice what is shown, for sharp screens."""
@@ -262,20 +271,20 @@ def _verdict(session: Session | RemoteSession) -> tuple[str, int]:
     record = session.record
     if not isinstance(session, Session) or record.state != "analyzed":
         return "", len(_VERDICTS)
-    if any(warning.code == "no_squat" for warning in record.warnings):
-        return "no squat found", 0
     try:
         quality = session.capture_quality()
     except MobilityError as error:
         log.warning("session %s: %s", session.id, error)
         return "", len(_VERDICTS)
-    seen = [quality, quality.get("second_camera") or {}]
-    checks = [each.get(name) for each in seen for name in check_headings()]
-    found = {check.get("verdict") for check in checks if isinstance(check, Mapping)}
-    for rank, (verdict, word) in enumerate(_VERDICTS.items()):
-        if verdict in found:
-            return word, rank
-    return "", len(_VERDICTS)
+    if record.exercise == "Overhead Squat":  # as its report says
+        level: str = judge(record.warnings, quality).level
+    else:
+        seen = [quality, quality.get("second_camera") or {}]
+        checks = [each.get(name) for each in seen for name in check_headings()]
+        found = {check.get("verdict") for check in checks if isinstance(check, Mapping)}
+        level = next((its for verdict, its in _OF_CHECKS.items() if verdict in found), "")
+    rank = [*_VERDICTS, ""].index(level)
+    return _VERDICTS.get(level, ""), rank
 
 
 def _thumbnail(session: Session) -> bytes:

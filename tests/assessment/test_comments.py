@@ -216,7 +216,7 @@ def test_a_squat_without_raised_arms_is_said_to_be_none():
         assert ("arms fall" in text.lower()) is is_one
         assert "knee flexion below 120°" in text
     for text in recommendations(hanging).values():
-        assert text.splitlines()[1].startswith("This is not an overhead squat. The hands are below")
+        assert text.splitlines()[1].startswith("This is not an overhead squat. The hands are not")
 
 
 def test_where_no_squat_was_found_nothing_is_found_or_advised():

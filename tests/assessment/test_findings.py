@@ -297,6 +297,17 @@ def test_sides_that_agree_are_told_in_one_sentence():
     )
 
 
+def test_a_difference_that_is_not_there_is_not_told_to_be_more_than_its_limit():
+    data = metrics({"knee_deviation_asymmetry": 0.01}, 0.02)
+    (finding,) = of_rule(find(data), "knee_deviation_asymmetry")
+    assert finding.status == "not found"
+    assert "more than" not in finding.professional
+    (finding,) = of_rule(
+        find(metrics({"knee_deviation_asymmetry": 0.4}, 0.02)), "knee_deviation_asymmetry"
+    )
+    assert "more than 20 %" in finding.professional or "more than 0.2" in finding.professional
+
+
 def test_what_is_likely_is_not_told_as_certain():
     # P(Z < 1.2) = 0.885: found, but the interval holds both sides of the threshold.
     (left, _) = of_rule(find(metrics({"hip_flexion": 114.0}, 5.0)), "hip_flexion_limited")

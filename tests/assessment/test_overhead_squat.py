@@ -826,6 +826,32 @@ def test_hands_below_the_shoulders_are_no_overhead_squat(
     assert "hands_not_overhead" in codes[1]
 
 
+def test_level_arms_are_no_overhead_squat_and_arms_that_fall_are_a_fault_of_one(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    """Level arms are a counterweight; those that begin overhead may fall below the shoulders."""
+    trial = squat_pose(reps=1)
+    repetitions = repetitions_of(trial)
+    time = trial.pose["time"]
+    bottom = (time >= repetitions["bottom_start"][0]) & (time <= repetitions["bottom_end"][0])
+    codes = {}
+    for name, drop, where in (("level", 0.0, time >= 0), ("fallen", -0.2, bottom)):
+        pose = trial.pose.copy(deep=True)
+        for side in ("left", "right"):
+            shoulder = pose["position"].sel(keypoint=f"{side}_shoulder", drop=True)
+            for joint, forward in (("elbow", 0.3), ("wrist", 0.55)):
+                part = {"keypoint": f"{side}_{joint}"}
+                offset = xr.DataArray([0.0, drop, forward], coords={"space": ["x", "y", "z"]})
+                was = pose["position"].loc[part]
+                pose["position"].loc[part] = (
+                    (shoulder + offset).where(where, was).transpose(*was.dims)
+                )
+        metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+        codes[name] = [w["code"] for w in warnings_of(metrics)]
+    assert "hands_not_overhead" in codes["level"]
+    assert "hands_not_overhead" not in codes["fallen"]
+
+
 def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
     """Rendered, seen obliquely from the front: the same measures of its true joints."""
     folder = project / "data" / "demo" / "overhead-squat"

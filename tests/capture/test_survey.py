@@ -282,6 +282,21 @@ def test_a_moving_person_is_not_a_moving_camera():
     assert found == pytest.approx(0, abs=0.001)
 
 
+@pytest.mark.parametrize("dx", [0, 6])
+def test_noise_on_a_plain_wall_is_not_a_moving_camera(dx):
+    """Nearly all corners are noise there, and go each its own way."""
+    noise = np.random.default_rng(3)
+    motion = survey.BackgroundMotion()
+    for left in (40, 40 + dx):
+        wall = np.full((240, 320), 127.0)
+        for pillar in (left, left + 60):
+            wall[60:180, pillar : pillar + 20] = 110
+        image = np.clip(wall + noise.normal(0, 6, wall.shape), 0, 255).astype(np.uint8)
+        found = motion.shift(image, [])
+    # At looks half a second apart it counts four times.
+    assert found == pytest.approx(dx / 320, abs=survey.MOVING_CAMERA / 4)
+
+
 def test_a_plain_wall_tells_nothing():
     motion = survey.BackgroundMotion()
     wall = np.full((240, 320), 127, np.uint8)

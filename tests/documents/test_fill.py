@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mobility.assessment.indices import quality_index
 from mobility.documents import contract
 from mobility.documents import fill as documents
-from mobility.reports import first_page
+from mobility.reports import gauges
 from mobility.sessions.record import Participant, SessionRecord, Warned
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
@@ -223,7 +223,7 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
     assert told["quality_index"] == pytest.approx(float(index["quality_index"]), abs=0.05)
     # The texts and the page of the report say the same.
     assert "not: heels" in document["summary"]["final_summary"]
-    assert "Not in it: heels." in first_page.indices(metrics)
+    assert "of 100, from 83 % of its parts" in [g.told for g in gauges.of_indices(metrics)]
 
 
 def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mobility import tables
+from mobility.assessment.verdict import Recorded, judge
 from mobility.errors import NotFoundError
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
@@ -38,13 +40,45 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     assert "Hip bend" not in {gauge.name for gauge in kept}
 
 
+def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(project: Path) -> None:
+    metrics = Store("absent").demo("Overhead Squat").metrics()
+    feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
+    assert gauges.of_squat(metrics, judge([], feet).shows) == []
+    hanging = judge([Recorded("hands_not_overhead", "")]).shows
+    named = {gauge.name for gauge in gauges.of_squat(metrics, hanging, most=20)}
+    assert "Knee bend" in named
+    assert "Arms forward of trunk" not in named
+    cells = (project / "notebooks" / "overhead_squat.ipynb").read_text(encoding="utf-8")
+    assert cells.count("verdict.shows") == 1
+    assert "verdict_of(other).shows" in cells
+
+
 def test_an_index_says_of_how_many_parts_it_is() -> None:
     data = xr.Dataset(
         {"mobility_index": 90.0, "mobility_index_sd": 2.0, "mobility_index_coverage": 0.4}
     )
+    data["mobility_index"].attrs["version"] = tables.load("indices")["mobility_index"]["version"]
     (index,) = gauges.of_indices(data)
     assert index.told == "of 100, from 40 % of its parts"
     assert index.values[""] == (90.0, pytest.approx(3.92))
+
+
+def test_an_index_has_the_interval_of_its_draws_here_too() -> None:
+    """Near 0 it is not symmetrical: 3 ± 10 would be less than nothing."""
+    data = xr.Dataset(
+        {
+            "mobility_index": 3.0,
+            "mobility_index_sd": 5.0,
+            "mobility_index_coverage": 1.0,
+            "mobility_index_interval": ("bound", [0.0, 17.0]),
+        },
+        coords={"bound": ["lower", "upper"]},
+    )
+    data["mobility_index"].attrs["version"] = tables.load("indices")["mobility_index"]["version"]
+    shown = gauges.show(gauges.of_indices(data), caption="Numbers")
+    assert " (0 to 17)" in shown
+    assert "±" not in shown
+    assert "x1='0.0%' x2='17.0%'" in shown
 
 
 def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> None:
@@ -58,12 +92,6 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
     assert "±" not in unknown
     assert "nan" not in unknown
     assert gauges.show([], caption="Numbers") == ""
-
-
-def test_joints_are_compared_in_words_with_what_is_usual() -> None:
-    told = gauges.in_words([knee(100.0), knee(118.0), knee(130.0)])
-    assert told.index("below") < told.index("not told apart") < told.index("beyond")
-    assert "nothing to compare" in gauges.in_words([knee(100.0, math.nan)])
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:

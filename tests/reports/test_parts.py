@@ -79,7 +79,7 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale() -> None:
 def test_the_parts_of_an_index_are_shown_with_value_limit_and_score() -> None:
     data = squat(thigh_elevation=((10.0, -5.0), (0.01, 0.01)))
     shown = text(scores.index_table(data, "quality_index", References()))
-    assert re.search(r"Depth \[ 1 , 2 \] 10° \(10 to 10°\) at most 0° 60", shown)
+    assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", shown)
     assert "that of the worst part" in shown
 
 
@@ -103,6 +103,22 @@ def test_findings_come_by_size_and_certainty() -> None:
     between = found("ankle_dorsiflexion_limited", 25.0, 2.0)
     shown = text(first_page.main_findings([trivial, between, large], judge([])))
     assert shown.index("knees") < shown.index("ankles") < shown.index("hips")
+
+
+def test_the_first_exercise_is_for_the_largest_finding() -> None:
+    """The table begins with the calf, whatever was found."""
+    given = {"arm_fall": (50.0, 4.0), "ankle_dorsiflexion": ((27.0, 27.0), (1.0, 1.0))}
+    findings = find(hand_made.metrics_of(given))
+    assert {f.rule for f in findings if f.status == "found"} == {
+        "arms_fall_forward",
+        "ankle_dorsiflexion_limited",
+    }
+    for shown in (
+        text(groups.exercises_in_short(findings)),
+        text(groups.what_to_do(findings, References())),
+    ):
+        assert "upper back" in shown
+        assert "alf stretch" not in shown.split("upper back")[0]
 
 
 def test_the_expected_excess_is_that_of_draws() -> None:
@@ -196,8 +212,8 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     good = {"light": {"verdict": "ok", "advice": None}}
     hanging = judge([Warned(code="hands_not_overhead", message="No <overhead> squat.")], good)
     assert text(first_page.absent(hanging, "indices", "fms")) == (
-        "Indices and the score of the deep squat are not given: the hands are below the shoulders "
-        "at the bottom."
+        "Indices and the score of the deep squat are not given: the hands are not held "
+        "above the head."
     )
     assert "Arms fall" not in text(scores.compensation_table(metrics, References(), hanging))
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))

@@ -35,8 +35,8 @@ def test_the_newest_session_comes_first(browser, store):
         "state": "analyzed",
         "said": "analysed",
         "reason": "",
-        "verdict": "good enough",
-        "rank": 2,
+        "verdict": "good",
+        "rank": 3,
         "date": "2025-01-01 10:00",
     }
 
@@ -44,11 +44,11 @@ def test_the_newest_session_comes_first(browser, store):
 @pytest.mark.parametrize(
     ("verdicts", "second", "told"),
     [
-        (("ok", "poor"), None, ("poor", 1)),
+        (("ok", "poor"), None, ("limited", 2)),
         (("unusable", "poor"), None, ("unusable", 0)),
-        (("ok", "ok"), None, ("good enough", 2)),
+        (("ok", "ok"), None, ("good", 3)),
         (("ok", "ok"), "unusable", ("unusable", 0)),
-        ((None, None), None, ("", 3)),
+        ((None, None), None, ("limited", 2)),  # it was not checked
     ],
 )
 def test_the_worst_check_of_a_recording_is_its_verdict(
@@ -63,13 +63,14 @@ def test_the_worst_check_of_a_recording_is_its_verdict(
     monkeypatch.setattr(Session, "capture_quality", lambda *_: quality)
     browser.refresh()
     rows = {row["id"]: (row["verdict"], row["rank"]) for row in browser.rows}
-    assert rows == {"s1": told, "s2": ("", 3)}  # the second is not analysed
+    assert rows == {"s1": told, "s2": ("", 4)}  # the second is not analysed
 
 
-def test_where_there_is_no_squat_nothing_else_counts(analysed, store):
-    analysed("s1", warnings=[{"code": "no_squat", "message": "No squat was found."}])
+@pytest.mark.parametrize("code", ["no_squat", "hands_not_overhead"])
+def test_what_is_no_overhead_squat_in_the_report_is_none_in_the_table(analysed, store, code):
+    analysed("s1", warnings=[{"code": code, "message": "No squat was found."}])
     (row,) = SessionBrowser(store).rows
-    assert (row["verdict"], row["rank"]) == ("no squat found", 0)
+    assert (row["verdict"], row["rank"]) == ("no overhead squat", 1)
 
 
 def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
