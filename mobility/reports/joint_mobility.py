@@ -874,6 +874,8 @@ def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:
         shown = str(metrics["shown"].sel(joint=angle.joint, side=side).item())
         # The curve is that of the angle: of an extension the flexion, which goes below zero.
         name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[angle.joint]
+        if not shown and int(metrics["movements"].sel(joint=angle.joint, side=side)):
+            name = angle.joint  # what moved is none of the known movements
         name = name.replace("_", " ")
         axis.set_title(f"{side.capitalize()} {name}", loc="left", fontsize=10, fontweight="bold")
         axis.set_ylabel("degrees", fontsize=10)
