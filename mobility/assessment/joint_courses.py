@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from mobility.assessment.joint_excursions import (
     ALONG,
     LEGS,
     TABLE,
-    Z95,
     Array,
     Course,
     Mark,
@@ -182,7 +180,7 @@ def courses_of(
                 reasons.append(f"picture and fitted body contradict each other in {_frames(apart)}")
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
-                reasons.append(_too_uncertain(str(why)))
+                reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if entry.get("upright") and (level := _stood(values, time, table["stood"])):
                 values = values - level
@@ -247,16 +245,6 @@ def _end_wanted(joint: str, movement: str | None) -> str | None:
     if movement is None or movement not in known_movements.movements_of(joint):
         return None
     return str(known_movements.movement(movement)["end"])
-
-
-def _too_uncertain(reason: str) -> str:
-    """Say why an angle was refused, with halves of 95 % intervals as everywhere else."""
-    found = re.search(r"\bsd (?:(\d+) deg|without a bound) \(limit ([\d.]+)\)", reason)
-    if found is None:
-        return reason
-    sd, limit = found.groups()
-    own = f"± {Z95 * float(sd):.0f}°, where " if sd else "where "
-    return f"too uncertain ({own}at most ± {Z95 * float(limit):.0f}° is reported)"
 
 
 def _frames(share: float) -> str:

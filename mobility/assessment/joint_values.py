@@ -43,6 +43,9 @@ def shown_movement(course: Course, *, borne: bool) -> str:
     planes = planes_of(course.joint)
     # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways.
     sideways = "sagittal" not in planes or (course.plane == "frontal" and "frontal" in planes)
+    if sideways and larger and course.joint in ("hip", "shoulder"):
+        # Nor is it abduction to come back from across the body.
+        larger = np.median([each.extreme + each.rest for each in accepted]) > 0
     try:
         return known_movements.movement_of(
             course.joint,

@@ -6,7 +6,7 @@ import re
 
 _PLAIN = (
     (
-        r"\bsd (\d+ deg|without a bound) \(limit|95 % interval .*exceeds|^its error is not known",
+        r"\btoo uncertain \(|95 % interval .*exceeds|^its error is not known",
         "it is too uncertain in this recording",
     ),
     (

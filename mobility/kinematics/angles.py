@@ -32,6 +32,8 @@ from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
 from mobility.wording import capital
 
+_Z95 = 1.96
+
 _MENTIONED = 0.05
 """Share of refused values from which the refusal of an angle is a warning."""
 
@@ -204,8 +206,8 @@ def joint_angles(
         if refused.any():
             share = float(refused.sum() / known.sum())
             told = sd[refused & ~boundless]
-            size = f"sd {np.median(told):.0f} deg" if told.size else "sd without a bound"
-            reason = f"{name.replace('_', ' ')} {size} (limit {limit:g})"
+            half = f"± {_Z95 * np.median(told):.0f}°, where " if told.size else "where "
+            reason = f"too uncertain ({half}at most ± {_Z95 * limit:.0f}° is reported)"
             if camera:
                 reason = f"{camera}: {reason}"
             variables[name] = variables[name].where(~refused)

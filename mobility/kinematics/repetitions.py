@@ -239,8 +239,8 @@ def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool
     if gaps.max() - frame > _MISSING_GAP:
         return f"hips or ankles are not seen for more than {_MISSING_GAP:g} s"
     for edge, whole, where, incomplete in (
-        (edges[0], complete[0], "start", "does not begin from standing"),
-        (edges[1], complete[1], "end", "does not return to standing"),
+        (edges[0], complete[0], "start", "the person does not begin from standing"),
+        (edges[1], complete[1], "end", "the person does not return to standing"),
     ):
         if not whole and h.height[edge] < lowest + _CUT_RISE * depth:
             return f"cut off by the {where} of the recording"
@@ -422,7 +422,7 @@ def _why_none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "No repetition: the hips are never lowered enough."
     reasons = "; ".join(dict.fromkeys(row["reason"] for row in rows))
-    return f"No complete repetition: {reasons}."
+    return f"No repetition: {reasons}."
 
 
 def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:

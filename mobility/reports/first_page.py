@@ -23,6 +23,7 @@ from mobility.assessment.verdict import PARTS, Part, Verdict, judge
 from mobility.provenance import cameras_of
 from mobility.view import UNKNOWN, view_of
 from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.reports.groups import exercises_in_short
 from mobility.reports.joint_mobility import judged, reached, relevant, unmeasured
 from mobility.reports.sections import (
     count_repetitions,
@@ -226,6 +227,26 @@ def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
     if p <= 1 - stated:
         return words[1]
     return "<span class='missing'>open: too close to tell</span>"
+
+
+def findings_and_exercises(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> str:
+    """Say what stands out and what to do; of what is ruled out only that, as the verdict says why.
+
+    Parameters
+    ----------
+    findings
+        Those that the verdict keeps.
+    verdict
+        Of the recording.
+    most
+        Exercises to name.
+    """
+    if {"findings", "exercises"} <= verdict.rules_out:
+        return "<p class='missing'>Findings and exercises are not given.</p>"
+    return (
+        f"<h2>What stands out</h2>{main_findings(findings, verdict)}<h2>What to do</h2>"
+        + (absent(verdict, "exercises") or exercises_in_short(findings, most=most))
+    )
 
 
 def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:

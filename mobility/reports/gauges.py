@@ -20,7 +20,7 @@ SQUAT = {
     "knee_flexion_limited": "Knee bend",
     "hip_flexion_limited": "Hip bend",
     "ankle_dorsiflexion_limited": "Ankle bend",
-    "depth_not_reached": "Thigh over level",
+    "depth_not_reached": "Thigh above level",
     "trunk_leans_forward": "Trunk lean past shins",
     "knee_inside_foot": "Knee inside foot",
     "heel_rise": "Heel rise",

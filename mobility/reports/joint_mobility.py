@@ -31,7 +31,7 @@ from mobility.kinematics.geometry import definitions
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.provenance import cameras_of, history
 from mobility.reports import sections
-from mobility.reports.gauges import MOST, Gauge, show
+from mobility.reports.gauges import Gauge, show
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown
 from mobility.plot import COLOURS, LINES
 from mobility.reports.sections import Z95, facts, paragraphs, quantity, table
@@ -53,6 +53,9 @@ _GREY = "#DDDDDD"
 
 _MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
+
+_MOST_GAUGES = 3
+"""Movements with a gauge there: each names whom it is compared with, and the page has 250 words."""
 
 _COMPARED = (
     "less", "below", "farther", "above", "close", "near", "usual", "others", "unsure", "none"
@@ -283,7 +286,7 @@ def gauges_of(metrics: xr.Dataset) -> list[Gauge]:
             told,
             (alike[0].low, alike[0].high),
         )
-        for (name, told), alike in list(found.items())[:MOST]
+        for (name, told), alike in list(found.items())[:_MOST_GAUGES]
     ]
 
 
@@ -314,7 +317,7 @@ def in_words(metrics: xr.Dataset) -> str:
         words_for = words["alone_unknown" if is_unknown else "alone"]
         notes.append(words_for.format(names=names, people=people, unknown=unknown))
     rest: dict[str, list[str]] = {
-        "more": [f"{each.side} {each.joint}" for each in more],
+        "more": list(dict.fromkeys(each.joint for each in more)),
         "unmeasured": [],
         "still": [],
     }
@@ -685,7 +688,7 @@ def _both(whose: Sequence[str]) -> str:
     """Put the sides together: "both elbows", else "left elbow, right knee"."""
     joints = [each.partition(" ")[2] for each in whose]
     told = [
-        f"left and right {joint}" if joints.count(joint) > 1 else each
+        f"left and right {joint}" if joint and joints.count(joint) > 1 else each
         for each, joint in zip(whose, joints, strict=True)
     ]
     return ", ".join(dict.fromkeys(told))
@@ -874,6 +877,8 @@ def angle_figure(metrics: xr.Dataset, angle: Shown) -> Figure:
         shown = str(metrics["shown"].sel(joint=angle.joint, side=side).item())
         # The curve is that of the angle: of an extension the flexion, which goes below zero.
         name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[angle.joint]
+        if not shown and int(metrics["movements"].sel(joint=angle.joint, side=side)):
+            name = angle.joint  # what moved is none of the known movements
         name = name.replace("_", " ")
         axis.set_title(f"{side.capitalize()} {name}", loc="left", fontsize=10, fontweight="bold")
         axis.set_ylabel("degrees", fontsize=10)

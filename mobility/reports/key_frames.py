@@ -6,7 +6,7 @@ import base64
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -259,13 +259,18 @@ def squat_moments(
         found = np.flatnonzero(frames.sel(phase=phase).values)
         return float(time[found[len(found) // 2]]) if found.size else otherwise
 
-    standing = middle("standing", float(one["start"]))
+    standing, first = middle("standing", math.nan), "Standing"
+    if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
+        still = time[repetitions["standing"].values.astype(bool)]
+        first = "Standing" if still.size else "Start"
+        start = float(one["start"])
+        standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
     bottom = float(one["bottom"])
     side = clearer_side(pose, angles, "knee_flexion", bottom)
     up = middle("mid_ascent", float(one["end"]))
     chosen = [
-        of_angle("Standing", standing, angles, "knee_flexion", side),
-        of_angle("Bottom", bottom, angles, "knee_flexion", side),
+        of_angle(first, standing, angles, "knee_flexion", side),
+        _reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),
     ]
     if not findings:
         return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
@@ -276,7 +281,8 @@ def squat_moments(
     when = _of_extreme(metrics, base, rep, {"mid_descent": middle("mid_descent", bottom),
                                             "bottom": bottom, "mid_ascent": up})
     if drawn == "knee_flexion" and when == bottom:
-        chosen[1] = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
+        deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
+        chosen[1] = _reported(deep, metrics)
     if drawn in angles and "side" in angles[drawn].dims and finding.side != "" and len(findings) > 1:
         clear = clearer_side(pose, angles, drawn, when)
         finding = next((each for each in findings if each.side == clear), finding)
@@ -314,7 +320,12 @@ def joint_moments(
     joints = metrics["movement_joint"].values, metrics["movement_side"].values
     accepted = metrics["movement_accepted"].values.astype(bool)
     moved = dict.fromkeys((str(joint), str(side)) for joint, side in np.transpose(joints)[accepted])
-    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in moved]
+    named = [
+        (joint, side)
+        for joint, side in moved
+        if np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
+    ]
+    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in named or moved]
 
     def last(moments: list[Moment]) -> tuple[bool, float]:
         turn = moments[-1]
@@ -374,6 +385,17 @@ def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) 
     label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
     sided = "side" in angles[name].dims
     return Moment(title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "°", label)
+
+
+def _reported(moment: Moment, metrics: xr.Dataset) -> Moment:
+    """Give a moment the value that the page reports, so that no two numbers stand for one angle."""
+    if moment.angle not in metrics:
+        return moment
+    value, sd = (
+        float(metrics[name].sel(side=moment.side)) if name in metrics else math.nan
+        for name in (moment.angle, f"{moment.angle}_sd")
+    )
+    return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment
 
 
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:

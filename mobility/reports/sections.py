@@ -358,13 +358,13 @@ def calibration(pose: xr.Dataset) -> str:
         elif fit.get("planted"):
             told.append("Nobody was seen to stand straight: nothing calibrates this trial.")
         else:
-            told.append("Feet that move, or are not seen: nothing calibrates this trial.")
+            told.append("The feet move or are not seen, so nothing calibrates this trial.")
     # Another pose model is among the warnings of the angles, which the report lists already.
     lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
     unlike = "".join(f"<li>{escape(line)}</li>" for line in lines)
     if not unlike:
         return paragraphs(*told)
-    told.append("Unlike what was measured: errors may be larger than stated.")
+    told.append("Errors may be larger than stated, as this recording is unlike those they come from:")
     return f"{paragraphs(*told)}<ul>{unlike}</ul>"
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
-from mobility.assessment.joint_excursions import JOINTS, checked_movements
+from mobility.assessment.joint_excursions import JOINTS, Course, Excursion, checked_movements
 from mobility.assessment.joint_mobility import joint_mobility, joint_movements
-from mobility.assessment.joint_values import _detectable
+from mobility.assessment.joint_values import _detectable, shown_movement
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import joint_angles
@@ -321,10 +321,12 @@ def test_refused_angles_keep_their_reason_and_gaps_break_no_movement() -> None:
     angles["elbow_flexion"] = angles["elbow_flexion"].where(
         xr.DataArray(~rows, dims="time", coords={"time": time})
     )
-    angles["elbow_flexion"].attrs["refused"] = "side camera: elbow flexion sd 30 deg (limit 25)"
+    angles["elbow_flexion"].attrs["refused"] = (
+        "side camera: too uncertain (± 59°, where at most ± 49° is reported)"
+    )
     result = joint_mobility(pose, angles, joints=("elbow",))
     told = note(result, "elbow", "left")
-    assert told.startswith("too uncertain (± 59°, where at most ± 49° is reported)")
+    assert told.startswith("side camera: too uncertain (± 59°, where at most ± 49° is reported)")
     assert result["refused_share"].values == pytest.approx(rows.mean())
     assert result["maximum"].values.ravel() == pytest.approx([130, 130], abs=0.3)
     assert result["movements"].values.tolist() == [[2, 2]]
@@ -940,6 +942,22 @@ def test_an_extension_is_told_in_its_own_direction_and_what_comes_back_is_none()
     angles = joint_angles(pose, limits=single_joint_limits())
     one = joint_mobility(pose, angles, joints=("shoulder",)).sel(joint="shoulder", side="right")
     assert one["shown"].item() == "shoulder_flexion"
+
+
+def test_an_arm_that_comes_back_from_across_the_body_does_not_rise_sideways() -> None:
+    """As where the hands are clasped in front of the chest while the body squats."""
+
+    def named(rest: float, extreme: float, joint: str = "shoulder") -> str:
+        one = Excursion(
+            joint, "left", 0.0, 0.9, 1.0, 1.1, 2.0, rest, extreme, 90.0, 0.5, 60.0, True, True, True
+        )
+        nothing = np.full(3, np.nan)
+        course = Course(joint, "left", nothing, nothing, 20.0, (one,), plane="frontal")
+        return shown_movement(course, borne=False)
+
+    assert named(-60.0, 7.0) == ""
+    assert named(5.0, 78.0) == "shoulder_abduction"
+    assert named(-15.0, 27.0, "hip") == "hip_abduction"  # the leg begins beside the other
 
 
 @pytest.mark.parametrize(

@@ -385,7 +385,7 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     assert raw.ankle_dorsiflexion.isnull().all()
     assert raw.ankle_dorsiflexion_sd.isnull().all()
     assert raw.ankle_dorsiflexion.attrs["refused"] == (
-        "frontal camera: ankle dorsiflexion sd 46 deg (limit 30)"
+        "frontal camera: too uncertain (± 91°, where at most ± 59° is reported)"
     )
     assert raw.ankle_dorsiflexion.attrs["refused_share"] == 1
     refused = [w["message"] for w in warnings_of(raw) if w["code"] == "angle_refused"]
@@ -406,8 +406,8 @@ def test_each_angle_of_a_fit_has_a_limit_of_its_own(demo):
         assert angles[name].attrs["refused_share"] == pytest.approx(float(over.mean()))
         typical = float(sd[f"{name}_sd"].where(over).median())
         assert angles[name].attrs["refused"] == (
-            f"oblique camera in front: {name.replace('_', ' ')} sd {typical:.0f} deg "
-            f"(limit {limit})"
+            f"oblique camera in front: too uncertain (± {1.96 * typical:.0f}°, "
+            f"where at most ± {1.96 * limit:.0f}° is reported)"
         )
     refused = [w["message"] for w in warnings_of(angles) if w["code"] == "angle_refused"]
     share = angles.trunk_lean.attrs["refused_share"]
@@ -430,7 +430,9 @@ def test_an_angle_that_a_draw_cannot_have_is_refused(demo):
 def test_without_a_picture_the_reason_names_no_camera(squat_pose):
     pose = squat_pose(reps=1, fps=5).pose.drop_vars("image_position")
     raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
-    assert raw.ankle_dorsiflexion.attrs["refused"] == "ankle dorsiflexion sd 46 deg (limit 30)"
+    assert raw.ankle_dorsiflexion.attrs["refused"] == (
+        "too uncertain (± 91°, where at most ± 59° is reported)"
+    )
 
 
 def test_every_angle_says_what_it_is(squat_pose):
@@ -563,7 +565,7 @@ def test_other_limits_than_those_of_the_table_refuse_less_or_more() -> None:
     assert usual["knee_flexion"].notnull().all()
     strict = joint_angles(pose, limits={"knee_flexion": 20.0})
     assert strict["knee_flexion"].isnull().all()
-    assert "(limit 20)" in strict["knee_flexion"].attrs["refused"]
+    assert "at most ± 39° is" in strict["knee_flexion"].attrs["refused"]
     xr.testing.assert_equal(strict["hip_flexion"], usual["hip_flexion"])
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
         joint_angles(pose, limits={"knee_flexon": 20.0})

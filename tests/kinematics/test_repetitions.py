@@ -155,7 +155,7 @@ def test_a_trial_that_starts_crouched(squat_pose, crop):
     assert reps.sizes["rep"] == 3
     assert str(reps.reason[0].item()) in (
         "cut off by the start of the recording",
-        "does not begin from standing",
+        "the person does not begin from standing",
     )
     np.testing.assert_allclose(reps.bottom[1:], truth.bottom[1:], atol=0.1)
 

@@ -391,11 +391,14 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
 
 def test_at_most_three_joints_are_told_at_once() -> None:
     time, curve = there_and_back(low=10, high=130, times=2)
-    pose = limb_pose(time, joints={"shoulder": curve, "elbow": curve, "knee": curve / 2})
-    joints = ("shoulder", "elbow", "knee")
-    text = report.in_words(joint_mobility(pose, joint_angles(pose), joints=joints))
-    assert text.count("<li>") == 3
-    assert "More under All measures: " in text
+    pose = limb_pose(time, joints={"shoulder": curve, "elbow": curve, "knee": curve / 2, "hip": curve / 2})
+    joints = ("shoulder", "elbow", "knee", "hip")
+    found = joint_mobility(pose, joint_angles(pose), joints=joints)
+    assert len({each.movement for each in report.reaches(found)}) > 3
+    text = report.in_words(found)
+    assert text.count("<li>") == len(report.gauges_of(found)) == 3
+    *_, more = re.findall(r"More under All measures: ([^.]*)", text)
+    assert set(more.split(", ")) < set(joints)
 
 
 def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:

@@ -83,11 +83,28 @@ def test_three_moments_of_a_squat_with_what_was_measured(demo) -> None:
     assert standing.time < bottom.time < up.time
     assert bottom.time in repetitions["bottom"].values
     assert standing.value < 15 < 60 < up.value < bottom.value
-    there = angles["knee_flexion"].sel(side=bottom.side).sel(time=bottom.time, method="nearest")
-    assert bottom.value == float(there)
+    # What the page reports, so that no two numbers stand for one angle.
+    assert bottom.value == float(demo.metrics()["knee_flexion"].sel(side=bottom.side))
+    assert bottom.sd == float(demo.metrics()["knee_flexion_sd"].sel(side=bottom.side))
     assert bottom.caption.startswith(f"Bottom: {bottom.side} knee flexion {bottom.value:.0f}° ± ")
     none = repetitions.assign(accepted=("rep", [False] * repetitions.sizes["rep"]))
     assert kf.squat_moments(demo.pose(), angles, none, demo.metrics()) == []
+
+
+def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo) -> None:
+    angles, repetitions = demo.angles(), demo.repetitions().isel(rep=[0])
+    repetitions["start_seen"] = ("rep", [False])
+    time = repetitions["time"]
+    end = float(repetitions["end"][0])
+    after = repetitions.assign(standing=(time > end) & (angles["knee_flexion"] < 15).all("side"))
+    args = demo.pose(), angles, after, demo.metrics()
+    standing, bottom, _ = kf.squat_moments(*args)
+    assert standing.title == "Standing"
+    assert standing.time > end > bottom.time
+    assert standing.value < 15
+    never = after.assign(standing=xr.zeros_like(after["standing"]))
+    start = kf.squat_moments(demo.pose(), angles, never, demo.metrics())[0]
+    assert start.title == "Start"
 
 
 def test_the_third_picture_is_of_the_main_finding(demo) -> None:
@@ -147,9 +164,21 @@ def test_faces_are_blurred_unless_asked_otherwise(demo) -> None:
 
 def test_the_joint_that_went_farthest_is_shown() -> None:
     demo = Store("absent").demo("Joint Angle Mobility")
-    start, way, turn = kf.joint_moments(demo.angles(), demo.metrics())
+    metrics = demo.metrics()
+    start, turn, other = kf.joint_moments(demo.angles(), metrics)
+    assert start.angle == turn.angle
+    assert {turn.angle, other.angle} == {"shoulder_flexion", "elbow_flexion"}
+    of_shoulder = metrics["movement_joint"] == "shoulder"
+    one = metrics.assign(movement_accepted=metrics["movement_accepted"].astype(bool) & of_shoulder)
+    start, way, turn = kf.joint_moments(demo.angles(), one)
     assert start.angle == way.angle == turn.angle == "shoulder_flexion"
     assert start.value < way.value < turn.value
+    # What is no movement that has a name tells nothing of how far it goes.
+    nameless = metrics.assign(
+        end_of_range=metrics["end_of_range"].where(metrics["joint"] != "shoulder")
+    )
+    angles = {each.angle for each in kf.joint_moments(demo.angles(), nameless)}
+    assert angles == {"elbow_flexion"}
     still = demo.metrics()
     still["movement_accepted"] = xr.zeros_like(still["movement_accepted"])
     assert kf.joint_moments(demo.angles(), still) == []

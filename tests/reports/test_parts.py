@@ -144,7 +144,7 @@ def test_every_rule_has_a_large_excess() -> None:
 
 
 def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
-    notes = ("frontal camera: x sd 16 deg (limit 15)", "its 95 % interval exceeds ± 2", "dark",
+    notes = ("frontal camera: too uncertain (± 31°, where at most ± 29° is reported)", "its 95 % interval exceeds ± 2", "dark",
              "seen from the side, where one leg hides the other (80°)", "damp", "cold")  # fmt: skip
     rules = list(dict.fromkeys(f.rule for f in find(metrics())))
     unknown = [
@@ -159,7 +159,7 @@ def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
     short = first_page.cannot_be_told([*unknown, *close], data)
     assert short.count("<li>") == 5
     assert "Too uncertain in this recording: " in text(short)  # both reasons that are one
-    for name in ("sd", "limit 15", "exceeds"):
+    for name in ("±", "at most", "exceeds"):
         assert name not in text(short)
     from mobility.assessment.findings import label
 
@@ -219,6 +219,8 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
     moved = [Warned(code="no_squat", message="No squat was found. A <joint> moves: run again.")]
     nothing = judge(moved, good)
+    page = first_page.findings_and_exercises(nothing.keep(findings), nothing, most=2)
+    assert text(page) == "Findings and exercises are not given."  # why stands in the verdict
     shown = first_page.main_findings(nothing.keep(findings), nothing)
     assert text(shown) == "Findings are not given: a &lt;joint&gt; moves: run again."
     assert "No squat was found." in first_page.trust(nothing)
