@@ -151,6 +151,34 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     return text
 
 
+def excess(finding: Finding) -> float:
+    r"""Compute the expected excess over the threshold, as a share of a large one (``order``).
+
+    With d the excess of the value and s the standard deviation of its error,
+    :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
+    counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
+    """
+    if finding.value is None or finding.threshold is None or finding.interval is None:
+        return 0.0
+    table = tables.load("findings")
+    rule = table["rules"][finding.rule]
+    large = table["order"]["large"]
+    low, high = finding.interval
+    centre, sd = (low + high) / 2, (high - low) / (2 * Z95)
+    if rule.get("spread"):  # its interval is not symmetrical
+        centre, sd = finding.value, 0.0
+    beyond = {
+        "below": finding.threshold - centre,
+        "above": centre - finding.threshold,
+    }.get(rule["direction"], abs(centre) - finding.threshold)
+    expected = max(beyond, 0.0)
+    if sd > 0:
+        z = beyond / sd
+        density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
+    return expected / float(large.get(finding.rule, large[finding.units]))
+
+
 def label(finding: Finding) -> str:
     """Name the fault that a rule looks for, in a few words."""
     rule = tables.load("findings")["rules"][finding.rule]

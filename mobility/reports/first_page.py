@@ -16,7 +16,7 @@ from mobility import tables
 from mobility.assessment.indices import is_current
 from mobility.assessment.comments import parts_left_out
 from mobility.assessment.criteria import bars_of
-from mobility.assessment.findings import Z95, Finding, find, label, say
+from mobility.assessment.findings import Z95, Finding, excess, find, label, say
 from mobility.assessment.movements import how_to_film, refusal_advice
 from mobility.assessment.reasons import bare, plain
 from mobility.assessment.verdict import PARTS, Part, Verdict, judge
@@ -279,39 +279,8 @@ def largest(findings: Sequence[Finding]) -> list[Finding]:
     return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
 
 
-def excess(finding: Finding) -> float:
-    r"""Compute the expected excess over the threshold, as a share of a large one (``order``).
-
-    With d the excess of the value and s the standard deviation of its error,
-    :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
-    counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
-    """
-    if finding.value is None or finding.threshold is None or finding.interval is None:
-        return 0.0
-    table = tables.load("findings")
-    rule = table["rules"][finding.rule]
-    large = table["order"]["large"]
-    low, high = finding.interval
-    centre, sd = (low + high) / 2, (high - low) / (2 * Z95)
-    if rule.get("spread"):  # its interval is not symmetrical
-        centre, sd = finding.value, 0.0
-    beyond = {
-        "below": finding.threshold - centre,
-        "above": centre - finding.threshold,
-    }.get(rule["direction"], abs(centre) - finding.threshold)
-    expected = max(beyond, 0.0)
-    if sd > 0:
-        z = beyond / sd
-        density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-        expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
-    return expected / float(large.get(finding.rule, large[finding.units]))
-
-
 def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
-    """Say in at most five lines what cannot be told: by reason, in plain words.
-
-    All reasons as they were recorded are in :func:`cannot_be_told_in_full`.
-    """
+    """Say in at most five lines what cannot be told: by reason, in plain words."""
     reasons, close = _unknown(findings, plainly=True)
     ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
     items = [

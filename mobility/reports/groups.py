@@ -14,11 +14,10 @@ from mobility import tables
 from mobility.wording import capital
 from mobility.assessment.advice import Work, advise
 from mobility.assessment.comments import statements
-from mobility.assessment.findings import Finding, say
+from mobility.assessment.findings import Finding, excess, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.reports.figures import angle_curves, repetition_curves
-from mobility.reports.first_page import excess
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.verdict import judge
-from mobility.assessment.findings import Finding, find, label, say
+from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility import tables
 from mobility.reports import first_page
@@ -125,22 +125,22 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     limited = finding("knee_flexion_limited", value=118.0, interval=(108.2, 127.8))
     drawn = np.random.default_rng(1).normal(118, 5, 400_000)
     expected = np.maximum(120 - drawn, 0).mean() / 10
-    assert first_page.excess(limited) == pytest.approx(expected, rel=0.01)
-    assert first_page.excess(finding("knee_flexion_limited", value=None)) == 0
+    assert excess(limited) == pytest.approx(expected, rel=0.01)
+    assert excess(finding("knee_flexion_limited", value=None)) == 0
     exact = finding("knee_flexion_limited", value=118.0, interval=(118.0, 118.0))
-    assert first_page.excess(exact) == pytest.approx(0.2)
+    assert excess(exact) == pytest.approx(0.2)
     # What lies on either side counts by its magnitude; a spread by itself.
     (shift,) = [f for f in find(hand_made.metrics_of({"dowel_offset": (-0.9, 0.0)}))
                 if f.rule == "dowel_not_over_feet"]  # fmt: skip
-    assert first_page.excess(shift) == pytest.approx((0.9 - 0.5) / 0.5)
+    assert excess(shift) == pytest.approx((0.9 - 0.5) / 0.5)
     varied = {"knee_flexion_variability": ((8.0, 8.0), (np.nan, np.nan))}
     (spread, _) = [f for f in find(hand_made.metrics_of(varied)) if f.rule == "knee_flexion_varies"]
-    assert first_page.excess(spread) == pytest.approx((8 - 3) / 10)
+    assert excess(spread) == pytest.approx((8 - 3) / 10)
 
 
 def test_every_rule_has_a_large_excess() -> None:
     for each in find(hand_made.metrics_of()):
-        assert np.isfinite(first_page.excess(each))
+        assert np.isfinite(excess(each))
 
 
 def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
