@@ -683,6 +683,7 @@ def test_what_was_corrected_by_hand_is_said() -> None:
 
 def test_sides_of_different_phases_are_not_compared() -> None:
     metrics = xr.Dataset({"a": 1.0, "a_asymmetry": 5.0, "a_asymmetry_sd": 1.0})
+    metrics["a_asymmetry"].attrs["quantity"] = "a"
     metrics["a"].attrs["phase"] = "left: bottom, right: mid-descent"
     assert sections.verdict(metrics, "a_asymmetry") == "of different phases"
     metrics["a"].attrs["phase"] = "bottom"
