@@ -379,7 +379,7 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     angles = joint_angles(pose)
     for sex, age, told in (
         ("female", 30, "left and right shoulder. Only boys and men up to 54 years were measured."),
-        (None, None, "and this person&#x27;s sex and age are not known."),
+        (None, None, "measured; this person&#x27;s sex and age are not known."),
     ):
         text = report.in_words(joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age))
         assert "arm rises to 130 ± " in text
