@@ -317,10 +317,10 @@ def bland_altman(
         _line_with_interval(ax, own, line)
     key = "" if which_side == "middle" else which_side
     marks = colours or [COLOURS[key]] * middle.size
-    for at, difference, colour in zip(middle, apart, marks, strict=True):
-        ax.plot(
-            at, difference, ls="", marker=MARKERS.get(key, "D"), mfc="white", mec=colour, ms=5.5
-        )
+    style: dict[str, Any] = {"ls": "", "marker": MARKERS.get(key, "D"), "mfc": "white", "ms": 5.5}
+    for colour in dict.fromkeys(marks):
+        of = np.array([mark == colour for mark in marks])
+        ax.plot(middle[of], apart[of], mec=colour, **style)
     ax.margins(x=0.12, y=0.15)
     panel_title(ax, capital(name.replace("_", " ")) + (f", {key}" if key else ""))
     ax.set_xlabel("Mean of both (°)", fontsize=NORMAL)

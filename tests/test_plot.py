@@ -115,10 +115,8 @@ def test_bland_altman_shows_bias_and_limits_of_the_agreement(trial: Any) -> None
     lab = angles[["knee_flexion"]] - 4.0
     found = mb.agreement(angles[["knee_flexion"]], lab, repetitions)
     ax = mb.plot.bland_altman(found, side="left")
-    marks = [line for line in ax.lines if line.get_marker() == "o"]
-    assert len(marks) == found.sizes["rep"]
-    for mark in marks:
-        assert float(mark.get_ydata()[0]) == pytest.approx(4.0)
+    (marks,) = (line for line in ax.lines if line.get_marker() == "o")
+    np.testing.assert_allclose(marks.get_ydata(), [4.0] * found.sizes["rep"])
     assert "+4.0" in {text.get_text() for text in ax.texts}
 
 

@@ -208,9 +208,9 @@ def _drawn(told: Sequence[Finding], large: float, rng: np.random.Generator) -> _
         sd = (finding.interval[1] - finding.interval[0]) / (2 * Z95)
         drawn = finding.value + sd * rng.normal(size=DRAWS)
         excess = _excess(drawn, float(finding.threshold or 0.0), rules[finding.rule]["direction"])
-        sides.append(_Part(score_of(excess, large), finding.value, sd))
-    worst = min(sides, key=lambda side: float(side.score.mean()))
-    return worst._replace(score=np.min([side.score for side in sides], axis=0))
+        sides.append((float(excess.mean()), _Part(score_of(excess, large), finding.value, sd)))
+    worst = max(sides, key=lambda side: side[0])[1]
+    return worst._replace(score=np.min([side.score for _, side in sides], axis=0))
 
 
 def _excess(value: Array, threshold: float, direction: str) -> Array:

@@ -246,6 +246,7 @@ TABLE = """
     cohort --metrics knee_flexion
     batch one.csv --workers 1
     watch uploads --once --settle 0 --every 0.1 --workers 1
+    ! open --port 99999
     keys create --role participant --user-id p01
     keys create --role administrator
     keys list
