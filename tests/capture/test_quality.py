@@ -236,7 +236,7 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
         assert ("assumed" in distance["known_from"]) is not scaled
 
     wider = both.assign(position_draws=4 * both.position_draws)
-    assert joint_angles(wider).trunk_lean.attrs["refused"].startswith("2 cameras: trunk lean sd")
+    assert joint_angles(wider).trunk_lean.attrs["refused"].startswith("2 cameras: too uncertain")
 
 
 def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):
