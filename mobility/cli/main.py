@@ -123,9 +123,8 @@ def _session(
     return opened.demo(exercise) if demo else opened.session(str(session_id))
 
 
-def _warn(session: Session) -> None:
-    from mobility.reports.first_page import verdict_of
-
+def _warn(session: Session, *, summary: bool = True) -> None:
+    """Say the warnings; where nothing of a squat means anything, the `summary` after it says so."""
     warnings: Sequence[Warned] = session.record.warnings
     if session.record.exercise == "Joint Angle Mobility":
         from mobility.documents.fill import ANGLE_OF_JOINT
@@ -133,8 +132,12 @@ def _warn(session: Session) -> None:
 
         names = [ANGLE_OF_JOINT[joint] for joint in session.record.joints]
         warnings = relevant(warnings, names, session.capture_quality(), session.metrics())
-    elif "findings" in verdict_of(session).rules_out:
-        return  # nothing else of a squat means anything, and this is said with what was found
+    elif summary:
+        from mobility.assessment.verdict import judge
+
+        said = judge(warnings, session.capture_quality(), session.metrics())
+        if "findings" in said.rules_out:
+            return
     for warning in warnings:
         _say(f"warning: {warning.message}")
 
@@ -161,7 +164,7 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
         raise KeyboardInterrupt(
             f"interrupted; session {session.id} is kept, finish it with: mobility edit {session.id}"
         ) from None
-    _warn(session)
+    _warn(session, summary=not as_json)
     made = session.render_report() if report else None
     if as_json:
         uris = {name: path.resolve().as_uri() for name, path in made.items()} if made else None

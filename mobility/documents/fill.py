@@ -537,9 +537,15 @@ def joint_mobility_document(
     for key, values in angle_series(angles, joints=record.joints, side=side).items():
         which, _, joint = key.removesuffix("_angle").rpartition("_")
         which = which or (side if isinstance(side, str) else side[joint])
-        one = metrics.sel(joint=joint, side=which)
+        # A joint that was chosen after the analysis has a curve and no turns yet.
+        measured = joint in metrics["joint"].values
+        ends = (
+            metrics.sel(joint=joint, side=which)
+            if measured
+            else {"maximum": np.nan, "minimum": np.nan}
+        )
         found[key] = JointAngle(
-            max=rounded(one["maximum"], 2), min=rounded(one["minimum"], 2), values=values
+            max=rounded(ends["maximum"], 2), min=rounded(ends["minimum"], 2), values=values
         )
     return JointMobilityDocument(
         title=title(record, participant),

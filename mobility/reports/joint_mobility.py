@@ -19,7 +19,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.capture.quality import GROUPS
 from mobility.assessment.movements import (
     in_own_direction,
     movement,
@@ -300,6 +299,16 @@ def show_gauges(metrics: xr.Dataset) -> str:
 
 def _people(found: Sequence[Reach]) -> list[str]:
     return list(dict.fromkeys(each.people for each in found if each.people))
+
+
+def commented(chosen: Sequence[Shown]) -> str:
+    """Show what was written beside the angles, each with its angle."""
+    return "".join(
+        f"<blockquote class='comment'><strong>{escape(each.heading)}:</strong> "
+        f"{escape(each.comment)}</blockquote>"
+        for each in chosen
+        if each.comment
+    )
 
 
 def in_words(metrics: xr.Dataset) -> str:
@@ -747,6 +756,8 @@ def _is_close_up(quality: Mapping[str, Any]) -> bool:
 
 def _parts_needed(metrics: xr.Dataset) -> set[str]:
     """Parts of the body, as the capture quality has them, that the joints need which moved."""
+    from mobility.capture.quality import GROUPS
+
     known = tables.load("joint_mobility")["joints"]
     joints = [joint for joint, _, _ in _moved(metrics)] or list(map(str, metrics["joint"].values))
     needed = {name for joint in joints for name in known[joint]["landmarks"]}

@@ -41,6 +41,6 @@ def beside_package(folder: str) -> Path:
         ``notebooks``, ``data/demo`` or ``reports``.
     """
     checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "pyproject.toml").is_file():
+    if (checkout / "notebooks" / "overhead_squat.ipynb").is_file():
         return checkout / folder
     return Path(sysconfig.get_path("data")) / "share" / "mobility" / folder
