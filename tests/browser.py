@@ -409,7 +409,7 @@ def read_report(report: Page) -> dict[str, Any]:
     return {
         "address": report.url,
         "report": report.locator("body").inner_text(),
-        "headings": report.locator("h2, h3, h4").all_inner_texts(),
+        "headings": report.locator("h2, h3, h4").all_text_contents(),
         "figures": report.evaluate("[...document.images].map(e => e.alt)"),
     }
 
