@@ -154,7 +154,7 @@ def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
     assert session.record.state == "analyzed"
     assert session.repetitions()["end"].values[0] == pytest.approx(kept[0]["end"])
     assert history(session.metrics())[-1]["arguments"]["movements"] == kept
-    assert "movements by" in seen["report"]
+    assert "corrected by hand" in seen["report"]
     assert session.analyze().edits().current("repetitions") == kept
     assert session.repetitions()["end"].values[0] == pytest.approx(kept[0]["end"])
 
