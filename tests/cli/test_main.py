@@ -526,7 +526,9 @@ def test_read_only_store_and_full_disk(opencap_video, tmp_path):
             )
             assert done.returncode == 2, done.stderr
             assert "Traceback" not in done.stderr
-            assert len(done.stderr.strip().splitlines()) == 1
+            # A slow machine says every half minute how far it is, with the time.
+            said = [line for line in done.stderr.splitlines() if not line[:2].isdigit()]
+            assert len(said) == 1
             assert words in done.stderr.lower()
             assert files_below(place) == []
         finally:
