@@ -206,8 +206,11 @@ def joint_angles(
         if refused.any():
             share = float(refused.sum() / known.sum())
             told = sd[refused & ~boundless]
-            half = f"± {_Z95 * np.median(told):.0f}°, where " if told.size else "where "
-            reason = f"too uncertain ({half}at most ± {_Z95 * limit:.0f}° is reported)"
+            typical = _Z95 * float(np.median(told)) if told.size else np.inf
+            # Two numbers that look alike would be no reason.
+            digits = 1 if round(typical, 0) == round(_Z95 * limit, 0) else 0
+            half = f"± {typical:.{digits}f}°, where " if told.size else "where "
+            reason = f"too uncertain ({half}at most ± {_Z95 * limit:.{digits}f}° is reported)"
             if camera:
                 reason = f"{camera}: {reason}"
             variables[name] = variables[name].where(~refused)

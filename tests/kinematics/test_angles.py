@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -391,6 +393,14 @@ def test_a_value_whose_error_is_too_large_is_refused_with_the_reason(squat_pose)
     refused = [w["message"] for w in warnings_of(raw) if w["code"] == "angle_refused"]
     assert any("Ankle" in message or "ankle" in message for message in refused)
     assert raw.knee_flexion.notnull().all()
+
+
+def test_a_refusal_never_gives_one_number_as_more_than_itself(squat_pose):
+    pose = squat_pose(reps=1, fps=5).pose.assign_attrs(method="mediapipe_world")
+    sd = float(joint_angles(pose).knee_flexion_sd.max())
+    refused = joint_angles(pose, limits={"knee_flexion": sd - 0.1}).knee_flexion.attrs["refused"]
+    typical, most = re.findall(r"± ([0-9.]+)°", refused)
+    assert float(typical) > float(most)
 
 
 def test_each_angle_of_a_fit_has_a_limit_of_its_own(demo):
